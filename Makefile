@@ -1,0 +1,58 @@
+# Every target prepares the environment it needs: Python 3.11 or newer, a C compiler and make are enough.
+#   make demo    train on digits, pack, run natively, compare spike for spike
+#   make test    the whole test suite          (PYTEST_ARGS="-k lif -x" narrows it)
+#   make lint    formatting, style, types, spelling
+#   make bench   timings of the native runtime, as JSON
+#   make fuzz    100,000 damaged artifact files against the loader
+#   make clean   remove what was built, but for the environment; distclean removes that too
+
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,\
+	$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+NATIVE_SOURCES := $(wildcard CMakeLists.txt) $(shell find csrc -type f 2>/dev/null)
+C_SOURCES := $(filter %.c %.h,$(NATIVE_SOURCES))
+# NeuroBench lists torchaudio among its needs; the metrics we compare with do not import it.
+NEUROBENCH := neurobench==2.3.0
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench fuzz clean distclean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(READY): pyproject.toml Makefile $(NATIVE_SOURCES)
+	@test -n "$(PYTHON)" || { echo "spikelet needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[all,dev]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --no-deps $(NEUROBENCH)
+	@touch $@
+
+demo: $(READY)
+	$(PY) examples/demo.py
+
+test: $(READY)
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
+	$(VENV)/bin/codespell
+	$(if $(C_SOURCES),$(VENV)/bin/clang-format --dry-run --Werror $(C_SOURCES))
+
+bench: $(READY)
+	$(PY) -m benchmarks
+
+fuzz: $(READY)
+	$(PY) -m tests.fuzz.fuzz_artifact --inputs 100000
+
+clean:
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis $(READY)
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean
+	rm -rf $(VENV)

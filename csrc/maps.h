@@ -1,0 +1,41 @@
+/* Where things are: strides and addresses of maps in the arena and outside. */
+
+#ifndef SPIKELET_MAPS_H
+#define SPIKELET_MAPS_H
+
+#include "spikelet.h"
+
+static inline size_t spk_round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+/* int32 values of a pixel, pads included. */
+static inline size_t spk_lanes(int32_t channels) { return spk_round_up((size_t)channels, 8); }
+
+/* uint64 words of a pixel's spikes. */
+static inline size_t spk_words(int32_t channels) { return spk_round_up((size_t)channels, 64) / 64; }
+
+static inline size_t spk_in_pixels(const spk_op *op) { return (size_t)op->in_h * (size_t)op->in_w; }
+static inline size_t spk_out_pixels(const spk_op *op) { return (size_t)op->out_h * (size_t)op->out_w; }
+
+static inline int32_t *spk_values_at(const spk_frame *f, int64_t offset) {
+    return (int32_t *)(void *)(f->arena + offset);
+}
+
+static inline uint64_t *spk_spikes_at(const spk_frame *f, int64_t offset) {
+    return (uint64_t *)(void *)(f->arena + offset);
+}
+
+/* Bytes [C][H][W] of this sample at step t of the `steps` that the caller gave. */
+static inline const uint8_t *spk_bytes_at(const spk_frame *f, size_t t) {
+    const spk_call *call = f->call;
+    return call->x + (t * (size_t)call->batch + (size_t)f->sample) * (size_t)call->x_size;
+}
+
+/* Steps of z (see spk_op): T if the source or the addend has them. */
+static inline int32_t spk_steps(const spk_op *op) {
+    return op->addend >= 0 && op->addend_t > op->in_t ? op->addend_t : op->in_t;
+}
+
+/* The step to read of an edge that has `steps` of them. */
+static inline size_t spk_step(int32_t steps, size_t t) { return steps == 1 ? 0 : t; }
+
+#endif

@@ -1,0 +1,204 @@
+/* The kernels to compare with: one value at a time, in the words of docs/spec/operations.md, never
+   optimised. Sums run in uint32_t, which wraps where int32_t must not: every final value is inside
+   int32 (graph/analysis.py proves it), a partial sum need not be. */
+
+#include "maps.h"
+
+/* The source's value of channel c at (y, x), step t. */
+static int32_t read_source(const spk_op *op, const spk_frame *f, size_t t, size_t c, size_t y, size_t x) {
+    const size_t pixel = y * (size_t)op->in_w + x;
+    if (op->source == SPK_BYTES) return spk_bytes_at(f, t)[c * spk_in_pixels(op) + pixel];
+    const size_t at = t * spk_in_pixels(op) + pixel;
+    if (op->source == SPK_VALUES) return spk_values_at(f, op->src)[at * spk_lanes(op->in_c) + c];
+    return (int32_t)(spk_spikes_at(f, op->src)[at * spk_words(op->in_c) + c / 64] >> (c % 64) & 1);
+}
+
+/* O2 and O3: weight rows are [kernel_h][kernel_w][in_c], columns the outputs of the row's group. */
+static int32_t convolve(const spk_op *op, const spk_frame *f, size_t t, size_t o, size_t y, size_t x) {
+    const size_t outputs = (size_t)(op->out_c / op->groups), inputs = (size_t)(op->in_c / op->groups);
+    const size_t first = o / outputs * inputs;
+    const int8_t *weight = op->weight;
+    uint32_t sum = 0;
+    for (int32_t u = 0; u < op->kernel_h; u++) {
+        for (int32_t v = 0; v < op->kernel_w; v++) {
+            const int64_t iy = (int64_t)y * op->stride_h + u - op->pad_h, ix = (int64_t)x * op->stride_w + v - op->pad_w;
+            if (iy < 0 || iy >= op->in_h || ix < 0 || ix >= op->in_w) continue;
+            const size_t tap = (size_t)(u * op->kernel_w + v) * (size_t)op->in_c;
+            for (size_t c = first; c < first + inputs; c++) {
+                const int32_t code = weight[(tap + c) * (size_t)op->row_bytes + o % outputs];
+                sum += (uint32_t)code * (uint32_t)read_source(op, f, t, c, (size_t)iy, (size_t)ix);
+            }
+        }
+    }
+    return (int32_t)sum;
+}
+
+static int32_t source_value(const spk_op *op, const spk_frame *f, size_t t, size_t o, size_t y, size_t x) {
+    return op->kind == SPK_POINTWISE ? read_source(op, f, t, o, y, x) : convolve(op, f, t, o, y, x);
+}
+
+/* O4 */
+static int32_t affine(const spk_op *op, int32_t x, size_t c) {
+    if (op->affine == SPK_AFFINE_NONE) return x;
+    const int64_t product = (int64_t)op->multiplier[c] * x, half = ((int64_t)1 << op->shift[c]) >> 1;
+    return (int32_t)(((product + half) >> op->shift[c]) + op->offset[c]);
+}
+
+/* O6: one step; *v is the membrane; returns the spike. */
+static uint64_t fire(const spk_op *op, int32_t x, int32_t *v) {
+    const int64_t charge = (int64_t)op->leak * *v + (int64_t)op->gain * x;
+    const int64_t h = charge >> op->leak_bits;
+    const int spike = h >= op->threshold;
+    int64_t r = h;
+    if (spike) r = op->soft_reset ? h - op->threshold : 0;
+    if (op->membrane_shift) {
+        const int64_t unit = (int64_t)1 << op->membrane_shift, top = op->membrane_top;
+        r = (r + unit / 2) >> op->membrane_shift;
+        r = (r > top ? top : r < -top ? -top : r) * unit;
+    }
+    *v = (int32_t)r;
+    return (uint64_t)spike;
+}
+
+/* One output channel of one pixel, through all steps. */
+static void neuron(const spk_op *op, const spk_frame *f, size_t o, size_t y, size_t x) {
+    const size_t pixels = spk_out_pixels(op), pixel = y * (size_t)op->out_w + x, lanes = spk_lanes(op->out_c);
+    const int32_t steps = spk_steps(op);
+    uint32_t total = 0;
+    int32_t v = 0;
+    for (size_t t = 0; t < (size_t)op->T; t++) {
+        int32_t z = affine(op, source_value(op, f, spk_step(op->in_t, t), o, y, x), o);
+        if (op->addend >= 0) {
+            const size_t at = spk_step(op->addend_t, t) * pixels + pixel;
+            z = (int32_t)((uint32_t)z + (uint32_t)spk_values_at(f, op->addend)[at * lanes + o]);
+        }
+        total += (uint32_t)z;
+        if (op->values >= 0 && !op->sum_time)
+            spk_values_at(f, op->values)[(spk_step(steps, t) * pixels + pixel) * lanes + o] = z;
+        if (op->spikes >= 0) {
+            const size_t at = (t * pixels + pixel) * spk_words(op->out_c) + o / 64;
+            spk_spikes_at(f, op->spikes)[at] |= fire(op, z, &v) << (o % 64);
+        }
+    }
+    if (op->values >= 0 && op->sum_time) spk_values_at(f, op->values)[pixel * lanes + o] = (int32_t)total;
+}
+
+/* Zeroes what a stage will write: spikes are set bit by bit, and pads must hold 0. */
+static void clear_results(const spk_op *op, const spk_frame *f) {
+    const size_t pixels = spk_out_pixels(op);
+    if (op->values >= 0) {
+        const size_t steps = op->sum_time ? 1 : (size_t)spk_steps(op);
+        int32_t *values = spk_values_at(f, op->values);
+        for (size_t i = 0; i < steps * pixels * spk_lanes(op->out_c); i++) values[i] = 0;
+    }
+    if (op->spikes >= 0) {
+        uint64_t *spikes = spk_spikes_at(f, op->spikes);
+        for (size_t i = 0; i < (size_t)op->T * pixels * spk_words(op->out_c); i++) spikes[i] = 0;
+    }
+}
+
+static void stage(const spk_op *op, const spk_frame *f) {
+    clear_results(op, f);
+    for (size_t y = 0; y < (size_t)op->out_h; y++)
+        for (size_t x = 0; x < (size_t)op->out_w; x++)
+            for (size_t o = 0; o < (size_t)op->out_c; o++) neuron(op, f, o, y, x);
+}
+
+/* O10 on spikes, or their plain conversion to values. */
+static void unpack(const spk_op *op, const spk_frame *f) {
+    const size_t pixels = spk_out_pixels(op), lanes = spk_lanes(op->out_c);
+    clear_results(op, f);
+    for (size_t t = 0; t < (size_t)op->in_t; t++)
+        for (size_t y = 0; y < (size_t)op->out_h; y++)
+            for (size_t x = 0; x < (size_t)op->out_w; x++)
+                for (size_t c = 0; c < (size_t)op->out_c; c++) {
+                    const size_t pixel = y * (size_t)op->out_w + x, at = op->sum_time ? pixel : t * pixels + pixel;
+                    spk_values_at(f, op->values)[at * lanes + c] += read_source(op, f, t, c, y, x);
+                }
+}
+
+/* O7 and O8: the maximum or sum over a window clipped to the map. */
+static int32_t window(const spk_op *op, const spk_frame *f, size_t t, size_t c, size_t y, size_t x) {
+    int32_t best = INT32_MIN;
+    uint32_t sum = 0;
+    for (int32_t u = 0; u < op->kernel_h; u++) {
+        for (int32_t v = 0; v < op->kernel_w; v++) {
+            const int64_t iy = (int64_t)y * op->stride_h + u - op->pad_h, ix = (int64_t)x * op->stride_w + v - op->pad_w;
+            if (iy < 0 || iy >= op->in_h || ix < 0 || ix >= op->in_w) continue;
+            const int32_t value = read_source(op, f, t, c, (size_t)iy, (size_t)ix);
+            best = value > best ? value : best;
+            sum += (uint32_t)value;
+        }
+    }
+    return op->kind == SPK_SUMPOOL ? (int32_t)sum : best;
+}
+
+static void pool(const spk_op *op, const spk_frame *f) {
+    const size_t pixels = spk_out_pixels(op);
+    clear_results(op, f);
+    for (size_t t = 0; t < (size_t)op->in_t; t++)
+        for (size_t y = 0; y < (size_t)op->out_h; y++)
+            for (size_t x = 0; x < (size_t)op->out_w; x++)
+                for (size_t c = 0; c < (size_t)op->out_c; c++) {
+                    const int32_t value = window(op, f, t, c, y, x);
+                    const size_t at = t * pixels + y * (size_t)op->out_w + x;
+                    if (op->kind == SPK_MAXPOOL_SPIKES)
+                        spk_spikes_at(f, op->spikes)[at * spk_words(op->out_c) + c / 64] |= (uint64_t)value << (c % 64);
+                    else
+                        spk_values_at(f, op->values)[at * spk_lanes(op->out_c) + c] = value;
+                }
+}
+
+/* O9 */
+static void reshape(const spk_op *op, const spk_frame *f) {
+    const size_t pixels = spk_in_pixels(op), lanes = spk_lanes(op->out_c);
+    clear_results(op, f);
+    for (size_t t = 0; t < (size_t)op->in_t; t++)
+        for (size_t y = 0; y < (size_t)op->in_h; y++)
+            for (size_t x = 0; x < (size_t)op->in_w; x++)
+                for (size_t c = 0; c < (size_t)op->in_c; c++) {
+                    const size_t feature = c * pixels + y * (size_t)op->in_w + x;
+                    spk_values_at(f, op->values)[t * lanes + feature] = read_source(op, f, t, c, y, x);
+                }
+}
+
+static void export_values(const spk_op *op, const spk_frame *f) {
+    int32_t *logits = f->call->logits + f->sample * f->call->logit_count;
+    for (size_t y = 0; y < (size_t)op->in_h; y++)
+        for (size_t x = 0; x < (size_t)op->in_w; x++)
+            for (size_t c = 0; c < (size_t)op->in_c; c++)
+                logits[c * spk_in_pixels(op) + y * (size_t)op->in_w + x] = read_source(op, f, 0, c, y, x);
+}
+
+static void export_spikes(const spk_op *op, const spk_frame *f) {
+    const size_t batch = (size_t)f->call->batch, size = spk_in_pixels(op) * (size_t)op->in_c;
+    uint8_t *node = f->call->spikes + op->external * f->call->batch;
+    for (size_t t = 0; t < (size_t)op->T; t++) {
+        uint8_t *map = node + (t * batch + (size_t)f->sample) * size;
+        for (size_t y = 0; y < (size_t)op->in_h; y++)
+            for (size_t x = 0; x < (size_t)op->in_w; x++)
+                for (size_t c = 0; c < (size_t)op->in_c; c++)
+                    map[c * spk_in_pixels(op) + y * (size_t)op->in_w + x] = (uint8_t)read_source(op, f, t, c, y, x);
+    }
+}
+
+static int always(void) { return 1; }
+
+extern const spk_kernels spk_kernels_scalar;
+const spk_kernels spk_kernels_scalar = {
+    .name = "scalar",
+    .available = always,
+    .kernel =
+        {
+            [SPK_CONV_ROWS] = {stage, NULL},
+            [SPK_CONV_VALUES] = {stage, NULL},
+            [SPK_POINTWISE] = {stage, NULL},
+            [SPK_UNPACK] = {unpack, NULL},
+            [SPK_MAXPOOL_SPIKES] = {pool, NULL},
+            [SPK_MAXPOOL_VALUES] = {pool, NULL},
+            [SPK_SUMPOOL] = {pool, NULL},
+            [SPK_RESHAPE] = {reshape, NULL},
+            [SPK_EXPORT_VALUES] = {export_values, NULL},
+            [SPK_EXPORT_SPIKES] = {export_spikes, NULL},
+        },
+};

@@ -1,0 +1,36 @@
+/* The kernel sets, slowest first. A new one is a file and a line here. */
+
+#include "spikelet.h"
+
+extern const spk_kernels spk_kernels_scalar;
+extern const spk_kernels spk_kernels_portable;
+#if defined(SPK_WITH_AVX2)
+extern const spk_kernels spk_kernels_avx2;
+#endif
+
+static const spk_kernels *const sets[] = {
+    &spk_kernels_scalar,
+    &spk_kernels_portable,
+#if defined(SPK_WITH_AVX2)
+    &spk_kernels_avx2,
+#endif
+};
+
+const spk_kernels *spk_set(int32_t set) { return sets[set]; }
+
+int32_t spk_set_count(void) { return (int32_t)(sizeof sets / sizeof sets[0]); }
+
+const char *spk_set_name(int32_t set) { return sets[set]->name; }
+
+int32_t spk_set_available(int32_t set) { return sets[set]->available(); }
+
+int32_t spk_set_offers(int32_t set, int32_t kind) { return sets[set]->kernel[kind].run != NULL; }
+
+int64_t spk_op_scratch(int32_t set, const spk_op *op) {
+    const spk_scratch_bytes scratch = sets[set]->kernel[op->kind].scratch;
+    return scratch ? scratch(op) : 0;
+}
+
+int64_t spk_sizeof_op(void) { return (int64_t)sizeof(spk_op); }
+
+int64_t spk_sizeof_call(void) { return (int64_t)sizeof(spk_call); }

@@ -1,0 +1,149 @@
+/* The native runtime's one header: operations, kernel table, entry points.
+
+   A program is a flat array of operations over one arena, made and checked by
+   spikelet/runtime (Python); C trusts its pointers and never sees a file. Nothing here allocates,
+   recurses, keeps state between calls or uses floating point. Meanings O1 ... O10 are those of
+   docs/spec/operations.md.
+
+   Maps of one sample live in the arena, channels last, at 64-byte boundaries:
+
+     values   int32  [steps][height][width][round_up(channels, 8)]     pads hold 0
+     spikes   uint64 [steps][height][width][round_up(channels, 64) / 64]
+              bit c % 64 of word c / 64 is channel c; pads hold 0
+
+   steps is T, or 1 for an edge that is the same at every step. Bytes from outside stay where the
+   caller has them: uint8 [steps][batch][channels][height][width]. */
+
+#ifndef SPIKELET_H
+#define SPIKELET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define SPK_API __declspec(dllexport)
+#elif defined(__GNUC__)
+#define SPK_API __attribute__((visibility("default")))
+#else
+#define SPK_API
+#endif
+
+/* `>>` of a negative number is left to the compiler by C11; every one we know floors. */
+_Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
+
+typedef enum spk_kind {
+    SPK_CONV_ROWS,       /* spikes through int8 rows; O2, O3 */
+    SPK_CONV_SLICED,     /* spikes through 1-bit rows; O2, O3 */
+    SPK_CONV_VALUES,     /* any integers through int8 rows; O2, O3 */
+    SPK_CONV_PAIRS,      /* integers of 16 bits through pairs of int16 rows; O2, O3 */
+    SPK_POINTWISE,       /* no synapses: source value per channel; O4, O5, O6, O10 */
+    SPK_UNPACK,          /* spikes to values, or with sum_time to their count; O10 */
+    SPK_MAXPOOL_SPIKES,  /* O7 */
+    SPK_MAXPOOL_VALUES,  /* O7 */
+    SPK_SUMPOOL,         /* O8 */
+    SPK_RESHAPE,         /* values (C, H, W) to (C*H*W, 1, 1), row-major; O9 */
+    SPK_EXPORT_VALUES,   /* values to the caller's logits, int32 [batch][C*H*W] */
+    SPK_EXPORT_SPIKES,   /* spikes to the caller's uint8 [T][batch][C][H][W] */
+    SPK_KINDS
+} spk_kind;
+
+typedef enum spk_source { SPK_BYTES, SPK_VALUES, SPK_SPIKES } spk_source;
+
+/* How SPK_POINTWISE and the convolutions evaluate ((m x + half) >> s) + d; all three are exact. */
+typedef enum spk_affine {
+    SPK_AFFINE_NONE,
+    SPK_AFFINE_WIDE,  /* 64-bit product, from multiplier, shift, offset */
+    SPK_AFFINE_SPLIT  /* 32-bit products: m = high * 2^split + low, from high, low, half, rest, offset:
+                         ((high x + ((low x) >> split) + half) >> rest) + d,  rest = s - split */
+} spk_affine;
+
+/* One fused operation of one sample, for all time steps:
+
+     n = synapses(source)             in_t steps
+     y = affine(n)                    optional
+     z = y + addend                   optional
+     values <- z, or sum_t z          optional
+     spikes <- lif(z)                 optional, T steps
+
+   Offsets count bytes from the start of the thread's arena; -1 is "none". */
+typedef struct spk_op {
+    int32_t kind;   /* spk_kind */
+    int32_t source; /* spk_source */
+    int32_t T;
+    int32_t in_c, in_h, in_w, in_t;
+    int32_t out_c, out_h, out_w;
+    int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, groups;
+    int32_t code_top; /* largest |code| the weights may hold */
+
+    int32_t affine; /* spk_affine */
+    int32_t split;
+    int32_t addend_t;
+    int32_t sum_time;
+
+    int32_t leak, gain, leak_bits, threshold, soft_reset;
+    int32_t membrane_shift; /* 0: the membrane keeps every bit */
+    int32_t membrane_top;
+
+    int64_t src, addend, values, spikes, scratch;
+    int64_t external;  /* SPK_EXPORT_SPIKES: values per sample that stand before this node's */
+    int64_t row_bytes; /* weights of one synapse, padded */
+
+    const void *weight;
+    const int32_t *multiplier, *shift, *offset; /* per channel, padded to 8 */
+    const int32_t *high, *low, *half, *rest;    /* per channel, padded to 8 */
+} spk_op;
+
+/* One batch, as the caller gives it. */
+typedef struct spk_call {
+    const spk_op *ops;
+    int64_t op_count;
+    const uint8_t *x; /* [x_t][batch][x_size] */
+    int64_t x_size;
+    int64_t batch;
+    int32_t *logits; /* [batch][logit_count], or NULL */
+    int64_t logit_count;
+    uint8_t *spikes; /* node after node [T][batch][C][H][W], or NULL */
+    uint8_t *arena;  /* threads * arena_bytes, 64-byte aligned */
+    int64_t arena_bytes;
+    int32_t threads;  /* 1 .. SPK_MAX_THREADS */
+    int32_t set;      /* index of the kernel set */
+} spk_call;
+
+#define SPK_MAX_THREADS 64
+
+/* What a kernel sees: its sample and its thread's arena. */
+typedef struct spk_frame {
+    const spk_call *call;
+    uint8_t *arena;
+    int64_t sample;
+} spk_frame;
+
+typedef void (*spk_run_kernel)(const spk_op *op, const spk_frame *frame);
+typedef int64_t (*spk_scratch_bytes)(const spk_op *op);
+
+/* A kernel of one kind, and the scratch memory that it wants (NULL: none). */
+typedef struct spk_kernel {
+    spk_run_kernel run;
+    spk_scratch_bytes scratch;
+} spk_kernel;
+
+/* A kernel set. To add one: a file that defines it, a line in sets.c. A kind that a set leaves out
+   (run == NULL) is never scheduled for it; SPK_CONV_ROWS and SPK_CONV_VALUES must be there. */
+typedef struct spk_kernels {
+    const char *name;
+    int (*available)(void); /* whether this machine can run it */
+    spk_kernel kernel[SPK_KINDS];
+} spk_kernels;
+
+SPK_API int32_t spk_set_count(void);
+SPK_API const char *spk_set_name(int32_t set);
+SPK_API int32_t spk_set_available(int32_t set);
+SPK_API int32_t spk_set_offers(int32_t set, int32_t kind);
+SPK_API int64_t spk_op_scratch(int32_t set, const spk_op *op);
+SPK_API int64_t spk_sizeof_op(void);
+SPK_API int64_t spk_sizeof_call(void);
+SPK_API void spk_run(const spk_call *call);
+
+const spk_kernels *spk_set(int32_t set);
+
+#endif

@@ -1,0 +1,186 @@
+/* A 256-bit vector in plain C, for compilers and machines without one: the same functions, lane by
+   lane, as vec_avx2.h. Compilers turn most of these loops into what the machine has.
+
+   v_*8, v_*16, v_*32 work on lanes of so many bits; lane i lies at byte i * bits / 8 of memory. */
+
+#ifndef SPIKELET_VEC_H
+#define SPIKELET_VEC_H
+
+#include <string.h>
+
+#include "spikelet.h"
+
+#define SPK_INLINE static inline
+
+typedef struct vec {
+    uint64_t w[4];
+} vec;
+
+typedef struct lanes32 {
+    int32_t l[8];
+} lanes32;
+
+SPK_INLINE vec v_load(const void *p) {
+    vec v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+SPK_INLINE void v_store(void *p, vec v) { memcpy(p, &v, sizeof v); }
+SPK_INLINE lanes32 v_lanes(vec v) {
+    lanes32 l;
+    memcpy(&l, &v, sizeof l);
+    return l;
+}
+SPK_INLINE vec v_from(lanes32 l) { return v_load(&l); }
+SPK_INLINE vec v_zero(void) { return (vec){{0, 0, 0, 0}}; }
+
+#define V_BINARY(name, TYPE, COUNT, EXPRESSION)                                                                        \
+    SPK_INLINE vec name(vec x, vec y) {                                                                                \
+        TYPE a[COUNT], b[COUNT];                                                                                       \
+        memcpy(a, &x, sizeof a);                                                                                       \
+        memcpy(b, &y, sizeof b);                                                                                       \
+        for (int i = 0; i < COUNT; i++) a[i] = (TYPE)(EXPRESSION);                                                     \
+        return v_load(a);                                                                                              \
+    }
+
+V_BINARY(v_and, uint64_t, 4, a[i] & b[i])
+V_BINARY(v_or, uint64_t, 4, a[i] | b[i])
+V_BINARY(v_xor, uint64_t, 4, a[i] ^ b[i])
+V_BINARY(v_andnot, uint64_t, 4, ~a[i] & b[i]) /* keeps y where x is 0 */
+V_BINARY(v_add8, uint8_t, 32, a[i] + b[i])
+V_BINARY(v_add16, uint16_t, 16, a[i] + b[i])
+V_BINARY(v_add32, uint32_t, 8, a[i] + b[i])
+V_BINARY(v_sub32, uint32_t, 8, a[i] - b[i])
+V_BINARY(v_mul32, uint32_t, 8, a[i] * b[i])
+V_BINARY(v_min32, int32_t, 8, a[i] < b[i] ? a[i] : b[i])
+V_BINARY(v_max32, int32_t, 8, a[i] > b[i] ? a[i] : b[i])
+V_BINARY(v_gt32, int32_t, 8, -(a[i] > b[i]))
+V_BINARY(v_srav32, int32_t, 8, a[i] >> b[i])
+
+#undef V_BINARY
+
+SPK_INLINE vec v_set32(int32_t x) { return v_from((lanes32){{x, x, x, x, x, x, x, x}}); }
+
+/* >> and << of every lane by one count. */
+SPK_INLINE vec v_sra32(vec x, int32_t count) { return v_srav32(x, v_set32(count)); }
+SPK_INLINE vec v_sll32(vec x, int32_t count) { return v_mul32(x, v_set32((int32_t)(1u << count))); }
+
+/* Sums of neighbours' products of int16, as int32. */
+SPK_INLINE vec v_dot16(vec x, vec y) {
+    int16_t a[16], b[16];
+    lanes32 sum;
+    memcpy(a, &x, sizeof a);
+    memcpy(b, &y, sizeof b);
+    for (int i = 0; i < 8; i++)
+        sum.l[i] = (int32_t)((uint32_t)(a[2 * i] * b[2 * i]) + (uint32_t)(a[2 * i + 1] * b[2 * i + 1]));
+    return v_from(sum);
+}
+
+/* Half `half` (0 or 1) of int8 lanes as int16, of int16 lanes as int32. */
+SPK_INLINE vec v_widen8(vec x, int half) {
+    int8_t a[32];
+    int16_t wide[16];
+    memcpy(a, &x, sizeof a);
+    for (int i = 0; i < 16; i++) wide[i] = a[16 * half + i];
+    return v_load(wide);
+}
+SPK_INLINE vec v_widen16(vec x, int half) {
+    int16_t a[16];
+    lanes32 wide;
+    memcpy(a, &x, sizeof a);
+    for (int i = 0; i < 8; i++) wide.l[i] = a[8 * half + i];
+    return v_from(wide);
+}
+
+/* 16 int8 in memory as int16 lanes; 8 int8 as int32 lanes. */
+SPK_INLINE vec v_load8to16(const int8_t *p) {
+    int16_t wide[16];
+    for (int i = 0; i < 16; i++) wide[i] = p[i];
+    return v_load(wide);
+}
+SPK_INLINE vec v_load8to32(const int8_t *p) {
+    lanes32 wide;
+    for (int i = 0; i < 8; i++) wide.l[i] = p[i];
+    return v_from(wide);
+}
+
+/* Rows of several places side by side: two halves, four quarters. */
+SPK_INLINE vec v_load2(const void *p, const void *q) {
+    vec v;
+    memcpy(&v.w[0], p, 16);
+    memcpy(&v.w[2], q, 16);
+    return v;
+}
+SPK_INLINE vec v_load4(const void *p, const void *q, const void *r, const void *s) {
+    vec v;
+    memcpy(&v.w[0], p, 8);
+    memcpy(&v.w[1], q, 8);
+    memcpy(&v.w[2], r, 8);
+    memcpy(&v.w[3], s, 8);
+    return v;
+}
+
+/* Bit i: the sign of 32-bit lane i. And back: lane i is bit i. */
+SPK_INLINE uint32_t v_signs32(vec x) {
+    const lanes32 a = v_lanes(x);
+    uint32_t bits = 0;
+    for (int i = 0; i < 8; i++) bits |= (uint32_t)(a.l[i] < 0) << i;
+    return bits;
+}
+SPK_INLINE vec v_bits32(uint32_t bits) {
+    lanes32 a;
+    for (int i = 0; i < 8; i++) a.l[i] = (int32_t)(bits >> i & 1);
+    return v_from(a);
+}
+
+/* ((m x + half) >> s) + d with a 64-bit product; half = (1 << s) >> 1. */
+SPK_INLINE vec v_affine_wide(vec x, vec m, vec s, vec d) {
+    const lanes32 xs = v_lanes(x), ms = v_lanes(m), ss = v_lanes(s), ds = v_lanes(d);
+    lanes32 y;
+    for (int i = 0; i < 8; i++) {
+        const int64_t half = ((int64_t)1 << ss.l[i]) >> 1;
+        y.l[i] = (int32_t)((((int64_t)ms.l[i] * xs.l[i] + half) >> ss.l[i]) + ds.l[i]);
+    }
+    return v_from(y);
+}
+
+/* 8 spikes of channels c .. c + 7 of a pixel, c a multiple of 8; the first of a word clears the others. */
+SPK_INLINE void put_spikes(uint64_t *pixel, size_t c, uint32_t bits) {
+    if (c % 64 == 0)
+        pixel[c / 64] = bits;
+    else
+        pixel[c / 64] |= (uint64_t)bits << (c % 64);
+}
+
+/* Offsets (c * row) of the spikes in a word whose first channel has offset `base`; returns their number.
+   Up to 8 places after the last may be written. */
+SPK_INLINE size_t list_word(uint64_t word, uint32_t base, uint32_t row, uint32_t *list) {
+    size_t n = 0;
+    for (; word; word >>= 8, base += 8 * row) {
+        for (uint32_t i = 0; i < 8; i++) {
+            list[n] = base + i * row;
+            n += word >> i & 1;
+        }
+    }
+    return n;
+}
+
+SPK_INLINE size_t count_ones(uint64_t word) {
+    size_t n = 0;
+    for (; word; word &= word - 1) n++;
+    return n;
+}
+
+/* Vertical counters to numbers: lane i of quarter q counts sum_p 2^p * bit (64 q + i) of planes[p];
+   to[q][i] = 2 * count - events[q]. */
+SPK_INLINE void counts_to_sums(const vec *planes, size_t plane_count, int32_t *const to[4], const int32_t events[4]) {
+    for (int q = 0; q < 4; q++) {
+        for (int i = 0; i < 64; i++) {
+            int32_t count = 0;
+            for (size_t p = 0; p < plane_count; p++) count += (int32_t)(planes[p].w[q] >> i & 1) << p;
+            to[q][i] = 2 * count - events[q];
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,120 @@
+"""From a data set in memory to batches, in an order that can be resumed.
+
+    order(epoch)      = permutation(N, seed, epoch)
+    batch b           = samples order[b * B : (b + 1) * B]
+    augmentation of b = draws from generator(seed, epoch, b)
+
+Nothing else enters: a run that stops after batch b of epoch e and starts there again goes on bit for bit.
+Of R processes, process r takes the batches b with b mod R = r.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from spikelet.data.augmentation import Augmentation
+from spikelet.data.order import generator, permutation
+from spikelet.data.samples import Samples
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """Which pass over the data: all that its order and its augmentation depend on."""
+
+    seed: int
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Process `rank` of `world_size`."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rank < self.world_size:
+            raise ValueError(f"Share.rank must lie in 0 .. world_size - 1 = {self.world_size - 1}, got {self.rank}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """The batches of one pass; iterate over it as often as you like. Made by `batches`."""
+
+    data: Samples
+    batch_size: int
+    epoch: Epoch | None
+    augment: Augmentation | None
+    drop_last: bool
+    share: Share
+    start: int
+
+    def _numbers(self) -> range:
+        if self.drop_last:  # whole batches, and as many for each process
+            count = len(self.data) // self.batch_size
+            count -= count % self.share.world_size
+        else:
+            count = -(-len(self.data) // self.batch_size)
+        return range(self.share.rank, count, self.share.world_size)[self.start :]
+
+    def __len__(self) -> int:
+        return len(self._numbers())
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        n, epoch = len(self.data), self.epoch
+        order = torch.arange(n) if epoch is None else permutation(n, epoch.seed, epoch.number)
+        for b in self._numbers():
+            x, y = self.data.batch(order[b * self.batch_size : (b + 1) * self.batch_size])
+            if self.augment is not None and epoch is not None:
+                x = self.augment(x, generator(epoch.seed, epoch.number, b))
+            yield x, y
+
+
+def batches(
+    data: Samples,
+    batch_size: int,
+    *,
+    epoch: Epoch | None = None,
+    augment: Augmentation | None = None,
+    drop_last: bool = False,
+    share: Share = Share(),
+    start: int = 0,
+) -> Batches:
+    """Batches of `data`, shuffled and augmented if `epoch` is given, in their own order if not.
+
+    Args:
+        data: the samples; batches are made on their device.
+        batch_size: B, at least 1.
+        epoch: the pass; None keeps the order, as evaluation wants it.
+        augment: applied to the inputs; needs `epoch`.
+        drop_last: leaves out an incomplete last batch, and the batches of an incomplete last round of processes.
+        share: which process this is.
+        start: batches of this process to pass over, for a run that resumes.
+    Returns:
+        An iterable with a length, of (x uint8 [B, C, H, W] or [T, B, C, H, W], y int64 [B]).
+    Raises:
+        ValueError: no data, no batch, or an augmentation without an epoch.
+    """
+    if len(data) == 0:
+        raise ValueError(
+            f"this split of {data.name} is empty: there is nothing to iterate over. "
+            "(A data set without a training or test part has an empty one; validation=0 leaves that part empty.)"
+        )
+    if batch_size < 1 or start < 0:
+        raise ValueError(f"batches needs batch_size >= 1 and start >= 0, got {batch_size} and {start}.")
+    if augment is not None and epoch is None:
+        raise ValueError(
+            "batches was given an augmentation but no epoch to draw its random numbers from. "
+            "Pass epoch=Epoch(seed, number), or leave augment out."
+        )
+    made = Batches(data, batch_size, epoch, augment, drop_last, share, start)
+    if len(data) < batch_size * share.world_size and drop_last:
+        raise ValueError(
+            f"batch_size {batch_size} on {share.world_size} process(es) is more than the {len(data)} samples of "
+            f"{data.name}: with drop_last nothing is left. Use smaller batches."
+        )
+    return made

@@ -1,0 +1,27 @@
+"""Images cut or padded about their centre to a given side. Pixels are moved, never resampled.
+
+    H > side: rows (H - side) // 2 and on are kept        H < side: (side - H) // 2 rows of zeros above, the rest below
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch.nn.functional as F
+
+from spikelet.data.samples import Samples
+
+
+def fit(data: Samples, side: int | None) -> Samples:
+    """Samples of `side` x `side` pixels; None leaves them as they are.
+
+    Raises:
+        ValueError: side is not positive.
+    """
+    if side is None:
+        return data
+    if side < 1:
+        raise ValueError(f"image_size must be a positive number of pixels, got {side}.")
+    (top, bottom), (left, right) = ((d // 2, d - d // 2) for d in (side - s for s in data.x.shape[-2:]))
+    # a negative pad cuts; Python's // floors, so a cut of 3 takes 2 above and 1 below
+    return dataclasses.replace(data, x=F.pad(data.x, (left, right, top, bottom)))

@@ -1,0 +1,47 @@
+"""A part of the training set held out, with every class in its proportion.
+
+    held[c] = min(floor(fraction * n[c] + 1/2), n[c] - 1)   samples of class c     (0 where fraction is 0)
+
+Which ones is decided by `order.permutation(n, seed)`: the same on every machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from spikelet.data.order import permutation
+from spikelet.data.samples import DataSplits
+
+
+def stratified_split(y: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Splits labels into (kept, held).
+
+    Args:
+        y: int64 [N], labels.
+        fraction: share of each class that is held out, 0 <= fraction < 1.
+        seed: chooses which.
+    Returns:
+        Indices kept and held, int64, each ascending; together 0 .. N-1.
+    Raises:
+        ValueError: fraction is out of range.
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"validation must lie in [0, 1), got {fraction}. (0.1 holds out a tenth of the training set.)")
+    order = permutation(len(y), seed)
+    by_class = order[torch.argsort(y[order], stable=True)]  # classes one after another, each in random order
+    counts = torch.bincount(y)
+    rank = torch.arange(len(y)) - (counts.cumsum(0) - counts).repeat_interleave(counts)  # place within its class
+    quota = torch.minimum(torch.floor(counts * fraction + 0.5).long(), counts - 1).clamp(min=0)
+    is_held = rank < quota.repeat_interleave(counts)
+    return by_class[~is_held].sort().values, by_class[is_held].sort().values
+
+
+def hold_out(splits: DataSplits, fraction: float, seed: int) -> DataSplits:
+    """Moves `fraction` of the training set to the validation set. Leaves a validation set that exists as it is."""
+    kept, held = stratified_split(splits.train.y, fraction, seed)
+    if len(splits.validation):
+        return splits
+    return dataclasses.replace(splits, train=splits.train.subset(kept), validation=splits.train.subset(held))

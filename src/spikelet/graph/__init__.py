@@ -1,0 +1,1 @@
+"""The integer graph: its operations, their meaning, their intervals, and their file."""

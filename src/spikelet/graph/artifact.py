@@ -1,0 +1,220 @@
+"""The packed model file: an IntGraph as one deterministic safetensors file (docs/spec/artifact.md).
+
+    save(graph, path)      load(path) -> IntGraph          dumps(graph) -> bytes      loads(bytes) -> IntGraph
+
+One graph has one file: the same bytes on every machine, and a file loads only if it is, byte for byte,
+what `dumps` of its graph gives. Loading trusts nothing: sizes before memory, the checksum, every field, then
+`analysis.analyse` anew. It runs no code from the file and returns a whole graph or raises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import os
+import re
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelet.graph import ir
+from spikelet.graph.analysis import analyse
+from spikelet.graph.atomic_write import atomic_write
+from spikelet.graph.container import ITEM_BYTES, TENSORS, header_of, split
+from spikelet.graph.document import Entry, arrays, entries_of, node_of, nodes_to_json, parts
+from spikelet.graph.errors import ArtifactError
+from spikelet.graph.footprint import footprint
+from spikelet.graph.strict_json import canonical, fields, integer, shown, strict, string
+
+FORMAT = 1
+MAX_BYTES = 2**30
+_FIELDS = {"checksum", "format", "labels", "logit_scale", "meta", "nodes", "time_steps"}
+_CHECKSUM = re.compile(r'\{"checksum":"([0-9a-f]{64})",')
+_NUMPY = {"I32": "<i4", "I16": "<i2", "U8": "|u1"}
+
+
+def save(graph: ir.IntGraph, path: str | os.PathLike[str]) -> None:
+    """Writes `graph` to `path`, atomically.
+
+    Raises:
+        GraphError: the graph has no meaning (nothing is written).
+        ArtifactError: it passes a limit of the format (nothing is written).
+        OSError: the file can't be written; `path` is what it was before.
+    """
+    data = dumps(graph)
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> ir.IntGraph:
+    """The graph in the file `path`.
+
+    Args:
+        path: a file of `save`.
+        max_bytes: the most memory that the file and the graph may take, each.
+    Raises:
+        ArtifactError: not a valid file, or too large; names the field.
+        GraphError: a valid file of a graph without meaning; names the node.
+        OSError: the file can't be read.
+    """
+    with Path(path).open("rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ArtifactError(f"path: must be a regular file, got {os.fspath(path)!r}.")
+        if status.st_size > max_bytes:
+            raise ArtifactError(
+                f"file: has {status.st_size} bytes, max_bytes allows {max_bytes}. "
+                "Pass a larger max_bytes if you trust the file."
+            )
+        data = file.read(status.st_size)
+    return loads(data, max_bytes=max_bytes)
+
+
+def dumps(graph: ir.IntGraph) -> bytes:
+    """The bytes of `graph`'s file. The same graph gives the same bytes everywhere.
+
+    Raises:
+        GraphError: the graph has no meaning.
+        ArtifactError: it passes a limit of the format.
+    """
+    analyse(graph)
+    streams: dict[str, list[bytes]] = {name: [] for name in TENSORS}
+    for node in graph.nodes:
+        for name, values in arrays(node):
+            streams[name].append(values.tobytes())
+    tensors = {name: b"".join(chunks) for name, chunks in streams.items()}
+    body = b"".join(tensors.values())
+    text = canonical(_document(graph))
+    return _header(text, _digest(body, text), {name: len(data) for name, data in tensors.items()}) + body
+
+
+def loads(data: bytes, *, max_bytes: int = MAX_BYTES) -> ir.IntGraph:
+    """The graph of a file's bytes; see `load`."""
+    file = split(data)
+    document = fields(strict(file.text, "spikelet"), _FIELDS, "spikelet")
+    if type(document["format"]) is not int or document["format"] != FORMAT:
+        raise ArtifactError(
+            f"format: this is version {shown(document['format'])}, this spikelet reads version {FORMAT}. "
+            "Upgrade spikelet, or save the model again."
+        )
+    rest = _verified(file.text, file.body)
+    entries = entries_of(document["nodes"])
+    needed = footprint(entries)
+    if needed > max_bytes:
+        raise ArtifactError(
+            f"nodes: need up to {needed} bytes of memory, max_bytes allows {max_bytes}. "
+            "Pass a larger max_bytes if you trust the file."
+        )
+    graph = ir.IntGraph(
+        nodes=_nodes(entries, file.tensors),
+        time_steps=integer(document["time_steps"], "time_steps", 1, 1024),
+        logit_scale=_scale(document["logit_scale"]),
+        labels=_labels(document["labels"]),
+        meta=_meta(document["meta"]),
+    )
+    analyse(graph)
+    text = canonical(_document(graph))
+    sizes = {name: len(content) for name, content in file.tensors.items()}
+    if text != rest or _header(text, _digest(file.body, text), {n: sizes.get(n, 0) for n in TENSORS}) != file.header:
+        raise ArtifactError("header: is not the one canonical text of its graph (see docs/spec/artifact.md).")
+    return graph
+
+
+# --- the document: all but the arrays -------------------------------------------------------------
+
+
+def _document(graph: ir.IntGraph) -> dict[str, Any]:
+    """The JSON object without its checksum."""
+    return {
+        "format": FORMAT,
+        "labels": list(_labels(list(graph.labels))),
+        "logit_scale": float(graph.logit_scale).hex(),
+        "meta": _meta(dict(graph.meta)),
+        "nodes": nodes_to_json(graph.nodes),
+        "time_steps": operator.index(graph.time_steps),
+    }
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ArtifactError(f"labels: must be a list of strings, got {shown(value)}.")
+    return tuple(string(v, f"labels[{i}]") for i, v in enumerate(value))
+
+
+def _meta(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ArtifactError(f"meta: must be an object of strings, got {shown(value)}.")
+    return {string(k, "meta: key"): string(v, f"meta: {shown(k)}") for k, v in value.items()}
+
+
+def _scale(value: Any) -> float:
+    text = string(value, "logit_scale")
+    try:
+        scale = float.fromhex(text)
+    except (ValueError, OverflowError):
+        raise ArtifactError(f"logit_scale: must be a hexadecimal float, got {shown(value)}.") from None
+    if scale.hex() != text:
+        raise ArtifactError(f"logit_scale: must be written as {scale.hex()!r}, got {shown(value)}.")
+    return scale
+
+
+# --- header and checksum --------------------------------------------------------------------------
+
+
+def _header(text: str, checksum: str, sizes: Mapping[str, int]) -> bytes:
+    """The header of a document `text` without a checksum; "checksum" is the first key in sorted order."""
+    elements = {name: size // ITEM_BYTES[TENSORS[name]] for name, size in sizes.items()}
+    return header_of(f'{{"checksum":"{checksum}",{text[1:]}', elements)
+
+
+def _digest(body: bytes | memoryview, text: str) -> str:
+    """SHA-256 of the tensors' bytes, then of the document without its checksum."""
+    digest = hashlib.sha256(body)
+    digest.update(text.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def _verified(text: str, body: memoryview) -> str:
+    """The document's text without its checksum, which has been verified."""
+    match = _CHECKSUM.match(text)
+    if match is None:
+        raise ArtifactError("checksum: must come first in the document, as 64 hexadecimal digits.")
+    rest = "{" + text[match.end() :]
+    found = _digest(body, rest)
+    if found != match[1]:
+        raise ArtifactError(f"checksum: the file says {match[1]}, its content gives {found}. The file is damaged.")
+    return rest
+
+
+# --- arrays ---------------------------------------------------------------------------------------
+
+
+def _nodes(entries: Sequence[Entry], tensors: Mapping[str, memoryview]) -> tuple[ir.Node, ...]:
+    """Nodes with their arrays, taken from the tensors in order.
+
+    Raises:
+        ArtifactError: a tensor is missing, too long or too short, or codes have padding bits set.
+    """
+    wanted = dict.fromkeys(TENSORS, 0)
+    for entry in entries:
+        for part in parts(entry):
+            wanted[part.tensor] += part.elements
+    streams: dict[str, NDArray[Any]] = {}
+    for name, count in wanted.items():
+        streams[name] = np.frombuffer(tensors.get(name, b""), dtype=_NUMPY[TENSORS[name]])
+        if streams[name].size != count:
+            raise ArtifactError(f"tensor {name}: the nodes need {count} elements, got {streams[name].size}.")
+    used = dict.fromkeys(TENSORS, 0)
+    nodes: list[ir.Node] = []
+    for entry in entries:
+        values = []
+        for part in parts(entry):
+            first = used[part.tensor]
+            used[part.tensor] = first + part.elements
+            values.append(streams[part.tensor][first : used[part.tensor]])
+        nodes.append(node_of(entry, tuple(nodes[i].name for i in entry.inputs), values))
+    return tuple(nodes)

@@ -1,0 +1,56 @@
+"""Memory that a file will need, known before any of it is taken.
+
+    kept       1 byte a weight code, 9 bytes an affine channel, 16 bytes a channel of an edge (its interval),
+               4 bytes a value of an edge (one sample, one time step)
+    passing    for the largest node: 48 bytes a weight code, 128 bytes a channel and input (unpacking, analysis)
+
+A 100-byte file can describe an input of 65536 x 65536 pixels; this sum refuses it. Shapes are those of
+`analysis.analyse`, computed here without arrays; a node that `analyse` will refuse may get any shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from spikelet.graph.document import Entry, codes
+
+
+def footprint(entries: Sequence[Entry]) -> int:
+    """Bytes that loading `entries` takes, at most; Python integers, so no size can wrap."""
+    kept = passing = 0
+    for entry, shape in zip(entries, shapes_of(entries), strict=True):
+        channels = shape[0]
+        kept += codes(entry) + 4 * math.prod(shape) + (16 + 9 * (entry.op == "affine")) * channels
+        passing = max(passing, 48 * codes(entry) + 128 * channels * max(len(entry.inputs), 1))
+    return kept + passing
+
+
+def shapes_of(entries: Sequence[Entry]) -> list[tuple[int, ...]]:
+    """Sample shape of each entry's output."""
+    shapes: list[tuple[int, ...]] = []
+    for entry in entries:
+        shapes.append(_shape(entry, [shapes[i] for i in entry.inputs]))
+    return shapes
+
+
+def _shape(entry: Entry, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
+    a, first = entry.attributes, (sources or [(1,)])[0]
+    match entry.op:
+        case "input":
+            return a["shape"]
+        case "linear" | "conv":
+            windows = zip(first[1:], a["shape"][2:], a.get("stride", ()), a.get("padding", ()), strict=False)
+            return (a["shape"][0], *(_positions(*window) for window in windows))
+        case "maxpool":
+            return (first[0], *(_positions(d, a["kernel"], a["stride"], a["padding"]) for d in first[1:]))
+        case "sumpool":
+            return (first[0], *(_positions(d, a["kernel"], a["kernel"], 0) for d in first[1:]))
+        case "flatten":
+            return (math.prod(first),)
+    return first
+
+
+def _positions(size: int, kernel: int, stride: int, padding: int) -> int:
+    """Windows along one axis; stride 0, which `analyse` refuses, counts as 1."""
+    return max((size + 2 * padding - kernel) // max(stride, 1) + 1, 0)

@@ -1,0 +1,249 @@
+"""How each layer and tensor function becomes integer operations: one rule each, in two tables.
+
+A rule takes the builder, the recorded call and the values it read, and returns the value it makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from spikelet.graph import ir
+from spikelet.lower.errors import LoweringError
+from spikelet.lower.trace import Call
+from spikelet.lower.values import GRID, Builder, Value
+from spikelet.neurons import LIF, FullMembrane, Hard
+from spikelet.neurons.lif import LEAK_BITS
+from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
+from spikelet.nn.norm import gain_and_offset
+from spikelet.quant.grid import FRACTION_BITS, round_to_grid
+from spikelet.quant.quantizer import Coded
+
+Rule = Callable[[Builder, Call, list[Value]], Value]
+
+
+def _int8(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.int8]]:
+    return tensor.detach().cpu().numpy().astype(np.int8)
+
+
+def _float64(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return tensor.detach().cpu().double().numpy()
+
+
+def _encode(b: Builder, call: Call, values: list[Value]) -> Value:
+    (x,) = values
+    return Value(x.node, x.scale / 256, x.channels)
+
+
+def _coded(call: Call) -> Coded:
+    layer = call.target
+    assert isinstance(layer, Conv2d | Linear)
+    try:
+        return layer.quantizer.encode(layer.weight)
+    except ValueError as e:
+        raise LoweringError(f"{call.where}: {e}") from e
+
+
+def _with_bias(b: Builder, call: Call, value: Value) -> Value:
+    layer = call.target
+    assert isinstance(layer, Conv2d | Linear)
+    if layer.bias is None:
+        return value
+    return b.affine(value, np.array(1.0), _float64(round_to_grid(layer.bias.detach())), f"{call.where}.bias")
+
+
+def _conv(b: Builder, call: Call, values: list[Value]) -> Value:
+    layer = call.target
+    assert isinstance(layer, Conv2d)
+    (x,), coded = values, _coded(call)
+    node = ir.Conv(
+        b.name(call.where), (x.node,), _int8(coded.codes), coded.bits, _pair(layer.stride), _pair(layer.padding), layer.groups
+    )
+    scale = _float64(coded.scale).reshape(-1) * x.one_scale(call.where)
+    return _with_bias(b, call, Value(b.append(node), scale, layer.out_channels))
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return int(value[0]), int(value[1])
+
+
+def _linear(b: Builder, call: Call, values: list[Value]) -> Value:
+    layer = call.target
+    assert isinstance(layer, Linear)
+    (x,), coded = values, _coded(call)
+    node = ir.Linear(b.name(call.where), (x.node,), _int8(coded.codes), coded.bits)
+    scale = _float64(coded.scale).reshape(-1) * x.one_scale(call.where)
+    return _with_bias(b, call, Value(b.append(node), scale, layer.out_features, x.timed))
+
+
+def _norm(b: Builder, call: Call, values: list[Value]) -> Value:
+    norm = call.target
+    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    try:
+        gain, offset = gain_and_offset(norm)
+    except ValueError as e:
+        raise LoweringError(f"{call.where}: {e}") from e
+    return b.affine(values[0], _float64(gain), _float64(offset), call.where)
+
+
+def _lif(b: Builder, call: Call, values: list[Value]) -> Value:
+    neuron = call.target
+    assert isinstance(neuron, LIF)
+    p = neuron.params
+    bits = next(k for k in range(LEAK_BITS + 1) if p.leak * 2**k % 1 == 0)
+    membrane = None
+    if not isinstance(neuron.membrane, FullMembrane):
+        membrane = ir.Membrane(neuron.membrane.bits, FRACTION_BITS - int(neuron.membrane.exponent()))
+    x = b.on_grid(values[0], call.where)
+    node = ir.Lif(
+        b.name(call.where),
+        (x.node,),
+        leak=round(p.leak * 2**bits),
+        gain=round(p.input_gain * 2**bits),
+        leak_bits=bits,
+        threshold=round(p.threshold * 2**FRACTION_BITS),
+        reset="hard" if isinstance(p.reset, Hard) else "soft",
+        membrane=membrane,
+    )
+    return Value(b.append(node), np.array(1.0), x.channels)
+
+
+def _max_pool(b: Builder, call: Call, values: list[Value]) -> Value:
+    pool, (x,) = call.target, values
+    assert isinstance(pool, MaxPool2d)
+    kernel, stride, padding = (_square(call, field, getattr(pool, field)) for field in ("kernel_size", "stride", "padding"))
+    if pool.dilation not in (1, (1, 1)) or pool.ceil_mode:
+        raise LoweringError(f"{call.where}: max pooling with dilation or ceil_mode is not supported.")
+    return Value(b.append(ir.MaxPool(b.name(call.where), (x.node,), kernel, stride, padding)), x.scale, x.channels)
+
+
+def _square(call: Call, field: str, value: Any) -> int:
+    sides = value if isinstance(value, tuple) else (value, value)
+    if sides[0] != sides[1]:
+        raise LoweringError(f"{call.where}: {field} must be square, got {value}.")
+    return int(sides[0])
+
+
+def _sum_pool(b: Builder, call: Call, values: list[Value]) -> Value:
+    pool, (x,) = call.target, values
+    assert isinstance(pool, SumPool2d)
+    node = ir.SumPool(b.name(call.where), (x.node,), pool.kernel_size)
+    return Value(b.append(node), x.scale / pool.divisor, x.channels)
+
+
+def _same(b: Builder, call: Call, values: list[Value]) -> Value:
+    return values[0]
+
+
+def _add(b: Builder, call: Call, values: list[Value]) -> Value:
+    if len(values) != 2 or call.kwargs.get("alpha", 1) != 1:
+        raise LoweringError(f"{_place(call)}: only the sum of two tensors that depend on the input can be lowered.")
+    shapes = [tuple(a.shape[2:]) for a in call.args if isinstance(a, Tensor)]
+    if shapes[0] != shapes[1]:
+        raise LoweringError(f"{_place(call)}: can't add tensors of shapes {shapes[0]} and {shapes[1]}.")
+    x, y = (b.on_grid(v, _named(call, "add")) for v in values)
+    return Value(b.append(ir.Add(b.name(_named(call, "add")), (x.node, y.node))), np.array(GRID), x.channels)
+
+
+def _flatten(b: Builder, call: Call, values: list[Value]) -> Value:
+    (x,) = values
+    before = next(a for a in call.args if isinstance(a, Tensor)).shape
+    after = call.output.shape
+    if before[:2] != after[:2] or len(after) != 3:
+        raise LoweringError(
+            f"{_place(call)}: can only flatten [T, B, C, H, W] to [T, B, C*H*W], got {tuple(before)} -> {tuple(after)}. "
+            "(Use x.flatten(2).)"
+        )
+    if before == after:
+        return x
+    if not x.has_one_scale:
+        x = b.on_grid(x, _named(call, "flatten"))
+    return Value(b.append(ir.Flatten(b.name(_named(call, "flatten")), (x.node,))), x.scale, int(after[2]))
+
+
+def _mean(b: Builder, call: Call, values: list[Value]) -> Value:
+    (x,) = values
+    before, dims = next(a for a in call.args if isinstance(a, Tensor)).shape, _mean_axes(call)
+    if dims == (0,):
+        name = b.append(ir.SumTime(b.name(_named(call, "mean")), (x.node,)))
+        return Value(name, x.scale / before[0], x.channels, timed=False)
+    if dims == (3, 4) and len(before) == 5 and before[3] == before[4] and not call.kwargs.get("keepdim", False):
+        pooled = b.append(ir.SumPool(b.name(_named(call, "mean")), (x.node,), int(before[3])))
+        flat = b.append(ir.Flatten(b.name(_named(call, "flatten")), (pooled,)))
+        return Value(flat, x.scale / before[3] ** 2, x.channels)
+    raise LoweringError(f"{_place(call)}: only the mean over time (0) or over a square map (3, 4) can be lowered, got {dims}.")
+
+
+def _mean_axes(call: Call) -> tuple[int, ...]:
+    rank = next(a for a in call.args if isinstance(a, Tensor)).dim()
+    dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+    dims = tuple(range(rank)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    return tuple(sorted(d % rank for d in dims))
+
+
+def _place(call: Call) -> str:
+    what = call.target if isinstance(call.target, str) else type(call.target).__name__
+    return f"{call.where or 'the model'} ({what})"
+
+
+def _named(call: Call, what: str) -> str:
+    return f"{call.where}.{what}" if call.where else what
+
+
+MODULES: dict[type[nn.Module], Rule] = {
+    Encode: _encode,
+    Conv2d: _conv,
+    Linear: _linear,
+    BatchNorm2d: _norm,
+    nn.BatchNorm1d: _norm,
+    nn.BatchNorm2d: _norm,
+    LIF: _lif,
+    MaxPool2d: _max_pool,
+    SumPool2d: _sum_pool,
+    nn.Identity: _same,
+    nn.Dropout: _same,
+    nn.Dropout2d: _same,
+    nn.Dropout3d: _same,
+}
+
+FUNCTIONS: dict[str, Rule] = {
+    **dict.fromkeys(("add", "__add__", "__radd__", "__iadd__", "add_"), _add),
+    **dict.fromkeys(("flatten", "reshape", "view"), _flatten),
+    "mean": _mean,
+    **dict.fromkeys(("contiguous", "clone", "detach"), _same),
+}
+
+
+def convert(b: Builder, call: Call, values: list[Value]) -> Value:
+    """Applies the rule of a recorded call.
+
+    Raises:
+        LoweringError: there is none; names the module, and what could be used instead.
+    """
+    if isinstance(call.target, str):
+        rule = FUNCTIONS.get(call.target)
+        if rule is None:
+            raise LoweringError(
+                f"{_place(call)}: the tensor function {call.target!r} has no integer form. "
+                f"Supported: {', '.join(sorted(set(FUNCTIONS)))}."
+            )
+        return rule(b, call, values)
+    rule = MODULES.get(type(call.target))
+    if rule is None:
+        raise LoweringError(
+            f"{_place(call)}: this layer has no integer form. Supported: {', '.join(sorted(k.__name__ for k in MODULES))}."
+            + _hint(call.target)
+        )
+    return rule(b, call, values)
+
+
+def _hint(layer: nn.Module) -> str:
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        name = "Conv2d" if isinstance(layer, nn.Conv2d) else "Linear"
+        return f" Its weights are floats: use spikelet.nn.{name} with a quantizer."
+    return ""
+
+

@@ -1,0 +1,87 @@
+"""The sequences that Q-SNN's networks are made of.
+
+    convolution -> batch norm -> LIF               a layer
+    the same twice, plus a shortcut before the     a residual block (add, then fire)
+    second LIF
+    r + (LIF -> convolution -> batch norm)(r)      a membrane shortcut (fire, then add)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from torch import Tensor, nn
+
+from spikelet.neurons import LIF, LIFParams, Triangle, membrane_of
+from spikelet.nn import BatchNorm2d, Conv2d
+from spikelet.quant import FullPrecision, Quantizer, Uniform, quantizer_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Precision:
+    """How a network spends its bits: hidden weights, membranes; first and last layer keep 8 bits (or 32)."""
+
+    time_steps: int
+    weight_bits: int
+    membrane_bits: int
+
+    def hidden(self) -> Quantizer:
+        """Of every layer but the first and the last."""
+        return quantizer_of(self.weight_bits)
+
+    def first(self) -> Quantizer:
+        """Of the layer that reads pixels."""
+        return FullPrecision() if self.weight_bits == 32 else Uniform(8)
+
+    def last(self) -> Quantizer:
+        """Of the classifier: one scale for all classes, so that integer logits compare."""
+        return FullPrecision() if self.weight_bits == 32 else Uniform(8, per_channel=False)
+
+    def neuron(self) -> LIF:
+        """Q-SNN's LIF: leak 1/2, threshold 1, hard reset, triangular surrogate, k-bit membrane."""
+        return LIF(self.time_steps, LIFParams(surrogate=Triangle(1.0)), membrane_of(self.membrane_bits))
+
+
+class Shortcut(nn.Module):
+    """r -> r + body(r): the membrane current passes by, the body sees it through its spikes."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, r: Tensor) -> Tensor:
+        """Currents [T or 1, B, C, H, W] -> currents [T, B, C, H, W]."""
+        return r + self.body(r)
+
+
+def fire_conv(c_in: int, c_out: int, precision: Precision, stride: int = 1) -> nn.Sequential:
+    """LIF, 3x3 convolution, batch norm: currents to currents."""
+    conv = Conv2d(c_in, c_out, 3, precision.hidden(), stride=stride, padding=1)
+    return nn.Sequential(precision.neuron(), conv, BatchNorm2d(c_out))
+
+
+def spiking_conv(c_in: int, c_out: int, precision: Precision, quantizer: Quantizer, stride: int = 1) -> nn.Sequential:
+    """3x3 convolution, batch norm, LIF."""
+    return nn.Sequential(
+        Conv2d(c_in, c_out, 3, quantizer, stride=stride, padding=1), BatchNorm2d(c_out), precision.neuron()
+    )
+
+
+class ResidualBlock(nn.Module):
+    """s -> LIF(BN(conv(LIF(BN(conv s)))) + shortcut(s)); the shortcut is s, or BN of a strided 1x1 convolution."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int, precision: Precision) -> None:
+        super().__init__()
+        self.first = spiking_conv(c_in, c_out, precision, precision.hidden(), stride)
+        self.conv = Conv2d(c_out, c_out, 3, precision.hidden(), padding=1)
+        self.norm = BatchNorm2d(c_out)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or c_in != c_out:
+            self.shortcut = nn.Sequential(
+                Conv2d(c_in, c_out, 1, precision.hidden(), stride=stride), BatchNorm2d(c_out)
+            )
+        self.neuron = precision.neuron()
+
+    def forward(self, s: Tensor) -> Tensor:
+        """Spikes [T, B, C, H, W] -> spikes [T, B, C', H', W']."""
+        return self.neuron(self.norm(self.conv(self.first(s))) + self.shortcut(s))

@@ -1,0 +1,45 @@
+"""The catalogue of models by name.
+
+    create_model("qsnn_vgg_s", num_classes=10, time_steps=2, weight_bits=1, membrane_bits=2)
+    list_models("qsnn_*")
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from spikelet.models.qsnn import qsnn_resnet19, qsnn_vgg_s, qsnn_vggsnn
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    f.__name__: f for f in (qsnn_resnet19, qsnn_vgg_s, qsnn_vggsnn)
+}
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names that match a shell pattern, sorted."""
+    return fnmatch.filter(sorted(MODELS), pattern)
+
+
+def create_model(name: str, **options: Any) -> nn.Module:
+    """A new model with random weights.
+
+    Args:
+        name: one of `list_models()`.
+        options: the builder's arguments: num_classes, time_steps, weight_bits, membrane_bits,
+            in_channels, image_size and the model's own.
+    Raises:
+        ValueError: no such model.
+        TypeError: no such option, with the options there are.
+    """
+    if name not in MODELS:
+        raise ValueError(f"no model named {name!r}. There are: {', '.join(list_models())}.")
+    known = inspect.signature(MODELS[name]).parameters
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(f"{name} has no option {unknown[0]!r}. It takes: {', '.join(known)}.")
+    return MODELS[name](**options)

@@ -1,0 +1,117 @@
+"""Q-SNN's networks (Wei et al., "Q-SNNs: Quantized Spiking Neural Networks", ACM MM 2024).
+
+Hidden weights 1 bit, membranes 2, 4 or 8 bits, first and last layer 8 bits; weight_bits=32 and
+membrane_bits=32 give the full-precision baseline. All take uint8 images [B, C, H, W] or frames
+[T, B, C, H, W] and return logits [T, B, K]; the prediction is their mean over time.
+
+    qsnn_resnet19   12.56 M parameters at 10 classes: stem 128, [3, 3, 2] blocks of 128, 256, 512
+    qsnn_vggsnn     64-128-AP-256-256-AP-512-512-AP-512-512-AP-FC on event frames (48 x 48, 2 polarities)
+    qsnn_vgg_s      ours, for microcontrollers and for training on a CPU
+
+Differences from the authors' code: static membrane steps and power-of-two 8-bit scales (see
+neurons/membrane.py, quant/uniform.py); pixels enter as u/256 without mean subtraction, so that they are
+integers; the VGGSNN's hidden convolutions are quantized (in the released code they stay 32 bits);
+average pooling divides by a power of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from spikelet.models.blocks import Precision, ResidualBlock, Shortcut, fire_conv, spiking_conv
+from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, SumPool2d
+
+
+class SpikingClassifier(nn.Module):
+    """Encode, features, pooling, one linear classifier.
+
+    Shapes: uint8 [B, C, H, W] or [T, B, C, H, W] -> logits [T, B, K].
+    """
+
+    def __init__(self, features: nn.Sequential, pool: nn.Module, classifier: Linear) -> None:
+        super().__init__()
+        self.encode = Encode()
+        self.features = features
+        self.pool = pool
+        self.classifier = classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of every time step."""
+        return self.classifier(self.pool(self.features(self.encode(x))).flatten(2))
+
+
+def _halved(size: int, times: int) -> int:
+    for _ in range(times):
+        size = (size + 1) // 2
+    return size
+
+
+def qsnn_resnet19(
+    num_classes: int = 10,
+    time_steps: int = 2,
+    weight_bits: int = 1,
+    membrane_bits: int = 2,
+    in_channels: int = 3,
+    image_size: int = 32,
+    width: int = 128,
+) -> SpikingClassifier:
+    """ResNet-19 as published for CIFAR: three stages of widths 1, 2, 4 times `width`."""
+    p = Precision(time_steps, weight_bits, membrane_bits)
+    layers: list[nn.Module] = [spiking_conv(in_channels, width, p, p.first())]
+    c_in = width
+    for stage, blocks in enumerate((3, 3, 2)):
+        for block in range(blocks):
+            c_out, stride = width << stage, 2 if stage and not block else 1
+            layers.append(ResidualBlock(c_in, c_out, stride, p))
+            c_in = c_out
+    classifier = Linear(c_in, num_classes, p.last())
+    return SpikingClassifier(nn.Sequential(*layers), SumPool2d(_halved(image_size, 2)), classifier)
+
+
+def qsnn_vggsnn(
+    num_classes: int = 10,
+    time_steps: int = 10,
+    weight_bits: int = 1,
+    membrane_bits: int = 2,
+    in_channels: int = 2,
+    image_size: int = 48,
+    widths: Sequence[int] = (64, 128, 256, 256, 512, 512, 512, 512),
+) -> SpikingClassifier:
+    """VGGSNN as published for event data: eight convolutions, pooling after the 2nd, 4th, 6th and 8th."""
+    p = Precision(time_steps, weight_bits, membrane_bits)
+    layers: list[nn.Module] = []
+    c_in, size = in_channels, image_size
+    for i, c_out in enumerate(widths):
+        layers.append(spiking_conv(c_in, c_out, p, p.hidden() if i else p.first()))
+        c_in = c_out
+        if i % 2:
+            layers.append(SumPool2d(2))
+            size //= 2
+    return SpikingClassifier(nn.Sequential(*layers), nn.Identity(), Linear(c_in * size**2, num_classes, p.last()))
+
+
+def qsnn_vgg_s(
+    num_classes: int = 10,
+    time_steps: int = 2,
+    weight_bits: int = 1,
+    membrane_bits: int = 2,
+    in_channels: int = 3,
+    image_size: int = 32,
+    widths: Sequence[int] = (64, 128, 256),
+) -> SpikingClassifier:
+    """A small VGG: each width is a 3x3 convolution of stride 2 and one of stride 1 with a membrane shortcut.
+
+    The shortcut costs no multiplication and no weight, and lets a 1-bit network learn in few epochs (see
+    results/LOG.md). Default widths: 1.15 M parameters, 38 M multiply-accumulates a step at 32 x 32.
+    """
+    p = Precision(time_steps, weight_bits, membrane_bits)
+    stem = Conv2d(in_channels, widths[0], 3, p.first(), stride=2, padding=1)
+    layers: list[nn.Module] = [nn.Sequential(stem, BatchNorm2d(widths[0]))]
+    for c_in, c_out in zip((0, *widths), widths, strict=False):
+        if c_in:
+            layers.append(fire_conv(c_in, c_out, p, stride=2))
+        layers.append(Shortcut(fire_conv(c_out, c_out, p)))
+    features = nn.Sequential(*layers, p.neuron())
+    return SpikingClassifier(features, SumPool2d(_halved(image_size, len(widths))), Linear(widths[-1], num_classes, p.last()))

@@ -1,0 +1,69 @@
+"""How a neuron keeps its membrane between two time steps: in full, or in k bits.
+
+    v = step * clip(floor(h / step + 1/2), -L, L),   L = 2^(k-1) - 1,   step = 2^round(learned)
+
+Q-SNN (Wei et al., ACM MM 2024) scales by the maximum of |h| over the whole batch at run time, and its
+code first squashes with tanh: a sample's result then depends on its neighbours, and no device can
+compute it. Ours is one static power of two a layer, learned with the network (the gradient of the step
+is LSQ's, straight through the rounding), so that k bits of state and one shift are all a device needs.
+Two bits hold {-step, 0, step}; the fourth code is unused, as in the paper.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.quant.grid import FRACTION_BITS, floor_to_grid, round_half_up, straight_through
+
+
+class FullMembrane(nn.Module):
+    """The membrane as it is, on the current's grid."""
+
+    bits = 32
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Identity."""
+        return v
+
+
+class QuantizedMembrane(nn.Module):
+    """The membrane in `bits` bits. See the module's equations.
+
+    Args:
+        bits: 2 to 8.
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        if bits not in range(2, 9):
+            raise ValueError(f"membrane_bits must be 2 to 8, or 32 for full precision, got {bits}.")
+        self.bits = bits
+        self.top = 2 ** (bits - 1) - 1
+        self.log2_step = nn.Parameter(torch.tensor(-math.log2(self.top)))
+
+    def exponent(self) -> Tensor:
+        """p with step = 2^-p, a whole number in 0..FRACTION_BITS - 1 (a larger step than the threshold
+        would hold nothing, a smaller one would leave the grid after the leak)."""
+        return (-round_half_up(self.log2_step.detach())).clamp(0, FRACTION_BITS - 1)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """`v` on its k-bit levels, gradient to `v` and to the step."""
+        step = straight_through(torch.exp2(self.log2_step), torch.exp2(-self.exponent()))
+        scaled = (v / step).clamp(-self.top, self.top)
+        return straight_through(scaled, round_half_up(scaled)) * step
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
+
+def membrane_of(bits: int) -> FullMembrane | QuantizedMembrane:
+    """The membrane of a `membrane_bits=` argument: 2 to 8 quantized, 32 full."""
+    return FullMembrane() if bits == 32 else QuantizedMembrane(bits)
+
+
+def on_grid(v: Tensor, training: bool) -> Tensor:
+    """Floors to the grid in evaluation (spec N2); training skips it, the error is 2^-12 of a threshold."""
+    return v if training else floor_to_grid(v)

@@ -1,0 +1,120 @@
+"""Surrogate gradients: what the backward pass takes for the derivative of the step 1[x >= 0].
+
+x is membrane minus threshold. Every surrogate has `slope(x)` and its smooth `primitive(x)` with
+d primitive / dx = slope.
+
+    Triangle(width)     max(0, w - |x|) / w^2        Q-SNN's with w = 1
+    Rectangle(width)    1[|x| < w/2] / w
+    ATan(alpha)         (a/2) / (1 + (pi a x / 2)^2)  SpikingJelly's default, a = 2
+    Sigmoid(alpha)      a s (1 - s),  s = sigmoid(a x)
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Surrogate(abc.ABC):
+    """A step forwards, a smooth bump backwards. A tie fires (spec N1)."""
+
+    @abc.abstractmethod
+    def slope(self, x: Tensor) -> Tensor:
+        """The pretended derivative at x, elementwise."""
+
+    @abc.abstractmethod
+    def primitive(self, x: Tensor) -> Tensor:
+        """A function whose derivative is `slope`."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """1 where x >= 0, else 0, in the dtype of `x`."""
+        return _Fire.apply(x, self)
+
+
+class _Fire(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, surrogate: Surrogate) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.surrogate = surrogate
+        return (x >= 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        return grad * ctx.surrogate.slope(x), None
+
+
+def _check_positive(owner: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{owner} must be a positive number, got {value}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Triangle(Surrogate):
+    """max(0, w - |x|) / w^2."""
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_positive("Triangle.width", self.width)
+
+    def slope(self, x: Tensor) -> Tensor:
+        return (self.width - x.abs()).clamp(min=0) / self.width**2
+
+    def primitive(self, x: Tensor) -> Tensor:
+        x = x.clamp(-self.width, self.width)
+        return 0.5 + x / self.width - x * x.abs() / (2 * self.width**2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rectangle(Surrogate):
+    """1[|x| < w/2] / w."""
+
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_positive("Rectangle.width", self.width)
+
+    def slope(self, x: Tensor) -> Tensor:
+        return (x.abs() < self.width / 2).to(x.dtype) / self.width
+
+    def primitive(self, x: Tensor) -> Tensor:
+        return x.clamp(-self.width / 2, self.width / 2) / self.width + 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class ATan(Surrogate):
+    """(a/2) / (1 + (pi a x / 2)^2)."""
+
+    alpha: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check_positive("ATan.alpha", self.alpha)
+
+    def slope(self, x: Tensor) -> Tensor:
+        return self.alpha / 2 / (1 + (math.pi / 2 * self.alpha * x).square())
+
+    def primitive(self, x: Tensor) -> Tensor:
+        return torch.atan(math.pi / 2 * self.alpha * x) / math.pi + 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Sigmoid(Surrogate):
+    """a s (1 - s) with s = sigmoid(a x)."""
+
+    alpha: float = 4.0
+
+    def __post_init__(self) -> None:
+        _check_positive("Sigmoid.alpha", self.alpha)
+
+    def slope(self, x: Tensor) -> Tensor:
+        s = self.primitive(x)
+        return self.alpha * s * (1 - s)
+
+    def primitive(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(self.alpha * x)

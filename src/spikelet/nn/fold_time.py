@@ -1,0 +1,26 @@
+"""Layers without a memory see time as more batch: [T, B, ...] -> [T*B, ...] -> layer -> [T, B, ...]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+
+def fold_time(layer: Callable[[Tensor], Tensor], x: Tensor, sample_dims: int, name: str) -> Tensor:
+    """Applies `layer` to every time step of `x`.
+
+    Args:
+        layer: takes [N, ...] with `sample_dims` axes after N.
+        x: [T, B, ...] with `sample_dims` axes after B.
+        name: the caller's, for the error.
+    Raises:
+        ValueError: `x` has another number of axes.
+    """
+    if x.dim() != sample_dims + 2:
+        raise ValueError(
+            f"{name} takes time-first tensors of {sample_dims + 2} axes [T, B, ...], got shape {tuple(x.shape)}. "
+            "(Start the model with spikelet.nn.Encode(), which adds the time axis to images.)"
+        )
+    y = layer(x.flatten(0, 1))
+    return y.unflatten(0, x.shape[:2])

@@ -1,0 +1,50 @@
+"""Batch normalisation over time and batch together, exact in evaluation.
+
+    training     y = (x - mean) / sqrt(var + eps) * gamma + beta        statistics over [T*B, H, W]
+    evaluation   y = round(A x) + D   on the grid 2^-12
+                 A = gamma / sqrt(var + eps) as m * 2^-e, |m| < 2^15, |A| < 8
+                 D = round(beta - A mean)
+
+The two gains differ by at most 2^-15 of their value. A and D are computed in float64 from the stored
+parameters, by `gain_and_offset`, which lowering calls too: the integers are the same ones. A channel
+with next to no variance has its gain capped at 8 (its output is then beta all the same).
+
+This is the plain batch norm that the authors of Q-SNN use under the name tdBatchNorm.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.nn.fold_time import fold_time
+from spikelet.quant.grid import round_to_grid, snap_gain
+
+MAX_GAIN = 8 * (1 - 2.0**-15)
+
+
+def gain_and_offset(norm: nn.BatchNorm2d | nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """A and D of the module's equations, float64 [C], from any torch batch norm with running statistics."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError(
+            "batch norm without running statistics can't be evaluated one sample at a time. "
+            "Build it with track_running_stats=True."
+        )
+    ones = torch.ones_like(norm.running_var, dtype=torch.float64)
+    gamma = ones if norm.weight is None else norm.weight.detach().double()
+    beta = 0 * ones if norm.bias is None else norm.bias.detach().double()
+    gain = gamma / torch.sqrt(norm.running_var.double() + norm.eps)
+    gain = snap_gain(gain.clamp(-MAX_GAIN, MAX_GAIN))
+    return gain, round_to_grid(beta - gain * norm.running_mean.double())
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """nn.BatchNorm2d over [T, B, C, H, W]. See the module's equations."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> the same."""
+        return fold_time(super().forward if self.training else self._exact, x, 3, "BatchNorm2d")
+
+    def _exact(self, x: Tensor) -> Tensor:
+        gain, offset = (p.view(1, -1, 1, 1) for p in gain_and_offset(self))
+        return (round_to_grid(gain * x.double()) + offset).to(x.dtype)

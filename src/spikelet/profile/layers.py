@@ -1,0 +1,162 @@
+"""What is counted of a layer, and the rules that turn counts into operations.
+
+All counts are means per sample over all T time steps, unless they say "a step".
+
+    macs          = dense multiply-accumulates of one step, padding included, times the steps that run
+    input rate    = inputs that are not zero / inputs                                     (padding excluded)
+
+The papers' rule (Spikformer and the many that follow it): a layer whose inputs are all -1, 0 or 1 adds,
+every other layer (the first one, reading pixels; one behind an average pool) multiplies and adds.
+
+    SOPs = input rate * macs        or        MACs = macs
+
+NeuroBench's rule (SynapticOperations, 2.3): weights and inputs are taken as zero or not, padding is left
+out, and an operation takes place where both are not zero. It is an AC where a call's inputs are all
+-1, 0 or 1, else a MAC. `Dense` takes every weight and input as not zero.
+
+Bit-weighted operations: BOPs = macs * weight bits * input bits (this is S-ACE with the T steps written
+out), NS-ACE = input rate * BOPs.
+
+A still image enters the first synapses once and not T times: their `steps` is 1, as executed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class NeuroBenchCounts:
+    """SynapticOperations as NeuroBench 2.3 counts them, per sample."""
+
+    effective_acs: float
+    effective_macs: float
+    dense: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SynapseLayer:
+    """A convolution or linear layer, with the batch norm right behind it.
+
+    parameters: numbers that are trained (of a graph: numbers that are stored), batch norm included.
+    norm_channels: channels of that batch norm, 0 where there is none.
+    weights, weight_bits: number of weights and the bits of each, 32 for floats.
+    packed_bytes: codes at their bits, rounded up to bytes, and the per-channel constants.
+    in_shape, out_shape: one sample, one step; kernel: (1, 1) for a linear layer.
+    steps: executions per sample.
+    spiking_input: whether every input was -1, 0 or 1.
+    input_bits: bits that hold an input (seen in the run; of a graph: proved).
+    input_events: inputs that are not zero, per sample.
+    macs_per_step: dense, padding included.
+    """
+
+    name: str
+    kind: Literal["conv", "linear"]
+    parameters: int
+    norm_channels: int
+    weights: int
+    weight_bits: int
+    packed_bytes: int
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    kernel: tuple[int, int]
+    steps: float
+    spiking_input: bool
+    input_bits: int
+    input_events: float
+    macs_per_step: int
+    neurobench: NeuroBenchCounts
+
+    @property
+    def has_float_weights(self) -> bool:
+        """Whether no integer arithmetic can price this layer."""
+        return self.weight_bits == 32
+
+    @property
+    def macs(self) -> float:
+        """Dense multiply-accumulates per sample."""
+        return self.macs_per_step * self.steps
+
+    @property
+    def input_rate(self) -> float:
+        """Share of inputs that are not zero; of spikes, the mean firing rate."""
+        return self.input_events / (math.prod(self.in_shape) * self.steps)
+
+    @property
+    def paper_sops(self) -> float:
+        """Accumulates under the papers' rule; 0 where the layer multiplies."""
+        return self.input_rate * self.macs if self.spiking_input else 0.0
+
+    @property
+    def paper_macs(self) -> float:
+        """Multiply-accumulates under the papers' rule; 0 where the layer only adds."""
+        return 0.0 if self.spiking_input else self.macs
+
+    @property
+    def bops(self) -> float:
+        """Bit operations per sample."""
+        return self.macs * self.weight_bits * self.input_bits
+
+    @property
+    def ns_ace(self) -> float:
+        """Bit operations that meet an input other than zero."""
+        return self.input_rate * self.bops
+
+    @property
+    def spikes_per_synapse(self) -> float | None:
+        """Spikes that a synapse carries per inference, None where it carries no spikes.
+
+        An SNN of IF neurons wins over its ANN only below 0.15 to 1.38 of them (Dampfhoffer et al., 2023).
+        """
+        return self.input_rate * self.steps if self.spiking_input else None
+
+
+@dataclasses.dataclass(frozen=True)
+class NeuronLayer:
+    """A layer of spiking neurons.
+
+    shape, neurons: of one sample; leaky: whether the leak is neither 0 nor 1.
+    membrane_bits: 32 for full precision.
+    spikes: per sample.
+    membrane_updates: NeuroBench's rule: every membrane at the first step, then those that changed. None
+        where it was not recorded (integer graphs, whose reference gives spikes only).
+    """
+
+    name: str
+    parameters: int
+    shape: tuple[int, ...]
+    time_steps: int
+    membrane_bits: int
+    leaky: bool
+    spikes: float
+    membrane_updates: float | None
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of one sample."""
+        return math.prod(self.shape)
+
+    @property
+    def output_rate(self) -> float:
+        """Mean firing rate, spikes per neuron and step."""
+        return self.spikes / (self.neurons * self.time_steps)
+
+    @property
+    def membrane_bytes(self) -> int:
+        """Memory of the membranes of one sample."""
+        return -(-self.neurons * self.membrane_bits // 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelLayer:
+    """Per-channel gains and offsets that follow no synapses directly (a batch norm behind a sum)."""
+
+    name: str
+    parameters: int
+    channels: int
+    packed_bytes: int
+
+
+Layer = SynapseLayer | NeuronLayer | ChannelLayer

@@ -1,0 +1,107 @@
+"""Q-SNN's 1-bit weights (Wei et al., "Q-SNNs: Quantized Spiking Neural Networks", ACM MM 2024).
+
+    Z = (W - mean W) / std W            per output channel: the weight half of weight-spike dual
+                                        regulation, it puts as many weights above zero as below
+    W_b = alpha * sign(Z),  alpha = 2^round(log2 mean|Z|)   per output channel, sign(0) = +1
+
+Backward, d sign(z)/dz is replaced by
+    EDE:   k t (1 - tanh^2(t z)),  t = 10^(-1 + 2 p),  k = max(1/t, 1),  p = progress of training in 0..1
+    Clip:  1 where |z| <= 1, else 0.
+
+Differences from the authors' code (Wenjie-Wei/Q-SNNs): sign(0) = +1 (theirs 0, so that "binary"
+has three values); a channel of equal weights gives Z = 0 rather than NaN. The paper normalises per
+layer, its code per channel: we follow the code. `standardize=False` is the ablation without it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """The straight-through estimator, clipped to |z| <= 1."""
+
+    def slope(self, z: Tensor) -> Tensor:
+        """d sign(z)/dz as the backward pass pretends it to be."""
+        return (z.abs() <= 1).to(z.dtype)
+
+    def at(self, progress: float) -> Clip:
+        """This estimator does not depend on training progress."""
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class EDE:
+    """IR-Net's error decay estimator: from a wide slope to a steep one as training goes on."""
+
+    progress: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.progress <= 1:
+            raise ValueError(f"EDE.progress must lie in [0, 1], got {self.progress}. (It is epoch / epochs.)")
+
+    def slope(self, z: Tensor) -> Tensor:
+        """k t (1 - tanh^2(t z))."""
+        t = 10.0 ** (-1 + 2 * self.progress)
+        return max(1 / t, 1.0) * t * (1 - torch.tanh(t * z).square())
+
+    def at(self, progress: float) -> EDE:
+        """The same estimator later in training."""
+        return EDE(progress)
+
+
+class _Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, estimator: Clip | EDE) -> Tensor:
+        ctx.save_for_backward(z)
+        ctx.estimator = estimator
+        return sign(z)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (z,) = ctx.saved_tensors
+        return grad * ctx.estimator.slope(z), None
+
+
+def sign(z: Tensor) -> Tensor:
+    """-1 or +1; sign(0) = +1 (spec Q1)."""
+    return (z >= 0).to(z.dtype) * 2 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Binary(Quantizer):
+    """1-bit weights. See the module's equations."""
+
+    standardize: bool = True
+    estimator: Clip | EDE = dataclasses.field(default_factory=EDE)
+    bits: int = dataclasses.field(default=1, init=False)
+
+    def at(self, progress: float) -> Binary:
+        """The same quantizer at another point of training."""
+        return dataclasses.replace(self, estimator=self.estimator.at(progress))
+
+    def _standardized(self, weight: Tensor) -> Tensor:
+        if not self.standardize:
+            return weight
+        axes = tuple(range(1, weight.ndim))
+        centered = weight - weight.mean(axes, keepdim=True)
+        std = centered.square().sum(axes, keepdim=True).div(max(centered[0].numel() - 1, 1)).sqrt()
+        return centered / torch.where(std > 0, std, torch.ones_like(std))
+
+    def _scale(self, z: Tensor) -> Tensor:
+        return power_of_two_near(z.detach().abs().mean(tuple(range(1, z.ndim)), keepdim=True))
+
+    def encode(self, weight: Tensor) -> Coded:
+        z = self._standardized(weight.detach())
+        return Coded(sign(z), self._scale(z), self.bits)
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        z = self._standardized(weight)
+        return _Sign.apply(z, self.estimator) * self._scale(z)

@@ -1,0 +1,16 @@
+"""One Python function per published result, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spikelet.recipes import qsnn
+from spikelet.train import TrainConfig
+
+RECIPES: dict[str, Callable[..., TrainConfig]] = {
+    "qsnn-digits": qsnn.digits,
+    "qsnn-fashion-mnist": qsnn.fashion_mnist,
+    "qsnn-nmnist": qsnn.nmnist,
+    "qsnn-cifar10": qsnn.cifar10,
+    "qsnn-cifar10-resnet19": qsnn.cifar10_resnet19,
+}

@@ -1,0 +1,94 @@
+"""Recipes for Q-SNN (Wei et al., ACM MM 2024): each function returns the configuration of one result.
+
+A variant is a call with other arguments, or `dataclasses.replace(recipe(), ...)`.
+"""
+
+from __future__ import annotations
+
+from spikelet.train import DualRegulation, Optimizer, Phase, TrainConfig
+
+
+def digits(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """The demo: 8x8 digits of scikit-learn, about half a minute on one core."""
+    return TrainConfig(
+        model="qsnn_vgg_s",
+        model_options={
+            "time_steps": 4, "weight_bits": weight_bits, "membrane_bits": membrane_bits,
+            "in_channels": 1, "image_size": 8, "widths": [32, 64],
+        },
+        data="digits",
+        augment="crop1",
+        phases=(Phase(12, 4),),
+        batch_size=32,
+        optimizer=Optimizer(lr=4e-3),
+        seed=seed,
+    )  # fmt: skip
+
+
+def fashion_mnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """Fashion-MNIST, 28x28."""
+    return TrainConfig(
+        model="qsnn_vgg_s",
+        model_options={
+            "time_steps": 2, "weight_bits": weight_bits, "membrane_bits": membrane_bits,
+            "in_channels": 1, "image_size": 28, "widths": [48, 96, 192],
+        },
+        data="fashion-mnist",
+        augment="crop2-flip",
+        phases=(Phase(8, 1), Phase(6, 2)),
+        optimizer=Optimizer(lr=3e-3),
+        label_smoothing=0.05,
+        seed=seed,
+        compile=True,
+    )  # fmt: skip
+
+
+def nmnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """N-MNIST (1,000 training recordings in ../shared), 34x34 frames of two polarities, T = 5."""
+    return TrainConfig(
+        model="qsnn_vgg_s",
+        model_options={
+            "time_steps": 5, "weight_bits": weight_bits, "membrane_bits": membrane_bits,
+            "in_channels": 2, "image_size": 34, "widths": [32, 64, 128],
+        },
+        data="nmnist",
+        data_options={"time_steps": 5, "validation": 0.0},
+        augment="crop2",
+        phases=(Phase(40, 5),),
+        batch_size=50,
+        optimizer=Optimizer(lr=4e-3),
+        label_smoothing=0.05,
+        seed=seed,
+    )  # fmt: skip
+
+
+def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """CIFAR-10 on a CPU within about two hours: mostly at T = 1, then T = 2."""
+    return TrainConfig(
+        model="qsnn_vgg_s",
+        model_options={"time_steps": 2, "weight_bits": weight_bits, "membrane_bits": membrane_bits},
+        data="cifar10",
+        augment="crop4-flip",
+        phases=(Phase(24, 1), Phase(8, 2)),
+        optimizer=Optimizer(lr=3e-3),
+        label_smoothing=0.05,
+        seed=seed,
+        compile=True,
+    )
+
+
+def cifar10_resnet19(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """The paper's CIFAR-10 result (ResNet-19, T = 2, 95.20 % at 2-bit membranes): needs a GPU."""
+    return TrainConfig(
+        model="qsnn_resnet19",
+        model_options={"time_steps": 2, "weight_bits": weight_bits, "membrane_bits": membrane_bits},
+        data="cifar10",
+        augment="paper",
+        phases=(Phase(300, 2),),
+        batch_size=256,
+        optimizer=Optimizer(name="sgd", lr=0.1, weight_decay=1e-4, warmup=0.0),
+        regulation=DualRegulation(weight=True, spike=1e-3),
+        gradient="ede",
+        seed=seed,
+        mixed_precision="bf16",
+    )

@@ -1,0 +1,144 @@
+"""Weights and constants in the order in which the kernels read them.
+
+Every synapse of a convolution has a number: k = (ky * kw + kx) * C + c, input channel fastest, over all
+C input channels. A linear layer over a flattened map [C, H, W] is a convolution of that kernel size.
+
+    rows     int8   [K, O/g padded to 32]           column j of row k: the j-th output of the row's group
+    sliced   uint64 [K + 1, words]                  bit o of row k: 1 for +1; the last row is zero
+    pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
+
+An affine step ((m x + half) >> s) + d is split into two 32-bit products wherever the interval of x
+proves that they fit (spikelet.h: SPK_AFFINE_SPLIT); with m = high * 2^k + low, 0 <= low < 2^k < 2^s,
+
+    (m x + half) >> s  =  (high x + ((low x) >> k) + (half >> k)) >> (s - k),
+
+because floors nest and 2^k divides half.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelet.graph import ir
+from spikelet.graph.errors import GraphError
+from spikelet.runtime.library import AffineMode
+
+Array = NDArray[np.generic]
+ALIGNMENT = 64
+
+
+def round_up(n: int, to: int) -> int:
+    """The smallest multiple of `to` that is not below `n`."""
+    return -(-n // to) * to
+
+
+def aligned_empty(size: int) -> NDArray[np.uint8]:
+    """`size` bytes that start at a multiple of 64."""
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+def aligned(values: Array) -> Array:
+    """A copy of `values` that starts at a multiple of 64."""
+    copy = aligned_empty(max(values.nbytes, 1))[: values.nbytes].view(values.dtype).reshape(values.shape)
+    copy[...] = values
+    return copy
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Weights:
+    """An aligned array and its bytes per synapse."""
+
+    array: Array
+    row_bytes: int
+
+
+def _by_synapse(weight_OIhw: NDArray[np.int8], groups: int) -> NDArray[np.int8]:
+    """[O, I, kh, kw] -> [kh * kw * I * groups, O / groups]: k as in the module's docstring."""
+    o, i, kh, kw = weight_OIhw.shape
+    per_group = weight_OIhw.reshape(groups, o // groups, i, kh, kw)
+    return per_group.transpose(3, 4, 0, 2, 1).reshape(kh * kw * groups * i, o // groups)
+
+
+def rows(name: str, weight_OIhw: NDArray[np.int8], groups: int) -> Weights:
+    """int8 rows."""
+    by_synapse = _by_synapse(weight_OIhw, groups)
+    k, o = by_synapse.shape
+    padded = np.zeros((k, round_up(o, 32)), np.int8)
+    padded[:, :o] = by_synapse
+    return _within_reach(name, padded)
+
+
+def sliced(name: str, weight_OIhw: NDArray[np.int8]) -> Weights:
+    """1-bit rows of one, two or a multiple of four words."""
+    by_synapse = _by_synapse(weight_OIhw, 1)
+    k, o = by_synapse.shape
+    words = sliced_words(o)
+    bits = np.zeros((k + 1, words * 64), np.uint8)
+    bits[:k, :o] = by_synapse > 0
+    bytes_ = np.packbits(bits, axis=1, bitorder="little").reshape(k + 1, words, 8)
+    return _within_reach(name, bytes_.view("<u8").astype(np.uint64).reshape(k + 1, words))
+
+
+def sliced_words(outputs: int) -> int:
+    """Words of a 1-bit row: 1 and 2 share a vector with other time steps, more fill vectors of 4."""
+    words = -(-outputs // 64)
+    return words if words <= 2 else round_up(words, 4)
+
+
+def pairs(name: str, weight_OIhw: NDArray[np.int8]) -> Weights:
+    """int16 rows two by two; `row_bytes` are those of a pair."""
+    o, i, kh, kw = weight_OIhw.shape
+    padded = np.zeros((kh, round_up(kw * i, 2), round_up(o, 8)), np.int16)
+    padded[:, : kw * i, :o] = weight_OIhw.transpose(2, 3, 1, 0).reshape(kh, kw * i, o)
+    paired = padded.reshape(kh, -1, 2, padded.shape[2]).transpose(0, 1, 3, 2)
+    return Weights(aligned(paired), padded.shape[2] * 4)
+
+
+def _within_reach(name: str, padded: Array) -> Weights:
+    if padded.nbytes >= 2**32:
+        raise GraphError(f"{name}: its weights take {padded.nbytes} bytes; the native runtime reaches 2^32.")
+    return Weights(aligned(padded), padded.nbytes // padded.shape[0])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AffineConstants:
+    """What the kernels read of an Affine; every array int32, one entry a channel, padded to 8 with 0."""
+
+    mode: AffineMode
+    split: int
+    arrays: dict[str, NDArray[np.int32]]
+
+
+def affine_constants(node: ir.Affine, low: NDArray[np.int64], high: NDArray[np.int64]) -> AffineConstants:
+    """Constants for x inside [low, high], interval per channel."""
+    reach = np.maximum(np.abs(low), np.abs(high))
+    m, s = node.multiplier.astype(np.int64), node.shift.astype(np.int64)
+    arrays = {"multiplier": m, "shift": s, "offset": node.offset.astype(np.int64)}
+    split, parts = next(((k, p) for k in range(24) if (p := _split(m, s, reach, k)) is not None), (0, None))
+    mode = AffineMode.WIDE if parts is None else AffineMode.SPLIT
+    return AffineConstants(mode, split, {name: _padded(a) for name, a in (arrays | (parts or {})).items()})
+
+
+def _split(m: NDArray[np.int64], s: NDArray[np.int64], reach: NDArray[np.int64], k: int) -> dict[str, NDArray[np.int64]] | None:
+    """high, low, half, rest for a split at bit k, or None where a product could leave int32."""
+    raise_by = np.where(m == 0, 0, np.maximum(k + 1 - s, 0))  # (m 2^j, s + j) means the same as (m, s)
+    if (np.abs(m) << raise_by).max() >= 2**40:
+        return None
+    m, s = m << raise_by, np.where(m == 0, k + 1, s + raise_by)
+    high, low = m >> k, m & (2**k - 1)
+    rest = s - k
+    half = np.where(m == 0, 0, np.int64(1) << np.minimum(rest - 1, 40))
+    sums = np.abs(high).astype(object) * reach + ((low.astype(object) * reach) >> k) + 1 + half
+    fits = (low.astype(object) * reach < 2**31).all() and (sums < 2**31).all() and bool((rest <= 31).all())
+    return {"high": high, "low": low, "half": half, "rest": rest} if fits else None
+
+
+def _padded(values: NDArray[np.int64]) -> NDArray[np.int32]:
+    padded = np.zeros(round_up(len(values), 8), np.int32)
+    padded[: len(values)] = values
+    return aligned(padded)  # type: ignore[return-value]

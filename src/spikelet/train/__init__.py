@@ -1,0 +1,11 @@
+"""Training: one loop, typed configurations, exact resume."""
+
+from spikelet.train.checkpoint import CheckpointError as CheckpointError
+from spikelet.train.checkpoint import load_run as load_run
+from spikelet.train.config import DualRegulation as DualRegulation
+from spikelet.train.config import Optimizer as Optimizer
+from spikelet.train.config import Phase as Phase
+from spikelet.train.config import TrainConfig as TrainConfig
+from spikelet.train.evaluate import evaluate as evaluate
+from spikelet.train.loop import Run as Run
+from spikelet.train.progress import Reporter as Reporter

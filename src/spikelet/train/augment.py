@@ -1,0 +1,19 @@
+"""The augmentations that recipes name, as data: a name in a configuration file means one of these."""
+
+from __future__ import annotations
+
+from spikelet.data.augmentation import Augmentation, Compose
+from spikelet.data.event_augmentation import neuromorphic
+from spikelet.data.geometry import Cutout, HorizontalFlip, RandomCrop, Roll
+from spikelet.data.policies import AutoAugment
+
+AUGMENTATIONS: dict[str, Augmentation | None] = {
+    "none": None,
+    "crop1": RandomCrop(1),  # digits
+    "crop2": RandomCrop(2),
+    "crop2-flip": Compose((RandomCrop(2), HorizontalFlip())),  # Fashion-MNIST
+    "crop4-flip": Compose((RandomCrop(4), HorizontalFlip())),  # CIFAR-10 in few epochs
+    "paper": Compose((RandomCrop(4), HorizontalFlip(), AutoAugment(), Cutout(16))),  # Q-SNN, CIFAR-10
+    "roll5": Roll(5),  # Q-SNN, event data, without its flip
+    "neuromorphic": neuromorphic(),
+}

@@ -1,0 +1,107 @@
+"""A run on disk, so that a killed run goes on as if nothing had happened.
+
+    config.json          the TrainConfig
+    checkpoint.pt        model, optimizer, epoch, history: one file, replaced atomically after each epoch
+    metrics.jsonl        one line an epoch, rewritten from the history (never a half-written line)
+    weights.safetensors  the trained model, when the run is done
+
+Order of samples, augmentation and learning rate are functions of (seed, epoch, step), so no generator
+state needs saving and a resumed run equals an uninterrupted one bit for bit on one CPU set-up.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from spikelet.graph.atomic_write import atomic_write
+from spikelet.models import create_model
+from spikelet.train.config import TrainConfig
+from spikelet.train.prepare import set_binary, set_time_steps
+
+
+class CheckpointError(ValueError):
+    """A run folder that can't be used; says which file and why."""
+
+
+def _write(path: Path, data: bytes) -> None:
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def save_config(folder: Path, config: TrainConfig) -> None:
+    """Writes config.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "config.json", (json.dumps(config.to_dict(), indent=1) + "\n").encode())
+
+
+def load_config(folder: Path) -> TrainConfig:
+    """Reads config.json.
+
+    Raises:
+        CheckpointError: absent, or not a configuration.
+    """
+    path = folder / "config.json"
+    try:
+        return TrainConfig.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise CheckpointError(f"{path} is not a run's configuration ({e}). Give the folder of a `spikelet train` run.") from e
+
+
+def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]) -> None:
+    """The state after an epoch, and the metrics so far."""
+    buffer = io.BytesIO()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}, buffer)
+    _write(folder / "checkpoint.pt", buffer.getvalue())
+    _write(folder / "metrics.jsonl", "".join(json.dumps(h) + "\n" for h in history).encode())
+
+
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Puts the state back and returns the history (empty where there is no checkpoint yet)."""
+    path = folder / "checkpoint.pt"
+    if not path.exists():
+        return []
+    try:
+        state = torch.load(path, weights_only=True)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+    except Exception as e:
+        raise CheckpointError(f"{path} can't be resumed ({e}). Remove the folder to start again.") from e
+    return state["history"]
+
+
+def save_weights(folder: Path, model: nn.Module) -> None:
+    """Writes weights.safetensors."""
+    tensors = {k: v.contiguous() for k, v in model.state_dict().items()}
+    _write(folder / "weights.safetensors", safetensors.torch.save(tensors))
+
+
+def build(config: TrainConfig) -> nn.Module:
+    """The model of a configuration, with new weights and the quantizers and time steps of its last epoch."""
+    torch.manual_seed(config.seed)
+    model = create_model(config.model, **config.model_options)
+    set_binary(model, config, config.epochs - 1)
+    set_time_steps(model, config.time_steps(config.epochs - 1))
+    return model
+
+
+def load_run(folder: str | Path) -> tuple[nn.Module, TrainConfig]:
+    """A trained model in evaluation mode, and its configuration, from a run folder.
+
+    Raises:
+        CheckpointError: the folder holds no finished run.
+    """
+    folder = Path(folder)
+    config = load_config(folder)
+    path = folder / "weights.safetensors"
+    if not path.exists():
+        raise CheckpointError(f"{path} does not exist: the run is not finished. Go on with `spikelet train --resume {folder}`.")
+    model = build(config)
+    model.load_state_dict(safetensors.torch.load_file(path))
+    return model.eval(), config

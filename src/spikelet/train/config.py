@@ -1,0 +1,119 @@
+"""A training run as one frozen, JSON-able value. Recipes are functions that return one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from spikelet.train.augment import AUGMENTATIONS
+
+
+def _positive(owner: str, **values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{owner}.{name} must be above 0, got {value}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A stretch of training at one number of time steps.
+
+    A direct-coded network at T = 1 costs half of T = 2 and learns the same weights, so a run may start there.
+    """
+
+    epochs: int
+    time_steps: int
+
+    def __post_init__(self) -> None:
+        _positive("Phase", epochs=self.epochs, time_steps=self.time_steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """AdamW or SGD with Nesterov momentum 0.9; weight decay on convolution and linear weights only."""
+
+    name: str = "adamw"
+    lr: float = 2e-3  # peak
+    weight_decay: float = 0.0
+    warmup: float = 0.1  # fraction of all steps, linear; then a cosine to 0
+
+    def __post_init__(self) -> None:
+        _positive("Optimizer", lr=self.lr)
+        if self.name not in ("adamw", "sgd"):
+            raise ValueError(f"Optimizer.name must be 'adamw' or 'sgd', got {self.name!r}.")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"Optimizer.warmup must lie in [0, 1), got {self.warmup}. (It is a fraction of all steps.)")
+
+
+@dataclasses.dataclass(frozen=True)
+class DualRegulation:
+    """Q-SNN's weight-spike dual regulation, its halves apart.
+
+    weight: standardise binary weights before their sign.
+    spike: lambda of the loss on firing rates, 0 for none (the paper 1e-3).
+    """
+
+    weight: bool = True
+    spike: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if self.spike < 0:
+            raise ValueError(f"DualRegulation.spike must be 0 or more, got {self.spike}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides a run's result."""
+
+    model: str
+    model_options: dict[str, Any]
+    data: str
+    data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    augment: str = "none"  # a name in train.augment.AUGMENTATIONS
+    phases: tuple[Phase, ...] = (Phase(20, 2),)
+    batch_size: int = 128  # of all processes together
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    regulation: DualRegulation = dataclasses.field(default_factory=DualRegulation)
+    label_smoothing: float = 0.0
+    gradient: str = "clip"  # estimator of the sign's gradient: "clip" or "ede"
+    seed: int = 0
+    mixed_precision: str = "no"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        _positive("TrainConfig", batch_size=self.batch_size)
+        if self.gradient not in ("clip", "ede"):
+            raise ValueError(f"TrainConfig.gradient must be 'clip' or 'ede', got {self.gradient!r}.")
+        if self.augment not in AUGMENTATIONS:
+            raise ValueError(f"TrainConfig.augment must be one of {sorted(AUGMENTATIONS)}, got {self.augment!r}.")
+        if not self.phases:
+            raise ValueError("TrainConfig.phases must hold at least one Phase(epochs, time_steps).")
+
+    @property
+    def epochs(self) -> int:
+        """Of all phases."""
+        return sum(p.epochs for p in self.phases)
+
+    def time_steps(self, epoch: int) -> int:
+        """T in `epoch`."""
+        for phase in self.phases:
+            if epoch < phase.epochs:
+                return phase.time_steps
+            epoch -= phase.epochs
+        return self.phases[-1].time_steps
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(d: dict[str, Any]) -> TrainConfig:
+        """The inverse of `to_dict`."""
+        return TrainConfig(
+            **{
+                **d,
+                "phases": tuple(Phase(**p) for p in d["phases"]),
+                "optimizer": Optimizer(**d["optimizer"]),
+                "regulation": DualRegulation(**d["regulation"]),
+            }
+        )

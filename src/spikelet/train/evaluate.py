@@ -1,0 +1,34 @@
+"""Accuracy of a model in evaluation mode: the arithmetic that lowering reproduces bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def predict(model: nn.Module, x: Tensor) -> Tensor:
+    """Logits [B, K], the mean over time of the model's [T, B, K]."""
+    return model(x).mean(0)
+
+
+def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Top-1 accuracy in 0..1 over `batches` of (uint8 input, labels). The model's mode is put back after.
+
+    Raises:
+        ValueError: no samples.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        hits = count = 0
+        for x, y in batches:
+            hits += int((predict(model, x).argmax(1) == y).sum())
+            count += len(y)
+    finally:
+        model.train(was_training)
+    if count == 0:
+        raise ValueError("evaluate needs at least one sample, got an empty data set.")
+    return hits / count

@@ -1,0 +1,49 @@
+"""What training minimises.
+
+    L = (1/T) sum_t CE(logits[t], y) + lambda * mean over hidden layers l of (f_l - 1/2)^2
+
+f_l is the mean firing rate of layer l over batch, time and space; the first and the last LIF layer are
+left out. This is Q-SNN's weight-spike dual regulation, spike half (Wei et al., ACM MM 2024). The paper
+sums over layers, its code takes the mean: we follow the code, with the paper's lambda = 1e-3 as default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spikelet.neurons import LIF
+
+
+@contextmanager
+def firing_rates(model: nn.Module) -> Iterator[list[Tensor]]:
+    """Collects every LIF layer's mean firing rate (with gradient) during the forward passes inside."""
+    rates: list[Tensor] = []
+    hooks = [
+        m.register_forward_hook(lambda module, inputs, spikes: rates.append(spikes.mean()))
+        for m in model.modules()
+        if isinstance(m, LIF)
+    ]
+    try:
+        yield rates
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def rate_loss(rates: list[Tensor]) -> Tensor:
+    """mean of (f - 1/2)^2 over the hidden layers; 0 where there are none."""
+    hidden = rates[1:-1]
+    if not hidden:
+        return torch.zeros(())
+    return (torch.stack(hidden) - 0.5).square().mean()
+
+
+def step_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) -> Tensor:
+    """Cross entropy of every time step, averaged."""
+    steps = logits_TBK.shape[0]
+    return F.cross_entropy(logits_TBK.flatten(0, 1), y_B.repeat(steps), label_smoothing=label_smoothing)

@@ -1,0 +1,26 @@
+"""Sets what a recipe says about a model's layers: time steps, and how binary weights are trained."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from spikelet.neurons import LIF
+from spikelet.nn import Conv2d, Linear
+from spikelet.quant import EDE, Binary, Clip
+from spikelet.train.config import TrainConfig
+
+
+def set_time_steps(model: nn.Module, time_steps: int) -> None:
+    """Every LIF layer of `model` to T steps."""
+    for module in model.modules():
+        if isinstance(module, LIF):
+            module.time_steps = time_steps
+
+
+def set_binary(model: nn.Module, config: TrainConfig, epoch: int) -> None:
+    """The quantizer of every 1-bit layer: standardised or not, and the gradient estimator of this epoch."""
+    estimator = Clip() if config.gradient == "clip" else EDE(min(epoch / max(config.epochs - 1, 1), 1.0))
+    quantizer = Binary(standardize=config.regulation.weight, estimator=estimator)
+    for module in model.modules():
+        if isinstance(module, Conv2d | Linear) and isinstance(module.quantizer, Binary) and module.quantizer != quantizer:
+            module.quantizer = quantizer  # only where it changes: a new object makes torch.compile start again

@@ -1,0 +1,28 @@
+"""Optimizer and learning rate: linear warm-up, then a cosine to zero, both functions of the step alone."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from spikelet.train.config import Optimizer
+
+
+def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
+    """Of optimisation step `step` in 0..steps-1."""
+    warm = max(1, round(settings.warmup * steps))
+    if step < warm:
+        return settings.lr * (step + 1) / warm
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def optimizer_of(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+    """AdamW or SGD; decay only on parameters of two and more axes."""
+    decayed = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
+    plain = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
+    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    if settings.name == "adamw":
+        return torch.optim.AdamW(groups, lr=settings.lr)
+    return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True)

@@ -1,0 +1,111 @@
+"""A model file taken apart and put together again, to damage one part and leave the rest right.
+
+Written from docs/spec/artifact.md alone: it shares no code with spikelet.graph.artifact.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+from spikelet.graph import ir
+
+
+@dataclasses.dataclass
+class FileParts:
+    """A file's parts. document: the JSON without its checksum; tensors: header entries by name, in order."""
+
+    document: dict[str, Any]
+    tensors: dict[str, Any]
+    body: bytes
+
+    @classmethod
+    def of(cls, data: bytes) -> FileParts:
+        """The parts of a valid file."""
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + length])
+        document = json.loads(header.pop("__metadata__")["spikelet"])
+        del document["checksum"]
+        return cls(document, header, data[8 + length :])
+
+    def bytes(self) -> bytes:
+        """The file with a right checksum and a right header length."""
+        return from_text(self.text(), self.tensors, self.body)
+
+    def text(self) -> str:
+        """The document with its checksum."""
+        return with_checksum(compact(self.document, sort_keys=True), self.body)
+
+    def node(self, name: str) -> dict[str, Any]:
+        """The attributes that the node `name` states; to be changed in place."""
+        for node in self.document["nodes"]:
+            if node[0].split(" ", 1)[1] == name:
+                if len(node) == 1:
+                    node.append({})
+                return node[1]
+        raise KeyError(name)
+
+    def tensor(self, name: str) -> slice:
+        """Where the tensor `name` lies in the body."""
+        return slice(*self.tensors[name]["data_offsets"])
+
+    def change_byte(self, position: int, value: int) -> None:
+        """Sets one byte of the body."""
+        self.body = self.body[:position] + bytes([value]) + self.body[position + 1 :]
+
+
+def compact(value: Any, sort_keys: bool = False) -> str:
+    """JSON without spaces."""
+    return json.dumps(value, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False)
+
+
+def with_checksum(text: str, body: bytes) -> str:
+    """A document's text with the checksum of body and text as its first entry."""
+    digest = hashlib.sha256(body + text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f'{{"checksum":"{digest}",{text[1:]}'
+
+
+def from_text(text: str, tensors: Any, body: bytes) -> bytes:
+    """A file of a document's text."""
+    return from_header(compact({"__metadata__": {"spikelet": text}, **tensors}).encode("utf-8", "surrogatepass"), body)
+
+
+def from_header(header: bytes, body: bytes) -> bytes:
+    """A file of a header's bytes, padded."""
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + body
+
+
+def small_graph() -> ir.IntGraph:
+    """Every operation once or twice, in a file below 2 kB; padding bits, 16 and 32-bit constants, ties, halves."""
+    rng = np.random.default_rng(7)
+    w1 = rng.choice([-1, 1], (3, 2, 3, 3)).astype(np.int8)
+    w2 = rng.integers(-1, 2, (3, 1, 1, 1)).astype(np.int8)
+    w3 = rng.integers(-127, 128, (2, 12)).astype(np.int8)
+    b1 = (np.array([3, -2, 1], np.int32), np.array([1, 2, 0], np.uint8), np.array([-5, 70000, 9], np.int32))
+    b2 = (np.array([40000, 7, -1], np.int32), np.array([9, 1, 0], np.uint8), np.array([1, 0, -1], np.int32))
+    return ir.IntGraph(
+        nodes=(
+            ir.Input("x", (), (2, 4, 4)),
+            ir.Conv("c1", ("x",), w1, 1, (1, 1), (1, 1), 1),
+            ir.Affine("b1", ("c1",), *b1),
+            ir.Lif("s1", ("b1",), 128, 256, 8, 900, "hard", ir.Membrane(2, 9)),
+            ir.Conv("c2", ("s1",), w2, 2, (1, 1), (0, 0), 3),
+            ir.Affine("b2", ("c2",), *b2),
+            ir.Lif("s2", ("b2",), 1, 1, 1, 2, "soft", None),
+            ir.Add("sum", ("s1", "s2")),
+            ir.MaxPool("max", ("sum",), 3, 2, 1),
+            ir.SumPool("pool", ("max",), 1),
+            ir.Flatten("flat", ("pool",)),
+            ir.Linear("fc", ("flat",), w3, 8),
+            ir.SumTime("logits", ("fc",)),
+        ),
+        time_steps=3,
+        logit_scale=0.0078125,
+        labels=("cat", "Übung"),
+        meta={"seed": "0"},
+    )

@@ -1,0 +1,96 @@
+"""Weight codes and their bits: spec Q2 (bit 1 is +1) and Q3 (lowest bit first)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spikelet.graph.bits import pack, packed_bytes, unpack
+from spikelet.graph.errors import ArtifactError, GraphError
+
+AWKWARD = (0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129, 1023)
+
+
+def _codes(count: int, bits: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng([seed, count, bits])
+    if bits == 1:
+        return rng.choice([-1, 1], count).astype(np.int8)
+    return rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), count).astype(np.int8)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("count", AWKWARD)
+def test_unpack_inverts_pack(count: int, bits: int) -> None:
+    codes = _codes(count, bits)
+    packed = pack(codes, bits)
+    assert packed.dtype == np.uint8
+    assert packed.shape == (packed_bytes(count, bits),) == (-(-count * bits // 8),)
+    back = unpack(packed, count, bits)
+    assert back.dtype == np.int8
+    np.testing.assert_array_equal(back, codes)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_every_bit_stands_where_the_definition_puts_it(bits: int) -> None:
+    codes = _codes(29, bits)
+    expected = 0
+    for i, code in enumerate(codes.tolist()):
+        field = (code > 0) if bits == 1 else code & (2**bits - 1)
+        expected |= int(field) << (i * bits)
+    assert pack(codes, bits).tobytes() == expected.to_bytes(packed_bytes(29, bits), "little")
+
+
+def test_the_examples_of_the_module_hold() -> None:
+    assert pack(np.array([1, -1, -1, 1, 1], np.int8), 1).tolist() == [0b00011001]
+    assert pack(np.array([3, -2, 1], np.int8), 3).tolist() == [0b01110011, 0b00000000]
+
+
+def test_a_matrix_is_packed_row_by_row_whatever_its_strides() -> None:
+    codes = _codes(6 * 5, 3).reshape(6, 5)
+    np.testing.assert_array_equal(pack(codes, 3), pack(codes.reshape(-1), 3))
+    np.testing.assert_array_equal(pack(np.asfortranarray(codes), 3), pack(codes, 3))
+
+
+def test_packed_codes_do_not_share_memory_with_their_source() -> None:
+    codes = _codes(16, 8)
+    assert not np.shares_memory(pack(codes, 8), codes)
+    packed = pack(codes, 8)
+    assert not np.shares_memory(unpack(packed, 16, 8), packed)
+
+
+@pytest.mark.parametrize("bits", [0, 9, 33, -1])
+def test_other_widths_than_1_to_8_are_refused(bits: int) -> None:
+    with pytest.raises(GraphError, match=rf"bits must be 1 to 8, got {bits}\."):
+        pack(np.ones(3, np.int8), bits)
+    with pytest.raises(GraphError, match=rf"bits must be 1 to 8, got {bits}\."):
+        unpack(np.ones(3, np.uint8), 3, bits)
+
+
+@pytest.mark.parametrize(
+    ("codes", "bits", "message"),
+    [
+        ([1, 0, -1], 1, "codes of 1 bits must be -1 or \\+1, got -1 to 1 with zeros"),
+        ([1, 2], 1, "codes of 1 bits must be -1 or \\+1, got 1 to 2\\."),
+        ([2, 1], 2, "codes of 2 bits must be -2 to 1, got 1 to 2\\."),
+        ([-9], 4, "codes of 4 bits must be -8 to 7, got -9 to -9\\."),
+    ],
+)
+def test_codes_that_do_not_fit_are_refused(codes: list[int], bits: int, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        pack(np.array(codes, np.int8), bits)
+
+
+@pytest.mark.parametrize(("count", "bits"), [(5, 1), (3, 3), (1, 7), (3, 5)])
+def test_any_padding_bit_that_is_set_is_refused(count: int, bits: int) -> None:
+    packed = pack(_codes(count, bits), bits)
+    for bit in range(count * bits % 8, 8):
+        damaged = packed.copy()
+        damaged[-1] |= 1 << bit
+        with pytest.raises(ArtifactError, match="padding bits after the last code must be 0"):
+            unpack(damaged, count, bits)
+
+
+@pytest.mark.parametrize("length", [0, 1, 3])
+def test_a_wrong_number_of_bytes_is_refused(length: int) -> None:
+    with pytest.raises(ArtifactError, match=rf"9 codes of 1 bits take 2 bytes, got shape \({length},\)"):
+        unpack(np.zeros(length, np.uint8), 9, 1)

@@ -1,0 +1,576 @@
+"""Broken files: each gives one error that names the field, and nothing else happens.
+
+A case is a change to the parts of a valid file; the checksum is made right again afterwards (unless the
+checksum is the case), so that every other check has to stand on its own.
+"""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from spikelet.graph.artifact import dumps, loads
+from spikelet.graph.errors import ArtifactError, GraphError, SpikeletError
+from tests.artifact_parts import FileParts, compact, from_header, from_text, small_graph, with_checksum
+from tests.fuzz import fuzz_artifact
+
+DATA = dumps(small_graph())
+Change = Callable[[FileParts], "bytes | None"]
+
+
+def changed(change: Change) -> bytes:
+    """The valid file after `change`, which alters the parts in place or returns a whole file."""
+    parts = FileParts.of(DATA)
+    made = change(parts)
+    return parts.bytes() if made is None else made
+
+
+def header(parts: FileParts) -> dict[str, Any]:
+    """The header as an object."""
+    return {"__metadata__": {"spikelet": parts.text()}, **parts.tensors}
+
+
+def header_text(old: str, new: str) -> Change:
+    """Replaces text in the header outside the document."""
+
+    def change(parts: FileParts) -> bytes:
+        text = compact(header(parts))
+        assert text.count(old) == 1, text.count(old)
+        return from_header(text.replace(old, new).encode(), parts.body)
+
+    return change
+
+
+def document_text(old: str, new: str) -> Change:
+    """Replaces text in the document and makes the checksum right."""
+
+    def change(parts: FileParts) -> bytes:
+        text = compact(parts.document, sort_keys=True)
+        assert text.count(old) == 1, text.count(old)
+        return from_text(with_checksum(text.replace(old, new), parts.body), parts.tensors, parts.body)
+
+    return change
+
+
+def field(name: str, value: Any) -> Change:
+    """Sets a field of the document."""
+    return lambda parts: parts.document.__setitem__(name, value)
+
+
+def without(name: str) -> Change:
+    """Removes a field of the document."""
+    return lambda parts: parts.document.__delitem__(name)
+
+
+def node(name: str, **attributes: Any) -> Change:
+    """Sets attributes of a node."""
+    return lambda parts: parts.node(name).update(attributes)
+
+
+def item(position: int, value: Any) -> Change:
+    """Replaces an item of the node list."""
+    return lambda parts: parts.document["nodes"].__setitem__(position, value)
+
+
+def tensor(name: str, **entries: Any) -> Change:
+    """Sets entries of a tensor's header."""
+    return lambda parts: parts.tensors[name].update(entries)
+
+
+def weight_byte(position: int, value: int) -> Change:
+    """Sets a byte of the tensor "weight"."""
+    return lambda parts: parts.change_byte(parts.tensor("weight").start + position, value)
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+def grow(parts: FileParts) -> None:
+    """One more byte of weight than the nodes need, well declared."""
+    span = parts.tensor("weight")
+    parts.tensors["weight"] |= {"shape": [span.stop - span.start + 1], "data_offsets": [span.start, span.stop + 1]}
+    parts.body += b"\0"
+
+
+def drop_first_tensor(parts: FileParts) -> None:
+    """The file without its first tensor, well declared."""
+    _, size = parts.tensors.pop("multiplier.i32")["data_offsets"]
+    for entry in parts.tensors.values():
+        entry["data_offsets"] = [v - size for v in entry["data_offsets"]]
+    parts.body = parts.body[size:]
+
+
+def swap_tensors(parts: FileParts) -> None:
+    """The two 3-element I32 tensors change places, well declared."""
+    names = list(parts.tensors)
+    first, second = parts.tensors["multiplier.i32"], parts.tensors["offset.i32"]
+    first["data_offsets"], second["data_offsets"] = second["data_offsets"], first["data_offsets"]
+    parts.tensors = {n: parts.tensors[n] for n in (names[1], names[0], *names[2:])}
+    parts.body = parts.body[12:24] + parts.body[:12] + parts.body[24:]
+
+
+def top_offset(parts: FileParts) -> None:
+    """The second offset of `b1` becomes 2^31 - 1."""
+    first = parts.tensor("offset.i32").start + 4
+    parts.body = parts.body[:first] + b"\xff\xff\xff\x7f" + parts.body[first + 4 :]
+
+
+def widen_offsets(parts: FileParts) -> None:
+    """Offsets of `b2`, which fit 16 bits, stored with 32."""
+    parts.node("b2")["bits"] = [32, 32]
+    narrow = parts.tensor("offset.i16")
+    values = parts.body[narrow]
+    wide = b"".join(
+        int.from_bytes(values[i : i + 2], "little", signed=True).to_bytes(4, "little", signed=True) for i in (0, 2, 4)
+    )
+    parts.body = parts.body[:24] + wide + parts.body[24 : narrow.start] + parts.body[narrow.stop :]
+    del parts.tensors["offset.i16"]
+    parts.tensors["offset.i32"] |= {"shape": [6], "data_offsets": [12, 36]}
+    end = 36
+    for name in ("multiplier.i16", "shift", "weight"):
+        first, last = parts.tensors[name]["data_offsets"]
+        parts.tensors[name]["data_offsets"] = [end, end + last - first]
+        end += last - first
+
+
+CONTAINER: dict[str, tuple[Change, str]] = {
+    "an empty file": (lambda p: b"", "file: has 0 bytes, fewer than the 8"),
+    "7 bytes": (lambda p: DATA[:7], "file: has 7 bytes, fewer than the 8"),
+    "a header of 0 bytes": (lambda p: bytes(8), r"header: must start with '\{', got b''"),
+    "a header longer than the file": (
+        lambda p: (9000).to_bytes(8, "little") + DATA[8:],
+        "header: is said to take 9000",
+    ),
+    "a header above 1 MiB": (lambda p: (2**20 + 1).to_bytes(8, "little") + bytes(2**20 + 1), "at most 1048576 are"),
+    "a header of 2^64 - 1 bytes": (lambda p: b"\xff" * 8 + DATA[8:], "header: is said to take 18446744073709551615"),
+    "the wrong magic": (lambda p: b"GGUF\x03\0\0\0" + DATA[8:], "header: is said to take"),
+    "a header that starts with a space": (
+        lambda p: from_header(b" " + compact(header(p)).encode(), p.body),
+        r"header: must start with '\{', got b' '",
+    ),
+    "a header that is a list": (lambda p: from_header(b"[]", p.body), r"header: must start with '\{'"),
+    "a header that is not UTF-8": (header_text("weight", "\xff\xfe"), "tensor 'ÿþ': unknown"),
+    "a byte that is not UTF-8": (
+        lambda p: from_header(compact(header(p)).encode().replace(b"weight", b"w\xffight"), p.body),
+        "header: is not UTF-8",
+    ),
+    "an overlong UTF-8 character": (
+        lambda p: from_header(compact(header(p)).encode().replace(b"weight", b"w\xc0\xa5ight"), p.body),
+        "header: is not UTF-8",
+    ),
+    "a header that is no JSON": (header_text('"weight":', '"weight"'), "header: not valid JSON"),
+    "JSON with something after it": (
+        lambda p: from_header(compact(header(p)).encode() + b"{}", p.body),
+        r"header: not valid JSON \(Extra data",
+    ),
+    "a zero byte after the JSON": (
+        lambda p: from_header(compact(header(p)).encode() + b"\0", p.body),
+        r"header: not valid JSON \(Extra data",
+    ),
+    "arrays nested 100,000 deep": (
+        header_text('"U8","shape":[6]', f'"U8","shape":{nested(100_000)}'),
+        "not valid JSON",
+    ),
+    "NaN in the header": (header_text('"shape":[32]', '"shape":[NaN]'), "header: numbers must be integers, got NaN"),
+    "Infinity in the header": (header_text('"shape":[32]', '"shape":[-Infinity]'), "integers, got -Infinity"),
+    "a fraction in the header": (header_text('"shape":[32]', '"shape":[32.0]'), "integers, got 32.0"),
+    "a number of 5000 digits": (header_text('"shape":[32]', f'"shape":[{"9" * 5000}]'), "header: not valid JSON"),
+    "a tensor twice": (
+        header_text('"weight":{', '"shift":{"dtype":"U8","shape":[6],"data_offsets":[36,42]},"weight":{'),
+        "header: the key 'shift' appears twice",
+    ),
+    "metadata twice": (
+        header_text('{"__metadata__":', '{"__metadata__":{},"__metadata__":'),
+        "'__metadata__' appears tw",
+    ),
+    "a tensor's field twice": (header_text('"shape":[32]', '"shape":[32],"shape":[32]'), "'shape' appears twice"),
+    "no metadata": (
+        lambda p: from_header(compact(p.tensors).encode(), p.body),
+        "__metadata__: must be an object, got N",
+    ),
+    "metadata that is no object": (
+        lambda p: from_header(compact(header(p) | {"__metadata__": "x"}).encode(), p.body),
+        "__metadata__: must be an object, got 'x'",
+    ),
+    "another metadata key": (
+        lambda p: from_header(compact(header(p) | {"__metadata__": {"format": "pt"}}).encode(), p.body),
+        "__metadata__: the field 'spikelet' is missing",
+    ),
+    "two metadata keys": (
+        lambda p: from_header(
+            compact(header(p) | {"__metadata__": {"format": "pt", "spikelet": p.text()}}).encode(), p.body
+        ),
+        "__metadata__: unknown field 'format'",
+    ),
+    "metadata that is no string": (
+        lambda p: from_header(compact(header(p) | {"__metadata__": {"spikelet": 1}}).encode(), p.body),
+        "__metadata__.spikelet: must be a string, got 1",
+    ),
+    "an unknown tensor": (
+        header_text('"weight":', '"weights":'),
+        "tensor 'weights': unknown; known are multiplier.i32",
+    ),
+    "a tensor that is a list": (
+        header_text('"shift":{"dtype":"U8","shape":[6],"data_offsets":[36,42]}', '"shift":[]'),
+        r"tensor shift: must be an object, got \[\]",
+    ),
+    "a tensor without dtype": (
+        lambda p: p.tensors["weight"].__delitem__("dtype"),
+        "tensor weight: the field 'dtype' is m",
+    ),
+    "a tensor without shape": (
+        lambda p: p.tensors["weight"].__delitem__("shape"),
+        "tensor weight: the field 'shape' is m",
+    ),
+    "a tensor without offsets": (
+        lambda p: p.tensors["weight"].__delitem__("data_offsets"),
+        "tensor weight: the field 'data_offsets' is missing",
+    ),
+    "a tensor with another field": (tensor("weight", scale=1), "tensor weight: unknown field 'scale'"),
+    "another dtype": (tensor("weight", dtype="I8"), "tensor weight: dtype must be U8, got 'I8'"),
+    "a dtype that nobody knows": (tensor("offset.i32", dtype="I33"), "tensor offset.i32: dtype must be I32, got 'I33'"),
+    "a dimension of -1": (
+        tensor("weight", shape=[-1]),
+        "tensor weight: shape: must be an integer from 1 to 2147483647",
+    ),
+    "a dimension of 0": (tensor("weight", shape=[0]), "tensor weight: shape: must be an integer from 1"),
+    "a dimension of 2^31": (tensor("weight", shape=[2**31]), "tensor weight: shape: must be an integer from 1"),
+    "a dimension of 10^30": (tensor("weight", shape=[10**30]), "tensor weight: shape: must be an integer from 1"),
+    "a dimension that is true": (tensor("shift", shape=[True]), "tensor shift: shape: must be an integer .*got True"),
+    "rank 7": (tensor("weight", shape=[2, 2, 2, 2, 2, 1, 1]), "tensor weight: shape: must be a list of 1 integers"),
+    "rank 0": (tensor("weight", shape=[]), "tensor weight: shape: must be a list of 1 integers, got"),
+    "a shape that does not fit the offsets": (
+        tensor("weight", shape=[31]),
+        "31 elements of U8 take 31 bytes, .* give 32",
+    ),
+    "a hole between tensors": (
+        tensor("weight", data_offsets=[43, 75]),
+        "tensor weight: must begin at byte 42, .*got 43",
+    ),
+    "tensors that overlap": (tensor("weight", data_offsets=[41, 73]), "tensor weight: must begin at byte 42, .*got 41"),
+    "offsets that run backwards": (tensor("weight", data_offsets=[42, 10]), "data_offsets give -32"),
+    "a negative offset": (tensor("multiplier.i32", data_offsets=[-12, 0]), "data_offsets: must be an integer from 0"),
+    "three offsets": (tensor("weight", data_offsets=[42, 50, 74]), "data_offsets: must be a list of 2 integers"),
+    "offsets beyond the file": (tensor("weight", shape=[99], data_offsets=[42, 141]), "take 141 bytes, 74 follow"),
+    "one byte too few": (lambda p: DATA[:-1], "file: its tensors take 74 bytes, 73 follow the header"),
+    "one byte too many": (lambda p: DATA + b"\0", "file: its tensors take 74 bytes, 75 follow the header"),
+    "another file behind it": (lambda p: DATA + b"PK\x03\x04", "file: its tensors take 74 bytes, 78 follow the header"),
+    "a header that is not padded": (
+        lambda p: (
+            (len(compact(header(p)).encode() + b" " * 9)).to_bytes(8, "little")
+            + compact(header(p)).encode()
+            + b" " * 9
+            + p.body
+        ),
+        "header: is not the one canonical text",
+    ),
+    "spaces in the header": (header_text('"shape":[32]', '"shape": [32]'), "header: is not the one canonical text"),
+    "an escape in the header": (header_text('"weight"', '"\\u0077eight"'), "header: is not the one canonical text"),
+    "tensors in another order": (swap_tensors, "header: is not the one canonical text"),
+}
+
+DOCUMENT: dict[str, tuple[Change, str]] = {
+    "a document that is no JSON": (
+        lambda p: from_text("model", p.tensors, p.body),
+        "spikelet: not valid JSON",
+    ),
+    "a document that is a list": (
+        lambda p: from_text("[]", p.tensors, p.body),
+        r"spikelet: must be an object, got \[\]",
+    ),
+    "a field twice": (document_text('"format":1', '"format":1,"format":1'), "spikelet: the key 'format' appears twice"),
+    "an attribute twice": (document_text('"leak":128', '"leak":128,"leak":128'), "the key 'leak' appears twice"),
+    "NaN in the document": (document_text('"time_steps":3', '"time_steps":NaN'), "numbers must be integers, got NaN"),
+    "a fraction in the document": (document_text('"time_steps":3', '"time_steps":3.5'), "must be integers, got 3.5"),
+    "an exponent in the document": (document_text('"time_steps":3', '"time_steps":3e0'), "must be integers, got 3e0"),
+    "spaces in the document": (document_text('"format":1,', '"format": 1,'), "header: is not the one canonical text"),
+    "an escape in the document": (document_text('"cat"', '"c\\u0061t"'), "header: is not the one canonical text"),
+    "keys in another order": (
+        document_text('"format":1,"labels":["cat","Übung"]', '"labels":["cat","Übung"],"format":1'),
+        "header: is not the one canonical text",
+    ),
+    "an unknown field": (field("scale", 1), "spikelet: unknown field 'scale'; known are checksum, format, labels"),
+    **{
+        f"no {name}": (without(name), f"spikelet: the field '{name}' is missing")
+        for name in ("format", "labels", "logit_scale", "meta", "nodes", "time_steps")
+    },
+    "no checksum": (
+        lambda p: from_text(compact(p.document, sort_keys=True), p.tensors, p.body),
+        "spikelet: the field 'checksum' is missing",
+    ),
+    "format 0": (field("format", 0), "format: this is version 0, this spikelet reads version 1"),
+    "format 2": (field("format", 2), "format: this is version 2, .* Upgrade spikelet"),
+    "format -1": (field("format", -1), "format: this is version -1"),
+    "format '1'": (field("format", "1"), "format: this is version '1'"),
+    "format true": (field("format", True), "format: this is version True"),
+    "a checksum of something else": (
+        lambda p: from_text(with_checksum(compact(p.document, sort_keys=True), b""), p.tensors, p.body),
+        "checksum: the file says .* The file is damaged",
+    ),
+    "a checksum in capitals": (
+        lambda p: from_text('{"checksum":"' + p.text()[13:77].upper() + p.text()[77:], p.tensors, p.body),
+        "checksum: must come first in the document, as 64 hexadecimal digits",
+    ),
+    "a checksum that comes last": (
+        lambda p: from_text("{" + p.text()[79:-1] + "," + p.text()[1:78] + "}", p.tensors, p.body),
+        "checksum: must come first in the document",
+    ),
+    "a checksum of 8 digits": (
+        lambda p: from_text('{"checksum":"01234567"' + p.text()[78:], p.tensors, p.body),
+        "checksum: must come first in the document, as 64",
+    ),
+    "a weight bit flipped": (
+        lambda p: from_text(p.text(), p.tensors, p.body[:-1] + bytes([p.body[-1] ^ 1])),
+        "checksum: the file says",
+    ),
+    "a scale of NaN": (field("logit_scale", "nan"), "logit_scale must be a positive finite number, got nan"),
+    "an infinite scale": (field("logit_scale", "inf"), "logit_scale must be a positive finite number, got inf"),
+    "a negative scale": (field("logit_scale", "-0x1.0000000000000p-7"), "logit_scale must be a positive finite"),
+    "a scale of zero": (field("logit_scale", "0x0.0p+0"), "logit_scale must be a positive finite number, got 0.0"),
+    "a scale above all floats": (field("logit_scale", "0x1.0p+1024"), "logit_scale: must be a hexadecimal float"),
+    "a scale that is no number": (field("logit_scale", "big"), "logit_scale: must be a hexadecimal float, got 'big'"),
+    "a scale as an integer": (field("logit_scale", 1), "logit_scale: must be a string, got 1"),
+    "a scale written otherwise": (
+        field("logit_scale", "0x1p-7"),
+        "logit_scale: must be written as '0x1.0000000000000p-7'",
+    ),
+    "0 time steps": (field("time_steps", 0), "time_steps: must be an integer from 1 to 1024, got 0"),
+    "2^31 time steps": (field("time_steps", 2**31), "time_steps: must be an integer from 1 to 1024, got 2147483648"),
+    "1025 time steps": (field("time_steps", 1025), "time_steps: must be an integer from 1 to 1024, got 1025"),
+    "time steps of true": (field("time_steps", True), "time_steps: must be an integer from 1 to 1024, got True"),
+    "time steps of null": (field("time_steps", None), "time_steps: must be an integer from 1 to 1024, got None"),
+    "labels that are no list": (field("labels", "cat"), "labels: must be a list of strings, got 'cat'"),
+    "a label that is no string": (field("labels", ["cat", 2]), r"labels\[1\]: must be a string, got 2"),
+    "a label that is half a character": (
+        document_text('"cat"', '"\\ud800"'),
+        r"labels\[0\]: must be valid Unicode, got '\\ud800'",
+    ),
+    "too many labels": (field("labels", ["a", "b", "c"]), "labels must name 2 classes, got 3"),
+    "meta that is a list": (field("meta", []), r"meta: must be an object of strings, got \[\]"),
+    "meta that is no string": (field("meta", {"seed": 0}), "meta: 'seed': must be a string, got 0"),
+}
+
+NODES: dict[str, tuple[Change, str]] = {
+    "no nodes": (field("nodes", []), "nodes: must be a list of 1 to 4096 nodes"),
+    "nodes that are an object": (field("nodes", {}), "nodes: must be a list of 1 to 4096 nodes, got {}"),
+    "4097 nodes": (field("nodes", [["flatten f"]] * 4097), "nodes: must be a list of 1 to 4096 nodes"),
+    "a node that is a string": (
+        item(1, "conv c1"),
+        r"nodes\[1\]: must be \[head\] or \[head, attributes\], got 'conv c1'",
+    ),
+    "a node of three parts": (item(1, ["conv", "c1", {}]), r"nodes\[1\]: must be \[head\] or \[head, attributes\]"),
+    "a node of no parts": (item(1, []), r"nodes\[1\]: must be \[head\]"),
+    "attributes that are a list": (item(1, ["conv c1", []]), r"nodes\[1\]: must be \[head\] or \[head, attributes\]"),
+    "an unknown operation": (
+        item(8, ["attention max"]),
+        r"nodes\[8\]: unknown operation 'attention'; known are input, conv",
+    ),
+    "an operation in capitals": (item(10, ["Flatten flat"]), r"nodes\[10\]: unknown operation 'Flatten'"),
+    "a node without a name": (item(10, ["flatten "]), r"nodes\[10\]: needs a name after its operation, got 'flatten '"),
+    "a name of half a character": (document_text('"flatten flat"', '"flatten \\ud800"'), "head: must be valid Unicode"),
+    "a name twice": (item(10, ["flatten fc"]), "node names must be unique and not empty, got 'fc' twice"),
+    "no input": (item(0, ["flatten x"]), "x: exactly the first node must be the input"),
+    "a second input": (item(10, ["input y", {"inputs": []}]), "y: exactly the first node must be the input"),
+    "a node that reads itself": (
+        node("fc", inputs=[11]),
+        r"\(linear 'fc'\): inputs must be positions of earlier .* 11",
+    ),
+    "a node that reads a later one": (node("fc", inputs=[12]), r"\(linear 'fc'\): inputs must be positions of earlier"),
+    "a node that reads position -1": (node("fc", inputs=[-1]), r"\(linear 'fc'\): inputs: must be an integer from 0"),
+    "a node that reads a name": (node("fc", inputs=["flat"]), r"\(linear 'fc'\): inputs: must be an integer .*'flat'"),
+    "inputs that are no list": (node("fc", inputs=10), r"\(linear 'fc'\): inputs: must be a list of 0 to 64 integers"),
+    "65 inputs": (node("sum", inputs=[3] * 65), r"\(add 'sum'\): inputs: must be a list of 0 to 64 integers"),
+    "an add of one": (node("sum", inputs=[3]), "sum: takes 2 to 64 inputs, got 1"),
+    "a linear of two": (node("fc", inputs=[10, 10]), "fc: takes 1 to 1 inputs, got 2"),
+    "inputs stated though they are the default": (node("fc", inputs=[10]), "header: is not the one canonical text"),
+    "an attribute stated though it is the last one": (
+        node("c2", stride=[1, 1]),
+        "header: is not the one canonical text",
+    ),
+    "an unknown attribute": (
+        node("c1", dilation=[2, 2]),
+        r"nodes\[1\] \(conv 'c1'\): unknown attribute 'dilation'; known",
+    ),
+    "an attribute of another operation": (node("fc", stride=[1, 1]), r"\(linear 'fc'\): unknown attribute 'stride'"),
+    **{
+        f"no {name} of a {op}": (
+            lambda p, where=where, name=name: p.node(where).__delitem__(name),
+            rf"\({op} '{where}'\): the attribute '{name}' is missing",
+        )
+        for op, where, names in (
+            ("input", "x", ["shape"]),
+            ("conv", "c1", ["bits", "groups", "padding", "shape", "stride"]),
+            ("affine", "b1", ["bits", "shape"]),
+            ("lif", "s1", ["gain", "leak", "leak_bits", "membrane", "reset", "threshold"]),
+            ("maxpool", "max", ["kernel", "padding", "stride"]),
+            ("sumpool", "pool", ["kernel"]),
+            ("linear", "fc", ["bits", "shape"]),
+        )
+        for name in names
+    },
+    "bits 0": (node("c1", bits=0), r"\(conv 'c1'\): bits: must be an integer from 1 to 8, got 0"),
+    "bits 9": (node("c1", bits=9), r"\(conv 'c1'\): bits: must be an integer from 1 to 8, got 9"),
+    "bits 33": (node("fc", bits=33), r"\(linear 'fc'\): bits: must be an integer from 1 to 8, got 33"),
+    "more bits than the tensor has": (node("c1", bits=2), "tensor weight: the nodes need 39 elements, got 32"),
+    "fewer bits than the tensor has": (node("fc", bits=7), "tensor weight: the nodes need 29 elements, got 32"),
+    "a tensor longer than the nodes need": (grow, "tensor weight: the nodes need 32 elements, got 33"),
+    "a tensor that is missing": (drop_first_tensor, "tensor multiplier.i32: the nodes need 3 elements, got 0"),
+    "a weight of 10^27 codes": (
+        node("c1", shape=[10**9, 10**9, 10**9, 1]),
+        r"nodes: need up to \d+ bytes of memory, max_bytes allows 1073741824",
+    ),
+    "a weight of 2^31 rows": (
+        node("c1", shape=[2**31, 2, 3, 3]),
+        r"\(conv 'c1'\): shape: must be an integer from 1 to",
+    ),
+    "a weight of rank 3": (node("c1", shape=[3, 2, 9]), r"\(conv 'c1'\): shape: must be a list of 4 integers"),
+    "a weight of rank 7": (node("c1", shape=[3, 2, 3, 3, 1, 1, 1]), r"\(conv 'c1'\): shape: must be a list of 4"),
+    "a weight with no rows": (node("fc", shape=[0, 12]), r"\(linear 'fc'\): shape: must be an integer from 1"),
+    "a weight of another input": (node("fc", shape=[12, 2]), r"fc: weight shape must be \[O, 12\], got \(12, 2\)"),
+    "an input of 10^9 x 10^9": (node("x", shape=[3, 10**9, 10**9]), "nodes: need up to .* max_bytes allows"),
+    "an input of 65536 x 65536": (node("x", shape=[2, 65536, 65536]), "nodes: need up to .* max_bytes allows"),
+    "an input of rank 2": (node("x", shape=[2, 16]), r"x: shape must be \(C, H, W\) or \(F,\).*got \(2, 16\)"),
+    "an input of rank 4": (node("x", shape=[1, 2, 4, 4]), r"\(input 'x'\): shape: must be a list of 1 to 3 integers"),
+    "an input without channels": (node("x", shape=[0, 4, 4]), r"\(input 'x'\): shape: must be an integer from 1"),
+    "stride 0": (node("c1", stride=[1, 0]), r"c1: stride must be 1 to 64, got \(1, 0\)"),
+    "stride -1": (node("c1", stride=[-1, 1]), r"\(conv 'c1'\): stride: must be an integer from 0"),
+    "one stride": (node("c1", stride=1), r"\(conv 'c1'\): stride: must be a list of 2 integers, got 1"),
+    "padding as wide as the kernel": (node("c1", padding=[3, 1]), r"c1: padding must be 0 to less than the kernel"),
+    "a kernel larger than its input": (
+        node("max", kernel=9, padding=0),
+        "max: kernel must be no larger than the padded",
+    ),
+    "a pool of stride 0": (node("max", stride=0), "max: stride must be 1 to 64, got 0"),
+    "a pool of kernel 0": (node("pool", kernel=0), "pool: kernel must be 1 to 2, got 0"),
+    "a pool of kernel 2^31": (node("max", kernel=2**31), r"\(maxpool 'max'\): kernel: must be an integer from 0 to"),
+    "groups that don't divide": (
+        node("c1", groups=2),
+        "c1: groups must be a divisor that gives 2 input channels, got 2",
+    ),
+    "0 groups": (node("c1", groups=0), "c1: groups must be a divisor"),
+    "an unknown reset": (node("s1", reset="none"), r"\(lif 's1'\): reset: must be 'hard' or 'soft', got 'none'"),
+    "a reset that is a list": (node("s1", reset=["hard"]), r"\(lif 's1'\): reset: must be 'hard' or 'soft'"),
+    "a threshold of 2^31": (
+        node("s1", threshold=2**31),
+        r"\(lif 's1'\): threshold: must be an integer from 0 to 2147483647",
+    ),
+    "a threshold of 0": (node("s1", threshold=0), r"s1: threshold must be 1 to 2\^31 - 1, got 0"),
+    "a negative threshold": (node("s1", threshold=-1), r"\(lif 's1'\): threshold: must be an integer from 0"),
+    "a threshold that is a string": (
+        node("s1", threshold="900"),
+        r"\(lif 's1'\): threshold: must be an integer .*'900'",
+    ),
+    "a leak above 1": (node("s1", leak=257), "s1: leak must be 0 to 256, got 257"),
+    "a gain of 0": (node("s1", gain=0), "s1: gain must be 1 to 256, got 0"),
+    "9 leak bits": (node("s1", leak_bits=9), "s1: leak_bits must be 0 to 8, got 9"),
+    "a leak that is true": (node("s1", leak=True), r"\(lif 's1'\): leak: must be an integer .* got True"),
+    "a membrane of 1 bit": (node("s1", membrane=[1, 9]), "s1: membrane bits must be 2 to 8, got 1"),
+    "a membrane of 33 bits": (node("s1", membrane=[33, 9]), "s1: membrane bits must be 2 to 8, got 33"),
+    "a membrane shift of 40": (node("s1", membrane=[2, 40]), "s1: membrane shift must be 1 to 22, got 40"),
+    "a membrane that is a number": (node("s1", membrane=2), r"\(lif 's1'\): membrane: must be a list of 2 integers"),
+    "8-bit multipliers": (node("b1", bits=[8, 32]), r"\(affine 'b1'\): bits: must be two of 16 and 32, got \[8, 32\]"),
+    "wider offsets than they need": (widen_offsets, "header: is not the one canonical text"),
+    "an affine of other channels": (node("b1", shape=[2]), "tensor multiplier.i32: the nodes need 2 elements, got 3"),
+    "padding bits that are set": (
+        weight_byte(6, 0xC0),
+        "conv 'c1': weight: the 2 padding bits after the last code must be 0",
+    ),
+    "the code -2 of 2 bits": (weight_byte(7, 0b10), r"c2: weight codes must be -1\.\.1, got -2"),
+    "the code -128 of 8 bits": (weight_byte(8, 0x80), r"fc: weight codes must be -127\.\.127, got -128"),
+    "a shift of 63": (
+        lambda p: p.change_byte(p.tensor("shift").start, 63),
+        "b1: shift must be 0 to 62, got 63",
+    ),
+    "an offset that overflows": (top_offset, r"b1: output may reach .* beyond 32 bits"),
+    "an end before the time steps are added": (
+        lambda p: p.document["nodes"].__delitem__(-1),
+        "fc: the last node must give one vector of logits summed over time",
+    ),
+    "a neuron after the time steps are added": (
+        item(12, ["lif logits"]),
+        "logits: the last node must give one vector of logits",
+    ),
+}
+
+CASES = {**CONTAINER, **DOCUMENT, **NODES}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_file_with(case: str) -> None:
+    change, message = CASES[case]
+    data = changed(change)
+    assert data != DATA
+    with pytest.raises((ArtifactError, GraphError), match=message):
+        loads(data)
+
+
+def test_the_file_that_the_cases_start_from_loads() -> None:
+    assert len(DATA) < 2000
+    assert changed(lambda parts: None) == DATA
+    loads(DATA)
+
+
+def test_a_file_cut_at_any_byte_is_refused() -> None:
+    for length in range(len(DATA)):
+        with pytest.raises(ArtifactError):
+            loads(DATA[:length])
+
+
+def test_any_flipped_bit_is_noticed() -> None:
+    survivors = []
+    for i in range(len(DATA)):
+        for bit in range(8):
+            data = DATA[:i] + bytes([DATA[i] ^ (1 << bit)]) + DATA[i + 1 :]
+            try:
+                loads(data)
+            except SpikeletError:
+                continue
+            survivors.append((i, bit))
+    assert survivors == []
+
+
+def test_any_byte_of_the_tensors_is_checked_even_where_the_checksum_agrees() -> None:
+    """Whoever can write a file can write its checksum: what loads is then a whole, other graph."""
+    parts = FileParts.of(DATA)
+    for i in range(len(parts.body)):
+        other = FileParts.of(DATA)
+        other.change_byte(i, parts.body[i] ^ 0xFF)
+        data = other.bytes()
+        try:
+            graph = loads(data)
+        except SpikeletError:
+            continue
+        assert dumps(graph) == data
+
+
+def test_a_few_hundred_fuzz_inputs_are_refused_or_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuzz_artifact.main(["--inputs", "300", "--seed", "1"]) == 0, capsys.readouterr().out
+
+
+def test_a_100_byte_input_of_a_billion_pixels_takes_no_memory() -> None:
+    document = {"nodes": [["input x", {"shape": [1, 10**9, 10**9]}], ["flatten f"], ["sumtime y"]]}
+    rest = {"format": 1, "labels": [], "logit_scale": (1.0).hex(), "meta": {}, "time_steps": 1}
+    data = from_text(with_checksum(compact(document | rest, sort_keys=True), b""), {}, b"")
+    tracemalloc.start()
+    with pytest.raises(ArtifactError, match="nodes: need up to"):
+        loads(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000
+
+
+def test_a_header_of_many_keys_is_refused_in_linear_time() -> None:
+    keys = ",".join(f'"{i}":0' for i in range(90_000)) + ',"0":0'
+    with pytest.raises(ArtifactError, match="the key '0' appears twice"):
+        loads(from_header(f"{{{keys}}}".encode(), b""))
+
+
+def test_the_cases_cover_every_operation_and_every_field() -> None:
+    assert {json.dumps(n)[2:].split(" ")[0] for n in FileParts.of(DATA).document["nodes"]} == {
+        "input", "conv", "affine", "lif", "add", "maxpool", "sumpool", "flatten", "linear", "sumtime",
+    }  # fmt: skip
