@@ -38,4 +38,22 @@ static inline int32_t spk_steps(const spk_op *op) {
 /* The step to read of an edge that has `steps` of them. */
 static inline size_t spk_step(int32_t steps, size_t t) { return steps == 1 ? 0 : t; }
 
+/* A scratch area that is divided piece by piece; without a base it is only measured. */
+typedef struct spk_area {
+    uint8_t *base;
+    size_t used;
+} spk_area;
+
+/* The next `bytes` of the area, at a multiple of 64; NULL where it is only measured. */
+static inline void *spk_carve(spk_area *area, size_t bytes) {
+    void *here = area->base ? area->base + area->used : NULL;
+    area->used += spk_round_up(bytes, 64);
+    return here;
+}
+
+/* The operation's scratch area in this thread's arena. */
+static inline spk_area spk_scratch(const spk_op *op, const spk_frame *f) {
+    return (spk_area){f->arena + op->scratch, 0};
+}
+
 #endif

@@ -2,6 +2,8 @@
    optimised. Sums run in uint32_t, which wraps where int32_t must not: every final value is inside
    int32 (graph/analysis.py proves it), a partial sum need not be. */
 
+#include "scalar.h"
+
 #include "maps.h"
 
 /* The source's value of channel c at (y, x), step t. */
@@ -150,7 +152,7 @@ static void pool(const spk_op *op, const spk_frame *f) {
 }
 
 /* O9 */
-static void reshape(const spk_op *op, const spk_frame *f) {
+void spk_scalar_reshape(const spk_op *op, const spk_frame *f) {
     const size_t pixels = spk_in_pixels(op), lanes = spk_lanes(op->out_c);
     clear_results(op, f);
     for (size_t t = 0; t < (size_t)op->in_t; t++)
@@ -162,7 +164,7 @@ static void reshape(const spk_op *op, const spk_frame *f) {
                 }
 }
 
-static void export_values(const spk_op *op, const spk_frame *f) {
+void spk_scalar_export_values(const spk_op *op, const spk_frame *f) {
     int32_t *logits = f->call->logits + f->sample * f->call->logit_count;
     for (size_t y = 0; y < (size_t)op->in_h; y++)
         for (size_t x = 0; x < (size_t)op->in_w; x++)
@@ -170,7 +172,7 @@ static void export_values(const spk_op *op, const spk_frame *f) {
                 logits[c * spk_in_pixels(op) + y * (size_t)op->in_w + x] = read_source(op, f, 0, c, y, x);
 }
 
-static void export_spikes(const spk_op *op, const spk_frame *f) {
+void spk_scalar_export_spikes(const spk_op *op, const spk_frame *f) {
     const size_t batch = (size_t)f->call->batch, size = spk_in_pixels(op) * (size_t)op->in_c;
     uint8_t *node = f->call->spikes + op->external * f->call->batch;
     for (size_t t = 0; t < (size_t)op->T; t++) {
@@ -197,8 +199,8 @@ const spk_kernels spk_kernels_scalar = {
             [SPK_MAXPOOL_SPIKES] = {pool, NULL},
             [SPK_MAXPOOL_VALUES] = {pool, NULL},
             [SPK_SUMPOOL] = {pool, NULL},
-            [SPK_RESHAPE] = {reshape, NULL},
-            [SPK_EXPORT_VALUES] = {export_values, NULL},
-            [SPK_EXPORT_SPIKES] = {export_spikes, NULL},
+            [SPK_RESHAPE] = {spk_scalar_reshape, NULL},
+            [SPK_EXPORT_VALUES] = {spk_scalar_export_values, NULL},
+            [SPK_EXPORT_SPIKES] = {spk_scalar_export_spikes, NULL},
         },
 };

@@ -84,7 +84,7 @@ def small_graph() -> ir.IntGraph:
     """Every operation once or twice, in a file below 2 kB; padding bits, 16 and 32-bit constants, ties, halves."""
     rng = np.random.default_rng(7)
     w1 = rng.choice([-1, 1], (3, 2, 3, 3)).astype(np.int8)
-    w2 = rng.integers(-1, 2, (3, 1, 1, 1)).astype(np.int8)
+    w2 = np.array([1, 0, -1], np.int8).reshape(3, 1, 1, 1)
     w3 = rng.integers(-127, 128, (2, 12)).astype(np.int8)
     b1 = (np.array([3, -2, 1], np.int32), np.array([1, 2, 0], np.uint8), np.array([-5, 70000, 9], np.int32))
     b2 = (np.array([40000, 7, -1], np.int32), np.array([9, 1, 0], np.uint8), np.array([1, 0, -1], np.int32))
@@ -109,3 +109,24 @@ def small_graph() -> ir.IntGraph:
         labels=("cat", "Übung"),
         meta={"seed": "0"},
     )
+
+
+def assert_same_graph(a: ir.IntGraph, b: ir.IntGraph) -> None:
+    """Every field of every node, arrays with their dtypes."""
+    assert (a.time_steps, a.logit_scale, a.labels, dict(a.meta)) == (
+        b.time_steps,
+        b.logit_scale,
+        b.labels,
+        dict(b.meta),
+    )
+    assert [type(n) for n in a.nodes] == [type(n) for n in b.nodes]
+    for m, n in zip(a.nodes, b.nodes, strict=True):
+        for field in dataclasses.fields(m):
+            u, v = getattr(m, field.name), getattr(n, field.name)
+            if isinstance(u, np.ndarray):
+                assert u.dtype == v.dtype, (m.name, field.name)
+                np.testing.assert_array_equal(u, v, f"{m.name}.{field.name}")
+            elif isinstance(u, ir.Membrane):
+                assert (u.bits, u.shift) == (v.bits, v.shift)
+            else:
+                assert u == v, (m.name, field.name)

@@ -8,7 +8,7 @@ or left. Loading must do one of two things:
     accept   a graph whose own file is the input, byte for byte
 
 Anything else (another exception, a warning, an accepted file that is not its graph's, more than SLOW_S for one
-file) is printed with the command that repeats it, and the exit code is 1.
+file) is printed with the options that repeat it, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ from tests.random_graphs import random_graph
 
 MAX_BYTES = 2**26
 SLOW_S = 5.0
-SEED_FILES = 40
 ODD_INTEGERS = (
     -(2**63), -(2**31), -1, 0, 1, 2, 3, 7, 8, 9, 15, 16, 31, 32, 33, 62, 63, 64, 65, 127, 128, 255, 256, 1024, 1025,
     4096, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**64, 10**30,
@@ -234,11 +233,11 @@ CHANGES: tuple[Callable[[Draft, random.Random], None], ...] = (
 # --- the run ----------------------------------------------------------------------------------------
 
 
-def corpus() -> list[tuple[bytes, FileParts]]:
-    """Valid files of every operation, a few kB each."""
+def corpus(count: int) -> list[tuple[bytes, FileParts]]:
+    """Valid files, a few kB each; the first has every operation."""
     files = [dumps(small_graph())]
     seed = 0
-    while len(files) < SEED_FILES:
+    while len(files) < count:
         data = dumps(random_graph(seed))
         seed += 1
         if len(data) < 8000:
@@ -280,10 +279,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Fuzz the loader of packed model files.")
     parser.add_argument("--inputs", type=int, default=100_000, help="how many damaged files (default: 100000)")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other files (default: 0)")
+    parser.add_argument("--files", type=int, default=40, help="how many valid files to start from (default: 40)")
     parser.add_argument("--first", type=int, default=0, help="number of the first input, to repeat a failure")
     options = parser.parse_args(arguments)
     warnings.simplefilter("error")
-    files = corpus()
+    files = corpus(options.files)
     valid = {data for data, _ in files}
     counts: collections.Counter[str] = collections.Counter()
     by_change: collections.Counter[str] = collections.Counter()
@@ -295,8 +295,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             counts[outcome(data, valid)] += 1
         except Exception:
             failures += 1
-            repeat = f"python -m tests.fuzz.fuzz_artifact --seed {options.seed} --first {i} --inputs 1"
-            sys.stdout.write(f"FAILED after {change}; repeat with: {repeat}\n{traceback.format_exc()}\n")
+            repeat = f"--seed {options.seed} --files {options.files} --first {i} --inputs 1"
+            sys.stdout.write(f"FAILED after {change}; repeat with {repeat}\n{traceback.format_exc()}\n")
         by_change[change] += 1
         slowest = max(slowest, (time.perf_counter() - began, i))
     failures += slowest[0] > SLOW_S

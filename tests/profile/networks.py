@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spikelet.models import create_model
 from spikelet.neurons import LIF, QuantizedMembrane
-from spikelet.nn import Linear
+from spikelet.nn import BatchNorm2d, Linear
 from spikelet.quant import Uniform
 
 SMALL = {
@@ -25,7 +25,10 @@ def images(channels: int, size: int, batch: int) -> Tensor:
 
 
 def trained(model: nn.Module, x: Tensor) -> nn.Module:
-    """`model` with batch norms that have seen `x`, in evaluation mode."""
+    """`model` with batch norms that have seen `x` and let neurons fire, in evaluation mode."""
+    for module in model.modules():
+        if isinstance(module, BatchNorm2d):
+            nn.init.constant_(module.bias, 0.5)
     model.train()(x)
     return model.eval()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.profile.networks import TwoLayers, two_steps_of_spikes
 
 from spikelet.profile import profile
 from spikelet.profile.layers import NeuroBenchCounts, NeuronLayer, SynapseLayer
 from spikelet.profile.report import Report
+from tests.profile.networks import TwoLayers, two_steps_of_spikes
 
 
 @pytest.fixture

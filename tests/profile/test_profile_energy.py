@@ -50,9 +50,10 @@ def test_names_and_units_stand_in_every_title():
 
 def test_a_factor_of_one_bit_needs_no_multiplication():
     dense = layer(spiking_input=False, input_bits=8)
+    wider, widest = (dataclasses.replace(dense, weight_bits=4, input_bits=bits) for bits in (8, 9))
     assert HOROWITZ_INT.synapses_pj(dense) == pytest.approx(2048 * 0.1)
-    assert HOROWITZ_INT.synapses_pj(dataclasses.replace(dense, weight_bits=4)) == pytest.approx(2048 * 0.3)
-    assert HOROWITZ_INT.synapses_pj(dataclasses.replace(dense, weight_bits=4, input_bits=9)) == pytest.approx(2048 * 3.2)
+    assert HOROWITZ_INT.synapses_pj(wider) == pytest.approx(2048 * 0.3)
+    assert HOROWITZ_INT.synapses_pj(widest) == pytest.approx(2048 * 3.2)
     assert LEMAIRE.synapses_pj(dataclasses.replace(dense, weight_bits=2)) > LEMAIRE.synapses_pj(dense) + 2048 * 3.1
 
 
@@ -94,14 +95,14 @@ def test_a_memory_costs_by_its_size(size_bytes: int, pj: float):
 
 @pytest.mark.parametrize("pj", [0.0, -1.0, math.nan, math.inf])
 def test_a_cost_that_is_no_positive_number_is_refused(pj: float):
-    with pytest.raises(ValueError, match="Cost.pj must be a positive number of picojoules, got"):
+    with pytest.raises(ValueError, match=r"Cost\.pj must be a positive number of picojoules, got"):
         Cost(pj, "somewhere")
 
 
 def test_a_constant_without_a_source_is_refused():
-    with pytest.raises(ValueError, match="Cost.source must say where 1.0 pJ comes from, got ' '."):
+    with pytest.raises(ValueError, match=r"Cost\.source must say where 1\.0 pJ comes from, got ' '\."):
         Cost(1.0, " ")
-    with pytest.raises(ValueError, match="Sram.source must say where the points come from, got ''."):
+    with pytest.raises(ValueError, match=r"Sram\.source must say where the points come from, got ''\."):
         Sram(((1, 1.0), (2, 2.0)), "")
 
 
@@ -109,7 +110,7 @@ def test_a_constant_without_a_source_is_refused():
     "points", [((8, 10.0), (8, 20.0)), ((8, 10.0), (16, 10.0)), ((0, 1.0), (8, 2.0)), ((8, 1.0), (9, math.inf))]
 )
 def test_a_memory_whose_points_do_not_rise_is_refused(points: tuple):
-    with pytest.raises(ValueError, match="Sram.points must rise in bytes and in pJ, got"):
+    with pytest.raises(ValueError, match=r"Sram\.points must rise in bytes and in pJ, got"):
         Sram(points, "somewhere")
 
 
@@ -120,11 +121,11 @@ def test_a_memory_needs_two_points():
 
 def test_tables_against_arithmetic_are_refused():
     one, two = Cost(1.0, "somewhere"), Cost(2.0, "somewhere")
-    with pytest.raises(ValueError, match="t: a MAC contains an addition and costs more, got 1.0 <= 2.0 pJ."):
+    with pytest.raises(ValueError, match=r"t: a MAC costs more than its addition, got 1\.0 <= 2\.0 pJ\."):
         FloatOperations("t", mac=one, ac=two)
-    with pytest.raises(ValueError, match="t: costs must rise from add to multiply_int8 to multiply_int32, got"):
+    with pytest.raises(ValueError, match=r"t: costs must rise from add to multiply_int8 to multiply_int32, got"):
         IntegerOperations("t", add=two, multiply_int8=one, multiply_int32=two)
-    with pytest.raises(ValueError, match="t: a multiplication costs more than an addition, got 1.0 pJ."):
+    with pytest.raises(ValueError, match=r"t: a multiplication costs more than an addition, got 1\.0 pJ\."):
         OperationsAndMemory("t", add=two, multiply=one, sram=LEMAIRE.sram)
-    with pytest.raises(ValueError, match="the name of an energy table must be an identifier, got 'my table'."):
+    with pytest.raises(ValueError, match=r"the name of an energy table must be an identifier, got 'my table'\."):
         FloatOperations("my table", mac=two, ac=one)

@@ -7,8 +7,6 @@ import warnings
 
 import pytest
 import torch
-from tests.profile.networks import SMALL, conv_operations, images, small_model
-from tests.random_graphs import random_graph, random_input
 from torch import Tensor, nn
 
 from spikelet.graph import ir
@@ -20,6 +18,8 @@ from spikelet.profile import profile, profile_graph
 from spikelet.profile.layers import NeuroBenchCounts
 from spikelet.profile.observe import bits_of, membrane_updates
 from spikelet.quant import Binary, FullPrecision, Uniform
+from tests.profile.networks import SMALL, conv_operations, images, small_model
+from tests.random_graphs import random_graph, random_input
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -40,11 +40,10 @@ def test_a_convolution_counts_what_loops_count(seed: int):
     assert counts.dense * 2 == everything
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(8))
 def test_a_graph_counts_what_loops_count(seed: int):
-    graph = random_graph(seed)
-    if not graph.of_type(ir.Lif):
-        pytest.skip("this seed grew no neurons")
+    grown = (random_graph(seed + 100 * attempt) for attempt in range(20))
+    graph = next(g for g in grown if g.of_type(ir.Lif))
     x = random_input(graph, 2, seed)
     edges = Reference(graph).edges(x)
     layers = {layer.name: layer for layer in profile_graph(graph, x).synapses}

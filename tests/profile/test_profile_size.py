@@ -6,7 +6,6 @@ import functools
 
 import pytest
 import torch
-from tests.profile.networks import SMALL, images, small_model
 from torch import nn
 
 from spikelet.graph.document import arrays
@@ -18,6 +17,7 @@ from spikelet.profile import architecture_of, paper_megabytes, profile, profile_
 from spikelet.profile.layers import ChannelLayer
 from spikelet.profile.size import Architecture
 from spikelet.quant import Uniform
+from tests.profile.networks import SMALL, images, small_model
 
 BATCHES = (1, 64, 256)
 # Q-SNN's memory table, MB: full precision, then 1-bit weights with membranes of 8, 4 and 2 bits.
@@ -37,7 +37,8 @@ def architecture(name: str, weight_bits: int) -> Architecture:
     if name == "ResNet19":
         return architecture_of(profile(create_model("qsnn_resnet19", **options), images(3, 32, 1)))
     model = create_model("qsnn_vggsnn", image_size=32, **options)
-    model.pool, model.classifier = SumPool2d(2), Linear(512, 10, model.classifier.quantizer)  # as the paper's table has it
+    model.pool = SumPool2d(2)  # the paper's table has 512 inputs to the classifier
+    model.classifier = Linear(512, 10, model.classifier.quantizer)
     return architecture_of(profile(model, images(2, 32, 1)))
 
 
@@ -126,7 +127,7 @@ def test_an_impossible_architecture_is_refused(fields: dict, message: str):
 
 def test_the_formula_refuses_what_it_can_not_mean():
     a = Architecture(((10, 1),), 0, (5,))
-    with pytest.raises(ValueError, match="membrane_bits must be 1 to 32, got 0."):
+    with pytest.raises(ValueError, match=r"membrane_bits must be 1 to 32, got 0\."):
         paper_megabytes(a, membrane_bits=0, batch=1)
     with pytest.raises(ValueError, match=r"batch must be 0 or more, got -1. \(0 counts the parameters alone.\)"):
         state_megabytes(a, membrane_bits=2, batch=-1)

@@ -28,10 +28,12 @@ class Augmentation(abc.ABC):
             ValueError: `x` has neither 4 nor 5 axes.
         """
         if x.dtype != torch.uint8:
-            raise TypeError(f"{type(self).__name__} takes uint8 batches, got {x.dtype}. (Augment before spikelet.nn.Encode.)")
+            raise TypeError(
+                f"{type(self).__name__} takes uint8 batches, got {x.dtype}. (Augment before spikelet.nn.Encode.)"
+            )
         if x.dim() not in (4, 5):
             raise ValueError(
-                f"{type(self).__name__} takes [B, C, H, W] images or [T, B, C, H, W] frames, got shape {tuple(x.shape)}."
+                f"{type(self).__name__} takes images [B, C, H, W] or [T, B, C, H, W], got shape {tuple(x.shape)}."
             )
         return self.apply(x, generator)
 

@@ -1,6 +1,6 @@
 """Images cut or padded about their centre to a given side. Pixels are moved, never resampled.
 
-    H > side: rows (H - side) // 2 and on are kept        H < side: (side - H) // 2 rows of zeros above, the rest below
+d = side - H rows:   floor(d / 2) of zeros above, the rest below        d < 0: as many cut away; columns alike
 """
 
 from __future__ import annotations
@@ -23,5 +23,4 @@ def fit(data: Samples, side: int | None) -> Samples:
     if side < 1:
         raise ValueError(f"image_size must be a positive number of pixels, got {side}.")
     (top, bottom), (left, right) = ((d // 2, d - d // 2) for d in (side - s for s in data.x.shape[-2:]))
-    # a negative pad cuts; Python's // floors, so a cut of 3 takes 2 above and 1 below
     return dataclasses.replace(data, x=F.pad(data.x, (left, right, top, bottom)))

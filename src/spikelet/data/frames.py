@@ -4,8 +4,8 @@
     slice by duration   t = floor(T (time - first) / (last - first + 1))        T equal stretches of time
     slice by count      t = floor(T k / n), k = 0 .. n-1                        T equal numbers of events, +-1
 
-Every event falls in exactly one slice. (tonic's ToFrame, with which this agrees when the numbers divide,
-leaves out up to T events at the end of a recording, and counts in 16 bits that wrap.)
+Every event falls in exactly one slice. (That is why tonic's ToFrame is not used: its slices are of whole
+microseconds or whole numbers of events, and what remains at the end of a recording is left out.)
 """
 
 from __future__ import annotations

@@ -35,8 +35,7 @@ def read_hub(
     name: str,
     *,
     image_size: int | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
+    columns: tuple[str, str] | None = None,
 ) -> DataSplits:
     """The splits train, validation and test of a data set, x uint8 [N, C, H, W]; those it lacks are empty.
 
@@ -45,7 +44,7 @@ def read_hub(
         name: what to call it.
         image_size: images are cut square about their centre and resized to this side (bilinear, antialiased);
             None takes them as they are, and they must all be of one size.
-        image_column, label_column: which ones; None finds the only column of images, the only one of class labels.
+        columns: names of the image and of the label column; None finds the only ones of these types.
     Raises:
         FileNotFoundError: there is no such data set.
         ValueError: no such column or more than one, no known split, an image that is damaged or of another size,
@@ -64,71 +63,83 @@ def read_hub(
             "(Give a folder of image files or of parquet files, or an id owner/name; an id must be reachable, or have "
             "been fetched before.)"
         ) from error
-    parts = {split: next((found[n] for n in names if n in found), None) for split, names in _SPLITS.items()}
-    present = {split: part for split, part in parts.items() if part is not None}
-    if not present:
-        raise ValueError(f"{name} has the splits {sorted(found)}; one named train, validation or test was expected.")
-    features = next(iter(present.values())).features
-    image_column = _column(features, datasets.Image, image_column, name, "image")
-    label_column = _column(features, datasets.ClassLabel, label_column, name, "label")
-    undecoded = datasets.Image(decode=False)
-    encoded = {split: part.cast_column(image_column, undecoded)[image_column] for split, part in present.items()}
-    images = {split: _decoded(column, image_size, f"{name}/{split}") for split, column in encoded.items()}
-    channels = max(array.shape[1] for array in images.values())
-    y = {split: np.asarray(part[label_column], np.int64) for split, part in present.items()}
-    names = getattr(features[label_column], "names", None) or map(str, range(1 + max(int(v.max()) for v in y.values())))
-    first = next(iter(encoded.values()))[0]
-    common: dict[str, Any] = {"labels": tuple(names), "name": name, "note": f"{_format(first)} images"}
-    made = {
-        split: Samples(torch.from_numpy(array).repeat(1, channels // array.shape[1], 1, 1), torch.from_numpy(y[split]), **common)
-        for split, array in images.items()
+    parts: dict[str, Any] = {
+        split: next((found[n] for n in names if n in found), ()) for split, names in _SPLITS.items()
     }
+    parts = {split: part for split, part in parts.items() if len(part)}
+    if not parts:
+        raise ValueError(f"{name} has the splits {sorted(found)}; one named train, validation or test was expected.")
+    features = next(iter(parts.values())).features
+    image_column, label_column = _columns(features, columns, name, (datasets.Image, datasets.ClassLabel))
+    y = {split: np.asarray(part[label_column], np.int64) for split, part in parts.items()}
+    labels = getattr(features[label_column], "names", None) or range(1 + max(int(v.max()) for v in y.values()))
+    undecoded = datasets.Image(decode=False)
+    encoded = {
+        split: p.select_columns([image_column]).cast_column(image_column, undecoded) for split, p in parts.items()
+    }
+    x = {split: _decoded(part, image_size, f"{name}/{split}") for split, part in encoded.items()}
+    channels = max(images.shape[1] for images in x.values())
+    note = f"{_format(next(iter(encoded.values())))} images"
+
+    def samples(split: str) -> Samples:
+        pixels = torch.from_numpy(_spread(x[split], channels))
+        return Samples(pixels, torch.from_numpy(y[split]), tuple(map(str, labels)), name, note)
+
+    made = {split: samples(split) for split in parts}
     empty = next(iter(made.values())).subset(torch.arange(0))
     return DataSplits(**{split: made.get(split, empty) for split in _SPLITS})
 
 
-def _column(features: Any, kind: type, asked: str | None, name: str, role: str) -> str:
+def _columns(features: Any, asked: tuple[str, str] | None, name: str, kinds: tuple[type, type]) -> tuple[str, str]:
     if asked is not None:
-        if asked not in features:
-            raise ValueError(f"{role}_column={asked!r} is not a column of {name}, which has {sorted(features)}.")
+        image, label = (features.get(column) for column in asked)
+        is_label = isinstance(label, kinds[1]) or "int" in str(getattr(label, "dtype", ""))
+        if not isinstance(image, kinds[0]) or not is_label:
+            raise ValueError(
+                f"columns={asked!r} must be a column of images and one of labels or integers; {name} has {features}."
+            )
         return asked
-    fitting = [column for column, feature in features.items() if isinstance(feature, kind)]
-    if len(fitting) != 1:
+    fitting = [[column for column, feature in features.items() if isinstance(feature, kind)] for kind in kinds]
+    if [len(found) for found in fitting] != [1, 1]:
         raise ValueError(
-            f"{name} has {len(fitting)} columns of type {kind.__name__} ({', '.join(fitting) or 'none'}) "
-            f"among {sorted(features)}. Say which to use: {role}_column=..."
+            f"{name} has image columns {fitting[0]} and label columns {fitting[1]} among {sorted(features)}; one of "
+            "each was expected. Say which to use: columns=(image, label)."
         )
-    return fitting[0]
+    return fitting[0][0], fitting[1][0]
 
 
-def _encoded(cell: dict[str, Any]) -> bytes:
-    return cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+def _spread(images: np.ndarray, channels: int) -> np.ndarray:
+    """Grey images [N, 1, H, W] as `channels` equal channels; others as they are."""
+    return images if images.shape[1] == channels else np.repeat(images, channels, axis=1)
 
 
-def _format(cell: dict[str, Any]) -> str:
+def _encoded(part: Any) -> Iterator[bytes]:
+    """The encoded images of a data set whose only column holds them undecoded."""
+    for batch in part.iter(1024):
+        for cell in next(iter(batch.values())):
+            yield cell["bytes"] if cell["bytes"] is not None else Path(cell["path"]).read_bytes()
+
+
+def _format(part: Any) -> str:
+    """What kind of file the first image is, such as "JPEG"."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(_encoded(cell))) as image:
+    with Image.open(io.BytesIO(next(_encoded(part)))) as image:
         return str(image.format)
 
 
-def _decoded(column: Any, image_size: int | None, where: str) -> np.ndarray:
+def _decoded(part: Any, image_size: int | None, where: str) -> np.ndarray:
     """uint8 [N, C, H, W] from an undecoded image column, by way of the cache."""
     digest = hashlib.sha256(_FORM + repr(image_size).encode())
-    for cell in column:
-        data = _encoded(cell)
+    for data in _encoded(part):
         digest.update(len(data).to_bytes(8, "little") + data)
-    return recall(digest.hexdigest(), lambda: _stack(_arrays(column, image_size, where), len(column), where))
+    return recall(digest.hexdigest(), lambda: _stack(_arrays(part, image_size, where), len(part), where))
 
 
-def _arrays(column: Any, image_size: int | None, where: str) -> Iterator[np.ndarray]:
-    from PIL import UnidentifiedImageError
-
-    for k, cell in enumerate(column):
+def _arrays(part: Any, image_size: int | None, where: str) -> Iterator[np.ndarray]:
+    for k, data in enumerate(_encoded(part)):
         try:
-            yield _to_bytes(_encoded(cell), image_size)
-        except UnidentifiedImageError as error:
-            raise ValueError(f"image {k} of {where} is of no known format.") from error
+            yield _to_bytes(data, image_size)
         except (OSError, ValueError) as error:
             raise ValueError(f"image {k} of {where} cannot be used: {error}") from error
 
@@ -140,16 +151,17 @@ def _to_bytes(data: bytes, image_size: int | None) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as image:
         if image.mode in _TOO_DEEP:
             raise ValueError(f"its pixels are of mode {image.mode}, more than 8 bits; convert it first.")
-        image = image.convert("L" if image.mode in _GREY else "RGB")
+        form = "L" if image.mode in _GREY else "RGB"
+        pixels = image if image.mode == form else image.convert(form)
         if image_size is not None and image.size != (image_size, image_size):
-            image = ImageOps.fit(image, (image_size, image_size), Image.Resampling.BILINEAR)
-        array = np.asarray(image)
+            pixels = ImageOps.fit(pixels, (image_size, image_size), Image.Resampling.BILINEAR)
+        array = np.asarray(pixels)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
 def _stack(arrays: Iterator[np.ndarray], count: int, where: str) -> np.ndarray:
     """All in one array [N, C, H, W]; grey images become RGB where they meet others."""
-    out = np.zeros((0, 1, 1, 1), np.uint8)
+    out: np.ndarray = np.zeros((0, 1, 1, 1), np.uint8)
     for k, array in enumerate(arrays):
         if k == 0:
             size = count * 3 * array.shape[1] * array.shape[2]
@@ -165,6 +177,6 @@ def _stack(arrays: Iterator[np.ndarray], count: int, where: str) -> np.ndarray:
                 f"{out.shape[3]}. Give them one size: image_size=..."
             )
         if len(array) > out.shape[1]:
-            out = np.repeat(out, 3, axis=1)
+            out = _spread(out, 3)
         out[k] = array  # a grey one is spread over the three channels
     return out

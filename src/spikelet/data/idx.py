@@ -9,11 +9,11 @@ Source: LeCun, Cortes and Burges, the MNIST database, "file formats".
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import struct
 import zlib
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -37,14 +37,14 @@ def read_idx(path: Path) -> np.ndarray:
         raise ValueError(f"{path} is not a complete gzip file ({error}). Fetch it again.") from error
 
 
-def _take(stream: IO[bytes], size: int, path: Path, what: str) -> bytes:
+def _take(stream: io.BufferedIOBase, size: int, path: Path, what: str) -> bytes:
     data = stream.read(size)
     if len(data) != size:
         raise ValueError(f"{path} ends within its {what}: {size} bytes expected, {len(data)} found. Fetch it again.")
     return data
 
 
-def _parse(stream: IO[bytes], path: Path) -> np.ndarray:
+def _parse(stream: io.BufferedIOBase, path: Path) -> np.ndarray:
     zero, kind, axes = struct.unpack(">HBB", _take(stream, 4, path, "header"))
     if zero != 0 or kind != 0x08 or axes == 0:
         raise ValueError(

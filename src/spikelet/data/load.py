@@ -15,11 +15,11 @@ from spikelet.data.samples import DataSplits
 from spikelet.data.split import hold_out
 
 HUB_IDS = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}
-_LABEL_COLUMNS = {"cifar100": "fine_label"}
+_COLUMNS = {"cifar100": ("img", "fine_label")}
 NAMES = {
     "digits": "scikit-learn's 8x8 digits, no download",
     "mnist": "MNIST's four idx files, plain or .gz, in root=",
-    "fashion-mnist": f"the same of Fashion-MNIST, in root= or {DEBIAN_FASHION_MNIST} (apt-get install dataset-fashion-mnist)",
+    "fashion-mnist": "the same of Fashion-MNIST, in root=, or where Debian's package dataset-fashion-mnist puts them",
     "nmnist": "N-MNIST's train.zip and test.zip, or Train and Test, in root=; needs time_steps=",
     "cifar10": "from the Hugging Face hub, or its parquet files in root=",
     "cifar100": "the same, with its 100 fine labels",
@@ -34,8 +34,7 @@ class _Request:
     time_steps: int | None
     slicing: str
     image_size: int | None
-    image_column: str | None
-    label_column: str | None
+    columns: tuple[str, str] | None
 
 
 def load(
@@ -47,9 +46,7 @@ def load(
     validation: float = 0.1,
     seed: int = 0,
     image_size: int | None = None,
-    image_column: str | None = None,
-    label_column: str | None = None,
-    note: str | None = None,
+    columns: tuple[str, str] | None = None,
 ) -> DataSplits:
     """Reads a data set into memory.
 
@@ -70,8 +67,7 @@ def load(
         seed: chooses which samples are held out; it never moves a test sample.
         image_size: side in pixels. Digits, garments and events are cut or padded with zeros about their centre;
             other images are cut square and resized.
-        image_column, label_column: of a hub data set that has several.
-        note: what to say of the data beside every figure, such as "JPEG q75 copy"; None keeps what the source says.
+        columns: names of the image and of the label column of a hub data set that has several.
     Returns:
         Training, validation and test set, which share no sample. A part that the source lacks is empty.
     Raises:
@@ -79,16 +75,12 @@ def load(
         ValueError: an argument is out of range or does not fit, or a file is damaged.
         ImportError: a library is missing; names the extra that installs it.
     """
-    request = _Request(None if root is None else Path(root), time_steps, slicing, image_size, image_column, label_column)
+    request = _Request(None if root is None else Path(root), time_steps, slicing, image_size, columns)
     if slicing not in SLICERS:
         raise ValueError(f"slicing must be one of {sorted(SLICERS)}, got {slicing!r}.")
     if time_steps is not None and time_steps < 1:
         raise ValueError(f"time_steps must be at least 1, got {time_steps}.")
-    splits = hold_out(_read(str(name_or_path), request), validation, seed)
-    if note is None:
-        return splits
-    parts = (splits.train, splits.validation, splits.test)
-    return DataSplits(*(dataclasses.replace(part, note=note) for part in parts))
+    return hold_out(_read(str(name_or_path), request), validation, seed)
 
 
 def names() -> tuple[str, ...]:
@@ -102,13 +94,15 @@ def _read(name: str, request: _Request) -> DataSplits:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if request.root is not None:
-            raise ValueError(f"root={str(request.root)!r} goes with a name; {name!r} is a folder already. Leave root out.")
+            raise ValueError(
+                f"root goes with a name, and {name!r} is a folder already; got root={str(request.root)!r}."
+            )
         return _read_folder(folder, request)
     if name.count("/") == 1 and all(name.split("/")) and not name.startswith((".", "~")) and request.root is None:
         return _from_hub(name, name, request)
     listed = "\n".join(f"    {known:14s} {text}" for known, text in NAMES.items())
     raise FileNotFoundError(
-        f"there is no data set {name!r}: it is no folder here, no id owner/name of the Hugging Face hub, and none of\n{listed}"
+        f"there is no data set {name!r}: it is no folder here, no id owner/name of the hub, and none of\n{listed}"
     )
 
 
@@ -121,7 +115,7 @@ def _read_named(name: str, request: _Request) -> DataSplits:
         return _fitted(read_mnist(_root(name, request), DIGITS, name), request)
     if name == "nmnist":
         return _read_events(_root(name, request), request)
-    request = dataclasses.replace(request, label_column=request.label_column or _LABEL_COLUMNS.get(name))
+    request = dataclasses.replace(request, columns=request.columns or _COLUMNS.get(name))
     return _from_hub(HUB_IDS[name] if request.root is None else str(_root(name, request)), name, request)
 
 
@@ -134,29 +128,22 @@ def _read_folder(folder: Path, request: _Request) -> DataSplits:
 
 
 def _root(name: str, request: _Request, usual: Path | None = None) -> Path:
-    root = request.root or usual
+    root = usual if request.root is None else request.root.expanduser()
     if root is None or not root.is_dir():
-        raise FileNotFoundError(
-            f"{name} is not at {'any place known' if root is None else str(root)!r}. Say where: root=... ({name}: {NAMES[name]}.)"
-        )
+        where = "needs root=, the folder it lies in" if root is None else f"is not at {str(root)!r}, which is no folder"
+        raise FileNotFoundError(f"{name} {where}. ({name}: {NAMES[name]}.)")
     return root
 
 
 def _read_events(root: Path, request: _Request) -> DataSplits:
     if request.time_steps is None:
-        raise ValueError("nmnist needs time_steps, the number of frames to cut a recording into, such as time_steps=10.")
+        raise ValueError("N-MNIST needs time_steps, the number of frames a recording is cut into: time_steps=10, say.")
     return _fitted(read_nmnist(root, request.time_steps, SLICERS[request.slicing]), request)
 
 
 def _from_hub(source: str, name: str, request: _Request) -> DataSplits:
-    return read_hub(
-        source,
-        name,
-        image_size=request.image_size,
-        image_column=request.image_column,
-        label_column=request.label_column,
-    )
+    return read_hub(source, name, image_size=request.image_size, columns=request.columns)
 
 
 def _fitted(splits: DataSplits, request: _Request) -> DataSplits:
-    return DataSplits(*(fit(part, request.image_size) for part in (splits.train, splits.validation, splits.test)))
+    return splits.map(lambda part: fit(part, request.image_size))

@@ -1,7 +1,8 @@
 """MNIST, Fashion-MNIST and others of the same four files.
 
-    train-images-idx3-ubyte  train-labels-idx1-ubyte  t10k-images-idx3-ubyte  t10k-labels-idx1-ubyte     each plain or .gz
+    train-images-idx3-ubyte  train-labels-idx1-ubyte  t10k-images-idx3-ubyte  t10k-labels-idx1-ubyte
 
+each as it is or gzipped, with .gz after its name.
 Sources: LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017 (Fashion-MNIST). Nothing is ever downloaded.
 """
 

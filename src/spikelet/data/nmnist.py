@@ -82,7 +82,7 @@ def _read_split(root: Path, folder: str, time_steps: int, slicer: Slicer) -> Sam
     for name, digit, data in recordings:
         events = read_mnist_file(io.BytesIO(data), dtype=_EVENT, is_stream=True)
         if len(events) == 0 or events["x"].max() >= SIDE or events["y"].max() >= SIDE:
-            raise ValueError(f"{name} has no event, or one outside the sensor's {SIDE} x {SIDE} pixels. Fetch it again.")
+            raise ValueError(f"{name} has no event, or one outside the {SIDE} x {SIDE} pixels. Fetch it again.")
         x.append(frames(events, time_steps, slicer, SIDE, SIDE))
         y.append(digit)
     stacked = np.stack(x) if x else np.zeros((0, time_steps, 2, SIDE, SIDE), np.uint8)

@@ -80,7 +80,7 @@ def _contrast(x: Tensor, m: Tensor) -> Tensor:
 
 def _autocontrast(x: Tensor, m: Tensor) -> Tensor:
     low, high = (v.unsqueeze(2).double() for v in x.flatten(2).aminmax(dim=2))
-    scale = torch.where(high > low, 255 / (high - low).clamp(min=1), torch.ones_like(low))
+    scale = torch.where(high > low, torch.full_like(low, 255) / (high - low).clamp(min=1), torch.ones_like(low))
     offset = torch.where(high > low, -low * scale, torch.zeros_like(low))
     return torch.floor(_bytes(x).double() * scale + offset)
 
@@ -162,10 +162,11 @@ def apply_ops(x: Tensor, choice: Tensor, magnitude: Tensor) -> Tensor:
     back = torch.argsort(order).to(x.device)
     order = order.to(x.device)
     x = x.index_select(0, order)
-    parts = dict(zip(OPS, zip(x.split(sizes), magnitude.to(x.device).index_select(0, order).split(sizes)), strict=True))
+    images_of = dict(zip(OPS, x.split(sizes), strict=True))
+    magnitudes_of = dict(zip(OPS, magnitude.to(x.device).index_select(0, order).split(sizes), strict=True))
 
     def made_by(ops: dict[str, Op]) -> list[Tensor]:
-        return [op(*parts[name]) for name, op in ops.items() if len(parts[name][0])]
+        return [op(images_of[name], magnitudes_of[name]) for name, op in ops.items() if len(images_of[name])]
 
     images, tables, matrices = made_by(_IMAGES), made_by(_TABLES), made_by(_MATRICES)
     first = sum(map(len, images))

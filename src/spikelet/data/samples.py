@@ -10,6 +10,7 @@ The network sees the bytes themselves, in training as in the integer program: no
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -85,6 +86,14 @@ class DataSplits:
     validation: Samples
     test: Samples
 
+    def map(self, change: Callable[[Samples], Samples]) -> DataSplits:
+        """`change` applied to each of the three."""
+        return DataSplits(change(self.train), change(self.validation), change(self.test))
+
     def to(self, device: torch.device | str) -> DataSplits:
         """The same splits on `device`."""
-        return DataSplits(self.train.to(device), self.validation.to(device), self.test.to(device))
+        return self.map(lambda part: part.to(device))
+
+    def with_note(self, note: str) -> DataSplits:
+        """The same splits with `note` to be said beside every figure, such as "JPEG q75 copy"."""
+        return self.map(lambda part: dataclasses.replace(part, note=note))

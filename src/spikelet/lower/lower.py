@@ -19,7 +19,7 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.lower.errors import LoweringError
 from spikelet.lower.rules import MODULES, convert
-from spikelet.lower.trace import trace
+from spikelet.lower.trace import Call, trace
 from spikelet.lower.values import Builder, Value
 from spikelet.neurons import LIF
 
@@ -44,27 +44,31 @@ def lower(
             f"example must be a uint8 batch [B, C, H, W] or [T, B, C, H, W], got {example.dtype} {tuple(example.shape)}."
         )
     time_steps = _time_steps(model)
-    calls, output = trace(model, example, lambda m: type(m) in MODULES or not list(m.children()) and _is_layer(m))
-    builder = Builder()
-    shape = tuple(example.shape[-3:])
-    name = builder.append(ir.Input(builder.name("input"), (), shape))
-    values = [Value(name, np.array(1.0), shape[0])]
-    for call in calls:
-        values.append(convert(builder, call, [values[i] for i in call.inputs]))
-    made = [i + 1 for i, call in enumerate(calls) if call.output is output]
+    calls, output = trace(model, example, _is_leaf)
+    made = [i for i, call in enumerate(calls, 1) if call.output is output]
     if not made:
         raise LoweringError("the model's output must be one tensor computed from its input.")
-    logits = _logits(builder, values[made[-1]], time_steps)
-    graph = ir.IntGraph(
-        _needed(builder.nodes, logits.node), time_steps, float(logits.scale.reshape(-1)[0]), tuple(labels), dict(meta or {})
-    )
+    needed = _needed(calls, made[-1])
+    builder = Builder(time_steps, {name for name, _ in model.named_modules()})
+    shape = tuple(example.shape[-3:])
+    name = builder.append(ir.Input(builder.extra_name("input"), (), shape))
+    values = {0: Value(name, np.array(1.0), shape[0])}
+    for i, call in enumerate(calls, 1):
+        if i in needed:
+            values[i] = convert(builder, call, [values[j] for j in call.inputs])
+        elif isinstance(call.target, nn.Module):
+            builder.name(call.where)  # a use that leads nowhere counts as one: names say which use a node is
+    logits = _logits(builder, values[made[-1]])
+    scale = float(logits.scale.reshape(-1)[0])
+    graph = ir.IntGraph(tuple(builder.nodes), time_steps, scale, tuple(labels), dict(meta or {}))
     analyse(graph)
     return graph
 
 
-def _is_layer(module: nn.Module) -> bool:
-    """Leaves without parameters of their own, such as nn.Flatten, are looked into; unknown layers are not."""
-    return bool(list(module.parameters())) or not type(module).__module__.startswith("torch.nn.modules.flatten")
+def _is_leaf(module: nn.Module) -> bool:
+    """Layers with a rule, and unknown ones with parameters and no children. All others are looked into: what they
+    do must be made of layers and functions with a rule."""
+    return type(module) in MODULES or (bool(list(module.parameters())) and not list(module.children()))
 
 
 def _time_steps(model: nn.Module) -> int:
@@ -76,21 +80,18 @@ def _time_steps(model: nn.Module) -> int:
     return next(iter(steps.values()))
 
 
-def _logits(builder: Builder, value: Value, time_steps: int) -> Value:
-    if not value.has_one_scale:
-        value = builder.on_grid(value, "output")
+def _logits(builder: Builder, value: Value) -> Value:
+    value = builder.at_scale(value, float(value.scale.min()), "output")
     if not value.timed:
         return value
-    name = builder.append(ir.SumTime(builder.name("logits"), (value.node,)))
-    return Value(name, value.scale / time_steps, value.channels, timed=False)
+    name = builder.append(ir.SumTime(builder.extra_name("logits"), (value.node,)))
+    return Value(name, value.scale / builder.time_steps, value.channels, timed=False)
 
 
-def _needed(nodes: list[ir.Node], output: str) -> tuple[ir.Node, ...]:
-    """The nodes that the output depends on, the input always among them."""
-    wanted = {output, nodes[0].name}
-    for node in reversed(nodes):
-        if node.name in wanted:
-            wanted.update(node.inputs)
-    kept = [n for n in nodes if n.name in wanted]
-    kept.sort(key=lambda n: n.name == output)
-    return tuple(kept)
+def _needed(calls: Sequence[Call], output: int) -> set[int]:
+    """Numbers of the calls that call number `output` depends on, itself among them."""
+    needed = {output}
+    for i in range(output, 0, -1):
+        if i in needed:
+            needed.update(calls[i - 1].inputs)
+    return needed

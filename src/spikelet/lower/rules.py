@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from spikelet.graph import ir
 from spikelet.lower.errors import LoweringError
-from spikelet.lower.trace import Call
-from spikelet.lower.values import GRID, Builder, Value
-from spikelet.neurons import LIF, FullMembrane, Hard
+from spikelet.lower.trace import Call, tensors
+from spikelet.lower.values import Builder, Value
+from spikelet.neurons import LIF, FullMembrane, Hard, QuantizedMembrane
 from spikelet.neurons.lif import LEAK_BITS
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.norm import gain_and_offset
@@ -35,12 +36,14 @@ def _float64(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 def _encode(b: Builder, call: Call, values: list[Value]) -> Value:
     (x,) = values
-    return Value(x.node, x.scale / 256, x.channels)
+    return Value(x.node, x.scale / 256, x.channels, x.timed)
 
 
 def _coded(call: Call) -> Coded:
     layer = call.target
     assert isinstance(layer, Conv2d | Linear)
+    if not torch.isfinite(layer.weight).all():
+        raise LoweringError(f"{call.where}: its weights must be finite numbers, got NaN or infinity.")
     try:
         return layer.quantizer.encode(layer.weight)
     except ValueError as e:
@@ -60,10 +63,16 @@ def _conv(b: Builder, call: Call, values: list[Value]) -> Value:
     assert isinstance(layer, Conv2d)
     (x,), coded = values, _coded(call)
     node = ir.Conv(
-        b.name(call.where), (x.node,), _int8(coded.codes), coded.bits, _pair(layer.stride), _pair(layer.padding), layer.groups
+        b.name(call.where),
+        (x.node,),
+        _int8(coded.codes),
+        coded.bits,
+        _pair(layer.stride),
+        _pair(layer.padding),
+        layer.groups,
     )
     scale = _float64(coded.scale).reshape(-1) * x.one_scale(call.where)
-    return _with_bias(b, call, Value(b.append(node), scale, layer.out_channels))
+    return _with_bias(b, call, Value(b.append(node), scale, layer.out_channels, x.timed))
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -82,6 +91,12 @@ def _linear(b: Builder, call: Call, values: list[Value]) -> Value:
 def _norm(b: Builder, call: Call, values: list[Value]) -> Value:
     norm = call.target
     assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+    axes = {BatchNorm2d: 5, nn.BatchNorm2d: 4, nn.BatchNorm1d: 2}[type(norm)]
+    if call.output.dim() != axes:
+        raise LoweringError(
+            f"{_place(call)}: reads {call.output.dim()} axes and normalises axis 1, which is no channel. Torch's own "
+            "batch norms take what a mean over time left; use spikelet.nn.BatchNorm2d for [T, B, C, H, W]."
+        )
     try:
         gain, offset = gain_and_offset(norm)
     except ValueError as e:
@@ -95,8 +110,15 @@ def _lif(b: Builder, call: Call, values: list[Value]) -> Value:
     p = neuron.params
     bits = next(k for k in range(LEAK_BITS + 1) if p.leak * 2**k % 1 == 0)
     membrane = None
-    if not isinstance(neuron.membrane, FullMembrane):
+    if isinstance(neuron.membrane, QuantizedMembrane):
+        if not torch.isfinite(neuron.membrane.log2_step):
+            raise LoweringError(f"{call.where}: its membrane's log2_step must be finite, got NaN or infinity.")
         membrane = ir.Membrane(neuron.membrane.bits, FRACTION_BITS - int(neuron.membrane.exponent()))
+    elif not isinstance(neuron.membrane, FullMembrane):
+        raise LoweringError(
+            f"{call.where}: {type(neuron.membrane).__name__} has no integer form. "
+            "Use FullMembrane() or QuantizedMembrane(bits), whose scale does not depend on the batch."
+        )
     x = b.on_grid(values[0], call.where)
     node = ir.Lif(
         b.name(call.where),
@@ -114,10 +136,14 @@ def _lif(b: Builder, call: Call, values: list[Value]) -> Value:
 def _max_pool(b: Builder, call: Call, values: list[Value]) -> Value:
     pool, (x,) = call.target, values
     assert isinstance(pool, MaxPool2d)
-    kernel, stride, padding = (_square(call, field, getattr(pool, field)) for field in ("kernel_size", "stride", "padding"))
+    kernel, stride, padding = (
+        _square(call, field, getattr(pool, field)) for field in ("kernel_size", "stride", "padding")
+    )
     if pool.dilation not in (1, (1, 1)) or pool.ceil_mode:
         raise LoweringError(f"{call.where}: max pooling with dilation or ceil_mode is not supported.")
-    return Value(b.append(ir.MaxPool(b.name(call.where), (x.node,), kernel, stride, padding)), x.scale, x.channels)
+    return Value(
+        b.append(ir.MaxPool(b.name(call.where), (x.node,), kernel, stride, padding)), x.scale, x.channels, x.timed
+    )
 
 
 def _square(call: Call, field: str, value: Any) -> int:
@@ -131,7 +157,7 @@ def _sum_pool(b: Builder, call: Call, values: list[Value]) -> Value:
     pool, (x,) = call.target, values
     assert isinstance(pool, SumPool2d)
     node = ir.SumPool(b.name(call.where), (x.node,), pool.kernel_size)
-    return Value(b.append(node), x.scale / pool.divisor, x.channels)
+    return Value(b.append(node), x.scale / pool.divisor, x.channels, x.timed)
 
 
 def _same(b: Builder, call: Call, values: list[Value]) -> Value:
@@ -139,18 +165,29 @@ def _same(b: Builder, call: Call, values: list[Value]) -> Value:
 
 
 def _add(b: Builder, call: Call, values: list[Value]) -> Value:
+    if len(values) == 1 and [a for a in call.args if not isinstance(a, Tensor)] == [0]:
+        return values[0]  # Python's sum() starts from 0
     if len(values) != 2 or call.kwargs.get("alpha", 1) != 1:
         raise LoweringError(f"{_place(call)}: only the sum of two tensors that depend on the input can be lowered.")
-    shapes = [tuple(a.shape[2:]) for a in call.args if isinstance(a, Tensor)]
-    if shapes[0] != shapes[1]:
-        raise LoweringError(f"{_place(call)}: can't add tensors of shapes {shapes[0]} and {shapes[1]}.")
-    x, y = (b.on_grid(v, _named(call, "add")) for v in values)
-    return Value(b.append(ir.Add(b.name(_named(call, "add")), (x.node, y.node))), np.array(GRID), x.channels)
+    first, second = (tuple(a.shape[2 if v.timed else 1 :]) for a, v in zip(_read(call), values, strict=False))
+    if first != second:
+        raise LoweringError(f"{_place(call)}: can't add tensors of shapes {first} and {second}.")
+    if values[0].timed != values[1].timed:
+        raise LoweringError(f"{_place(call)}: can't add a tensor with a time axis to a mean over time.")
+    scale = float(min(v.scale.min() for v in values))  # the finer one: a sum is exact, only neurons round it
+    x, y = (b.at_scale(v, scale, _named(call, "add")) for v in values)
+    node = ir.Add(b.extra_name(_named(call, "add")), (x.node, y.node))
+    return Value(b.append(node), np.array(scale), x.channels, x.timed)
+
+
+def _read(call: Call) -> list[Tensor]:
+    """The tensors that the call read, in the order of its values."""
+    return list(tensors((call.args, call.kwargs)))
 
 
 def _flatten(b: Builder, call: Call, values: list[Value]) -> Value:
     (x,) = values
-    before = next(a for a in call.args if isinstance(a, Tensor)).shape
+    before = _read(call)[0].shape
     after = call.output.shape
     if before[:2] != after[:2] or len(after) != 3:
         raise LoweringError(
@@ -159,26 +196,27 @@ def _flatten(b: Builder, call: Call, values: list[Value]) -> Value:
         )
     if before == after:
         return x
-    if not x.has_one_scale:
-        x = b.on_grid(x, _named(call, "flatten"))
-    return Value(b.append(ir.Flatten(b.name(_named(call, "flatten")), (x.node,))), x.scale, int(after[2]))
+    scale = np.repeat(np.broadcast_to(x.scale, (x.channels,)), int(after[2]) // x.channels)
+    return Value(b.append(ir.Flatten(b.extra_name(_named(call, "flatten")), (x.node,))), scale, int(after[2]), x.timed)
 
 
 def _mean(b: Builder, call: Call, values: list[Value]) -> Value:
     (x,) = values
-    before, dims = next(a for a in call.args if isinstance(a, Tensor)).shape, _mean_axes(call)
-    if dims == (0,):
-        name = b.append(ir.SumTime(b.name(_named(call, "mean")), (x.node,)))
-        return Value(name, x.scale / before[0], x.channels, timed=False)
+    before, dims = _read(call)[0].shape, _mean_axes(call)
+    if dims == (0,) and x.timed:
+        name = b.append(ir.SumTime(b.extra_name(_named(call, "mean")), (x.node,)))
+        return Value(name, x.scale / b.time_steps, x.channels, timed=False)
     if dims == (3, 4) and len(before) == 5 and before[3] == before[4] and not call.kwargs.get("keepdim", False):
-        pooled = b.append(ir.SumPool(b.name(_named(call, "mean")), (x.node,), int(before[3])))
-        flat = b.append(ir.Flatten(b.name(_named(call, "flatten")), (pooled,)))
-        return Value(flat, x.scale / before[3] ** 2, x.channels)
-    raise LoweringError(f"{_place(call)}: only the mean over time (0) or over a square map (3, 4) can be lowered, got {dims}.")
+        pooled = b.append(ir.SumPool(b.extra_name(_named(call, "mean")), (x.node,), int(before[3])))
+        flat = b.append(ir.Flatten(b.extra_name(_named(call, "flatten")), (pooled,)))
+        return Value(flat, x.scale / before[3] ** 2, x.channels, x.timed)
+    raise LoweringError(
+        f"{_place(call)}: only the mean over time (0) or over a square map (3, 4) can be lowered, got {dims}."
+    )
 
 
 def _mean_axes(call: Call) -> tuple[int, ...]:
-    rank = next(a for a in call.args if isinstance(a, Tensor)).dim()
+    rank = _read(call)[0].dim()
     dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
     dims = tuple(range(rank)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     return tuple(sorted(d % rank for d in dims))
@@ -245,5 +283,3 @@ def _hint(layer: nn.Module) -> str:
         name = "Conv2d" if isinstance(layer, nn.Conv2d) else "Linear"
         return f" Its weights are floats: use spikelet.nn.{name} with a quantizer."
     return ""
-
-

@@ -3,7 +3,8 @@
 The model runs once, eagerly, on the example. A forward hook sees every leaf module (a layer that
 lowering knows); a TorchFunctionMode sees every tensor function outside leaf modules. Python composition,
 control flow on shapes, residual adds and reshapes need no special care: only what really ran is recorded.
-A function applied to a tensor that came from the input is an operation; anything else is plain Python.
+A function that makes a tensor from one that came from the input is an operation; anything else, such as
+a look at a shape, is plain Python.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-# Attributes and queries that read a tensor's description and not its values.
-_QUERIES = {"size", "dim", "numel", "ndimension", "is_floating_point", "__get__", "__len__", "is_contiguous", "stride"}
+from spikelet.nn.evaluation import evaluation_mode
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,13 +49,12 @@ class _Recorder(TorchFunctionMode):
         self.inside_leaf = 0
 
     def record(self, target: nn.Module | str, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> None:
-        inputs = tuple(self.number[id(a)] for a in _tensors((args, kwargs)) if id(a) in self.number)
+        inputs = tuple(self.number[id(a)] for a in tensors((args, kwargs)) if id(a) in self.number)
         if not inputs:
             return
-        for tensor in _tensors(output):
+        for tensor in tensors(output):
             if id(tensor) in self.number and isinstance(target, nn.Module):
-                # an identity-like leaf returned its input: give the result a name of its own
-                continue
+                continue  # an identity-like leaf returned its input
             self.calls.append(Call(target, self.stack[-1], inputs, tuple(args), kwargs, tensor))
             self.keep.append(tensor)
             self.number[id(tensor)] = len(self.calls)
@@ -66,33 +65,31 @@ class _Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
-        if not self.inside_leaf and name not in _QUERIES:
+        if not self.inside_leaf:
             self.record(name, args, kwargs, output)
         return output
 
 
-def _tensors(tree: Any) -> Iterator[Tensor]:
+def tensors(tree: Any) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists and dictionaries, in order."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, (tuple, list)):
         for item in tree:
-            yield from _tensors(item)
+            yield from tensors(item)
     elif isinstance(tree, dict):
-        yield from _tensors(list(tree.values()))
+        yield from tensors(list(tree.values()))
 
 
 @torch.no_grad()
 def trace(model: nn.Module, example: Tensor, is_leaf: Callable[[nn.Module], bool]) -> tuple[list[Call], Tensor]:
-    """Runs `model(example)` and returns the calls and the output tensor. The model's mode is put back after."""
+    """Runs `model(example)` and returns the calls and the output tensor. The model's modes are put back after."""
     recorder = _Recorder(example)
-    was_training = model.training
     hooks = [h for name, m in model.named_modules() for h in _watch(name, m, recorder, is_leaf(m))]
-    model.eval()
     try:
-        with recorder:
+        with evaluation_mode(model), recorder:
             output = model(example)
     finally:
-        model.train(was_training)
         for hook in hooks:
             hook.remove()
     return recorder.calls, output
@@ -103,11 +100,15 @@ def _watch(name: str, module: nn.Module, recorder: _Recorder, leaf: bool) -> lis
         recorder.stack.append(name)
         recorder.inside_leaf += leaf
 
-    def after(m: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+    def after(m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         recorder.inside_leaf -= leaf
-        if leaf and not recorder.inside_leaf:
-            recorder.record(m, args, {}, output)
+        # Code that no torch function shows, such as an autograd.Function: the module that holds it takes the blame.
+        hidden = bool(name) and any(id(t) not in recorder.number for t in tensors(output))
+        if (leaf or hidden) and not recorder.inside_leaf:
+            recorder.record(m, args, kwargs, output)
         recorder.stack.pop()
 
-    return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
-
+    return [
+        module.register_forward_pre_hook(before),
+        module.register_forward_hook(after, with_kwargs=True),
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 
 import numpy as np
 import torch
@@ -45,14 +46,25 @@ class Value:
 
 
 class Builder:
-    """Collects nodes; gives each a unique name."""
+    """Collects nodes; gives each a unique name.
 
-    def __init__(self) -> None:
+    Args:
+        time_steps: T.
+        modules: full names of the model's modules, which only their own nodes may bear.
+    """
+
+    def __init__(self, time_steps: int, modules: Collection[str]) -> None:
+        self.time_steps = time_steps
+        self.modules = modules
         self.nodes: list[ir.Node] = []
         self.names: set[str] = set()
 
+    def extra_name(self, wanted: str) -> str:
+        """A name for a node that is no module's: `wanted`, or `wanted()` where a module has that name."""
+        return self.name(f"{wanted}()" if wanted in self.modules else wanted)
+
     def name(self, wanted: str) -> str:
-        """`wanted`, or `wanted#2` and so on where it is taken."""
+        """`wanted`, or `wanted#2` and so on where it is taken: the second, third ... use of a module."""
         name, n = wanted, 1
         while name in self.names:
             n += 1
@@ -67,8 +79,19 @@ class Builder:
 
     def affine(self, value: Value, gain: NDArray[np.float64], offset: NDArray[np.float64], where: str) -> Value:
         """gain[c] * value + offset[c] on the grid; offset is a multiple of 2^-12 already."""
+        if (np.frexp(value.scale)[0] != 0.5).any():
+            raise LoweringError(
+                f"{where}: reads a mean over a number of values that is no power of two, which integers can't scale "
+                "exactly. Take that mean last, or use spikelet.nn.SumPool2d."
+            )
         total = np.broadcast_to(gain * value.scale / GRID, (value.channels,))
-        mantissa, exponent = (t.numpy() for t in split_gain(torch.from_numpy(np.ascontiguousarray(total))))
+        integers = np.broadcast_to(np.round(offset / GRID), (value.channels,))
+        if not (np.abs(total).max() < 2**31 and np.abs(integers).max() < 2**31):
+            raise LoweringError(
+                f"{where}: a gain of {float(np.abs(total).max()) * GRID:.3g} or an offset of "
+                f"{float(np.abs(integers).max()) * GRID:.3g} does not fit 32 bits. Look for a channel without variance."
+            )
+        mantissa, exponent = (t.numpy() for t in split_gain(torch.tensor(total)))
         multiplier, shift = mantissa.copy(), exponent.copy()
         # A gain above 2^15 integer units a step: shift left by folding powers of two into the multiplier.
         multiplier[exponent < 0] <<= -exponent[exponent < 0]
@@ -80,15 +103,13 @@ class Builder:
                 shift[c] -= 1
         too_small = shift > 62
         multiplier[too_small], shift[too_small] = 0, 0
-        integers = np.broadcast_to(np.round(offset / GRID), (value.channels,))
-        if np.abs(multiplier).max() >= 2**31 or np.abs(integers).max() >= 2**31:
-            raise LoweringError(
-                f"{where}: a gain of {float(np.abs(total).max()) * GRID:.3g} or an offset of "
-                f"{float(np.abs(integers).max()) * GRID:.3g} does not fit 32 bits. Look for a channel without variance."
-            )
         name = self.append(
             ir.Affine(
-                self.name(where), (value.node,), multiplier.astype(np.int32), shift.astype(np.uint8), integers.astype(np.int32)
+                self.name(where),
+                (value.node,),
+                multiplier.astype(np.int32),
+                shift.astype(np.uint8),
+                integers.astype(np.int32),
             )
         )
         return Value(name, np.array(GRID), value.channels, value.timed)
@@ -98,3 +119,27 @@ class Builder:
         if value.has_one_scale and math.isclose(value.one_scale(where), GRID, rel_tol=0):
             return value
         return self.affine(value, np.array(1.0), np.array(0.0), f"{where}.grid")
+
+    def at_scale(self, value: Value, scale: float, where: str) -> Value:
+        """`value` in units of `scale`, exactly; itself where it is so already.
+
+        Raises:
+            LoweringError: its scale is not a whole multiple of `scale`, a power of two below 2^31.
+        """
+        ratio = np.broadcast_to(value.scale / scale, (value.channels,))
+        if (ratio == 1).all():
+            return value
+        if (np.frexp(ratio)[0] != 0.5).any() or ratio.min() < 1 or ratio.max() >= 2**31:
+            raise LoweringError(
+                f"{where}: its channels' scales differ by factors of {ratio.min():.3g} to {ratio.max():.3g}, and integers "
+                "need a power of two below 2^31. Put a batch norm or a neuron before it."
+            )
+        zeros = np.zeros(value.channels)
+        node = ir.Affine(
+            self.extra_name(f"{where}.scale"),
+            (value.node,),
+            ratio.astype(np.int32),
+            zeros.astype(np.uint8),
+            zeros.astype(np.int32),
+        )
+        return Value(self.append(node), np.array(scale), value.channels, value.timed)

@@ -1,9 +1,9 @@
 """The sequences that Q-SNN's networks are made of.
 
-    convolution -> batch norm -> LIF               a layer
-    the same twice, plus a shortcut before the     a residual block (add, then fire)
-    second LIF
-    r + (LIF -> convolution -> batch norm)(r)      a membrane shortcut (fire, then add)
+convolution -> batch norm -> LIF               a layer
+the same twice, plus a shortcut before the     a residual block (add, then fire)
+second LIF
+r + (LIF -> convolution -> batch norm)(r)      a membrane shortcut (fire, then add)
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ class ResidualBlock(nn.Module):
         self.norm = BatchNorm2d(c_out)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or c_in != c_out:
-            self.shortcut = nn.Sequential(
-                Conv2d(c_in, c_out, 1, precision.hidden(), stride=stride), BatchNorm2d(c_out)
-            )
+            self.shortcut = nn.Sequential(Conv2d(c_in, c_out, 1, precision.hidden(), stride=stride), BatchNorm2d(c_out))
         self.neuron = precision.neuron()
 
     def forward(self, s: Tensor) -> Tensor:

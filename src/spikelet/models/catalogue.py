@@ -1,7 +1,7 @@
 """The catalogue of models by name.
 
-    create_model("qsnn_vgg_s", num_classes=10, time_steps=2, weight_bits=1, membrane_bits=2)
-    list_models("qsnn_*")
+create_model("qsnn_vgg_s", num_classes=10, time_steps=2, weight_bits=1, membrane_bits=2)
+list_models("qsnn_*")
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from torch import nn
 
 from spikelet.models.qsnn import qsnn_resnet19, qsnn_vgg_s, qsnn_vggsnn
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    f.__name__: f for f in (qsnn_resnet19, qsnn_vgg_s, qsnn_vggsnn)
-}
+MODELS: dict[str, Callable[..., nn.Module]] = {f.__name__: f for f in (qsnn_resnet19, qsnn_vgg_s, qsnn_vggsnn)}
 
 
 def list_models(pattern: str = "*") -> list[str]:

@@ -114,4 +114,6 @@ def qsnn_vgg_s(
             layers.append(fire_conv(c_in, c_out, p, stride=2))
         layers.append(Shortcut(fire_conv(c_out, c_out, p)))
     features = nn.Sequential(*layers, p.neuron())
-    return SpikingClassifier(features, SumPool2d(_halved(image_size, len(widths))), Linear(widths[-1], num_classes, p.last()))
+    return SpikingClassifier(
+        features, SumPool2d(_halved(image_size, len(widths))), Linear(widths[-1], num_classes, p.last())
+    )

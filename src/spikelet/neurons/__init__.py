@@ -3,6 +3,7 @@
 from spikelet.neurons.lif import LIF as LIF
 from spikelet.neurons.lif import LIFParams as LIFParams
 from spikelet.neurons.lif import lif_step as lif_step
+from spikelet.neurons.membrane import BatchMaxMembrane as BatchMaxMembrane
 from spikelet.neurons.membrane import FullMembrane as FullMembrane
 from spikelet.neurons.membrane import QuantizedMembrane as QuantizedMembrane
 from spikelet.neurons.membrane import membrane_of as membrane_of

@@ -7,7 +7,8 @@
 
 leak = 1 - 1/tau is dimensionless and a multiple of 2^-8; leak = 1 is the integrate-and-fire neuron.
 In eval mode x is rounded to the grid 2^-12 and the charge floors to it, so that an int32 membrane
-gives the same spikes; training leaves both out.
+gives the same spikes; training leaves both out. Evaluation charges in float64, where leak * v, of up to
+20 fraction bits, is exact.
 
 Q-SNN's neuron is `LIF(leak=0.5, reset=Hard(), membrane=QuantizedMembrane(k), surrogate=Triangle(1.0))`
 with its order charge, fire, reset, quantise (its eq. 10; its algorithm 1 quantises before it fires).
@@ -21,7 +22,7 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
-from spikelet.neurons.membrane import FullMembrane, QuantizedMembrane, on_grid
+from spikelet.neurons.membrane import FullMembrane, on_grid
 from spikelet.neurons.reset import Hard, Reset
 from spikelet.neurons.surrogate import Surrogate, Triangle
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
@@ -77,7 +78,8 @@ class LIF(nn.Module):
     Args:
         time_steps: T. A current with a time axis of 1 (a still image) is held for T steps.
         params: the constants, LIFParams().
-        membrane: FullMembrane() or QuantizedMembrane(bits).
+        membrane: FullMembrane(), QuantizedMembrane(bits), or any module from membrane to membrane (which must be one
+            of the two to be lowered).
 
     Shapes: current x [T or 1, B, ...] -> spikes [T, B, ...] of 0 and 1. Every call starts from a
     membrane of zero; `run` takes and returns the membrane for streaming.
@@ -87,7 +89,7 @@ class LIF(nn.Module):
         self,
         time_steps: int,
         params: LIFParams | None = None,
-        membrane: FullMembrane | QuantizedMembrane | None = None,
+        membrane: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(time_steps, int) or not 1 <= time_steps <= 1024:
@@ -112,18 +114,21 @@ class LIF(nn.Module):
                 f"LIF with time_steps={self.time_steps} got a current of shape {tuple(x.shape)}; the first axis "
                 f"is time and must be 1 (a still input) or {self.time_steps}."
             )
+        if not x.is_floating_point():
+            raise TypeError(
+                f"LIF takes a floating-point current, got {x.dtype}. (Bytes go through spikelet.nn.Encode().)"
+            )
         exact = not self.training
-        currents = round_to_grid(x) if exact else x
+        currents = round_to_grid(x).double() if exact else x
         spikes = []
         for t in range(self.time_steps):
             current = currents[t if x.shape[0] > 1 else 0]
-            if v is None:
-                v = torch.zeros_like(current)
+            v = torch.zeros_like(current) if v is None else v.to(current.dtype)
             s, r = lif_step(current, v, self.params, exact=exact)
             spikes.append(s)
             last = t == self.time_steps - 1
             v = self.membrane(r) if keep_last or not last else None
-        return torch.stack(spikes), v
+        return torch.stack(spikes).to(x.dtype), None if v is None else v.to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"time_steps={self.time_steps}, params={self.params}"

@@ -59,6 +59,27 @@ class QuantizedMembrane(nn.Module):
         return f"bits={self.bits}"
 
 
+class BatchMaxMembrane(nn.Module):
+    """The authors' rule, for comparison: scale = max |tanh h| over the whole batch, anew at every step.
+
+        v = a / L * round(L * clip(tanh(h) / a, -1, 1)),   a = max |tanh h|, detached
+
+    A sample's result depends on its neighbours, so it can't be lowered. (Rounds halves up, theirs to even.)
+    """
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.bits = bits
+        self.top = 2 ** (bits - 1) - 1
+
+    def forward(self, v: Tensor) -> Tensor:
+        """`v` on 2^bits - 1 levels of this batch's own scale."""
+        squashed = torch.tanh(v)
+        step = squashed.detach().abs().max().clamp(min=1e-12) / self.top
+        scaled = (squashed / step).clamp(-self.top, self.top)
+        return straight_through(scaled, round_half_up(scaled)) * step
+
+
 def membrane_of(bits: int) -> FullMembrane | QuantizedMembrane:
     """The membrane of a `membrane_bits=` argument: 2 to 8 quantized, 32 full."""
     return FullMembrane() if bits == 32 else QuantizedMembrane(bits)

@@ -35,7 +35,13 @@ def gain_and_offset(norm: nn.BatchNorm2d | nn.BatchNorm1d) -> tuple[Tensor, Tens
     beta = 0 * ones if norm.bias is None else norm.bias.detach().double()
     gain = gamma / torch.sqrt(norm.running_var.double() + norm.eps)
     gain = snap_gain(gain.clamp(-MAX_GAIN, MAX_GAIN))
-    return gain, round_to_grid(beta - gain * norm.running_mean.double())
+    offset = round_to_grid(beta - gain * norm.running_mean.double())
+    if not torch.isfinite(offset).all():
+        raise ValueError(
+            f"the offset beta - gain * running_mean must be finite, got {offset[~torch.isfinite(offset)][0].item()}. "
+            "(Look for a diverged BatchNorm: NaN weights or running statistics.)"
+        )
+    return gain, offset
 
 
 class BatchNorm2d(nn.BatchNorm2d):

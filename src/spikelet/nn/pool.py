@@ -7,6 +7,8 @@ next layer's weights absorb.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,11 +16,23 @@ from spikelet.nn.fold_time import fold_time
 
 
 class MaxPool2d(nn.MaxPool2d):
-    """nn.MaxPool2d over [T, B, C, H, W]."""
+    """nn.MaxPool2d over [T, B, C, H, W].
+
+    Raises:
+        ValueError: return_indices, which has no meaning over time.
+    """
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        if self.return_indices:
+            raise ValueError("MaxPool2d supports return_indices=False, got True.")
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H', W']."""
-        return fold_time(super().forward, x, 3, "MaxPool2d")
+        return fold_time(self._pool, x, 3, "MaxPool2d")
+
+    def _pool(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
 class SumPool2d(nn.Module):
@@ -37,9 +51,7 @@ class SumPool2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H // k, W // k]."""
-        return fold_time(
-            lambda z: F.avg_pool2d(z, self.kernel_size, divisor_override=self.divisor), x, 3, "SumPool2d"
-        )
+        return fold_time(lambda z: F.avg_pool2d(z, self.kernel_size, divisor_override=self.divisor), x, 3, "SumPool2d")
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, divisor={self.divisor}"

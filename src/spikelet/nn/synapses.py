@@ -35,7 +35,14 @@ class Conv2d(nn.Conv2d):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, quantizer: Quantizer, *, bias: bool = False, **kw: Any
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        quantizer: Quantizer,
+        *,
+        bias: bool = False,
+        **kw: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)
         if self.padding_mode != "zeros" or isinstance(self.padding, str):
@@ -55,12 +62,16 @@ class Conv2d(nn.Conv2d):
 
 
 class Linear(nn.Linear):
-    """nn.Linear over [T, B, I] with quantized weights; `bias` is off unless asked for."""
+    """nn.Linear over [T, B, I], or [B, I] after a mean over time, with quantized weights; `bias` is off unless asked for."""
 
     def __init__(self, in_features: int, out_features: int, quantizer: Quantizer, *, bias: bool = False) -> None:
         super().__init__(in_features, out_features, bias=bias)
         self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, B, I] -> [T, B, O]."""
+        """[T, B, I] -> [T, B, O]. Raises ValueError where `x` has another number of axes."""
+        if x.dim() not in (2, 3):
+            raise ValueError(
+                f"Linear takes [T, B, I] or [B, I], got shape {tuple(x.shape)}. (Use x.flatten(2) before it.)"
+            )
         return _add_bias(F.linear(x, self.quantizer(self.weight)), self.bias, 2, exact=not self.training)

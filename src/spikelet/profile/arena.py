@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-VALUE_BITS = 32
+SPIKE_BITS, VALUE_BITS = 1, 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,8 @@ def _fused(buffers: Sequence[Buffer]) -> dict[int, Buffer]:
     kept: dict[int, Buffer] = {}
     for n, buffer in enumerate(buffers):
         newest = max(buffer.reads, default=-1)
-        if buffer.pointwise and newest >= 0 and readers[newest] == 1 and buffers[newest].bits in (VALUE_BITS, buffer.bits):
+        alone = newest >= 0 and readers[newest] == 1
+        if buffer.pointwise and alone and buffers[newest].bits in (VALUE_BITS, buffer.bits):
             absorbed = kept.pop(newest)
             reads = {i for i in buffer.reads if i != newest} | set(absorbed.reads)
             buffer = dataclasses.replace(buffer, reads=tuple(sorted(reads)))

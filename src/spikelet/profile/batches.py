@@ -1,5 +1,6 @@
 """What a profile runs on: one tensor, or anything that gives batches, with or without labels.
 
+Shapes, told apart by the number of axes:
     [B, F] or [B, C, H, W]            still samples
     [T, B, F] or [T, B, C, H, W]      sequences, time first
 """

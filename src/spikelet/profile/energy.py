@@ -126,7 +126,7 @@ class FloatOperations(EnergyTable):
     def __post_init__(self) -> None:
         _check_name(self.name)
         if self.mac.pj <= self.ac.pj:
-            raise ValueError(f"{self.name}: a MAC contains an addition and costs more, got {self.mac.pj} <= {self.ac.pj} pJ.")
+            raise ValueError(f"{self.name}: a MAC costs more than its addition, got {self.mac.pj} <= {self.ac.pj} pJ.")
 
     def constants(self) -> dict[str, Cost | Sram]:
         return {"mac": self.mac, "ac": self.ac}
@@ -199,8 +199,9 @@ class OperationsAndMemory(EnergyTable):
         addressing = additions * self.add.pj
         if layer.kind == "conv":
             addressing += 2 * spikes * (self.multiply.pj + self.add.pj)
+        accumulator = self._values_pj(math.prod(layer.out_shape), ACCUMULATOR_BITS)
         memory = spikes * self._address_pj(math.prod(layer.in_shape))
-        memory += additions * (self._weight_pj(layer) + 2 * self._values_pj(math.prod(layer.out_shape), ACCUMULATOR_BITS))
+        memory += additions * (self._weight_pj(layer) + 2 * accumulator)
         return additions * self.add.pj + addressing + memory
 
     def _dense_pj(self, layer: SynapseLayer) -> float:
@@ -218,8 +219,11 @@ class OperationsAndMemory(EnergyTable):
     def neurons_pj(self, layer: NeuronLayer) -> float:
         updates = layer.neurons * layer.time_steps
         leak = self.multiply.pj + self.add.pj if layer.leaky else 0.0
-        state = 2 * self._values_pj(layer.neurons, layer.membrane_bits) + self._values_pj(layer.neurons, ACCUMULATOR_BITS)
-        return updates * (leak + self.add.pj + state) + layer.spikes * (self.add.pj + self._address_pj(layer.neurons))
+        current = self._values_pj(layer.neurons, ACCUMULATOR_BITS)
+        membrane = self._values_pj(layer.neurons, layer.membrane_bits)
+        return updates * (leak + self.add.pj + current + 2 * membrane) + layer.spikes * (
+            self.add.pj + self._address_pj(layer.neurons)
+        )
 
     def _weight_pj(self, layer: SynapseLayer) -> float:
         return self._values_pj(layer.weights, layer.weight_bits)

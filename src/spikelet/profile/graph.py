@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge, analyse
 from spikelet.graph.reference import Reference, time_first
-from spikelet.profile.arena import VALUE_BITS, Buffer, peak_bytes
+from spikelet.profile.arena import SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profile.energy import TABLES, EnergyTable
 from spikelet.profile.fan_out import Window, dense_macs, fan_out
 from spikelet.profile.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
@@ -75,7 +75,7 @@ def _layers(graph: ir.IntGraph, edges: dict[str, Edge], values: dict[str, Int64]
     return layers
 
 
-def _synapses(node: ir.Conv | ir.Linear, affine: ir.Affine | None, source: Edge, target: Edge, x: Int64) -> SynapseLayer:
+def _synapses(node: ir.Conv | ir.Linear, affine: ir.Affine | None, source: Edge, out: Edge, x: Int64) -> SynapseLayer:
     window = Window(node.stride, node.padding, node.groups) if isinstance(node, ir.Conv) else None
     present = node.weight != 0
     samples, positions = x.shape[1], x.shape[0] * x.shape[1]
@@ -92,13 +92,13 @@ def _synapses(node: ir.Conv | ir.Linear, affine: ir.Affine | None, source: Edge,
         weight_bits=node.bits,
         packed_bytes=node_bytes(node) + (0 if affine is None else node_bytes(affine)),
         in_shape=source.shape,
-        out_shape=target.shape,
+        out_shape=out.shape,
         kernel=(int(node.weight.shape[2]), int(node.weight.shape[3])) if isinstance(node, ir.Conv) else (1, 1),
         steps=positions / samples,
         spiking_input=source.is_spikes,
         input_bits=_bits(source),
         input_events=float(events.sum()) / samples,
-        macs_per_step=dense_macs(node.weight.shape, target.shape),
+        macs_per_step=dense_macs(node.weight.shape, out.shape),
         neurobench=NeuroBenchCounts(
             effective_acs=operations if source.is_spikes else 0.0,
             effective_macs=0.0 if source.is_spikes else operations,
@@ -131,7 +131,7 @@ def _buffers(graph: ir.IntGraph, edges: dict[str, Edge], values: dict[str, Int64
     buffers: list[Buffer] = []
     for node in graph.nodes:
         steps = values[node.name].shape[0]
-        bits = 0 if isinstance(node, ir.Input) else 1 if edges[node.name].is_spikes else VALUE_BITS
+        bits = 0 if isinstance(node, ir.Input) else SPIKE_BITS if edges[node.name].is_spikes else VALUE_BITS
         reads = tuple(position[name] for name in node.inputs)
         buffers.append(Buffer(edges[node.name].size * steps, bits, reads, isinstance(node, POINTWISE)))
     return buffers

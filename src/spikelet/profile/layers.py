@@ -12,7 +12,9 @@ every other layer (the first one, reading pixels; one behind an average pool) mu
 
 NeuroBench's rule (SynapticOperations, 2.3): weights and inputs are taken as zero or not, padding is left
 out, and an operation takes place where both are not zero. It is an AC where a call's inputs are all
--1, 0 or 1, else a MAC. `Dense` takes every weight and input as not zero.
+-1, 0 or 1, else a MAC. `Dense` takes every weight and input as not zero. A module's weights are its float
+weights, as NeuroBench reads them; a graph's are its codes. (Where a 1-bit layer's float weight is exactly 0
+NeuroBench miscounts: it runs the layer on the zeros and ones, and the quantizer makes them -1 and +1.)
 
 Bit-weighted operations: BOPs = macs * weight bits * input bits (this is S-ACE with the T steps written
 out), NS-ACE = input rate * BOPs.

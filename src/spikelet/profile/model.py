@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from spikelet.lower.trace import trace
 from spikelet.neurons import LIF
 from spikelet.nn import Encode, MaxPool2d
-from spikelet.profile.arena import VALUE_BITS, Buffer, peak_bytes
+from spikelet.profile.arena import SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profile.batches import inputs_of, one_sample
 from spikelet.profile.energy import TABLES, EnergyTable
 from spikelet.profile.observe import evaluation_mode, observe
@@ -31,7 +32,7 @@ def profile(
     Args:
         model: any module made of Conv2d, Linear, BatchNorm1d, BatchNorm2d, LIF and layers without parameters.
         batches: a tensor [B, F], [B, C, H, W], or time first [T, B, F], [T, B, C, H, W]; or an iterable of
-            such tensors, or of tuples that start with one (a loader).
+            such tensors, or of tuples that start with one (a loader). Moved to the model's device.
         tables: what to give energies under.
         name: for the report; the class's name where empty.
     Raises:
@@ -40,7 +41,8 @@ def profile(
             of different time_steps.
     """
     time_steps = _time_steps(model)
-    inputs = inputs_of(batches)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    inputs = (x.to(device) for x in inputs_of(batches))
     first = next(inputs, None)
     if first is None:
         raise ValueError("batches must hold at least one sample, got none.")
@@ -58,7 +60,7 @@ def profile(
 def _time_steps(model: nn.Module) -> int:
     steps = {name: module.time_steps for name, module in model.named_modules() if isinstance(module, LIF)}
     if not steps:
-        raise ValueError("the model has no LIF layer; a profile needs a spiking model. (spikelet.neurons.LIF makes one.)")
+        raise ValueError("the model has no LIF layer; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
     if len(set(steps.values())) > 1:
         raise ValueError(f"all LIF layers must have the same time_steps, got {steps}.")
     return next(iter(steps.values()))
@@ -69,15 +71,28 @@ def _buffers(model: nn.Module, x: Tensor) -> list[Buffer]:
     with evaluation_mode(model):
         calls, _ = trace(model, x, lambda module: isinstance(module, LIF) or not list(module.children()))
     buffers = [Buffer(x.numel(), 0, (), pointwise=False)]
+    position = [0]  # of each recorded value's buffer
     for call in calls:
-        bits = _bits(call.target, [buffers[i].bits for i in call.inputs])
-        buffers.append(Buffer(call.output.numel(), bits, call.inputs, _is_pointwise(call.target)))
+        reads = [position[i] for i in call.inputs]
+        if call.target in SUMS:
+            reads = [_widened(buffers, i) for i in reads]
+        bits = _bits(call.target, [buffers[i].bits for i in reads])
+        position.append(len(buffers))
+        buffers.append(Buffer(call.output.numel(), bits, tuple(reads), _is_pointwise(call.target)))
     return buffers
+
+
+def _widened(buffers: list[Buffer], i: int) -> int:
+    """Spikes that join a sum become values first, as in the integer graph."""
+    if buffers[i].bits != SPIKE_BITS:
+        return i
+    buffers.append(Buffer(buffers[i].values, VALUE_BITS, (i,), pointwise=True))
+    return len(buffers) - 1
 
 
 def _bits(target: nn.Module | str, sources: list[int]) -> int:
     if isinstance(target, LIF):
-        return 1
+        return SPIKE_BITS
     if isinstance(target, Encode):
         return 0
     return sources[0] if isinstance(target, SAME_BITS) or target in VIEWS else VALUE_BITS

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +34,7 @@ def observe(model: nn.Module, batches: Iterable[Tensor]) -> tuple[list[Layer], i
     """Layers in the order in which they first ran, and the number of samples.
 
     Raises:
-        ValueError: a layer with parameters that can't be counted (names it), no samples, no LIF that ran.
+        ValueError: a layer that can't be counted (names it), no samples, no LIF that ran.
     """
     watches = _watches(model)
     order: list[_Watch] = []
@@ -47,7 +47,7 @@ def observe(model: nn.Module, batches: Iterable[Tensor]) -> tuple[list[Layer], i
         raise ValueError("batches must hold at least one sample, got none.")
     layers = [watch.layer(samples) for watch in order]
     if not any(isinstance(layer, NeuronLayer) for layer in layers):
-        raise ValueError("no LIF layer ran; a profile needs a spiking model. (spikelet.neurons.LIF makes one.)")
+        raise ValueError("no LIF layer ran; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
     return [layer for layer in layers if layer is not None], samples
 
 
@@ -115,8 +115,8 @@ class _SynapseWatch:
         axes = 1 if self.window is None else 3
         in_shape, out_shape = tuple(x.shape[-axes:]), tuple(output.shape[-axes:])
         if self.seen is None:
-            self.seen = _Seen(self.name, in_shape, out_shape, fan_out(self.present, in_shape, self.window),
-                              int(fan_out(np.ones_like(self.present), in_shape, self.window).sum()))  # fmt: skip
+            dense = int(fan_out(np.ones_like(self.present), in_shape, self.window).sum())
+            self.seen = _Seen(self.name, in_shape, out_shape, fan_out(self.present, in_shape, self.window), dense)
         self.seen.add(x, in_shape)
         self.last.note(self, output)
 
@@ -166,7 +166,7 @@ class _Seen:
 
     def add(self, x: Tensor, in_shape: tuple[int, ...]) -> None:
         if in_shape != self.in_shape:
-            raise ValueError(f"{self.name}: ran on inputs of shapes {self.in_shape} and {in_shape}; profile one shape at a time.")
+            raise ValueError(_two_shapes(self.name, self.in_shape, in_shape))
         flat = x.reshape(-1, *in_shape)
         events = flat.ne(0).sum(0).cpu().numpy()
         operations = int((events * self.fan_out).sum())
@@ -176,7 +176,7 @@ class _Seen:
         self.acs += operations * spiking
         self.macs += operations * (not spiking)
         self.spiking &= spiking
-        self.bits = max(self.bits, bits_of(x))
+        self.bits = max(self.bits, 1 + bool((flat < 0).any()) if spiking else bits_of(x))
 
 
 class _NormWatch:
@@ -205,6 +205,7 @@ class _NormWatch:
 class _NeuronWatch:
     def __init__(self, name: str, module: LIF) -> None:
         self.name, self.module = name, module
+        self.bits = _membrane_bits(name, module)
         self.shape: tuple[int, ...] = ()
         self.spikes = 0
         self.updates = 0
@@ -212,7 +213,7 @@ class _NeuronWatch:
     def see(self, x: Tensor, output: Tensor) -> None:
         shape = tuple(output.shape[2:])
         if self.shape not in ((), shape):
-            raise ValueError(f"{self.name}: ran on inputs of shapes {self.shape} and {shape}; profile one shape at a time.")
+            raise ValueError(_two_shapes(self.name, self.shape, shape))
         self.shape = shape
         self.spikes += int(output.count_nonzero())
         self.updates += membrane_updates(self.module, x)
@@ -223,7 +224,7 @@ class _NeuronWatch:
             parameters=sum(p.numel() for p in self.module.parameters()),
             shape=self.shape,
             time_steps=self.module.time_steps,
-            membrane_bits=self.module.membrane.bits,
+            membrane_bits=self.bits,
             leaky=self.module.params.leak not in (0, 1),
             spikes=self.spikes / samples,
             membrane_updates=self.updates / samples,
@@ -271,6 +272,20 @@ def bits_of(x: Tensor) -> int:
     zeros = (used & -used).bit_length() - 1 if used else 0
     top = int(np.abs(integers).max(initial=0)) >> zeros
     return min(max(top.bit_length(), 1) + bool((integers < 0).any()), 32)
+
+
+def _membrane_bits(name: str, lif: LIF) -> int:
+    bits = getattr(lif.membrane, "bits", None)
+    if not isinstance(bits, int) or bits not in range(1, 33):
+        raise ValueError(
+            f"{name}: its membrane, {type(lif.membrane).__name__}, must say how much it stores in an attribute "
+            f"`bits` of 1 to 32, got {bits!r}."
+        )
+    return bits
+
+
+def _two_shapes(name: str, first: tuple[int, ...], second: tuple[int, ...]) -> str:
+    return f"{name}: ran on inputs of shapes {first} and {second}; profile one shape at a time."
 
 
 def _kind(window: Window | None) -> Literal["conv", "linear"]:

@@ -22,8 +22,14 @@ SCHEMA = "spikelet.profile/1"
 
 @dataclasses.dataclass(frozen=True)
 class Total:
-    """Sums over all layers. `peak_membrane_bytes` is the largest layer's alone, `output_rate` is spikes per neuron and step, `spikes_per_synapse` the mean over the
-    synapses that carry spikes; `energy_pj` by the table's name, None where a layer has none under it."""
+    """Sums over all layers.
+
+    peak_membrane_bytes: of the largest layer alone.
+    output_rate: spikes per neuron and step.
+    spikes_per_synapse: per inference, the mean over synapses that carry spikes; None where none does.
+    membrane_updates: None where a layer has none recorded.
+    energy_pj: by the table's name; None where a layer has no energy under it.
+    """
 
     parameters: int
     packed_bytes: int
@@ -155,10 +161,7 @@ class Report:
             "model": self.model,
             "time_steps": self.time_steps,
             "samples": self.samples,
-            "energy_tables": [
-                {"name": table.name, "unit": "pJ", "constants": {k: dataclasses.asdict(c) for k, c in table.constants().items()}}
-                for table in self.tables
-            ],
+            "energy_tables": [_table_json(table) for table in self.tables],
             "layers": [self._layer_json(layer) for layer in self.layers],
             "total": dataclasses.asdict(self.total),
             "baseline_quantized_network": dataclasses.asdict(self.baseline),
@@ -179,6 +182,11 @@ class Report:
             **{name: getattr(layer, name) for name in derived},
             "energy_pj": self.energy_pj(layer),
         }
+
+
+def _table_json(table: EnergyTable) -> dict[str, Any]:
+    constants = {name: dataclasses.asdict(constant) for name, constant in table.constants().items()}
+    return {"name": table.name, "unit": "pJ", "constants": constants}
 
 
 def _energy(table: EnergyTable, layer: Layer) -> float | None:

@@ -92,8 +92,9 @@ class Binary(Quantizer):
             return weight
         axes = tuple(range(1, weight.ndim))
         centered = weight - weight.mean(axes, keepdim=True)
-        std = centered.square().sum(axes, keepdim=True).div(max(centered[0].numel() - 1, 1)).sqrt()
-        return centered / torch.where(std > 0, std, torch.ones_like(std))
+        variance = centered.square().sum(axes, keepdim=True).div(max(centered[0].numel() - 1, 1))
+        # where() before sqrt(): the gradient of sqrt(0) is NaN, chosen or not
+        return centered / torch.where(variance > 0, variance, torch.ones_like(variance)).sqrt()
 
     def _scale(self, z: Tensor) -> Tensor:
         return power_of_two_near(z.detach().abs().mean(tuple(range(1, z.ndim)), keepdim=True))

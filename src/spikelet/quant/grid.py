@@ -4,7 +4,8 @@
     gains                    A = m * 2^-e        m a signed integer of at most 15 bits
 
 A current of magnitude below 2^(24-F) = 4096 is exact in float32, so a network whose eval-mode
-arithmetic stays on these grids gives the same spikes in float32, float64 and int32.
+arithmetic stays on these grids gives the same spikes in float32, float64 and int32. Rounding itself is
+done in float64: in float32 the 1/2 would be lost from 2^23 grid steps on.
 
 Rounding is half up, floor(x + 1/2), everywhere in this package (spec Q4): it is the one rounding
 that an integer shift can do. Leaks floor (spec N2).
@@ -45,12 +46,12 @@ def round_half_up(x: Tensor) -> Tensor:
 
 def round_to_grid(x: Tensor) -> Tensor:
     """Nearest multiple of 2^-FRACTION_BITS, halves up."""
-    return round_half_up(x * 2**FRACTION_BITS) * 2.0**-FRACTION_BITS
+    return (round_half_up(x.double() * 2**FRACTION_BITS) * 2.0**-FRACTION_BITS).to(x.dtype)
 
 
 def floor_to_grid(x: Tensor) -> Tensor:
     """Largest multiple of 2^-FRACTION_BITS that is not above `x`."""
-    return torch.floor(x * 2**FRACTION_BITS) * 2.0**-FRACTION_BITS
+    return (torch.floor(x.double() * 2**FRACTION_BITS) * 2.0**-FRACTION_BITS).to(x.dtype)
 
 
 def split_gain(gain: Tensor) -> tuple[Tensor, Tensor]:

@@ -307,7 +307,7 @@ class _Planner:
         """The best kernel that the set has for these weights on this source."""
         has = self.kernels.kinds
         if source.form is Form.SPIKES:
-            wide = node.bits == 1 and groups == 1 and len(node.weight) > 64
+            wide = node.bits == 1 and groups == 1 and len(node.weight) > 64 and node.weight[0].size < 2**16 - 8
             return Kind.CONV_SLICED if wide and Kind.CONV_SLICED in has else Kind.CONV_ROWS
         edge = self.edges[node.inputs[0]]
         short = edge.low.min() >= -(2**15) and edge.high.max() < 2**15 and groups == 1

@@ -38,7 +38,7 @@ def _write(path: Path, data: bytes) -> None:
 def save_config(folder: Path, config: TrainConfig) -> None:
     """Writes config.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "config.json", (json.dumps(config.to_dict(), indent=1) + "\n").encode())
+    _write(folder / "config.json", config.to_json().encode())
 
 
 def load_config(folder: Path) -> TrainConfig:
@@ -51,15 +51,19 @@ def load_config(folder: Path) -> TrainConfig:
     try:
         return TrainConfig.from_dict(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise CheckpointError(f"{path} is not a run's configuration ({e}). Give the folder of a `spikelet train` run.") from e
+        raise CheckpointError(
+            f"{path} is not a run's configuration ({e}). Give the folder of a `spikelet train` run."
+        ) from e
 
 
-def save_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]) -> None:
-    """The state after an epoch, and the metrics so far."""
+def save_checkpoint(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
+) -> None:
+    """The state after an epoch, and the metrics so far; metrics first, so that a kill in between loses no line."""
     buffer = io.BytesIO()
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}, buffer)
-    _write(folder / "checkpoint.pt", buffer.getvalue())
     _write(folder / "metrics.jsonl", "".join(json.dumps(h) + "\n" for h in history).encode())
+    _write(folder / "checkpoint.pt", buffer.getvalue())
 
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
@@ -68,12 +72,13 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     if not path.exists():
         return []
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
+        history = list(state["history"])
     except Exception as e:
         raise CheckpointError(f"{path} can't be resumed ({e}). Remove the folder to start again.") from e
-    return state["history"]
+    return history
 
 
 def save_weights(folder: Path, model: nn.Module) -> None:
@@ -101,7 +106,9 @@ def load_run(folder: str | Path) -> tuple[nn.Module, TrainConfig]:
     config = load_config(folder)
     path = folder / "weights.safetensors"
     if not path.exists():
-        raise CheckpointError(f"{path} does not exist: the run is not finished. Go on with `spikelet train --resume {folder}`.")
+        raise CheckpointError(
+            f"{path} does not exist: the run is not finished. Go on with `spikelet train --resume {folder}`."
+        )
     model = build(config)
     model.load_state_dict(safetensors.torch.load_file(path))
     return model.eval(), config

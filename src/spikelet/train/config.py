@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from typing import Any
 
 from spikelet.train.augment import AUGMENTATIONS
 
+PRECISIONS = ("no", "bf16", "fp16")  # of Accelerate's mixed precision
+
 
 def _positive(owner: str, **values: float) -> None:
     for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{owner}.{name} must be above 0, got {value}.")
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{owner}.{name} must be a number above 0, got {value}.")
+
+
+def _whole(owner: str, **values: int) -> None:
+    for name, value in values.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{owner}.{name} must be a whole number from 1 on, got {value!r}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +35,7 @@ class Phase:
     time_steps: int
 
     def __post_init__(self) -> None:
-        _positive("Phase", epochs=self.epochs, time_steps=self.time_steps)
+        _whole("Phase", epochs=self.epochs, time_steps=self.time_steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +49,14 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         _positive("Optimizer", lr=self.lr)
+        if not self.weight_decay >= 0:
+            raise ValueError(f"Optimizer.weight_decay must be 0 or more, got {self.weight_decay}.")
         if self.name not in ("adamw", "sgd"):
             raise ValueError(f"Optimizer.name must be 'adamw' or 'sgd', got {self.name!r}.")
         if not 0 <= self.warmup < 1:
-            raise ValueError(f"Optimizer.warmup must lie in [0, 1), got {self.warmup}. (It is a fraction of all steps.)")
+            raise ValueError(
+                f"Optimizer.warmup must lie in [0, 1), got {self.warmup}. (It is a fraction of all steps.)"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +71,7 @@ class DualRegulation:
     spike: float = 1e-3
 
     def __post_init__(self) -> None:
-        if self.spike < 0:
+        if not self.spike >= 0:
             raise ValueError(f"DualRegulation.spike must be 0 or more, got {self.spike}.")
 
 
@@ -81,7 +95,11 @@ class TrainConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        _positive("TrainConfig", batch_size=self.batch_size)
+        _whole("TrainConfig", batch_size=self.batch_size)
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"TrainConfig.label_smoothing must lie in [0, 1), got {self.label_smoothing}.")
+        if self.mixed_precision not in PRECISIONS:
+            raise ValueError(f"TrainConfig.mixed_precision must be one of {PRECISIONS}, got {self.mixed_precision!r}.")
         if self.gradient not in ("clip", "ede"):
             raise ValueError(f"TrainConfig.gradient must be 'clip' or 'ede', got {self.gradient!r}.")
         if self.augment not in AUGMENTATIONS:
@@ -105,6 +123,10 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """The text of config.json; two configurations are the same run where it is the same."""
+        return json.dumps(self.to_dict(), indent=1) + "\n"
 
     @staticmethod
     def from_dict(d: dict[str, Any]) -> TrainConfig:

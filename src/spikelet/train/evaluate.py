@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from spikelet.nn.evaluation import evaluation_mode
+
 
 @torch.no_grad()
 def predict(model: nn.Module, x: Tensor) -> Tensor:
@@ -15,20 +17,16 @@ def predict(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """Top-1 accuracy in 0..1 over `batches` of (uint8 input, labels). The model's mode is put back after.
+    """Top-1 accuracy in 0..1 over `batches` of (uint8 input, labels). The model's modes are put back after.
 
     Raises:
         ValueError: no samples.
     """
-    was_training = model.training
-    model.eval()
-    try:
-        hits = count = 0
+    hits = count = 0
+    with evaluation_mode(model):
         for x, y in batches:
             hits += int((predict(model, x).argmax(1) == y).sum())
             count += len(y)
-    finally:
-        model.train(was_training)
     if count == 0:
         raise ValueError("evaluate needs at least one sample, got an empty data set.")
     return hits / count

@@ -73,10 +73,12 @@ class Run:
         CheckpointError: the folder holds a run of another configuration.
     """
 
-    def __init__(self, config: TrainConfig, data: DataSplits, folder: str | Path, reporter: Reporter | None = None) -> None:
+    def __init__(
+        self, config: TrainConfig, data: DataSplits, folder: str | Path, reporter: Reporter | None = None
+    ) -> None:
         self.config, self.data, self.folder = config, data, Path(folder)
         self.reporter: Reporter = reporter or Silent()
-        if (self.folder / "config.json").exists() and load_config(self.folder) != config:
+        if (self.folder / "config.json").exists() and load_config(self.folder).to_json() != config.to_json():
             raise CheckpointError(
                 f"{self.folder} holds a run of another configuration. Choose another folder, or remove this one."
             )
@@ -123,7 +125,7 @@ class Run:
             if not torch.isfinite(loss):
                 raise FloatingPointError(
                     f"the loss became {loss.item()} in epoch {epoch}, step {step}. Lower Optimizer.lr (now "
-                    f"{self.config.optimizer.lr}); the last checkpoint is epoch {epoch - 1}'s."
+                    f"{self.config.optimizer.lr}); {f'epoch {epoch - 1}' if epoch else 'none'} is in the checkpoint."
                 )
             total += torch.stack([loss.detach(), firing]).cpu()
             self.reporter.step(epoch, step, float(loss.detach()))

@@ -22,5 +22,9 @@ def set_binary(model: nn.Module, config: TrainConfig, epoch: int) -> None:
     estimator = Clip() if config.gradient == "clip" else EDE(min(epoch / max(config.epochs - 1, 1), 1.0))
     quantizer = Binary(standardize=config.regulation.weight, estimator=estimator)
     for module in model.modules():
-        if isinstance(module, Conv2d | Linear) and isinstance(module.quantizer, Binary) and module.quantizer != quantizer:
+        if (
+            isinstance(module, Conv2d | Linear)
+            and isinstance(module.quantizer, Binary)
+            and module.quantizer != quantizer
+        ):
             module.quantizer = quantizer  # only where it changes: a new object makes torch.compile start again

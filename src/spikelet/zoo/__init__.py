@@ -1,1 +1,51 @@
+"""Models that ship with the package, packed, each beside its card.
 
+    names()            what there is, such as "qsnn-vgg-s-fashion-mnist"
+    load(name_or_path) the IntGraph of a shipped model or of any packed file
+    card(name)         its model card: data, seed, commit, accuracy, bytes
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from spikelet.graph import artifact
+from spikelet.graph.ir import IntGraph
+
+_FOLDER = Path(__file__).parent / "models"
+
+
+def names() -> list[str]:
+    """Names of the shipped models, sorted."""
+    return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
+
+
+def load(name_or_path: str | os.PathLike[str], *, max_bytes: int = artifact.MAX_BYTES) -> IntGraph:
+    """The graph of a packed file, or of a shipped model by name.
+
+    Args:
+        name_or_path: a file wins over a shipped model of the same name.
+        max_bytes: the most memory that the file and the graph may take, each.
+    Raises:
+        FileNotFoundError: neither a file nor a shipped model; says which there are.
+        ArtifactError, GraphError: the file is damaged; names the field.
+    """
+    path = Path(name_or_path)
+    if not path.exists() and str(name_or_path) in names():
+        path = _FOLDER / f"{name_or_path}.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(f"no file {str(name_or_path)!r}, and no such model ships with spikelet. There are: {names()}.")
+    return artifact.load(path, max_bytes=max_bytes)
+
+
+def card(name: str) -> str:
+    """The model card of a shipped model, Markdown.
+
+    Raises:
+        FileNotFoundError: no such model.
+    """
+    path = _FOLDER / f"{name}.md"
+    if not path.exists():
+        raise FileNotFoundError(f"no model {name!r} ships with spikelet. There are: {names()}.")
+    return path.read_text()

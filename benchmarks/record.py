@@ -1,0 +1,61 @@
+"""One row a run in results/results.csv: what was run, with which seed, where, from which commit, by which command."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results" / "results.csv"
+COLUMNS = (
+    "date", "table", "recipe", "variant", "data", "seed", "time_steps", "weight_bits", "membrane_bits", "epochs",
+    "train_samples", "test_accuracy", "integer_accuracy", "other_accuracy", "firing_rate", "packed_bytes",
+    "train_seconds", "device", "torch", "commit", "command",
+)  # fmt: skip
+
+
+def commit() -> str:
+    """The commit this runs from, with a plus sign where the tree differs from it."""
+    head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+    dirty = subprocess.run(["git", "status", "--porcelain", "src"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+
+
+def device() -> str:
+    """The processor's name and the threads in use."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    cpu = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor())
+    return f"{cpu}, {torch.get_num_threads()} thread(s)"
+
+
+def _cpuinfo() -> list[str]:
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def record(**row: object) -> None:
+    """Appends a row; what is common to all runs of this process is filled in."""
+    unknown = set(row) - set(COLUMNS)
+    if unknown:
+        raise ValueError(f"record: no column {sorted(unknown)[0]!r}; there are {COLUMNS}.")
+    common = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "device": device(),
+        "torch": torch.__version__,
+        "commit": commit(),
+        "command": " ".join(["python", *sys.argv]),
+    }
+    new = not RESULTS.exists()
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow({**common, **row})

@@ -1,0 +1,30 @@
+/* The fast kernel set, once for every vector header. The including file defines SPK_SET_NAME,
+   SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h. */
+
+#include "pairs.h"
+#include "pointwise.h"
+#include "pool.h"
+#include "rows.h"
+#include "scalar.h"
+#include "sliced.h"
+
+extern const spk_kernels SPK_SET_TABLE;
+const spk_kernels SPK_SET_TABLE = {
+    .name = SPK_SET_NAME,
+    .available = spk_set_is_available,
+    .kernel =
+        {
+            [SPK_CONV_ROWS] = {conv_rows, rows_bytes},
+            [SPK_CONV_SLICED] = {conv_sliced, sliced_bytes},
+            [SPK_CONV_VALUES] = {sums_stage, sums_bytes},
+            [SPK_CONV_PAIRS] = {conv_pairs, pairs_bytes},
+            [SPK_POINTWISE] = {sums_stage, sums_bytes},
+            [SPK_UNPACK] = {unpack_spikes, NULL},
+            [SPK_MAXPOOL_SPIKES] = {max_pool_spikes, NULL},
+            [SPK_MAXPOOL_VALUES] = {max_pool_values, NULL},
+            [SPK_SUMPOOL] = {sum_pool_values, NULL},
+            [SPK_RESHAPE] = {spk_scalar_reshape, NULL},
+            [SPK_EXPORT_VALUES] = {spk_scalar_export_values, NULL},
+            [SPK_EXPORT_SPIKES] = {spk_scalar_export_spikes, NULL},
+        },
+};

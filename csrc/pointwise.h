@@ -1,0 +1,89 @@
+/* Operations without weights, or with integers of any size: neurons and sums of existing maps, and
+   convolutions of 32-bit values (rare, and so only as fast as it takes). */
+
+#ifndef SPIKELET_POINTWISE_H
+#define SPIKELET_POINTWISE_H
+
+#include "events.h"
+#include "finish.h"
+
+typedef struct sums_scratch {
+    int32_t *sums; /* [CHUNK][lanes], and slack for a row of weights */
+    int32_t *membrane;
+    size_t lanes;
+} sums_scratch;
+
+SPK_INLINE sums_scratch sums_carve(const spk_op *op, spk_area *area) {
+    sums_scratch s = {.lanes = spk_lanes(op->out_c)};
+    s.sums = spk_carve(area, (CHUNK * s.lanes + (size_t)op->row_bytes) * sizeof(int32_t));
+    s.membrane = spk_carve(area, s.lanes * sizeof(int32_t));
+    return s;
+}
+
+static int64_t sums_bytes(const spk_op *op) {
+    spk_area area = {NULL, 0};
+    (void)sums_carve(op, &area);
+    return (int64_t)area.used;
+}
+
+/* The source's value of channel c at a pixel; not for spikes. */
+SPK_INLINE int32_t source_at(const spk_op *op, const spk_frame *f, size_t t, size_t pixel, size_t c) {
+    if (op->source == SPK_BYTES) return spk_bytes_at(f, t)[c * spk_in_pixels(op) + pixel];
+    return spk_values_at(f, op->src)[(t * spk_in_pixels(op) + pixel) * spk_lanes(op->in_c) + c];
+}
+
+/* O2, O3 on any integers; sums wrap as uint32_t does, and end where int32_t reaches. */
+SPK_INLINE void values_window(const spk_op *op, const spk_frame *f, window w, size_t t, int32_t *sums) {
+    const size_t inputs = (size_t)(op->in_c / op->groups), outputs = (size_t)(op->out_c / op->groups);
+    const int8_t *weight = op->weight;
+    for (size_t c = 0; c < spk_lanes(op->out_c); c += 8) v_store(sums + c, v_zero());
+    for (int32_t u = w.u0; u < w.u1; u++) {
+        for (int32_t v = w.v0; v < w.v1; v++) {
+            const size_t pixel = (size_t)(w.top + u) * (size_t)op->in_w + (size_t)(w.left + v);
+            const int8_t *row = weight + (size_t)(u * op->kernel_w + v) * (size_t)op->in_c * (size_t)op->row_bytes;
+            for (size_t c = 0; c < (size_t)op->in_c; c++, row += op->row_bytes) {
+                const int32_t x = source_at(op, f, t, pixel, c);
+                int32_t *to = sums + c / inputs * outputs;
+                if (x == 0) continue;
+                for (size_t o = 0; o < outputs; o += 8) /* columns past the group's are 0 */
+                    v_store(to + o, v_add32(v_load(to + o), v_mul32(v_set32(x), v_load8to32(row + o))));
+            }
+        }
+    }
+}
+
+SPK_INLINE void pointwise_pixel(const spk_op *op, const spk_frame *f, size_t t, size_t pixel, int32_t *sums) {
+    const size_t lanes = spk_lanes(op->in_c);
+    if (op->source == SPK_BYTES) {
+        const uint8_t *from = spk_bytes_at(f, t) + pixel;
+        for (size_t c = 0; c < (size_t)op->in_c; c++) sums[c] = from[c * spk_in_pixels(op)];
+        for (size_t c = (size_t)op->in_c; c < lanes; c++) sums[c] = 0;
+        return;
+    }
+    const int32_t *from = spk_values_at(f, op->src) + (t * spk_in_pixels(op) + pixel) * lanes;
+    for (size_t c = 0; c < lanes; c += 8) v_store(sums + c, v_load(from + c));
+}
+
+static void sums_stage(const spk_op *op, const spk_frame *f) {
+    spk_area area = spk_scratch(op, f);
+    const sums_scratch s = sums_carve(op, &area);
+    for (size_t y = 0; y < (size_t)op->out_h; y++) {
+        for (size_t x = 0; x < (size_t)op->out_w; x++) {
+            const size_t pixel = y * (size_t)op->out_w + x;
+            for (size_t t0 = 0; t0 < total_steps(op); t0 += CHUNK) {
+                moment m = {pixel, t0, total_steps(op) - t0};
+                if (m.steps > CHUNK) m.steps = CHUNK;
+                for (size_t r = 0; r < source_rows(op, m.steps); r++) {
+                    const size_t t = op->in_t == 1 ? 0 : t0 + r;
+                    if (op->kind == SPK_POINTWISE)
+                        pointwise_pixel(op, f, t, pixel, s.sums + r * s.lanes);
+                    else
+                        values_window(op, f, window_at(op, y, x), t, s.sums + r * s.lanes);
+                }
+                finish(op, f, s.sums, s.lanes, s.membrane, m);
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,76 @@
+"""`spikelet eval`: accuracy in PyTorch and as the integer program, and what differs between the two."""
+
+from __future__ import annotations
+
+import torch
+from rich.progress import track
+
+from spikelet.cli.printing import console, facts, percent, table
+from spikelet.cli.result import result_of
+from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
+from spikelet.data import Batches, Samples, batches
+from spikelet.graph.verify import Verification
+from spikelet.lower import lower
+from spikelet.runtime import Program
+
+BATCH = 100
+
+
+def evaluate(target: str, choice: Choice, threads: int) -> None:
+    """Prints the accuracy of `target`; a run's own test result is also kept in its result.json.
+
+    Raises:
+        ValueError, OSError, ImportError: what opening the target, the data and lowering raise.
+    """
+    torch.set_num_threads(threads)
+    opened = open_target(target)
+    splits, samples = samples_of(opened, choice)
+    if isinstance(opened, Packed):
+        _print_packed(opened, samples, choice.split, _hits(opened, samples, threads))
+        return
+    verification = _verify(opened, samples, threads)
+    if choice.is_own_test_set:
+        result_of(splits, verification.float_accuracy).save(opened.folder)
+    _print_trained(opened, samples, choice.split, verification)
+
+
+def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:
+    example, _ = samples.batch(torch.arange(1))
+    graph = lower(opened.model, example)
+    shown = _shown(batches(samples, BATCH))
+    return graph.verify(opened.model, shown, lambda g: Program(g, threads))
+
+
+def _hits(opened: Packed, samples: Samples, threads: int) -> int:
+    program = Program(opened.graph, threads)
+    return sum(int((program(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in _shown(batches(samples, BATCH)))
+
+
+def _shown(made: Batches):
+    """The batches, with a bar while they last where someone watches."""
+    out = console()
+    return track(made, "evaluating", console=out, transient=True, disable=not out.is_terminal)
+
+
+def _title(name: str, samples: Samples, split: str) -> str:
+    note = f", {samples.note}" if samples.note else ""
+    return f"{name} on {samples.name}{note}: {split} set, {len(samples):,} samples"
+
+
+def _print_packed(opened: Packed, samples: Samples, split: str, hits: int) -> None:
+    rows = [("accuracy, integer program", percent(hits / len(samples)))]
+    console().print(facts(_title(opened.name, samples, split), rows))
+
+
+def _print_trained(opened: Trained, samples: Samples, split: str, v: Verification) -> None:
+    rows = [
+        ("accuracy, PyTorch evaluation", percent(v.float_accuracy)),
+        ("accuracy, integer program", percent(v.integer_accuracy)),
+        ("spikes that differ", f"{sum(v.spike_mismatches.values()):,} of {v.spikes:,}"),
+        ("logits that differ", f"{v.logit_mismatches:,} of {v.logits:,}"),
+    ]
+    out = console()
+    out.print(facts(_title(str(opened.folder), samples, split), rows))
+    wrong = {name: n for name, n in v.spike_mismatches.items() if n}
+    if wrong:
+        out.print(table("", ("layer", "spikes that differ"), [(name, f"{n:,}") for name, n in wrong.items()]))

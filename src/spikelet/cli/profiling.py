@@ -1,0 +1,97 @@
+"""`spikelet profile`: a network's costs by layer, as tables that fit the terminal and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+import torch
+from rich.console import Console
+
+from spikelet.cli.printing import console, say, table
+from spikelet.cli.sources import Choice, Packed, Trained, first, open_target, samples_of
+from spikelet.data import batches
+from spikelet.graph.atomic_write import atomic_write
+from spikelet.profile import Report, Table
+from spikelet.profile import profile as profile_model
+from spikelet.profile import profile_graph
+from spikelet.profile.table import PARTS, Part
+
+OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
+BATCH = 50
+GAP = 2  # columns between two cells
+TITLES = {
+    "size": "Size",
+    "operations": "Operations, means per sample over all time steps",
+    "energy": "Energy per sample in uJ, by table",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """How much to do: samples to run (None: the default), parts of the table to print (none: all), threads.
+
+    Raises ValueError where there is no such part.
+    """
+
+    samples: int | None
+    parts: tuple[str, ...]
+    threads: int
+
+    def __post_init__(self) -> None:
+        for part in self.parts:
+            if part not in PARTS:
+                raise ValueError(f"--part must be one of {', '.join(PARTS)}, got {part!r}.")
+
+
+def profile(target: str, choice: Choice, work: Work, out: Path | None) -> None:
+    """Prints the tables, and saves the JSON to `out`.
+
+    Raises:
+        ValueError, OSError, ImportError: what opening the target and the data raise, or `out` can't be written.
+    """
+    torch.set_num_threads(work.threads)
+    report = _report(open_target(target), choice, work)
+    screen = console()
+    say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples", "bold")
+    for part in work.parts or PARTS:
+        _print_part(report.table(cast(Part, part)), TITLES[part], screen)
+    if out is not None:
+        with atomic_write(out) as file:
+            file.write(report.to_json().encode())
+        say(f"saved {out}")
+
+
+def _report(opened: Trained | Packed, choice: Choice, work: Work) -> Report:
+    _, samples = samples_of(opened, choice)
+    if isinstance(opened, Trained):
+        some = first(samples, work.samples or OF_A_RUN)
+        return profile_model(opened.model, batches(some, BATCH), name=opened.config.model)
+    some = first(samples, work.samples or OF_A_FILE)
+    x, _ = some.batch(torch.arange(len(some)))
+    return profile_graph(opened.graph, x.numpy())
+
+
+def _print_part(whole: Table, title: str, screen: Console) -> None:
+    for i, chosen in enumerate(_that_fit(whole, screen.width)):
+        heads = [whole.columns[c] for c in chosen]
+        rows, footer = ([[row[c] for c in chosen] for row in part] for part in (whole.rows, whole.footer))
+        screen.print(table("" if i else title, heads, rows, footer))
+
+
+def _that_fit(whole: Table, width: int) -> Iterator[Sequence[int]]:
+    """Columns in groups no wider than `width`, each starting with the first column; a group has two at least."""
+    widths = [
+        max(len(max(head.split(), key=len)), *(len(row[c]) for row in (*whole.rows, *whole.footer))) + GAP
+        for c, head in enumerate(whole.columns)
+    ]
+    group, used = [0], widths[0]
+    for c in range(1, len(widths)):
+        if used + widths[c] > width and len(group) > 1:
+            yield group
+            group, used = [0], widths[0]
+        group.append(c)
+        used += widths[c]
+    yield group

@@ -1,0 +1,94 @@
+"""What is known of a finished run beside its weights: result.json in its folder.
+
+Written by `spikelet train` after the last epoch, and by `spikelet eval` of a run on its own test set; read by
+`spikelet pack`, which so needs no data set.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+from pathlib import Path
+
+from spikelet.data import DataSplits
+from spikelet.graph.atomic_write import atomic_write
+from spikelet.recipes import RECIPES
+from spikelet.train import TrainConfig
+
+FILE = "result.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A run's test accuracy, and what its packed file should say.
+
+    test_accuracy: 0..1 by PyTorch evaluation of the last epoch; None where the data set has no test part.
+    sample_shape: (C, H, W) or (T, C, H, W).
+    commit: of spikelet, when this was measured; "" outside a checkout.
+    """
+
+    test_accuracy: float | None
+    test_samples: int
+    data: str
+    note: str
+    labels: tuple[str, ...]
+    sample_shape: tuple[int, ...]
+    commit: str
+
+    def save(self, folder: Path) -> None:
+        """Writes result.json into a run folder."""
+        with atomic_write(folder / FILE) as file:
+            file.write((json.dumps(dataclasses.asdict(self), indent=1) + "\n").encode())
+
+    @property
+    def about(self) -> str:
+        """The data set in words: its name, and its note in brackets."""
+        return f"{self.data} ({self.note})" if self.note else self.data
+
+
+def result_of(data: DataSplits, accuracy: float | None) -> Result:
+    """The result of a run on `data`."""
+    train, test = data.train, data.test
+    return Result(accuracy, len(test), train.name, test.note, train.labels, train.sample_shape, commit())
+
+
+def load_result(folder: Path) -> Result:
+    """Reads result.json.
+
+    Raises:
+        FileNotFoundError: there is none yet; says which command makes it.
+        ValueError: it is not what `save` wrote.
+    """
+    path = folder / FILE
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: the run was not evaluated. Make it with: spikelet eval {folder}")
+    try:
+        fields = json.loads(path.read_text())
+        return Result(**{**fields, "labels": tuple(fields["labels"]), "sample_shape": tuple(fields["sample_shape"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}). Make it again with: spikelet eval {folder}") from error
+
+
+def recipe_of(config: TrainConfig) -> str:
+    """The name of the recipe that returns `config`, or "" where it was changed by hand."""
+    bits = {k: config.model_options[k] for k in ("weight_bits", "membrane_bits") if k in config.model_options}
+    return next((name for name, make in RECIPES.items() if make(seed=config.seed, **bits) == config), "")
+
+
+def commit() -> str:
+    """spikelet's git commit, with a plus sign where its sources differ from it; "" where this is no checkout."""
+    here = Path(__file__)
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return ""
+    head, changed = _git(here.parent, "rev-parse", "--short=12", "HEAD"), _git(here.parents[1], "status", "--porcelain", ".")
+    return f"{head}{'+' if changed else ''}" if head else ""
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git prints, or None where git is missing or refuses."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

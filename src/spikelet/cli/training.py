@@ -1,0 +1,122 @@
+"""`spikelet train`: from a recipe's name, or a folder, to a finished run and its test accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from spikelet.cli.app import TrainOptions
+from spikelet.cli.printing import console, duration, facts, percent, say, table
+from spikelet.cli.reporters import TensorBoard, Together, reporter_for
+from spikelet.cli.result import result_of
+from spikelet.cli.sources import splits_of
+from spikelet.data import Samples, batches
+from spikelet.recipes import RECIPES
+from spikelet.train import Reporter, Run, TrainConfig
+from spikelet.train import evaluate as accuracy_of
+from spikelet.train.checkpoint import load_config
+
+EVALUATION_BATCH = 256
+ROWS = 20  # of the closing table
+
+
+def train(options: TrainOptions) -> None:
+    """Trains or continues, prints the epochs, evaluates on the test set once, and writes result.json.
+
+    Raises:
+        ValueError: no recipe and no folder, or both; or what spikelet.train and spikelet.data raise.
+    """
+    config, folder = _what_and_where(options)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    data = splits_of(config, options.data_root)
+    run = Run(config, data, folder)
+    main, out = run.accelerator.is_main_process, console()
+    if main:
+        out.print(_summary(config, folder, data.train, run.model))
+        run.reporter = _reporter(options, config, folder, out)
+    try:
+        model = run.train()
+    except KeyboardInterrupt:
+        say(f"stopped. Go on with: spikelet train --resume {folder}", "yellow")
+        raise
+    if main:
+        out.print(_epochs(folder))
+        accuracy = _accuracy(model, data.test) if len(data.test) else None
+        result = result_of(data, accuracy)
+        result.save(folder)
+        where = f"{result.about}, {len(data.test)} samples, last epoch"
+        say("no test set" if accuracy is None else f"test accuracy {percent(accuracy)}  ({where})", "bold")
+        say(f"next: spikelet eval {folder}  ·  spikelet pack {folder} --out model.safetensors", "dim")
+
+
+def _what_and_where(options: TrainOptions) -> tuple[TrainConfig, Path]:
+    chosen = {"seed": options.seed, "weight_bits": options.weight_bits, "membrane_bits": options.membrane_bits}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if options.resume is not None:
+        if options.recipe is not None or options.out is not None or given:
+            raise ValueError("--resume takes everything from the folder: give it no recipe, --out, --seed or bits.")
+        return load_config(options.resume), options.resume
+    if options.recipe not in RECIPES:
+        what = "train needs a recipe" if options.recipe is None else f"there is no recipe {options.recipe!r}"
+        raise ValueError(f"{what}. There are: {', '.join(RECIPES)}. (Or continue a run: --resume DIR.)")
+    return RECIPES[options.recipe](**given), options.out or Path("runs") / options.recipe
+
+
+def _reporter(options: TrainOptions, config: TrainConfig, folder: Path, out: Console) -> Reporter:
+    shown = reporter_for(config, out)
+    return Together((shown, TensorBoard(folder / "tensorboard"))) if options.tensorboard else shown
+
+
+def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module) -> Table:
+    phases = " + ".join(f"{p.epochs} at T = {p.time_steps}" for p in config.phases)
+    parameters = sum(p.numel() for p in model.parameters())
+    note = f" ({data.note})" if data.note else ""
+    return facts(
+        "",
+        [
+            ("run", str(folder)),
+            ("model", f"{config.model}, {parameters:,} parameters, {_options(config)}"),
+            ("data", f"{data.name}{note}, {len(data):,} training samples {list(data.sample_shape)}"),
+            ("epochs", f"{phases}, batches of {config.batch_size}, seed {config.seed}"),
+        ],
+    )
+
+
+def _options(config: TrainConfig) -> str:
+    return ", ".join(f"{name} {value}" for name, value in config.model_options.items())
+
+
+def _epochs(folder: Path) -> Table:
+    """The history as a table: every epoch of a short run, evenly chosen ones of a long run, always the last."""
+    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    every = -(-len(history) // ROWS)
+    shown = [h for h in history if (len(history) - 1 - h["epoch"]) % every == 0]
+    columns = ("epoch", "T", "loss", "validation", "firing rate", "learning rate", "time")
+    seconds = sum(h["seconds"] for h in history)
+    return table("", columns, map(_row, shown), [("total", "", "", "", "", "", duration(seconds))])
+
+
+def _row(h: dict[str, Any]) -> tuple[str, ...]:
+    validation = percent(h["validation_accuracy"]) if "validation_accuracy" in h else "-"
+    return (
+        f"{h['epoch'] + 1}", f"{h['time_steps']}", f"{h['loss']:.4f}", validation, f"{h['firing_rate']:.3f}",
+        f"{h['learning_rate']:.1e}", f"{h['seconds']:.1f} s",
+    )  # fmt: skip
+
+
+def _accuracy(model: nn.Module, test: Samples) -> float:
+    device = next(model.parameters()).device
+
+    def on_device() -> Iterator[tuple[Tensor, Tensor]]:
+        for x, y in batches(test, EVALUATION_BATCH):
+            yield x.to(device), y.to(device)
+
+    return accuracy_of(model, on_device())

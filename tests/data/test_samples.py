@@ -1,0 +1,112 @@
+"""The form of a data set, and the part of it that is held out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikelet.data import DataSplits, Samples, stratified_split
+from spikelet.data.fit import fit
+from spikelet.data.split import hold_out
+from tests.data.catalogue import images
+
+LABELS = ("cat", "dog", "ship")
+
+
+def _samples(n: int = 12) -> Samples:
+    return Samples(images(n), torch.arange(n) % 3, LABELS, "made up", "random bytes")
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 4), max_size=80), st.floats(0, 0.99), st.integers(0, 9))
+def test_kept_and_held_are_disjoint_and_together_everything(labels, fraction, seed):
+    kept, held = stratified_split(torch.tensor(labels, dtype=torch.int64), fraction, seed)
+    assert sorted(kept.tolist() + held.tolist()) == list(range(len(labels)))
+
+
+@settings(max_examples=40)
+@given(st.lists(st.integers(0, 4), max_size=80), st.floats(0, 0.99), st.integers(0, 9))
+def test_every_class_is_held_out_in_its_proportion_and_never_whole(labels, fraction, seed):
+    y = torch.tensor(labels, dtype=torch.int64)
+    kept, held = stratified_split(y, fraction, seed)
+    for c in set(labels):
+        count, taken = int((y == c).sum()), int((y[held] == c).sum())
+        assert taken == min(int(fraction * count + 0.5), count - 1)
+        assert int((y[kept] == c).sum()) >= 1
+
+
+def test_a_split_is_a_function_of_its_seed():
+    y = torch.arange(300) % 3
+    assert torch.equal(stratified_split(y, 0.1, 5)[1], stratified_split(y, 0.1, 5)[1])
+    assert not torch.equal(stratified_split(y, 0.1, 5)[1], stratified_split(y, 0.1, 6)[1])
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
+def test_a_fraction_out_of_range_is_refused(fraction):
+    with pytest.raises(ValueError, match=r"validation must lie in \[0, 1\), got .*\(0.1 holds out a tenth"):
+        stratified_split(torch.arange(3), fraction, 0)
+
+
+def test_a_validation_split_that_exists_is_left_as_it_is():
+    own = DataSplits(_samples(9), _samples(3), _samples(6))
+    assert hold_out(own, 0.5, 0) is own
+    empty = _samples().subset(torch.arange(0))
+    assert len(hold_out(DataSplits(_samples(9), empty, _samples(6)), 0.3, 0).validation) == 3
+
+
+def test_a_data_set_indexes_like_any_torch_dataset():
+    data = _samples()
+    x, y = data[4]
+    assert len(data) == 12
+    assert torch.equal(x, images()[4])
+    assert y == 1
+    assert data.sample_shape == (3, 17, 14)
+
+
+def test_a_subset_keeps_samples_with_their_labels():
+    part = _samples().subset(torch.tensor([7, 2]))
+    assert torch.equal(part.x, images()[[7, 2]])
+    assert part.y.tolist() == [1, 2]
+    assert (part.labels, part.name, part.note) == (LABELS, "made up", "random bytes")
+
+
+def test_a_note_is_said_in_every_part():
+    splits = DataSplits(_samples(), _samples(), _samples()).with_note("JPEG q75 copy")
+    assert {part.note for part in (splits.train, splits.validation, splits.test)} == {"JPEG q75 copy"}
+    assert repr(splits.test) == "Samples(made up, JPEG q75 copy: 12 x [3, 17, 14] uint8, 3 classes)"
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        (images().float(), torch.arange(12), TypeError, "x uint8 and y int64, got x torch.float32 and y torch.int64"),
+        (images(), torch.arange(12).int(), TypeError, "x uint8 and y int64, got x torch.uint8 and y torch.int32"),
+        (images()[0], torch.arange(3), ValueError, r"must be images .* got shape \(3, 17, 14\)"),
+        (images(), torch.zeros(11, dtype=torch.int64), ValueError, r"one label a sample, got x \(12, .* y \(11,\)"),
+        (images(), torch.arange(12), ValueError, "must lie in 0 .. 2, got 3"),
+        (images(2), torch.tensor([0, -1]), ValueError, r"must lie in 0 .. 2, got -1. \(-1 is how"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(x, y, error, message):
+    with pytest.raises(error, match=message):
+        Samples(x, y, LABELS, "bad")
+
+
+@pytest.mark.parametrize("side", [1, 8, 14, 15, 17, 20])
+def test_fitting_cuts_or_pads_about_the_centre(side):
+    data = Samples(images(), torch.zeros(12, dtype=torch.int64), LABELS, "made up")
+    x = fit(data, side).x
+    assert x.shape == (12, 3, side, side)
+    top, left = (side - 17) // 2, (side - 14) // 2
+    for i in range(side):
+        for j in range(side):
+            inside = 0 <= i - top < 17 and 0 <= j - left < 14
+            expected = images()[:, :, i - top, j - left] if inside else torch.zeros(12, 3, dtype=torch.uint8)
+            assert torch.equal(x[:, :, i, j], expected)
+
+
+def test_fitting_to_nothing_is_refused():
+    with pytest.raises(ValueError, match="image_size must be a positive number of pixels, got 0"):
+        fit(_samples(), 0)

@@ -1,0 +1,42 @@
+"""Shipped models: each loads, has a card that tells the truth, and runs the same in every backend."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from spikelet import Program, Reference, load, zoo
+from spikelet.data import load as load_data
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_shipped_model_has_a_card_with_its_true_size(name: str) -> None:
+    size = re.search(r"packed file \| ([\d,]+) bytes", zoo.card(name))
+    assert size and int(size[1].replace(",", "")) == (zoo._FOLDER / f"{name}.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_a_shipped_model_gives_the_same_logits_natively_and_by_the_reference(name: str) -> None:
+    graph = load(name)
+    x = np.random.default_rng(0).integers(0, 256, (2, *graph.input.shape), dtype=np.uint8)
+    np.testing.assert_array_equal(Program(graph)(x), Reference(graph)(x))
+
+
+@pytest.mark.parametrize("name", [n for n in zoo.names() if n.endswith("fashion-mnist")])
+def test_a_shipped_model_is_as_accurate_as_its_card_says(name: str) -> None:
+    try:
+        test = load_data("fashion-mnist", validation=0.0).test
+    except FileNotFoundError as e:
+        pytest.skip(str(e))
+    stated = re.search(r"integer program \| ([\d.]+)%", zoo.card(name))
+    hits = (Program(load(name))(test.x.numpy()).argmax(1) == test.y.numpy()).mean()
+    assert stated and f"{100 * hits:.2f}" == stated[1]
+
+
+def test_an_unknown_name_lists_what_there_is() -> None:
+    with pytest.raises(FileNotFoundError, match="no file 'nothing', and no such model ships with spikelet. There are: "):
+        load("nothing")
+    with pytest.raises(FileNotFoundError, match="no model 'nothing' ships with spikelet"):
+        zoo.card("nothing")
