@@ -20,23 +20,34 @@ typedef struct moment {
 /* Rows of sums that a chunk needs from its source. */
 SPK_INLINE size_t source_rows(const spk_op *op, size_t steps) { return op->in_t == 1 ? 1 : steps; }
 
+/* O4, by 32-bit products (spikelet.h: SPK_AFFINE_SPLIT). */
+SPK_INLINE void affine_split(const spk_op *op, int32_t *sums, size_t rows, size_t lanes, int has_low) {
+    const int32_t *highs = op->high, *lows = op->low, *halves = op->half, *rests = op->rest, *offsets = op->offset;
+    const int32_t split = op->split;
+    const size_t channels = spk_lanes(op->out_c);
+    for (size_t c = 0; c < channels; c += 8) {
+        const vec high = v_load(highs + c), low = v_load(lows + c), half = v_load(halves + c);
+        const vec rest = v_load(rests + c), offset = v_load(offsets + c);
+        int32_t *at = sums + c;
+        for (size_t r = 0; r < rows; r++, at += lanes) {
+            const vec x = v_load(at);
+            vec product = v_add32(v_mul32(high, x), half);
+            if (has_low) product = v_add32(product, v_sra32(v_mul32(low, x), split));
+            v_store(at, v_add32(v_srav32(product, rest), offset));
+        }
+    }
+}
+
 /* O4 */
 SPK_INLINE void finish_affine(const spk_op *op, int32_t *sums, size_t rows, size_t lanes) {
-    const size_t channels = spk_lanes(op->out_c);
-    if (op->affine == SPK_AFFINE_SPLIT) {
-        for (size_t c = 0; c < channels; c += 8) {
-            const vec high = v_load(op->high + c), low = v_load(op->low + c), half = v_load(op->half + c);
-            const vec rest = v_load(op->rest + c), offset = v_load(op->offset + c);
-            for (size_t r = 0; r < rows; r++) {
-                int32_t *at = sums + r * lanes + c;
-                const vec x = v_load(at), tail = v_sra32(v_mul32(low, x), op->split);
-                const vec product = v_add32(v_add32(v_mul32(high, x), half), tail);
-                v_store(at, v_add32(v_srav32(product, rest), offset));
-            }
-        }
+    if (op->affine == SPK_AFFINE_SPLIT && op->split == 0) {
+        affine_split(op, sums, rows, lanes, 0);
+    } else if (op->affine == SPK_AFFINE_SPLIT) {
+        affine_split(op, sums, rows, lanes, 1);
     } else if (op->affine == SPK_AFFINE_WIDE) {
-        for (size_t c = 0; c < channels; c += 8) {
-            const vec m = v_load(op->multiplier + c), s = v_load(op->shift + c), d = v_load(op->offset + c);
+        const int32_t *multipliers = op->multiplier, *shifts = op->shift, *offsets = op->offset;
+        for (size_t c = 0; c < spk_lanes(op->out_c); c += 8) {
+            const vec m = v_load(multipliers + c), s = v_load(shifts + c), d = v_load(offsets + c);
             for (size_t r = 0; r < rows; r++) {
                 int32_t *at = sums + r * lanes + c;
                 v_store(at, v_affine_wide(v_load(at), m, s, d));
@@ -45,15 +56,32 @@ SPK_INLINE void finish_affine(const spk_op *op, int32_t *sums, size_t rows, size
     }
 }
 
+/* O5: a row of sums and a pixel of the addend. */
+SPK_INLINE void add_values(const spk_op *op, const int32_t *addend, const int32_t *from, int32_t *to) {
+    const size_t channels = spk_lanes(op->out_c);
+    for (size_t c = 0; c < channels; c += 8) v_store(to + c, v_add32(v_load(from + c), v_load(addend + c)));
+}
+
+SPK_INLINE void add_spikes(const spk_op *op, const uint64_t *addend, const int32_t *from, int32_t *to) {
+    const size_t channels = spk_lanes(op->out_c);
+    const int32_t *zeros = op->addend_zero, *ones = op->addend_one;
+    for (size_t c = 0; c < channels; c += 8) {
+        const vec fired = v_mask32((uint32_t)(addend[c / 64] >> (c % 64)) & 0xff);
+        const vec value = v_or(v_and(fired, v_load(ones + c)), v_andnot(fired, v_load(zeros + c)));
+        v_store(to + c, v_add32(v_load(from + c), value));
+    }
+}
+
 /* O5; returns the rows of the total. A still source and a timed addend spread from the last step to the first. */
 SPK_INLINE size_t finish_add(const spk_op *op, const spk_frame *f, int32_t *sums, size_t rows, size_t lanes, moment m) {
-    const size_t channels = spk_lanes(op->out_c), pixels = spk_out_pixels(op);
-    const size_t total = spk_steps(op) == 1 ? 1 : m.steps;
-    const int32_t *addend = spk_values_at(f, op->addend);
+    const size_t pixels = spk_out_pixels(op), total = spk_steps(op) == 1 ? 1 : m.steps;
     for (size_t t = total; t-- > 0;) {
-        const int32_t *from = addend + (spk_step(op->addend_t, m.t0 + t) * pixels + m.pixel) * channels;
-        const int32_t *row = sums + (rows == 1 ? 0 : t) * lanes;
-        for (size_t c = 0; c < channels; c += 8) v_store(sums + t * lanes + c, v_add32(v_load(row + c), v_load(from + c)));
+        const size_t pixel = spk_step(op->addend_t, m.t0 + t) * pixels + m.pixel;
+        const int32_t *from = sums + (rows == 1 ? 0 : t) * lanes;
+        if (op->addend_source == SPK_SPIKES)
+            add_spikes(op, spk_spikes_at(f, op->addend) + pixel * spk_words(op->out_c), from, sums + t * lanes);
+        else
+            add_values(op, spk_values_at(f, op->addend) + pixel * spk_lanes(op->out_c), from, sums + t * lanes);
     }
     return total;
 }

@@ -57,7 +57,7 @@ static void sum_pool_values(const spk_op *op, const spk_frame *f) { pool_values(
 
 /* Eight spikes of a pixel, from channel c on. */
 SPK_INLINE vec unpack_eight(const uint64_t *pixel, size_t c) {
-    return v_bits32((uint32_t)(pixel[c / 64] >> (c % 64)) & 0xff);
+    return v_sub32(v_zero(), v_mask32((uint32_t)(pixel[c / 64] >> (c % 64)) & 0xff));
 }
 
 /* Spikes as values, or their count over time (O10). */

@@ -6,13 +6,22 @@
 
 #include "maps.h"
 
-/* The source's value of channel c at (y, x), step t. */
+/* The spike of channel c at a pixel of a map, step t. */
+static int32_t read_spike(const spk_frame *f, int64_t map, int32_t channels, size_t at, size_t c) {
+    return (int32_t)(spk_spikes_at(f, map)[at * spk_words(channels) + c / 64] >> (c % 64) & 1);
+}
+
+/* The source's value of channel c at (y, x), step t; through O8 where it is pooled. */
 static int32_t read_source(const spk_op *op, const spk_frame *f, size_t t, size_t c, size_t y, size_t x) {
-    const size_t pixel = y * (size_t)op->in_w + x;
+    const size_t pixel = y * (size_t)op->in_w + x, pool = (size_t)op->pool;
     if (op->source == SPK_BYTES) return spk_bytes_at(f, t)[c * spk_in_pixels(op) + pixel];
-    const size_t at = t * spk_in_pixels(op) + pixel;
-    if (op->source == SPK_VALUES) return spk_values_at(f, op->src)[at * spk_lanes(op->in_c) + c];
-    return (int32_t)(spk_spikes_at(f, op->src)[at * spk_words(op->in_c) + c / 64] >> (c % 64) & 1);
+    if (op->source == SPK_VALUES)
+        return spk_values_at(f, op->src)[(t * spk_in_pixels(op) + pixel) * spk_lanes(op->in_c) + c];
+    int32_t count = 0;
+    for (size_t u = y * pool; u < (y + 1) * pool; u++)
+        for (size_t v = x * pool; v < (x + 1) * pool; v++)
+            count += read_spike(f, op->src, op->in_c, (t * (size_t)op->map_h + u) * (size_t)op->map_w + v, c);
+    return count;
 }
 
 /* O2 and O3: weight rows are [kernel_h][kernel_w][in_c], columns the outputs of the row's group. */
@@ -46,6 +55,12 @@ static int32_t affine(const spk_op *op, int32_t x, size_t c) {
     return (int32_t)(((product + half) >> op->shift[c]) + op->offset[c]);
 }
 
+/* O5: what is added to channel c of a pixel. */
+static int32_t read_addend(const spk_op *op, const spk_frame *f, size_t at, size_t c) {
+    if (op->addend_source == SPK_VALUES) return spk_values_at(f, op->addend)[at * spk_lanes(op->out_c) + c];
+    return read_spike(f, op->addend, op->out_c, at, c) ? op->addend_one[c] : op->addend_zero[c];
+}
+
 /* O6: one step; *v is the membrane; returns the spike. */
 static uint64_t fire(const spk_op *op, int32_t x, int32_t *v) {
     const int64_t charge = (int64_t)op->leak * *v + (int64_t)op->gain * x;
@@ -72,7 +87,7 @@ static void neuron(const spk_op *op, const spk_frame *f, size_t o, size_t y, siz
         int32_t z = affine(op, source_value(op, f, spk_step(op->in_t, t), o, y, x), o);
         if (op->addend >= 0) {
             const size_t at = spk_step(op->addend_t, t) * pixels + pixel;
-            z = (int32_t)((uint32_t)z + (uint32_t)spk_values_at(f, op->addend)[at * lanes + o]);
+            z = (int32_t)((uint32_t)z + (uint32_t)read_addend(op, f, at, o));
         }
         total += (uint32_t)z;
         if (op->values >= 0 && !op->sum_time)

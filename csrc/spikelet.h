@@ -61,7 +61,7 @@ typedef enum spk_affine {
 
      n = synapses(source)             in_t steps
      y = affine(n)                    optional
-     z = y + addend                   optional
+     z = y + addend                   optional: values, or of a spike addend_one, of none addend_zero
      values <- z, or sum_t z          optional
      spikes <- lif(z)                 optional, T steps
 
@@ -72,12 +72,13 @@ typedef struct spk_op {
     int32_t T;
     int32_t in_c, in_h, in_w, in_t;
     int32_t out_c, out_h, out_w;
+    int32_t map_h, map_w, pool; /* spikes through weights: their map, and the O8 before the weights; or 1 */
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, groups;
     int32_t code_top; /* largest |code| the weights may hold */
 
     int32_t affine; /* spk_affine */
     int32_t split;
-    int32_t addend_t;
+    int32_t addend_source, addend_t; /* spk_source: values or spikes; steps */
     int32_t sum_time;
 
     int32_t leak, gain, leak_bits, threshold, soft_reset;
@@ -91,6 +92,7 @@ typedef struct spk_op {
     const void *weight;
     const int32_t *multiplier, *shift, *offset; /* per channel, padded to 8 */
     const int32_t *high, *low, *half, *rest;    /* per channel, padded to 8 */
+    const int32_t *addend_zero, *addend_one;    /* per channel, padded to 8 */
 } spk_op;
 
 /* One batch, as the caller gives it. */

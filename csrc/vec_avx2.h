@@ -55,10 +55,10 @@ SPK_INLINE vec v_load4(const void *p, const void *q, const void *r, const void *
 }
 
 SPK_INLINE uint32_t v_signs32(vec x) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }
-SPK_INLINE vec v_bits32(uint32_t bits) {
+SPK_INLINE vec v_mask32(uint32_t bits) {
     const vec one_each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     const vec kept = _mm256_and_si256(_mm256_set1_epi32((int32_t)bits), one_each);
-    return _mm256_srli_epi32(_mm256_cmpeq_epi32(kept, one_each), 31);
+    return _mm256_cmpeq_epi32(kept, one_each);
 }
 
 /* Even and odd lanes apart. A bias of 2^63 makes the logical shift floor; 2^(63 - s) takes it off again. */

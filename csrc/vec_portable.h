@@ -120,16 +120,16 @@ SPK_INLINE vec v_load4(const void *p, const void *q, const void *r, const void *
     return v;
 }
 
-/* Bit i: the sign of 32-bit lane i. And back: lane i is bit i. */
+/* Bit i: the sign of 32-bit lane i. And back: lane i is -1 where bit i is set, or 0. */
 SPK_INLINE uint32_t v_signs32(vec x) {
     const lanes32 a = v_lanes(x);
     uint32_t bits = 0;
     for (int i = 0; i < 8; i++) bits |= (uint32_t)(a.l[i] < 0) << i;
     return bits;
 }
-SPK_INLINE vec v_bits32(uint32_t bits) {
+SPK_INLINE vec v_mask32(uint32_t bits) {
     lanes32 a;
-    for (int i = 0; i < 8; i++) a.l[i] = (int32_t)(bits >> i & 1);
+    for (int i = 0; i < 8; i++) a.l[i] = -(int32_t)(bits >> i & 1);
     return v_from(a);
 }
 

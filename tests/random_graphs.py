@@ -245,7 +245,8 @@ class _Grower:
         branch = self.current(self.append(ir.Conv, [x], bound, **same))
         if self.coin():
             branch = self.lif(branch)
-        branches = [branch, x] if self.coin() else [x, branch]
+        shortcut = self.affine(x) if self.coin() else x
+        branches = [branch, shortcut] if self.coin() else [shortcut, branch]
         if self.coin(0.4):
             branches.append(self.lif(x) if self.coin() else branch)
         total = self.add(branches)

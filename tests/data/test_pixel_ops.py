@@ -113,7 +113,7 @@ def test_every_operation_has_a_scale():
 
 
 def test_autoaugment_leaves_as_many_images_alone_as_its_probabilities_say():
-    muted = 60 + images(1, height=32, width=32) // 3  # neither full range nor flat, so that every operation shows
+    muted = 15 + images(1, height=32, width=32) // 8 * 7  # not the full range, so that every operation shows
     x = muted.expand(1500, -1, -1, -1)
     untouched = (AutoAugment()(x, seeded()) == x).flatten(1).all(1).float().mean()
     expected = sum((1 - first[1]) * (1 - second[1]) for first, second in CIFAR10_POLICY) / 25

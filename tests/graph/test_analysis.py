@@ -114,10 +114,10 @@ def test_full_bytes_reach_the_ends_of_pools() -> None:
             assert set(np.unique(values[name])) <= {edge.high.max() if byte else edge.low.min()}
 
 
-def test_padding_widens_an_interval_to_hold_zero() -> None:
+def test_a_convolutions_interval_holds_zero_for_its_padding_and_its_partial_sums() -> None:
     weight = np.full((1, 1, 1, 3), -1, np.int8)
     nodes = [ir.Input("x", (), (1, 1, 5)), constant("a", "x", 100)]
-    for padding, expected in ((0, (-300, -300)), (1, (-300, 0))):
+    for padding, expected in ((0, (-300, 0)), (1, (-300, 0))):
         conv = ir.Conv("c", ("a",), weight, 1, (1, 1), (0, padding), 1)
         edge = analyse(graph_of(*nodes, conv, ir.Flatten("f", ("c",)), ir.SumTime("y", ("f",))))["c"]
         assert (edge.low[0], edge.high[0]) == expected
@@ -148,9 +148,7 @@ def test_the_last_integer_fits_and_the_next_is_refused(value: int, other: int, f
     if fits:
         assert analyse(graph)["sum"].low == value + other
         return
-    with pytest.raises(
-        OverflowRefused, match=rf"sum: output may reach \[{value + other}, {value + other}\], beyond 32 bits"
-    ):
+    with pytest.raises(OverflowRefused, match=rf"sum: a partial sum may reach \[.*{value + other}.*\], beyond 32 bits"):
         analyse(graph)
 
 
@@ -172,7 +170,9 @@ def _overflowing(node: ir.Node, *shape: int) -> ir.IntGraph:
     ids=lambda v: type(v).__name__ if isinstance(v, ir.Node) else "",
 )
 def test_an_overflow_is_refused_by_the_name_of_its_node(node: ir.Node, shape: tuple[int, ...]) -> None:
-    with pytest.raises(OverflowRefused, match=r"n: output may reach \[.*\], beyond 32 bits\. Use fewer input channels"):
+    with pytest.raises(
+        OverflowRefused, match=r"n: (output|a partial sum) may reach \[.*\], beyond 32 bits\. Use fewer input channels"
+    ):
         analyse(_overflowing(node, *shape))
 
 
@@ -437,3 +437,32 @@ def test_a_graph_that_does_not_start_with_its_input_has_none() -> None:
 def test_a_refusal_is_a_value_error_of_the_package() -> None:
     assert issubclass(OverflowRefused, GraphError)
     assert issubclass(GraphError, ValueError)
+
+
+def test_partial_sums_that_leave_int32_are_refused_though_the_whole_sum_fits() -> None:
+    big = _constant("big", 2_000_000_000)
+    small = _constant("small", -2_000_000_000)
+    graph = ir.IntGraph(
+        (ir.Input("x", (), (1,)), big, small, ir.Add("sum", ("big", "big", "small")), ir.SumTime("out", ("sum",))),
+        1,
+        1.0,
+    )
+    with pytest.raises(OverflowRefused, match="sum: a partial sum may reach"):
+        analyse(graph)
+
+
+def test_a_numpy_attribute_is_refused_because_it_could_wrap() -> None:
+    pool = ir.MaxPool("pool", ("x",), np.int32(2), 1, 0)  # type: ignore[arg-type]
+    graph = ir.IntGraph((ir.Input("x", (), (1, 4, 4)), pool), 1, 1.0)
+    with pytest.raises(GraphError, match=r"pool: kernel must be a plain Python number, got np.int32\(2\)"):
+        analyse(graph)
+
+
+def test_flattening_more_than_fits_is_refused_before_memory_is_taken() -> None:
+    graph = ir.IntGraph((ir.Input("x", (), (3, 20_000, 20_000)), ir.Flatten("flat", ("x",))), 1, 1.0)
+    with pytest.raises(GraphError, match="flat: input size must be at most 16777216 values, got 1200000000"):
+        analyse(graph)
+
+
+def _constant(name: str, value: int) -> ir.Affine:
+    return ir.Affine(name, ("x",), np.zeros(1, np.int32), np.zeros(1, np.uint8), np.full(1, value, np.int32))

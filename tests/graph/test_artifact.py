@@ -11,6 +11,7 @@ import pytest
 
 from spikelet.graph import artifact, ir
 from spikelet.graph.artifact import dumps, load, loads, save
+from spikelet.graph.container import header_of
 from spikelet.graph.document import entries_of, nodes_to_json
 from spikelet.graph.errors import ArtifactError, GraphError
 from spikelet.graph.footprint import footprint
@@ -204,6 +205,16 @@ def test_more_than_4096_nodes_are_refused() -> None:
     with pytest.raises(ArtifactError, match="nodes: a file holds at most 4096, got 4097"):
         dumps(ir.IntGraph(tuple(nodes), 1, 1.0))
     assert len(loads(dumps(ir.IntGraph((*nodes[:4095], ir.SumTime("y", ("f4093",))), 1, 1.0))).nodes) == 4096
+
+
+def test_tensors_above_2_gib_are_refused() -> None:
+    with pytest.raises(ArtifactError, match="tensors: take 2147483648 bytes, files of up to 2147483647 are supported"):
+        header_of("{}", {"weight": 2**31})
+
+
+def test_an_operation_that_the_format_does_not_know_is_refused() -> None:
+    with pytest.raises(GraphError, match="n: no such operation as Node"):
+        nodes_to_json([ir.Node("n", ())])
 
 
 # --- limits and paths --------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ Target = Annotated[str, typer.Argument(metavar="TARGET", help=TARGET, show_defau
 Data = Annotated[str | None, typer.Option(metavar="NAME", help="Data set: a name, a folder, or a hub id. Default: the one it was trained on.")]  # fmt: skip
 DataRoot = Annotated[str | None, typer.Option(metavar="PATH", help="Folder in which a named data set lies.")]
 Split = Annotated[str, typer.Option(help="'test', or 'validation', or 'train'.")]
-Threads = Annotated[int, typer.Option(min=1, max=64, help="Threads, for PyTorch and for the integer program.")]
+Threads = Annotated[int, typer.Option(min=1, max=64, help="Of PyTorch and of the integer program.")]
 
 
 class Commands(TyperGroup):
@@ -57,10 +57,12 @@ def spikelet(
 ) -> None:
     """Train, compress and deploy spiking networks; what you evaluate is what you deploy.
 
-    A first tour, about a minute on a laptop:
+    A first tour, about a minute on a laptop; `spikelet COMMAND --help` explains each step:
 
-    `spikelet train qsnn-digits`  ·  `spikelet eval runs/qsnn-digits`  ·
-    `spikelet pack runs/qsnn-digits --out digits.safetensors`  ·  `spikelet run digits.safetensors image.png`
+    - `spikelet train qsnn-digits`
+    - `spikelet eval runs/qsnn-digits`
+    - `spikelet pack runs/qsnn-digits --out digits.safetensors`
+    - `spikelet run digits.safetensors image.png`
     """
 
 
@@ -82,9 +84,9 @@ class TrainOptions:
 @app.command("train")
 @with_options(TrainOptions)
 def train(options: TrainOptions) -> None:
-    """Train a network by a recipe: a function of spikelet.recipes that holds every setting of one published result.
+    """Train a network by a recipe.
 
-    The run folder gets config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end
+    A recipe is a function of spikelet.recipes that holds every setting of one published result. The run folder gets config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end
     weights.safetensors. A killed run continues with `--resume DIR`. The test set is looked at once, after the last epoch.
 
     Example: `spikelet train qsnn-digits --out runs/digits --seed 1`
@@ -102,8 +104,10 @@ def evaluate(
     split: Split = "test",
     threads: Threads = 1,
 ) -> None:
-    """Measure accuracy. Of a run folder in PyTorch *and* as the integer program, with every spike and logit compared;
-    of a packed file as the integer program, which needs no model code.
+    """Measure accuracy, and compare PyTorch with the integers.
+
+    A run folder is evaluated in PyTorch *and* as the native integer program, and every spike and every logit of the two
+    is compared. Of a packed file there is only the integer program; it needs no model code.
 
     Example: `spikelet eval runs/digits`
     """
@@ -124,8 +128,11 @@ def profile(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the whole profile as JSON.")] = None,
     threads: Threads = 1,
 ) -> None:
-    """Count what every layer holds and does: parameters, bits, packed bytes, firing rates, synaptic operations by the
-    papers' rule and by NeuroBench's, and energy under each named table. Means per sample; never one unlabelled "energy".
+    """Count bytes, spikes, operations and energy by layer.
+
+    Parameters, bits, packed bytes, firing rates, synaptic operations by the papers' rule and by NeuroBench's, and energy
+    under each named table; never one unlabelled "energy". All are means per sample. A run folder is counted as a PyTorch
+    module, a packed file as integers.
 
     Example: `spikelet profile runs/digits --part size --out profile.json`
     """
@@ -140,8 +147,10 @@ def pack(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.", show_default=False)],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, such as model.safetensors.")],
 ) -> None:
-    """Lower a finished run to integers and pack it into one file, with its class names and where it comes from. Overflow
-    is proved impossible for every input, or refused by the layer's name. Prints the bytes beside what theory asks for.
+    """Make one small integer file of a finished run.
+
+    The network is lowered to integers; overflow is proved impossible for every input, or refused by the layer's name. The
+    file also holds the class names and where the model comes from. Its bytes are printed beside what theory asks for.
 
     Example: `spikelet pack runs/digits --out digits.safetensors`
     """
@@ -153,12 +162,14 @@ def pack(
 @app.command("run")
 def run(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A packed file, or the name of a shipped model.", show_default=False)],  # fmt: skip
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, or .npy files of uint8 [C, H, W] or [T, C, H, W].", show_default=False)],  # fmt: skip
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or .npy files of uint8 [C, H, W] or [T, C, H, W].", show_default=False)],  # fmt: skip
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5,
     threads: Threads = 1,
 ) -> None:
-    """Classify pictures with the native integer program. A picture is cut to the middle and resized to what the network
-    takes, in grey or in colour; one line says what was done to it.
+    """Classify pictures with the native integer program.
+
+    A picture is cut to the middle and resized to what the network takes, in grey or in colour; one line says what was done
+    to it. The table shows the best classes with their scores, the softmax of the real logits.
 
     Example: `spikelet run digits.safetensors three.png four.png`
     """
@@ -171,7 +182,10 @@ def run(
 def models(
     pattern: Annotated[str, typer.Argument(help="A part of a name, or a shell pattern.")] = "*",
 ) -> None:
-    """List the networks, the recipes that train them, and the packed models that ship with spikelet.
+    """List networks, recipes and shipped models.
+
+    Networks are what `spikelet.create_model` builds, recipes what `spikelet train` takes, shipped models what `spikelet
+    run` and `spikelet.load` take by name; their bytes and accuracy are those of their model cards.
 
     Example: `spikelet models cifar10`
     """

@@ -39,6 +39,8 @@ def read_picture(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture
         ValueError: not a picture, of more than 8 bits, or an array of another type or shape.
         ImportError: Pillow is not installed.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}.")
     if path.suffix == ".npy":
         return _array(path, shape, time_steps)
     if len(shape) != 3 or shape[0] not in FORMS:
@@ -52,8 +54,6 @@ def read_picture(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture
             opened.load()
             image = ImageOps.exif_transpose(opened)
     except (UnidentifiedImageError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
         raise ValueError(f"{path} is not a picture that Pillow can read ({error}).") from error
     if image.mode in DEEP:
         raise ValueError(f"{path}: its pixels are of mode {image.mode}, more than 8 bits. Convert it to 8 bits first.")

@@ -35,7 +35,7 @@ def table(
     """A table: text to the left in the first column, the others to the right; `footer` rows stand below a line."""
     made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
     for i, column in enumerate(columns):
-        made.add_column(column, justify="right" if i else "left", overflow="fold")
+        made.add_column(column, justify="right" if i else "left", overflow="fold", no_wrap=not i)
     for row in rows:
         made.add_row(*map(Text, row))
     closing = [tuple(row) for row in footer]

@@ -21,7 +21,7 @@ from spikelet.profile.table import PARTS, Part
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
 BATCH = 50
-GAP = 2  # columns between two cells
+GAP = 3  # columns between two cells
 TITLES = {
     "size": "Size",
     "operations": "Operations, means per sample over all time steps",

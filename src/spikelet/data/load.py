@@ -53,7 +53,7 @@ def load(
     Example:
         >>> splits = load("digits")  # doctest: +SKIP
         >>> splits.train.x.shape, splits.test.x.dtype  # doctest: +SKIP
-        (torch.Size([1292, 1, 8, 8]), torch.uint8)
+        (torch.Size([1293, 1, 8, 8]), torch.uint8)
 
     Args:
         name_or_path: one of `names()`; or a folder with idx files, N-MNIST's recordings, or images in any layout

@@ -21,17 +21,17 @@ def warp(x: Tensor, matrix_B23: Tensor) -> Tensor:
         matrix_B23: float32 [B, 2, 3], M of each sample.
     """
     height, width = x.shape[-2:]
-    limit = torch.tensor([[width], [height]], dtype=torch.int32, device=x.device)
-    centre = (limit - 1) / 2
-    j = torch.arange(width, device=x.device).repeat(height) - centre[0]
-    i = torch.arange(height, device=x.device).repeat_interleave(width) - centre[1]
-    source = matrix_B23[:, :, :1] * j + matrix_B23[:, :, 1:2] * i  # [B, 2, H*W]
-    source = torch.floor(source.add_(matrix_B23[:, :, 2:] + (centre + 0.5))).int()
-    inside = (source >= 0) & (source < limit)
-    inside = inside[:, 0] & inside[:, 1]
-    index = (source[:, 1] * width + source[:, 0]).clamp_(0, height * width - 1).long()  # outside: any, hidden below
-    y = x.flatten(-2).gather(-1, index.unsqueeze(1).expand(*x.shape[:-2], height * width))
-    return (y * inside.view(torch.uint8).unsqueeze(1)).view_as(x)
+    cx, cy = (width - 1) / 2, (height - 1) / 2
+    j = (torch.arange(width, device=x.device) - cx).view(1, 1, width)
+    i = (torch.arange(height, device=x.device) - cy).view(1, height, 1)
+    m = matrix_B23.view(-1, 2, 3, 1, 1)
+    column = m[:, 0, 0] * j + (m[:, 0, 1] * i + (m[:, 0, 2] + (cx + 0.5)))  # [B, H, W], to be floored
+    row = m[:, 1, 0] * j + (m[:, 1, 1] * i + (m[:, 1, 2] + (cy + 0.5)))
+    inside = (column >= 0).logical_and_(column < width).logical_and_(row >= 0).logical_and_(row < height)
+    index = row.floor_().mul_(width).add_(column.floor_())  # exact below 2^24
+    index = index.clamp_(0, height * width - 1).long().flatten(1)  # outside: any, hidden below
+    y = x.flatten(-2).gather(-1, index.unsqueeze(1).expand(*x.shape[:-2], height * width)).view_as(x)
+    return y.mul_(inside.view(torch.uint8).unsqueeze(1))
 
 
 def cut(x: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:

@@ -18,6 +18,7 @@ from spikelet.graph import ir
 from spikelet.graph.errors import GraphError, OverflowRefused
 
 INT32 = (-(2**31), 2**31 - 1)
+MAX_FLAT = 2**24  # values of a flattened edge: its interval is held value by value
 Int64 = NDArray[np.int64]
 
 
@@ -83,11 +84,20 @@ def _edge(node: ir.Node, sources: list[Edge], time_steps: int) -> Edge:
     few, many = (0, 0) if isinstance(node, ir.Input) else (2, 64) if isinstance(node, ir.Add) else (1, 1)
     if not few <= len(sources) <= many:
         raise GraphError(f"{node.name}: takes {few} to {many} inputs, got {len(sources)}.")
+    _require_plain_integers(node)
     edge = rule(node, sources, time_steps)
     if not 1 <= len(edge.shape) <= 3 or any(not 1 <= d < 2**31 for d in edge.shape) or edge.size >= 2**31:
         raise GraphError(f"{node.name}: its output shape {edge.shape} is empty or too large.")
     _require_int32(node.name, "output", int(edge.low.min()), int(edge.high.max()))
     return edge
+
+
+def _require_plain_integers(node: ir.Node) -> None:
+    """NumPy's integers wrap around: an attribute must be Python's, or the bounds computed from it prove nothing."""
+    for field in dataclasses.fields(node):
+        value = getattr(node, field.name)
+        for v in value if isinstance(value, tuple) else (value,):
+            _require(not isinstance(v, np.generic), node, field.name, repr(v), "a plain Python number")
 
 
 def _require_int32(name: str, what: str, low: int, high: int) -> None:
@@ -117,12 +127,19 @@ def _check_codes(node: ir.Conv | ir.Linear) -> None:
     top = 1 if node.bits == 1 else 2 ** (node.bits - 1) - 1
     codes = node.weight.astype(np.int16)
     fits = bool((np.abs(codes) <= top).all()) and not (node.bits == 1 and bool((codes == 0).any()))
-    _require(fits, node, "weight codes", f"{codes.min()}..{codes.max()}", "-1 or +1" if node.bits == 1 else f"-{top}..{top}")
+    _require(
+        fits, node, "weight codes", f"{codes.min()}..{codes.max()}", "-1 or +1" if node.bits == 1 else f"-{top}..{top}"
+    )
 
 
 def _dot_interval(weight_OI: Int64, low_I: Int64, high_I: Int64) -> tuple[Int64, Int64]:
     plus, minus = np.maximum(weight_OI, 0), np.minimum(weight_OI, 0)
     return plus @ low_I + minus @ high_I, plus @ high_I + minus @ low_I
+
+
+def _with_zero(x: Edge) -> tuple[Int64, Int64]:
+    """The interval widened to contain 0, so that a sum's parts stay inside the whole sum's bounds in any order."""
+    return np.minimum(x.low, 0), np.maximum(x.high, 0)
 
 
 def _conv(node: ir.Conv, sources: list[Edge], time_steps: int) -> Edge:
@@ -137,13 +154,10 @@ def _conv(node: ir.Conv, sources: list[Edge], time_steps: int) -> Edge:
     _require(all(1 <= s <= 64 for s in node.stride), node, "stride", node.stride, "1 to 64")
     _require(0 <= node.padding[0] < kh and 0 <= node.padding[1] < kw, node, "padding", node.padding,
              "0 to less than the kernel")  # fmt: skip
-    space = tuple(
-        (x.shape[d + 1] + 2 * node.padding[d] - k) // node.stride[d] + 1 for d, k in enumerate((kh, kw))
-    )
+    space = tuple((x.shape[d + 1] + 2 * node.padding[d] - k) // node.stride[d] + 1 for d, k in enumerate((kh, kw)))
     _require(min(space) >= 1 and x.shape[1] + 2 * node.padding[0] >= kh and x.shape[2] + 2 * node.padding[1] >= kw,
              node, "kernel", (kh, kw), f"no larger than the padded input {x.shape[1:]}")  # fmt: skip
-    # Padding puts a zero where an input may not reach it: widen the interval to contain 0.
-    low, high = (np.minimum(x.low, 0), np.maximum(x.high, 0)) if any(node.padding) else (x.low, x.high)
+    low, high = _with_zero(x)  # also what the padding holds
     per_group = node.weight.reshape(g, o // g, i, kh * kw).astype(np.int64)
     bounds = [
         _dot_interval(w.transpose(0, 2, 1).reshape(o // g, -1), np.tile(lo, kh * kw), np.tile(hi, kh * kw))
@@ -158,7 +172,7 @@ def _linear(node: ir.Linear, sources: list[Edge], time_steps: int) -> Edge:
     _require(len(x.shape) == 1, node, "input shape", x.shape, "(F,)")
     _require(node.weight.ndim == 2 and node.weight.shape[1] == x.shape[0], node, "weight shape", node.weight.shape,
              f"[O, {x.shape[0]}]")  # fmt: skip
-    low, high = _dot_interval(node.weight.astype(np.int64), x.low, x.high)
+    low, high = _dot_interval(node.weight.astype(np.int64), *_with_zero(x))
     return Edge((node.weight.shape[0],), low, high, x.timed)
 
 
@@ -177,9 +191,6 @@ def _affine(node: ir.Affine, sources: list[Edge], time_steps: int) -> Edge:
                  f"{np.dtype(dtype)} of shape ({n},)")  # fmt: skip
     _require(int(node.shift.max()) <= 62, node, "shift", int(node.shift.max()), "0 to 62")
     m, s, d = node.multiplier.astype(np.int64), node.shift.astype(np.int64), node.offset.astype(np.int64)
-    product = max(int(np.abs(m).max()) * max(abs(int(x.low.min())), abs(int(x.high.max()))), 1)
-    if product + 2**61 >= 2**63:
-        raise OverflowRefused(f"{node.name}: its product may reach {product}, beyond 62 bits.")
     ends = np.stack([affine(x.low, m, s, d), affine(x.high, m, s, d)])
     return Edge(x.shape, ends.min(0), ends.max(0), x.timed)
 
@@ -187,6 +198,10 @@ def _affine(node: ir.Affine, sources: list[Edge], time_steps: int) -> Edge:
 def _add(node: ir.Add, sources: list[Edge], time_steps: int) -> Edge:
     _require(len({e.shape for e in sources}) == 1, node, "input shapes", [e.shape for e in sources], "all the same")
     _require(len({e.timed for e in sources}) == 1, node, "inputs", node.inputs, "all before or all after a sumtime")
+    parts = [_with_zero(e) for e in sources]
+    _require_int32(
+        node.name, "a partial sum", *(int(f(sum(p[i] for p in parts))) for i, f in enumerate((np.min, np.max)))
+    )
     low = np.sum([e.low for e in sources], axis=0)
     high = np.sum([e.high for e in sources], axis=0)
     return Edge(sources[0].shape, low, high, sources[0].timed)
@@ -255,6 +270,7 @@ def _sum_pool(node: ir.SumPool, sources: list[Edge], time_steps: int) -> Edge:
 
 def _flatten(node: ir.Flatten, sources: list[Edge], time_steps: int) -> Edge:
     (x,) = sources
+    _require(x.size <= MAX_FLAT, node, "input size", x.size, f"at most {MAX_FLAT} values")
     per_channel = x.size // x.shape[0]
     return Edge((x.size,), np.repeat(x.low, per_channel), np.repeat(x.high, per_channel), x.timed)
 

@@ -88,7 +88,7 @@ class Add(Node):
 @dataclasses.dataclass(frozen=True, eq=False)
 class Membrane:
     """Storage of the residual membrane r: v = clip((r + half) >> shift, -L, L) << shift,
-    L = 2^(bits-1) - 1, half = (1 << shift) >> 1, bits 2..8, shift 1..30."""
+    L = 2^(bits-1) - 1, half = (1 << shift) >> 1, bits 2..8, shift 1..22."""
 
     bits: int
     shift: int
@@ -138,8 +138,7 @@ class SumTime(Node):
 
 
 OPERATIONS: dict[str, type[Node]] = {
-    cls.__name__.lower(): cls
-    for cls in (Input, Conv, Linear, Affine, Add, Lif, MaxPool, SumPool, Flatten, SumTime)
+    cls.__name__.lower(): cls for cls in (Input, Conv, Linear, Affine, Add, Lif, MaxPool, SumPool, Flatten, SumTime)
 }
 
 

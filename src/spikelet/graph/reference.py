@@ -1,8 +1,8 @@
 """The meaning of every operation, in NumPy, written to be read rather than to be fast.
 
 Each function is the statement of docs/spec/operations.md with the same number. Arrays are
-[T or 1, B, ...] int64; a time axis of 1 is a still edge, or one that SumTime has added up. Every value is inside int32, as
-`analysis.analyse` has proved, so no backend's 32-bit arithmetic can differ.
+[T or 1, B, ...] int64; a time axis of 1 is a still edge, or one that SumTime has added up. Every value is
+inside int32, as `analysis.analyse` has proved, so no backend's 32-bit arithmetic can differ.
 """
 
 from __future__ import annotations

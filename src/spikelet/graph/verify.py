@@ -54,6 +54,13 @@ class Verification:
         )
 
 
+def _appender(outputs: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
+    def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
+        outputs.append(output)
+
+    return hook
+
+
 @contextmanager
 def _recorded(model: nn.Module, names: list[str]) -> Iterator[dict[str, list[Tensor]]]:
     modules = dict(model.named_modules())
@@ -61,7 +68,7 @@ def _recorded(model: nn.Module, names: list[str]) -> Iterator[dict[str, list[Ten
     if missing:
         raise GraphError(f"the model has no module named {missing[0]!r}; verify needs the model that was lowered.")
     outputs: dict[str, list[Tensor]] = {n: [] for n in names}
-    hooks = [modules[n].register_forward_hook(lambda m, i, o, n=n: outputs[n].append(o)) for n in names]
+    hooks = [modules[n].register_forward_hook(_appender(outputs[n])) for n in names]
     try:
         yield outputs
     finally:

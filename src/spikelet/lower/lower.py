@@ -41,7 +41,8 @@ def lower(
     """
     if example.dtype != torch.uint8 or example.dim() not in (4, 5):
         raise LoweringError(
-            f"example must be a uint8 batch [B, C, H, W] or [T, B, C, H, W], got {example.dtype} {tuple(example.shape)}."
+            "example must be a uint8 batch [B, C, H, W] or [T, B, C, H, W], "
+            f"got {example.dtype} {tuple(example.shape)}."
         )
     time_steps = _time_steps(model)
     calls, output = trace(model, example, _is_leaf)

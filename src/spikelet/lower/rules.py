@@ -191,8 +191,8 @@ def _flatten(b: Builder, call: Call, values: list[Value]) -> Value:
     after = call.output.shape
     if before[:2] != after[:2] or len(after) != 3:
         raise LoweringError(
-            f"{_place(call)}: can only flatten [T, B, C, H, W] to [T, B, C*H*W], got {tuple(before)} -> {tuple(after)}. "
-            "(Use x.flatten(2).)"
+            f"{_place(call)}: can only flatten [T, B, C, H, W] to [T, B, C*H*W], "
+            f"got {tuple(before)} -> {tuple(after)}. (Use x.flatten(2).)"
         )
     if before == after:
         return x
@@ -272,8 +272,8 @@ def convert(b: Builder, call: Call, values: list[Value]) -> Value:
     rule = MODULES.get(type(call.target))
     if rule is None:
         raise LoweringError(
-            f"{_place(call)}: this layer has no integer form. Supported: {', '.join(sorted(k.__name__ for k in MODULES))}."
-            + _hint(call.target)
+            f"{_place(call)}: this layer has no integer form. "
+            f"Supported: {', '.join(sorted({k.__name__ for k in MODULES}))}.{_hint(call.target)}"
         )
     return rule(b, call, values)
 

@@ -131,8 +131,8 @@ class Builder:
             return value
         if (np.frexp(ratio)[0] != 0.5).any() or ratio.min() < 1 or ratio.max() >= 2**31:
             raise LoweringError(
-                f"{where}: its channels' scales differ by factors of {ratio.min():.3g} to {ratio.max():.3g}, and integers "
-                "need a power of two below 2^31. Put a batch norm or a neuron before it."
+                f"{where}: its channels' scales differ by factors of {ratio.min():.3g} to {ratio.max():.3g}, and "
+                "integers need a power of two below 2^31. Put a batch norm or a neuron before it."
             )
         zeros = np.zeros(value.channels)
         node = ir.Affine(

@@ -20,8 +20,8 @@ class Encode(nn.Module):
         """Raises TypeError unless `x` is uint8, ValueError unless it has 4 or 5 axes."""
         if x.dtype != torch.uint8:
             raise TypeError(
-                f"Encode takes uint8 pixels or event counts, got {x.dtype}. The integer program sees bytes, so training "
-                "must too: convert with (x * 255).round().to(torch.uint8)."
+                f"Encode takes uint8 pixels or event counts, got {x.dtype}. The integer program sees bytes, so "
+                "training must too: convert with (x * 255).round().to(torch.uint8)."
             )
         if x.dim() not in (4, 5):
             raise ValueError(f"Encode takes [B, C, H, W] images or [T, B, C, H, W] frames, got shape {tuple(x.shape)}.")

@@ -62,7 +62,8 @@ class Conv2d(nn.Conv2d):
 
 
 class Linear(nn.Linear):
-    """nn.Linear over [T, B, I], or [B, I] after a mean over time, with quantized weights; `bias` is off unless asked for."""
+    """nn.Linear over [T, B, I] with quantized weights, or [B, I] after a mean over time; `bias` is off unless asked
+    for."""
 
     def __init__(self, in_features: int, out_features: int, quantizer: Quantizer, *, bias: bool = False) -> None:
         super().__init__(in_features, out_features, bias=bias)

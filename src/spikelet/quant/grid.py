@@ -45,13 +45,15 @@ def round_half_up(x: Tensor) -> Tensor:
 
 
 def round_to_grid(x: Tensor) -> Tensor:
-    """Nearest multiple of 2^-FRACTION_BITS, halves up."""
-    return (round_half_up(x.double() * 2**FRACTION_BITS) * 2.0**-FRACTION_BITS).to(x.dtype)
+    """Nearest multiple of 2^-FRACTION_BITS, halves up; the gradient passes straight through."""
+    value = (round_half_up(x.detach().double() * 2**FRACTION_BITS) * 2.0**-FRACTION_BITS).to(x.dtype)
+    return straight_through(x, value) if x.requires_grad else value
 
 
 def floor_to_grid(x: Tensor) -> Tensor:
-    """Largest multiple of 2^-FRACTION_BITS that is not above `x`."""
-    return (torch.floor(x.double() * 2**FRACTION_BITS) * 2.0**-FRACTION_BITS).to(x.dtype)
+    """Largest multiple of 2^-FRACTION_BITS that is not above `x`; the gradient passes straight through."""
+    value = (torch.floor(x.detach().double() * 2**FRACTION_BITS) * 2.0**-FRACTION_BITS).to(x.dtype)
+    return straight_through(x, value) if x.requires_grad else value
 
 
 def split_gain(gain: Tensor) -> tuple[Tensor, Tensor]:

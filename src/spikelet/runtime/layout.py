@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.graph import ir
+from spikelet.graph.analysis import affine
 from spikelet.graph.errors import GraphError
 from spikelet.runtime.library import AffineMode
 
@@ -90,7 +91,7 @@ def sliced_words(outputs: int) -> int:
     return words if words <= 2 else round_up(words, 4)
 
 
-def pairs(name: str, weight_OIhw: NDArray[np.int8]) -> Weights:
+def pairs(weight_OIhw: NDArray[np.int8]) -> Weights:
     """int16 rows two by two; `row_bytes` are those of a pair."""
     o, i, kh, kw = weight_OIhw.shape
     padded = np.zeros((kh, round_up(kw * i, 2), round_up(o, 8)), np.int16)
@@ -122,6 +123,23 @@ def affine_constants(node: ir.Affine, low: NDArray[np.int64], high: NDArray[np.i
     split, parts = next(((k, p) for k in range(24) if (p := _split(m, s, reach, k)) is not None), (0, None))
     mode = AffineMode.WIDE if parts is None else AffineMode.SPLIT
     return AffineConstants(mode, split, {name: _padded(a) for name, a in (arrays | (parts or {})).items()})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Levels:
+    """The two values that an Affine makes of spikes; int32, one entry a channel, padded to 8 with 0."""
+
+    zero: NDArray[np.int32]
+    one: NDArray[np.int32]
+
+
+def levels(node: ir.Affine | None, channels: int) -> Levels:
+    """Of `node`, or of the spikes themselves."""
+    silent, fired = np.zeros(channels, np.int64), np.ones(channels, np.int64)
+    if node is not None:
+        m, s, d = (v.astype(np.int64) for v in (node.multiplier, node.shift, node.offset))
+        silent, fired = affine(silent, m, s, d), affine(fired, m, s, d)
+    return Levels(_padded(silent), _padded(fired))
 
 
 def _split(m: NDArray[np.int64], s: NDArray[np.int64], reach: NDArray[np.int64], k: int) -> dict[str, NDArray[np.int64]] | None:

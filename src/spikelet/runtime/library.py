@@ -58,12 +58,15 @@ class AffineMode(enum.IntEnum):
 
 
 _INT32 = (
-    "kind", "source", "T", "in_c", "in_h", "in_w", "in_t", "out_c", "out_h", "out_w", "kernel_h", "kernel_w",
-    "stride_h", "stride_w", "pad_h", "pad_w", "groups", "code_top", "affine", "split", "addend_t", "sum_time",
-    "leak", "gain", "leak_bits", "threshold", "soft_reset", "membrane_shift", "membrane_top",
+    "kind", "source", "T", "in_c", "in_h", "in_w", "in_t", "out_c", "out_h", "out_w", "map_h", "map_w", "pool",
+    "kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w", "groups", "code_top", "affine", "split",
+    "addend_source", "addend_t", "sum_time", "leak", "gain", "leak_bits", "threshold", "soft_reset",
+    "membrane_shift", "membrane_top",
 )  # fmt: skip
 _INT64 = ("src", "addend", "values", "spikes", "scratch", "external", "row_bytes")
-_POINTERS = ("weight", "multiplier", "shift", "offset", "high", "low", "half", "rest")
+_POINTERS = (
+    "weight", "multiplier", "shift", "offset", "high", "low", "half", "rest", "addend_zero", "addend_one",
+)  # fmt: skip
 
 
 class Op(ctypes.Structure):

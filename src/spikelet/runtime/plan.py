@@ -5,58 +5,26 @@ currents is written unless somebody else reads it:
 
     synapses or source -> [Affine] -> [Add] -> [Lif | SumTime]
 
-A map lies in the arena channels last, as packed spikes or as int32 values (spikelet.h); `Flatten` only
-changes its name. Nothing here looks at the data: what a plan does depends on the graph, on whether the
-input has a time axis, and on the kernel set.
+Three nodes often cost nothing at all: `Flatten` only renames a map; a `SumPool` over spikes that feeds
+synapses is a list of spikes with repetitions; an `Affine` over spikes that feeds an `Add` is a choice
+between two constants. Nothing here looks at the data: a plan depends on the graph, on whether the input
+has a time axis, and on the kernel set.
 """
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import Any
 
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge
 from spikelet.runtime import layout
-from spikelet.runtime.library import NONE, Form, KernelSet, Kind, Op, library
+from spikelet.runtime.emit import Emitter, Map, Plan, Value, natural
+from spikelet.runtime.library import Form, KernelSet, Kind
 
-Map = tuple[int, int, int]
-
-
-@dataclasses.dataclass(eq=False)
-class Buffer:
-    """Bytes in the arena, alive from operation `first` to operation `last`."""
-
-    size: int
-    first: int
-    last: int
-    offset: int = NONE
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Value:
-    """A node's map in memory: its form, (C, H, W), steps (T, or 1 where every step is the same) and place.
-
-    Bytes from outside have no place.
-    """
-
-    form: Form
-    map: Map
-    steps: int
-    buffer: Buffer | None
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Plan:
-    """Operations ready to run. `keep` holds the arrays that their pointers point to."""
-
-    ops: ctypes.Array[Op]
-    arena_bytes: int
-    spike_outputs: tuple[tuple[str, tuple[int, ...]], ...]
-    keep: tuple[object, ...]
+NARROW = 64  # outputs from which on 1-bit rows pay
+PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
 
 
 class Packed:
@@ -77,7 +45,28 @@ def make_plan(
     graph: ir.IntGraph, edges: dict[str, Edge], kernels: KernelSet, packed: Packed, *, still: bool, spikes: bool
 ) -> Plan:
     """The plan of `graph`, for an input of one step (`still`) or T, giving logits or every Lif's `spikes`."""
-    return _Planner(graph, edges, kernels, packed, still, spikes).plan()
+    roots = {n.name for n in graph.of_type(ir.Lif)} if spikes else {graph.output.name}
+    planner = _Planner(graph, edges, packed, roots, Emitter(kernels, graph.time_steps))
+    planner.start(still)
+    planner.make(planner.live)
+    return planner.emitter.finish(planner.export_spikes() if spikes else planner.export_logits())
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Pooled:
+    """A SumPool over spikes that nobody has computed."""
+
+    spikes: Value
+    kernel: int
+    map: Map
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Scaled:
+    """An Affine over spikes that nobody has computed, or spikes themselves: two constants a channel."""
+
+    spikes: Value
+    levels: layout.Levels
 
 
 @dataclasses.dataclass(eq=False)
@@ -90,294 +79,339 @@ class _Stage:
     fields: dict[str, Any]
     tail: ir.Node | None = None
     affine: ir.Affine | None = None
-    addend: Value | None = None
+    addend: Value | _Scaled | None = None
     sum_time: ir.SumTime | None = None
     lif: ir.Lif | None = None
 
     @property
+    def addend_map(self) -> Value | None:
+        """The map that the addend lies in."""
+        return self.addend.spikes if isinstance(self.addend, _Scaled) else self.addend
+
+    @property
     def steps(self) -> int:
         """Steps of the current: T where the source or the addend has them."""
-        return max(self.source.steps, self.addend.steps if self.addend else 1)
+        return max(self.source.steps, self.addend_map.steps if self.addend_map else 1)
 
 
 class _Planner:
     def __init__(
-        self, graph: ir.IntGraph, edges: dict[str, Edge], kernels: KernelSet, packed: Packed, still: bool, spikes: bool
+        self, graph: ir.IntGraph, edges: dict[str, Edge], packed: Packed, roots: set[str], emitter: Emitter
     ) -> None:
-        self.graph, self.edges, self.kernels, self.packed = graph, edges, kernels, packed
-        self.T = graph.time_steps
-        self.spikes_wanted = spikes
-        self.roots = {n.name for n in graph.of_type(ir.Lif)} if spikes else {graph.output.name}
-        self.live = self._live()
+        self.graph, self.edges, self.packed, self.roots, self.emitter = graph, edges, packed, roots, emitter
+        self.live = self._needed_by(roots)
         self.users: dict[str, list[ir.Node]] = {n.name: [] for n in graph.nodes}
         for node in graph.nodes:
-            if node.name in self.live:
-                for name in dict.fromkeys(node.inputs):
-                    self.users[name].append(node)
+            for name in dict.fromkeys(node.inputs) if node.name in self.live else ():
+                self.users[name].append(node)
+        self.maps: dict[str, Map] = {}  # of every node that is done
         self.values: dict[tuple[str, Form], Value] = {}
-        self.done: set[str] = set()
-        self.steps: list[tuple[dict[str, Any], dict[str, Buffer]]] = []  # fields and places of every operation
-        self.keep: list[object] = []
-        self._bind(graph.input, Value(Form.BYTES, _natural(graph.input.shape), 1 if still else self.T, None))
+        self.pooled: dict[str, _Pooled] = {}
+        self.scaled: dict[str, ir.Affine] = {}
 
-    def _live(self) -> set[str]:
-        """Nodes that a root needs."""
-        live = set(self.roots)
+    def _needed_by(self, names: set[str]) -> set[str]:
+        """`names` and every node that they depend on."""
+        needed = set(names)
         for node in reversed(self.graph.nodes):
-            if node.name in live:
-                live.update(node.inputs)
-        return live
+            if node.name in needed:
+                needed.update(node.inputs)
+        return needed
 
-    def plan(self) -> Plan:
-        """All operations, then the arena."""
-        for node in self.graph.nodes[1:]:
-            if node.name in self.live and node.name not in self.done:
+    def start(self, still: bool) -> None:
+        """The input's bytes are there from the beginning."""
+        node = self.graph.input
+        self._bind(node, Value(Form.BYTES, natural(node.shape), 1 if still else self.graph.time_steps, None))
+
+    def make(self, names: set[str]) -> None:
+        """Operations for those of `names` that have none yet."""
+        for node in self.graph.nodes:
+            if node.name in names and node.name not in self.maps:
                 _RULES[type(node)](self, node)
-        outputs = self._export()
-        scratch = self._scratch()
-        top = layout.round_up(scratch, layout.ALIGNMENT)
-        arena = _allocate([b for _, places in self.steps for b in places.values()], top)
-        ops = (Op * len(self.steps))()
-        for op, (fields, places) in zip(ops, self.steps, strict=True):
-            _fill(op, fields | {name: b.offset for name, b in places.items()} | {"scratch": 0})
-        return Plan(ops, max(arena, layout.ALIGNMENT), outputs, tuple(self.keep))
 
-    def _scratch(self) -> int:
-        """The largest scratch memory that an operation asks for; all share it, at the arena's start."""
-        need = 0
-        for fields, places in self.steps:
-            op = Op()
-            _fill(op, fields | dict.fromkeys(places, 0))
-            need = max(need, library().spk_op_scratch(self.kernels.index, ctypes.byref(op)))
-        return need
-
-    # Values and operations.
+    # Values.
 
     def _bind(self, node: ir.Node, value: Value) -> None:
         self.values[node.name, value.form] = value
-        self.done.add(node.name)
+        self.maps[node.name] = value.map
 
-    def _new(self, form: Form, map_: Map, steps: int) -> Value:
-        c, h, w = map_
-        pixel = layout.round_up(c, 64) // 8 if form is Form.SPIKES else layout.round_up(c, 8) * 4
-        now = len(self.steps)
-        return Value(form, map_, steps, Buffer(layout.round_up(steps * h * w * pixel, layout.ALIGNMENT), now, now))
+    def _has_value(self, name: str) -> bool:
+        """False while the node is inside a stage that is still growing."""
+        return name in self.pooled or name in self.scaled or any((name, form) in self.values for form in Form)
 
-    def _emit(self, kind: Kind, source: Value, map_: Map, places: dict[str, Value | None], **fields: Any) -> None:
-        """Appends an operation; `places` are the maps that it reads or writes beside its source."""
-        used = {"src": source, **places}
-        buffers = {name: v.buffer for name, v in used.items() if v is not None and v.buffer is not None}
-        for buffer in buffers.values():
-            buffer.last = len(self.steps)
-        shape = {"in_c": source.map[0], "in_h": source.map[1], "in_w": source.map[2], "in_t": source.steps}
-        shape |= {"out_c": map_[0], "out_h": map_[1], "out_w": map_[2]}
-        self.steps.append(({"kind": kind, "source": source.form, "T": self.T} | shape | fields, buffers))
+    def _spikes(self, name: str) -> Value | None:
+        return self.values.get((name, Form.SPIKES))
 
     def _readable(self, name: str) -> Value:
-        """The node's map as int32 values or as the bytes from outside."""
+        """The node's map as int32 values, or as the bytes from outside."""
         for form in (Form.VALUES, Form.BYTES):
             if (name, form) in self.values:
                 return self.values[name, form]
-        spikes = self.values[name, Form.SPIKES]
-        value = self._new(Form.VALUES, spikes.map, spikes.steps)
-        self._emit(Kind.UNPACK, spikes, spikes.map, {"values": value})
+        value = self._computed(name)
         self.values[name, Form.VALUES] = value
+        return value
+
+    def _computed(self, name: str) -> Value:
+        """The int32 values of spikes, or of what had been left to be computed later."""
+        if name in self.pooled:
+            pooled = self.pooled[name]
+            source, kind, fields = self._unpacked(pooled.spikes), Kind.SUMPOOL, _window(pooled.kernel, pooled.kernel, 0)
+        elif name in self.scaled:
+            affine = self.scaled[name]
+            source, kind, fields = self._readable(affine.inputs[0]), Kind.POINTWISE, self._affine_fields(affine)
+        else:
+            return self._unpacked(self.values[name, Form.SPIKES])
+        value = self.emitter.new(Form.VALUES, self.maps[name], source.steps)
+        self.emitter.emit(kind, source, value.map, {"values": value}, **fields)
+        return value
+
+    def _unpacked(self, spikes: Value) -> Value:
+        value = self.emitter.new(Form.VALUES, spikes.map, spikes.steps)
+        self.emitter.emit(Kind.UNPACK, spikes, spikes.map, {"values": value})
         return value
 
     def _as_values(self, name: str) -> Value:
         """The node's map as int32 values."""
         source = self._readable(name)
-        if source.form is Form.VALUES:
-            return source
-        value = self._new(Form.VALUES, source.map, source.steps)
-        self._emit(Kind.POINTWISE, source, source.map, {"values": value})
-        self.values[name, Form.VALUES] = value
-        return value
+        if source.form is Form.BYTES:
+            value = self.emitter.new(Form.VALUES, source.map, source.steps)
+            self.emitter.emit(Kind.POINTWISE, source, source.map, {"values": value})
+            self.values[name, Form.VALUES] = source = value
+        return source
 
-    def _natural_values(self, name: str) -> Value:
-        """The node's map as int32 values in the order of its shape, where `Flatten` had left it as it was."""
+    def _in_order(self, name: str) -> Value:
+        """The node's map as int32 values in the order of its shape, where `Flatten` had only renamed it."""
+        shape = natural(self.edges[name].shape)
+        if self.maps[name] == shape:
+            return self._readable(name)
         value = self._as_values(name)
-        natural = _natural(self.edges[name].shape)
-        if value.map == natural:
-            return value
-        reshaped = self._new(Form.VALUES, natural, value.steps)
-        self._emit(Kind.RESHAPE, value, natural, {"values": reshaped})
-        return reshaped
+        ordered = self.emitter.new(Form.VALUES, shape, value.steps)
+        self.emitter.emit(Kind.RESHAPE, value, shape, {"values": ordered})
+        return ordered
 
-    def _synaptic(self, name: str) -> Value:
-        """The node's map as a convolution likes it best: spikes if it has them."""
-        return self.values.get((name, Form.SPIKES)) or self._readable(name)
-
-    def _map(self, name: str) -> Map:
-        return next(self.values[name, form].map for form in Form if (name, form) in self.values)
+    def _addend(self, name: str) -> Value | _Scaled:
+        """The node's map as something to add: spikes remain spikes."""
+        if (name, Form.VALUES) in self.values:
+            return self.values[name, Form.VALUES]
+        affine = self.scaled.get(name)
+        spikes = self._spikes(affine.inputs[0] if affine else name)
+        if spikes is None:
+            return self._as_values(name)
+        node = affine or next(n for n in self.graph.nodes if n.name == name)
+        channels = spikes.map[0]
+        return _Scaled(spikes, self.packed.get(node, "levels", lambda: layout.levels(affine, channels)))
 
     # Stages.
 
     def _finish(self, stage: _Stage) -> None:
         """Lets `stage` take in the nodes after its tail, then emits it."""
-        while self._take_affine(stage) or self._take_add(stage):
-            pass
-        tail = stage.tail
-        if tail is not None:
-            users = self.users[tail.name]
-            stage.lif = next((u for u in users if isinstance(u, ir.Lif)), None)
-            only = self._only_user(tail)
-            stage.sum_time = only if isinstance(only, ir.SumTime) else None
-        places: dict[str, Value | None] = {"addend": stage.addend}
+        while True:
+            if stage.tail is not None:
+                self.maps[stage.tail.name] = stage.map
+            if not (self._take_affine(stage) or self._take_add(stage)):
+                break
+        self._take_end(stage)
+        places: dict[str, Value | None] = {"addend": stage.addend_map}
         if stage.sum_time is not None:
-            places["values"] = self._new(Form.VALUES, stage.map, 1)
+            places["values"] = self.emitter.new(Form.VALUES, stage.map, 1)
             self._bind(stage.sum_time, places["values"])
-        elif tail is not None and (tail.name in self.roots or any(u is not stage.lif for u in self.users[tail.name])):
-            places["values"] = self._new(Form.VALUES, stage.map, stage.steps)
-            self._bind(tail, places["values"])
-        fields = dict(stage.fields)
+        elif stage.tail is not None and self._is_read(stage.tail, stage.lif):
+            places["values"] = self.emitter.new(Form.VALUES, stage.map, stage.steps)
+            self._bind(stage.tail, places["values"])
         if stage.lif is not None:
-            places["spikes"] = self._new(Form.SPIKES, stage.map, self.T)
+            places["spikes"] = self.emitter.new(Form.SPIKES, stage.map, self.emitter.T)
             self._bind(stage.lif, places["spikes"])
-            fields |= _neuron(stage.lif)
-        if stage.affine is not None:
-            fields |= self._affine_fields(stage.affine)
-        if stage.addend is not None:
-            fields |= {"addend_t": stage.addend.steps}
-        self._emit(stage.kind, stage.source, stage.map, places, sum_time=stage.sum_time is not None, **fields)
+        self.emitter.emit(stage.kind, stage.source, stage.map, places, **self._stage_fields(stage))
 
-    def _only_user(self, node: ir.Node) -> ir.Node | None:
-        users = self.users[node.name]
-        return users[0] if len(users) == 1 and node.name not in self.roots else None
+    def _is_read(self, node: ir.Node, but_by: ir.Node | None) -> bool:
+        """Whether anybody needs the node's values, `but_by` apart."""
+        return node.name in self.roots or any(user is not but_by for user in self.users[node.name])
+
+    def _only_user(self, node: ir.Node | None) -> ir.Node | None:
+        if node is None or node.name in self.roots or len(self.users[node.name]) != 1:
+            return None
+        return self.users[node.name][0]
 
     def _take_affine(self, stage: _Stage) -> bool:
-        user = self._only_user(stage.tail) if stage.tail else None
-        if not isinstance(user, ir.Affine) or stage.affine or stage.addend or stage.map != _natural(self.edges[user.name].shape):
+        user = self._only_user(stage.tail)
+        if not isinstance(user, ir.Affine) or stage.affine is not None or stage.addend is not None:
             return False
-        stage.affine, stage.tail = user, user
-        self.done.add(user.name)
+        if stage.map != natural(self.edges[user.name].shape):
+            return False
+        stage.affine = stage.tail = user
         return True
 
     def _take_add(self, stage: _Stage) -> bool:
-        user = self._only_user(stage.tail) if stage.tail else None
-        if not isinstance(user, ir.Add) or len(user.inputs) != 2 or stage.addend or stage.tail is None:
+        """An Add of the tail and of something else, which is made first: it can't depend on the tail."""
+        user = self._only_user(stage.tail)
+        if not isinstance(user, ir.Add) or len(user.inputs) != 2 or stage.addend is not None or stage.tail is None:
             return False
         others = [n for n in user.inputs if n != stage.tail.name]
-        if len(others) != 1 or others[0] not in self.done or self._map(others[0]) != stage.map:
+        if len(others) != 1:
             return False
-        stage.addend, stage.tail = self._as_values(others[0]), user
-        self.done.add(user.name)
+        self.make(self._needed_by({others[0]}))
+        if not self._has_value(others[0]) or self.maps[others[0]] != stage.map:
+            return False
+        stage.addend, stage.tail = self._addend(others[0]), user
         return True
+
+    def _take_end(self, stage: _Stage) -> None:
+        """A neuron that reads the tail, or a sum over time that nobody else competes with."""
+        if stage.tail is None:
+            return
+        stage.lif = next((u for u in self.users[stage.tail.name] if isinstance(u, ir.Lif)), None)
+        only = self._only_user(stage.tail)
+        stage.sum_time = only if isinstance(only, ir.SumTime) else None
+
+    def _stage_fields(self, stage: _Stage) -> dict[str, Any]:
+        fields = stage.fields | {"sum_time": stage.sum_time is not None}
+        if stage.lif is not None:
+            fields |= _neuron(stage.lif)
+        if stage.affine is not None:
+            fields |= self._affine_fields(stage.affine)
+        if stage.addend_map is not None:
+            fields |= {"addend_t": stage.addend_map.steps, "addend_source": stage.addend_map.form}
+        if isinstance(stage.addend, _Scaled):
+            levels = stage.addend.levels
+            self.emitter.keep(levels)
+            fields |= {"addend_zero": levels.zero.ctypes.data, "addend_one": levels.one.ctypes.data}
+        return fields
 
     def _affine_fields(self, node: ir.Affine) -> dict[str, Any]:
         edge = self.edges[node.inputs[0]]
         constants = self.packed.get(node, "affine", lambda: layout.affine_constants(node, edge.low, edge.high))
-        self.keep.append(constants)
+        self.emitter.keep(constants)
         pointers = {name: array.ctypes.data for name, array in constants.arrays.items()}
         return {"affine": constants.mode, "split": constants.split} | pointers
 
-    # One rule a node type.
+    # One rule a node type. A rule leaves the node's map in `maps`, and its value somewhere.
 
     def conv(self, node: ir.Conv) -> None:
-        source = self._synaptic(node.inputs[0])
-        self._synapses(node, node.weight, source, node.stride, node.padding, node.groups)
+        self._synapses(node, node.weight, node.stride, node.padding, node.groups)
 
     def linear(self, node: ir.Linear) -> None:
         """A convolution with a kernel of the size of the map."""
-        source = self._synaptic(node.inputs[0])
-        weight = node.weight.reshape(len(node.weight), *source.map)
-        self._synapses(node, weight, source, (1, 1), (0, 0), 1)
+        weight = node.weight.reshape(len(node.weight), *self.maps[node.inputs[0]])
+        self._synapses(node, weight, (1, 1), (0, 0), 1)
 
-    def _synapses(
-        self, node: ir.Conv | ir.Linear, weight: Any, source: Value, stride: Any, padding: Any, groups: int
-    ) -> None:
-        kind = self._kind(node, source, groups)
+    def _synapses(self, node: ir.Conv | ir.Linear, weight: Any, stride: Any, padding: Any, groups: int) -> None:
+        (name,) = node.inputs
+        pooled = self.pooled.get(name)
+        source = pooled.spikes if pooled else self._spikes(name) or self._readable(name)
+        events = weight[0].size * (pooled.kernel**2 if pooled else 1)
+        kind = self._kind(node, source, groups, events)
         pack = {
             Kind.CONV_ROWS: lambda: layout.rows(node.name, weight, groups),
             Kind.CONV_VALUES: lambda: layout.rows(node.name, weight, groups),
             Kind.CONV_SLICED: lambda: layout.sliced(node.name, weight),
-            Kind.CONV_PAIRS: lambda: layout.pairs(node.name, weight),
+            Kind.CONV_PAIRS: lambda: layout.pairs(weight),
         }
-        weights: layout.Weights = self.packed.get(node, (kind, source.map), pack[kind])
-        self.keep.append(weights)
+        weights: layout.Weights = self.packed.get(node, (kind, weight.shape), pack[kind])
+        self.emitter.keep(weights)
         fields = {
             "kernel_h": weight.shape[2], "kernel_w": weight.shape[3], "stride_h": stride[0], "stride_w": stride[1],
-            "pad_h": padding[0], "pad_w": padding[1], "groups": groups,
+            "pad_h": padding[0], "pad_w": padding[1], "groups": groups, "pool": pooled.kernel if pooled else 1,
             "code_top": 1 if node.bits == 1 else 2 ** (node.bits - 1) - 1,
             "weight": weights.array.ctypes.data, "row_bytes": weights.row_bytes,
         }  # fmt: skip
-        self._finish(_Stage(kind, source, _natural(self.edges[node.name].shape), fields, tail=node))
+        self._finish(_Stage(kind, source, natural(self.edges[node.name].shape), fields, tail=node))
 
-    def _kind(self, node: ir.Conv | ir.Linear, source: Value, groups: int) -> Kind:
+    def _kind(self, node: ir.Conv | ir.Linear, source: Value, groups: int, events: int) -> Kind:
         """The best kernel that the set has for these weights on this source."""
-        has = self.kernels.kinds
         if source.form is Form.SPIKES:
-            wide = node.bits == 1 and groups == 1 and len(node.weight) > 64 and node.weight[0].size < 2**16 - 8
-            return Kind.CONV_SLICED if wide and Kind.CONV_SLICED in has else Kind.CONV_ROWS
+            slices = node.bits == 1 and groups == 1 and len(node.weight) > NARROW and events < PLANES_REACH
+            return self._offered(Kind.CONV_SLICED if slices else Kind.CONV_ROWS, Kind.CONV_ROWS)
         edge = self.edges[node.inputs[0]]
-        short = edge.low.min() >= -(2**15) and edge.high.max() < 2**15 and groups == 1
-        return Kind.CONV_PAIRS if short and Kind.CONV_PAIRS in has else Kind.CONV_VALUES
+        short = groups == 1 and edge.low.min() >= -(2**15) and edge.high.max() < 2**15
+        return self._offered(Kind.CONV_PAIRS if short else Kind.CONV_VALUES, Kind.CONV_VALUES)
+
+    def _offered(self, kind: Kind, otherwise: Kind) -> Kind:
+        return kind if kind in self.emitter.kernels.kinds else otherwise
 
     def affine(self, node: ir.Affine) -> None:
         (name,) = node.inputs
-        natural = _natural(self.edges[node.name].shape)
-        source = self._readable(name) if self._map(name) == natural else self._natural_values(name)
-        self._finish(_Stage(Kind.POINTWISE, source, natural, {}, tail=node, affine=node))
+        shape = natural(self.edges[node.name].shape)
+        only_added = self._is_read(node, None) and all(isinstance(u, ir.Add) for u in self.users[node.name])
+        if self._spikes(name) and only_added and node.name not in self.roots and self.maps[name] == shape:
+            self.scaled[node.name], self.maps[node.name] = node, shape
+            return
+        self._finish(_Stage(Kind.POINTWISE, self._in_order(name), shape, {}, tail=node, affine=node))
 
     def add(self, node: ir.Add) -> None:
         """Two at a time."""
-        alike = len({self._map(n) for n in node.inputs}) == 1
-        get = self._as_values if alike else self._natural_values
-        first, *rest = (get(n) for n in node.inputs)
-        for addend in rest[:-1]:
-            total = self._new(Form.VALUES, first.map, max(first.steps, addend.steps))
-            self._emit(Kind.POINTWISE, first, first.map, {"addend": addend, "values": total}, addend_t=addend.steps)
-            first = total
-        self._finish(_Stage(Kind.POINTWISE, first, first.map, {}, tail=node, addend=rest[-1]))
+        alike = len({self.maps[n] for n in node.inputs}) == 1
+        first, *rest = ((self._readable if alike else self._in_order)(node.inputs[0]), *node.inputs[1:])
+        *most, last = (self._addend(n) if alike else self._as_addend_in_order(n) for n in rest)
+        for addend in most:
+            stage = _Stage(Kind.POINTWISE, first, first.map, {}, addend=addend)
+            first = self.emitter.new(Form.VALUES, first.map, stage.steps)
+            places = {"addend": stage.addend_map, "values": first}
+            self.emitter.emit(stage.kind, stage.source, stage.map, places, **self._stage_fields(stage))
+        self._finish(_Stage(Kind.POINTWISE, first, first.map, {}, tail=node, addend=last))
+
+    def _as_addend_in_order(self, name: str) -> Value:
+        self._as_values(name)
+        return self._in_order(name)
 
     def lif(self, node: ir.Lif) -> None:
         source = self._readable(node.inputs[0])
         self._finish(_Stage(Kind.POINTWISE, source, source.map, {}, lif=node))
 
     def sum_time(self, node: ir.SumTime) -> None:
-        spikes = self.values.get((node.inputs[0], Form.SPIKES))
+        spikes = self._spikes(node.inputs[0])
         if spikes is None:
             source = self._readable(node.inputs[0])
             self._finish(_Stage(Kind.POINTWISE, source, source.map, {}, sum_time=node))
             return
-        count = self._new(Form.VALUES, spikes.map, 1)
-        self._emit(Kind.UNPACK, spikes, spikes.map, {"values": count}, sum_time=True)
+        count = self.emitter.new(Form.VALUES, spikes.map, 1)
+        self.emitter.emit(Kind.UNPACK, spikes, spikes.map, {"values": count}, sum_time=True)
         self._bind(node, count)
 
     def max_pool(self, node: ir.MaxPool) -> None:
-        source = self.values.get((node.inputs[0], Form.SPIKES)) or self._as_values(node.inputs[0])
-        out = self._new(source.form, _natural(self.edges[node.name].shape), source.steps)
-        kind = Kind.MAXPOOL_SPIKES if source.form is Form.SPIKES else Kind.MAXPOOL_VALUES
-        place = "spikes" if source.form is Form.SPIKES else "values"
-        self._emit(kind, source, out.map, {place: out}, **_window(node.kernel, node.stride, node.padding))
+        source = self._spikes(node.inputs[0]) or self._as_values(node.inputs[0])
+        out = self.emitter.new(source.form, natural(self.edges[node.name].shape), source.steps)
+        spikes = source.form is Form.SPIKES
+        kind, place = (Kind.MAXPOOL_SPIKES, "spikes") if spikes else (Kind.MAXPOOL_VALUES, "values")
+        self.emitter.emit(kind, source, out.map, {place: out}, **_window(node.kernel, node.stride, node.padding))
         self._bind(node, out)
 
     def sum_pool(self, node: ir.SumPool) -> None:
+        spikes, shape = self._spikes(node.inputs[0]), natural(self.edges[node.name].shape)
+        if spikes is not None:
+            self.pooled[node.name] = _Pooled(spikes, node.kernel, shape)
+            self.maps[node.name] = shape
+            return
         source = self._as_values(node.inputs[0])
-        out = self._new(Form.VALUES, _natural(self.edges[node.name].shape), source.steps)
-        self._emit(Kind.SUMPOOL, source, out.map, {"values": out}, **_window(node.kernel, node.kernel, 0))
+        out = self.emitter.new(Form.VALUES, shape, source.steps)
+        self.emitter.emit(Kind.SUMPOOL, source, out.map, {"values": out}, **_window(node.kernel, node.kernel, 0))
         self._bind(node, out)
 
     def flatten(self, node: ir.Flatten) -> None:
         """The same maps under another name."""
+        (name,) = node.inputs
+        if name in self.scaled:
+            self._readable(name)
+        if name in self.pooled:
+            self.pooled[node.name] = self.pooled[name]
         for form in Form:
-            value = self.values.get((node.inputs[0], form))
-            if value is not None:
-                self._bind(node, value)
+            if (name, form) in self.values:
+                self.values[node.name, form] = self.values[name, form]
+        self.maps[node.name] = self.maps[name]
 
     # Results.
 
-    def _export(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """Appends the operations that hand results to the caller; names and shapes of exported spikes."""
-        if not self.spikes_wanted:
-            logits = self._as_values(self.graph.output.name)
-            self._emit(Kind.EXPORT_VALUES, logits, logits.map, {})
-            return ()
+    def export_logits(self) -> tuple[()]:
+        """Hands the output to the caller."""
+        logits = self._as_values(self.graph.output.name)
+        self.emitter.emit(Kind.EXPORT_VALUES, logits, logits.map, {})
+        return ()
+
+    def export_spikes(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Hands the spikes of every Lif to the caller; returns names and shapes in the order of `spk_call.spikes`."""
         outputs, place = [], 0
         for node in self.graph.of_type(ir.Lif):
             spikes = self.values[node.name, Form.SPIKES]
-            self._emit(Kind.EXPORT_SPIKES, spikes, spikes.map, {}, external=place)
-            place += self.T * self.edges[node.name].size
+            self.emitter.emit(Kind.EXPORT_SPIKES, spikes, spikes.map, {}, external=place)
+            place += self.graph.time_steps * self.edges[node.name].size
             outputs.append((node.name, self.edges[node.name].shape))
         return tuple(outputs)
 
@@ -395,12 +429,6 @@ _RULES: dict[type[ir.Node], Callable[..., None]] = {
 }
 
 
-def _natural(shape: tuple[int, ...]) -> Map:
-    """(C, H, W) or (F,) as a map."""
-    c, h, w = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
-    return c, h, w
-
-
 def _window(kernel: int, stride: int, padding: int) -> dict[str, int]:
     return {
         "kernel_h": kernel, "kernel_w": kernel, "stride_h": stride, "stride_w": stride,
@@ -415,26 +443,3 @@ def _neuron(node: ir.Lif) -> dict[str, int]:
         "soft_reset": node.reset == "soft", "membrane_shift": membrane.shift if membrane else 0,
         "membrane_top": 2 ** (membrane.bits - 1) - 1 if membrane else 0,
     }  # fmt: skip
-
-
-def _fill(op: Op, fields: dict[str, Any]) -> None:
-    """Writes `fields`; offsets that are not named are absent."""
-    for name in ("src", "addend", "values", "spikes"):
-        setattr(op, name, NONE)
-    for name, value in fields.items():
-        setattr(op, name, int(value))
-
-
-def _allocate(buffers: list[Buffer], start: int) -> int:
-    """Gives every buffer the lowest place free during its life, from `start`; returns the arena's size."""
-    placed: list[Buffer] = []
-    for buffer in sorted(dict.fromkeys(buffers), key=lambda b: b.first):
-        busy = sorted((b for b in placed if b.last >= buffer.first and b.first <= buffer.last), key=lambda b: b.offset)
-        place = start
-        for other in busy:
-            if place + buffer.size <= other.offset:
-                break
-            place = max(place, other.offset + other.size)
-        buffer.offset = place
-        placed.append(buffer)
-    return max((b.offset + b.size for b in placed), default=start)

@@ -113,9 +113,9 @@ class Run:
         set_time_steps(self.model, self.config.time_steps(epoch))
         set_binary(self.model, self.config, epoch)
         self.model.train()
-        total = torch.zeros(2)
+        total, steps = torch.zeros(2), self.config.epochs * self.steps_per_epoch
         for step, (x, y) in enumerate(self._on_device(self._batches(epoch))):
-            rate = learning_rate(epoch * self.steps_per_epoch + step, self.config.epochs * self.steps_per_epoch, self.config.optimizer)  # fmt: skip
+            rate = learning_rate(epoch * self.steps_per_epoch + step, steps, self.config.optimizer)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             loss, firing = objective(x, y)

@@ -1,0 +1,125 @@
+"""Maps in the arena, and the array of operations that fills them.
+
+An `Emitter` collects operations in order and knows from when to when each map is needed; `finish` gives
+every map a place (maps that are never needed together share one) and writes the C structures.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import math
+from typing import Any
+
+from spikelet.runtime import layout
+from spikelet.runtime.library import NONE, Form, KernelSet, Kind, Op, library
+
+Map = tuple[int, int, int]
+
+
+def natural(shape: tuple[int, ...]) -> Map:
+    """(C, H, W), or (F,) as (F, 1, 1)."""
+    c, h, w = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
+    return c, h, w
+
+
+@dataclasses.dataclass(eq=False)
+class Buffer:
+    """Bytes in the arena, needed from operation `first` to operation `last`."""
+
+    size: int
+    first: int
+    last: int
+    offset: int = NONE
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Value:
+    """A node's map in memory: its form, (C, H, W), steps (T, or 1 where every step is the same) and place.
+
+    Bytes from outside have no place.
+    """
+
+    form: Form
+    map: Map
+    steps: int
+    buffer: Buffer | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """Operations ready to run. `keep` holds the arrays that their pointers point to."""
+
+    ops: ctypes.Array[Op]
+    arena_bytes: int
+    spike_outputs: tuple[tuple[str, tuple[int, ...]], ...]
+    keep: tuple[object, ...]
+
+
+class Emitter:
+    """Collects operations for one kernel set and T time steps."""
+
+    def __init__(self, kernels: KernelSet, time_steps: int) -> None:
+        self.kernels, self.T = kernels, time_steps
+        self._steps: list[tuple[dict[str, Any], dict[str, Buffer]]] = []  # fields and places of every operation
+        self._keep: list[object] = []
+
+    def new(self, form: Form, map_: Map, steps: int) -> Value:
+        """A map that the next operation writes."""
+        c, h, w = map_
+        pixel = layout.round_up(c, 64) // 8 if form is Form.SPIKES else layout.round_up(c, 8) * 4
+        now = len(self._steps)
+        return Value(form, map_, steps, Buffer(layout.round_up(steps * h * w * pixel, layout.ALIGNMENT), now, now))
+
+    def emit(self, kind: Kind, source: Value, map_: Map, places: dict[str, Value | None], **fields: Any) -> None:
+        """Appends an operation from `source` to maps of (C, H, W); `places` are what else it reads or writes."""
+        buffers = {n: v.buffer for n, v in ({"src": source} | places).items() if v is not None and v.buffer is not None}
+        for buffer in buffers.values():
+            buffer.last = len(self._steps)
+        pool = fields.setdefault("pool", 1)
+        in_c, map_h, map_w = source.map
+        shape = {"in_c": in_c, "in_h": map_h // pool, "in_w": map_w // pool, "map_h": map_h, "map_w": map_w}
+        shape |= {"out_c": map_[0], "out_h": map_[1], "out_w": map_[2], "in_t": source.steps, "T": self.T}
+        self._steps.append(({"kind": kind, "source": source.form, "groups": 1} | shape | fields, buffers))
+
+    def keep(self, array_holder: object) -> None:
+        """Keeps arrays alive as long as the plan."""
+        self._keep.append(array_holder)
+
+    def finish(self, spike_outputs: tuple[tuple[str, tuple[int, ...]], ...]) -> Plan:
+        """The plan. Scratch memory, shared by all operations, lies at the arena's start."""
+        scratch = layout.round_up(max(map(self._scratch, self._steps), default=0), layout.ALIGNMENT)
+        arena = _place([b for _, places in self._steps for b in places.values()], scratch)
+        ops = (Op * len(self._steps))()
+        for op, (fields, places) in zip(ops, self._steps, strict=True):
+            _fill(op, fields | {name: b.offset for name, b in places.items()})
+        return Plan(ops, max(arena, layout.ALIGNMENT), spike_outputs, tuple(self._keep))
+
+    def _scratch(self, step: tuple[dict[str, Any], dict[str, Buffer]]) -> int:
+        fields, places = step
+        op = Op()
+        _fill(op, fields | dict.fromkeys(places, 0))
+        return library().spk_op_scratch(self.kernels.index, ctypes.byref(op))
+
+
+def _fill(op: Op, fields: dict[str, Any]) -> None:
+    """Writes `fields`; places that are not named are absent."""
+    for name in ("src", "addend", "values", "spikes"):
+        setattr(op, name, NONE)
+    for name, value in fields.items():
+        setattr(op, name, int(value))
+
+
+def _place(buffers: list[Buffer], start: int) -> int:
+    """Gives every buffer the lowest place free while it is needed, from `start`; returns the arena's size."""
+    placed: list[Buffer] = []
+    for buffer in sorted(dict.fromkeys(buffers), key=lambda b: b.first):
+        busy = sorted((b for b in placed if b.last >= buffer.first and b.first <= buffer.last), key=lambda b: b.offset)
+        place = start
+        for other in busy:
+            if place + buffer.size <= other.offset:
+                break
+            place = max(place, other.offset + other.size)
+        buffer.offset = place
+        placed.append(buffer)
+    return max((b.offset + b.size for b in placed), default=start)

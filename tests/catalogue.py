@@ -1,0 +1,102 @@
+"""One list of everything that comes in variants: surrogates, quantizers, membranes, resets, neurons, models.
+
+The contract tests run over all of it, and `contract/test_catalogue.py` fails where a public class or a model of
+the package is missing here. Adding a variant therefore means adding it to one of these tables, and no more.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.models import create_model
+from spikelet.neurons import (
+    LIF,
+    ATan,
+    FullMembrane,
+    Hard,
+    LIFParams,
+    QuantizedMembrane,
+    Rectangle,
+    Sigmoid,
+    Soft,
+    Surrogate,
+    Triangle,
+)
+from spikelet.neurons.membrane import BatchMaxMembrane
+from spikelet.neurons.reset import Reset
+from spikelet.quant import EDE, Binary, Clip, FullPrecision, Quantizer, Uniform
+
+SURROGATES: dict[str, Surrogate] = {
+    "triangle": Triangle(),
+    "triangle-0.3": Triangle(0.3),
+    "rectangle": Rectangle(),
+    "rectangle-2.5": Rectangle(2.5),
+    "atan": ATan(),
+    "atan-5": ATan(5.0),
+    "sigmoid": Sigmoid(),
+    "sigmoid-1": Sigmoid(1.0),
+}
+
+QUANTIZERS: dict[str, Quantizer] = {  # with integer codes
+    "binary-ede-0": Binary(),
+    "binary-ede-0.6": Binary(estimator=EDE(0.6)),
+    "binary-ede-1": Binary(estimator=EDE(1.0)),
+    "binary-clip": Binary(estimator=Clip()),
+    "binary-raw": Binary(standardize=False, estimator=Clip()),
+    **{f"uniform-{bits}": Uniform(bits) for bits in range(2, 9)},
+    "uniform-4-tensor": Uniform(4, per_channel=False),
+    "uniform-8-tensor": Uniform(8, per_channel=False),
+}
+FLOAT_QUANTIZERS: dict[str, Quantizer] = {"full": FullPrecision()}
+
+MEMBRANES: dict[str, Callable[[], nn.Module]] = {  # with an integer form
+    "full": FullMembrane,
+    **{f"{bits}-bit": lambda bits=bits: QuantizedMembrane(bits) for bits in range(2, 9)},
+}
+BATCH_MEMBRANES: dict[str, Callable[[], nn.Module]] = {"batch-max-2-bit": lambda: BatchMaxMembrane(2)}
+
+RESETS: dict[str, Reset] = {"hard": Hard(), "soft": Soft()}
+
+PARAMS: dict[str, LIFParams] = {
+    f"leak-{leak}{'-scaled' if scaled else ''}-{name}": LIFParams(leak, threshold, scaled, reset)
+    for (leak, threshold, scaled), (name, reset) in itertools.product(
+        (
+            (0.0, 1.0, False),
+            (0.25, 0.5, False),
+            (0.5, 1.0, False),
+            (0.5, 1.0, True),
+            (0.75, 0.3125, True),
+            (255 / 256, 1.0, False),
+            (1.0, 2.0, False),
+        ),
+        RESETS.items(),
+    )
+}
+
+NEURONS: dict[str, Callable[[int], list[LIF]]] = {  # with each of four membranes
+    name: lambda steps, p=params: [LIF(steps, p, MEMBRANES[m]()) for m in ("full", "2-bit", "4-bit", "8-bit")]
+    for name, params in PARAMS.items()
+}
+
+MODELS: dict[str, dict[str, Any]] = {  # options that make it small, and its input
+    "qsnn_resnet19": {"width": 4, "image_size": 8, "in_channels": 3},
+    "qsnn_vggsnn": {"widths": (4, 8, 8, 8), "image_size": 12, "in_channels": 2},
+    "qsnn_vgg_s": {"widths": (8, 12), "image_size": 11, "in_channels": 3},
+}
+
+
+def small_model(name: str, **options: Any) -> nn.Module:
+    """A model of the catalogue at the size of a test: 3 steps and 10 classes unless asked for otherwise."""
+    return create_model(name, **{"time_steps": 3, **MODELS[name], **options})
+
+
+def model_input(name: str, batch: int, frames: int = 0) -> Tensor:
+    """uint8 noise for `small_model(name)`: images [B, C, H, W], or [frames, B, C, H, W]."""
+    channels, size = MODELS[name]["in_channels"], MODELS[name]["image_size"]
+    shape = (batch, channels, size, size)
+    return torch.randint(0, 256, (frames, *shape) if frames else shape, dtype=torch.uint8)

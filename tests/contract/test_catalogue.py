@@ -1,0 +1,57 @@
+"""The catalogue of the tests holds every variant that the package offers."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from types import ModuleType
+
+import spikelet.neurons.membrane
+import spikelet.quant.binary
+from spikelet.models import list_models
+from spikelet.neurons import Surrogate
+from spikelet.neurons.reset import Reset
+from spikelet.quant import Binary, Quantizer
+from tests import catalogue
+
+
+def concrete(base: type) -> set[type]:
+    """The package's own subclasses of `base`, at any depth, that can be made."""
+    found = {cls for child in base.__subclasses__() for cls in {child, *concrete(child)}}
+    return {c for c in found if not inspect.isabstract(c) and c.__module__.startswith("spikelet.")}
+
+
+def classes_of(module: ModuleType) -> set[type]:
+    """The public classes that `module` itself defines."""
+    return {
+        c
+        for name, c in vars(module).items()
+        if inspect.isclass(c) and c.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+def test_every_surrogate_is_in_the_catalogue():
+    assert {type(s) for s in catalogue.SURROGATES.values()} == concrete(Surrogate)
+
+
+def test_every_quantizer_is_in_the_catalogue():
+    listed = {**catalogue.QUANTIZERS, **catalogue.FLOAT_QUANTIZERS}
+    assert {type(q) for q in listed.values()} == concrete(Quantizer)
+
+
+def test_every_estimator_of_the_sign_is_in_the_catalogue():
+    listed = {type(q.estimator) for q in catalogue.QUANTIZERS.values() if isinstance(q, Binary)}
+    assert listed == classes_of(spikelet.quant.binary) - {Binary}
+
+
+def test_every_membrane_is_in_the_catalogue():
+    listed = {**catalogue.MEMBRANES, **catalogue.BATCH_MEMBRANES}
+    assert {type(make()) for make in listed.values()} == classes_of(spikelet.neurons.membrane)
+
+
+def test_every_reset_is_in_the_catalogue():
+    assert {type(r) for r in catalogue.RESETS.values()} == set(typing.get_args(Reset))
+
+
+def test_every_model_is_in_the_catalogue():
+    assert sorted(catalogue.MODELS) == list_models()

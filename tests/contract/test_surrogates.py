@@ -1,0 +1,85 @@
+"""Every surrogate: a step forwards, and backwards the derivative of a smooth step from 0 to 1."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from spikelet.neurons import ATan, Rectangle, Sigmoid, Surrogate, Triangle
+from tests.catalogue import SURROGATES
+
+every_surrogate = pytest.mark.parametrize("surrogate", SURROGATES.values(), ids=list(SURROGATES))
+
+
+def points(surrogate: Surrogate) -> Tensor:
+    """A thousand points, away from the kinks of the piecewise ones."""
+    x = torch.linspace(-4.001, 4.0003, 1001, dtype=torch.float64)
+    width = getattr(surrogate, "width", 1.0)
+    kinks = torch.tensor([-width, -width / 2, 0.0, width / 2, width])
+    return x[(x[:, None] - kinks).abs().min(1).values > 1e-3]
+
+
+@every_surrogate
+def test_slope_is_the_derivative_of_the_primitive(surrogate: Surrogate):
+    x, h = points(surrogate), 1e-6
+    difference = (surrogate.primitive(x + h) - surrogate.primitive(x - h)) / (2 * h)
+    assert torch.allclose(surrogate.slope(x), difference, rtol=1e-6, atol=1e-8)
+
+
+@every_surrogate
+def test_slope_integrates_to_one(surrogate: Surrogate):
+    far = torch.tensor([-1e12, 1e12], dtype=torch.float64)
+    low, high = surrogate.primitive(far).tolist()
+    assert low == pytest.approx(0, abs=1e-9)
+    assert high == pytest.approx(1, abs=1e-9)
+    grid = torch.linspace(-200, 200, 200_001, dtype=torch.float64)
+    assert torch.trapezoid(surrogate.slope(grid), grid).item() == pytest.approx(1, abs=1e-2)
+
+
+@every_surrogate
+def test_slope_is_even_and_highest_on_the_threshold(surrogate: Surrogate):
+    x = points(surrogate)
+    assert torch.allclose(surrogate.slope(x), surrogate.slope(-x), rtol=1e-9, atol=1e-12)
+    assert (surrogate.slope(x) >= 0).all()
+    assert (surrogate.slope(x) <= surrogate.slope(torch.zeros(1, dtype=torch.float64))).all()
+
+
+@every_surrogate
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_tie_fires_and_nothing_below_it_does(surrogate: Surrogate, dtype: torch.dtype):
+    tiny = torch.finfo(dtype).tiny
+    x = torch.tensor([-1.0, -tiny, -0.0, 0.0, tiny, 1.0], dtype=dtype)
+    spikes = surrogate(x)
+    assert spikes.tolist() == [0, 0, 1, 1, 1, 1]
+    assert spikes.dtype == dtype
+
+
+@every_surrogate
+def test_the_backward_pass_multiplies_by_the_slope(surrogate: Surrogate):
+    x = torch.randn(50, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(50, dtype=torch.float64)
+    (surrogate(x) * weights).sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, weights * surrogate.slope(x.detach()))
+
+
+def test_the_slopes_are_the_stated_formulas():
+    x = torch.tensor([0.0, 0.25, -0.25, 3.0], dtype=torch.float64)
+    assert Triangle(0.5).slope(x).tolist() == [2.0, 1.0, 1.0, 0.0]
+    assert Rectangle(0.4).slope(x).tolist() == [2.5, 0.0, 0.0, 0.0]
+    quarter = 1 / (1 + (math.pi / 4) ** 2)
+    assert ATan(2.0).slope(x)[:3].tolist() == pytest.approx([1.0, quarter, quarter])
+    s = 1 / (1 + math.exp(-1))
+    assert Sigmoid(4.0).slope(x)[:2].tolist() == pytest.approx([1.0, 4 * s * (1 - s)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"), [(Triangle, "width"), (Rectangle, "width"), (ATan, "alpha"), (Sigmoid, "alpha")]
+)
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
+def test_a_size_that_is_no_positive_number_is_refused(kind: type, field: str, value: float):
+    with pytest.raises(ValueError, match=rf"{kind.__name__}\.{field} must be a positive number, got {value}"):
+        kind(value)
