@@ -3,7 +3,7 @@
     python benchmarks/dual_regulation.py [--seeds 3]
 
 A small network (16-32-64, 1-bit weights, 2-bit membranes, T = 2) on the first 10,000 training images of
-Fashion-MNIST, 12 epochs, last epoch, all 10,000 test images. The paper's own ablation is 93.42 % without
+Fashion-MNIST, 8 epochs, last epoch, all 10,000 test images. The paper's own ablation is 93.42 % without
 and 95.20 % with both halves (ResNet-19, CIFAR-10, 300 epochs).
 """
 
@@ -45,7 +45,7 @@ class Variant:
     """A row of the table."""
 
     name: str
-    regulation: DualRegulation = DualRegulation(weight=True, spike=1e-3)
+    regulation: DualRegulation = dataclasses.field(default_factory=DualRegulation)
     weight_bits: int = 1
     membrane_bits: int = 2
     change: Callable[[nn.Module], None] = _nothing
@@ -58,9 +58,6 @@ VARIANTS = (
     Variant("both", DualRegulation(weight=True, spike=1e-3)),
     Variant("both, lambda 0.1", DualRegulation(weight=True, spike=0.1)),
     Variant("both, authors' batch-max membrane", change=_batch_max),
-    Variant("both, 4-bit membrane", membrane_bits=4),
-    Variant("both, 8-bit membrane", membrane_bits=8),
-    Variant("both, 32-bit membrane", membrane_bits=32),
     Variant("full precision", weight_bits=32, membrane_bits=32),
 )
 
@@ -70,7 +67,7 @@ def _config(variant: Variant, seed: int) -> TrainConfig:
     return dataclasses.replace(
         base,
         model_options={**base.model_options, "widths": [16, 32, 64]},
-        phases=(Phase(12, 2),),
+        phases=(Phase(8, 2),),
         batch_size=64,
         regulation=variant.regulation,
         label_smoothing=0.0,

@@ -50,7 +50,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--data-root", default=None)
     parser.add_argument("--also", default=None, help="a second test set (folder), such as original pixels")
-    parser.add_argument("--ship", default=None, metavar="NAME", help="put the packed file and its card into the package")
+    parser.add_argument(
+        "--ship", default=None, metavar="NAME", help="put the packed file and its card into the package"
+    )
     parser.add_argument("--table", default="results")
     return parser.parse_args()
 
@@ -83,7 +85,12 @@ def _about(name: str, note: str) -> str:
 
 
 def _record(
-    options: argparse.Namespace, config: TrainConfig, result: Verification, other: Verification | None, size: int, data: str
+    options: argparse.Namespace,
+    config: TrainConfig,
+    result: Verification,
+    other: Verification | None,
+    size: int,
+    data: str,
 ) -> None:
     history = [json.loads(line) for line in (options.run / "metrics.jsonl").read_text().splitlines()]
     record(
@@ -104,7 +111,11 @@ def _ship(
     ZOO.mkdir(parents=True, exist_ok=True)
     path = ZOO / f"{options.ship}.safetensors"
     graph.save(path)
-    extra = "" if other is None else f"| accuracy on {options.also} | {other.integer_accuracy:.2%} ({other.samples} images) |\n"
+    extra = (
+        ""
+        if other is None
+        else f"| accuracy on {options.also} | {other.integer_accuracy:.2%} ({other.samples} images) |\n"
+    )
     card = CARD.format(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
         integer=result.integer_accuracy, real=result.float_accuracy, samples=result.samples, spikes=result.spikes,

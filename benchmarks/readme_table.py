@@ -36,7 +36,7 @@ def _grouped(rows: Rows, *columns: str) -> dict[tuple[str, ...], Rows]:
 
 def _models(rows: Rows) -> list[str]:
     lines = [
-        "| network | data | T | weights | membrane | accuracy % (PyTorch) | accuracy % (integers) | packed bytes | seeds |",
+        "| network | data | T | weights | membrane | PyTorch % | integers % | packed bytes | seeds |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for (variant, data, t, w, u), group in _grouped(
@@ -63,7 +63,9 @@ def generated(rows: Rows) -> str:
     parts = [_models(tables.get(("results",), []))]
     if ("dual regulation",) in tables:
         group = tables[("dual regulation",)]
-        parts.append([f"Weight-spike dual regulation, 16-32-64 network, {group[0]['data']}, {group[0]['epochs']} epochs:"])
+        parts.append(
+            [f"Weight-spike dual regulation, 16-32-64 network, {group[0]['data']}, {group[0]['epochs']} epochs:"]
+        )
         parts.append(_ablation(group))
     return "\n\n".join("\n".join(p) for p in parts)
 

@@ -22,8 +22,12 @@ COLUMNS = (
 
 def commit() -> str:
     """The commit this runs from, with a plus sign where the tree differs from it."""
-    head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
-    dirty = subprocess.run(["git", "status", "--porcelain", "src"], cwd=ROOT, capture_output=True, text=True, check=True)
+    head = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    dirty = subprocess.run(
+        ["git", "status", "--porcelain", "src"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
 
 
@@ -31,7 +35,9 @@ def device() -> str:
     """The processor's name and the threads in use."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    cpu = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor())
+    cpu = next(
+        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
+    )
     return f"{cpu}, {torch.get_num_threads()} thread(s)"
 
 

@@ -17,12 +17,20 @@
 
 enum { LIST_SLACK = 32 }; /* places after a list that may be overwritten */
 
-typedef struct event_ring {
-    uint32_t *lists;  /* [kernel_h][T][groups][capacity] */
-    uint32_t *starts; /* [kernel_h][T][groups][in_w + 1]: where each pixel's part begins */
-    size_t capacity;
-    int64_t next_row; /* input rows before this one are listed, or passed over */
-} event_ring;
+/* One tap row of the windows of an output row: its first list and starts, and what it adds to events. */
+typedef struct event_run {
+    const uint32_t *list, *starts;
+    uint32_t offset;
+} event_run;
+
+typedef struct event_lists {
+    uint32_t *lists;  /* ring: [kernel_h][T][groups][capacity] */
+    uint32_t *starts; /* ring: [kernel_h][T][groups][in_w + 1]: where each pixel's part begins */
+    event_run *runs;  /* of the output row at hand */
+    size_t capacity, width, run_count;
+    uint32_t pixel_bytes; /* weights of an input pixel under one tap */
+    int64_t next_row;     /* input rows before this one are listed, or passed over */
+} event_lists;
 
 /* Spikes that stand for one input value. */
 SPK_INLINE size_t pool_area(const spk_op *op) { return (size_t)op->pool * (size_t)op->pool; }
@@ -30,22 +38,21 @@ SPK_INLINE size_t pool_area(const spk_op *op) { return (size_t)op->pool * (size_
 /* Input channels of a group. */
 SPK_INLINE size_t group_inputs(const spk_op *op) { return (size_t)(op->in_c / op->groups); }
 
-SPK_INLINE event_ring carve_ring(const spk_op *op, spk_area *area) {
+SPK_INLINE event_lists events_carve(const spk_op *op, spk_area *area) {
     const size_t entries = (size_t)op->kernel_h * (size_t)op->in_t * (size_t)op->groups;
-    event_ring ring = {NULL, NULL, (size_t)op->in_w * group_inputs(op) * pool_area(op) + LIST_SLACK, 0};
-    ring.lists = spk_carve(area, entries * ring.capacity * sizeof(uint32_t));
-    ring.starts = spk_carve(area, entries * ((size_t)op->in_w + 1) * sizeof(uint32_t));
-    return ring;
+    event_lists e = {.width = (size_t)op->in_w + 1};
+    e.capacity = (size_t)op->in_w * group_inputs(op) * pool_area(op) + LIST_SLACK;
+    e.pixel_bytes = (uint32_t)op->in_c * (uint32_t)op->row_bytes;
+    e.lists = spk_carve(area, entries * e.capacity * sizeof(uint32_t));
+    e.starts = spk_carve(area, entries * e.width * sizeof(uint32_t));
+    e.runs = spk_carve(area, (size_t)op->kernel_h * sizeof(event_run));
+    return e;
 }
 
 /* Events that the window of one output pixel can have in a group, and slack. */
 SPK_INLINE size_t events_capacity(const spk_op *op) {
     const size_t taps = (size_t)op->kernel_h * (size_t)op->kernel_w;
     return taps * group_inputs(op) * pool_area(op) + LIST_SLACK;
-}
-
-SPK_INLINE size_t ring_entry(const spk_op *op, size_t y, size_t t, size_t g) {
-    return (y % (size_t)op->kernel_h * (size_t)op->in_t + t) * (size_t)op->groups + g;
 }
 
 /* Bits of word w that belong to channels [first, end). */
@@ -75,19 +82,27 @@ SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, 
     starts[width] = (uint32_t)n;
 }
 
-/* Makes the ring hold every input row that output row y reads. */
-static void list_rows_for(const spk_op *op, const spk_frame *f, event_ring *ring, size_t y) {
+/* Lists input row y, at all steps, into its place in the ring. */
+SPK_INLINE void list_row(const spk_op *op, const spk_frame *f, const event_lists *e, size_t y) {
+    const size_t map = (size_t)op->map_h * (size_t)op->map_w * spk_words(op->in_c), groups = (size_t)op->groups;
+    size_t entry = y % (size_t)op->kernel_h * (size_t)op->in_t * groups;
+    for (size_t t = 0; t < (size_t)op->in_t; t++)
+        for (size_t g = 0; g < groups; g++, entry++)
+            list_group_row(op, spk_spikes_at(f, op->src) + t * map, y, g, e->lists + entry * e->capacity,
+                           e->starts + entry * e->width);
+}
+
+/* Lists every input row that output row y reads, and says where its windows' runs are. */
+static void events_begin_row(const spk_op *op, const spk_frame *f, event_lists *e, size_t y) {
     const int64_t first = (int64_t)y * op->stride_h - op->pad_h, end = first + op->kernel_h;
-    const size_t map = (size_t)op->map_h * (size_t)op->map_w * spk_words(op->in_c);
-    if (ring->next_row < first) ring->next_row = first;
-    for (; ring->next_row < end && ring->next_row < op->in_h; ring->next_row++) {
-        for (size_t t = 0; t < (size_t)op->in_t; t++) {
-            for (size_t g = 0; g < (size_t)op->groups; g++) {
-                const size_t entry = ring_entry(op, (size_t)ring->next_row, t, g);
-                list_group_row(op, spk_spikes_at(f, op->src) + t * map, (size_t)ring->next_row, g,
-                               ring->lists + entry * ring->capacity, ring->starts + entry * ((size_t)op->in_w + 1));
-            }
-        }
+    const size_t slot = (size_t)op->in_t * (size_t)op->groups;
+    if (e->next_row < first) e->next_row = first;
+    for (; e->next_row < end && e->next_row < op->in_h; e->next_row++) list_row(op, f, e, (size_t)e->next_row);
+    e->run_count = 0;
+    for (int64_t row = first < 0 ? 0 : first; row < end && row < op->in_h; row++) {
+        const size_t entry = (size_t)(row % op->kernel_h) * slot;
+        const uint32_t offset = (uint32_t)(row - first) * (uint32_t)op->kernel_w * e->pixel_bytes;
+        e->runs[e->run_count++] = (event_run){e->lists + entry * e->capacity, e->starts + entry * e->width, offset};
     }
 }
 
@@ -100,42 +115,32 @@ SPK_INLINE void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offs
     }
 }
 
-/* The window of an output pixel inside the map: taps [u0, u1) x [v0, v1). */
-typedef struct window {
-    int64_t top, left;
-    int32_t u0, u1, v0, v1;
-} window;
-
-SPK_INLINE int32_t clip_tap(int64_t tap, int32_t kernel) {
-    return tap < 0 ? 0 : tap > kernel ? kernel : (int32_t)tap;
-}
-
-SPK_INLINE window window_at(const spk_op *op, size_t y, size_t x) {
-    window w = {.top = (int64_t)y * op->stride_h - op->pad_h, .left = (int64_t)x * op->stride_w - op->pad_w};
-    w.u0 = clip_tap(-w.top, op->kernel_h);
-    w.u1 = clip_tap(op->in_h - w.top, op->kernel_h);
-    w.v0 = clip_tap(-w.left, op->kernel_w);
-    w.v1 = clip_tap(op->in_w - w.left, op->kernel_w);
-    return w;
-}
-
-/* The events of group g in a window at step t; returns their number. */
-SPK_INLINE size_t join_window(const spk_op *op, const event_ring *ring, window w, size_t t, size_t g, uint32_t *events) {
-    const uint32_t pixel_bytes = (uint32_t)op->in_c * (uint32_t)op->row_bytes;
-    const uint32_t run_bytes = (uint32_t)op->kernel_w * pixel_bytes; /* of one tap row */
-    const size_t row_stride = (size_t)op->in_t * (size_t)op->groups, width = (size_t)op->in_w + 1;
-    const size_t from = (size_t)(w.left + w.v0), to = (size_t)(w.left + w.v1);
-    uint32_t offset = (uint32_t)w.u0 * run_bytes - (uint32_t)w.left * pixel_bytes;
-    size_t slot = (size_t)(w.top + w.u0) % (size_t)op->kernel_h, n = 0;
-    for (int32_t u = w.u0; u < w.u1; u++, offset += run_bytes) {
-        const size_t entry = slot * row_stride + t * (size_t)op->groups + g;
-        const uint32_t *starts = ring->starts + entry * width;
-        const size_t count = starts[to] - starts[from];
-        join(events + n, ring->lists + entry * ring->capacity + starts[from], count, offset);
+/* The events of a window whose input columns are [from, to), the first tap at column `left`; `entry` is
+   t * groups + g. Returns their number. */
+static size_t join_window(const event_lists *e, size_t from, size_t to, int64_t left, size_t entry, uint32_t *events) {
+    const size_t list = entry * e->capacity, start = entry * e->width;
+    const uint32_t shift = (uint32_t)left * e->pixel_bytes;
+    const event_run *const end = e->runs + e->run_count;
+    size_t n = 0;
+    for (const event_run *run = e->runs; run < end; run++) {
+        const uint32_t *starts = run->starts + start;
+        const uint32_t first = starts[from];
+        const size_t count = starts[to] - first;
+        join(events + n, run->list + list + first, count, run->offset - shift);
         n += count;
-        slot = slot + 1 == (size_t)op->kernel_h ? 0 : slot + 1;
     }
     return n;
+}
+
+/* Input columns of the windows of output column x. */
+typedef struct columns {
+    size_t from, to;
+    int64_t left;
+} columns;
+
+SPK_INLINE columns columns_at(const spk_op *op, size_t x) {
+    const int64_t left = (int64_t)x * op->stride_w - op->pad_w, right = left + op->kernel_w;
+    return (columns){left < 0 ? 0 : (size_t)left, right < op->in_w ? (size_t)right : (size_t)op->in_w, left};
 }
 
 #endif

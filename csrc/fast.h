@@ -16,9 +16,9 @@ const spk_kernels SPK_SET_TABLE = {
         {
             [SPK_CONV_ROWS] = {conv_rows, rows_bytes},
             [SPK_CONV_SLICED] = {conv_sliced, sliced_bytes},
-            [SPK_CONV_VALUES] = {sums_stage, sums_bytes},
+            [SPK_CONV_VALUES] = {conv_values, plain_bytes},
             [SPK_CONV_PAIRS] = {conv_pairs, pairs_bytes},
-            [SPK_POINTWISE] = {sums_stage, sums_bytes},
+            [SPK_POINTWISE] = {pointwise, plain_bytes},
             [SPK_UNPACK] = {unpack_spikes, NULL},
             [SPK_MAXPOOL_SPIKES] = {max_pool_spikes, NULL},
             [SPK_MAXPOOL_VALUES] = {max_pool_values, NULL},

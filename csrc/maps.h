@@ -38,6 +38,25 @@ static inline int32_t spk_steps(const spk_op *op) {
 /* The step to read of an edge that has `steps` of them. */
 static inline size_t spk_step(int32_t steps, size_t t) { return steps == 1 ? 0 : t; }
 
+/* The window of an output pixel inside the map: taps [u0, u1) x [v0, v1). */
+typedef struct window {
+    int64_t top, left;
+    int32_t u0, u1, v0, v1;
+} window;
+
+static inline int32_t spk_clip_tap(int64_t tap, int32_t kernel) {
+    return tap < 0 ? 0 : tap > kernel ? kernel : (int32_t)tap;
+}
+
+static inline window window_at(const spk_op *op, size_t y, size_t x) {
+    window w = {.top = (int64_t)y * op->stride_h - op->pad_h, .left = (int64_t)x * op->stride_w - op->pad_w};
+    w.u0 = spk_clip_tap(-w.top, op->kernel_h);
+    w.u1 = spk_clip_tap(op->in_h - w.top, op->kernel_h);
+    w.v0 = spk_clip_tap(-w.left, op->kernel_w);
+    w.v1 = spk_clip_tap(op->in_w - w.left, op->kernel_w);
+    return w;
+}
+
 /* A scratch area that is divided piece by piece; without a base it is only measured. */
 typedef struct spk_area {
     uint8_t *base;

@@ -7,26 +7,26 @@
 #ifndef SPIKELET_PAIRS_H
 #define SPIKELET_PAIRS_H
 
-#include "events.h"
-#include "finish.h"
+#include "sweep.h"
 
 enum { RUN_SLACK = 16 }; /* a run of odd length reads one value more, times a weight of 0 */
 
 typedef struct pairs_scratch {
     int16_t *rows; /* [kernel_h][in_t][length] */
     size_t length;
-    int32_t *sums; /* [CHUNK][lanes] */
-    int32_t *membrane;
-    size_t lanes;
     int64_t next_row;
+    sweep_scratch sweep;
 } pairs_scratch;
 
+SPK_INLINE size_t pairs_ring_bytes(const spk_op *op, const pairs_scratch *s) {
+    return (size_t)op->kernel_h * (size_t)op->in_t * s->length * sizeof(int16_t);
+}
+
 SPK_INLINE pairs_scratch pairs_carve(const spk_op *op, spk_area *area) {
-    pairs_scratch s = {.lanes = spk_round_up((size_t)op->out_c, 8), .next_row = 0};
+    pairs_scratch s = {.next_row = 0};
     s.length = ((size_t)op->in_w + 2 * (size_t)op->pad_w) * (size_t)op->in_c + RUN_SLACK;
-    s.rows = spk_carve(area, (size_t)op->kernel_h * (size_t)op->in_t * s.length * sizeof(int16_t));
-    s.sums = spk_carve(area, CHUNK * s.lanes * sizeof(int32_t));
-    s.membrane = spk_carve(area, s.lanes * sizeof(int32_t));
+    s.rows = spk_carve(area, pairs_ring_bytes(op, &s));
+    s.sweep = sweep_carve(op, spk_lanes(op->out_c), 0, area);
     return s;
 }
 
@@ -55,7 +55,8 @@ SPK_INLINE void pairs_copy(const spk_op *op, const spk_frame *f, size_t y, size_
         for (size_t c = 0; c < channels; c++) to[x * channels + c] = (int16_t)from[c];
 }
 
-SPK_INLINE void pairs_rows_for(const spk_op *op, const spk_frame *f, pairs_scratch *s, size_t y) {
+static void pairs_begin(void *kernel, const spk_op *op, const spk_frame *f, size_t y) {
+    pairs_scratch *s = kernel;
     const int64_t first = (int64_t)y * op->stride_h - op->pad_h, end = first + op->kernel_h;
     if (s->next_row < first) s->next_row = first;
     for (; s->next_row < end && s->next_row < op->in_h; s->next_row++)
@@ -90,32 +91,29 @@ SPK_INLINE void pairs_part(const spk_op *op, const pairs_scratch *s, window w, s
 
 SPK_INLINE void pairs_window(const spk_op *op, const pairs_scratch *s, window w, size_t t, int32_t *sums) {
     const uint8_t *weight = op->weight;
+    const size_t lanes = s->sweep.lanes;
     size_t c = 0;
-    for (; c + 64 <= s->lanes; c += 64) pairs_part(op, s, w, t, weight + 4 * c, sums + c, 8);
-    if (c + 32 <= s->lanes) {
+    for (; c + 64 <= lanes; c += 64) pairs_part(op, s, w, t, weight + 4 * c, sums + c, 8);
+    if (c + 32 <= lanes) {
         pairs_part(op, s, w, t, weight + 4 * c, sums + c, 4);
         c += 32;
     }
-    for (; c < s->lanes; c += 8) pairs_part(op, s, w, t, weight + 4 * c, sums + c, 1);
+    for (; c < lanes; c += 8) pairs_part(op, s, w, t, weight + 4 * c, sums + c, 1);
+}
+
+static void pairs_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
+                             size_t rows, int32_t *sums) {
+    const pairs_scratch *s = kernel;
+    const window w = window_at(op, y, x);
+    (void)f;
+    for (size_t r = 0; r < rows; r++) pairs_window(op, s, w, t + r, sums + r * s->sweep.lanes);
 }
 
 static void conv_pairs(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     pairs_scratch s = pairs_carve(op, &area);
-    memset(s.rows, 0, (size_t)op->kernel_h * (size_t)op->in_t * s.length * sizeof(int16_t));
-    for (size_t y = 0; y < (size_t)op->out_h; y++) {
-        pairs_rows_for(op, f, &s, y);
-        for (size_t x = 0; x < (size_t)op->out_w; x++) {
-            const window w = window_at(op, y, x);
-            for (size_t t0 = 0; t0 < total_steps(op); t0 += CHUNK) {
-                moment m = {y * (size_t)op->out_w + x, t0, total_steps(op) - t0};
-                if (m.steps > CHUNK) m.steps = CHUNK;
-                for (size_t r = 0; r < source_rows(op, m.steps); r++)
-                    pairs_window(op, &s, w, op->in_t == 1 ? 0 : t0 + r, s.sums + r * s.lanes);
-                finish(op, f, s.sums, s.lanes, s.membrane, m);
-            }
-        }
-    }
+    memset(s.rows, 0, pairs_ring_bytes(op, &s));
+    sweep(op, f, &s.sweep, &s, pairs_begin, pairs_accumulate);
 }
 
 #endif

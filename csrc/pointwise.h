@@ -4,26 +4,21 @@
 #ifndef SPIKELET_POINTWISE_H
 #define SPIKELET_POINTWISE_H
 
-#include "events.h"
-#include "finish.h"
+#include "sweep.h"
 
-typedef struct sums_scratch {
-    int32_t *sums; /* [CHUNK][lanes], and slack for a row of weights */
-    int32_t *membrane;
-    size_t lanes;
-} sums_scratch;
-
-SPK_INLINE sums_scratch sums_carve(const spk_op *op, spk_area *area) {
-    sums_scratch s = {.lanes = spk_lanes(op->out_c)};
-    s.sums = spk_carve(area, (CHUNK * s.lanes + (size_t)op->row_bytes) * sizeof(int32_t));
-    s.membrane = spk_carve(area, s.lanes * sizeof(int32_t));
-    return s;
+/* Columns of weights past a group's outputs may be added to sums behind a row. */
+SPK_INLINE sweep_scratch plain_carve(const spk_op *op, spk_area *area) {
+    return sweep_carve(op, spk_lanes(op->out_c), (size_t)op->row_bytes, area);
 }
 
-static int64_t sums_bytes(const spk_op *op) {
+static int64_t plain_bytes(const spk_op *op) {
     spk_area area = {NULL, 0};
-    (void)sums_carve(op, &area);
+    (void)plain_carve(op, &area);
     return (int64_t)area.used;
+}
+
+static void plain_begin(void *kernel, const spk_op *op, const spk_frame *f, size_t y) {
+    (void)kernel, (void)op, (void)f, (void)y;
 }
 
 /* The source's value of channel c at a pixel; not for spikes. */
@@ -64,26 +59,30 @@ SPK_INLINE void pointwise_pixel(const spk_op *op, const spk_frame *f, size_t t, 
     for (size_t c = 0; c < lanes; c += 8) v_store(sums + c, v_load(from + c));
 }
 
-static void sums_stage(const spk_op *op, const spk_frame *f) {
+static void values_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
+                              size_t rows, int32_t *sums) {
+    const window w = window_at(op, y, x);
+    (void)kernel;
+    for (size_t r = 0; r < rows; r++) values_window(op, f, w, t + r, sums + r * spk_lanes(op->out_c));
+}
+
+static void pointwise_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
+                                 size_t rows, int32_t *sums) {
+    const size_t pixel = y * (size_t)op->out_w + x;
+    (void)kernel;
+    for (size_t r = 0; r < rows; r++) pointwise_pixel(op, f, t + r, pixel, sums + r * spk_lanes(op->out_c));
+}
+
+static void conv_values(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
-    const sums_scratch s = sums_carve(op, &area);
-    for (size_t y = 0; y < (size_t)op->out_h; y++) {
-        for (size_t x = 0; x < (size_t)op->out_w; x++) {
-            const size_t pixel = y * (size_t)op->out_w + x;
-            for (size_t t0 = 0; t0 < total_steps(op); t0 += CHUNK) {
-                moment m = {pixel, t0, total_steps(op) - t0};
-                if (m.steps > CHUNK) m.steps = CHUNK;
-                for (size_t r = 0; r < source_rows(op, m.steps); r++) {
-                    const size_t t = op->in_t == 1 ? 0 : t0 + r;
-                    if (op->kind == SPK_POINTWISE)
-                        pointwise_pixel(op, f, t, pixel, s.sums + r * s.lanes);
-                    else
-                        values_window(op, f, window_at(op, y, x), t, s.sums + r * s.lanes);
-                }
-                finish(op, f, s.sums, s.lanes, s.membrane, m);
-            }
-        }
-    }
+    const sweep_scratch s = plain_carve(op, &area);
+    sweep(op, f, &s, NULL, plain_begin, values_accumulate);
+}
+
+static void pointwise(const spk_op *op, const spk_frame *f) {
+    spk_area area = spk_scratch(op, f);
+    const sweep_scratch s = plain_carve(op, &area);
+    sweep(op, f, &s, NULL, plain_begin, pointwise_accumulate);
 }
 
 #endif

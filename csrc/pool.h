@@ -3,7 +3,6 @@
 #ifndef SPIKELET_POOL_H
 #define SPIKELET_POOL_H
 
-#include "events.h"
 #include "maps.h"
 
 /* O7 on spikes: OR over the window. */

@@ -8,7 +8,7 @@
 #define SPIKELET_ROWS_H
 
 #include "events.h"
-#include "finish.h"
+#include "sweep.h"
 
 /* acc[i] += wide, or = wide when first: 16 lanes of int16 into int32. */
 SPK_INLINE void rows_flush(int32_t *acc, vec wide, int first) {
@@ -84,22 +84,18 @@ static void rows_sum(int32_t *acc, const spk_op *op, const uint32_t *events, siz
 }
 
 typedef struct rows_scratch {
-    event_ring ring;
+    event_lists lists;
     uint32_t *events;
-    int32_t *sums;  /* [CHUNK][lanes] */
-    int32_t *group; /* [row_bytes] */
-    int32_t *membrane;
-    size_t lanes;
+    int32_t *group; /* sums of a group: [row_bytes] */
+    sweep_scratch sweep;
 } rows_scratch;
 
 SPK_INLINE rows_scratch rows_carve(const spk_op *op, spk_area *area) {
     rows_scratch s;
-    s.lanes = spk_round_up((size_t)op->out_c, 32);
-    s.ring = carve_ring(op, area);
+    s.lists = events_carve(op, area);
     s.events = spk_carve(area, events_capacity(op) * sizeof(uint32_t));
-    s.sums = spk_carve(area, CHUNK * s.lanes * sizeof(int32_t));
     s.group = spk_carve(area, (size_t)op->row_bytes * sizeof(int32_t));
-    s.membrane = spk_carve(area, s.lanes * sizeof(int32_t));
+    s.sweep = sweep_carve(op, spk_round_up((size_t)op->out_c, 32), 0, area);
     return s;
 }
 
@@ -109,36 +105,35 @@ static int64_t rows_bytes(const spk_op *op) {
     return (int64_t)area.used;
 }
 
-/* All groups' sums of one window at one step. */
-SPK_INLINE void rows_window(const spk_op *op, const rows_scratch *s, window w, size_t t, int32_t *sums) {
-    if (op->groups == 1) {
-        rows_sum(sums, op, s->events, join_window(op, &s->ring, w, t, 0, s->events));
-        return;
-    }
-    const size_t outputs = (size_t)(op->out_c / op->groups);
-    for (size_t g = 0; g < (size_t)op->groups; g++) {
-        rows_sum(s->group, op, s->events, join_window(op, &s->ring, w, t, g, s->events));
-        memcpy(sums + g * outputs, s->group, outputs * sizeof(int32_t));
+static void rows_begin(void *kernel, const spk_op *op, const spk_frame *f, size_t y) {
+    rows_scratch *s = kernel;
+    events_begin_row(op, f, &s->lists, y);
+}
+
+static void rows_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
+                            size_t rows, int32_t *sums) {
+    const rows_scratch *s = kernel;
+    const columns k = columns_at(op, x);
+    const size_t groups = (size_t)op->groups, outputs = (size_t)op->out_c / groups;
+    (void)f, (void)y;
+    for (size_t r = 0; r < rows; r++, sums += s->sweep.lanes) {
+        for (size_t g = 0; g < groups; g++) {
+            const size_t n = join_window(&s->lists, k.from, k.to, k.left, (t + r) * groups + g, s->events);
+            if (groups == 1) {
+                rows_sum(sums, op, s->events, n);
+            } else {
+                rows_sum(s->group, op, s->events, n);
+                memcpy(sums + g * outputs, s->group, outputs * sizeof(int32_t));
+            }
+        }
+        for (size_t c = (size_t)op->out_c; groups > 1 && c < s->sweep.lanes; c++) sums[c] = 0;
     }
 }
 
 static void conv_rows(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     rows_scratch s = rows_carve(op, &area);
-    for (size_t i = 0; i < CHUNK * s.lanes; i++) s.sums[i] = 0; /* lanes past the channels stay 0 */
-    for (size_t y = 0; y < (size_t)op->out_h; y++) {
-        list_rows_for(op, f, &s.ring, y);
-        for (size_t x = 0; x < (size_t)op->out_w; x++) {
-            const window w = window_at(op, y, x);
-            for (size_t t0 = 0; t0 < total_steps(op); t0 += CHUNK) {
-                moment m = {y * (size_t)op->out_w + x, t0, total_steps(op) - t0};
-                if (m.steps > CHUNK) m.steps = CHUNK;
-                for (size_t r = 0; r < source_rows(op, m.steps); r++)
-                    rows_window(op, &s, w, op->in_t == 1 ? 0 : t0 + r, s.sums + r * s.lanes);
-                finish(op, f, s.sums, s.lanes, s.membrane, m);
-            }
-        }
-    }
+    sweep(op, f, &s.sweep, &s, rows_begin, rows_accumulate);
 }
 
 #endif

@@ -135,7 +135,7 @@ static void unpack(const spk_op *op, const spk_frame *f) {
 }
 
 /* O7 and O8: the maximum or sum over a window clipped to the map. */
-static int32_t window(const spk_op *op, const spk_frame *f, size_t t, size_t c, size_t y, size_t x) {
+static int32_t pool_window(const spk_op *op, const spk_frame *f, size_t t, size_t c, size_t y, size_t x) {
     int32_t best = INT32_MIN;
     uint32_t sum = 0;
     for (int32_t u = 0; u < op->kernel_h; u++) {
@@ -157,7 +157,7 @@ static void pool(const spk_op *op, const spk_frame *f) {
         for (size_t y = 0; y < (size_t)op->out_h; y++)
             for (size_t x = 0; x < (size_t)op->out_w; x++)
                 for (size_t c = 0; c < (size_t)op->out_c; c++) {
-                    const int32_t value = window(op, f, t, c, y, x);
+                    const int32_t value = pool_window(op, f, t, c, y, x);
                     const size_t at = t * pixels + y * (size_t)op->out_w + x;
                     if (op->kind == SPK_MAXPOOL_SPIKES)
                         spk_spikes_at(f, op->spikes)[at * spk_words(op->out_c) + c / 64] |= (uint64_t)value << (c % 64);

@@ -11,7 +11,7 @@
 #define SPIKELET_SLICED_H
 
 #include "events.h"
-#include "finish.h"
+#include "sweep.h"
 
 enum { PLANES = 16, STREAMS = 4 }; /* counts up to 2^16 - 1 */
 
@@ -74,23 +74,23 @@ SPK_INLINE size_t sliced_count(vec planes[PLANES], const uint8_t *weight, const 
 }
 
 typedef struct sliced_scratch {
-    event_ring ring;
+    event_lists lists;
     uint32_t *events[STREAMS];
-    int32_t *sums; /* [CHUNK + STREAMS - 1][lanes] */
-    int32_t *membrane;
-    size_t lanes;
-    int streams;
+    int32_t *unused; /* sums of streams past the last step */
+    sweep_scratch sweep;
 } sliced_scratch;
+
+/* Time steps side by side in a vector. */
+SPK_INLINE int sliced_streams(const spk_op *op) { return op->row_bytes >= 32 ? 1 : (int)(32 / op->row_bytes); }
 
 SPK_INLINE sliced_scratch sliced_carve(const spk_op *op, spk_area *area) {
     sliced_scratch s;
-    s.streams = op->row_bytes >= 32 ? 1 : (int)(32 / op->row_bytes);
-    s.lanes = (size_t)op->row_bytes * 8;
-    s.ring = carve_ring(op, area);
+    const size_t lanes = (size_t)op->row_bytes * 8;
+    s.lists = events_carve(op, area);
     for (int i = 0; i < STREAMS; i++)
-        s.events[i] = spk_carve(area, i < s.streams ? events_capacity(op) * sizeof(uint32_t) : 0);
-    s.sums = spk_carve(area, (CHUNK + STREAMS - 1) * s.lanes * sizeof(int32_t));
-    s.membrane = spk_carve(area, s.lanes * sizeof(int32_t));
+        s.events[i] = spk_carve(area, i < sliced_streams(op) ? events_capacity(op) * sizeof(uint32_t) : 0);
+    s.unused = spk_carve(area, lanes * sizeof(int32_t));
+    s.sweep = sweep_carve(op, lanes, 0, area);
     return s;
 }
 
@@ -100,21 +100,25 @@ static int64_t sliced_bytes(const spk_op *op) {
     return (int64_t)area.used;
 }
 
-/* Sums of `streams` neighbouring steps from t on; those from `end` on are left over and count nothing. */
-SPK_INLINE void sliced_window(const spk_op *op, const sliced_scratch *s, window w, size_t t, size_t end, int32_t *sums,
+static void sliced_begin(void *kernel, const spk_op *op, const spk_frame *f, size_t y) {
+    sliced_scratch *s = kernel;
+    events_begin_row(op, f, &s->lists, y);
+}
+
+/* Sums of up to `streams` steps, of which `rows` exist. */
+SPK_INLINE void sliced_window(const sliced_scratch *s, const spk_op *op, columns k, size_t t, size_t rows, int32_t *sums,
                               int streams) {
-    const size_t taps = (size_t)op->kernel_h * (size_t)op->kernel_w;
-    const uint32_t zero_row = (uint32_t)(taps * (size_t)op->in_c * (size_t)op->row_bytes);
-    const uint32_t *events[STREAMS] = {NULL, NULL, NULL, NULL};
-    size_t count[STREAMS], longest = 0;
-    for (int i = 0; i < streams; i++) {
-        count[i] = t + (size_t)i < end ? join_window(op, &s->ring, w, t + (size_t)i, 0, s->events[i]) : 0;
+    const uint32_t zero_row = (uint32_t)(op->kernel_h * op->kernel_w) * s->lists.pixel_bytes;
+    const size_t lanes = s->sweep.lanes;
+    size_t count[STREAMS] = {0, 0, 0, 0}, longest = 0;
+    for (int i = 0; i < streams && (size_t)i < rows; i++) {
+        count[i] = join_window(&s->lists, k.from, k.to, k.left, t + (size_t)i, s->events[i]);
         longest = count[i] > longest ? count[i] : longest;
-        events[i] = s->events[i];
     }
     longest = spk_round_up(longest, 8);
     for (int i = 0; i < streams; i++)
         for (size_t e = count[i]; e < longest; e++) s->events[i][e] = zero_row;
+    const uint32_t *const events[STREAMS] = {s->events[0], s->events[1], s->events[2], s->events[3]};
     for (size_t column = 0; column < (size_t)op->row_bytes; column += 32) {
         vec planes[PLANES];
         int32_t *to[4];
@@ -122,48 +126,39 @@ SPK_INLINE void sliced_window(const spk_op *op, const sliced_scratch *s, window 
         const size_t used = sliced_count(planes, (const uint8_t *)op->weight + column, events, longest, streams);
         for (int q = 0; q < 4; q++) {
             const int stream = q * streams / 4, part = q % (4 / streams);
-            to[q] = sums + (size_t)stream * s->lanes + column * 8 + (size_t)part * 64;
+            int32_t *row = (size_t)stream < rows ? sums + (size_t)stream * lanes : s->unused;
+            to[q] = row + column * 8 + (size_t)part * 64;
             n[q] = (int32_t)count[stream];
         }
         counts_to_sums(planes, used, to, n);
     }
 }
 
-/* A pad's row bits are 0, which would read as codes of -1. */
-SPK_INLINE void sliced_clear_pads(const spk_op *op, const sliced_scratch *s, size_t rows) {
-    for (size_t c = (size_t)op->out_c; c < spk_lanes(op->out_c); c++)
-        for (size_t r = 0; r < rows; r++) s->sums[r * s->lanes + c] = 0;
+SPK_INLINE void sliced_pixel(const sliced_scratch *s, const spk_op *op, size_t x, size_t t, size_t rows, int32_t *sums,
+                             int streams) {
+    const columns k = columns_at(op, x);
+    const size_t lanes = s->sweep.lanes;
+    for (size_t r = 0; r < rows; r += (size_t)streams)
+        sliced_window(s, op, k, t + r, rows - r, sums + r * lanes, streams);
+    for (size_t c = (size_t)op->out_c; c < spk_lanes(op->out_c); c++) /* a pad's bits read as codes of -1 */
+        for (size_t r = 0; r < rows; r++) sums[r * lanes + c] = 0;
 }
 
-SPK_INLINE void sliced_pixel(const spk_op *op, const spk_frame *f, const sliced_scratch *s, window w, size_t pixel,
-                             int streams) {
-    for (size_t t0 = 0; t0 < total_steps(op); t0 += CHUNK) {
-        moment m = {pixel, t0, total_steps(op) - t0};
-        if (m.steps > CHUNK) m.steps = CHUNK;
-        const size_t rows = source_rows(op, m.steps);
-        for (size_t r = 0; r < rows; r += (size_t)streams)
-            sliced_window(op, s, w, op->in_t == 1 ? 0 : t0 + r, op->in_t == 1 ? 1 : t0 + rows, s->sums + r * s->lanes,
-                          streams);
-        sliced_clear_pads(op, s, rows);
-        finish(op, f, s->sums, s->lanes, s->membrane, m);
+static void sliced_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
+                              size_t rows, int32_t *sums) {
+    const sliced_scratch *s = kernel;
+    (void)f, (void)y;
+    switch (sliced_streams(op)) {
+    case 1: sliced_pixel(s, op, x, t, rows, sums, 1); break;
+    case 2: sliced_pixel(s, op, x, t, rows, sums, 2); break;
+    default: sliced_pixel(s, op, x, t, rows, sums, 4); break;
     }
 }
 
 static void conv_sliced(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     sliced_scratch s = sliced_carve(op, &area);
-    for (size_t y = 0; y < (size_t)op->out_h; y++) {
-        list_rows_for(op, f, &s.ring, y);
-        for (size_t x = 0; x < (size_t)op->out_w; x++) {
-            const window w = window_at(op, y, x);
-            const size_t pixel = y * (size_t)op->out_w + x;
-            switch (s.streams) {
-            case 1: sliced_pixel(op, f, &s, w, pixel, 1); break;
-            case 2: sliced_pixel(op, f, &s, w, pixel, 2); break;
-            default: sliced_pixel(op, f, &s, w, pixel, 4); break;
-            }
-        }
-    }
+    sweep(op, f, &s.sweep, &s, sliced_begin, sliced_accumulate);
 }
 
 #endif

@@ -42,7 +42,8 @@ class MyNetwork(nn.Module):
     def __init__(self, channels: int = 32, blocks: int = 2, time_steps: int = 3) -> None:
         super().__init__()
         self.encode = Encode()
-        self.stem = nn.Sequential(Conv2d(1, channels, 3, Uniform(8), stride=2, padding=1), BatchNorm2d(channels), LIF(time_steps))
+        stem = Conv2d(1, channels, 3, Uniform(8), stride=2, padding=1)
+        self.stem = nn.Sequential(stem, BatchNorm2d(channels), LIF(time_steps))
         self.blocks = nn.ModuleList(Residual(channels, time_steps) for _ in range(blocks))
         self.pool = MaxPool2d(2)
         self.classifier = Linear(channels * 2 * 2, 10, Uniform(8, per_channel=False))
@@ -87,6 +88,7 @@ def main(folder: Path, epochs: int = 6) -> Verification:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)  # tensors as small as these only lose by being shared
     out = Path("demo")
     out.mkdir(exist_ok=True)
     main(out)

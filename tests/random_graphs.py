@@ -143,9 +143,7 @@ class _Grower:
         bits = self.pick(BITS)
         weight = self.weight((out, c // groups, *kernel), bits)
         bound = x.bound * int(np.abs(weight.astype(int)).reshape(out, -1).sum(1).max())
-        return self.append(
-            ir.Conv, [x], bound, weight=weight, bits=bits, stride=stride, padding=padding, groups=groups
-        )
+        return self.append(ir.Conv, [x], bound, weight=weight, bits=bits, stride=stride, padding=padding, groups=groups)
 
     def linear(self, x: _Edge, out: int | None = None) -> _Edge:
         bits = self.pick(BITS)

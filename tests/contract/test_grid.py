@@ -35,9 +35,7 @@ def test_every_value_on_the_grid_stays_where_it_is(dtype: torch.dtype):
 
 def test_rounding_to_the_grid_is_exact_for_every_float():
     x = torch.cat([torch.randn(800) * 10.0 ** torch.randint(-6, 4, (800,)), torch.tensor([0.49999997 * STEP])])
-    for value, rounded, floored in zip(
-        x.tolist(), round_to_grid(x).tolist(), floor_to_grid(x).tolist(), strict=True
-    ):
+    for value, rounded, floored in zip(x.tolist(), round_to_grid(x).tolist(), floor_to_grid(x).tolist(), strict=True):
         units = Fraction(value) / Fraction(STEP)
         assert rounded == math.floor(units + Fraction(1, 2)) * STEP
         assert floored == math.floor(units) * STEP

@@ -36,7 +36,9 @@ def test_a_shipped_model_is_as_accurate_as_its_card_says(name: str) -> None:
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:
-    with pytest.raises(FileNotFoundError, match="no file 'nothing', and no such model ships with spikelet. There are: "):
+    with pytest.raises(
+        FileNotFoundError, match=r"no file 'nothing', and no such model ships with spikelet\. There are: "
+    ):
         load("nothing")
     with pytest.raises(FileNotFoundError, match="no model 'nothing' ships with spikelet"):
         zoo.card("nothing")

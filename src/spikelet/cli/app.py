@@ -21,7 +21,10 @@ EXIT_ERROR = 2
 
 TARGET = "A run folder, a packed file, or the name of a shipped model (`spikelet models`)."
 Target = Annotated[str, typer.Argument(metavar="TARGET", help=TARGET, show_default=False)]
-Data = Annotated[str | None, typer.Option(metavar="NAME", help="Data set: a name, a folder, or a hub id. Default: the one it was trained on.")]  # fmt: skip
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Data set: a name, a folder, or a hub id. Default: the one it was trained on."),
+]
 DataRoot = Annotated[str | None, typer.Option(metavar="PATH", help="Folder in which a named data set lies.")]
 Split = Annotated[str, typer.Option(help="'test', or 'validation', or 'train'.")]
 Threads = Annotated[int, typer.Option(min=1, max=64, help="Of PyTorch and of the integer program.")]
@@ -72,11 +75,20 @@ class TrainOptions:
 
     recipe: Annotated[str | None, typer.Argument(help="Name of a recipe; `spikelet models` lists them.")] = None
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run. Default: runs/RECIPE.")] = None
-    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue this run, bit for bit, with the configuration in DIR/config.json.")] = None  # fmt: skip
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Continue this run, bit for bit, with the configuration in DIR/config.json."),
+    ] = None
     data_root: DataRoot = None
-    seed: Annotated[int | None, typer.Option(help="Of the weights, the order and the augmentation. Default: the recipe's, 0.")] = None  # fmt: skip
-    weight_bits: Annotated[int | None, typer.Option(help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's.")] = None  # fmt: skip
-    membrane_bits: Annotated[int | None, typer.Option(help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")] = None  # fmt: skip
+    seed: Annotated[
+        int | None, typer.Option(help="Of the weights, the order and the augmentation. Default: the recipe's, 0.")
+    ] = None
+    weight_bits: Annotated[
+        int | None, typer.Option(help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's.")
+    ] = None
+    membrane_bits: Annotated[
+        int | None, typer.Option(help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
+    ] = None
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch. Default: its own choice.")] = None
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write scalars to DIR/tensorboard.")] = False
 
@@ -86,8 +98,9 @@ class TrainOptions:
 def train(options: TrainOptions) -> None:
     """Train a network by a recipe.
 
-    A recipe is a function of spikelet.recipes that holds every setting of one published result. The run folder gets config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end
-    weights.safetensors. A killed run continues with `--resume DIR`. The test set is looked at once, after the last epoch.
+    A recipe is a function of spikelet.recipes that holds every setting of one published result. The run folder gets
+    config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end weights.safetensors. A
+    killed run continues with `--resume DIR`. The test set is looked at once, after the last epoch.
 
     Example: `spikelet train qsnn-digits --out runs/digits --seed 1`
     """
@@ -123,20 +136,25 @@ def profile(
     data: Data = None,
     data_root: DataRoot = None,
     split: Split = "test",
-    samples: Annotated[int | None, typer.Option(min=1, help="Samples to run. Default: 100 of a run folder, 16 of a packed file.")] = None,  # fmt: skip
-    part: Annotated[list[str] | None, typer.Option(help="'size', 'operations' or 'energy'; may be repeated. Default: all.")] = None,  # fmt: skip
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Samples to run. Default: 100 of a run folder, 16 of a packed file.")
+    ] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="'size', 'operations' or 'energy'; may be repeated. Default: all.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the whole profile as JSON.")] = None,
     threads: Threads = 1,
 ) -> None:
     """Count bytes, spikes, operations and energy by layer.
 
-    Parameters, bits, packed bytes, firing rates, synaptic operations by the papers' rule and by NeuroBench's, and energy
-    under each named table; never one unlabelled "energy". All are means per sample. A run folder is counted as a PyTorch
-    module, a packed file as integers.
+    Parameters, bits, packed bytes, firing rates, synaptic operations by the papers' rule and by NeuroBench's, and
+    energy under each named table; never one unlabelled "energy". All are means per sample. A run folder is counted as a
+    PyTorch module, a packed file as integers.
 
     Example: `spikelet profile runs/digits --part size --out profile.json`
     """
-    from spikelet.cli.profiling import Work, profile as work
+    from spikelet.cli.profiling import Work
+    from spikelet.cli.profiling import profile as work
     from spikelet.cli.sources import Choice
 
     work(target, Choice(data, data_root, split), Work(samples, tuple(part or ()), threads), out)
@@ -149,8 +167,9 @@ def pack(
 ) -> None:
     """Make one small integer file of a finished run.
 
-    The network is lowered to integers; overflow is proved impossible for every input, or refused by the layer's name. The
-    file also holds the class names and where the model comes from. Its bytes are printed beside what theory asks for.
+    The network is lowered to integers; overflow is proved impossible for every input, or refused by the layer's name.
+    The file also holds the class names and where the model comes from. Its bytes are printed beside what theory asks
+    for.
 
     Example: `spikelet pack runs/digits --out digits.safetensors`
     """
@@ -161,15 +180,22 @@ def pack(
 
 @app.command("run")
 def run(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A packed file, or the name of a shipped model.", show_default=False)],  # fmt: skip
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or .npy files of uint8 [C, H, W] or [T, C, H, W].", show_default=False)],  # fmt: skip
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A packed file, or the name of a shipped model.", show_default=False)
+    ],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE", help="Pictures, or .npy files of uint8 [C, H, W] or [T, C, H, W].", show_default=False
+        ),
+    ],
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5,
     threads: Threads = 1,
 ) -> None:
     """Classify pictures with the native integer program.
 
-    A picture is cut to the middle and resized to what the network takes, in grey or in colour; one line says what was done
-    to it. The table shows the best classes with their scores, the softmax of the real logits.
+    A picture is cut to the middle and resized to what the network takes, in grey or in colour; one line says what was
+    done to it. The table shows the best classes with their scores, the softmax of the real logits.
 
     Example: `spikelet run digits.safetensors three.png four.png`
     """

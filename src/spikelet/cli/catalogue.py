@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from spikelet import zoo
-from spikelet.cli.printing import console, table
+from spikelet.cli.printing import console, heading, table
 from spikelet.models import create_model
 from spikelet.models.catalogue import MODELS
 from spikelet.recipes import RECIPES
@@ -28,14 +28,19 @@ def models(pattern: str) -> None:
         everything = ", ".join([*sorted(MODELS), *RECIPES, *zoo.names()])
         raise ValueError(f"nothing matches {pattern!r}. There are: {everything}.")
     _print("Networks: spikelet.create_model(NAME, ...)", ("name", "parameters", "what"), map(_network, networks))
-    _print("Recipes: spikelet train NAME", ("name", "network", "data", "bits W/U", "epochs at T", "what"), map(_recipe, recipes))
+    _print(
+        "Recipes: spikelet train NAME",
+        ("name", "network", "data", "bits W/U", "epochs at T", "what"),
+        map(_recipe, recipes),
+    )
     _print("Shipped: spikelet run NAME IMAGE", ("name", "bytes", "accuracy, integers", "data"), map(_shipped, shipped))
 
 
 def _print(title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> None:
     found = list(rows)
     if found:
-        made = table(title, columns, found)
+        heading(title)
+        made = table(columns, found)
         made.columns[-1].justify = "left"
         console().print(made)
 

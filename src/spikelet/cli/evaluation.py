@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from rich.progress import track
+from torch import Tensor
 
-from spikelet.cli.printing import console, facts, percent, table
+from spikelet.cli.printing import console, facts, heading, percent, table
 from spikelet.cli.result import result_of
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import Batches, Samples, batches
@@ -46,7 +49,7 @@ def _hits(opened: Packed, samples: Samples, threads: int) -> int:
     return sum(int((program(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in _shown(batches(samples, BATCH)))
 
 
-def _shown(made: Batches):
+def _shown(made: Batches) -> Iterable[tuple[Tensor, Tensor]]:
     """The batches, with a bar while they last where someone watches."""
     out = console()
     return track(made, "evaluating", console=out, transient=True, disable=not out.is_terminal)
@@ -59,7 +62,8 @@ def _title(name: str, samples: Samples, split: str) -> str:
 
 def _print_packed(opened: Packed, samples: Samples, split: str, hits: int) -> None:
     rows = [("accuracy, integer program", percent(hits / len(samples)))]
-    console().print(facts(_title(opened.name, samples, split), rows))
+    heading(_title(opened.name, samples, split))
+    console().print(facts(rows))
 
 
 def _print_trained(opened: Trained, samples: Samples, split: str, v: Verification) -> None:
@@ -70,7 +74,8 @@ def _print_trained(opened: Trained, samples: Samples, split: str, v: Verificatio
         ("logits that differ", f"{v.logit_mismatches:,} of {v.logits:,}"),
     ]
     out = console()
-    out.print(facts(_title(str(opened.folder), samples, split), rows))
+    heading(_title(str(opened.folder), samples, split))
+    out.print(facts(rows))
     wrong = {name: n for name, n in v.spike_mismatches.items() if n}
     if wrong:
-        out.print(table("", ("layer", "spikes that differ"), [(name, f"{n:,}") for name, n in wrong.items()]))
+        out.print(table(("layer", "spikes that differ"), [(name, f"{n:,}") for name, n in wrong.items()]))

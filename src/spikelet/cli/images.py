@@ -1,7 +1,7 @@
 """A picture from a file in the shape a graph takes, and one line that says what was done to it.
 
-    picture     grey (C = 1) or RGB (C = 3); the largest centred part of the right proportions; resized, bilinear
-    .npy        uint8 [C, H, W], one image for every time step, or [T, C, H, W], one frame a step; used as it is
+picture     grey (C = 1) or RGB (C = 3); the largest centred part of the right proportions; resized, bilinear
+.npy        uint8 [C, H, W], one image for every time step, or [T, C, H, W], one frame a step; used as it is
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ def read_picture(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture
     if path.suffix == ".npy":
         return _array(path, shape, time_steps)
     if len(shape) != 3 or shape[0] not in FORMS:
-        raise ValueError(f"{path}: the model takes input of shape {list(shape)}, which is no picture. Give an .npy file.")
+        raise ValueError(
+            f"{path}: the model takes input of shape {list(shape)}, which is no picture. Give an .npy file."
+        )
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:

@@ -19,7 +19,9 @@ def with_options(kind: type[Options]) -> Callable[[Callable[[Options], None]], C
     """
     hints = get_type_hints(kind, include_extras=True)
     parameters = [
-        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name])
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
         for field in dataclasses.fields(kind)  # type: ignore[arg-type]
     ]
 

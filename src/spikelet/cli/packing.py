@@ -11,9 +11,10 @@ import json
 from pathlib import Path
 
 import torch
+from rich.table import Table
 
 import spikelet
-from spikelet.cli.printing import console, facts, percent, say, table
+from spikelet.cli.printing import console, facts, heading, percent, table
 from spikelet.cli.result import Result, load_result, recipe_of
 from spikelet.graph import ir
 from spikelet.graph.ir import IntGraph
@@ -36,10 +37,12 @@ def pack(folder: Path, out: Path) -> None:
     graph = lower(model, _example(result), labels=result.labels, meta=origin(config, result))
     graph.save(out)
     screen = console()
+    heading("Bytes")
     screen.print(_bytes_by_layer(graph))
     screen.print(_totals(graph, out))
-    screen.print(facts("What the file says", [("classes", ", ".join(graph.labels)), *graph.meta.items()]))
-    say(f"saved {out}", "bold")
+    heading("\nWhat the file says")
+    screen.print(facts([("classes", ", ".join(graph.labels)), *graph.meta.items()]))
+    heading(f"\nsaved {out}")
 
 
 def _example(result: Result) -> torch.Tensor:
@@ -50,8 +53,14 @@ def _example(result: Result) -> torch.Tensor:
 
 def origin(config: TrainConfig, result: Result) -> dict[str, str]:
     """Where a model comes from, as the strings that its file keeps; what is unknown is left out."""
-    bits = {name: str(config.model_options[name]) for name in ("weight_bits", "membrane_bits") if name in config.model_options}
-    accuracy = "" if result.test_accuracy is None else f"{percent(result.test_accuracy)} of {result.test_samples}, last epoch"
+    bits = {
+        name: str(config.model_options[name])
+        for name in ("weight_bits", "membrane_bits")
+        if name in config.model_options
+    }
+    accuracy = (
+        "" if result.test_accuracy is None else f"{percent(result.test_accuracy)} of {result.test_samples}, last epoch"
+    )
     known = {
         "model": config.model,
         "recipe": recipe_of(config),
@@ -66,24 +75,23 @@ def origin(config: TrainConfig, result: Result) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def _bytes_by_layer(graph: IntGraph):
+def _bytes_by_layer(graph: IntGraph) -> Table:
     rows = []
     for node in graph.nodes:
         if isinstance(node, ir.Conv | ir.Linear):
             rows.append((node.name, f"{node.weight.size:,}", str(node.bits), f"{node_bytes(node):,}"))
         elif isinstance(node, ir.Affine):
             rows.append((node.name, f"{node.shift.size:,} channels", "-", f"{node_bytes(node):,}"))
-    return table("Bytes", ("layer", "weights", "bits", "bytes"), rows)
+    return table(("layer", "weights", "bits", "bytes"), rows)
 
 
-def _totals(graph: IntGraph, path: Path):
+def _totals(graph: IntGraph, path: Path) -> Table:
     weights = [node for node in graph.nodes if isinstance(node, ir.Conv | ir.Linear)]
     codes = sum(node.weight.size * node.bits for node in weights) / 8
     constants = sum(node_bytes(node) for node in graph.of_type(ir.Affine))
     size, count = path.stat().st_size, sum(node.weight.size for node in weights)
     theory = codes + constants
     return facts(
-        "",
         [
             ("weights", f"{codes:,.0f} B for {count:,} weights ({FLOAT_BYTES * count:,} B as float32)"),
             ("scales and thresholds", f"{constants:,} B"),

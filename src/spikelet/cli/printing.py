@@ -29,11 +29,14 @@ def say(text: str, style: str = "") -> None:
     console().print(Text(text, style=style), soft_wrap=True)
 
 
-def table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], footer: Iterable[Sequence[str]] = ()
-) -> Table:
+def heading(text: str) -> None:
+    """What the table below it shows."""
+    say(text, "bold")
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], footer: Iterable[Sequence[str]] = ()) -> Table:
     """A table: text to the left in the first column, the others to the right; `footer` rows stand below a line."""
-    made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         made.add_column(column, justify="right" if i else "left", overflow="fold", no_wrap=not i)
     for row in rows:
@@ -46,9 +49,9 @@ def table(
     return made
 
 
-def facts(title: str, rows: Iterable[tuple[str, str]]) -> Table:
+def facts(rows: Iterable[tuple[str, str]]) -> Table:
     """A table of names and values, without a heading row."""
-    made = Table(title=title or None, box=None, show_header=False, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(box=None, show_header=False, pad_edge=False)
     made.add_column()
     made.add_column(overflow="fold")
     for name, value in rows:

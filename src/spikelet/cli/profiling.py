@@ -10,13 +10,12 @@ from typing import cast
 import torch
 from rich.console import Console
 
-from spikelet.cli.printing import console, say, table
+from spikelet.cli.printing import console, heading, say, table
 from spikelet.cli.sources import Choice, Packed, Trained, first, open_target, samples_of
 from spikelet.data import batches
 from spikelet.graph.atomic_write import atomic_write
-from spikelet.profile import Report, Table
+from spikelet.profile import Report, Table, profile_graph
 from spikelet.profile import profile as profile_model
-from spikelet.profile import profile_graph
 from spikelet.profile.table import PARTS, Part
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
@@ -55,7 +54,7 @@ def profile(target: str, choice: Choice, work: Work, out: Path | None) -> None:
     torch.set_num_threads(work.threads)
     report = _report(open_target(target), choice, work)
     screen = console()
-    say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples", "bold")
+    say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
     for part in work.parts or PARTS:
         _print_part(report.table(cast(Part, part)), TITLES[part], screen)
     if out is not None:
@@ -75,10 +74,11 @@ def _report(opened: Trained | Packed, choice: Choice, work: Work) -> Report:
 
 
 def _print_part(whole: Table, title: str, screen: Console) -> None:
-    for i, chosen in enumerate(_that_fit(whole, screen.width)):
+    heading(title)
+    for chosen in _that_fit(whole, screen.width):
         heads = [whole.columns[c] for c in chosen]
         rows, footer = ([[row[c] for c in chosen] for row in part] for part in (whole.rows, whole.footer))
-        screen.print(table("" if i else title, heads, rows, footer))
+        screen.print(table(heads, rows, footer))
 
 
 def _that_fit(whole: Table, width: int) -> Iterator[Sequence[int]]:

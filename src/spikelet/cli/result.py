@@ -62,7 +62,9 @@ def load_result(folder: Path) -> Result:
     """
     path = folder / FILE
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist: the run was not evaluated. Make it with: spikelet eval {folder}")
+        raise FileNotFoundError(
+            f"{path} does not exist: the run was not evaluated. Make it with: spikelet eval {folder}"
+        )
     try:
         fields = json.loads(path.read_text())
         return Result(**{**fields, "labels": tuple(fields["labels"]), "sample_shape": tuple(fields["sample_shape"])})
@@ -81,7 +83,10 @@ def commit() -> str:
     here = Path(__file__)
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return ""
-    head, changed = _git(here.parent, "rev-parse", "--short=12", "HEAD"), _git(here.parents[1], "status", "--porcelain", ".")
+    head, changed = (
+        _git(here.parent, "rev-parse", "--short=12", "HEAD"),
+        _git(here.parents[1], "status", "--porcelain", "."),
+    )
     return f"{head}{'+' if changed else ''}" if head else ""
 
 

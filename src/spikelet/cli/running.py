@@ -1,6 +1,6 @@
 """`spikelet run`: pictures through the native integer program, classes out.
 
-    score[k] = softmax(integer logit * logit_scale)[k]
+score[k] = softmax(integer logit * logit_scale)[k]
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def run(model: str, images: list[Path], top: int, threads: int) -> None:
         scores = softmax(program(picture.batch)[0] * graph.logit_scale)
         names = graph.labels or [str(k) for k in range(len(scores))]
         best = np.argsort(-scores, kind="stable")[:top]
-        rows = [(names[k], percent(scores[k]), "━" * round(BAR * scores[k])) for k in best]
-        made = table("", ("class", "score", ""), rows)
+        rows = [(names[k], percent(float(scores[k])), "━" * round(BAR * float(scores[k]))) for k in best]
+        made = table(("class", "score", ""), rows)
         made.columns[2].justify = "left"
         screen.print(made)
 

@@ -80,7 +80,6 @@ def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module)
     parameters = sum(p.numel() for p in model.parameters())
     note = f" ({data.note})" if data.note else ""
     return facts(
-        "",
         [
             ("run", str(folder)),
             ("model", f"{config.model}, {parameters:,} parameters, {_options(config)}"),
@@ -101,7 +100,7 @@ def _epochs(folder: Path) -> Table:
     shown = [h for h in history if (len(history) - 1 - h["epoch"]) % every == 0]
     columns = ("epoch", "T", "loss", "validation", "firing rate", "learning rate", "time")
     seconds = sum(h["seconds"] for h in history)
-    return table("", columns, map(_row, shown), [("total", "", "", "", "", "", duration(seconds))])
+    return table(columns, map(_row, shown), [("total", "", "", "", "", "", duration(seconds))])
 
 
 def _row(h: dict[str, Any]) -> tuple[str, ...]:

@@ -142,7 +142,9 @@ def levels(node: ir.Affine | None, channels: int) -> Levels:
     return Levels(_padded(silent), _padded(fired))
 
 
-def _split(m: NDArray[np.int64], s: NDArray[np.int64], reach: NDArray[np.int64], k: int) -> dict[str, NDArray[np.int64]] | None:
+def _split(
+    m: NDArray[np.int64], s: NDArray[np.int64], reach: NDArray[np.int64], k: int
+) -> dict[str, NDArray[np.int64]] | None:
     """high, low, half, rest for a split at bit k, or None where a product could leave int32."""
     raise_by = np.where(m == 0, 0, np.maximum(k + 1 - s, 0))  # (m 2^j, s + j) means the same as (m, s)
     if (np.abs(m) << raise_by).max() >= 2**40:

@@ -1,8 +1,8 @@
 """Models that ship with the package, packed, each beside its card.
 
-    names()            what there is, such as "qsnn-vgg-s-fashion-mnist"
-    load(name_or_path) the IntGraph of a shipped model or of any packed file
-    card(name)         its model card: data, seed, commit, accuracy, bytes
+names()            what there is, such as "qsnn-vgg-s-fashion-mnist"
+load(name_or_path) the IntGraph of a shipped model or of any packed file
+card(name)         its model card: data, seed, commit, accuracy, bytes
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def load(name_or_path: str | os.PathLike[str], *, max_bytes: int = artifact.MAX_
     if not path.exists() and str(name_or_path) in names():
         path = _FOLDER / f"{name_or_path}.safetensors"
     if not path.exists():
-        raise FileNotFoundError(f"no file {str(name_or_path)!r}, and no such model ships with spikelet. There are: {names()}.")
+        raise FileNotFoundError(
+            f"no file {str(name_or_path)!r}, and no such model ships with spikelet. There are: {names()}."
+        )
     return artifact.load(path, max_bytes=max_bytes)
 
 

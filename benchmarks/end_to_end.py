@@ -1,0 +1,236 @@
+"""Latency of whole networks: the native program against PyTorch on the same processor and threads.
+
+    python -m benchmarks.end_to_end qsnn_vgg_s --batch 1 32 --threads 1 --out latency.json
+
+Contenders, all given the same uint8 images:
+
+    native     spikelet.Program(graph, threads)
+    eager      the same network in plain fp32 PyTorch: batch norms folded into the convolutions, the LIF a loop
+               over T, the part before the first LIF computed once for a still image
+    compiled   `eager` under torch.compile, with --compile
+    exact      the model's own evaluation (`model.eval()`), whose rounding equals the integer program's
+
+`eager` leaves the membrane's rounding out, which favours it. Weights are random; batch norm statistics come
+from the benchmark's images, so that neurons fire as in a network in training. Contenders take turns, and every
+figure is the median over rounds: a busy machine slows all of them. Speed depends on the firing rates; they
+are printed and saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spikelet.graph import ir
+from spikelet.lower import lower
+from spikelet.models import create_model, list_models
+from spikelet.runtime import Program
+
+
+class PlainTorch(nn.Module):
+    """An integer graph as an ordinary fp32 network: uint8 [B, ...] or [T, B, ...] -> logits [B, K]."""
+
+    def __init__(self, graph: ir.IntGraph) -> None:
+        super().__init__()
+        self.graph = graph
+        users = {n.name: [u for u in graph.nodes if n.name in u.inputs] for n in graph.nodes}
+        self.steps: list[tuple[ir.Node, str]] = []  # a node, and the name that its value takes
+        folded: set[str] = set()
+        for node in graph.nodes[1:]:
+            if node.name in folded:
+                continue
+            name = node.name
+            if isinstance(node, ir.Conv | ir.Linear):
+                weight, bias = torch.tensor(node.weight, dtype=torch.float32), None
+                after = users[name][0] if len(users[name]) == 1 else None
+                if isinstance(after, ir.Affine):
+                    gain = torch.tensor(after.multiplier * 2.0 ** -after.shift.astype(float), dtype=torch.float32)
+                    weight, bias = weight * gain.view(-1, *[1] * (weight.dim() - 1)), torch.tensor(after.offset).float()
+                    folded.add(after.name)
+                    name = after.name
+                self.register_buffer(f"w{len(self.steps)}", weight)
+                self.register_buffer(f"b{len(self.steps)}", bias)
+            self.steps.append((node, name))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits in the graph's integer unit, up to rounding."""
+        t_b = (x if x.dim() == len(self.graph.input.shape) + 2 else x[None]).float()
+        values = {self.graph.input.name: t_b}
+        for i, (node, name) in enumerate(self.steps):
+            values[name] = self._run(node, [values[n] for n in node.inputs], i)
+        return values[self.graph.output.name][0]
+
+    def _run(self, node: ir.Node, xs: list[Tensor], i: int) -> Tensor:
+        x = xs[0]
+        weight, bias = getattr(self, f"w{i}", None), getattr(self, f"b{i}", None)
+        match node:
+            case ir.Conv():
+                return _fold(x, lambda z: F.conv2d(z, weight, bias, node.stride, node.padding, 1, node.groups))
+            case ir.Linear():
+                return F.linear(x, weight, bias)
+            case ir.Affine():
+                view = (-1, *[1] * (x.dim() - 3))
+                gain = torch.tensor(node.multiplier * 2.0 ** -node.shift.astype(float), dtype=torch.float32)
+                return x * gain.view(view) + torch.tensor(node.offset).float().view(view)
+            case ir.Add():
+                return sum(xs[1:], start=x)
+            case ir.Lif():
+                return self._lif(node, x)
+            case ir.MaxPool():
+                return _fold(x, lambda z: F.max_pool2d(z, node.kernel, node.stride, node.padding))
+            case ir.SumPool():
+                return _fold(x, lambda z: F.avg_pool2d(z, node.kernel, divisor_override=1))
+            case ir.Flatten():
+                return x.flatten(2)
+            case _:
+                return x.sum(0, keepdim=True) if len(x) > 1 else x * self.graph.time_steps
+
+    def _lif(self, node: ir.Lif, x: Tensor) -> Tensor:
+        leak, gain = node.leak / 2**node.leak_bits, node.gain / 2**node.leak_bits
+        x = x if gain == 1 else x * gain
+        v, spikes = torch.zeros_like(x[0]), []
+        for t in range(self.graph.time_steps):
+            h = v * leak + x[t if len(x) > 1 else 0]
+            s = (h >= node.threshold).float()
+            v = h * (1 - s) if node.reset == "hard" else h - node.threshold * s
+            spikes.append(s)
+        return torch.stack(spikes)
+
+
+def _fold(x: Tensor, f: Callable[[Tensor], Tensor]) -> Tensor:
+    y = f(x.flatten(0, 1))
+    return y.view(*x.shape[:2], *y.shape[1:])
+
+
+@dataclasses.dataclass
+class Case:
+    """One model, batch size and number of threads."""
+
+    model: str
+    batch: int
+    threads: int
+
+
+def images(model: str, batch: int, generator: torch.Generator) -> Tensor:
+    """Smooth random images [B, 3, 32, 32], or sparse event frames [10, B, 2, 48, 48]; uint8."""
+    if model == "qsnn_vggsnn":
+        return torch.poisson(torch.full((10, batch, 2, 48, 48), 0.1), generator).to(torch.uint8)
+    coarse = torch.rand(batch, 3, 8, 8, generator=generator)
+    return (F.interpolate(coarse, size=(32, 32), mode="bilinear") * 255).to(torch.uint8)
+
+
+def calibrated(name: str, options: dict[str, int]) -> nn.Module:
+    """A random model whose batch norms have seen some images, in evaluation mode."""
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    model = create_model(name, **options).train()
+    with torch.no_grad():
+        for _ in range(20):
+            model(images(name, 4, generator))
+    return model.eval()
+
+
+def medians(contenders: dict[str, Callable[[], Any]], seconds: float) -> dict[str, float]:
+    """Median milliseconds of every contender; they take turns until `seconds` have passed."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for run in contenders.values():
+        run()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or min(map(len, times.values())) < 5:
+        for name, run in contenders.items():
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return {name: 1e3 * statistics.median(t) for name, t in times.items()}
+
+
+def measure(case: Case, model: nn.Module, seconds: float, with_compile: bool) -> dict[str, Any]:
+    """All contenders of one case; native logits are compared with the exact evaluation's prediction."""
+    torch.set_num_threads(case.threads)
+    x = images(case.model, case.batch, torch.Generator().manual_seed(1))
+    graph = lower(model, x)
+    program, plain, x_numpy = Program(graph, threads=case.threads), PlainTorch(graph).eval(), x.numpy()
+    contenders: dict[str, Callable[[], Any]] = {
+        "native": lambda: program(x_numpy),
+        "eager": lambda: plain(x),
+        "exact": lambda: model(x),
+    }
+    if with_compile:
+        compiled = torch.compile(plain)
+        contenders["compiled"] = lambda: compiled(x)
+    with torch.no_grad():
+        same = bool((model(x).mean(0).argmax(-1).numpy() == program(x_numpy).argmax(-1)).all())
+        ms = medians(contenders, seconds)
+    rates = {name: round(float(s.mean()), 4) for name, s in program.spikes(x_numpy).items()}
+    return dataclasses.asdict(case) | {
+        "kernels": program.kernels,
+        "milliseconds": {k: round(v, 4) for k, v in ms.items()},
+        "times_faster_than": {k: round(v / ms["native"], 1) for k, v in ms.items() if k != "native"},
+        "same_predictions": same,
+        "firing_rates": rates,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Where and when figures were taken."""
+    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), platform.processor())
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "load_average": [round(v, 2) for v in os.getloadavg()],
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "commit": commit.stdout.strip() or "none",
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+def main() -> None:
+    """Measures, prints a table and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=["qsnn_vgg_s"], choices=list_models(), metavar="model")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--time-steps", type=int)
+    parser.add_argument("--weight-bits", type=int)
+    parser.add_argument("--seconds", type=float, default=10.0, help="time for each case")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    chosen = {"time_steps": args.time_steps, "weight_bits": args.weight_bits}
+    options = {k: v for k, v in chosen.items() if v is not None}
+    results = []
+    print(f"{'model':16} {'batch':>5} {'threads':>7} {'native ms':>10}   times faster than")
+    for name in args.models:
+        model = calibrated(name, options)
+        for batch in args.batch:
+            for threads in args.threads:
+                result = measure(Case(name, batch, threads), model, args.seconds, args.compile)
+                results.append(result | {"options": options})
+                faster = ", ".join(f"{k} {v}" for k, v in result["times_faster_than"].items())
+                print(f"{name:16} {batch:5} {threads:7} {result['milliseconds']['native']:10.3f}   {faster}")
+    if args.out is not None:
+        args.out.write_text(json.dumps({"machine": machine(), "results": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+/* The loop that all operations with a neuron or a sum per pixel share: tile after tile, chunk after chunk,
+   the kernel fills in sums of its source, and finish.h does the rest. */
+
+#ifndef SPIKELET_SWEEP_H
+#define SPIKELET_SWEEP_H
+
+#include "finish.h"
+
+/* Scratch memory of a sweep. */
+typedef struct sweep_scratch {
+    int32_t *sums, *membrane;
+    size_t lanes, pixels;
+} sweep_scratch;
+
+/* Steps that an operation goes through: T where something after the source has a time axis. */
+SPK_INLINE size_t total_steps(const spk_op *op) {
+    const int timed = op->spikes >= 0 || op->sum_time || spk_steps(op) > 1;
+    return timed ? (size_t)op->T : 1;
+}
+
+SPK_INLINE size_t chunk_steps(const spk_op *op, size_t t0) {
+    const size_t left = total_steps(op) - t0;
+    return left < CHUNK ? left : CHUNK;
+}
+
+/* Room for sums of `lanes` values, with `slack` more after the last. */
+SPK_INLINE sweep_scratch sweep_carve(const spk_op *op, size_t lanes, size_t slack, spk_area *area) {
+    sweep_scratch s = {.lanes = lanes};
+    const size_t pixel = chunk_steps(op, 0) * lanes;
+    s.pixels = TILE_BYTES / (pixel * sizeof(int32_t));
+    if (s.pixels > TILE_PIXELS) s.pixels = TILE_PIXELS;
+    if (s.pixels < 1) s.pixels = 1;
+    s.sums = spk_carve(area, (s.pixels * pixel + slack) * sizeof(int32_t));
+    s.membrane = spk_carve(area, s.pixels * lanes * sizeof(int32_t));
+    return s;
+}
+
+/* A kernel's two parts. `begin_row` prepares output row y. `accumulate` writes sums [rows][lanes] of the
+   output pixel (y, x) at steps t .. t + rows - 1 of the source. */
+typedef void (*begin_row)(void *kernel, const spk_op *op, const spk_frame *f, size_t y);
+typedef void (*accumulate)(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
+                           size_t rows, int32_t *sums);
+
+static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
+                  accumulate add_up) {
+    const size_t width = (size_t)op->out_w, total = total_steps(op);
+    for (size_t y = 0; y < (size_t)op->out_h; y++) {
+        begin(kernel, op, f, y);
+        for (size_t x = 0; x < width; x += s->pixels) {
+            for (size_t t0 = 0; t0 < total; t0 += CHUNK) {
+                tile m = {s->sums, s->membrane, s->lanes, 1, y * width + x, s->pixels, t0, chunk_steps(op, t0)};
+                if (m.pixels > width - x) m.pixels = width - x;
+                if (op->in_t > 1) m.rows = m.steps;
+                for (size_t p = 0; p < m.pixels; p++)
+                    add_up(kernel, op, f, y, x + p, op->in_t > 1 ? t0 : 0, m.rows, tile_row(&m, p, 0));
+                finish(op, f, &m);
+            }
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,47 @@
+"""`spikelet models`: the catalogue in three tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import spikelet
+from spikelet import zoo
+from spikelet.cli.catalogue import card_row
+from spikelet.recipes import RECIPES
+
+
+def test_everything_there_is_is_listed(command: Callable[..., Any]) -> None:
+    text = command("models").output
+    for name in (*spikelet.list_models(), *RECIPES, *zoo.names()):
+        assert f" {name} " in text, name
+
+
+def test_networks_are_listed_with_their_parameters(command: Callable[..., Any]) -> None:
+    parameters = sum(p.numel() for p in spikelet.create_model("qsnn_vgg_s").parameters())
+    assert f"{parameters:,}" in command("models", "qsnn_vgg_s").output
+
+
+def test_a_pattern_is_a_part_of_a_name_or_a_shell_pattern(command: Callable[..., Any]) -> None:
+    for pattern in ("resnet", "qsnn_res*"):
+        text = command("models", pattern).output
+        assert "qsnn_resnet19" in text
+        assert "qsnn_vggsnn" not in text
+
+
+def test_a_pattern_that_matches_nothing_lists_what_there_is(command: Callable[..., Any]) -> None:
+    done = command("models", "spikformer")
+    assert done.exit_code == 2
+    assert "nothing matches 'spikformer'. There are: qsnn_resnet19, " in done.stderr
+
+
+def test_a_shipped_models_figures_are_those_of_its_card(command: Callable[..., Any]) -> None:
+    for name in zoo.names():
+        size = (card_row(zoo.card(name), "packed file")).removesuffix(" bytes")
+        assert size in command("models", name).output
+
+
+def test_a_row_of_a_card_is_found_by_its_name() -> None:
+    card = "# m\n\n| | |\n| --- | --- |\n| data | digits |\n| packed file | 1,234 bytes |\n"
+    assert card_row(card, "packed file") == "1,234 bytes"
+    assert card_row(card, "colour") == "-"

@@ -1,0 +1,69 @@
+"""`spikelet profile`: tables that fit, and the same figures as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spikelet.cli.profiling import _that_fit
+from spikelet.profile import Table
+
+
+def test_a_run_prints_every_part_and_saves_the_same_as_json(
+    trained: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    done = command("profile", trained, "--samples", 7, "--out", tmp_path / "p.json")
+    assert done.exit_code == 0, done.output
+    saved = json.loads((tmp_path / "p.json").read_text())
+    assert (saved["model"], saved["samples"], saved["time_steps"]) == ("qsnn_vgg_s", 7, 2)
+    for word in ("Size", "packed [B]", "SOPs", "(NeuroBench)", "horowitz_int"):
+        assert word in done.output, word
+    assert f"{saved['total']['packed_bytes']:,}" in done.output
+    assert "features.1.body.0" in done.output, "names of layers are not cut"
+
+
+def test_one_part_is_printed_alone(trained: Path, command: Callable[..., Any]) -> None:
+    text = command("profile", trained, "--samples", 2, "--part", "size").output
+    assert "packed [B]" in text
+    assert "SOPs" not in text
+    assert "horowitz_int" not in text
+
+
+def test_a_packed_file_has_the_bytes_of_its_run(
+    trained: Path, packed: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    totals = []
+    for i, target in enumerate((trained, packed)):
+        done = command("profile", target, "--samples", 4, "--out", tmp_path / f"{i}.json")
+        assert done.exit_code == 0, done.output
+        totals.append(json.loads((tmp_path / f"{i}.json").read_text())["total"])
+    for figure in ("packed_bytes", "membrane_bytes", "neurons", "spikes", "macs"):
+        assert totals[0][figure] == totals[1][figure], figure
+
+
+def test_an_unknown_part_is_refused(trained: Path, command: Callable[..., Any]) -> None:
+    done = command("profile", trained, "--part", "money")
+    assert done.exit_code == 2
+    assert "--part must be one of size, operations, energy, got 'money'" in done.stderr
+
+
+@given(widths=st.lists(st.integers(1, 30), min_size=2, max_size=12), room=st.integers(10, 120))
+def test_every_column_is_printed_once_beside_the_layers_names(widths: list[int], room: int) -> None:
+    heads = tuple("x" * width for width in widths)
+    groups = list(_that_fit(Table(heads, (("",) * len(heads),), ()), room))
+    assert [c for group in groups for c in group[1:]] == list(range(1, len(heads)))
+    for group in groups:
+        assert group[0] == 0
+        assert sum(widths[c] + 3 for c in group) <= room or len(group) == 2
+
+
+@pytest.mark.parametrize("out", ["no-such-folder/p.json"])
+def test_a_place_that_cannot_be_written_is_refused(out: str, trained: Path, command: Callable[..., Any]) -> None:
+    done = command("profile", trained, "--samples", 1, "--out", trained / out)
+    assert done.exit_code == 2

@@ -1,0 +1,137 @@
+"""`spikelet train`: what it prints and leaves behind, how it resumes, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spikelet.cli.result import load_result
+from spikelet.data import batches, load
+from spikelet.recipes import RECIPES
+from spikelet.train import Run, evaluate, load_run
+from spikelet.train.progress import Silent
+
+
+class StopsAfterOneEpoch(Silent):
+    """A reporter like a user who presses Ctrl-C."""
+
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+
+def stop_and_keep(seen: list[Any], value: object) -> None:
+    """Instead of training: keeps `value`, and ends the command."""
+    seen.append(value)
+    raise ValueError("enough")
+
+
+def test_a_run_prints_a_line_and_a_row_an_epoch_and_the_test_accuracy(trained: Path) -> None:
+    text = (trained / "printed.txt").read_text()
+    assert "epoch 1/2  T 1  loss" in text
+    assert "epoch 2/2  T 2  loss" in text
+    assert text.count("validation") == 3, "two lines and the head of the table"
+    assert "test accuracy" in text
+
+
+def test_the_test_accuracy_kept_is_that_of_the_last_epochs_weights(trained: Path) -> None:
+    model, _ = load_run(trained)
+    result = load_result(trained)
+    assert result.test_accuracy == evaluate(model, batches(load("digits").test, 100))
+    assert result.labels == tuple("0123456789")
+    assert result.sample_shape == (1, 8, 8)
+
+
+def test_an_interrupted_run_resumes_bit_for_bit(trained: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        Run(RECIPES["tiny"](), load("digits"), folder, StopsAfterOneEpoch()).train()
+    assert not (folder / "weights.safetensors").exists()
+    done = command("train", "--resume", folder)
+    assert done.exit_code == 0, done.output
+    assert "2 epochs of 20 steps, 1 of them done" in done.output
+    assert (folder / "weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(run: Run) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "train", stopped)
+    done = command("train", "tiny", "--out", tmp_path / "run")
+    assert done.exit_code != 0
+    assert f"spikelet train --resume {tmp_path / 'run'}" in done.output
+
+
+def test_bits_and_seed_reach_the_configuration(
+    tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(Run, "train", lambda run: stop_and_keep(seen, run.config))
+    command("train", "tiny", "--out", tmp_path / "run", "--seed", 3, "--weight-bits", 4, "--membrane-bits", 8)
+    assert seen == [RECIPES["tiny"](seed=3, weight_bits=4, membrane_bits=8)]
+
+
+def test_the_run_lies_under_runs_by_default(
+    tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Run, "train", lambda run: stop_and_keep(seen, run.folder))
+    command("train", "tiny")
+    assert seen == [Path("runs/tiny")]
+
+
+def test_tensorboard_gets_the_scalars(tmp_path: Path, command: Callable[..., Any]) -> None:
+    pytest.importorskip("tensorboard")
+    done = command("train", "tiny", "--out", tmp_path / "run", "--tensorboard")
+    assert done.exit_code == 0, done.output
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    history = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [round(e.value, 4) for e in events.Scalars("epoch/loss")] == [round(h["loss"], 4) for h in history]
+    assert len(events.Scalars("step/loss")) == 40
+
+
+def test_tensorboard_without_its_library_names_the_extra(
+    tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    done = command("train", "tiny", "--out", tmp_path / "run", "--tensorboard")
+    assert done.exit_code == 2
+    assert "pip install 'spikelet[tensorboard]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train"], "train needs a recipe. There are: qsnn-digits, "),
+        (["train", "qsnn-digit"], "there is no recipe 'qsnn-digit'. There are: qsnn-digits, "),
+        (["train", "tiny", "--resume", "somewhere"], "--resume takes everything from the folder"),
+        (["train", "--resume", "somewhere", "--seed", "1"], "--resume takes everything from the folder"),
+        (["train", "--resume", "no-such-folder"], "is not a run's configuration"),
+        (["train", "qsnn-nmnist", "--out", "never"], "Say where it lies with --data-root PATH"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(
+    words: list[str], message: str, command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(*words)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_another_run_is_left_alone(trained: Path, command: Callable[..., Any]) -> None:
+    before = {p.name: p.read_bytes() for p in trained.iterdir()}
+    done = command("train", "tiny", "--seed", 1, "--out", trained)
+    assert done.exit_code == 2
+    assert "holds a run of another configuration" in done.stderr
+    assert {p.name: p.read_bytes() for p in trained.iterdir()} == before

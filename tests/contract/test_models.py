@@ -1,0 +1,192 @@
+"""Every model of the catalogue: its size as published, its shapes, and that it learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spikelet.lower import LoweringError, lower
+from spikelet.models import create_model, list_models
+from spikelet.neurons import LIF, FullMembrane, QuantizedMembrane
+from spikelet.nn import Conv2d, Linear
+from spikelet.quant import Binary, FullPrecision, Uniform
+from spikelet.train.objective import step_cross_entropy
+from tests.catalogue import MODELS, model_input, small_model
+
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+def synapses(model: nn.Module) -> list[Conv2d | Linear]:
+    """Convolutions and linear layers in order."""
+    return [m for m in model.modules() if isinstance(m, Conv2d | Linear)]
+
+
+def published_megabytes(model: nn.Module) -> float:
+    """papers/qsnn.md: (bits of weights + 64 bits a batch-norm channel) / 8e6."""
+    weights = sum(m.weight.numel() * m.quantizer.bits for m in synapses(model))
+    channels = sum(m.num_features for m in model.modules() if isinstance(m, nn.BatchNorm2d))
+    return (weights + 64 * channels) / 8e6
+
+
+# --- sizes ------------------------------------------------------------------------------------------
+
+
+def test_resnet19_has_the_published_12_56_million_weights():
+    weights = sum(m.weight.numel() for m in synapses(create_model("qsnn_resnet19", num_classes=10)))
+    assert round(weights / 1e6, 2) == 12.56
+
+
+def test_resnet19_has_the_published_size():
+    model = create_model("qsnn_resnet19", num_classes=10)
+    weights = sum(m.weight.numel() * m.quantizer.bits for m in synapses(model)) / 8e6
+    assert round(weights, 3) == 1.577
+    assert round(published_megabytes(model), 2) == 1.62
+
+
+def test_full_precision_resnet19_has_the_published_size():
+    model = create_model("qsnn_resnet19", weight_bits=32, membrane_bits=32)
+    peak = 128 * 32 * 32 * 32 / 8e6  # neurons of the largest layer, 32 bits
+    assert round(published_megabytes(model) + peak, 2) == 50.80
+
+
+def test_resnet19_has_the_published_stages():
+    shapes = [tuple(m.weight.shape) for m in synapses(create_model("qsnn_resnet19"))]
+    assert shapes[0] == (128, 3, 3, 3)
+    assert shapes[-1] == (10, 512)
+    assert [s[0] for s in shapes if s[2:] == (3, 3)] == [128] * 7 + [256] * 6 + [512] * 4
+    assert [s for s in shapes if s[2:] == (1, 1)] == [(256, 128, 1, 1), (512, 256, 1, 1)]
+
+
+def test_vggsnn_has_the_published_layers():
+    shapes = [tuple(m.weight.shape) for m in synapses(create_model("qsnn_vggsnn"))]
+    widths = [2, 64, 128, 256, 256, 512, 512, 512, 512]
+    assert shapes[:-1] == [(o, i, 3, 3) for i, o in zip(widths, widths[1:], strict=False)]
+    assert shapes[-1] == (10, 512 * 3 * 3)
+
+
+def test_vgg_s_has_1_15_million_parameters():
+    total = sum(p.numel() for p in create_model("qsnn_vgg_s").parameters())
+    assert total == pytest.approx(1.15e6, abs=5e3)
+
+
+@every_model
+def test_first_and_last_layer_keep_8_bits_and_the_others_have_what_was_asked(name: str):
+    first, *hidden, last = synapses(small_model(name, weight_bits=1, membrane_bits=4))
+    assert first.quantizer == Uniform(8)
+    assert last.quantizer == Uniform(8, per_channel=False)
+    assert hidden
+    assert all(isinstance(m.quantizer, Binary) for m in hidden)
+    hidden = synapses(small_model(name, weight_bits=3))[1:-1]
+    assert all(m.quantizer == Uniform(3) for m in hidden)
+
+
+@every_model
+@pytest.mark.parametrize("bits", [2, 4, 8, 32])
+def test_every_neuron_has_the_membrane_that_was_asked_for(name: str, bits: int):
+    lifs = [m for m in small_model(name, membrane_bits=bits, time_steps=5).modules() if isinstance(m, LIF)]
+    kind = FullMembrane if bits == 32 else QuantizedMembrane
+    assert all(isinstance(m.membrane, kind) and m.membrane.bits == bits and m.time_steps == 5 for m in lifs)
+    assert lifs
+
+
+# --- behaviour --------------------------------------------------------------------------------------
+
+
+def options() -> list[Any]:
+    """Every model at a few precisions."""
+    bits = [(1, 2), (1, 8), (4, 4), (32, 32)]
+    return [pytest.param(name, w, u, id=f"{name}-{w}w-{u}u") for name in MODELS for w, u in bits]
+
+
+@pytest.mark.parametrize(("name", "weight_bits", "membrane_bits"), options())
+def test_forward_and_backward(name: str, weight_bits: int, membrane_bits: int):
+    model = small_model(name, num_classes=7, weight_bits=weight_bits, membrane_bits=membrane_bits)
+    for x in (model_input(name, 4), model_input(name, 4, frames=3)):
+        logits = model(x)
+        assert logits.shape == (3, 4, 7)
+        model.zero_grad()
+        logits.square().sum().backward()
+        for parameter_name, parameter in model.named_parameters():
+            assert parameter.grad is not None, parameter_name
+            assert torch.isfinite(parameter.grad).all(), parameter_name
+
+
+@every_model
+def test_one_batch_is_learned_by_heart(name: str):
+    model, x, y = small_model(name, num_classes=2, weight_bits=8), model_input(name, 8), torch.arange(8) % 2
+    x = torch.where(y.view(-1, 1, 1, 1) == 0, x // 4, 255 - x // 4)  # dark and bright: depth makes a narrow net slow
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-2)
+    losses = []
+    for _ in range(16):
+        loss = step_cross_entropy(model(x), y, 0.0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert min(losses[-4:]) < 0.75 * losses[0]
+
+
+@every_model
+def test_an_evaluated_sample_does_not_depend_on_its_batch(name: str):
+    model, x = small_model(name), model_input(name, 6)
+    model(x)  # gives the batch norms statistics
+    model.eval()
+    with torch.no_grad():
+        logits = model(x)
+        order = torch.randperm(6)
+        assert torch.equal(model(x[order]), logits[:, order])
+        assert torch.equal(torch.cat([model(part) for part in x.split([1, 2, 3])], dim=1), logits)
+
+
+@every_model
+def test_a_seed_decides_the_weights(name: str):
+    def state(seed: int) -> dict[str, Tensor]:
+        torch.manual_seed(seed)
+        return small_model(name).state_dict()
+
+    first, second, other = state(1), state(1), state(2)
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    assert any(not torch.equal(first[k], other[k]) for k in first)
+
+
+@every_model
+def test_a_full_precision_model_is_refused_by_lowering(name: str):
+    model = small_model(name, weight_bits=32, membrane_bits=32)
+    assert all(isinstance(m.quantizer, FullPrecision) for m in synapses(model))
+    with pytest.raises(LoweringError, match="full-precision weights have no integer codes. Build the model with"):
+        lower(model, model_input(name, 1))
+
+
+# --- the catalogue ----------------------------------------------------------------------------------
+
+
+def test_models_are_listed_by_pattern():
+    assert list_models() == sorted(MODELS)
+    assert list_models("qsnn_vgg*") == ["qsnn_vgg_s", "qsnn_vggsnn"]
+    assert list_models("nothing*") == []
+
+
+def test_an_unknown_model_is_refused_and_told_which_there_are():
+    with pytest.raises(ValueError, match=r"no model named 'resnet50'\. There are: qsnn_resnet19, qsnn_vgg_s, "):
+        create_model("resnet50")
+
+
+def test_an_unknown_option_is_refused_and_told_which_there_are():
+    with pytest.raises(TypeError, match=r"qsnn_vgg_s has no option 'wdiths'\. It takes: num_classes, time_steps, "):
+        create_model("qsnn_vgg_s", wdiths=(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"weight_bits": 16}, "weight_bits must be 1 to 8, or 32"),
+        ({"membrane_bits": 1}, "membrane_bits must be 2 to 8, or 32"),
+        ({"time_steps": 0}, "time_steps must be a whole number from 1 to 1024"),
+    ],
+)
+def test_options_out_of_range_are_refused(option: dict[str, int], message: str):
+    with pytest.raises(ValueError, match=message):
+        create_model("qsnn_vgg_s", **option)

@@ -1,0 +1,225 @@
+"""The chain: what PyTorch evaluates, the reference computes and the native program computes are the same spikes.
+
+Over random networks with exact ties in every one of them, and over every model of the catalogue after some training.
+Compared spike for spike and logit for logit; no tolerance anywhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spikelet.graph import ir
+from spikelet.graph.artifact import load
+from spikelet.graph.reference import Reference
+from spikelet.graph.verify import Backend
+from spikelet.lower import lower
+from spikelet.neurons import LIF, QuantizedMembrane
+from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.quant import Binary
+from spikelet.runtime import Program, kernel_sets
+from spikelet.train.objective import step_cross_entropy
+from tests.catalogue import MODELS, model_input, small_model
+from tests.equivalence.random_networks import (
+    AddCurrents,
+    AddSpikes,
+    Head,
+    MembraneShortcut,
+    SameNeuronTwice,
+    random_network,
+)
+
+SEEDS = range(150)
+SETS = [one.name for one in kernel_sets()]
+every_seed = pytest.mark.parametrize("seed", SEEDS)
+
+
+def evaluated(model: nn.Module, x: Tensor) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.float64]]:
+    """Spikes by the node names that lowering gives (second use of a module: name#2), and real logits summed over T."""
+    spikes: dict[str, NDArray[np.uint8]] = {}
+
+    def keep(name: str) -> object:
+        def hook(module: nn.Module, args: object, output: Tensor) -> None:
+            uses = sum(k.partition("#")[0] == name for k in spikes)
+            spikes[f"{name}#{uses + 1}" if uses else name] = output.numpy().astype(np.uint8)
+
+        return hook
+
+    hooks = [m.register_forward_hook(keep(n)) for n, m in model.named_modules() if isinstance(m, LIF)]  # type: ignore[arg-type]
+    with torch.no_grad():
+        logits = model(x)
+    for hook in hooks:
+        hook.remove()
+    return spikes, (logits.double().mean(0) if logits.dim() == 3 else logits.double()).numpy()
+
+
+def assert_equal_to_torch(backend: Backend, graph: ir.IntGraph, model: nn.Module, x: Tensor) -> None:
+    """Every spike and every logit of `backend` is that of the model's evaluation."""
+    expected, real = evaluated(model, x)
+    pixels = np.ascontiguousarray(x.numpy())
+    spikes, logits = backend.spikes(pixels), backend(pixels)
+    assert set(spikes) == {n.name for n in graph.of_type(ir.Lif)}
+    for name, made in spikes.items():
+        assert np.array_equal(made, expected[name]), f"{name}: {(made != expected[name]).sum()} spikes differ"
+    units = real / graph.logit_scale
+    assert np.abs(units - np.round(units)).max() < 1e-2, "a logit is no whole number of its scale"
+    assert np.array_equal(logits, np.round(units)), "logits differ"
+
+
+def ties(graph: ir.IntGraph, x: Tensor) -> int:
+    """Charges in the whole run that lie on their threshold exactly."""
+    edges, count = Reference(graph).edges(x.numpy()), 0
+    for node in graph.of_type(ir.Lif):
+        current, v = edges[node.inputs[0]], np.int64(0)
+        for t in range(graph.time_steps):
+            h = (node.leak * v + node.gain * current[t if len(current) > 1 else 0]) >> node.leak_bits
+            count += int((h == node.threshold).sum())
+            fired = h >= node.threshold
+            v = np.where(fired, 0, h) if node.reset == "hard" else h - node.threshold * fired
+            if node.membrane is not None:
+                half, top = 1 << (node.membrane.shift - 1), 2 ** (node.membrane.bits - 1) - 1
+                v = np.clip((v + half) >> node.membrane.shift, -top, top) << node.membrane.shift
+    return count
+
+
+# --- random networks --------------------------------------------------------------------------------
+
+
+@every_seed
+def test_torch_equals_reference_equals_native(seed: int):
+    net = random_network(seed)
+    graph = lower(net.model, net.x)
+    tied = ties(graph, net.x)
+    assert tied > 0, "the network has no exact tie"
+    for backend in (Reference(graph), *(Program(graph, kernels=name) for name in SETS)):
+        for x in (net.x, *net.others):
+            assert_equal_to_torch(backend, graph, net.model, x)
+
+
+@pytest.mark.parametrize("seed", SEEDS[::10])
+def test_verify_counts_no_mismatch(seed: int):
+    net = random_network(seed)
+    graph = lower(net.model, net.x)
+    labels = torch.zeros(net.x.shape[-4], dtype=torch.long)
+    for backend in (Reference, Program):
+        result = graph.verify(net.model, [(net.x, labels)], backend)
+        assert result.mismatches == 0
+        assert result.float_accuracy == result.integer_accuracy
+        assert result.spikes == sum(s.size for s in Reference(graph).spikes(net.x.numpy()).values())
+
+
+@pytest.mark.parametrize("seed", SEEDS[1::10])
+def test_the_saved_file_runs_as_the_model_evaluates(seed: int, tmp_path: Path):
+    net = random_network(seed)
+    graph = lower(net.model, net.x)
+    graph.save(tmp_path / "model.safetensors")
+    loaded = load(tmp_path / "model.safetensors")
+    assert_equal_to_torch(Program(loaded, threads=2), loaded, net.model, net.x)
+
+
+@pytest.mark.parametrize("seed", SEEDS[2::10])
+def test_float64_evaluates_to_the_same_spikes(seed: int):
+    net = random_network(seed)
+    spikes, logits = evaluated(net.model, net.x)
+    torch.set_default_dtype(torch.float64)
+    try:
+        wide, wide_logits = evaluated(net.model.double(), net.x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+        net.model.float()
+    assert spikes.keys() == wide.keys()
+    assert all(np.array_equal(spikes[name], wide[name]) for name in spikes)
+    assert np.allclose(logits, wide_logits, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS[3::10])
+def test_lowering_twice_gives_the_same_file(seed: int, tmp_path: Path):
+    net = random_network(seed)
+    for name in ("first", "second"):
+        lower(net.model, net.x).save(tmp_path / name)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def features(seed: int) -> set[str]:
+    """What a random network contains, in words."""
+    net = random_network(seed)
+    found = {f"T={net.time_steps}", "frames" if net.x.dim() == 5 else "still"}
+    for m in net.model.modules():
+        if isinstance(m, LIF):
+            p = m.params
+            found |= {f"leak={p.leak}", type(p.reset).__name__, f"membrane={m.membrane.bits}"}
+            found |= {"scaled input"} if p.scale_input else set()
+            if isinstance(m.membrane, QuantizedMembrane):
+                found |= {f"exponent={int(m.membrane.exponent())}"}
+        if isinstance(m, Conv2d | Linear):
+            found |= {f"{type(m).__name__} {m.quantizer.bits} bits"} | ({"bias"} if m.bias is not None else set())
+            found |= {"raw binary"} if isinstance(m.quantizer, Binary) and not m.quantizer.standardize else set()
+        if isinstance(m, Conv2d):
+            found |= {"groups"} if m.groups > 1 else set()
+            found |= {f"stride {m.stride}", f"padding {m.padding}"}
+        if isinstance(m, BatchNorm2d):
+            found |= {"negative gamma"} if (m.weight < 0).any() else set()
+            found |= {"zero gamma"} if (m.weight == 0).any() else set()
+            found |= {"no variance"} if (m.running_var < 1e-9).any() else set()  # type: ignore[operator]
+        if isinstance(m, Head):
+            found |= {"mean over time"} if m.over_time else set()
+        if isinstance(m, MaxPool2d | SumPool2d | AddCurrents | AddSpikes | MembraneShortcut | SameNeuronTwice):
+            found |= {type(m).__name__}
+    return found
+
+
+def test_the_random_networks_contain_everything():
+    counts = Counter(feature for seed in SEEDS for feature in features(seed))
+    wanted = {
+        *(f"T={t}" for t in range(1, 9)),
+        *(f"leak={leak}" for leak in (0.0, 0.25, 0.5, 0.75, 1.0, 237 / 256)),
+        *(f"membrane={bits}" for bits in (2, 4, 8, 32)),
+        *(f"{layer} {bits} bits" for layer in ("Conv2d", "Linear") for bits in (1, 2, 4, 8)),
+        *("frames", "still", "Hard", "Soft", "scaled input", "bias", "raw binary", "groups", "stride (2, 2)"),
+        *("stride (2, 1)", "padding (0, 0)", "padding (1, 1)", "negative gamma", "zero gamma", "no variance"),
+        *("mean over time", "MaxPool2d", "SumPool2d", "AddCurrents", "AddSpikes", "MembraneShortcut"),
+        "SameNeuronTwice",
+    }
+    assert {feature: counts[feature] for feature in wanted if counts[feature] < 3} == {}
+
+
+def test_the_random_networks_neither_sleep_nor_saturate():
+    rates = [np.mean([s.mean() for s in evaluated(n.model, n.x)[0].values()]) for n in map(random_network, SEEDS)]
+    assert 0.1 < np.median(rates) < 0.6
+
+
+# --- the catalogue ----------------------------------------------------------------------------------
+
+
+def trained(name: str, weight_bits: int, membrane_bits: int, time_steps: int, frames: int) -> tuple[nn.Module, Tensor]:
+    """A small model after three steps of training on noise, in evaluation mode, and a batch for it."""
+    model = small_model(name, weight_bits=weight_bits, membrane_bits=membrane_bits, time_steps=time_steps)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(3):
+        loss = step_cross_entropy(model(model_input(name, 6, frames)), torch.randint(0, 10, (6,)), 0.1)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return model.eval(), model_input(name, 4, frames)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("weight_bits", "membrane_bits", "time_steps", "frames"),
+    [(1, 2, 2, 0), (1, 4, 3, 3), (1, 8, 1, 0), (2, 2, 8, 0), (4, 32, 4, 4), (8, 4, 5, 0)],
+)
+def test_every_trained_model_of_the_catalogue_runs_as_it_evaluates(
+    name: str, weight_bits: int, membrane_bits: int, time_steps: int, frames: int
+):
+    model, x = trained(name, weight_bits, membrane_bits, time_steps, frames)
+    graph = lower(model, x)
+    for backend in (Reference(graph), *(Program(graph, kernels=kernels) for kernels in SETS)):
+        assert_equal_to_torch(backend, graph, model, x)
+    extreme = torch.cat([torch.zeros_like(x), torch.full_like(x, 255)], dim=-4)
+    assert_equal_to_torch(Program(graph, threads=2), graph, model, extreme)

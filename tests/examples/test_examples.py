@@ -1,0 +1,59 @@
+"""The examples do what they say, in fewer epochs."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from spikelet.recipes import RECIPES
+from spikelet.train import Phase
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def example(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """An example as a module; the search path is put back after the test."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_network_of_ones_own_goes_all_the_way_without_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verification = example("your_own_model", monkeypatch).main(tmp_path, epochs=1)
+    assert verification.mismatches == 0
+    assert verification.integer_accuracy == verification.float_accuracy > 0.5
+    assert (tmp_path / "my_network.safetensors").stat().st_size < 8000
+    assert "classes:" in capsys.readouterr().out
+
+
+def test_the_demo_ends_with_a_picture_and_with_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    demo = example("demo", monkeypatch)
+    config = dataclasses.replace(RECIPES[demo.RECIPE](), phases=(Phase(1, 2),), batch_size=64)
+    demo.main(tmp_path, config)
+    lines = capsys.readouterr().out.strip().splitlines()
+    assert lines[-1] == "spikes that differ between PyTorch and the integer runtime: 0, logits that differ: 0"
+    assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
+    for word in ("accuracy, PyTorch", "accuracy, integer", "packed file", "float32", "latency", "firing rate", "SOPs"):
+        assert any(word in line for line in lines), word
+
+
+def test_the_demo_starts_anew_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = example("demo", monkeypatch)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("of another run")
+    monkeypatch.setattr(demo.Run, "train", lambda run: run.model)
+    demo.train(RECIPES[demo.RECIPE](), demo.load("digits"), tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
