@@ -1,6 +1,6 @@
 """What each half of weight-spike dual regulation brings, and what a static membrane scale costs.
 
-    python benchmarks/dual_regulation.py [--seeds 3]
+    python -m benchmarks.dual_regulation [--seeds 3]
 
 A small network (16-32-64, 1-bit weights, 2-bit membranes, T = 2) on the first 10,000 training images of
 Fashion-MNIST, 8 epochs, last epoch, all 10,000 test images. The paper's own ablation is 93.42 % without
@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from record import record
 from torch import nn
 
+from benchmarks.record import record
 from spikelet.data import load
 from spikelet.data.batches import batches
 from spikelet.data.samples import DataSplits

@@ -1,6 +1,6 @@
 """Takes a finished run to its published form: verified, recorded, and (with --ship) put into the package.
 
-    python benchmarks/publish.py runs/fm --recipe qsnn-fashion-mnist --ship qsnn-vgg-s-fashion-mnist
+    python -m benchmarks.publish runs/fm --recipe qsnn-fashion-mnist --ship qsnn-vgg-s-fashion-mnist
 
 Evaluates the last epoch's weights on the whole test set in PyTorch and as the integer program (native runtime),
 compares every spike and logit, appends a row to results/results.csv, and writes the packed file and its card
@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 
 import torch
-from record import ROOT, commit, record
 
+from benchmarks.record import ROOT, commit, record
 from spikelet import Program, lower
 from spikelet.data import batches, load
 from spikelet.graph.ir import IntGraph
@@ -101,7 +101,7 @@ def _record(
         other_accuracy="" if other is None else f"{other.integer_accuracy:.4f}",
         firing_rate=f"{history[-1]['firing_rate']:.4f}", packed_bytes=size,
         train_seconds=round(sum(h["seconds"] for h in history)),
-        command=f"spikelet train {options.recipe} --seed {config.seed}; python benchmarks/publish.py",
+        command=f"spikelet train {options.recipe} --seed {config.seed}; python -m benchmarks.publish",
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Writes the results of results/results.csv into README.md, between its two markers.
 
-    python benchmarks/readme_table.py [--check]
+    python -m benchmarks.readme_table [--check]
 
 `--check` changes nothing and fails if the README is not what the results say.
 """

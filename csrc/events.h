@@ -63,6 +63,19 @@ SPK_INLINE uint64_t channel_mask(size_t w, size_t first, size_t end) {
     return mask;
 }
 
+/* Lists row y of one step where there are no groups and no pooling: `pixel` is the row's first. */
+SPK_INLINE void list_plain_row(const spk_op *op, const uint64_t *pixel, uint32_t *list, uint32_t *starts) {
+    const size_t words = spk_words(op->in_c), width = (size_t)op->in_w;
+    const uint32_t row = (uint32_t)op->row_bytes, pixel_bytes = (uint32_t)op->in_c * row;
+    const uint32_t *const begin = list;
+    uint32_t base = 0;
+    for (size_t x = 0; x < width; x++, base += pixel_bytes, pixel += words) {
+        starts[x] = (uint32_t)(list - begin);
+        for (size_t w = 0; w < words; w++) list += list_word(pixel[w], base + (uint32_t)(64 * w) * row, row, list);
+    }
+    starts[width] = (uint32_t)(list - begin);
+}
+
 /* Lists row y of one step and group: `map` is the step's spikes. */
 SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, size_t g, uint32_t *list,
                                uint32_t *starts) {
@@ -73,10 +86,12 @@ SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, 
     uint32_t base = 0;
     for (size_t x = 0; x < width; x++, base += pixel_bytes) {
         starts[x] = (uint32_t)n;
-        for (size_t below = 0; below < pool * pool; below++) {
-            const uint64_t *pixel = map + ((y * pool + below / pool) * map_w + x * pool + below % pool) * words;
-            for (size_t w = first / 64; 64 * w < end; w++)
-                n += list_word(pixel[w] & channel_mask(w, first, end), base + (uint32_t)(64 * w) * row, row, list + n);
+        for (size_t u = y * pool; u < (y + 1) * pool; u++) {
+            for (size_t v = x * pool; v < (x + 1) * pool; v++) {
+                const uint64_t *pixel = map + (u * map_w + v) * words;
+                for (size_t w = first / 64; 64 * w < end; w++)
+                    n += list_word(pixel[w] & channel_mask(w, first, end), base + (uint32_t)(64 * w) * row, row, list + n);
+            }
         }
     }
     starts[width] = (uint32_t)n;
@@ -86,10 +101,16 @@ SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, 
 SPK_INLINE void list_row(const spk_op *op, const spk_frame *f, const event_lists *e, size_t y) {
     const size_t map = (size_t)op->map_h * (size_t)op->map_w * spk_words(op->in_c), groups = (size_t)op->groups;
     size_t entry = y % (size_t)op->kernel_h * (size_t)op->in_t * groups;
-    for (size_t t = 0; t < (size_t)op->in_t; t++)
-        for (size_t g = 0; g < groups; g++, entry++)
-            list_group_row(op, spk_spikes_at(f, op->src) + t * map, y, g, e->lists + entry * e->capacity,
-                           e->starts + entry * e->width);
+    for (size_t t = 0; t < (size_t)op->in_t; t++) {
+        const uint64_t *spikes = spk_spikes_at(f, op->src) + t * map;
+        for (size_t g = 0; g < groups; g++, entry++) {
+            uint32_t *list = e->lists + entry * e->capacity, *starts = e->starts + entry * e->width;
+            if (groups == 1 && op->pool == 1)
+                list_plain_row(op, spikes + y * (size_t)op->in_w * spk_words(op->in_c), list, starts);
+            else
+                list_group_row(op, spikes, y, g, list, starts);
+        }
+    }
 }
 
 /* Lists every input row that output row y reads, and says where its windows' runs are. */

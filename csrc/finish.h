@@ -159,8 +159,20 @@ SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
     return k;
 }
 
-/* O6, for one way to charge, reset and store. With a gain of one and a leak of 2^-k (CHARGE_SHIFT),
-   (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
+/* One step from x: the spikes go to `to`, the new membrane is returned. With a gain of one and a leak of
+   2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
+SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft, int rounded) {
+    const vec h = how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift))
+                                      : v_sra32(v_add32(v_mul32(k->leak, v), v_mul32(k->gain, x)), k->leak_bits);
+    const vec fires = v_gt32(h, k->below);
+    put_spikes(to, c, v_signs32(fires));
+    v = soft ? v_sub32(h, v_and(fires, k->threshold)) : v_andnot(fires, h);
+    if (!rounded) return v;
+    const vec stored = v_sra32(v_add32(v, k->half), k->membrane_shift);
+    return v_sll32(v_max32(k->bottom, v_min32(k->top, stored)), k->membrane_shift);
+}
+
+/* O6, for one way to charge, reset and store. */
 SPK_INLINE void lif_tile(const spk_op *op, const spk_frame *f, const tile *m, charge how, int soft, int rounded) {
     const lif_constants k = lif_of(op, how);
     const size_t channels = spk_lanes(op->out_c), words = spk_words(op->out_c), step = spk_out_pixels(op) * words;
@@ -174,18 +186,8 @@ SPK_INLINE void lif_tile(const spk_op *op, const spk_frame *f, const tile *m, ch
             vec v = begins ? v_zero() : v_load(membrane + c);
             const int32_t *from = sums + c;
             uint64_t *to = spikes;
-            for (size_t t = 0; t < steps; t++, from += stride, to += step) {
-                const vec x = v_load(from);
-                const vec h = how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k.leak_shift))
-                                                  : v_sra32(v_add32(v_mul32(k.leak, v), v_mul32(k.gain, x)), k.leak_bits);
-                const vec fires = v_gt32(h, k.below);
-                put_spikes(to, c, v_signs32(fires));
-                v = soft ? v_sub32(h, v_and(fires, k.threshold)) : v_andnot(fires, h);
-                if (rounded) {
-                    const vec stored = v_sra32(v_add32(v, k.half), k.membrane_shift);
-                    v = v_sll32(v_max32(k.bottom, v_min32(k.top, stored)), k.membrane_shift);
-                }
-            }
+            for (size_t t = 0; t < steps; t++, from += stride, to += step)
+                v = lif_step(&k, v_load(from), v, to, c, how, soft, rounded);
             if (!ends) v_store(membrane + c, v);
         }
     }
@@ -206,8 +208,14 @@ static void finish_lif(const spk_op *op, const spk_frame *f, const tile *m) {
     }
 }
 
+#include "fused.h"
+
 /* Everything after the synapses; the sums are used up. */
 static void finish(const spk_op *op, const spk_frame *f, tile *m) {
+    if (fuses(op, m)) {
+        fused(op, f, m);
+        return;
+    }
     finish_affine(op, m);
     if (op->addend >= 0) finish_add(op, f, m);
     if (op->values >= 0 && op->sum_time) finish_sum(op, f, m);

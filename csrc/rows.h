@@ -2,7 +2,8 @@
    events are added up, 32 output channels a vector.
 
    Sums of int8 stay inside int8 for 127 / code_top events, inside int16 for 258 such bundles, and end
-   in int32. Codes of more than 4 bits start in int16. */
+   in int32. Codes of more than 5 bits start in int16. Events come in fours, the last filled up with the
+   row of zeros that ends the weights. */
 
 #ifndef SPIKELET_ROWS_H
 #define SPIKELET_ROWS_H
@@ -30,10 +31,10 @@ SPK_INLINE void rows_narrow(int32_t *acc, const uint8_t *weight, const uint32_t 
             const size_t stop = end - at > bundle ? at + bundle : end;
             vec narrow[4];
             for (int v = 0; v < vectors; v++) narrow[v] = v_zero();
-            for (; at < stop; at++) {
-                const uint8_t *row = weight + events[at];
-                for (int v = 0; v < vectors; v++) narrow[v] = v_add8(narrow[v], v_load(row + 32 * v));
-            }
+            for (; at < stop; at += 4)
+                for (size_t i = at; i < at + 4; i++)
+                    for (int v = 0; v < vectors; v++)
+                        narrow[v] = v_add8(narrow[v], v_load(weight + events[i] + 32 * v));
             for (int v = 0; v < vectors; v++) {
                 wide[2 * v] = v_add16(wide[2 * v], v_widen8(narrow[v], 0));
                 wide[2 * v + 1] = v_add16(wide[2 * v + 1], v_widen8(narrow[v], 1));
@@ -53,9 +54,11 @@ SPK_INLINE void rows_wide(int32_t *acc, const uint8_t *weight, const uint32_t *e
         const size_t end = n - at > bundle ? at + bundle : n;
         vec wide[8];
         for (int v = 0; v < 2 * vectors; v++) wide[v] = v_zero();
-        for (; at < end; at++) {
-            const int8_t *row = (const int8_t *)(weight + events[at]);
-            for (int v = 0; v < 2 * vectors; v++) wide[v] = v_add16(wide[v], v_load8to16(row + 16 * v));
+        for (; at < end; at += 4) {
+            for (size_t i = at; i < at + 4; i++) {
+                const int8_t *row = (const int8_t *)(weight + events[i]);
+                for (int v = 0; v < 2 * vectors; v++) wide[v] = v_add16(wide[v], v_load8to16(row + 16 * v));
+            }
         }
         for (int v = 0; v < 2 * vectors; v++) rows_flush(acc + 16 * v, wide[v], first);
         first = 0;
@@ -65,13 +68,15 @@ SPK_INLINE void rows_wide(int32_t *acc, const uint8_t *weight, const uint32_t *e
 SPK_INLINE void rows_part(int32_t *acc, const uint8_t *weight, const uint32_t *events, size_t n, size_t code_top,
                           int vectors) {
     if (code_top <= 15)
-        rows_narrow(acc, weight, events, n, 127 / code_top, vectors);
+        rows_narrow(acc, weight, events, n, 127 / code_top / 4 * 4, vectors);
     else
-        rows_wide(acc, weight, events, n, 32767 / code_top, vectors);
+        rows_wide(acc, weight, events, n, 32767 / code_top / 4 * 4, vectors);
 }
 
-/* Sums of all columns of a row. */
-static void rows_sum(int32_t *acc, const spk_op *op, const uint32_t *events, size_t n) {
+/* Sums of all columns of the rows of n events; there is room for three more. */
+static void rows_sum(int32_t *acc, const spk_op *op, uint32_t zero_row, uint32_t *events, size_t n) {
+    for (size_t i = n; i % 4 != 0; i++) events[i] = zero_row;
+    n = spk_round_up(n, 4);
     const size_t columns = (size_t)op->row_bytes, top = (size_t)op->code_top;
     const uint8_t *weight = op->weight;
     size_t c = 0;
@@ -114,15 +119,16 @@ static void rows_accumulate(void *kernel, const spk_op *op, const spk_frame *f, 
                             size_t rows, int32_t *sums) {
     const rows_scratch *s = kernel;
     const columns k = columns_at(op, x);
+    const uint32_t zero_row = (uint32_t)(op->kernel_h * op->kernel_w) * s->lists.pixel_bytes;
     const size_t groups = (size_t)op->groups, outputs = (size_t)op->out_c / groups;
     (void)f, (void)y;
     for (size_t r = 0; r < rows; r++, sums += s->sweep.lanes) {
         for (size_t g = 0; g < groups; g++) {
             const size_t n = join_window(&s->lists, k.from, k.to, k.left, (t + r) * groups + g, s->events);
             if (groups == 1) {
-                rows_sum(sums, op, s->events, n);
+                rows_sum(sums, op, zero_row, s->events, n);
             } else {
-                rows_sum(s->group, op, s->events, n);
+                rows_sum(s->group, op, zero_row, s->events, n);
                 memcpy(sums + g * outputs, s->group, outputs * sizeof(int32_t));
             }
         }

@@ -119,20 +119,27 @@ static const uint64_t places_of_ones[256] = {
     0x706050403, 0x70605040300, 0x70605040301, 0x7060504030100, 0x70605040302, 0x7060504030200, 0x7060504030201, 0x706050403020100,
 };
 
+/* Few ones are taken one by one, four without a branch; many byte by byte, from the table. */
 SPK_INLINE size_t list_word(uint64_t word, uint32_t base, uint32_t row, uint32_t *list) {
-    size_t n = 0;
+    const size_t ones = (size_t)_mm_popcnt_u64(word);
+    if (ones == 0) return 0;
+    if (ones <= 4) {
+        for (int i = 0; i < 4; i++) {
+            list[i] = base + (uint32_t)_tzcnt_u64(word) * row;
+            word = _blsr_u64(word);
+        }
+        return ones;
+    }
     const vec rows = _mm256_set1_epi32((int32_t)row), step = _mm256_set1_epi32((int32_t)(8 * row));
     vec first = _mm256_set1_epi32((int32_t)base);
     for (; word; word >>= 8, first = _mm256_add_epi32(first, step)) {
         const uint8_t byte = (uint8_t)word;
         const vec place = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)places_of_ones[byte]));
-        v_store(list + n, _mm256_add_epi32(_mm256_mullo_epi32(place, rows), first));
-        n += (size_t)_mm_popcnt_u32(byte);
+        v_store(list, _mm256_add_epi32(_mm256_mullo_epi32(place, rows), first));
+        list += (size_t)_mm_popcnt_u32(byte);
     }
-    return n;
+    return ones;
 }
-
-SPK_INLINE size_t count_ones(uint64_t word) { return (size_t)_mm_popcnt_u64(word); }
 
 /* 8x8 bits of every 64-bit lane, transposed. */
 SPK_INLINE vec transpose_bits(vec x) {

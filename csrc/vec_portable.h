@@ -165,12 +165,6 @@ SPK_INLINE size_t list_word(uint64_t word, uint32_t base, uint32_t row, uint32_t
     return n;
 }
 
-SPK_INLINE size_t count_ones(uint64_t word) {
-    size_t n = 0;
-    for (; word; word &= word - 1) n++;
-    return n;
-}
-
 /* Vertical counters to numbers: lane i of quarter q counts sum_p 2^p * bit (64 q + i) of planes[p];
    to[q][i] = 2 * count - events[q]. */
 SPK_INLINE void counts_to_sums(const vec *planes, size_t plane_count, int32_t *const to[4], const int32_t events[4]) {

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from demo_plot import Story, plot
 from torch import nn
 
 import spikelet
@@ -26,9 +26,6 @@ from spikelet.data import DataSplits, batches, load
 from spikelet.graph.ir import IntGraph
 from spikelet.recipes import RECIPES
 from spikelet.train import Run, TrainConfig
-
-sys.path.insert(0, str(Path(__file__).parent))
-from demo_plot import Story, plot
 
 RECIPE = "qsnn-digits"
 BATCH = 200

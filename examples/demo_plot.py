@@ -102,7 +102,7 @@ def _learning(axes: Axes, story: Story) -> None:
     axes.plot(epochs, accuracy, color=LAYERS[0], marker="o", markersize=4, label="validation, PyTorch")
     axes.axhline(100 * story.accuracy, color=LAYERS[1], linewidth=1.2, linestyle="--", label="test, integer program")
     axes.annotate(
-        f"{100 * story.accuracy:.1f} %", (epochs[0], 100 * story.accuracy), xytext=(0, 4), textcoords="offset points",
+        f"{100 * story.accuracy:.2f} %", (epochs[0], 100 * story.accuracy), xytext=(0, 4), textcoords="offset points",
         color=LAYERS[1], fontweight="bold",
     )  # fmt: skip
     axes.set(title="Accuracy by epoch", xlabel="epoch", ylabel="%")

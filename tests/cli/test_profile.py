@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikelet.cli.profiling import _that_fit
@@ -53,6 +53,7 @@ def test_an_unknown_part_is_refused(trained: Path, command: Callable[..., Any]) 
     assert "--part must be one of size, operations, energy, got 'money'" in done.stderr
 
 
+@settings(max_examples=40)
 @given(widths=st.lists(st.integers(1, 30), min_size=2, max_size=12), room=st.integers(10, 120))
 def test_every_column_is_printed_once_beside_the_layers_names(widths: list[int], room: int) -> None:
     heads = tuple("x" * width for width in widths)

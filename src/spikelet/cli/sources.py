@@ -101,14 +101,13 @@ def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
         side, time_steps = image_size_of(target.config), target.config.time_steps(target.config.epochs - 1)
         return _read(choice.data, choice.root, {"image_size": side, "time_steps": time_steps})
     meta, graph = target.graph.meta, target.graph
-    options = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps}
-    name = choice.data
-    if name is None:
-        name = meta.get("data", "").split(" (")[0]
-        options |= json.loads(meta.get("data_options", "{}"))
-    if not name:
+    if choice.data is not None:
+        options = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps}
+        return _read(choice.data, choice.root, options)
+    own = meta.get("data", "").split(" (")[0]
+    if not own:
         raise ValueError(f"{target.name} does not say what it was trained on. Name a data set with --data NAME.")
-    return _read(name, choice.root, options)
+    return _read(own, choice.root, {"time_steps": graph.time_steps} | json.loads(meta.get("data_options", "{}")))
 
 
 def _read(name: str, root: str | None, options: dict[str, Any]) -> DataSplits:

@@ -3,9 +3,11 @@
 Every synapse of a convolution has a number: k = (ky * kw + kx) * C + c, input channel fastest, over all
 C input channels. A linear layer over a flattened map [C, H, W] is a convolution of that kernel size.
 
-    rows     int8   [K, O/g padded to 32]           column j of row k: the j-th output of the row's group
-    sliced   uint64 [K + 1, words]                  bit o of row k: 1 for +1; the last row is zero
+    rows     int8   [K + 1, O/g padded to 32]   column j of row k: the j-th output of the row's group
+    sliced   uint64 [K + 1, words]              bit o of row k: 1 for +1
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
+
+Row K is zero: lists of rows are filled up with it.
 
 An affine step ((m x + half) >> s) + d is split into two 32-bit products wherever the interval of x
 proves that they fit (spikelet.h: SPK_AFFINE_SPLIT); with m = high * 2^k + low, 0 <= low < 2^k < 2^s,
@@ -69,8 +71,8 @@ def rows(name: str, weight_OIhw: NDArray[np.int8], groups: int) -> Weights:
     """int8 rows."""
     by_synapse = _by_synapse(weight_OIhw, groups)
     k, o = by_synapse.shape
-    padded = np.zeros((k, round_up(o, 32)), np.int8)
-    padded[:, :o] = by_synapse
+    padded = np.zeros((k + 1, round_up(o, 32)), np.int8)
+    padded[:k, :o] = by_synapse
     return _within_reach(name, padded)
 
 

@@ -20,8 +20,8 @@ from spikelet.graph.analysis import analyse
 from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import time_first
 from spikelet.runtime import layout
-from spikelet.runtime.library import MAX_THREADS, Call, choose, library
 from spikelet.runtime.emit import Plan
+from spikelet.runtime.library import MAX_THREADS, Call, choose, library
 from spikelet.runtime.plan import Packed, make_plan
 
 

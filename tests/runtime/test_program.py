@@ -1,0 +1,95 @@
+"""The native program is the reference, bit for bit, on every kernel set and for any number of threads."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from spikelet import Program, Reference
+from spikelet.graph import ir
+from spikelet.graph.errors import GraphError
+from spikelet.runtime import RuntimeUnavailable, kernel_sets
+from tests.random_graphs import random_graph, random_input
+
+SETS = [s.name for s in kernel_sets()]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_kernel_set_gives_the_references_spikes_and_logits(seed: int) -> None:
+    graph = random_graph(seed)
+    x = random_input(graph, 3, seed)
+    reference = Reference(graph)
+    logits, spikes = reference(x), reference.spikes(x)
+    for kernels in SETS:
+        program = Program(graph, threads=1 + seed % 3, kernels=kernels)
+        np.testing.assert_array_equal(program(x), logits, err_msg=kernels)
+        for name, values in program.spikes(x).items():
+            np.testing.assert_array_equal(values, spikes[name], err_msg=f"{kernels} {name}")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257])
+def test_awkward_channel_counts_and_full_inputs(channels: int) -> None:
+    rng = np.random.default_rng(channels)
+    graph = _one_layer(rng.choice([-1, 1], (channels, channels, 3, 3)).astype(np.int8), channels)
+    for x in (np.full((2, 1, 3, 3), 255, np.uint8), rng.integers(0, 256, (2, 1, 3, 3), np.uint8)):
+        expected = Reference(graph)(x)
+        for kernels in SETS:
+            np.testing.assert_array_equal(Program(graph, kernels=kernels)(x), expected, err_msg=kernels)
+
+
+def _one_layer(weight: np.ndarray, channels: int) -> ir.IntGraph:
+    """Pixels -> spikes -> 3x3 binary convolution -> spikes whose charge meets the threshold in ties -> logits."""
+    first = ir.Conv("first", ("x",), np.ones((channels, 1, 1, 1), np.int8), 1, (1, 1), (0, 0), 1)
+    lif = dict(leak=1, gain=2, leak_bits=1, reset="hard", membrane=None)
+    nodes = (
+        ir.Input("x", (), (1, 3, 3)),
+        first,
+        ir.Lif("early", ("first",), threshold=128, **lif),
+        ir.Conv("conv", ("early",), weight, 1, (1, 1), (1, 1), 1),
+        ir.Lif("late", ("conv",), threshold=1, **lif),
+        ir.SumPool("pool", ("late",), 3),
+        ir.Flatten("flat", ("pool",)),
+        ir.Linear("head", ("flat",), np.ones((2, channels), np.int8), 1),
+        ir.SumTime("logits", ("head",)),
+    )
+    return ir.IntGraph(nodes, 3, 1.0)
+
+
+def test_a_program_may_be_called_from_several_threads_at_once() -> None:
+    graph = random_graph(5)
+    program, inputs = Program(graph, threads=2), [random_input(graph, 4, seed) for seed in range(8)]
+    expected = [Reference(graph)(x) for x in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        for got, want in zip(pool.map(program, inputs), expected, strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+def test_an_empty_batch_gives_no_logits() -> None:
+    graph = _one_layer(np.ones((3, 3, 3, 3), np.int8), 3)
+    assert Program(graph, threads=2)(np.zeros((0, 1, 3, 3), np.uint8)).shape == (0, 2)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 65, 1.5, "2"])
+def test_a_wrong_number_of_threads_is_refused(threads: object) -> None:
+    with pytest.raises(GraphError, match=re.escape(f"threads must be a whole number from 1 to 64, got {threads!r}.")):
+        Program(random_graph(0), threads=threads)  # type: ignore[arg-type]
+
+
+def test_kernels_that_are_absent_are_refused_and_never_replaced() -> None:
+    with pytest.raises(RuntimeUnavailable, match="amx9"):
+        Program(random_graph(0), kernels="amx9")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8, np.uint16])
+def test_other_input_than_bytes_is_refused(dtype: type) -> None:
+    graph = random_graph(0)
+    with pytest.raises(GraphError, match="x must be uint8"):
+        Program(graph)(random_input(graph, 1, 0).astype(dtype))
+
+
+def test_an_input_of_another_shape_is_refused() -> None:
+    with pytest.raises(GraphError, match="x must have shape"):
+        Program(random_graph(0))(np.zeros((1, 1, 2, 3, 4, 5), np.uint8))
