@@ -195,7 +195,9 @@ def measure(case: Case, model: nn.Module, seconds: float, with_compile: bool) ->
 
 def machine() -> dict[str, Any]:
     """Where and when figures were taken."""
-    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), platform.processor())
+    cpu = next(
+        (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), platform.processor()
+    )
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "cpu": cpu,

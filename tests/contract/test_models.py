@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def test_resnet19_has_the_published_stages():
 def test_vggsnn_has_the_published_layers():
     shapes = [tuple(m.weight.shape) for m in synapses(create_model("qsnn_vggsnn"))]
     widths = [2, 64, 128, 256, 256, 512, 512, 512, 512]
-    assert shapes[:-1] == [(o, i, 3, 3) for i, o in zip(widths, widths[1:], strict=False)]
+    assert shapes[:-1] == [(o, i, 3, 3) for i, o in itertools.pairwise(widths)]
     assert shapes[-1] == (10, 512 * 3 * 3)
 
 
@@ -156,7 +157,7 @@ def test_a_seed_decides_the_weights(name: str):
 def test_a_full_precision_model_is_refused_by_lowering(name: str):
     model = small_model(name, weight_bits=32, membrane_bits=32)
     assert all(isinstance(m.quantizer, FullPrecision) for m in synapses(model))
-    with pytest.raises(LoweringError, match="full-precision weights have no integer codes. Build the model with"):
+    with pytest.raises(LoweringError, match=r"full-precision weights have no integer codes\. Build the model with"):
         lower(model, model_input(name, 1))
 
 

@@ -1,4 +1,4 @@
-"""Every neuron: spikes of 0 and 1 that depend on the sample's own past and on nothing else, and sums worked out by hand."""
+"""Every neuron: spikes of 0 and 1 that depend on the sample's own past alone, and sums worked out by hand."""
 
 from __future__ import annotations
 

@@ -267,7 +267,9 @@ class _Grower:
             c, out, kernel, self.quantizer(), bias=bias, stride=stride, padding=padding, groups=groups
         )  # fmt: skip
         with torch.no_grad():
-            conv.weight.copy_(torch.from_numpy(self.rng.normal(0, 1 / math.sqrt(conv.weight[0].numel()), conv.weight.shape)))
+            conv.weight.copy_(
+                torch.from_numpy(self.rng.normal(0, 1 / math.sqrt(conv.weight[0].numel()), conv.weight.shape))
+            )
             if bias:
                 conv.bias.copy_(torch.from_numpy(self.rng.normal(0, 0.3, out)))  # type: ignore[union-attr]
         return conv if self.chance(0.3) else nn.Sequential(conv, BatchNorm2d(out), nn.Dropout(0.5))
@@ -282,7 +284,9 @@ class _Grower:
         out = int(self.rng.integers(2, 6))
         first = nn.Sequential(self.synapses(out, keep_map=True), BatchNorm2d(out))
         self.x = _settle(first, self.x, self.rng)
-        shortcuts = [MembraneShortcut(self.neuron(), self.synapses(out, keep_map=True)) for _ in range(self.pick((1, 2)))]
+        shortcuts = [
+            MembraneShortcut(self.neuron(), self.synapses(out, keep_map=True)) for _ in range(self.pick((1, 2)))
+        ]
         for shortcut in shortcuts:
             self.x = _settle(shortcut, self.x, self.rng)
         self.blocks += [first, *shortcuts]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,14 @@ print("clean")
 """
 
 
+def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
 @needs_compiler
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.name)
 def test_a_source_compiles_without_a_warning(source: Path, tmp_path: Path) -> None:
-    command = [str(CC), *STRICT, "-O2", "-c", str(source), "-o", str(tmp_path / "out.o")]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    built = _run([str(CC), *STRICT, "-O2", "-c", str(source), "-o", str(tmp_path / "out.o")])
     assert built.returncode == 0, built.stderr
 
 
@@ -46,12 +50,10 @@ def test_a_source_compiles_without_a_warning(source: Path, tmp_path: Path) -> No
 def test_random_graphs_run_clean_under_the_sanitizers(tmp_path: Path) -> None:
     shared = tmp_path / "libspikelet_runtime.so"
     flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-shared"]
-    built = subprocess.run([str(CC), *STRICT, *flags, *map(str, SOURCES), "-o", str(shared)], capture_output=True, text=True, check=False)  # fmt: skip
+    built = _run([str(CC), *STRICT, *flags, *map(str, SOURCES), "-o", str(shared)])
     if built.returncode:
         pytest.skip(f"this compiler has no sanitizers: {built.stderr[-200:]}")
-    preload = subprocess.run([str(CC), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    preload = _run([str(CC), "-print-file-name=libasan.so"])
     environment = {**os.environ, "LD_PRELOAD": preload.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
-    run = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(tmp_path)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    run = _run([sys.executable, "-c", DRIVER, str(tmp_path)], cwd=ROOT, env=environment)
     assert run.stdout.endswith("clean\n"), run.stderr[-3000:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def test_awkward_channel_counts_and_full_inputs(channels: int) -> None:
 def _one_layer(weight: np.ndarray, channels: int) -> ir.IntGraph:
     """Pixels -> spikes -> 3x3 binary convolution -> spikes whose charge meets the threshold in ties -> logits."""
     first = ir.Conv("first", ("x",), np.ones((channels, 1, 1, 1), np.int8), 1, (1, 1), (0, 0), 1)
-    lif = dict(leak=1, gain=2, leak_bits=1, reset="hard", membrane=None)
+    lif: dict[str, Any] = {"leak": 1, "gain": 2, "leak_bits": 1, "reset": "hard", "membrane": None}
     nodes = (
         ir.Input("x", (), (1, 3, 3)),
         first,
