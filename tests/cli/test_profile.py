@@ -61,7 +61,7 @@ def test_every_column_is_printed_once_beside_the_layers_names(widths: list[int],
     assert [c for group in groups for c in group[1:]] == list(range(1, len(heads)))
     for group in groups:
         assert group[0] == 0
-        assert sum(widths[c] + 3 for c in group) <= room or len(group) == 2
+        assert 2 + sum(widths[c] + 3 for c in group) <= room or len(group) == 2
 
 
 @pytest.mark.parametrize("out", ["no-such-folder/p.json"])

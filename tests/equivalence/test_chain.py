@@ -35,7 +35,7 @@ from tests.equivalence.random_networks import (
     random_network,
 )
 
-SEEDS = range(120)
+SEEDS = range(110)
 SETS = [one.name for one in kernel_sets()]
 every_seed = pytest.mark.parametrize("seed", SEEDS)
 
@@ -196,7 +196,7 @@ def test_the_random_networks_contain_everything():
 
 
 def test_the_random_networks_neither_sleep_nor_saturate():
-    rates = [np.mean([s.mean() for s in evaluated(n.model, n.x)[0].values()]) for n in map(random_network, SEEDS)]
+    rates = [np.mean([s.mean() for s in evaluated(n.model, n.x)[0].values()]) for n in map(random_network, SEEDS[::4])]
     assert 0.1 < np.median(rates) < 0.6
 
 
@@ -204,21 +204,21 @@ def test_the_random_networks_neither_sleep_nor_saturate():
 
 
 def trained(name: str, weight_bits: int, membrane_bits: int, time_steps: int, frames: int) -> tuple[nn.Module, Tensor]:
-    """A small model after three steps of training on noise, in evaluation mode, and a batch for it."""
+    """A small model after two steps of training on noise, in evaluation mode, and a batch for it."""
     model = small_model(name, weight_bits=weight_bits, membrane_bits=membrane_bits, time_steps=time_steps)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    for _ in range(3):
-        loss = step_cross_entropy(model(model_input(name, 6, frames)), torch.randint(0, 10, (6,)), 0.1)
+    for _ in range(2):
+        loss = step_cross_entropy(model(model_input(name, 4, frames)), torch.randint(0, 10, (4,)), 0.1)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return model.eval(), model_input(name, 4, frames)
+    return model.eval(), model_input(name, 3, frames)
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(
     ("weight_bits", "membrane_bits", "time_steps", "frames"),
-    [(1, 2, 2, 0), (1, 4, 3, 3), (1, 8, 1, 0), (2, 2, 8, 0), (4, 32, 4, 4), (8, 4, 5, 0)],
+    [(1, 2, 2, 0), (1, 4, 3, 3), (1, 8, 1, 0), (4, 32, 4, 4), (8, 4, 5, 0)],
 )
 def test_every_trained_model_of_the_catalogue_runs_as_it_evaluates(
     name: str, weight_bits: int, membrane_bits: int, time_steps: int, frames: int

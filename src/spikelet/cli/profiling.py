@@ -20,7 +20,7 @@ from spikelet.profile.table import PARTS, Part
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
 BATCH = 50
-GAP = 3  # columns between two cells
+GAP, EDGE = 3, 2  # columns between two cells, and beside the table
 TITLES = {
     "size": "Size",
     "operations": "Operations, means per sample over all time steps",
@@ -87,11 +87,11 @@ def _that_fit(whole: Table, width: int) -> Iterator[Sequence[int]]:
         max(len(max(head.split(), key=len)), *(len(row[c]) for row in (*whole.rows, *whole.footer))) + GAP
         for c, head in enumerate(whole.columns)
     ]
-    group, used = [0], widths[0]
+    group, used = [0], widths[0] + EDGE
     for c in range(1, len(widths)):
         if used + widths[c] > width and len(group) > 1:
             yield group
-            group, used = [0], widths[0]
+            group, used = [0], widths[0] + EDGE
         group.append(c)
         used += widths[c]
     yield group

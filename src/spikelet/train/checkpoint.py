@@ -89,8 +89,9 @@ def save_weights(folder: Path, model: nn.Module) -> None:
 
 def build(config: TrainConfig) -> nn.Module:
     """The model of a configuration, with new weights and the quantizers and time steps of its last epoch."""
-    torch.manual_seed(config.seed)
-    model = create_model(config.model, **config.model_options)
+    with torch.random.fork_rng(devices=[]):  # the caller's generator is none of ours
+        torch.manual_seed(config.seed)
+        model = create_model(config.model, **config.model_options)
     set_binary(model, config, config.epochs - 1)
     set_time_steps(model, config.time_steps(config.epochs - 1))
     return model
