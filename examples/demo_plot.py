@@ -16,7 +16,7 @@ import spikelet
 from spikelet.data import Samples
 from spikelet.graph.ir import IntGraph
 
-DIGITS = 8  # test images shown
+DIGITS = 10  # test images shown
 NEURONS = 48  # of each layer in the raster
 INK, FAINT, GRID = "#22303c", "#8795a1", "#e4e9ed"
 LAYERS = ("#2a6f97", "#e07a5f", "#3d9970", "#8e6bb0", "#c9a227")

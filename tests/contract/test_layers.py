@@ -84,7 +84,7 @@ def test_a_channel_without_variance_has_its_gain_capped():
     norm = BatchNorm2d(3, eps=1e-12).eval()
     with torch.no_grad():
         norm.running_var.copy_(torch.tensor([0.0, 1e-9, 1.0]))  # pyright: ignore[reportOptionalMemberAccess]
-        norm.weight.copy_(torch.tensor([1.0, -1.0, 100.0]))
+        norm.weight.copy_(torch.tensor([1.0, -1.0, 1000.0]))
         norm.bias.fill_(0.25)
     gain, offset = gain_and_offset(norm)
     assert gain.tolist() == [MAX_GAIN, -MAX_GAIN, MAX_GAIN]

@@ -157,7 +157,7 @@ def _settle_norm(norm: BatchNorm2d, x: Tensor, rng: np.random.Generator) -> None
     assert norm.running_var is not None
     with torch.no_grad():
         norm.running_mean.copy_(mean * draw(0.5, 1.5))
-        norm.running_var.copy_(torch.where(kind < 0.1, torch.tensor(1e-13), var * draw(0.3, 2) + 1e-3))
+        norm.running_var.copy_(torch.where(kind < 0.1, torch.tensor(4e-3), var * draw(0.3, 2) + 1e-3))
         norm.weight.copy_(draw(0.3, 2) * torch.where(draw(0, 1) < 0.3, -1, 1) * (kind < 0.9))
         norm.bias.copy_(draw(-0.5, 1))
 

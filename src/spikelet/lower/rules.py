@@ -206,10 +206,11 @@ def _mean(b: Builder, call: Call, values: list[Value]) -> Value:
     if dims == (0,) and x.timed:
         name = b.append(ir.SumTime(b.extra_name(_named(call, "mean")), (x.node,)))
         return Value(name, x.scale / b.time_steps, x.channels, timed=False)
-    if dims == (3, 4) and len(before) == 5 and before[3] == before[4] and not call.kwargs.get("keepdim", False):
-        pooled = b.append(ir.SumPool(b.extra_name(_named(call, "mean")), (x.node,), int(before[3])))
-        flat = b.append(ir.Flatten(b.extra_name(_named(call, "flatten")), (pooled,)))
-        return Value(flat, x.scale / before[3] ** 2, x.channels, x.timed)
+    if dims == (3, 4) and len(before) == 5 and before[3] == before[4]:
+        name = b.append(ir.SumPool(b.extra_name(_named(call, "mean")), (x.node,), int(before[3])))
+        if call.output.dim() == 3:  # without keepdim
+            name = b.append(ir.Flatten(b.extra_name(_named(call, "flatten")), (name,)))
+        return Value(name, x.scale / before[3] ** 2, x.channels, x.timed)
     raise LoweringError(
         f"{_place(call)}: only the mean over time (0) or over a square map (3, 4) can be lowered, got {dims}."
     )

@@ -13,14 +13,15 @@ def digits(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> Train
     return TrainConfig(
         model="qsnn_vgg_s",
         model_options={
-            "time_steps": 4, "weight_bits": weight_bits, "membrane_bits": membrane_bits,
+            "time_steps": 2, "weight_bits": weight_bits, "membrane_bits": membrane_bits,
             "in_channels": 1, "image_size": 8, "widths": [32, 64],
         },
         data="digits",
         augment="none",  # a pixel is an eighth of the image: moving it by one costs accuracy
-        phases=(Phase(8, 4),),
+        phases=(Phase(8, 2),),
         batch_size=64,
         optimizer=Optimizer(lr=8e-3),
+        label_smoothing=0.1,
         seed=seed,
     )  # fmt: skip
 

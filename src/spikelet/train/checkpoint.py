@@ -101,7 +101,7 @@ def load_run(folder: str | Path) -> tuple[nn.Module, TrainConfig]:
     """A trained model in evaluation mode, and its configuration, from a run folder.
 
     Raises:
-        CheckpointError: the folder holds no finished run.
+        CheckpointError: the folder holds no finished run, or a damaged one.
     """
     folder = Path(folder)
     config = load_config(folder)
@@ -111,5 +111,8 @@ def load_run(folder: str | Path) -> tuple[nn.Module, TrainConfig]:
             f"{path} does not exist: the run is not finished. Go on with `spikelet train --resume {folder}`."
         )
     model = build(config)
-    model.load_state_dict(safetensors.torch.load_file(path))
+    try:
+        model.load_state_dict(safetensors.torch.load_file(path))
+    except (OSError, RuntimeError, safetensors.SafetensorError) as e:
+        raise CheckpointError(f"{path} can't be read as the weights of this configuration's model ({e}).") from e
     return model.eval(), config

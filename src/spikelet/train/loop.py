@@ -60,10 +60,11 @@ class Objective(nn.Module):
 
 def _accelerator(config: TrainConfig) -> Accelerator:
     try:
-        from accelerate import Accelerator
+        from accelerate import Accelerator, DistributedDataParallelKwargs
     except ImportError as e:
         raise ImportError("training needs accelerate. Install it with: pip install 'spikelet[train]'") from e
-    return Accelerator(mixed_precision=config.mixed_precision)
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # at T = 1 no membrane is stored
+    return Accelerator(mixed_precision=config.mixed_precision, kwargs_handlers=[unused])
 
 
 class Run:
@@ -123,17 +124,21 @@ class Run:
             self.accelerator.backward(loss)
             optimizer.step()
             if not torch.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss became {loss.item()} in epoch {epoch}, step {step}. Lower Optimizer.lr (now "
-                    f"{self.config.optimizer.lr}); {f'epoch {epoch - 1}' if epoch else 'none'} is in the checkpoint."
-                )
+                raise self._diverged(f"the loss became {loss.item()} in epoch {epoch}, step {step}", epoch)
             total += torch.stack([loss.detach(), firing]).cpu()
             self.reporter.step(epoch, step, float(loss.detach()))
+        for name, value in self.model.state_dict().items():
+            if not torch.isfinite(value).all():  # a NaN current never fires, so that the loss may look well
+                raise self._diverged(f"{name} holds NaN or infinity after epoch {epoch}", epoch)
         mean = (total / self.steps_per_epoch).tolist()
         metrics = {"epoch": epoch, "time_steps": self.config.time_steps(epoch), "loss": mean[0], "firing_rate": mean[1]}
         if len(self.data.validation):
             metrics["validation_accuracy"] = evaluate(self.model, self._on_device(batches(self.data.validation, 256)))
         return metrics | {"learning_rate": rate, "seconds": round(time.monotonic() - started, 2)}
+
+    def _diverged(self, what: str, epoch: int) -> FloatingPointError:
+        kept = f"the checkpoint is that of epoch {epoch - 1}" if epoch else "there is no checkpoint yet"
+        return FloatingPointError(f"{what}. Lower Optimizer.lr (now {self.config.optimizer.lr}); {kept}.")
 
     def _batches(self, epoch: int) -> Batches:
         """This process's share. Order and augmentation depend on (seed, epoch, step) alone."""
