@@ -90,7 +90,8 @@ SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, 
             for (size_t v = x * pool; v < (x + 1) * pool; v++) {
                 const uint64_t *pixel = map + (u * map_w + v) * words;
                 for (size_t w = first / 64; 64 * w < end; w++)
-                    n += list_word(pixel[w] & channel_mask(w, first, end), base + (uint32_t)(64 * w) * row, row, list + n);
+                    n += list_word(pixel[w] & channel_mask(w, first, end), base + (uint32_t)(64 * w) * row, row,
+                                   list + n);
             }
         }
     }

@@ -161,7 +161,8 @@ SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
 
 /* One step from x: the spikes go to `to`, the new membrane is returned. With a gain of one and a leak of
    2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
-SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft, int rounded) {
+SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft,
+                        int rounded) {
     const vec h = how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift))
                                       : v_sra32(v_add32(v_mul32(k->leak, v), v_mul32(k->gain, x)), k->leak_bits);
     const vec fires = v_gt32(h, k->below);
@@ -197,14 +198,30 @@ static void finish_lif(const spk_op *op, const spk_frame *f, const tile *m) {
     const charge how = op->gain == 1 << op->leak_bits && whole_log2(op->leak) >= 0 ? CHARGE_SHIFT : CHARGE_MULTIPLY;
     const int way = (how == CHARGE_SHIFT ? 0 : 4) + (op->soft_reset ? 2 : 0) + (op->membrane_shift ? 1 : 0);
     switch (way) {
-    case 0: lif_tile(op, f, m, CHARGE_SHIFT, 0, 0); break;
-    case 1: lif_tile(op, f, m, CHARGE_SHIFT, 0, 1); break;
-    case 2: lif_tile(op, f, m, CHARGE_SHIFT, 1, 0); break;
-    case 3: lif_tile(op, f, m, CHARGE_SHIFT, 1, 1); break;
-    case 4: lif_tile(op, f, m, CHARGE_MULTIPLY, 0, 0); break;
-    case 5: lif_tile(op, f, m, CHARGE_MULTIPLY, 0, 1); break;
-    case 6: lif_tile(op, f, m, CHARGE_MULTIPLY, 1, 0); break;
-    default: lif_tile(op, f, m, CHARGE_MULTIPLY, 1, 1); break;
+    case 0:
+        lif_tile(op, f, m, CHARGE_SHIFT, 0, 0);
+        break;
+    case 1:
+        lif_tile(op, f, m, CHARGE_SHIFT, 0, 1);
+        break;
+    case 2:
+        lif_tile(op, f, m, CHARGE_SHIFT, 1, 0);
+        break;
+    case 3:
+        lif_tile(op, f, m, CHARGE_SHIFT, 1, 1);
+        break;
+    case 4:
+        lif_tile(op, f, m, CHARGE_MULTIPLY, 0, 0);
+        break;
+    case 5:
+        lif_tile(op, f, m, CHARGE_MULTIPLY, 0, 1);
+        break;
+    case 6:
+        lif_tile(op, f, m, CHARGE_MULTIPLY, 1, 0);
+        break;
+    default:
+        lif_tile(op, f, m, CHARGE_MULTIPLY, 1, 1);
+        break;
     }
 }
 

@@ -32,7 +32,8 @@ static int32_t convolve(const spk_op *op, const spk_frame *f, size_t t, size_t o
     uint32_t sum = 0;
     for (int32_t u = 0; u < op->kernel_h; u++) {
         for (int32_t v = 0; v < op->kernel_w; v++) {
-            const int64_t iy = (int64_t)y * op->stride_h + u - op->pad_h, ix = (int64_t)x * op->stride_w + v - op->pad_w;
+            const int64_t iy = (int64_t)y * op->stride_h + u - op->pad_h,
+                          ix = (int64_t)x * op->stride_w + v - op->pad_w;
             if (iy < 0 || iy >= op->in_h || ix < 0 || ix >= op->in_w) continue;
             const size_t tap = (size_t)(u * op->kernel_w + v) * (size_t)op->in_c;
             for (size_t c = first; c < first + inputs; c++) {
@@ -140,7 +141,8 @@ static int32_t pool_window(const spk_op *op, const spk_frame *f, size_t t, size_
     uint32_t sum = 0;
     for (int32_t u = 0; u < op->kernel_h; u++) {
         for (int32_t v = 0; v < op->kernel_w; v++) {
-            const int64_t iy = (int64_t)y * op->stride_h + u - op->pad_h, ix = (int64_t)x * op->stride_w + v - op->pad_w;
+            const int64_t iy = (int64_t)y * op->stride_h + u - op->pad_h,
+                          ix = (int64_t)x * op->stride_w + v - op->pad_w;
             if (iy < 0 || iy >= op->in_h || ix < 0 || ix >= op->in_w) continue;
             const int32_t value = read_source(op, f, t, c, (size_t)iy, (size_t)ix);
             best = value > best ? value : best;

@@ -106,8 +106,8 @@ static void sliced_begin(void *kernel, const spk_op *op, const spk_frame *f, siz
 }
 
 /* Sums of up to `streams` steps, of which `rows` exist. */
-SPK_INLINE void sliced_window(const sliced_scratch *s, const spk_op *op, columns k, size_t t, size_t rows, int32_t *sums,
-                              int streams) {
+SPK_INLINE void sliced_window(const sliced_scratch *s, const spk_op *op, columns k, size_t t, size_t rows,
+                              int32_t *sums, int streams) {
     const uint32_t zero_row = (uint32_t)(op->kernel_h * op->kernel_w) * s->lists.pixel_bytes;
     const size_t lanes = s->sweep.lanes;
     size_t count[STREAMS] = {0, 0, 0, 0}, longest = 0;
@@ -149,9 +149,15 @@ static void sliced_accumulate(void *kernel, const spk_op *op, const spk_frame *f
     const sliced_scratch *s = kernel;
     (void)f, (void)y;
     switch (sliced_streams(op)) {
-    case 1: sliced_pixel(s, op, x, t, rows, sums, 1); break;
-    case 2: sliced_pixel(s, op, x, t, rows, sums, 2); break;
-    default: sliced_pixel(s, op, x, t, rows, sums, 4); break;
+    case 1:
+        sliced_pixel(s, op, x, t, rows, sums, 1);
+        break;
+    case 2:
+        sliced_pixel(s, op, x, t, rows, sums, 2);
+        break;
+    default:
+        sliced_pixel(s, op, x, t, rows, sums, 4);
+        break;
     }
 }
 

@@ -32,18 +32,18 @@
 _Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
 
 typedef enum spk_kind {
-    SPK_CONV_ROWS,       /* spikes through int8 rows; O2, O3 */
-    SPK_CONV_SLICED,     /* spikes through 1-bit rows; O2, O3 */
-    SPK_CONV_VALUES,     /* any integers through int8 rows; O2, O3 */
-    SPK_CONV_PAIRS,      /* integers of 16 bits through pairs of int16 rows; O2, O3 */
-    SPK_POINTWISE,       /* no synapses: source value per channel; O4, O5, O6, O10 */
-    SPK_UNPACK,          /* spikes to values, or with sum_time to their count; O10 */
-    SPK_MAXPOOL_SPIKES,  /* O7 */
-    SPK_MAXPOOL_VALUES,  /* O7 */
-    SPK_SUMPOOL,         /* O8 */
-    SPK_RESHAPE,         /* values (C, H, W) to (C*H*W, 1, 1), row-major; O9 */
-    SPK_EXPORT_VALUES,   /* values to the caller's logits, int32 [batch][C*H*W] */
-    SPK_EXPORT_SPIKES,   /* spikes to the caller's uint8 [T][batch][C][H][W] */
+    SPK_CONV_ROWS,      /* spikes through int8 rows; O2, O3 */
+    SPK_CONV_SLICED,    /* spikes through 1-bit rows; O2, O3 */
+    SPK_CONV_VALUES,    /* any integers through int8 rows; O2, O3 */
+    SPK_CONV_PAIRS,     /* integers of 16 bits through pairs of int16 rows; O2, O3 */
+    SPK_POINTWISE,      /* no synapses: source value per channel; O4, O5, O6, O10 */
+    SPK_UNPACK,         /* spikes to values, or with sum_time to their count; O10 */
+    SPK_MAXPOOL_SPIKES, /* O7 */
+    SPK_MAXPOOL_VALUES, /* O7 */
+    SPK_SUMPOOL,        /* O8 */
+    SPK_RESHAPE,        /* values (C, H, W) to (C*H*W, 1, 1), row-major; O9 */
+    SPK_EXPORT_VALUES,  /* values to the caller's logits, int32 [batch][C*H*W] */
+    SPK_EXPORT_SPIKES,  /* spikes to the caller's uint8 [T][batch][C][H][W] */
     SPK_KINDS
 } spk_kind;
 
@@ -52,9 +52,9 @@ typedef enum spk_source { SPK_BYTES, SPK_VALUES, SPK_SPIKES } spk_source;
 /* How SPK_POINTWISE and the convolutions evaluate ((m x + half) >> s) + d; all three are exact. */
 typedef enum spk_affine {
     SPK_AFFINE_NONE,
-    SPK_AFFINE_WIDE,  /* 64-bit product, from multiplier, shift, offset */
-    SPK_AFFINE_SPLIT  /* 32-bit products: m = high * 2^split + low, from high, low, half, rest, offset:
-                         ((high x + ((low x) >> split) + half) >> rest) + d,  rest = s - split */
+    SPK_AFFINE_WIDE, /* 64-bit product, from multiplier, shift, offset */
+    SPK_AFFINE_SPLIT /* 32-bit products: m = high * 2^split + low, from high, low, half, rest, offset:
+                        ((high x + ((low x) >> split) + half) >> rest) + d,  rest = s - split */
 } spk_affine;
 
 /* One fused operation of one sample, for all time steps:
@@ -107,8 +107,8 @@ typedef struct spk_call {
     uint8_t *spikes; /* node after node [T][batch][C][H][W], or NULL */
     uint8_t *arena;  /* threads * arena_bytes, 64-byte aligned */
     int64_t arena_bytes;
-    int32_t threads;  /* 1 .. SPK_MAX_THREADS */
-    int32_t set;      /* index of the kernel set */
+    int32_t threads; /* 1 .. SPK_MAX_THREADS */
+    int32_t set;     /* index of the kernel set */
 } spk_call;
 
 #define SPK_MAX_THREADS 64
