@@ -180,6 +180,11 @@ def test_an_unknown_option_is_refused_and_told_which_there_are():
         create_model("qsnn_vgg_s", wdiths=(1, 2))
 
 
+def test_an_image_that_pooling_would_use_up_is_refused():
+    with pytest.raises(ValueError, match="image_size must be at least 16, one pixel after pooling, got 15"):
+        create_model("qsnn_vggsnn", image_size=15)
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [

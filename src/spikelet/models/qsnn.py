@@ -89,6 +89,10 @@ def qsnn_vggsnn(
         if i % 2:
             layers.append(SumPool2d(2))
             size //= 2
+    if size < 1:
+        raise ValueError(
+            f"image_size must be at least {2 ** (len(widths) // 2)}, one pixel after pooling, got {image_size}."
+        )
     return SpikingClassifier(nn.Sequential(*layers), nn.Identity(), Linear(c_in * size**2, num_classes, p.last()))
 
 
