@@ -29,7 +29,20 @@ from spikelet.neurons import (
 )
 from spikelet.neurons.membrane import BatchMaxMembrane
 from spikelet.neurons.reset import Reset
-from spikelet.quant import EDE, Binary, Clip, FullPrecision, Quantizer, Uniform
+from spikelet.quant import (
+    EDE,
+    AmplifiedGradient,
+    Binary,
+    Clip,
+    FullPrecision,
+    MaxAbs,
+    Percentile,
+    Quantizer,
+    ReScaW,
+    Uniform,
+    Unit,
+    WideMeanAbs,
+)
 
 SURROGATES: dict[str, Surrogate] = {
     "triangle": Triangle(),
@@ -51,6 +64,14 @@ QUANTIZERS: dict[str, Quantizer] = {  # with integer codes
     **{f"uniform-{bits}": Uniform(bits) for bits in range(2, 9)},
     "uniform-4-tensor": Uniform(4, per_channel=False),
     "uniform-8-tensor": Uniform(8, per_channel=False),
+    **{f"rescaw-{bits}": ReScaW(bits) for bits in range(1, 9)},
+    "rescaw-2-amplified": ReScaW(2, gradient=AmplifiedGradient()),
+    "rescaw-4-max": ReScaW(4, gamma=MaxAbs()),
+    "rescaw-4-percentile": ReScaW(4, gamma=Percentile(0.05)),
+    "rescaw-2-wide": ReScaW(2, gamma=WideMeanAbs()),
+    "rescaw-4-layer": ReScaW(4, per_channel=False),
+    "plain-2": ReScaW(2, gamma=Unit()),
+    "plain-8": ReScaW(8, gamma=Unit()),
 }
 FLOAT_QUANTIZERS: dict[str, Quantizer] = {"full": FullPrecision()}
 

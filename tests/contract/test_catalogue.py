@@ -8,10 +8,11 @@ from types import ModuleType
 
 import spikelet.neurons.membrane
 import spikelet.quant.binary
+import spikelet.quant.rescaled
 from spikelet.models import list_models
 from spikelet.neurons import Surrogate
 from spikelet.neurons.reset import Reset
-from spikelet.quant import Binary, Quantizer
+from spikelet.quant import Binary, Gamma, Quantizer, ReScaW
 from tests import catalogue
 
 
@@ -42,6 +43,14 @@ def test_every_quantizer_is_in_the_catalogue():
 def test_every_estimator_of_the_sign_is_in_the_catalogue():
     listed = {type(q.estimator) for q in catalogue.QUANTIZERS.values() if isinstance(q, Binary)}
     assert listed == classes_of(spikelet.quant.binary) - {Binary}
+
+
+def test_every_gamma_and_gradient_of_rescaw_is_in_the_catalogue():
+    listed = [q for q in catalogue.QUANTIZERS.values() if isinstance(q, ReScaW)]
+    gammas = {type(q.gamma) for q in listed}
+    assert gammas == concrete(Gamma)
+    gradients = {type(q.gradient) for q in listed}
+    assert gammas | gradients == classes_of(spikelet.quant.rescaled) - {ReScaW, Gamma}
 
 
 def test_every_membrane_is_in_the_catalogue():

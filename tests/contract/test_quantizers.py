@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikelet.quant import EDE, Binary, Clip, FullPrecision, Quantizer, Uniform, quantizer_of
+from spikelet.quant import EDE, Binary, Clip, Coded, FullPrecision, Quantizer, ReScaW, Uniform, quantizer_of
 from spikelet.quant.binary import sign
 from spikelet.quant.quantizer import power_of_two_above, power_of_two_near
 from tests.catalogue import QUANTIZERS
@@ -53,13 +54,12 @@ def is_power_of_two(x: Tensor) -> bool:
 def test_codes_are_integers_of_their_bits(quantizer: Quantizer):
     for name, weight in WEIGHTS.items():
         coded = quantizer.encode(weight)
-        top = 1 if coded.bits == 1 else 2 ** (coded.bits - 1) - 1
         assert coded.bits == quantizer.bits
         assert coded.codes.shape == weight.shape, name
         assert torch.equal(coded.codes, coded.codes.round()), name
-        assert coded.codes.abs().max() <= top, name
-        if coded.bits == 1:
-            assert set(coded.codes.unique().tolist()) <= {-1.0, 1.0}, name
+        assert coded.codes.abs().max() <= coded.top, name
+        if coded.bits == 1 or coded.grid == "odd":
+            assert (coded.codes % 2 == 1).all(), name
 
 
 @every_quantizer
@@ -68,7 +68,7 @@ def test_the_scale_is_a_power_of_two_a_channel(quantizer: Quantizer):
         scale = quantizer.encode(weight).scale
         assert scale.shape == (weight.shape[0], *(1,) * (weight.ndim - 1)), name
         assert is_power_of_two(scale), name
-        if isinstance(quantizer, Uniform) and not quantizer.per_channel:
+        if isinstance(quantizer, Uniform | ReScaW) and not quantizer.per_channel:
             assert len(scale.unique()) == 1, name
 
 
@@ -104,7 +104,7 @@ def test_the_gradient_is_finite(quantizer: Quantizer):
         assert torch.isfinite(w.grad).all(), name
 
 
-PER_CHANNEL = {k: q for k, q in QUANTIZERS.items() if not isinstance(q, Uniform) or q.per_channel}
+PER_CHANNEL = {k: q for k, q in QUANTIZERS.items() if not isinstance(q, Uniform | ReScaW) or q.per_channel}
 
 
 @pytest.mark.parametrize("quantizer", PER_CHANNEL.values(), ids=list(PER_CHANNEL))
@@ -263,6 +263,14 @@ def test_the_gradient_of_a_uniform_weight_passes_straight_through():
 def test_uniform_refuses_other_bits_than_2_to_8(bits: int):
     with pytest.raises(ValueError, match=rf"Uniform\.bits must be 2 to 8, got {bits}"):
         Uniform(bits)
+
+
+@pytest.mark.parametrize(
+    ("bits", "grid", "top"),
+    [(1, "symmetric", 1), (2, "symmetric", 1), (8, "symmetric", 127), (2, "odd", 3), (8, "odd", 255)],
+)
+def test_a_grid_of_codes_knows_its_top(bits: int, grid: Literal["symmetric", "odd"], top: int):
+    assert Coded(torch.ones(1, 1), torch.ones(1, 1), bits, grid).top == top
 
 
 # --- the rest ---------------------------------------------------------------------------------------

@@ -5,6 +5,15 @@ from spikelet.quant.binary import Binary as Binary
 from spikelet.quant.binary import Clip as Clip
 from spikelet.quant.quantizer import Coded as Coded
 from spikelet.quant.quantizer import Quantizer as Quantizer
+from spikelet.quant.rescaled import AmplifiedGradient as AmplifiedGradient
+from spikelet.quant.rescaled import Gamma as Gamma
+from spikelet.quant.rescaled import MaskedGradient as MaskedGradient
+from spikelet.quant.rescaled import MaxAbs as MaxAbs
+from spikelet.quant.rescaled import MeanAbs as MeanAbs
+from spikelet.quant.rescaled import Percentile as Percentile
+from spikelet.quant.rescaled import ReScaW as ReScaW
+from spikelet.quant.rescaled import Unit as Unit
+from spikelet.quant.rescaled import WideMeanAbs as WideMeanAbs
 from spikelet.quant.uniform import FullPrecision as FullPrecision
 from spikelet.quant.uniform import Uniform as Uniform
 from spikelet.quant.uniform import quantizer_of as quantizer_of

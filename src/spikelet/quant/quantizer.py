@@ -2,6 +2,10 @@
 
     w  --encode-->  codes * scale        codes: small integers, scale: a positive power of two a channel
 
+    grid          codes of b bits                                           1 bit
+    "symmetric"   -L, -L + 1 .. L,  L = 2^(b-1) - 1: zero is among them     -1, +1: always "symmetric" by name
+    "odd"         -s, -s + 2 .. s,  s = 2^b - 1: all 2^b of them, no zero
+
 A power-of-two scale costs nothing where BatchNorm follows (its gain absorbs the rest) and keeps
 every product exact in float32.
 """
@@ -10,6 +14,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -19,15 +24,21 @@ from torch import Tensor
 class Coded:
     """Weights as integers.
 
-    codes: float tensor holding integers, of the weight's shape [O, ...]. 1 bit: -1 or +1;
-        b bits: -(2^(b-1) - 1) .. 2^(b-1) - 1.
+    codes: float tensor holding integers of the grid, of the weight's shape [O, ...].
     scale: power of two, [O, 1, ...], broadcastable over `codes`.
     bits: storage per code.
+    grid: which integers the codes are, see the module's table.
     """
 
     codes: Tensor
     scale: Tensor
     bits: int
+    grid: Literal["symmetric", "odd"] = "symmetric"
+
+    @property
+    def top(self) -> int:
+        """The largest code there is."""
+        return 2**self.bits - 1 if self.grid == "odd" or self.bits == 1 else 2 ** (self.bits - 1) - 1
 
 
 class Quantizer(abc.ABC):
