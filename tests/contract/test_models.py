@@ -191,8 +191,16 @@ def test_an_image_that_pooling_would_use_up_is_refused():
         ({"weight_bits": 16}, "weight_bits must be 1 to 8, or 32"),
         ({"membrane_bits": 1}, "membrane_bits must be 2 to 8, or 32"),
         ({"time_steps": 0}, "time_steps must be a whole number from 1 to 1024"),
+        ({"pool_size": 5}, "pool_size must be 1 to 4, the side of the last map, or None for it, got 5"),
     ],
 )
 def test_options_out_of_range_are_refused(option: dict[str, int], message: str):
     with pytest.raises(ValueError, match=message):
         create_model("qsnn_vgg_s", **option)
+
+
+@pytest.mark.parametrize(("pool_size", "inputs"), [(None, 256), (4, 256), (2, 1024), (1, 4096)])
+def test_a_smaller_pool_shows_the_classifier_more_positions(pool_size: int | None, inputs: int):
+    model = create_model("qsnn_vgg_s", pool_size=pool_size)
+    assert model.classifier.in_features == inputs
+    assert model.eval()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape == (2, 1, 10)

@@ -104,11 +104,15 @@ def qsnn_vgg_s(
     in_channels: int = 3,
     image_size: int = 32,
     widths: Sequence[int] = (64, 128, 256),
+    pool_size: int | None = None,
 ) -> SpikingClassifier:
     """A small VGG: each width is a 3x3 convolution of stride 2 and one of stride 1 with a membrane shortcut.
 
     The shortcut costs no multiplication and no weight, and lets a 1-bit network learn in few epochs (see
     results/LOG.md). Default widths: 1.15 M parameters, 38 M multiply-accumulates a step at 32 x 32.
+
+    pool_size: side of the windows that are averaged before the classifier; None is the whole map, 1 none at all,
+    so that the classifier sees where a spike fell, for as many times the weights of 8 bits.
     """
     p = Precision(time_steps, weight_bits, membrane_bits)
     stem = Conv2d(in_channels, widths[0], 3, p.first(), stride=2, padding=1)
@@ -118,6 +122,9 @@ def qsnn_vgg_s(
             layers.append(fire_conv(c_in, c_out, p, stride=2))
         layers.append(Shortcut(fire_conv(c_out, c_out, p)))
     features = nn.Sequential(*layers, p.neuron())
-    return SpikingClassifier(
-        features, SumPool2d(_halved(image_size, len(widths))), Linear(widths[-1], num_classes, p.last())
-    )
+    side = _halved(image_size, len(widths))
+    window = side if pool_size is None else pool_size
+    if not 1 <= window <= side:
+        raise ValueError(f"pool_size must be 1 to {side}, the side of the last map, or None for it, got {pool_size}.")
+    pool = SumPool2d(window) if window > 1 else nn.Identity()
+    return SpikingClassifier(features, pool, Linear(widths[-1] * (side // window) ** 2, num_classes, p.last()))

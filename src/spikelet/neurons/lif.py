@@ -128,7 +128,9 @@ class LIF(nn.Module):
             spikes.append(s)
             last = t == self.time_steps - 1
             v = self.membrane(r) if keep_last or not last else None
-        return torch.stack(spikes).to(x.dtype), None if v is None else v.to(x.dtype)
+        # one step is not copied: stack would lay out channels-last spikes anew
+        out = spikes[0][None] if len(spikes) == 1 else torch.stack(spikes)
+        return out.to(x.dtype), None if v is None else v.to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"time_steps={self.time_steps}, params={self.params}"

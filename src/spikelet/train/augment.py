@@ -10,6 +10,7 @@ from spikelet.data.policies import AutoAugment
 AUGMENTATIONS: dict[str, Augmentation | None] = {
     "none": None,
     "crop1": RandomCrop(1),  # digits
+    "crop1-flip": Compose((RandomCrop(1), HorizontalFlip())),
     "crop2": RandomCrop(2),
     "crop2-flip": Compose((RandomCrop(2), HorizontalFlip())),  # Fashion-MNIST
     "crop4-flip": Compose((RandomCrop(4), HorizontalFlip())),  # CIFAR-10 in few epochs
