@@ -25,6 +25,7 @@ LINE = (
     "runtime",
     "profile",
     "train",
+    "compress",
     "recipes",
     "zoo",
     "cli",
