@@ -299,7 +299,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_pat
     before = checkpoint.read_bytes()
 
     run = Run(small_config(), digits(), tmp_path)
-    run.reporter = Poison(run.model.classifier.weight)  # type: ignore[union-attr, arg-type]
+    run.loop.reporter = Poison(run.model.classifier.weight)  # type: ignore[union-attr, arg-type]
     with pytest.raises(
         FloatingPointError, match=r"loss became nan in epoch 1, step 1\. Lower Optimizer\.lr \(now 0\.01\); "
     ):
@@ -311,8 +311,8 @@ def test_a_weight_that_is_no_number_stops_the_run_although_its_neurons_only_fall
     checkpoint = stopped(tmp_path / "run")
     before = checkpoint.read_bytes()
     run = Run(small_config(), digits(validation=0), tmp_path / "run")
-    run.reporter = Poison(next(run.model.parameters()))
-    with pytest.raises(FloatingPointError, match=r"weight holds NaN or infinity after epoch 1\. .* that of epoch 0"):
+    run.loop.reporter = Poison(next(run.model.parameters()))
+    with pytest.raises(FloatingPointError, match=r"weight holds NaN or infinity after epoch 1\. .* epoch 0 was the last"):
         run.train()
     assert checkpoint.read_bytes() == before
 
@@ -341,11 +341,11 @@ def test_without_accelerate_the_error_names_the_extra(tmp_path: Path, monkeypatc
 
 def test_processes_share_each_step_s_samples(tmp_path: Path):
     run = Run(small_config(augment="none"), digits(), tmp_path)
-    alone = [x for x, _ in run._batches(1)]
+    alone = [x for x, _ in run.loop._batches(1)]
 
     def share(rank: int, processes: int) -> list[Tensor]:
-        run.accelerator = SimpleNamespace(num_processes=processes, process_index=rank)  # type: ignore[assignment]
-        return [x for x, _ in run._batches(1)]
+        run.loop.accelerator = SimpleNamespace(num_processes=processes, process_index=rank)  # type: ignore[assignment]
+        return [x for x, _ in run.loop._batches(1)]
 
     for processes in (2, 4):
         shares = [share(rank, processes) for rank in range(processes)]

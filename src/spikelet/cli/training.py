@@ -38,10 +38,10 @@ def train(options: TrainOptions) -> None:
         torch.set_num_threads(options.threads)
     data = splits_of(config, options.data_root)
     run = Run(config, data, folder)
-    main, out = run.accelerator.is_main_process, console()
+    main, out = run.loop.accelerator.is_main_process, console()
     if main:
         out.print(_summary(config, folder, data.train, run.model))
-        run.reporter = _reporter(options, config, folder, out)
+        run.loop.reporter = _reporter(options, config, folder, out)
     try:
         model = run.train()
     except KeyboardInterrupt:

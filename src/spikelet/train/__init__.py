@@ -6,6 +6,8 @@ from spikelet.train.config import DualRegulation as DualRegulation
 from spikelet.train.config import Optimizer as Optimizer
 from spikelet.train.config import Phase as Phase
 from spikelet.train.config import TrainConfig as TrainConfig
+from spikelet.train.config import Training as Training
 from spikelet.train.evaluate import evaluate as evaluate
-from spikelet.train.loop import Run as Run
+from spikelet.train.loop import Loop as Loop
 from spikelet.train.progress import Reporter as Reporter
+from spikelet.train.run import Run as Run

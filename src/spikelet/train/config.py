@@ -75,14 +75,10 @@ class DualRegulation:
             raise ValueError(f"DualRegulation.spike must be 0 or more, got {self.spike}.")
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """Everything that decides a run's result."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a network is trained, whichever it is."""
 
-    model: str
-    model_options: dict[str, Any]
-    data: str
-    data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     augment: str = "none"  # a name in train.augment.AUGMENTATIONS
     phases: tuple[Phase, ...] = (Phase(20, 2),)
     batch_size: int = 128  # of all processes together
@@ -95,17 +91,18 @@ class TrainConfig:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        _whole("TrainConfig", batch_size=self.batch_size)
+        owner = type(self).__name__
+        _whole(owner, batch_size=self.batch_size)
         if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"TrainConfig.label_smoothing must lie in [0, 1), got {self.label_smoothing}.")
+            raise ValueError(f"{owner}.label_smoothing must lie in [0, 1), got {self.label_smoothing}.")
         if self.mixed_precision not in PRECISIONS:
-            raise ValueError(f"TrainConfig.mixed_precision must be one of {PRECISIONS}, got {self.mixed_precision!r}.")
+            raise ValueError(f"{owner}.mixed_precision must be one of {PRECISIONS}, got {self.mixed_precision!r}.")
         if self.gradient not in ("clip", "ede"):
-            raise ValueError(f"TrainConfig.gradient must be 'clip' or 'ede', got {self.gradient!r}.")
+            raise ValueError(f"{owner}.gradient must be 'clip' or 'ede', got {self.gradient!r}.")
         if self.augment not in AUGMENTATIONS:
-            raise ValueError(f"TrainConfig.augment must be one of {sorted(AUGMENTATIONS)}, got {self.augment!r}.")
+            raise ValueError(f"{owner}.augment must be one of {sorted(AUGMENTATIONS)}, got {self.augment!r}.")
         if not self.phases:
-            raise ValueError("TrainConfig.phases must hold at least one Phase(epochs, time_steps).")
+            raise ValueError(f"{owner}.phases must hold at least one Phase(epochs, time_steps).")
 
     @property
     def epochs(self) -> int:
@@ -119,6 +116,16 @@ class TrainConfig:
                 return phase.time_steps
             epoch -= phase.epochs
         return self.phases[-1].time_steps
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(Training):
+    """Everything that decides a run's result: a model by name, data by name, and how it is trained."""
+
+    model: str
+    model_options: dict[str, Any]
+    data: str
+    data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

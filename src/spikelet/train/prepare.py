@@ -7,7 +7,7 @@ from torch import nn
 from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip
-from spikelet.train.config import TrainConfig
+from spikelet.train.config import Training
 
 
 def set_time_steps(model: nn.Module, time_steps: int) -> None:
@@ -17,7 +17,7 @@ def set_time_steps(model: nn.Module, time_steps: int) -> None:
             module.time_steps = time_steps
 
 
-def set_binary(model: nn.Module, config: TrainConfig, epoch: int) -> None:
+def set_binary(model: nn.Module, config: Training, epoch: int) -> None:
     """The quantizer of every 1-bit layer: standardised or not, and the gradient estimator of this epoch."""
     estimator = Clip() if config.gradient == "clip" else EDE(min(epoch / max(config.epochs - 1, 1), 1.0))
     quantizer = Binary(standardize=config.regulation.weight, estimator=estimator)
