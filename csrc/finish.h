@@ -140,14 +140,14 @@ SPK_INLINE int32_t whole_log2(int32_t n) {
 
 /* What LIF steps need, in registers. */
 typedef struct lif_constants {
-    vec below, threshold, leak, gain, half, top, bottom; /* below = threshold - 1 */
+    vec below, drop, leak, gain, half, top, bottom; /* below = threshold - 1 */
     int32_t leak_shift, leak_bits, membrane_shift;
 } lif_constants;
 
 SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
     lif_constants k;
     k.below = v_set32(op->threshold - 1);
-    k.threshold = v_set32(op->threshold);
+    k.drop = v_set32(op->drop);
     k.leak = v_set32(op->leak);
     k.gain = v_set32(op->gain);
     k.half = v_set32((int32_t)((1u << op->membrane_shift) >> 1));
@@ -167,7 +167,7 @@ SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size
                                       : v_sra32(v_add32(v_mul32(k->leak, v), v_mul32(k->gain, x)), k->leak_bits);
     const vec fires = v_gt32(h, k->below);
     put_spikes(to, c, v_signs32(fires));
-    v = soft ? v_sub32(h, v_and(fires, k->threshold)) : v_andnot(fires, h);
+    v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
     if (!rounded) return v;
     const vec stored = v_sra32(v_add32(v, k->half), k->membrane_shift);
     return v_sll32(v_max32(k->bottom, v_min32(k->top, stored)), k->membrane_shift);

@@ -68,7 +68,7 @@ static uint64_t fire(const spk_op *op, int32_t x, int32_t *v) {
     const int64_t h = charge >> op->leak_bits;
     const int spike = h >= op->threshold;
     int64_t r = h;
-    if (spike) r = op->soft_reset ? h - op->threshold : 0;
+    if (spike) r = op->soft_reset ? h - op->drop : 0;
     if (op->membrane_shift) {
         const int64_t unit = (int64_t)1 << op->membrane_shift, top = op->membrane_top;
         r = (r + unit / 2) >> op->membrane_shift;

@@ -84,6 +84,7 @@ typedef struct spk_op {
     int32_t leak, gain, leak_bits, threshold, soft_reset;
     int32_t membrane_shift; /* 0: the membrane keeps every bit */
     int32_t membrane_top;
+    int32_t drop; /* what a spike takes from the membrane, with soft_reset */
 
     int64_t src, addend, values, spikes, scratch;
     int64_t external;  /* SPK_EXPORT_SPIKES: values per sample that stand before this node's */

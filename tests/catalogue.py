@@ -81,7 +81,7 @@ MEMBRANES: dict[str, Callable[[], nn.Module]] = {  # with an integer form
 }
 BATCH_MEMBRANES: dict[str, Callable[[], nn.Module]] = {"batch-max-2-bit": lambda: BatchMaxMembrane(2)}
 
-RESETS: dict[str, Reset] = {"hard": Hard(), "soft": Soft()}
+RESETS: dict[str, Reset] = {"hard": Hard(), "soft": Soft(), "soft-1.5": Soft(1.5), "none": Soft(0.0)}
 
 PARAMS: dict[str, LIFParams] = {
     f"leak-{leak}{'-scaled' if scaled else ''}-{name}": LIFParams(leak, threshold, scaled, reset)

@@ -187,8 +187,14 @@ class _Grower:
             membrane = ir.Membrane(bits, min(max(fit, 1), 22))
         return self.append(
             ir.Lif, [x], 1, leak=leak, gain=gain, leak_bits=leak_bits, threshold=min(threshold, 2**31 - 1),
-            reset=self.pick(("hard", "soft")), membrane=membrane,
+            reset=self.reset(threshold), membrane=membrane,
         )  # fmt: skip
+
+    def reset(self, threshold: int) -> str | int:
+        """Hard, soft, none, the drop of a reset that comes a step late, or any."""
+        kind = int(self.rng.integers(0, 6))
+        drop = (0, 2 * threshold, int(self.rng.integers(1, 2 * threshold)))[kind % 3]
+        return ("hard", "soft")[kind % 2] if kind < 4 or drop in (threshold, 2**31) else min(drop, 2**31 - 1)
 
     def max_pool(self, x: _Edge) -> _Edge:
         kernel = int(self.pick((1, 2, 2, 3)))

@@ -168,6 +168,21 @@ def test_soft_reset_by_hand():
     assert membranes == [0.5, 0.0, 2.0, 0.0, -1.0]
 
 
+def test_a_drop_of_its_own_by_hand():
+    # charges: 1.5, -0.25 + 1.5 = 1.25, -0.375 + 0.5 = 0.125, 0.0625 + 0.9375 = 1 (a tie)
+    spikes, membranes = run(LIFParams(reset=Soft(2.0)), [1.5, 1.5, 0.5, 0.9375])
+    assert spikes == [1, 1, 0, 1]
+    assert membranes == [-0.5, -0.75, 0.125, -1.0]
+    # a drop of 0 never resets: charges 1.5, 0.75, 1.375
+    assert run(LIFParams(reset=Soft(0.0)), [1.5, 0.0, 1.0]) == ([1, 0, 1], [1.5, 0.75, 1.375])
+
+
+@pytest.mark.parametrize("drop", [-1.0, 2048.0, 0.1, float("nan"), float("inf")])
+def test_a_drop_off_the_grid_is_refused(drop: float):
+    with pytest.raises(ValueError, match=r"Soft.drop must be a multiple of 2\^-12 from 0 to below 2048.*got"):
+        Soft(drop)
+
+
 def test_integrate_and_fire_by_hand():
     spikes, membranes = run(LIFParams(leak=1.0, threshold=2.0, reset=Soft()), [0.75, 0.75, 0.5, 4.5, 0.0])
     assert spikes == [0, 0, 1, 1, 1]
@@ -215,7 +230,8 @@ def test_evaluation_is_the_integer_recurrence_up_to_large_membranes(leak: float,
         for t in range(8):
             h = (round(leak * 256) * v + 256 * int(x[t, i])) >> 8
             s = int(h >= 3 * 4096)
-            v = h * (1 - s) if isinstance(reset, Hard) else h - 3 * 4096 * s
+            drop = h if isinstance(reset, Hard) else round((3.0 if reset.drop is None else reset.drop) * 4096)
+            v = h - drop * s
             expected.append(s)
         assert spikes[:, 0, i].tolist() == expected
         assert last[0, i].item() == v * STEP

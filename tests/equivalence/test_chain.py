@@ -25,7 +25,7 @@ from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import Binary
 from spikelet.runtime import Program, kernel_sets
 from spikelet.train.objective import step_cross_entropy
-from tests.catalogue import MODELS, model_input, small_model
+from tests.catalogue import MODELS, RESETS, model_input, small_model
 from tests.equivalence.random_networks import (
     AddCurrents,
     AddSpikes,
@@ -87,7 +87,7 @@ def ties(graph: ir.IntGraph, x: Tensor) -> int:
             h = (node.leak * v + node.gain * current[t if len(current) > 1 else 0]) >> node.leak_bits
             count += int((h == node.threshold).sum())
             fired = h >= node.threshold
-            v = np.where(fired, 0, h) if node.reset == "hard" else h - node.threshold * fired
+            v = np.where(fired, 0, h) if node.drop is None else h - node.drop * fired
             if node.membrane is not None:
                 half, top = 1 << (node.membrane.shift - 1), 2 ** (node.membrane.bits - 1) - 1
                 v = np.clip((v + half) >> node.membrane.shift, -top, top) << node.membrane.shift
@@ -159,7 +159,7 @@ def features(seed: int) -> set[str]:
     for m in net.model.modules():
         if isinstance(m, LIF):
             p = m.params
-            found |= {f"leak={p.leak}", type(p.reset).__name__, f"membrane={m.membrane.bits}"}
+            found |= {f"leak={p.leak}", str(p.reset), f"membrane={m.membrane.bits}"}
             found |= {"scaled input"} if p.scale_input else set()
             if isinstance(m.membrane, QuantizedMembrane):
                 found |= {f"exponent={int(m.membrane.exponent())}"}
@@ -187,7 +187,16 @@ def test_the_random_networks_contain_everything():
         *(f"leak={leak}" for leak in (0.0, 0.25, 0.5, 0.75, 1.0, 237 / 256)),
         *(f"membrane={bits}" for bits in (2, 4, 8, 32)),
         *(f"{layer} {bits} bits" for layer in ("Conv2d", "Linear") for bits in (1, 2, 4, 8)),
-        *("frames", "still", "Hard", "Soft", "scaled input", "bias", "raw binary", "groups", "stride (2, 2)"),
+        *(
+            "frames",
+            "still",
+            *map(str, RESETS.values()),
+            "scaled input",
+            "bias",
+            "raw binary",
+            "groups",
+            "stride (2, 2)",
+        ),
         *("stride (2, 1)", "padding (0, 0)", "padding (1, 1)", "negative gamma", "zero gamma", "little variance"),
         *("mean over time", "MaxPool2d", "SumPool2d", "AddCurrents", "AddSpikes", "MembraneShortcut"),
         "SameNeuronTwice",

@@ -269,7 +269,14 @@ REFUSED: dict[str, tuple[Callable[[], ir.IntGraph], str]] = {
     "a gain above 1": (lambda: _changed("s2", gain=3), "s2: gain must be 1 to 2, got 3"),
     "a threshold of 0": (lambda: _changed("s1", threshold=0), r"s1: threshold must be 1 to 2\^31 - 1, got 0"),
     "a threshold of 2^31": (lambda: _changed("s1", threshold=2**31), r"s1: threshold must be 1 to 2\^31 - 1"),
-    "a reset of its own": (lambda: _changed("s1", reset="zero"), "s1: reset must be 'hard' or 'soft', got zero"),
+    "a reset of its own": (lambda: _changed("s1", reset="zero"), "s1: reset must be 'hard', 'soft' or a whole number"),
+    "a reset below 0": (lambda: _changed("s1", reset=-1), r"s1: reset must be 0 to 2\^31 - 1, got -1"),
+    "a reset of 2^31": (lambda: _changed("s1", reset=2**31), r"s1: reset must be 0 to 2\^31 - 1, got 2147483648"),
+    "a soft reset by number": (
+        lambda: _changed("s2", reset=2),
+        "s2: reset must be 'soft' where it is the threshold, got 2",
+    ),
+    "a reset that is true": (lambda: _changed("s1", reset=True), "s1: reset must be 'hard', 'soft' or a whole number"),
     "a membrane of 1 bit": (
         lambda: _changed("s1", membrane=ir.Membrane(1, 9)),
         "s1: membrane bits must be 2 to 8, got 1",

@@ -118,8 +118,14 @@ NODES: dict[str, tuple[Change, str]] = {
         "c1: groups must be a divisor that gives 2 input channels, got 2",
     ),
     "0 groups": (node("c1", groups=0), "c1: groups must be a divisor"),
-    "an unknown reset": (node("s1", reset="none"), r"\(lif 's1'\): reset: must be 'hard' or 'soft', got 'none'"),
-    "a reset that is a list": (node("s1", reset=["hard"]), r"\(lif 's1'\): reset: must be 'hard' or 'soft'"),
+    "an unknown reset": (
+        node("s1", reset="none"),
+        r"\(lif 's1'\): reset: must be 'hard', 'soft' or a whole number, got 'none'",
+    ),
+    "a reset that is a list": (node("s1", reset=["hard"]), r"\(lif 's1'\): reset: must be 'hard', 'soft' or a whole"),
+    "a reset that is true": (node("s1", reset=True), r"\(lif 's1'\): reset: must be 'hard', 'soft' or a whole"),
+    "a reset below 0": (node("s1", reset=-1), r"\(lif 's1'\): reset: must be an integer from 0 to 2147483647"),
+    "a soft reset by number": (node("s2", reset=2), "s2: reset must be 'soft' where it is the threshold, got 2"),
     "a threshold of 2^31": (
         node("s1", threshold=2**31),
         r"\(lif 's1'\): threshold: must be an integer from 0 to 2147483647",

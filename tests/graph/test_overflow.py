@@ -81,7 +81,7 @@ def test_where_a_neuron_is_accepted_no_sequence_of_extreme_currents_overflows_it
     rng = np.random.default_rng(seed)
     k, T = int(rng.integers(0, 4)), int(rng.integers(1, 7))
     leak, gain = int(rng.integers(0, 2**k + 1)), int(rng.integers(1, 2**k + 1))
-    threshold, reset = int(2 ** rng.uniform(0, 31)), ("hard", "soft")[seed % 2]
+    threshold, reset = int(2 ** rng.uniform(0, 31)), ("hard", "soft", int(2 ** rng.uniform(0, 31)), 0)[seed % 4]
     low = int(rng.integers(-(2**31), 2**31) >> rng.integers(0, 4))
     step = int(rng.integers(0, max((TOP - low) // 255, 1)) >> rng.integers(0, 4))
     membrane = ir.Membrane(int(rng.integers(2, 9)), int(rng.integers(1, 23))) if rng.random() < 0.5 else None
@@ -97,7 +97,8 @@ def test_where_a_neuron_is_accepted_no_sequence_of_extreme_currents_overflows_it
             assert all(-(2**31) <= part <= TOP for part in parts)
             h = parts[2] >> k
             s = h >= node.threshold
-            v = (0 if reset == "hard" else h - node.threshold) if s else h
+            v = h if not s else 0 if node.drop is None else h - node.drop
+            assert -(2**31) <= v <= TOP
             if membrane is not None:
                 assert v + 2 ** (membrane.shift - 1) <= TOP
                 top = 2 ** (membrane.bits - 1) - 1

@@ -31,9 +31,9 @@ def affine(multiplier: list[int], shift: list[int], offset: list[int]) -> ir.Aff
 
 
 def lif(
-    threshold: int, reset: str = "hard", leak: int = 1, gain: int = 2, leak_bits: int = 1, membrane: Any = None
+    threshold: int, reset: str | int = "hard", leak: int = 1, gain: int = 2, leak_bits: int = 1, membrane: Any = None
 ) -> ir.Lif:
-    assert reset in ("hard", "soft")
+    assert reset in ("hard", "soft") or isinstance(reset, int)
     return ir.Lif("s", ("x",), leak, gain, leak_bits, threshold, reset, membrane)
 
 
@@ -155,9 +155,9 @@ def test_a_still_edge_is_added_to_every_step() -> None:
 # --- O6 lif (N1: a tie fires; N2: the leak floors) --------------------------------------------------
 
 
-@pytest.mark.parametrize("reset", ["hard", "soft"])
+@pytest.mark.parametrize("reset", ["hard", "soft", 0, 16])
 @pytest.mark.parametrize(("x", "fires"), [(7, 0), (8, 1), (9, 1), (-8, 0)])
-def test_a_charge_on_the_threshold_fires(reset: str, x: int, fires: int) -> None:
+def test_a_charge_on_the_threshold_fires(reset: str | int, x: int, fires: int) -> None:
     assert run(lif(8, reset), [x]) == [fires]
 
 
@@ -175,6 +175,31 @@ def test_a_soft_reset_takes_one_threshold_off_however_high_the_charge() -> None:
     frames = np.array([20, 0, 0, 0])[:, None, None]
     node = lif(8, "soft", leak=1, gain=1, leak_bits=0)
     assert MEANING[ir.Lif](node, frames, T=4)[:, 0, 0].tolist() == [1, 1, 0, 0]
+
+
+def test_a_reset_by_a_number_takes_that_much() -> None:
+    # x = 7, leak 1/2:  16 at once is 8 a step later: h = 7, 10* (rest -6), 4, 9* (rest -7), 3;  0: h = 7, 10*, 12*, ...
+    assert run(lif(8, 16), [7], T=5) == [[0], [1], [0], [1], [0]]
+    assert run(lif(8, 0), [7], T=5) == [[0], [1], [1], [1], [1]]
+    # x = 7, threshold 9, reset 8: h = 7, 10* (rest 2), 8, 11*
+    assert run(lif(9, 8), [7], T=4) == [[0], [1], [0], [1]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_drop_of_threshold_over_leak_is_a_reset_one_step_late(seed: int) -> None:
+    """h[t+1] = leak h[t] + x - threshold s[t], exactly where the leaked membrane is a whole number."""
+    rng = np.random.default_rng(seed)
+    k, T = int(rng.integers(0, 4)), 6
+    leak = int(rng.integers(1, 2**k + 1))
+    threshold = leak * int(rng.integers(1, 20))
+    node = lif(threshold, threshold * 2**k // leak if leak < 2**k else "soft", leak, 2**k, k)
+    x = rng.integers(-20, 60, (T, 9)) * 2 ** (k * T)
+    expected, h, s = [], np.zeros(9), np.zeros(9)
+    for current in x:
+        h = leak / 2**k * h + current - threshold * s
+        s = h >= threshold
+        expected.append(s.astype(int).tolist())
+    assert MEANING[ir.Lif](node, x[:, None], T=T)[:, 0].tolist() == expected
 
 
 def test_the_leak_floors_below_zero() -> None:
@@ -222,7 +247,7 @@ def test_lif_is_the_recurrence_of_its_statement(seed: int) -> None:
     k, T = int(rng.integers(0, 9)), int(rng.integers(1, 9))
     leak, gain = int(rng.integers(0, 2**k + 1)), int(rng.integers(1, 2**k + 1))
     membrane = ir.Membrane(int(rng.integers(2, 9)), int(rng.integers(1, 6))) if seed % 2 else None
-    node = lif(int(rng.integers(1, 60)), ("hard", "soft")[seed // 2 % 2], leak, gain, k, membrane)
+    node = lif(int(rng.integers(1, 60)), ("hard", "soft", 0, 75)[seed // 2 % 4], leak, gain, k, membrane)
     x = rng.integers(-80, 160, (T, 7))
     expected = []
     for column in x.T.tolist():
@@ -230,7 +255,7 @@ def test_lif_is_the_recurrence_of_its_statement(seed: int) -> None:
         for current in column:
             h = (leak * v + gain * current) // 2**k
             spikes.append(int(h >= node.threshold))
-            v = h - spikes[-1] * (h if node.reset == "hard" else node.threshold)
+            v = h - spikes[-1] * (h if node.reset == "hard" else node.threshold if node.reset == "soft" else node.reset)
             if membrane is not None:
                 step, top = 2**membrane.shift, 2 ** (membrane.bits - 1) - 1
                 v = min(max((v + step // 2) // step, -top), top) * step

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
 from spikelet.lower import lower
-from spikelet.neurons import LIFParams
+from spikelet.neurons import LIF, Hard, LIFParams, Soft
+from spikelet.neurons.reset import Reset
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, SumPool2d
 from spikelet.quant import Binary, Uniform
 from tests.unit.user_modules import (
@@ -153,6 +154,16 @@ def test_control_flow_on_shapes_is_run_once_and_recorded():
 
     graph = assert_exact(user(body, square=conv(3, 3), fc=classifier(108), lif=neuron(0.0625)))
     assert len(graph.of_type(ir.Lif)) == 2
+
+
+@pytest.mark.parametrize(
+    ("reset", "stated"),
+    [(Hard(), "hard"), (Soft(), "soft"), (Soft(0.75), "soft"), (Soft(1.5), 6144), (Soft(0.0), 0)],
+)
+def test_a_reset_is_stated_in_one_way(reset: Reset, stated: str | int):
+    model = nn.Sequential(Encode(), LIF(1, LIFParams(threshold=0.75, reset=reset)), nn.Flatten(2))
+    (node,) = lower(model, torch.zeros(1, 1, 2, 2, dtype=torch.uint8)).of_type(ir.Lif)
+    assert node.reset == stated
 
 
 def test_labels_meta_and_scale_are_kept():

@@ -214,7 +214,7 @@ def _lif(node: ir.Lif, sources: list[Edge], time_steps: int) -> Edge:
     _require(0 <= node.leak <= 2**node.leak_bits, node, "leak", node.leak, f"0 to {2**node.leak_bits}")
     _require(1 <= node.gain <= 2**node.leak_bits, node, "gain", node.gain, f"1 to {2**node.leak_bits}")
     _require(1 <= node.threshold <= INT32[1], node, "threshold", node.threshold, "1 to 2^31 - 1")
-    _require(node.reset in ("hard", "soft"), node, "reset", node.reset, "'hard' or 'soft'")
+    _require_reset(node)
     if node.membrane is not None:
         _require(node.membrane.bits in range(2, 9), node, "membrane bits", node.membrane.bits, "2 to 8")
         _require(node.membrane.shift in range(1, 23), node, "membrane shift", node.membrane.shift, "1 to 22")
@@ -235,11 +235,19 @@ def _lif(node: ir.Lif, sources: list[Edge], time_steps: int) -> Edge:
     return Edge(x.shape, np.zeros(n, np.int64), np.ones(n, np.int64), timed=True)
 
 
+def _require_reset(node: ir.Lif) -> None:
+    if type(node.reset) is int:
+        _require(0 <= node.reset <= INT32[1], node, "reset", node.reset, "0 to 2^31 - 1")
+        _require(node.reset != node.threshold, node, "reset", node.reset, "'soft' where it is the threshold")
+    else:
+        _require(node.reset in ("hard", "soft"), node, "reset", node.reset, "'hard', 'soft' or a whole number")
+
+
 def _after_reset(node: ir.Lif, low: int, high: int) -> tuple[int, int]:
     silent = min(high, node.threshold - 1)
-    if node.reset == "hard":
+    if node.drop is None or high < node.threshold:
         return min(low, 0), max(silent, 0)
-    return min(low, 0), max(silent, high - node.threshold, 0)
+    return min(low, node.threshold - node.drop, 0), max(silent, high - node.drop, 0)
 
 
 def store_membrane(r: Int64 | np.int64, membrane: ir.Membrane) -> Int64:

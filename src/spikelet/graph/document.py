@@ -66,9 +66,11 @@ def _dims(few: int, many: int) -> Callable[[Any, str], tuple[int, ...]]:
     return lambda value, what: integers(value, what, (few, many), low=1)
 
 
-def _reset(value: Any, what: str) -> str:
+def _reset(value: Any, what: str) -> str | int:
+    if type(value) is int:
+        return integer(value, what)
     if value not in ("hard", "soft"):
-        raise ArtifactError(f"{what}: must be 'hard' or 'soft', got {shown(value)}.")
+        raise ArtifactError(f"{what}: must be 'hard', 'soft' or a whole number, got {shown(value)}.")
     return value
 
 
@@ -130,7 +132,7 @@ def _attributes(node: ir.Node) -> dict[str, Any]:
                 "leak": operator.index(node.leak),
                 "leak_bits": operator.index(node.leak_bits),
                 "membrane": None if node.membrane is None else _plain((node.membrane.bits, node.membrane.shift)),
-                "reset": str(node.reset),
+                "reset": node.reset if type(node.reset) is int else str(node.reset),
                 "threshold": operator.index(node.threshold),
             }
         case ir.MaxPool():

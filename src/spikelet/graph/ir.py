@@ -99,7 +99,7 @@ class Lif(Node):
     """Leaky integrate and fire over T steps, from v = 0. O6.
 
     h = (leak * v + gain * x) >> leak_bits;  s = h >= threshold;
-    r = 0 if s else h  (hard)   or   r = h - threshold * s  (soft);
+    r = 0 if s else h  (hard)   or   r = h - drop * s  (soft: drop = threshold; a number: that);
     v = r, or the k-bit `membrane` of r. Output 0 or 1, [T].
     """
 
@@ -107,8 +107,15 @@ class Lif(Node):
     gain: int
     leak_bits: int
     threshold: int
-    reset: Literal["hard", "soft"]
+    reset: Literal["hard", "soft"] | int
     membrane: Membrane | None
+
+    @property
+    def drop(self) -> int | None:
+        """What a spike takes from the membrane; None where it takes everything."""
+        if self.reset == "hard":
+            return None
+        return self.threshold if self.reset == "soft" else int(self.reset)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

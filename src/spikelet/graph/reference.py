@@ -109,7 +109,7 @@ def lif(node: ir.Lif, x: Int64, T: int) -> Int64:
     for t in range(T):
         h = (node.leak * v + node.gain * x[t if len(x) > 1 else 0]) >> node.leak_bits
         s = (h >= node.threshold).astype(np.int64)
-        v = h * (1 - s) if node.reset == "hard" else h - node.threshold * s
+        v = h * (1 - s) if node.drop is None else h - node.drop * s
         v = v if node.membrane is None else store_membrane(v, node.membrane)
         spikes.append(s)
     return np.stack(spikes)

@@ -6,7 +6,7 @@ A rule takes the builder, the recorded call and the values it read, and returns 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from spikelet.graph import ir
 from spikelet.lower.errors import LoweringError
 from spikelet.lower.trace import Call, tensors
 from spikelet.lower.values import Builder, Value
-from spikelet.neurons import LIF, FullMembrane, Hard, QuantizedMembrane
+from spikelet.neurons import LIF, FullMembrane, Hard, LIFParams, QuantizedMembrane
 from spikelet.neurons.lif import LEAK_BITS
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.norm import gain_and_offset
@@ -127,10 +127,16 @@ def _lif(b: Builder, call: Call, values: list[Value]) -> Value:
         gain=round(p.input_gain * 2**bits),
         leak_bits=bits,
         threshold=round(p.threshold * 2**FRACTION_BITS),
-        reset="hard" if isinstance(p.reset, Hard) else "soft",
+        reset=_reset(p),
         membrane=membrane,
     )
     return Value(b.append(node), np.array(1.0), x.channels)
+
+
+def _reset(p: LIFParams) -> Literal["hard", "soft"] | int:
+    if isinstance(p.reset, Hard):
+        return "hard"
+    return "soft" if p.reset.drop in (None, p.threshold) else round(p.reset.drop * 2**FRACTION_BITS)
 
 
 def _max_pool(b: Builder, call: Call, values: list[Value]) -> Value:

@@ -2,7 +2,7 @@
 
     h[t] = leak * v[t-1] + gain * x[t]        charge;  gain = 1, or 1 - leak with `scale_input`
     s[t] = 1 if h[t] >= threshold else 0      a tie fires (spec N1)
-    r[t] = h (1 - s)  or  h - threshold * s   hard or soft reset
+    r[t] = h (1 - s)  or  h - drop * s        hard or soft reset; drop = threshold unless given
     v[t] = membrane(r[t])                     full precision, or k bits (see membrane.py)
 
 leak = 1 - 1/tau is dimensionless and a multiple of 2^-8; leak = 1 is the integrate-and-fire neuron.

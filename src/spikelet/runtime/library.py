@@ -61,7 +61,7 @@ _INT32 = (
     "kind", "source", "T", "in_c", "in_h", "in_w", "in_t", "out_c", "out_h", "out_w", "map_h", "map_w", "pool",
     "kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w", "groups", "code_top", "affine", "split",
     "addend_source", "addend_t", "sum_time", "leak", "gain", "leak_bits", "threshold", "soft_reset",
-    "membrane_shift", "membrane_top",
+    "membrane_shift", "membrane_top", "drop",
 )  # fmt: skip
 _INT64 = ("src", "addend", "values", "spikes", "scratch", "external", "row_bytes")
 _POINTERS = (

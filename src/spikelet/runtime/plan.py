@@ -440,6 +440,7 @@ def _neuron(node: ir.Lif) -> dict[str, int]:
     membrane = node.membrane
     return {
         "leak": node.leak, "gain": node.gain, "leak_bits": node.leak_bits, "threshold": node.threshold,
-        "soft_reset": node.reset == "soft", "membrane_shift": membrane.shift if membrane else 0,
+        "soft_reset": node.drop is not None, "drop": node.drop or 0,
+        "membrane_shift": membrane.shift if membrane else 0,
         "membrane_top": 2 ** (membrane.bits - 1) - 1 if membrane else 0,
     }  # fmt: skip
