@@ -8,6 +8,7 @@
 `spikelet.load` also takes the name of a model that ships with the package (`spikelet.zoo.names()`).
 """
 
+from spikelet.compress import compress as compress
 from spikelet.graph.ir import IntGraph as IntGraph
 from spikelet.graph.reference import Reference as Reference
 from spikelet.lower import LoweringError as LoweringError
@@ -28,6 +29,7 @@ __all__ = [
     "LoweringError",
     "Program",
     "Reference",
+    "compress",
     "create_model",
     "list_models",
     "load",

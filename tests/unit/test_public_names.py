@@ -15,6 +15,7 @@ NAMES = [
     "LoweringError",
     "Program",
     "Reference",
+    "compress",
     "create_model",
     "list_models",
     "load",

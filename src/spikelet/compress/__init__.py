@@ -2,6 +2,9 @@
 
 from spikelet.compress.channels import Channels as Channels
 from spikelet.compress.channels import find_channels as find_channels
+from spikelet.compress.compress import Compressed as Compressed
+from spikelet.compress.compress import compress as compress
+from spikelet.compress.compress import compress_ as compress_
 from spikelet.compress.criteria import SVS as SVS
 from spikelet.compress.criteria import Criterion as Criterion
 from spikelet.compress.criteria import MembraneL1 as MembraneL1
@@ -10,4 +13,18 @@ from spikelet.compress.criteria import Random as Random
 from spikelet.compress.criteria import WeightL1 as WeightL1
 from spikelet.compress.criteria import stability as stability
 from spikelet.compress.errors import CompressionError as CompressionError
+from spikelet.compress.filters import Filter as Filter
+from spikelet.compress.filters import by_name as by_name
+from spikelet.compress.filters import by_type as by_type
+from spikelet.compress.filters import everything as everything
+from spikelet.compress.filters import first as first
+from spikelet.compress.filters import last as last
+from spikelet.compress.finetune import Finetune as Finetune
+from spikelet.compress.membranes import Membranes as Membranes
+from spikelet.compress.passes import Context as Context
+from spikelet.compress.passes import Pass as Pass
+from spikelet.compress.passes import Row as Row
+from spikelet.compress.prune import Prune as Prune
+from spikelet.compress.quantize import Quantize as Quantize
+from spikelet.compress.report import Report as Report
 from spikelet.compress.surgery import remove_channels as remove_channels

@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode
 from spikelet.compress import functions
 from spikelet.compress.errors import CompressionError
 from spikelet.compress.layers import is_leaf, rule_of
+from spikelet.compress.run_once import check_runs, few_samples
 from spikelet.compress.walk import Walk, place
 from spikelet.lower.trace import Call, tensors, trace
 
@@ -85,12 +86,10 @@ def find_channels(model: nn.Module, example: Tensor) -> Channels:
     Raises:
         CompressionError: the model does not run, or its output does not come from its input.
     """
-    example = example[:2] if example.dim() % 2 == 0 else example[:, :2]
-    try:
-        with _Writes() as writes:
-            calls, output = trace(model, example, is_leaf)
-    except Exception as e:
-        raise CompressionError(f"the model does not run on an input of shape {tuple(example.shape)}: {e}") from e
+    check_runs(model, example)
+    example = few_samples(example)
+    with _Writes() as writes:
+        calls, output = trace(model, example, is_leaf)
     walk = Walk(example)
     for call in calls:
         walk.set(call.output, _follow(walk, call))

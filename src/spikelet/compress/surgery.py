@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from spikelet.compress.channels import Channels
 from spikelet.compress.errors import CompressionError
 from spikelet.compress.layers import Kept, rule_of
-from spikelet.nn.evaluation import evaluation_mode
+from spikelet.compress.run_once import shape_of_output
 
 
 def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example: Tensor) -> None:
@@ -40,7 +40,7 @@ def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example
     _check(channels, units)
     modules = dict(model.named_modules())
     replace = _Replacement()
-    before = _shape_of_output(model, example)
+    before = shape_of_output(model, example)
     for layer in channels.layers.values():
         masks = [None if ids is None else ~torch.isin(ids, units) for ids in (layer.reads, layer.makes)]
         if all(mask is None or bool(mask.all()) for mask in masks):
@@ -49,7 +49,7 @@ def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example
         assert rule is not None, "only layers with a rule carry channels"
         rule.shrink(modules[layer.name], Kept(*masks), replace)
     try:
-        after = _shape_of_output(model, example)
+        after = shape_of_output(model, example)
     except Exception as e:
         raise CompressionError(
             f"the model does not run any more without {len(units)} of its channels: {e}. Its code may name a number of "
@@ -67,12 +67,6 @@ def _check(channels: Channels, units: Tensor) -> None:
     for layer in channels.layers.values():
         if layer.makes is not None and bool(torch.isin(layer.makes, units).all()):
             raise CompressionError(f"{layer.name}: all of its {len(layer.makes)} channels would leave; keep one.")
-
-
-@torch.no_grad()
-def _shape_of_output(model: nn.Module, example: Tensor) -> tuple[int, ...]:
-    with evaluation_mode(model):
-        return tuple(model(example).shape)
 
 
 class _Replacement:

@@ -1,0 +1,77 @@
+"""A few epochs of training after a network lost channels or bits: the one training loop, on the given module."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from torch import nn
+
+from spikelet.compress.errors import CompressionError
+from spikelet.compress.passes import Context, Row
+from spikelet.neurons import LIF
+from spikelet.train.config import DualRegulation, Optimizer, Phase, Training
+from spikelet.train.loop import Loop
+from spikelet.train.progress import Reporter
+
+
+@dataclasses.dataclass(frozen=True)
+class Finetune:
+    """Trains the model for some epochs, at its own time steps and with its own quantizers.
+
+    Args:
+        epochs: from 1 on.
+        optimizer: its learning rate is the peak, after warm-up and before a cosine to 0.
+        batch_size, augment, label_smoothing, seed, mixed_precision, compile: as in `spikelet.train.Training`.
+        spike: lambda of the loss on firing rates.
+        reporter: is told about steps and epochs.
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    epochs: int
+    lr: float = 1e-3
+    optimizer: str = "adamw"
+    weight_decay: float = 0.0
+    batch_size: int = 128
+    augment: str = "none"
+    label_smoothing: float = 0.0
+    spike: float = 0.0
+    seed: int = 0
+    mixed_precision: str = "no"
+    compile: bool = False
+    reporter: Reporter | None = dataclasses.field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        self._training(1)
+
+    def _training(self, time_steps: int) -> Training:
+        return Training(
+            augment=self.augment,
+            phases=(Phase(self.epochs, time_steps),),
+            batch_size=self.batch_size,
+            optimizer=Optimizer(self.optimizer, self.lr, self.weight_decay),
+            regulation=DualRegulation(spike=self.spike),
+            label_smoothing=self.label_smoothing,
+            seed=self.seed,
+            mixed_precision=self.mixed_precision,
+            compile=self.compile,
+        )
+
+    def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
+        """Raises CompressionError without samples or neurons, FloatingPointError where training diverges."""
+        data = context.splits("Finetune")
+        steps = [module.time_steps for module in model.modules() if isinstance(module, LIF)]
+        if not steps:
+            raise CompressionError("Finetune trains spiking networks, and the model has no LIF layer.")
+        device = next(model.parameters()).device
+        loop, history = Loop(model, data, self._training(steps[0]), self.reporter), list[dict[str, Any]]()
+        loop.run(history, before_epoch=lambda epoch: None, after_epoch=lambda: None)
+        model.to(device)
+        for parameter in model.parameters():
+            parameter.grad = None
+        rows = [Row("", "fine-tuning loss", f"{history[0]['loss']:.4f}", f"{history[-1]['loss']:.4f}")]
+        if "validation_accuracy" in history[-1]:
+            first, last = (f"{100 * h['validation_accuracy']:.2f} %" for h in (history[0], history[-1]))
+            rows.append(Row("", "validation accuracy after the first and the last epoch", first, last))
+        return model, rows
