@@ -24,6 +24,7 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_MAXPOOL_VALUES] = {max_pool_values, NULL},
             [SPK_SUMPOOL] = {sum_pool_values, NULL},
             [SPK_RESHAPE] = {spk_scalar_reshape, NULL},
+            [SPK_CHANNEL_MAP] = {spk_scalar_channel_map, NULL},
             [SPK_EXPORT_VALUES] = {spk_scalar_export_values, NULL},
             [SPK_EXPORT_SPIKES] = {spk_scalar_export_spikes, NULL},
         },

@@ -27,6 +27,20 @@ SPK_INLINE int32_t source_at(const spk_op *op, const spk_frame *f, size_t t, siz
     return spk_values_at(f, op->src)[(t * spk_in_pixels(op) + pixel) * spk_lanes(op->in_c) + c];
 }
 
+/* Odd codes 2 w + 1: from the sum of w x, n = 2 (sum of w x) + (sum of x), each group with its own inputs. */
+SPK_INLINE void values_odd(const spk_op *op, const spk_frame *f, window w, size_t t, int32_t *sums) {
+    const size_t groups = (size_t)op->groups, inputs = (size_t)op->in_c / groups, outputs = (size_t)op->out_c / groups;
+    for (size_t g = 0; g < groups; g++, sums += outputs) {
+        uint32_t total = 0;
+        for (int32_t u = w.u0; u < w.u1; u++)
+            for (int32_t v = w.v0; v < w.v1; v++)
+                for (size_t c = g * inputs; c < (g + 1) * inputs; c++)
+                    total +=
+                        (uint32_t)source_at(op, f, t, (size_t)(w.top + u) * (size_t)op->in_w + (size_t)(w.left + v), c);
+        for (size_t o = 0; o < outputs; o++) sums[o] = (int32_t)(2 * (uint32_t)sums[o] + total);
+    }
+}
+
 /* O2, O3 on any integers; sums wrap as uint32_t does, and end where int32_t reaches. */
 SPK_INLINE void values_window(const spk_op *op, const spk_frame *f, window w, size_t t, int32_t *sums) {
     const size_t inputs = (size_t)(op->in_c / op->groups), outputs = (size_t)(op->out_c / op->groups);
@@ -45,6 +59,7 @@ SPK_INLINE void values_window(const spk_op *op, const spk_frame *f, window w, si
             }
         }
     }
+    if (op->odd) values_odd(op, f, w, t, sums);
 }
 
 SPK_INLINE void pointwise_pixel(const spk_op *op, const spk_frame *f, size_t t, size_t pixel, int32_t *sums) {

@@ -2,8 +2,10 @@
    events are added up, 32 output channels a vector.
 
    Sums of int8 stay inside int8 for 127 / code_top events, inside int16 for 258 such bundles, and end
-   in int32. Codes of more than 5 bits start in int16. Events come in fours, the last filled up with the
-   row of zeros that ends the weights. */
+   in int32. Above 31, where not even four of them fit int8, they start in int16. Events come in fours, the
+   last filled up with the row of zeros that ends the weights.
+
+   Odd codes are stored as w of 2 w + 1:   n = sum of 2 w + 1 over the events = 2 (sum of w) + events. */
 
 #ifndef SPIKELET_ROWS_H
 #define SPIKELET_ROWS_H
@@ -67,7 +69,7 @@ SPK_INLINE void rows_wide(int32_t *acc, const uint8_t *weight, const uint32_t *e
 
 SPK_INLINE void rows_part(int32_t *acc, const uint8_t *weight, const uint32_t *events, size_t n, size_t code_top,
                           int vectors) {
-    if (code_top <= 15)
+    if (code_top <= 31)
         rows_narrow(acc, weight, events, n, 127 / code_top / 4 * 4, vectors);
     else
         rows_wide(acc, weight, events, n, 32767 / code_top / 4 * 4, vectors);
@@ -86,6 +88,19 @@ static void rows_sum(int32_t *acc, const spk_op *op, uint32_t zero_row, uint32_t
         c += 64;
     }
     if (c < columns) rows_part(acc + c, weight + c, events, n, top, 1);
+}
+
+/* The same for codes 2 w + 1; columns from `outputs` on become 0. */
+static void rows_sum_odd(int32_t *acc, const spk_op *op, uint32_t zero_row, uint32_t *events, size_t n,
+                         size_t outputs) {
+    const vec count = v_set32((int32_t)n);
+    const size_t columns = (size_t)op->row_bytes;
+    rows_sum(acc, op, zero_row, events, n);
+    for (size_t c = 0; c < columns; c += 8) {
+        const vec sum = v_load(acc + c);
+        v_store(acc + c, v_add32(v_add32(sum, sum), count));
+    }
+    for (size_t c = outputs; c < columns; c++) acc[c] = 0;
 }
 
 typedef struct rows_scratch {
@@ -125,12 +140,12 @@ static void rows_accumulate(void *kernel, const spk_op *op, const spk_frame *f, 
     for (size_t r = 0; r < rows; r++, sums += s->sweep.lanes) {
         for (size_t g = 0; g < groups; g++) {
             const size_t n = join_window(&s->lists, k.from, k.to, k.left, (t + r) * groups + g, s->events);
-            if (groups == 1) {
-                rows_sum(sums, op, zero_row, s->events, n);
-            } else {
-                rows_sum(s->group, op, zero_row, s->events, n);
-                memcpy(sums + g * outputs, s->group, outputs * sizeof(int32_t));
-            }
+            int32_t *to = groups == 1 ? sums : s->group;
+            if (op->odd)
+                rows_sum_odd(to, op, zero_row, s->events, n, outputs);
+            else
+                rows_sum(to, op, zero_row, s->events, n);
+            if (groups > 1) memcpy(sums + g * outputs, s->group, outputs * sizeof(int32_t));
         }
         for (size_t c = (size_t)op->out_c; groups > 1 && c < s->sweep.lanes; c++) sums[c] = 0;
     }

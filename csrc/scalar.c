@@ -24,7 +24,7 @@ static int32_t read_source(const spk_op *op, const spk_frame *f, size_t t, size_
     return count;
 }
 
-/* O2 and O3: weight rows are [kernel_h][kernel_w][in_c], columns the outputs of the row's group. */
+/* O2, O3, Q5: weight rows are [kernel_h][kernel_w][in_c], columns the outputs of the row's group. */
 static int32_t convolve(const spk_op *op, const spk_frame *f, size_t t, size_t o, size_t y, size_t x) {
     const size_t outputs = (size_t)(op->out_c / op->groups), inputs = (size_t)(op->in_c / op->groups);
     const size_t first = o / outputs * inputs;
@@ -37,7 +37,8 @@ static int32_t convolve(const spk_op *op, const spk_frame *f, size_t t, size_t o
             if (iy < 0 || iy >= op->in_h || ix < 0 || ix >= op->in_w) continue;
             const size_t tap = (size_t)(u * op->kernel_w + v) * (size_t)op->in_c;
             for (size_t c = first; c < first + inputs; c++) {
-                const int32_t code = weight[(tap + c) * (size_t)op->row_bytes + o % outputs];
+                const int32_t w = weight[(tap + c) * (size_t)op->row_bytes + o % outputs];
+                const int32_t code = op->odd ? 2 * w + 1 : w;
                 sum += (uint32_t)code * (uint32_t)read_source(op, f, t, c, (size_t)iy, (size_t)ix);
             }
         }
@@ -181,6 +182,25 @@ void spk_scalar_reshape(const spk_op *op, const spk_frame *f) {
                 }
 }
 
+/* O11 */
+void spk_scalar_channel_map(const spk_op *op, const spk_frame *f) {
+    const size_t pixels = spk_out_pixels(op);
+    clear_results(op, f);
+    for (size_t t = 0; t < (size_t)op->in_t; t++)
+        for (size_t y = 0; y < (size_t)op->out_h; y++)
+            for (size_t x = 0; x < (size_t)op->out_w; x++)
+                for (size_t c = 0; c < (size_t)op->out_c; c++) {
+                    if (op->channels[c] < 0) continue;
+                    const size_t at = t * pixels + y * (size_t)op->out_w + x, from = (size_t)op->channels[c];
+                    const int32_t value =
+                        read_source(op, f, t, from, y * (size_t)op->stride_h, x * (size_t)op->stride_w);
+                    if (op->spikes >= 0)
+                        spk_spikes_at(f, op->spikes)[at * spk_words(op->out_c) + c / 64] |= (uint64_t)value << (c % 64);
+                    else
+                        spk_values_at(f, op->values)[at * spk_lanes(op->out_c) + c] = value;
+                }
+}
+
 void spk_scalar_export_values(const spk_op *op, const spk_frame *f) {
     int32_t *logits = f->call->logits + f->sample * f->call->logit_count;
     for (size_t y = 0; y < (size_t)op->in_h; y++)
@@ -217,6 +237,7 @@ const spk_kernels spk_kernels_scalar = {
             [SPK_MAXPOOL_VALUES] = {pool, NULL},
             [SPK_SUMPOOL] = {pool, NULL},
             [SPK_RESHAPE] = {spk_scalar_reshape, NULL},
+            [SPK_CHANNEL_MAP] = {spk_scalar_channel_map, NULL},
             [SPK_EXPORT_VALUES] = {spk_scalar_export_values, NULL},
             [SPK_EXPORT_SPIKES] = {spk_scalar_export_spikes, NULL},
         },

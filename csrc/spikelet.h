@@ -42,6 +42,7 @@ typedef enum spk_kind {
     SPK_MAXPOOL_VALUES, /* O7 */
     SPK_SUMPOOL,        /* O8 */
     SPK_RESHAPE,        /* values (C, H, W) to (C*H*W, 1, 1), row-major; O9 */
+    SPK_CHANNEL_MAP,    /* values or spikes; O11 */
     SPK_EXPORT_VALUES,  /* values to the caller's logits, int32 [batch][C*H*W] */
     SPK_EXPORT_SPIKES,  /* spikes to the caller's uint8 [T][batch][C][H][W] */
     SPK_KINDS
@@ -74,7 +75,8 @@ typedef struct spk_op {
     int32_t out_c, out_h, out_w;
     int32_t map_h, map_w, pool; /* spikes through weights: their map, and the O8 before the weights; or 1 */
     int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, groups;
-    int32_t code_top; /* largest |code| the weights may hold */
+    int32_t code_top; /* largest |w| the weights w may hold */
+    int32_t odd;      /* int8 rows: w stands for the code 2 w + 1 (Q5), else for itself */
 
     int32_t affine; /* spk_affine */
     int32_t split;
@@ -94,6 +96,7 @@ typedef struct spk_op {
     const int32_t *multiplier, *shift, *offset; /* per channel, padded to 8 */
     const int32_t *high, *low, *half, *rest;    /* per channel, padded to 8 */
     const int32_t *addend_zero, *addend_one;    /* per channel, padded to 8 */
+    const int32_t *channels;                    /* SPK_CHANNEL_MAP: of the source, or -1, per output channel */
 } spk_op;
 
 /* One batch, as the caller gives it. */

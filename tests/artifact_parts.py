@@ -81,7 +81,8 @@ def from_header(header: bytes, body: bytes) -> bytes:
 
 
 def small_graph() -> ir.IntGraph:
-    """Every operation once or twice, in a file below 2 kB; padding bits, 16 and 32-bit constants, ties, halves."""
+    """Every operation of format 1 once or twice, in a file below 2 kB; padding bits, 16 and 32-bit constants, ties,
+    halves."""
     rng = np.random.default_rng(7)
     w1 = rng.choice([-1, 1], (3, 2, 3, 3)).astype(np.int8)
     w2 = np.array([1, 0, -1], np.int8).reshape(3, 1, 1, 1)
@@ -108,6 +109,37 @@ def small_graph() -> ir.IntGraph:
         logit_scale=0.0078125,
         labels=("cat", "Übung"),
         meta={"seed": "0"},
+    )
+
+
+def odd_graph() -> ir.IntGraph:
+    """What format 2 adds: odd codes of 2, 5 and 8 bits beside symmetric ones of 2, a reset by a number, and two channel
+    maps."""
+    rng = np.random.default_rng(8)
+    w1 = (2 * rng.integers(0, 256, (3, 2, 3, 3)) - 255).astype(np.int16)
+    w2 = (2 * rng.integers(0, 4, (5, 3, 1, 1)) - 3).astype(np.int8)
+    w3 = np.array([1, 0, -1, 1, -1], np.int8).reshape(5, 1, 1, 1)
+    fc = (2 * rng.integers(0, 32, (2, 20)) - 31).astype(np.int8)
+    b1 = (np.array([1, 3, -1], np.int32), np.array([3, 4, 3], np.uint8), np.array([0, 5, 800], np.int32))
+    lif = {"leak": 128, "gain": 256, "leak_bits": 8, "membrane": None}
+    return ir.IntGraph(
+        nodes=(
+            ir.Input("x", (), (2, 4, 4)),
+            ir.Conv("c1", ("x",), w1, 8, (1, 1), (1, 1), 1, "odd"),
+            ir.Affine("b1", ("c1",), *b1),
+            ir.Lif("s1", ("b1",), threshold=700, reset="hard", **lif),  # type: ignore[arg-type]
+            ir.Conv("c2", ("s1",), w2, 2, (2, 2), (0, 0), 1, "odd"),
+            ir.ChannelMap("m1", ("s1",), np.array([-1, 0, 1, 2, -1], np.int16), 2),
+            ir.Add("sum", ("c2", "m1")),
+            ir.Lif("s2", ("sum",), threshold=2, reset=3, **lif),  # type: ignore[arg-type]
+            ir.Conv("c3", ("s2",), w3, 2, (1, 1), (0, 0), 5),
+            ir.ChannelMap("m2", ("c3",), np.array([4, 4, 0, -1, 2], np.int16), 1),
+            ir.Flatten("flat", ("m2",)),
+            ir.Linear("fc", ("flat",), fc, 5, "odd"),
+            ir.SumTime("logits", ("fc",)),
+        ),
+        time_steps=3,
+        logit_scale=0.0078125,
     )
 
 

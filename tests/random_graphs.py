@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
+from spikelet.graph.codes import Codes, dtype_of, has_zero, top_code
 from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import MEANING
 
@@ -58,6 +59,12 @@ def random_input(graph: ir.IntGraph, batch: int, seed: int) -> NDArray[np.uint8]
     if kind == 3:
         return rng.choice(np.array([0, 255], np.uint8), shape)
     return rng.integers(0, 256, shape, dtype=np.uint8)
+
+
+def _reach(weight: dict[str, Any]) -> int:
+    """The largest sum of an output's codes, signs left out."""
+    codes = np.abs(weight["weight"].astype(int))
+    return int(codes.reshape(len(codes), -1).sum(1).max())
 
 
 @dataclasses.dataclass
@@ -108,13 +115,19 @@ class _Grower:
     def channels(self) -> int:
         return self.pick(WIDE) if self.coin(0.04) else self.pick(CHANNELS)
 
-    def weight(self, shape: tuple[int, ...], bits: int) -> NDArray[np.int8]:
-        """Codes of `bits`; some tensors are one extreme code throughout, to reach the interval's end."""
-        top = 1 if bits == 1 else 2 ** (bits - 1) - 1
+    def weight(self, *shape: int) -> dict[str, Any]:
+        """Codes with their bits and grid; some tensors are one extreme code throughout, to reach the interval's end."""
+        bits = self.pick(BITS)
+        grid = "odd" if bits > 1 and self.coin(0.45) else "symmetric"
+        return {"weight": self.codes(shape, bits, grid), "bits": bits, "grid": grid}
+
+    def codes(self, shape: tuple[int, ...], bits: int, grid: str) -> Codes:
+        top = top_code(bits, grid)
         if self.coin(0.1):
-            return np.full(shape, self.pick((-top, top)), np.int8)
-        codes = self.rng.integers(-top, top + 1, shape)
-        return np.where((codes == 0) & (bits == 1), 1, codes).astype(np.int8)
+            return np.full(shape, self.pick((-top, top)), dtype_of(bits, grid))
+        if has_zero(bits, grid):
+            return self.rng.integers(-top, top + 1, shape).astype(np.int8)
+        return (2 * self.rng.integers(0, top + 1, shape) - top).astype(dtype_of(bits, grid))
 
     # Appending.
 
@@ -141,16 +154,13 @@ class _Grower:
         groups = self.pick([g for g in range(1, c + 1) if c % g == 0 and out % g == 0]) if self.coin(0.25) else 1
         if self.coin(0.1):
             groups, out = c, c * self.pick((1, 1, 2))
-        bits = self.pick(BITS)
-        weight = self.weight((out, c // groups, *kernel), bits)
-        bound = x.bound * int(np.abs(weight.astype(int)).reshape(out, -1).sum(1).max())
-        return self.append(ir.Conv, [x], bound, weight=weight, bits=bits, stride=stride, padding=padding, groups=groups)
+        weight = self.weight(out, c // groups, *kernel)
+        bound = x.bound * _reach(weight)
+        return self.append(ir.Conv, [x], bound, **weight, stride=stride, padding=padding, groups=groups)
 
     def linear(self, x: _Edge, out: int | None = None) -> _Edge:
-        bits = self.pick(BITS)
-        weight = self.weight((out or self.channels(), x.shape[0]), bits)
-        bound = x.bound * int(np.abs(weight.astype(int)).sum(1).max())
-        return self.append(ir.Linear, [x], bound, weight=weight, bits=bits)
+        weight = self.weight(out or self.channels(), x.shape[0])
+        return self.append(ir.Linear, [x], x.bound * _reach(weight), **weight)
 
     def affine(self, x: _Edge) -> _Edge:
         """Brings the bound to about 2^(4..18), by multipliers of up to 31 bits, some of them 0 or negative."""
@@ -209,6 +219,10 @@ class _Grower:
         kernel = int(self.rng.integers(1, min(3, *x.shape[1:]) + 1)) if self.coin(0.8) else min(x.shape[1:])
         return self.append(ir.SumPool, [x], x.bound * kernel**2, kernel=kernel)
 
+    def channel_map(self, x: _Edge, out: int, stride: int) -> _Edge:
+        source = self.rng.integers(-1, x.shape[0], out).astype(np.int16)
+        return self.append(ir.ChannelMap, [x], x.bound, source=source, stride=stride)
+
     def add(self, xs: list[_Edge]) -> _Edge:
         return self.append(ir.Add, xs, sum(x.bound for x in xs))
 
@@ -232,6 +246,8 @@ class _Grower:
             return self.residual(x)
         if kind == 5:
             return self.append(ir.Flatten, [x], x.bound)
+        if kind == 6:
+            return self.channel_map(x, self.channels(), int(self.pick((1, 2, 2, 3))))
         y = self.current(self.conv(x))
         if self.coin(0.15):
             y = self.max_pool(y)
@@ -243,14 +259,12 @@ class _Grower:
     def residual(self, x: _Edge) -> _Edge:
         """Two or three branches of one shape that add up, of which one may be the block's own input."""
         out = x.shape[0]
-        weight = self.weight((out, out, 3, 3), self.pick(BITS))
-        bits = 8
-        bound = x.bound * int(np.abs(weight.astype(int)).reshape(out, -1).sum(1).max())
-        same = {"weight": weight, "bits": bits, "stride": (1, 1), "padding": (1, 1), "groups": 1}
-        branch = self.current(self.append(ir.Conv, [x], bound, **same))
+        weight = self.weight(out, out, 3, 3)
+        same = {**weight, "stride": (1, 1), "padding": (1, 1), "groups": 1}
+        branch = self.current(self.append(ir.Conv, [x], x.bound * _reach(weight), **same))
         if self.coin():
             branch = self.lif(branch)
-        shortcut = self.affine(x) if self.coin() else x
+        shortcut = self.affine(x) if self.coin() else self.channel_map(x, out, 1) if self.coin(0.3) else x
         branches = [branch, shortcut] if self.coin() else [shortcut, branch]
         if self.coin(0.4):
             branches.append(self.lif(x) if self.coin() else branch)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.fold_time import fold_time
 from spikelet.nn.norm import MAX_GAIN, gain_and_offset
@@ -185,6 +185,60 @@ def test_linear_refuses_maps(shape: tuple[int, ...]):
         Linear(2, 3, FullPrecision(), bias=True)(torch.zeros(shape))
 
 
+# --- channel map ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("c_in", "c_out", "source"),
+    [
+        (2, 2, [0, 1]),
+        (2, 4, [-1, 0, 1, -1]),
+        (2, 5, [-1, 0, 1, -1, -1]),
+        (3, 4, [0, 1, 2, -1]),
+        (5, 3, [1, 2, 3]),
+        (4, 3, [0, 1, 2]),
+        (5, 2, [1, 2]),
+    ],
+)
+def test_a_padded_map_has_as_many_zeros_before_as_behind(c_in: int, c_out: int, source: list[int]):
+    assert ChannelMap.padded(c_in, c_out, 2).source.tolist() == source
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_a_padded_map_is_torch_s_padding_of_strided_maps(stride: int):
+    x = torch.randn(2, 3, 4, 7, 6)
+    expected = F.pad(x[..., ::stride, ::stride], (0, 0, 0, 0, 2, 3))
+    assert torch.equal(ChannelMap.padded(4, 9, stride)(x), expected)
+    assert torch.equal(ChannelMap.padded(4, 1)(x), x[:, :, 1:2])
+
+
+def test_a_channel_may_be_left_out_taken_twice_or_be_zero():
+    x = torch.randn(2, 3, 4, 5, 5, requires_grad=True)
+    y = ChannelMap([3, -1, 3, 0])(x)
+    assert torch.equal(y, torch.stack([x[:, :, 3], torch.zeros_like(x[:, :, 0]), x[:, :, 3], x[:, :, 0]], dim=2))
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad[0, 0, :, 0, 0].tolist() == [1, 0, 0, 2]
+
+
+def test_the_channels_of_a_map_are_saved_and_have_no_gradient():
+    layer = ChannelMap([1, -1])
+    assert not list(layer.parameters())
+    assert layer.state_dict()["source"].tolist() == [1, -1]
+    assert ChannelMap(layer.source).source.data_ptr() != layer.source.data_ptr()
+
+
+@pytest.mark.parametrize("source", [[], [0, -2]])
+def test_a_map_without_channels_or_of_channel_minus_2_is_refused(source: list[int]):
+    with pytest.raises(ValueError, match=r"ChannelMap\.source must list channels from 0 on, or -1 for zeros, got \["):
+        ChannelMap(source)
+
+
+def test_a_map_of_stride_0_is_refused():
+    with pytest.raises(ValueError, match=r"ChannelMap\.stride must be at least 1, got 0"):
+        ChannelMap([0], 0)
+
+
 # --- pooling, encoding, time ------------------------------------------------------------------------
 
 
@@ -250,6 +304,7 @@ def test_only_images_and_frames_are_encoded(shape: tuple[int, ...]):
         (lambda: BatchNorm2d(3).eval(), "BatchNorm2d"),
         (lambda: MaxPool2d(2), "MaxPool2d"),
         (lambda: SumPool2d(2), "SumPool2d"),
+        (lambda: ChannelMap([0]), "ChannelMap"),
     ],
 )
 def test_maps_without_a_time_axis_are_refused(make: Callable[[], nn.Module], name: str):

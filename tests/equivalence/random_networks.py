@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.neurons import LIF, LIFParams, QuantizedMembrane, membrane_of
-from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
-from spikelet.quant import Binary, Quantizer, Uniform
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
+from spikelet.quant import Binary, MaxAbs, MeanAbs, Quantizer, ReScaW, Uniform, Unit
 from spikelet.quant.grid import floor_to_grid, round_to_grid
 from tests.catalogue import RESETS
 
@@ -238,6 +238,9 @@ class _Grower:
         return values[int(self.rng.integers(len(values)))]
 
     def quantizer(self) -> Quantizer:
+        if self.chance(0.4):
+            gamma = self.pick((MeanAbs(), MaxAbs(), Unit()))
+            return ReScaW(int(self.rng.integers(1, 9)), gamma=gamma, per_channel=self.chance(0.7))
         bits = self.pick(BITS)
         return Binary(standardize=self.chance(0.7)) if bits == 1 else Uniform(bits, per_channel=self.chance(0.7))
 
@@ -294,7 +297,7 @@ class _Grower:
 
     def block(self) -> nn.Module:
         """Spikes to spikes, or to sums of spikes."""
-        kind, c = self.rng.integers(6), self.x.shape[2]
+        kind, c = self.rng.integers(7), self.x.shape[2]
         if kind == 0:
             return AddSpikes(self.synapses(c, keep_map=True), self.neuron())
         if kind == 1:
@@ -304,7 +307,17 @@ class _Grower:
             return AddCurrents(nn.Identity(), self.synapses(c, keep_map=True), self.neuron())
         if kind == 3:
             return SameNeuronTwice(self.synapses(c, keep_map=True), self.synapses(keep_map=True), self.neuron())
+        if kind == 4:
+            return self.mapped(c)
         return self.layer()
+
+    def mapped(self, c: int) -> AddCurrents:
+        """A shortcut without parameters: padded with zeros, or any channels in any order."""
+        out, stride = int(self.rng.integers(2, 7)), self.pick((1, 2))
+        source = self.rng.integers(-1, c, out).tolist()
+        shortcut = ChannelMap.padded(c, out, stride) if self.chance(0.5) else ChannelMap(source, stride)
+        conv = Conv2d(c, out, 3, self.quantizer(), stride=stride, padding=1)
+        return AddCurrents(shortcut, nn.Sequential(conv, BatchNorm2d(out)), self.neuron())
 
     def linear(self, inputs: int, outputs: int) -> Linear:
         linear = Linear(inputs, outputs, self.quantizer(), bias=self.chance(0.3))

@@ -21,8 +21,8 @@ from spikelet.graph.reference import Reference
 from spikelet.graph.verify import Backend
 from spikelet.lower import lower
 from spikelet.neurons import LIF, QuantizedMembrane
-from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
-from spikelet.quant import Binary
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.quant import Binary, ReScaW
 from spikelet.runtime import Program, kernel_sets
 from spikelet.train.objective import step_cross_entropy
 from tests.catalogue import MODELS, RESETS, model_input, small_model
@@ -152,6 +152,19 @@ def test_lowering_twice_gives_the_same_file(seed: int, tmp_path: Path):
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
+def synapse_features(m: Conv2d | Linear) -> set[str]:
+    """What a layer of a random network is, in words."""
+    kind, q = type(m).__name__, m.quantizer
+    found = {f"{kind} {q.bits} bits"} | ({"bias"} if m.bias is not None else set())
+    if isinstance(q, ReScaW):
+        found |= {f"odd {kind} {q.bits} bits", type(q.gamma).__name__}
+    if isinstance(q, Binary) and not q.standardize:
+        found |= {"raw binary"}
+    if isinstance(m, Conv2d):
+        found |= {f"stride {m.stride}", f"padding {m.padding}"} | ({"groups"} if m.groups > 1 else set())
+    return found
+
+
 def features(seed: int) -> set[str]:
     """What a random network contains, in words."""
     net = random_network(seed)
@@ -164,17 +177,15 @@ def features(seed: int) -> set[str]:
             if isinstance(m.membrane, QuantizedMembrane):
                 found |= {f"exponent={int(m.membrane.exponent())}"}
         if isinstance(m, Conv2d | Linear):
-            found |= {f"{type(m).__name__} {m.quantizer.bits} bits"} | ({"bias"} if m.bias is not None else set())
-            found |= {"raw binary"} if isinstance(m.quantizer, Binary) and not m.quantizer.standardize else set()
-        if isinstance(m, Conv2d):
-            found |= {"groups"} if m.groups > 1 else set()
-            found |= {f"stride {m.stride}", f"padding {m.padding}"}
+            found |= synapse_features(m)
         if isinstance(m, BatchNorm2d):
             found |= {"negative gamma"} if (m.weight < 0).any() else set()
             found |= {"zero gamma"} if (m.weight == 0).any() else set()
             found |= {"little variance"} if (m.running_var <= 4e-3).any() else set()  # type: ignore[operator]
         if isinstance(m, Head):
             found |= {"mean over time"} if m.over_time else set()
+        if isinstance(m, ChannelMap):
+            found |= {f"ChannelMap stride {m.stride}"} | ({"zero channels"} if (m.source < 0).any() else set())
         if isinstance(m, MaxPool2d | SumPool2d | AddCurrents | AddSpikes | MembraneShortcut | SameNeuronTwice):
             found |= {type(m).__name__}
     return found
@@ -199,7 +210,9 @@ def test_the_random_networks_contain_everything():
         ),
         *("stride (2, 1)", "padding (0, 0)", "padding (1, 1)", "negative gamma", "zero gamma", "little variance"),
         *("mean over time", "MaxPool2d", "SumPool2d", "AddCurrents", "AddSpikes", "MembraneShortcut"),
-        "SameNeuronTwice",
+        *("SameNeuronTwice", "ChannelMap stride 1", "ChannelMap stride 2", "zero channels"),
+        *(f"odd {layer} {bits} bits" for layer in ("Conv2d", "Linear") for bits in range(1, 9)),
+        *("MeanAbs", "MaxAbs", "Unit"),
     }
     assert {feature: counts[feature] for feature in wanted if counts[feature] < 3} == {}
 

@@ -29,7 +29,7 @@ from typing import Any
 
 from spikelet.graph.artifact import dumps, loads
 from spikelet.graph.errors import ArtifactError, GraphError
-from tests.artifact_parts import FileParts, compact, from_header, small_graph, with_checksum
+from tests.artifact_parts import FileParts, compact, from_header, odd_graph, small_graph, with_checksum
 from tests.random_graphs import random_graph
 
 MAX_BYTES = 2**26
@@ -39,7 +39,8 @@ ODD_INTEGERS = (
     4096, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**64, 10**30,
 )  # fmt: skip
 ODD_VALUES = (
-    None, True, False, "", "x", "hard", "soft", "nan", "inf", "0x1.0000000000000p+0", "-0x1p-7", [], [0], [[]], [1, 1],
+    None, True, False, "", "x", "hard", "soft", "odd", "symmetric",
+    "nan", "inf", "0x1.0000000000000p+0", "-0x1p-7", [], [0], [[]], [1, 1],
     [-1, 1], [2**31, 1], {}, {"x": 1}, "\ud800", "é" * 50, "U8", "I16", "BF16", 1.5, 1e300,
 )  # fmt: skip
 TOKENS = (
@@ -234,8 +235,8 @@ CHANGES: tuple[Callable[[Draft, random.Random], None], ...] = (
 
 
 def corpus(count: int) -> list[tuple[bytes, FileParts]]:
-    """Valid files, a few kB each; the first has every operation."""
-    files = [dumps(small_graph())]
+    """Valid files, a few kB each; the first two have every operation between them."""
+    files = [dumps(small_graph()), dumps(odd_graph())]
     seed = 0
     while len(files) < count:
         data = dumps(random_graph(seed))

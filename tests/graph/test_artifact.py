@@ -16,7 +16,7 @@ from spikelet.graph.document import entries_of, nodes_to_json
 from spikelet.graph.errors import ArtifactError, GraphError
 from spikelet.graph.footprint import footprint
 from spikelet.graph.reference import Reference
-from tests.artifact_parts import FileParts, assert_same_graph, small_graph
+from tests.artifact_parts import FileParts, assert_same_graph, odd_graph, small_graph
 from tests.random_graphs import random_graph, random_input
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -42,10 +42,11 @@ def test_a_loaded_graph_gives_the_logits_of_the_saved_one(seed: int, tmp_path: P
     np.testing.assert_array_equal(Reference(load(tmp_path / "model.safetensors"))(x), Reference(graph)(x))
 
 
-def test_a_graph_with_every_operation_comes_back() -> None:
-    graph = small_graph()
-    assert {type(n) for n in graph.nodes} == set(ir.OPERATIONS.values())
-    assert_same_graph(loads(dumps(graph)), graph)
+def test_graphs_with_every_operation_come_back() -> None:
+    graphs = (small_graph(), odd_graph())
+    assert {type(n) for graph in graphs for n in graph.nodes} == set(ir.OPERATIONS.values())
+    for graph in graphs:
+        assert_same_graph(loads(dumps(graph)), graph)
 
 
 @pytest.mark.parametrize("scale", [5e-324, 0.1, 1 / 3, 1.7976931348623157e308, float(np.float32(0.3))])
@@ -111,17 +112,32 @@ def test_memory_order_and_sequence_types_do_not_reach_the_file() -> None:
     assert dumps(dataclasses.replace(graph, nodes=nodes, time_steps=np.int64(3))) == dumps(graph)
 
 
-def test_the_golden_file_is_what_is_written_today_and_loads() -> None:
+GOLDEN_LOGITS = {  # on the frames of PROVENANCE.md
+    "every_operation_v1": [[1505, 163], [1341, -77], [1029, 603], [1399, 241]],
+    "odd_codes_and_channel_maps_v2": [[32, 94], [-85, 141], [29, 47], [-26, 108]],
+}
+GOLDEN_GRAPHS = {"every_operation_v1": small_graph, "odd_codes_and_channel_maps_v2": odd_graph}
+
+
+@pytest.mark.parametrize("name", GOLDEN_GRAPHS)
+def test_a_golden_file_is_what_is_written_today_and_loads(name: str) -> None:
     """Written by another process, with another hash seed."""
-    data = (GOLDEN / "every_operation_v1.safetensors").read_bytes()
-    assert data == dumps(small_graph())
-    assert_same_graph(load(GOLDEN / "every_operation_v1.safetensors"), small_graph())
+    data = (GOLDEN / f"{name}.safetensors").read_bytes()
+    assert data == dumps(GOLDEN_GRAPHS[name]())
+    assert_same_graph(load(GOLDEN / f"{name}.safetensors"), GOLDEN_GRAPHS[name]())
 
 
-def test_the_golden_file_gives_the_logits_of_its_provenance() -> None:
-    graph = load(GOLDEN / "every_operation_v1.safetensors")
+@pytest.mark.parametrize("name", GOLDEN_LOGITS)
+def test_a_golden_file_gives_the_logits_of_its_provenance(name: str) -> None:
+    graph = load(GOLDEN / f"{name}.safetensors")
     frames = (np.arange(3 * 4 * 32) * 37 % 256).astype(np.uint8).reshape(3, 4, 2, 4, 4)
-    assert Reference(graph)(frames).tolist() == [[1505, 163], [1341, -77], [1029, 603], [1399, 241]]
+    assert Reference(graph)(frames).tolist() == GOLDEN_LOGITS[name]
+
+
+def test_every_format_has_a_golden_file() -> None:
+    versions = {FileParts.of(p.read_bytes()).document["format"] for p in GOLDEN.glob("*.safetensors")}
+    assert versions == set(artifact.FORMATS)
+    assert sorted(p.stem for p in GOLDEN.glob("*.safetensors")) == sorted(GOLDEN_GRAPHS)
 
 
 # --- the container --------------------------------------------------------------------------------
@@ -221,7 +237,7 @@ def test_an_operation_that_the_format_does_not_know_is_refused() -> None:
 def test_a_graph_above_max_bytes_is_refused_and_below_loads(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save(small_graph(), path)
-    needed = footprint(entries_of(nodes_to_json(small_graph().nodes)))
+    needed = footprint(entries_of(nodes_to_json(small_graph().nodes), 1))
     with pytest.raises(
         ArtifactError, match=rf"nodes: need up to {needed} bytes of memory, max_bytes allows {needed - 1}"
     ):
@@ -250,5 +266,7 @@ def test_a_device_is_not_read() -> None:
         load("/dev/zero")
 
 
-def test_the_module_writes_version_1() -> None:
-    assert artifact.FORMAT == FileParts.of(dumps(small_graph())).document["format"] == 1
+@pytest.mark.parametrize(("graph", "version"), [(small_graph(), 1), (odd_graph(), 2)])
+def test_the_module_writes_the_lowest_version_that_holds_the_graph(graph: ir.IntGraph, version: int) -> None:
+    assert FileParts.of(dumps(graph)).document["format"] == version
+    assert version in artifact.FORMATS

@@ -12,19 +12,20 @@ import pytest
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.graph.artifact import dumps, loads
-from spikelet.graph.document import entries_of, nodes_to_json
+from spikelet.graph.document import entries_of, format_of, nodes_to_json
 from spikelet.graph.footprint import footprint, shapes_of
 from tests.artifact_parts import assert_same_graph
 from tests.random_graphs import random_graph
 
 
 def theoretical_bytes(graph: ir.IntGraph) -> float:
-    """Weights at their bits, multipliers and offsets at 16 or 32 bits, shifts at 8."""
+    """Weights at their bits, multipliers and offsets at 16 or 32 bits, shifts at 8, mapped channels at 16."""
     bits = sum(n.weight.size * n.bits for n in graph.nodes if isinstance(n, ir.Conv | ir.Linear))
     for node in graph.of_type(ir.Affine):
         for values in (node.multiplier, node.offset):
             bits += values.size * (16 if np.array_equal(values, values.astype(np.int16)) else 32)
         bits += node.shift.size * 8
+    bits += sum(16 * node.source.size for node in graph.of_type(ir.ChannelMap))
     return bits / 8
 
 
@@ -107,21 +108,37 @@ def test_a_chain_of_30_narrow_layers_takes_at_most_4_kB_more_than_its_bits() -> 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_footprint_knows_the_shapes_of_the_analysis(seed: int) -> None:
     graph = random_graph(seed)
-    entries = entries_of(json.loads(json.dumps(nodes_to_json(graph.nodes))))
+    entries = entries_of(json.loads(json.dumps(nodes_to_json(graph.nodes))), format_of(graph.nodes))
     assert shapes_of(entries) == [edge.shape for edge in analyse(graph).values()]
 
 
-@pytest.mark.parametrize("kind", ["many weights", "large flat edge", "many inputs"])
+def odd_network() -> ir.IntGraph:
+    """8-bit odd codes, which take two bytes each once unpacked, and a channel map of many channels."""
+    weight = (2 * np.random.default_rng(0).integers(0, 256, (256, 256, 3, 3)) - 255).astype(np.int16)
+    nodes = (
+        ir.Input("x", (), (1, 4, 4)),
+        ir.ChannelMap("m", ("x",), np.zeros(256, np.int16), 1),
+        ir.Conv("c", ("m",), weight, 8, (1, 1), (1, 1), 1, "odd"),
+        ir.ChannelMap("n", ("c",), np.zeros(2**15 - 1, np.int16), 4),
+        ir.Flatten("f", ("n",)),
+        ir.SumTime("y", ("f",)),
+    )
+    return ir.IntGraph(nodes, 1, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["many weights", "odd codes", "large flat edge", "many inputs"])
 def test_loading_takes_no_more_memory_than_the_footprint(kind: str) -> None:
     if kind == "many weights":
         graph = residual_network((64, 128), (1, 1))
+    elif kind == "odd codes":
+        graph = odd_network()
     else:
         nodes: list[ir.Node] = [ir.Input("x", (), (3, 128, 128)), ir.Flatten("f", ("x",))]
         if kind == "many inputs":
             nodes.append(ir.Add("a", ("f",) * 64))
         graph = ir.IntGraph((*nodes, ir.SumTime("y", (nodes[-1].name,))), 1, 1.0)
     data = dumps(graph)
-    needed = footprint(entries_of(nodes_to_json(graph.nodes)))
+    needed = footprint(entries_of(nodes_to_json(graph.nodes), format_of(graph.nodes)))
     tracemalloc.start()
     loads(data)
     peak = tracemalloc.get_traced_memory()[1]

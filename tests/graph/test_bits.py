@@ -1,4 +1,4 @@
-"""Weight codes and their bits: spec Q2 (bit 1 is +1) and Q3 (lowest bit first)."""
+"""Weight codes and their bits: spec Q2 (bit 1 is +1), Q3 (lowest bit first) and Q5 (odd codes)."""
 
 from __future__ import annotations
 
@@ -6,43 +6,65 @@ import numpy as np
 import pytest
 
 from spikelet.graph.bits import pack, packed_bytes, unpack
+from spikelet.graph.codes import dtype_of, has_zero, top_code
 from spikelet.graph.errors import ArtifactError, GraphError
 
 AWKWARD = (0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129, 1023)
 
 
-def _codes(count: int, bits: int, seed: int = 0) -> np.ndarray:
-    rng = np.random.default_rng([seed, count, bits])
+WIDTHS = [(bits, "symmetric") for bits in range(1, 9)] + [(bits, "odd") for bits in range(2, 9)]
+every_width = pytest.mark.parametrize(("bits", "grid"), WIDTHS)
+
+
+def _codes(count: int, bits: int, grid: str = "symmetric") -> np.ndarray:
+    rng = np.random.default_rng([0, count, bits])
     if bits == 1:
         return rng.choice([-1, 1], count).astype(np.int8)
+    if grid == "odd":
+        return (2 * rng.integers(0, 2**bits, count) - (2**bits - 1)).astype(np.int8 if bits < 8 else np.int16)
     return rng.integers(-(2 ** (bits - 1)), 2 ** (bits - 1), count).astype(np.int8)
 
 
-@pytest.mark.parametrize("bits", range(1, 9))
+@every_width
 @pytest.mark.parametrize("count", AWKWARD)
-def test_unpack_inverts_pack(count: int, bits: int) -> None:
-    codes = _codes(count, bits)
-    packed = pack(codes, bits)
+def test_unpack_inverts_pack(count: int, bits: int, grid: str) -> None:
+    codes = _codes(count, bits, grid)
+    packed = pack(codes, bits, grid)
     assert packed.dtype == np.uint8
     assert packed.shape == (packed_bytes(count, bits),) == (-(-count * bits // 8),)
-    back = unpack(packed, count, bits)
-    assert back.dtype == np.int8
+    back = unpack(packed, count, bits, grid)
+    assert back.dtype == codes.dtype == dtype_of(bits, grid)
     np.testing.assert_array_equal(back, codes)
 
 
-@pytest.mark.parametrize("bits", range(1, 9))
-def test_every_bit_stands_where_the_definition_puts_it(bits: int) -> None:
-    codes = _codes(29, bits)
+@every_width
+def test_every_bit_stands_where_the_definition_puts_it(bits: int, grid: str) -> None:
+    codes = _codes(29, bits, grid)
     expected = 0
     for i, code in enumerate(codes.tolist()):
-        field = (code > 0) if bits == 1 else code & (2**bits - 1)
+        odd = bits == 1 or grid == "odd"
+        field = (code + 2**bits - 1) // 2 if odd else code & (2**bits - 1)
         expected |= int(field) << (i * bits)
-    assert pack(codes, bits).tobytes() == expected.to_bytes(packed_bytes(29, bits), "little")
+    assert pack(codes, bits, grid).tobytes() == expected.to_bytes(packed_bytes(29, bits), "little")
 
 
 def test_the_examples_of_the_module_hold() -> None:
     assert pack(np.array([1, -1, -1, 1, 1], np.int8), 1).tolist() == [0b00011001]
     assert pack(np.array([3, -2, 1], np.int8), 3).tolist() == [0b01110011, 0b00000000]
+    assert pack(np.array([3, -1, -3], np.int8), 2, "odd").tolist() == [0b00000111]
+
+
+@every_width
+def test_every_field_of_the_grid_is_a_code_and_the_other_way_round(bits: int, grid: str) -> None:
+    fields = np.arange(2**bits, dtype=np.uint8)
+    lanes = np.unpackbits(fields[:, None], axis=1, bitorder="little")[:, :bits]
+    codes = unpack(np.packbits(lanes, bitorder="little"), 2**bits, bits, grid)
+    top, zero = top_code(bits, grid), has_zero(bits, grid)
+    wanted = range(
+        -top - zero, top + 1, 1 if zero else 2
+    )  # two's complement holds one code more, which no graph may use
+    assert sorted(codes.tolist()) == list(wanted)
+    assert len(set(codes.tolist())) == 2**bits
 
 
 def test_a_matrix_is_packed_row_by_row_whatever_its_strides() -> None:
@@ -69,7 +91,7 @@ def test_other_widths_than_1_to_8_are_refused(bits: int) -> None:
 @pytest.mark.parametrize(
     ("codes", "bits", "message"),
     [
-        ([1, 0, -1], 1, "codes of 1 bits must be -1 or \\+1, got -1 to 1 with zeros"),
+        ([1, 0, -1], 1, "codes of 1 bits must be -1 or \\+1, got -1 to 1 with even ones"),
         ([1, 2], 1, "codes of 1 bits must be -1 or \\+1, got 1 to 2\\."),
         ([2, 1], 2, "codes of 2 bits must be -2 to 1, got 1 to 2\\."),
         ([-9], 4, "codes of 4 bits must be -8 to 7, got -9 to -9\\."),
@@ -78,6 +100,19 @@ def test_other_widths_than_1_to_8_are_refused(bits: int) -> None:
 def test_codes_that_do_not_fit_are_refused(codes: list[int], bits: int, message: str) -> None:
     with pytest.raises(GraphError, match=message):
         pack(np.array(codes, np.int8), bits)
+
+
+@pytest.mark.parametrize(
+    ("codes", "bits", "message"),
+    [
+        ([3, 2, -1], 2, "codes of 2 bits must be -3 to 3, all odd, got -1 to 3 with even ones"),
+        ([5, 1], 2, "codes of 2 bits must be -3 to 3, all odd, got 1 to 5\\."),
+        ([-257, 1], 8, "codes of 8 bits must be -255 to 255, all odd, got -257 to 1\\."),
+    ],
+)
+def test_odd_codes_that_do_not_fit_are_refused(codes: list[int], bits: int, message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        pack(np.array(codes, np.int16), bits, "odd")
 
 
 @pytest.mark.parametrize(("count", "bits"), [(5, 1), (3, 3), (1, 7), (3, 5)])

@@ -11,6 +11,7 @@ import pytest
 
 from spikelet import Program, Reference
 from spikelet.graph import ir
+from spikelet.graph.codes import dtype_of
 from spikelet.graph.errors import GraphError
 from spikelet.runtime import RuntimeUnavailable, kernel_sets
 from tests.random_graphs import random_graph, random_input
@@ -54,6 +55,50 @@ def _one_layer(weight: np.ndarray, channels: int) -> ir.IntGraph:
         ir.SumPool("pool", ("late",), 3),
         ir.Flatten("flat", ("pool",)),
         ir.Linear("head", ("flat",), np.ones((2, channels), np.int8), 1),
+        ir.SumTime("logits", ("head",)),
+    )
+    return ir.IntGraph(nodes, 3, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("bits", "groups", "outputs"), [(b, g, 33) for b in range(2, 9) for g in (1, 3)] + [(5, 1, 96)]
+)
+def test_odd_codes_at_every_width_over_spikes_sums_and_pixels(bits: int, groups: int, outputs: int) -> None:
+    rng = np.random.default_rng([bits, groups, outputs])
+    graph = _odd_layers(rng, bits, groups, outputs)
+    for x in (np.full((1, 3, 4, 5), 255, np.uint8), rng.integers(0, 256, (2, 3, 4, 5), np.uint8)):
+        expected, spikes = Reference(graph)(x), Reference(graph).spikes(x)
+        for kernels in SETS:
+            program = Program(graph, kernels=kernels)
+            np.testing.assert_array_equal(program(x), expected, err_msg=kernels)
+            for name, values in program.spikes(x).items():
+                np.testing.assert_array_equal(values, spikes[name], err_msg=f"{kernels} {name}")
+
+
+def _odd_layers(rng: np.random.Generator, bits: int, groups: int, outputs: int) -> ir.IntGraph:
+    """Odd codes over pixels, over spikes, over pooled spikes, over sums of spikes and over a vector."""
+
+    def conv(name: str, source: str, o: int, i: int, kernel: int = 3) -> ir.Conv:
+        codes = 2 * rng.integers(0, 2**bits, (o, i // groups, kernel, kernel)) - (2**bits - 1)
+        weight = codes.astype(dtype_of(bits, "odd"))
+        return ir.Conv(name, (source,), weight, bits, (1, 1), (kernel // 2, kernel // 2), groups, "odd")
+
+    lif: dict[str, Any] = {"leak": 1, "gain": 2, "leak_bits": 1, "reset": "soft", "membrane": None}
+    head = (2 * rng.integers(0, 2**bits, (4, outputs * 4)) - (2**bits - 1)).astype(dtype_of(bits, "odd"))
+    nodes = (
+        ir.Input("x", (), (3, 4, 5)),
+        conv("pixels", "x", outputs, 3),
+        ir.Lif("early", ("pixels",), threshold=1000, **lif),
+        conv("spikes", "early", outputs, outputs),
+        ir.Lif("middle", ("spikes",), threshold=2**bits, **lif),
+        ir.Add("sum", ("early", "middle")),
+        conv("sums", "sum", outputs, outputs, 1),
+        ir.Lif("late", ("sums",), threshold=2**bits - 1, **lif),
+        ir.SumPool("pool", ("late",), 2),
+        conv("pooled", "pool", outputs, outputs),
+        ir.Lif("last", ("pooled",), threshold=2**bits + 1, **lif),
+        ir.Flatten("flat", ("last",)),
+        ir.Linear("head", ("flat",), head, bits, "odd"),
         ir.SumTime("logits", ("head",)),
     )
     return ir.IntGraph(nodes, 3, 1.0)

@@ -15,8 +15,8 @@ from spikelet.graph.reference import Reference
 from spikelet.lower import lower
 from spikelet.neurons import LIF, Hard, LIFParams, Soft
 from spikelet.neurons.reset import Reset
-from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, SumPool2d
-from spikelet.quant import Binary, Uniform
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, SumPool2d
+from spikelet.quant import Binary, ReScaW, Uniform
 from tests.unit.user_modules import (
     SHAPE,
     T,
@@ -52,6 +52,12 @@ class Branches(nn.Module):
 
     def forward(self, s: Tensor) -> Tensor:
         return self.left(s) + self.right["inner"](s)
+
+
+def added_in_place(s: Tensor, body: nn.Module) -> Tensor:
+    """Changes the very tensor that a neuron returned."""
+    s += body(s)
+    return s
 
 
 UNDERSTOOD: dict[str, Callable[[], nn.Module]] = {
@@ -105,6 +111,29 @@ UNDERSTOOD: dict[str, Callable[[], nn.Module]] = {
     ),
     "dropout": lambda: user(
         lambda m, x: m.fc(m.drop(m.lif(m.conv(x))).flatten(2)), drop=nn.Dropout(0.5), drop2=nn.Dropout2d(0.1)
+    ),
+    "an addition in place to spikes": lambda: user(
+        lambda m, x: m.fc(added_in_place(m.lif(m.conv(x)), m.conv2).flatten(2)), conv2=conv(4, 4)
+    ),
+    "a channel map of pixels": lambda: user(
+        lambda m, x: m.fc(m.lif(m.map(x)).flatten(2)), map=ChannelMap.padded(3, 5, 2), fc=classifier(45)
+    ),
+    "a channel map of spikes": lambda: user(
+        lambda m, x: m.fc(m.map(m.lif(m.conv(x))).flatten(2)), map=ChannelMap([3, -1, 0, 0]), fc=classifier(144)
+    ),
+    "a channel map of sums of spikes": lambda: user(
+        lambda m, x: m.fc(m.map(sum([m.lif(m.conv(x))] * 3)).flatten(2)), map=ChannelMap([1, -1], 3), fc=classifier(8)
+    ),
+    "a channel map of channels of many scales": lambda: user(
+        lambda m, x: m.fc(m.lif(m.map(m.conv(x))).flatten(2)),
+        conv=Conv2d(3, 4, 3, Binary(standardize=False), padding=1),
+        map=ChannelMap([2, 1, -1, 0]),
+    ),
+    "odd codes": lambda: user(
+        lambda m, x: m.fc(m.lif(m.conv2(m.lif(m.conv(x)))).flatten(2)),
+        conv=Conv2d(3, 4, 3, ReScaW(8), padding=1),
+        conv2=Conv2d(4, 4, 3, ReScaW(2), padding=1, groups=2),
+        fc=Linear(144, 5, ReScaW(5, per_channel=False)),
     ),
     "a neuron named add": lambda: user(lambda m, x: m.fc(m.add(m.conv(x) + m.conv(x)).flatten(2)), add=neuron(0.5)),
     "a neuron named input": lambda: user(lambda m, x: m.fc(m.input(m.conv(x)).flatten(2)), input=neuron()),

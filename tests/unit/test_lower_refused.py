@@ -15,7 +15,7 @@ from spikelet.graph.errors import GraphError, OverflowRefused
 from spikelet.lower import LoweringError, lower
 from spikelet.neurons import LIF, QuantizedMembrane
 from spikelet.neurons.membrane import BatchMaxMembrane
-from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d
 from spikelet.quant import Binary, FullPrecision, Uniform
 from tests.unit.user_modules import SHAPE, T, User, after_conv, classifier, conv, images, neuron, plain, user
 
@@ -215,6 +215,15 @@ def test_overflow_is_refused_by_the_name_of_the_layer():
         model.big.weight.fill_(1.0)
     with pytest.raises(OverflowRefused, match=r"^big: output may reach \[-?\d+, \d+\], beyond 32 bits"):
         lower(model, images())
+
+
+def test_a_channel_map_of_more_channels_than_16_bits_count_is_refused():
+    model = user(lambda m, x: m.fc(m.lif(m.map(x)).flatten(2)), map=ChannelMap([0, 1]), fc=classifier(72))
+    example = torch.zeros(1, 2**15 + 1, 1, 1, dtype=torch.uint8)
+    model.map.source[1] = 2**15
+    model.fc = classifier(2)
+    with pytest.raises(LoweringError, match=r"^map: can map channels 0 to 32767, its source has 32768\."):
+        lower(model, example)
 
 
 def test_a_map_of_logits_is_refused():

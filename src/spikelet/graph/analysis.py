@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.graph import ir
+from spikelet.graph.codes import GRIDS, dtype_of, has_zero, top_code
 from spikelet.graph.errors import GraphError, OverflowRefused
 
 INT32 = (-(2**31), 2**31 - 1)
@@ -122,14 +123,16 @@ def _input(node: ir.Input, sources: list[Edge], time_steps: int) -> Edge:
 
 def _check_codes(node: ir.Conv | ir.Linear) -> None:
     _require(node.bits in range(1, 9), node, "bits", node.bits, "1 to 8")
-    _require(node.weight.dtype == np.int8, node, "weight dtype", node.weight.dtype, "int8")
+    _require(node.grid in GRIDS, node, "grid", repr(node.grid), "'symmetric' or 'odd'")
+    _require(node.bits > 1 or node.grid == "symmetric", node, "grid", repr(node.grid), "'symmetric' at 1 bit")
+    dtype = dtype_of(node.bits, node.grid)
+    _require(node.weight.dtype == dtype, node, "weight dtype", node.weight.dtype, str(dtype))
     _require(node.weight.size > 0, node, "weight shape", node.weight.shape, "not empty")
-    top = 1 if node.bits == 1 else 2 ** (node.bits - 1) - 1
-    codes = node.weight.astype(np.int16)
-    fits = bool((np.abs(codes) <= top).all()) and not (node.bits == 1 and bool((codes == 0).any()))
-    _require(
-        fits, node, "weight codes", f"{codes.min()}..{codes.max()}", "-1 or +1" if node.bits == 1 else f"-{top}..{top}"
-    )
+    top, zero = top_code(node.bits, node.grid), has_zero(node.bits, node.grid)
+    low, high = int(node.weight.min()), int(node.weight.max())
+    fits = -top <= low and high <= top and (zero or bool((node.weight & 1).all()))
+    expected = "-1 or +1" if node.bits == 1 else f"-{top}..{top}" + ("" if zero else ", all odd")
+    _require(fits, node, "weight codes", f"{low}..{high}", expected)
 
 
 def _dot_interval(weight_OI: Int64, low_I: Int64, high_I: Int64) -> tuple[Int64, Int64]:
@@ -283,6 +286,19 @@ def _flatten(node: ir.Flatten, sources: list[Edge], time_steps: int) -> Edge:
     return Edge((x.size,), np.repeat(x.low, per_channel), np.repeat(x.high, per_channel), x.timed)
 
 
+def _channel_map(node: ir.ChannelMap, sources: list[Edge], time_steps: int) -> Edge:
+    (x,), source = sources, node.source
+    _require(len(x.shape) == 3, node, "input shape", x.shape, "(C, H, W)")
+    _require(source.dtype == np.int16 and source.ndim == 1 and source.size > 0, node, "source",
+             f"{source.dtype} {source.shape}", "int16 of shape (C,), not empty")  # fmt: skip
+    _require(source.min() >= -1 and source.max() < x.shape[0], node, "source", f"{source.min()}..{source.max()}",
+             f"-1..{x.shape[0] - 1}: channels of the input, or -1 for zeros")  # fmt: skip
+    _require(1 <= node.stride <= 64, node, "stride", node.stride, "1 to 64")
+    space = tuple((d - 1) // node.stride + 1 for d in x.shape[1:])
+    low, high = (np.where(source >= 0, end[source], 0) for end in (x.low, x.high))
+    return Edge((source.size, *space), low, high, x.timed)
+
+
 def _sum_time(node: ir.SumTime, sources: list[Edge], time_steps: int) -> Edge:
     (x,) = sources
     _require(x.timed, node, "input", node.inputs[0], "before any other sumtime")
@@ -300,4 +316,5 @@ _RULES: dict[type[ir.Node], Callable[..., Edge]] = {
     ir.SumPool: _sum_pool,
     ir.Flatten: _flatten,
     ir.SumTime: _sum_time,
+    ir.ChannelMap: _channel_map,
 }

@@ -25,12 +25,12 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.graph.atomic_write import atomic_write
 from spikelet.graph.container import ITEM_BYTES, TENSORS, header_of, split
-from spikelet.graph.document import Entry, arrays, entries_of, node_of, nodes_to_json, parts
+from spikelet.graph.document import Entry, arrays, entries_of, format_of, node_of, nodes_to_json, parts
 from spikelet.graph.errors import ArtifactError
 from spikelet.graph.footprint import footprint
 from spikelet.graph.strict_json import canonical, fields, integer, shown, strict, string
 
-FORMAT = 1
+FORMATS = (1, 2)  # that are read; a file is written in the lowest that its graph needs
 MAX_BYTES = 2**30
 _FIELDS = {"checksum", "format", "labels", "logit_scale", "meta", "nodes", "time_steps"}
 _CHECKSUM = re.compile(r'\{"checksum":"([0-9a-f]{64})",')
@@ -96,13 +96,14 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES) -> ir.IntGraph:
     """The graph of a file's bytes; see `load`."""
     file = split(data)
     document = fields(strict(file.text, "spikelet"), _FIELDS, "spikelet")
-    if type(document["format"]) is not int or document["format"] != FORMAT:
+    version = document["format"]
+    if type(version) is not int or version not in FORMATS:
         raise ArtifactError(
-            f"format: this is version {shown(document['format'])}, this spikelet reads version {FORMAT}. "
+            f"format: this is version {shown(version)}, this spikelet reads versions {FORMATS[0]} to {FORMATS[-1]}. "
             "Upgrade spikelet, or save the model again."
         )
     rest = _verified(file.text, file.body)
-    entries = entries_of(document["nodes"])
+    entries = entries_of(document["nodes"], version)
     needed = footprint(entries)
     if needed > max_bytes:
         raise ArtifactError(
@@ -130,7 +131,7 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES) -> ir.IntGraph:
 def _document(graph: ir.IntGraph) -> dict[str, Any]:
     """The JSON object without its checksum."""
     return {
-        "format": FORMAT,
+        "format": format_of(graph.nodes),
         "labels": list(_labels(list(graph.labels))),
         "logit_scale": float(graph.logit_scale).hex(),
         "meta": _meta(dict(graph.meta)),

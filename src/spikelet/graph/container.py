@@ -2,7 +2,7 @@
 
     u64 little-endian N | N bytes of JSON, padded with spaces to a multiple of 8 | tensor bytes
 
-The header holds one metadata entry, "spikelet", and at most one tensor of each of the six names below,
+The header holds one metadata entry, "spikelet", and at most one tensor of each of the seven names below,
 in this order, without gaps; the names are in the order in which the safetensors library sorts them. The
 library reads such a file; this reader accepts no other safetensors file.
 """
@@ -24,6 +24,7 @@ TENSORS: dict[str, str] = {
     "offset.i32": "I32",
     "multiplier.i16": "I16",
     "offset.i16": "I16",
+    "source": "I16",
     "shift": "U8",
     "weight": "U8",
 }

@@ -1,7 +1,7 @@
 """Memory that a file will need, known before any of it is taken.
 
-    kept       1 byte a weight code, 9 bytes an affine channel, 16 bytes a channel of an edge (its interval),
-               4 bytes a value of an edge (one sample, one time step)
+    kept       1 or 2 bytes a weight code, 9 bytes an affine channel, 2 bytes a mapped channel, 16 bytes a channel of
+               an edge (its interval), 4 bytes a value of an edge (one sample, one time step)
     passing    for the largest node: 48 bytes a weight code, 128 bytes a channel and input (unpacking, analysis)
 
 A 100-byte file can describe an input of 65536 x 65536 pixels; this sum refuses it. Shapes are those of
@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from spikelet.graph.document import Entry, codes
+from spikelet.graph.codes import dtype_of
+from spikelet.graph.document import Entry, codes, grid_of
 
 
 def footprint(entries: Sequence[Entry]) -> int:
@@ -21,9 +22,14 @@ def footprint(entries: Sequence[Entry]) -> int:
     kept = passing = 0
     for entry, shape in zip(entries, shapes_of(entries), strict=True):
         channels = shape[0]
-        kept += codes(entry) + 4 * math.prod(shape) + (16 + 9 * (entry.op == "affine")) * channels
+        kept += codes(entry) * _code_bytes(entry) + 4 * math.prod(shape)
+        kept += (16 + 9 * (entry.op == "affine") + 2 * (entry.op == "channelmap")) * channels
         passing = max(passing, 48 * codes(entry) + 128 * channels * max(len(entry.inputs), 1))
     return kept + passing
+
+
+def _code_bytes(entry: Entry) -> int:
+    return dtype_of(entry.attributes["bits"], grid_of(entry)).itemsize if codes(entry) else 0
 
 
 def shapes_of(entries: Sequence[Entry]) -> list[tuple[int, ...]]:
@@ -46,6 +52,8 @@ def _shape(entry: Entry, sources: list[tuple[int, ...]]) -> tuple[int, ...]:
             return (first[0], *(_positions(d, a["kernel"], a["stride"], a["padding"]) for d in first[1:]))
         case "sumpool":
             return (first[0], *(_positions(d, a["kernel"], a["kernel"], 0) for d in first[1:]))
+        case "channelmap":
+            return (a["shape"][0], *(_positions(d, 1, a["stride"], 0) for d in first[1:]))
         case "flatten":
             return (math.prod(first),)
     return first

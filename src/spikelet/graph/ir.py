@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.graph.codes import Codes
 from spikelet.graph.errors import GraphError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from spikelet.graph.verify import Backend, Verification
 
 N = TypeVar("N", bound="Node")
-Int8 = NDArray[np.int8]
+Grid = Literal["symmetric", "odd"]
+Int16 = NDArray[np.int16]
 Int32 = NDArray[np.int32]
 
 
@@ -50,22 +52,25 @@ class Input(Node):
 class Conv(Node):
     """n = sum of code * x over a zero-padded window. O2.
 
-    weight: int8 [O, I / groups, kh, kw]; bits 1: every code is -1 or +1; bits b = 2..8: |code| < 2^(b-1).
+    weight: codes [O, I / groups, kh, kw], int8, or int16 for odd ones of 8 bits.
+    bits, grid: which integers the codes are, see codes.py; 1 bit is "symmetric". Q5.
     """
 
-    weight: Int8
+    weight: Codes
     bits: int
     stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
+    grid: Grid = "symmetric"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Linear(Node):
-    """n = weight @ x; weight int8 [O, I], codes as in Conv. O3."""
+    """n = weight @ x; weight [O, I], codes as in Conv. O3."""
 
-    weight: Int8
+    weight: Codes
     bits: int
+    grid: Grid = "symmetric"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -140,12 +145,24 @@ class Flatten(Node):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class ChannelMap(Node):
+    """y[c, i, j] = x[source[c], i * stride, j * stride], or 0 where source[c] is -1. O11.
+
+    source: int16 [C'], each -1 or a channel of x (C, H, W).
+    """
+
+    source: Int16
+    stride: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class SumTime(Node):
     """Sum over the T time steps; a still edge counts T times; no time axis after it. O10."""
 
 
 OPERATIONS: dict[str, type[Node]] = {
-    cls.__name__.lower(): cls for cls in (Input, Conv, Linear, Affine, Add, Lif, MaxPool, SumPool, Flatten, SumTime)
+    cls.__name__.lower(): cls
+    for cls in (Input, Conv, Linear, Affine, Add, Lif, MaxPool, SumPool, Flatten, SumTime, ChannelMap)
 }
 
 

@@ -137,6 +137,12 @@ def sum_time(node: ir.SumTime, x: Int64, T: int) -> Int64:
     return x.sum(0, keepdims=True) if len(x) > 1 else x * T
 
 
+def channel_map(node: ir.ChannelMap, x: Int64, T: int) -> Int64:
+    """O11: channel -1 is one of zeros behind the last."""
+    with_zeros = np.concatenate([x, np.zeros_like(x[:, :, :1])], axis=2)
+    return with_zeros[:, :, node.source, :: node.stride, :: node.stride]
+
+
 MEANING: Mapping[type[ir.Node], Callable[..., Any]] = {
     ir.Conv: conv,
     ir.Linear: linear,
@@ -147,4 +153,5 @@ MEANING: Mapping[type[ir.Node], Callable[..., Any]] = {
     ir.SumPool: sum_pool,
     ir.Flatten: flatten,
     ir.SumTime: sum_time,
+    ir.ChannelMap: channel_map,
 }

@@ -56,7 +56,7 @@ class Verification:
 
 def _appender(outputs: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
     def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
-        outputs.append(output)
+        outputs.append(output.clone())  # the model may add to its spikes in place later on
 
     return hook
 

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.graph import ir
+from spikelet.graph.codes import dtype_of
 from spikelet.lower.errors import LoweringError
 from spikelet.lower.trace import Call, tensors
 from spikelet.lower.values import Builder, Value
 from spikelet.neurons import LIF, FullMembrane, Hard, LIFParams, QuantizedMembrane
 from spikelet.neurons.lif import LEAK_BITS
-from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.norm import gain_and_offset
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
 from spikelet.quant.quantizer import Coded
@@ -26,8 +27,8 @@ from spikelet.quant.quantizer import Coded
 Rule = Callable[[Builder, Call, list[Value]], Value]
 
 
-def _int8(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.int8]]:
-    return tensor.detach().cpu().numpy().astype(np.int8)
+def _integers(coded: Coded) -> np.ndarray[Any, np.dtype[Any]]:
+    return coded.codes.detach().cpu().numpy().astype(dtype_of(coded.bits, coded.grid))
 
 
 def _float64(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -65,11 +66,12 @@ def _conv(b: Builder, call: Call, values: list[Value]) -> Value:
     node = ir.Conv(
         b.name(call.where),
         (x.node,),
-        _int8(coded.codes),
+        _integers(coded),
         coded.bits,
         _pair(layer.stride),
         _pair(layer.padding),
         layer.groups,
+        coded.grid,
     )
     scale = _float64(coded.scale).reshape(-1) * x.one_scale(call.where)
     return _with_bias(b, call, Value(b.append(node), scale, layer.out_channels, x.timed))
@@ -83,7 +85,7 @@ def _linear(b: Builder, call: Call, values: list[Value]) -> Value:
     layer = call.target
     assert isinstance(layer, Linear)
     (x,), coded = values, _coded(call)
-    node = ir.Linear(b.name(call.where), (x.node,), _int8(coded.codes), coded.bits)
+    node = ir.Linear(b.name(call.where), (x.node,), _integers(coded), coded.bits, coded.grid)
     scale = _float64(coded.scale).reshape(-1) * x.one_scale(call.where)
     return _with_bias(b, call, Value(b.append(node), scale, layer.out_features, x.timed))
 
@@ -164,6 +166,17 @@ def _sum_pool(b: Builder, call: Call, values: list[Value]) -> Value:
     assert isinstance(pool, SumPool2d)
     node = ir.SumPool(b.name(call.where), (x.node,), pool.kernel_size)
     return Value(b.append(node), x.scale / pool.divisor, x.channels, x.timed)
+
+
+def _channel_map(b: Builder, call: Call, values: list[Value]) -> Value:
+    layer, (x,) = call.target, values
+    assert isinstance(layer, ChannelMap)
+    source = layer.source.detach().cpu().numpy()
+    if source.max() >= 2**15:
+        raise LoweringError(f"{call.where}: can map channels 0 to {2**15 - 1}, its source has {source.max()}.")
+    name = b.append(ir.ChannelMap(b.name(call.where), (x.node,), source.astype(np.int16), layer.stride))
+    scale = np.broadcast_to(x.scale, (x.channels,))[np.maximum(source, 0)]  # a zero is a zero at any scale
+    return Value(name, scale, len(source), x.timed)
 
 
 def _same(b: Builder, call: Call, values: list[Value]) -> Value:
@@ -248,6 +261,7 @@ MODULES: dict[type[nn.Module], Rule] = {
     LIF: _lif,
     MaxPool2d: _max_pool,
     SumPool2d: _sum_pool,
+    ChannelMap: _channel_map,
     nn.Identity: _same,
     nn.Dropout: _same,
     nn.Dropout2d: _same,

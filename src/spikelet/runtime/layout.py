@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from spikelet.graph import ir
 from spikelet.graph.analysis import affine
+from spikelet.graph.codes import Codes
 from spikelet.graph.errors import GraphError
 from spikelet.runtime.library import AffineMode
 
@@ -60,14 +61,14 @@ class Weights:
     row_bytes: int
 
 
-def _by_synapse(weight_OIhw: NDArray[np.int8], groups: int) -> NDArray[np.int8]:
+def _by_synapse(weight_OIhw: Codes, groups: int) -> Codes:
     """[O, I, kh, kw] -> [kh * kw * I * groups, O / groups]: k as in the module's docstring."""
     o, i, kh, kw = weight_OIhw.shape
     per_group = weight_OIhw.reshape(groups, o // groups, i, kh, kw)
     return per_group.transpose(3, 4, 0, 2, 1).reshape(kh * kw * groups * i, o // groups)
 
 
-def rows(name: str, weight_OIhw: NDArray[np.int8], groups: int) -> Weights:
+def rows(name: str, weight_OIhw: Codes, groups: int) -> Weights:
     """int8 rows."""
     by_synapse = _by_synapse(weight_OIhw, groups)
     k, o = by_synapse.shape
@@ -76,7 +77,7 @@ def rows(name: str, weight_OIhw: NDArray[np.int8], groups: int) -> Weights:
     return _within_reach(name, padded)
 
 
-def sliced(name: str, weight_OIhw: NDArray[np.int8]) -> Weights:
+def sliced(name: str, weight_OIhw: Codes) -> Weights:
     """1-bit rows of one, two or a multiple of four words."""
     by_synapse = _by_synapse(weight_OIhw, 1)
     k, o = by_synapse.shape
@@ -93,7 +94,7 @@ def sliced_words(outputs: int) -> int:
     return words if words <= 2 else round_up(words, 4)
 
 
-def pairs(weight_OIhw: NDArray[np.int8]) -> Weights:
+def pairs(weight_OIhw: Codes) -> Weights:
     """int16 rows two by two; `row_bytes` are those of a pair."""
     o, i, kh, kw = weight_OIhw.shape
     padded = np.zeros((kh, round_up(kw * i, 2), round_up(o, 8)), np.int16)

@@ -37,8 +37,9 @@ class Kind(enum.IntEnum):
     MAXPOOL_VALUES = 7
     SUMPOOL = 8
     RESHAPE = 9
-    EXPORT_VALUES = 10
-    EXPORT_SPIKES = 11
+    CHANNEL_MAP = 10
+    EXPORT_VALUES = 11
+    EXPORT_SPIKES = 12
 
 
 class Form(enum.IntEnum):
@@ -59,13 +60,14 @@ class AffineMode(enum.IntEnum):
 
 _INT32 = (
     "kind", "source", "T", "in_c", "in_h", "in_w", "in_t", "out_c", "out_h", "out_w", "map_h", "map_w", "pool",
-    "kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w", "groups", "code_top", "affine", "split",
+    "kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w", "groups", "code_top", "odd", "affine", "split",
     "addend_source", "addend_t", "sum_time", "leak", "gain", "leak_bits", "threshold", "soft_reset",
     "membrane_shift", "membrane_top", "drop",
 )  # fmt: skip
 _INT64 = ("src", "addend", "values", "spikes", "scratch", "external", "row_bytes")
 _POINTERS = (
     "weight", "multiplier", "shift", "offset", "high", "low", "half", "rest", "addend_zero", "addend_one",
+    "channels",
 )  # fmt: skip
 
 

@@ -17,14 +17,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge
 from spikelet.runtime import layout
 from spikelet.runtime.emit import Emitter, Map, Plan, Value, natural
 from spikelet.runtime.library import Form, KernelSet, Kind
-
-NARROW = 64  # outputs from which on 1-bit rows pay
-PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
+from spikelet.runtime.synapses import Synapses
 
 
 class Packed:
@@ -286,46 +286,24 @@ class _Planner:
     # One rule a node type. A rule leaves the node's map in `maps`, and its value somewhere.
 
     def conv(self, node: ir.Conv) -> None:
-        self._synapses(node, node.weight, node.stride, node.padding, node.groups)
+        self._synapses(Synapses(node, node.weight, node.stride, node.padding, node.groups))
 
     def linear(self, node: ir.Linear) -> None:
         """A convolution with a kernel of the size of the map."""
         weight = node.weight.reshape(len(node.weight), *self.maps[node.inputs[0]])
-        self._synapses(node, weight, (1, 1), (0, 0), 1)
+        self._synapses(Synapses(node, weight, (1, 1), (0, 0), 1))
 
-    def _synapses(self, node: ir.Conv | ir.Linear, weight: Any, stride: Any, padding: Any, groups: int) -> None:
-        (name,) = node.inputs
+    def _synapses(self, layer: Synapses) -> None:
+        node, (name,) = layer.node, layer.node.inputs
         pooled = self.pooled.get(name)
         source = pooled.spikes if pooled else self._spikes(name) or self._readable(name)
-        events = weight[0].size * (pooled.kernel**2 if pooled else 1)
-        kind = self._kind(node, source, groups, events)
-        pack = {
-            Kind.CONV_ROWS: lambda: layout.rows(node.name, weight, groups),
-            Kind.CONV_VALUES: lambda: layout.rows(node.name, weight, groups),
-            Kind.CONV_SLICED: lambda: layout.sliced(node.name, weight),
-            Kind.CONV_PAIRS: lambda: layout.pairs(weight),
-        }
-        weights: layout.Weights = self.packed.get(node, (kind, weight.shape), pack[kind])
+        pool, spikes = pooled.kernel if pooled else 1, source.form is Form.SPIKES
+        kind = layer.kind(self.emitter.kernels, self.edges[name], spikes=spikes, pool=pool)
+        weights: layout.Weights = self.packed.get(node, (kind, layer.weight.shape), layer.packer(kind))
         self.emitter.keep(weights)
-        fields = {
-            "kernel_h": weight.shape[2], "kernel_w": weight.shape[3], "stride_h": stride[0], "stride_w": stride[1],
-            "pad_h": padding[0], "pad_w": padding[1], "groups": groups, "pool": pooled.kernel if pooled else 1,
-            "code_top": 1 if node.bits == 1 else 2 ** (node.bits - 1) - 1,
-            "weight": weights.array.ctypes.data, "row_bytes": weights.row_bytes,
-        }  # fmt: skip
-        self._finish(_Stage(kind, source, natural(self.edges[node.name].shape), fields, tail=node))
-
-    def _kind(self, node: ir.Conv | ir.Linear, source: Value, groups: int, events: int) -> Kind:
-        """The best kernel that the set has for these weights on this source."""
-        if source.form is Form.SPIKES:
-            slices = node.bits == 1 and groups == 1 and len(node.weight) > NARROW and events < PLANES_REACH
-            return self._offered(Kind.CONV_SLICED if slices else Kind.CONV_ROWS, Kind.CONV_ROWS)
-        edge = self.edges[node.inputs[0]]
-        short = groups == 1 and edge.low.min() >= -(2**15) and edge.high.max() < 2**15
-        return self._offered(Kind.CONV_PAIRS if short else Kind.CONV_VALUES, Kind.CONV_VALUES)
-
-    def _offered(self, kind: Kind, otherwise: Kind) -> Kind:
-        return kind if kind in self.emitter.kernels.kinds else otherwise
+        place = {"pool": pool, "weight": weights.array.ctypes.data, "row_bytes": weights.row_bytes}
+        shape = natural(self.edges[node.name].shape)
+        self._finish(_Stage(kind, source, shape, layer.fields() | place, tail=node))
 
     def affine(self, node: ir.Affine) -> None:
         (name,) = node.inputs
@@ -385,6 +363,17 @@ class _Planner:
         self.emitter.emit(Kind.SUMPOOL, source, out.map, {"values": out}, **_window(node.kernel, node.kernel, 0))
         self._bind(node, out)
 
+    def channel_map(self, node: ir.ChannelMap) -> None:
+        """Spikes stay spikes."""
+        source = self._spikes(node.inputs[0]) or self._as_values(node.inputs[0])
+        channels = self.packed.get(node, "channels", lambda: layout.aligned(node.source.astype(np.int32)))
+        self.emitter.keep(channels)
+        out = self.emitter.new(source.form, natural(self.edges[node.name].shape), source.steps)
+        place = "spikes" if source.form is Form.SPIKES else "values"
+        fields = {"stride_h": node.stride, "stride_w": node.stride, "channels": channels.ctypes.data}
+        self.emitter.emit(Kind.CHANNEL_MAP, source, out.map, {place: out}, **fields)
+        self._bind(node, out)
+
     def flatten(self, node: ir.Flatten) -> None:
         """The same maps under another name."""
         (name,) = node.inputs
@@ -426,6 +415,7 @@ _RULES: dict[type[ir.Node], Callable[..., None]] = {
     ir.SumPool: _Planner.sum_pool,
     ir.Flatten: _Planner.flatten,
     ir.SumTime: _Planner.sum_time,
+    ir.ChannelMap: _Planner.channel_map,
 }
 
 

@@ -1,0 +1,81 @@
+"""Which kernel runs a convolution or linear layer, and its weights as that kernel reads them.
+
+    source          codes                              kernel
+    spikes          1 bit, many outputs, no groups     CONV_SLICED    1-bit rows
+    spikes          any other                          CONV_ROWS      int8 rows
+    16-bit values   any, no groups                     CONV_PAIRS     int16 pairs
+    any values      any                                CONV_VALUES    int8 rows
+
+Odd codes 2 w + 1 (spec Q5) of 8 bits don't fit int8, but every w does: int8 rows hold w, and the kernel turns their sum
+into that of the codes,
+
+    sum of (2 w + 1) x  =  2 (sum of w x) + (sum of x),
+
+where the sum of x over spikes is their number. Smaller w also let more rows be added in int8. Pairs hold the codes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from spikelet.graph import ir
+from spikelet.graph.analysis import Edge
+from spikelet.graph.codes import Codes, top_code
+from spikelet.runtime import layout
+from spikelet.runtime.library import KernelSet, Kind
+
+NARROW = 64  # outputs from which on 1-bit rows pay
+PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Synapses:
+    """A layer as a convolution: its node, its codes [O, I / groups, kh, kw], how the kernel moves."""
+
+    node: ir.Conv | ir.Linear
+    weight: Codes
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    groups: int
+
+    def kind(self, kernels: KernelSet, source: Edge, *, spikes: bool, pool: int) -> Kind:
+        """The best kernel that the set has for these weights on this source, where `spikes`, of pool * pool each."""
+        if spikes:
+            events = self.weight[0].size * pool**2
+            wide = self.groups == 1 and len(self.weight) > NARROW
+            slices = self.node.bits == 1 and wide and events < PLANES_REACH
+            return _offered(kernels, Kind.CONV_SLICED if slices else Kind.CONV_ROWS, Kind.CONV_ROWS)
+        short = self.groups == 1 and source.low.min() >= -(2**15) and source.high.max() < 2**15
+        return _offered(kernels, Kind.CONV_PAIRS if short else Kind.CONV_VALUES, Kind.CONV_VALUES)
+
+    def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
+        """What packs the weights for a kernel of `kind`."""
+        if kind is Kind.CONV_SLICED:
+            return lambda: layout.sliced(self.node.name, self.weight)
+        if kind is Kind.CONV_PAIRS:
+            return lambda: layout.pairs(self.weight)
+        return lambda: layout.rows(self.node.name, self._stored(), self.groups)
+
+    def _stored(self) -> Codes:
+        """What int8 rows hold: the codes, or w of odd codes 2 w + 1."""
+        return (self.weight >> 1).astype(np.int8) if self._odd else self.weight
+
+    @property
+    def _odd(self) -> bool:
+        return self.node.grid == "odd"
+
+    def fields(self) -> dict[str, int]:
+        """What the kernel is told of the layer, its weights' place apart."""
+        top = top_code(self.node.bits, self.node.grid)
+        return {
+            "kernel_h": self.weight.shape[2], "kernel_w": self.weight.shape[3], "stride_h": self.stride[0],
+            "stride_w": self.stride[1], "pad_h": self.padding[0], "pad_w": self.padding[1], "groups": self.groups,
+            "code_top": (top + 1) // 2 if self._odd else top, "odd": self._odd,
+        }  # fmt: skip
+
+
+def _offered(kernels: KernelSet, kind: Kind, otherwise: Kind) -> Kind:
+    return kind if kind in kernels.kinds else otherwise
