@@ -16,6 +16,8 @@ NATIVE_SOURCES := $(wildcard CMakeLists.txt) $(shell find csrc -type f 2>/dev/nu
 C_SOURCES := $(filter %.c %.h,$(NATIVE_SOURCES))
 # NeuroBench lists torchaudio among its needs; the metrics we compare with do not import it.
 NEUROBENCH := neurobench==2.3.0
+# SpikingJelly lists torchvision, torchaudio and plotting; its neurons and layers import none of them.
+SPIKINGJELLY := spikingjelly==2.0.0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -28,7 +30,7 @@ $(READY): pyproject.toml Makefile $(NATIVE_SOURCES)
 	@test -n "$(PYTHON)" || { echo "spikelet needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[all,dev]'
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --no-deps $(NEUROBENCH)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --no-deps $(NEUROBENCH) $(SPIKINGJELLY)
 	@touch $@
 
 demo: $(READY)

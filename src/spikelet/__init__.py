@@ -11,6 +11,8 @@
 from spikelet.compress import compress as compress
 from spikelet.graph.ir import IntGraph as IntGraph
 from spikelet.graph.reference import Reference as Reference
+from spikelet.interop import from_snntorch as from_snntorch
+from spikelet.interop import from_spikingjelly as from_spikingjelly
 from spikelet.lower import LoweringError as LoweringError
 from spikelet.lower import lower as lower
 from spikelet.models import create_model as create_model
@@ -31,6 +33,8 @@ __all__ = [
     "Reference",
     "compress",
     "create_model",
+    "from_snntorch",
+    "from_spikingjelly",
     "list_models",
     "load",
     "lower",

@@ -35,6 +35,21 @@ def test_a_network_of_ones_own_goes_all_the_way_without_a_difference(
     assert "classes:" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("library", ["spikingjelly", "snntorch"])
+def test_a_network_of_another_library_becomes_a_small_file_without_a_difference(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip(library, reason="a test extra: see the Makefile")
+    verification = example(f"{library}_to_integers", monkeypatch).main(tmp_path, epochs=1, finetune_epochs=1)
+    assert verification.mismatches == 0
+    assert verification.integer_accuracy == verification.float_accuracy > 0.7
+    size = (tmp_path / f"{library}.safetensors").stat().st_size
+    assert size < 9000
+    printed = capsys.readouterr().out
+    assert f"{size:,} bytes; the float32 network has 59,048" in printed
+    assert "mismatches between PyTorch and the integer program: 0" in printed
+
+
 def test_the_demo_ends_with_a_picture_and_with_what_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

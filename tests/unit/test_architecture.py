@@ -19,6 +19,7 @@ LINE = (
     "neurons",
     "nn",
     "models",
+    "interop",
     "data",
     "graph",
     "lower",

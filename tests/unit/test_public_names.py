@@ -17,6 +17,8 @@ NAMES = [
     "Reference",
     "compress",
     "create_model",
+    "from_snntorch",
+    "from_spikingjelly",
     "list_models",
     "load",
     "lower",

@@ -1,0 +1,107 @@
+"""A neuron of another library as one of ours, exactly.
+
+Theirs, in their own numbers:
+
+    h[t] = leak * v[t-1] + gain * x[t]                gain = 1, or 1 - leak
+    s[t] = 1 where h[t] >= threshold, or h[t] > threshold                          at least, or strictly above
+    v[t] = 0 where s[t], else h[t]                                                 HARD
+           h[t] - threshold * s[t]                                                 SOFT
+           h[t], and h[t+1] = leak * v[t] + gain * x[t+1] - threshold * s[t]       LATE
+           h[t]                                                                    NEVER
+
+Ours has h >= threshold', and takes drop * s at once. In evaluation h lies on the grid 2^-12, g = 2^-12, where
+
+    h >= threshold  is  h >= g ceil(threshold / g)          h > threshold  is  h >= g (floor(threshold / g) + 1)
+
+exactly, for every threshold. LATE is a drop of threshold / leak, as leak * (h - threshold / leak * s) = leak * h -
+threshold * s; the quotient is floored to the grid, which adds less than one grid step to the charge, and nothing where
+leak * h lies on the grid itself (a floor of n + d with 0 <= d < 1 is n). With a leak of 0 there is no such drop. NEVER
+is a drop of 0. A leak that is no multiple of 2^-8 is refused, or rounded to the nearest one where that is asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+
+from spikelet.interop.errors import ConversionError
+from spikelet.neurons import LIF, Hard, LIFParams, Soft, Surrogate
+from spikelet.neurons.lif import LEAK_BITS
+from spikelet.neurons.reset import Reset
+from spikelet.quant.grid import FRACTION_BITS
+
+GRID = 2.0**-FRACTION_BITS
+
+
+class After(enum.Enum):
+    """What a spike does to the membrane; the module's equations."""
+
+    HARD = "zero"
+    SOFT = "threshold"
+    LATE = "threshold a step later"
+    NEVER = "nothing"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dynamics:
+    """A neuron of another library. `leak_from` says in the user's words what the leak comes from: "tau = 3.0"."""
+
+    leak: float
+    leak_from: str
+    threshold: float
+    strictly_above: bool
+    after: After
+    scale_input: bool
+    surrogate: Surrogate
+
+
+def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LIF:
+    """The LIF that does what `neuron` does.
+
+    Raises:
+        ConversionError: a constant has no place on the grids; names the module, the constant and the way out.
+    """
+    leak = _leak(name, neuron, round_leak)
+    steps = neuron.threshold / GRID
+    threshold = (math.floor(steps) + 1 if neuron.strictly_above else math.ceil(steps)) * GRID
+    try:
+        params = LIFParams(leak, threshold, neuron.scale_input, _reset(name, neuron, leak), neuron.surrogate)
+        return LIF(time_steps, params)
+    except ConversionError:
+        raise  # a ValueError too, and clear already
+    except ValueError as e:
+        raise ConversionError(f"{name}: its neuron can't be one of ours: {e}") from e
+
+
+def _leak(name: str, neuron: Dynamics, round_leak: bool) -> float:
+    steps = neuron.leak * 2**LEAK_BITS
+    if not math.isfinite(steps):
+        raise ConversionError(f"{name}: its leak must be a number, got {neuron.leak} ({neuron.leak_from}).")
+    nearest = round(steps)
+    leak = nearest / 2**LEAK_BITS
+    if abs(steps - nearest) > 2.0**-14 and not round_leak:  # float32 states 0.9 to 2^-24, and we to 2^-8
+        raise ConversionError(
+            f"{name}: {neuron.leak_from} is a leak of {neuron.leak:.6g}, and integers need a multiple of "
+            f"2^-{LEAK_BITS}. Pass round_leak=True to take the nearest, {leak} = {nearest}/{2**LEAK_BITS} (fine-tuning "
+            "makes up for it), or train with that one."
+        )
+    return leak
+
+
+def _reset(name: str, neuron: Dynamics, leak: float) -> Reset:
+    match neuron.after:
+        case After.HARD:
+            return Hard()
+        case After.NEVER:
+            return Soft(0.0)
+        case After.LATE if leak == 0:
+            raise ConversionError(
+                f"{name}: subtracts its threshold a step late, which a leak of 0 ({neuron.leak_from}) can't pass on. "
+                'Use reset_mechanism="zero", or a leak above 0.'
+            )
+        case After.LATE:
+            return Soft(math.floor(neuron.threshold / GRID / leak) * GRID)
+    if neuron.strictly_above:
+        return Soft(math.floor(neuron.threshold / GRID) * GRID)
+    return Soft()

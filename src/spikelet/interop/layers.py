@@ -1,0 +1,196 @@
+"""Torch's own layers as spikelet's: one rule each, in one table. Weights are copied, quantizers are FullPrecision.
+
+An average over k x k values is SumPool2d(k) times f = divisor / k^2, with the divisor the power of two at or above
+k^2: f = 1 for k = 2, 4, 8; any other f goes into the weights that read it (see swap.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spikelet.interop.errors import ConversionError
+from spikelet.interop.site import Site
+from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.quant import FullPrecision
+
+Rule = Callable[[Any, Site], nn.Module]
+
+
+class Dropout(nn.Module):
+    """Dropout over [T, B, ...]; the identity in evaluation.
+
+    Args:
+        p: share of values that become 0.
+        maps: whole [H, W] maps rather than single values.
+        held: one mask for all time steps (SpikingJelly's rule) rather than a new one at each (torch's).
+    """
+
+    def __init__(self, p: float, *, maps: bool = False, held: bool = False) -> None:
+        super().__init__()
+        self.p, self.maps, self.held = p, maps, held
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, ...] -> the same."""
+        if not self.training:
+            return x
+        shape = [*(x.shape[:3] if self.maps else x.shape), *([1] * (x.dim() - 3) if self.maps else [])]
+        mask = x.new_ones([1, *shape[1:]] if self.held else shape)
+        return x * F.dropout(mask, self.p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, maps={self.maps}, held={self.held}"
+
+
+class AdaptiveMean(nn.Module):
+    """nn.AdaptiveAvgPool2d where it is exact: to 1 x 1, or of maps that have the wanted size already.
+
+    Args:
+        size: H' and W' of the output.
+    """
+
+    def __init__(self, size: tuple[int | None, int | None]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, C, H', W']. Raises ConversionError for any other pooling."""
+        wanted = tuple(have if want is None else want for want, have in zip(self.size, x.shape[3:], strict=True))
+        if wanted == tuple(x.shape[3:]):
+            return x
+        if wanted != (1, 1):
+            raise ConversionError(
+                f"adaptive average pooling of {x.shape[3]} x {x.shape[4]} maps to {wanted[0]} x {wanted[1]} has no "
+                "counterpart here. Use AvgPool2d with a kernel of 2, 4 or 8, or pool to 1 x 1."
+            )
+        return x.mean((3, 4), keepdim=True)
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}"
+
+
+def copied(tensor: Tensor | None, factor: float = 1.0) -> nn.Parameter | None:
+    """A parameter of its own with the values of `tensor` times `factor`; None stays None."""
+    if tensor is None:
+        return None
+    return nn.Parameter(tensor.detach().clone() * factor, requires_grad=tensor.requires_grad)
+
+
+def convolution(conv: nn.Conv2d, site: Site) -> Conv2d:
+    """The same convolution, time first."""
+    try:
+        new = Conv2d(
+            conv.in_channels, conv.out_channels, conv.kernel_size, FullPrecision(), bias=conv.bias is not None,  # type: ignore[arg-type]
+            stride=conv.stride, padding=_padding(conv), dilation=conv.dilation, groups=conv.groups,
+            padding_mode=conv.padding_mode,
+        )  # fmt: skip
+    except ValueError as e:
+        raise ConversionError(f"{site.name}: {e}") from e
+    new.weight, new.bias = copied(conv.weight, site.factor), copied(conv.bias)  # type: ignore[assignment]
+    return new
+
+
+def _padding(conv: nn.Conv2d) -> Any:
+    """Torch's words as numbers, where both sides get the same."""
+    sides = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
+    if conv.padding == "valid":
+        return 0
+    if conv.padding == "same" and not any(side % 2 for side in sides):
+        return tuple(side // 2 for side in sides)
+    return conv.padding
+
+
+def linear(layer: nn.Linear, site: Site) -> Linear:
+    """The same map, time first."""
+    new = Linear(layer.in_features, layer.out_features, FullPrecision(), bias=layer.bias is not None)
+    new.weight, new.bias = copied(layer.weight, site.factor), copied(layer.bias)  # type: ignore[assignment]
+    return new
+
+
+def batch_norm(norm: Any, site: Site) -> BatchNorm2d:
+    """The same norm with its statistics, over time and batch together."""
+    if norm.running_mean is None or norm.running_var is None:
+        raise ConversionError(
+            f"{site.name}: a batch norm without running statistics can't be evaluated one sample at a time. Build it "
+            "with track_running_stats=True."
+        )
+    new = BatchNorm2d(norm.num_features, norm.eps, norm.momentum, norm.affine)
+    new.weight, new.bias = copied(norm.weight), copied(norm.bias)  # type: ignore[assignment]
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        setattr(new, name, getattr(norm, name).detach().clone())
+    return new
+
+
+def no_batch_norm_1d(norm: nn.Module, site: Site) -> nn.Module:
+    """Raises: there is none over [T, B, F]."""
+    raise ConversionError(
+        f"{site.name}: spikelet has no BatchNorm1d over [T, B, F]. Once trained, fold it into the Linear before it: "
+        "torch.nn.utils.fusion.fuse_linear_bn_eval(linear, norm)."
+    )
+
+
+def max_pool(pool: nn.MaxPool2d, site: Site) -> MaxPool2d:
+    """The same pool, time first."""
+    plain = _pair(pool.dilation) == (1, 1) and not pool.ceil_mode and not pool.return_indices
+    square = all(len(set(_pair(value))) == 1 for value in (pool.kernel_size, pool.stride, pool.padding))
+    if not plain or not square:
+        raise ConversionError(
+            f"{site.name}: max pooling must be square, without dilation, ceil_mode and return_indices; got {pool}."
+        )
+    return MaxPool2d(pool.kernel_size, pool.stride, pool.padding)
+
+
+def average_factor(pool: nn.AvgPool2d) -> float:
+    """f of the module's equation."""
+    kernel = _pair(pool.kernel_size)[0]
+    return SumPool2d(kernel).divisor / kernel**2
+
+
+def average_pool(pool: nn.AvgPool2d, site: Site) -> SumPool2d:
+    """The sum over the same windows; the caller sees to `average_factor`."""
+    kernel = _pair(pool.kernel_size)
+    plain = _pair(pool.padding) == (0, 0) and not pool.ceil_mode and pool.divisor_override is None
+    if kernel[0] != kernel[1] or _pair(pool.stride) != kernel or not plain:
+        raise ConversionError(
+            f"{site.name}: average pooling must be square, with its stride equal to its kernel and without padding, "
+            f"ceil_mode and divisor_override; got {pool}."
+        )
+    return SumPool2d(kernel[0])
+
+
+def adaptive_pool(pool: nn.AdaptiveAvgPool2d, site: Site) -> AdaptiveMean:
+    """The same pool; whether it is exact depends on the maps."""
+    return AdaptiveMean(_pair(pool.output_size))
+
+
+def _pair(value: Any) -> tuple[Any, Any]:
+    return tuple(value) if isinstance(value, tuple | list) else (value, value)  # type: ignore[return-value]
+
+
+def flatten(layer: nn.Flatten, site: Site) -> nn.Flatten:
+    """The same axes, one later where the layer saw one time step."""
+    shift = int(site.per_step)
+    return nn.Flatten(*(d + shift if d >= 0 else d for d in (layer.start_dim, layer.end_dim)))
+
+
+def dropout(layer: Any, site: Site) -> Dropout:
+    """A new mask at every step, as torch's layers draw it."""
+    return Dropout(layer.p, maps=isinstance(layer, nn.Dropout2d))
+
+
+TORCH: dict[type[nn.Module], Rule] = {
+    nn.Conv2d: convolution,
+    nn.Linear: linear,
+    nn.BatchNorm2d: batch_norm,
+    nn.BatchNorm1d: no_batch_norm_1d,
+    nn.MaxPool2d: max_pool,
+    nn.AvgPool2d: average_pool,
+    nn.AdaptiveAvgPool2d: adaptive_pool,
+    nn.Flatten: flatten,
+    nn.Dropout: dropout,
+    nn.Dropout2d: dropout,
+    nn.Identity: lambda layer, site: nn.Identity(),
+}

@@ -1,0 +1,108 @@
+"""What the network was trained on, as bytes: folded into the weights of its first layer, exactly.
+
+    theirs   x[c] = (scale * u - mean[c]) / std[c]        u = 0 .. 255; scale = 1/255 for ToTensor and x.float() / 255
+    ours     x    = u / 256                               (spikelet.nn.Encode)
+
+so with f[c] = 256 * scale / std[c] and o[c] = -mean[c] / std[c], theirs[c] = f[c] * ours[c] + o[c], and
+
+    W * theirs + b = (W f) * ours + (b + sum over c and the window of W o)
+
+The sum is a bias where the convolution doesn't pad. Where it does, the zeros around the normalised image are no bytes:
+a bias would be added at the borders in full. There the first layer becomes a `PixelConv2d`, with a second
+convolution of the same geometry that reads a constant image of ones, padded with zeros like the other:
+
+    y = (W f) * ours + (W o) * ones + b          both exact at every position; the second is the same for every image
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.interop.errors import ConversionError
+from spikelet.nn import BatchNorm2d, Conv2d, Linear
+from spikelet.quant import FullPrecision
+
+
+class PixelConv2d(nn.Module):
+    """A convolution of bytes that were normalised before they were padded. See the module's equations.
+
+    Args:
+        pixels: reads the image.
+        border_weight: [O, I / groups, kh, kw], the weights W o that read the ones.
+    """
+
+    def __init__(self, pixels: Conv2d, border_weight: Tensor) -> None:
+        super().__init__()
+        self.pixels = pixels
+        self.ones = BatchNorm2d(pixels.in_channels).to(border_weight)  # gain 0, offset 1, for good
+        nn.init.zeros_(self.ones.weight.requires_grad_(False))
+        nn.init.ones_(self.ones.bias.requires_grad_(False))
+        self.border = Conv2d(
+            pixels.in_channels, pixels.out_channels, pixels.kernel_size, FullPrecision(),  # type: ignore[arg-type]
+            stride=pixels.stride, padding=pixels.padding, groups=pixels.groups,
+        )  # fmt: skip
+        self.border.weight = nn.Parameter(border_weight, requires_grad=pixels.weight.requires_grad)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, O, H', W']."""
+        return self.pixels(x) + self.border(self.ones(x))
+
+
+def fold_pixels(
+    layer: Conv2d | Linear,
+    name: str,
+    scale: float,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    pool_factor: float = 1.0,
+) -> Conv2d | Linear | PixelConv2d:
+    """The first layer, reading bytes / 256 instead of (scale * bytes - mean) / std. Changes `layer`.
+
+    Args:
+        layer: reads the image, a Linear flattened channel by channel.
+        name: for errors.
+        scale: what one byte was worth.
+        mean, std: one number a channel, or one for all.
+        pool_factor: what its weights hold of an average pool before it (layers.py), which a mean does not go through.
+    Raises:
+        ConversionError: numbers that don't fit the layer.
+    """
+    if not (math.isfinite(scale) and scale > 0):
+        raise ConversionError(
+            f"scale must be a positive number, the value of one byte, got {scale}. (ToTensor: 1/255.)"
+        )
+    if not (all(map(math.isfinite, mean)) and all(math.isfinite(s) and s > 0 for s in std)):
+        raise ConversionError(f"mean and std must be finite, std above 0, got mean={tuple(mean)}, std={tuple(std)}.")
+    weight = layer.weight.detach().double()
+    factor, offset = 256 * scale / _along(std, layer, name, "std"), -_along(mean, layer, name, "mean")
+    offset = offset * factor / (256 * scale * pool_factor)
+    with torch.no_grad():
+        border = (weight * offset).to(layer.weight.dtype)
+        layer.weight.copy_(weight * factor)
+        if not offset.any():
+            return layer
+        if isinstance(layer, Conv2d) and any(layer.padding):
+            return PixelConv2d(layer, border)
+        total = border.double().flatten(1).sum(1).to(border.dtype)
+        layer.bias = nn.Parameter(total if layer.bias is None else layer.bias + total)
+    return layer
+
+
+def _along(values: Sequence[float], layer: Conv2d | Linear, name: str, what: str) -> Tensor:
+    """One number a channel, shaped to multiply `layer`'s weight; for grouped convolutions [O, I / groups, 1, 1]."""
+    inputs = layer.in_channels if isinstance(layer, Conv2d) else layer.in_features
+    fits = len(values) in (1, inputs) if isinstance(layer, Conv2d) else values and inputs % len(values) == 0
+    if not fits:
+        raise ConversionError(f"{what} must have one number a channel of {name}'s {inputs} inputs, got {len(values)}.")
+    one_each = (
+        torch.tensor(values, dtype=torch.float64).to(layer.weight.device).repeat_interleave(inputs // len(values))
+    )
+    if isinstance(layer, Linear):
+        return one_each
+    per_group = one_each.view(layer.groups, 1, -1).expand(-1, layer.out_channels // layer.groups, -1)
+    return per_group.reshape(layer.out_channels, -1, 1, 1)

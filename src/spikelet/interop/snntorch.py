@@ -1,0 +1,168 @@
+"""Networks of snnTorch (1.0, and older ones with the same classes) as spikelet modules.
+
+snnTorch's Leaky resets a step late unless it is told otherwise, and fires strictly above its threshold:
+
+    h[t+1] = beta * m[t] + x[t+1] - threshold * s[t]          reset_mechanism="subtract"
+    h[t+1] = beta * m[t] * (1 - s[t]) + x[t+1]                "zero"
+    h[t+1] = beta * m[t] + x[t+1]                             "none"            s[t] = 1[m[t] > threshold], m = h
+
+    theirs, reset_delay          here
+    "zero", True or False        Hard: with or without the delay, the membrane that fired counts for nothing
+    "subtract", True             Soft(threshold / beta): what is subtracted late is subtracted before the leak
+    "none", True or False        Soft(0)
+    "subtract", False            refused, see below
+    threshold                    the next value above it on the grid 2^-12: a membrane on snnTorch's threshold is silent
+
+With "subtract" and reset_delay=False, a neuron whose rest is above its threshold is compared after one threshold has
+been subtracted, and gets it back if it is silent: with beta = 1 and a rest of 1.5 it is silent for ever, where a soft
+reset fires once more. That is no neuron of ours.
+
+`spk, mem = lif(x, mem)` works in converted networks too; mem is then a placeholder, and no state is kept.
+
+See dynamics.py for the exact statements. Differences from snnTorch: evaluation lies on the grids of quant/grid.py;
+gradients pass through the reset; beta and threshold, learned or not, are constants; in training, batch norm takes its
+statistics over all steps together, not step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.interop.convert import Image, convert
+from spikelet.interop.converted import Converted, Forward
+from spikelet.interop.dynamics import After, Dynamics, to_lif
+from spikelet.interop.errors import ConversionError
+from spikelet.interop.site import Site
+from spikelet.interop.surrogates import of_snntorch
+from spikelet.interop.swap import Library, Swap
+from spikelet.neurons import LIF
+
+
+class NoMembrane:
+    """What a converted neuron returns in the place of its membrane."""
+
+    def __repr__(self) -> str:
+        return "the membrane, which a converted neuron does not give"
+
+
+class WithMembrane(nn.Module):
+    """A neuron that is called as `spikes, membrane = neuron(current, membrane)`."""
+
+    def __init__(self, lif: LIF) -> None:
+        super().__init__()
+        self.lif = lif
+
+    def forward(self, x: Tensor, mem: Tensor | NoMembrane | None = None) -> tuple[Tensor, NoMembrane]:
+        """Current [T, B, ...] -> its spikes, and a placeholder.
+
+        Raises:
+            ConversionError: `mem` is a membrane that is not zero.
+        """
+        if isinstance(mem, Tensor) and bool(mem.any()):
+            raise ConversionError("a converted neuron starts from a membrane of zero, and got another one.")
+        return self.lif(x), NoMembrane()
+
+    def reset_mem(self) -> NoMembrane:
+        """There is nothing to reset."""
+        return NoMembrane()
+
+    def init_leaky(self) -> NoMembrane:
+        """There is nothing to reset."""
+        return NoMembrane()
+
+
+def _leaky(neuron: Any, site: Site) -> nn.Module:
+    _require_plain(neuron, site.name)
+    beta = min(max(_one_number(neuron.beta, site.name, "beta"), 0.0), 1.0)  # as its forward does
+    threshold = _one_number(neuron.threshold, site.name, "threshold")
+    dynamics = Dynamics(
+        beta,
+        leak_from=f"beta = {beta:.6g}",
+        threshold=threshold,
+        strictly_above=True,
+        after=_after(neuron, site.name),
+        scale_input=False,
+        surrogate=of_snntorch(neuron.spike_grad),
+    )
+    lif = to_lif(site.name, dynamics, site.time_steps, site.round_leak)
+    return lif if neuron.init_hidden and not neuron.output else WithMembrane(lif)
+
+
+def _after(neuron: Any, name: str) -> After:
+    mechanism = neuron.reset_mechanism
+    if mechanism == "subtract" and not getattr(neuron, "reset_delay", True):
+        raise ConversionError(
+            f'{name}: reset_mechanism="subtract" with reset_delay=False fires by a rule of its own where a rest stays '
+            'above the threshold. Use reset_delay=True (snnTorch\'s default), or reset_mechanism="zero".'
+        )
+    return {"subtract": After.LATE, "zero": After.HARD, "none": After.NEVER}[mechanism]
+
+
+def _require_plain(neuron: Any, name: str) -> None:
+    graded = torch.as_tensor(getattr(neuron, "graded_spikes_factor", 1.0))
+    for argument, wrong, way_out in (
+        ("inhibition", neuron.inhibition, "Set it to False."),
+        ("state_quant", neuron.state_quant, "Set it to False, and give the LIF a QuantizedMembrane after conversion."),
+        (
+            "graded_spikes_factor",
+            bool((graded != 1).any()),
+            "Set it to 1, and multiply the next layer's weights by it.",
+        ),
+    ):
+        if wrong:
+            raise ConversionError(f"{name}: Leaky with {argument} has no counterpart here. {way_out}")
+
+
+def _one_number(value: Tensor, name: str, what: str) -> float:
+    values = torch.as_tensor(value).detach().double().unique()
+    if len(values) != 1:
+        raise ConversionError(f"{name}: {what} must be one number for all neurons, got {len(values)} different ones.")
+    return values.item()
+
+
+LIBRARY = Library("snntorch", {"Leaky": _leaky})
+
+
+def from_snntorch(
+    net: nn.Module,
+    *,
+    time_steps: int,
+    scale: float = 1 / 255,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    first: str | None = None,
+    round_leak: bool = False,
+    forward: Forward | None = None,
+) -> Converted:
+    """A snnTorch network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
+
+        net = nn.Sequential(nn.Conv2d(1, 8, 3), snn.Leaky(beta=0.5, init_hidden=True), nn.Flatten(), nn.Linear(288, 10))
+        model = spikelet.from_snntorch(net, time_steps=8)
+
+    The time loop goes away: the model takes the image once and gives [T, B, ...]. A class with such a loop in its
+    forward keeps its layers and gets the body of the loop, with tensors of [T, B, ...]:
+
+        def body(net, x):
+            spk1, _ = net.lif1(net.conv1(x))
+            return net.fc(spk1.flatten(2))
+        model = spikelet.from_snntorch(net, time_steps=8, forward=body)
+
+    Args:
+        net: the network, left alone.
+        time_steps: T.
+        scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all. This is
+            folded into the weights of the first layer exactly, also at zero-padded borders (see pixels.py).
+        first: name of the Conv2d or Linear that reads the image; unless given, the first that net defines.
+        round_leak: take the multiple of 2^-8 nearest to a beta that is none, such as 0.9. Otherwise it is refused.
+        forward: `forward(net, x)` instead of net's own, with x of [1 or T, B, C, H, W].
+    Returns:
+        uint8 [B, C, H, W] or [T, B, C, H, W] -> what net gives (of a tuple the first), on the grids of lowering.
+    Raises:
+        ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
+    """
+    swap = Swap(net, LIBRARY, time_steps, round_leak)
+    return convert(swap, Image(scale, mean, std, first), forward, per_step=True)

@@ -1,0 +1,155 @@
+"""Networks of SpikingJelly (2.0, and older ones with the same classes) as spikelet modules.
+
+    theirs                                        here
+    IFNode                                        LIF, leak 1
+    LIFNode(tau, decay_input)                     LIF, leak 1 - 1/tau, scale_input = decay_input
+    ParametricLIFNode                             the same with tau = 1 / sigmoid(w); it is learned no further
+    v_reset = r                                   Hard, threshold v_threshold - r: v' = v - r starts at 0, leaks to 0
+    v_reset = None                                Soft
+    layer.Conv2d, Linear, BatchNorm2d, pools      spikelet.nn
+    layer.ThresholdDependentBatchNorm2d           BatchNorm2d: its alpha * v_th is in the weight it starts from
+    layer.Dropout, Dropout2d                      one mask for all time steps, as theirs
+    SeqToANNContainer, MultiStepContainer,        nn.Sequential
+      StepModeContainer
+
+A membrane on the threshold fires there as here. All tensors are time first, as in their step mode 'm'; a network in
+step mode 's' is converted as if `functional.set_step_mode(net, 'm')` had been called, and what asks a module for its
+step_mode is told 'm'. Nothing has to be reset. Classes are known by their names, so SpikingJelly itself isn't imported.
+
+Differences from SpikingJelly: evaluation lies on the grids of quant/grid.py; gradients pass through the reset
+(detach_reset=False); a learned tau is a constant; in training, batch norm takes its statistics over all steps together,
+as theirs does in step mode 'm' and not in 's'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from spikelet.interop import layers
+from spikelet.interop.convert import Image, convert
+from spikelet.interop.converted import Converted, Forward
+from spikelet.interop.dynamics import After, Dynamics, to_lif
+from spikelet.interop.errors import ConversionError
+from spikelet.interop.layers import Rule
+from spikelet.interop.site import Site
+from spikelet.interop.surrogates import of_spikingjelly
+from spikelet.interop.swap import Library, Swap
+
+
+def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: bool) -> nn.Module:
+    if not getattr(node.surrogate_function, "spiking", True):
+        raise ConversionError(f"{site.name}: its surrogate_function must be in spiking mode: set_spiking_mode(True).")
+    dynamics = Dynamics(
+        leak,
+        leak_from,
+        threshold=node.v_threshold - (node.v_reset or 0.0),
+        strictly_above=False,
+        after=After.SOFT if node.v_reset is None else After.HARD,
+        scale_input=scale_input,
+        surrogate=of_spikingjelly(node.surrogate_function),
+    )
+    return to_lif(site.name, dynamics, site.time_steps, site.round_leak)
+
+
+def _if(node: Any, site: Site) -> nn.Module:
+    return _neuron(node, site, 1.0, "no leak", scale_input=False)
+
+
+def _lif(node: Any, site: Site) -> nn.Module:
+    return _neuron(node, site, 1 - 1 / node.tau, f"tau = {node.tau:.6g}", node.decay_input)
+
+
+def _parametric_lif(node: Any, site: Site) -> nn.Module:
+    share = float(torch.sigmoid(node.w.detach().double()))
+    return _neuron(node, site, 1 - share, f"the learned tau = {1 / share:.6g}", node.decay_input)
+
+
+def _flatten(layer: nn.Flatten, site: Site) -> nn.Module:
+    return nn.Flatten(*(d + 1 if d >= 0 else d for d in (layer.start_dim, layer.end_dim)))  # of one step in both modes
+
+
+def _dropout(maps: bool) -> Rule:
+    return lambda layer, site: layers.Dropout(layer.p, maps=maps, held=True)
+
+
+def _in_mode_m(rule: Rule) -> Rule:
+    def marked(module: Any, site: Site) -> nn.Module:
+        new = rule(module, site)
+        new.step_mode = "m"  # type: ignore[assignment]
+        return new
+
+    return marked
+
+
+NEURONS: Mapping[str, Rule] = {"IFNode": _if, "LIFNode": _lif, "ParametricLIFNode": _parametric_lif}
+LAYERS: Mapping[str, Rule] = {
+    "Conv2d": layers.convolution,
+    "Linear": layers.linear,
+    "BatchNorm1d": layers.no_batch_norm_1d,
+    "BatchNorm2d": layers.batch_norm,
+    "ThresholdDependentBatchNorm2d": layers.batch_norm,
+    "MaxPool2d": layers.max_pool,
+    "AvgPool2d": layers.average_pool,
+    "AdaptiveAvgPool2d": layers.adaptive_pool,
+    "Flatten": _flatten,
+    "Dropout": _dropout(maps=False),
+    "Dropout2d": _dropout(maps=True),
+}
+LIBRARY = Library(
+    "spikingjelly",
+    {name: _in_mode_m(rule) for name, rule in (NEURONS | LAYERS).items()},
+    step_containers=frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"}),
+    kept=("spikingjelly.activation_based.model.",),
+    harmless=frozenset({"StepModule", "SingleModule", "MultiStepModule"}),
+)
+
+
+def from_spikingjelly(
+    net: nn.Module,
+    *,
+    time_steps: int,
+    scale: float = 1 / 255,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    first: str | None = None,
+    round_leak: bool = False,
+    forward: Forward | None = None,
+) -> Converted:
+    """A SpikingJelly network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
+
+        model = spikelet.from_spikingjelly(net, time_steps=4)
+        for layer in model.modules():                                    # then quantize it, fine-tune it ...
+            if isinstance(layer, spikelet.nn.Conv2d): layer.quantizer = Uniform(4)
+        graph = spikelet.lower(model, images)                            # ... and it is integers
+
+    Args:
+        net: the network, left alone. Its own Python code is kept; it runs once for all steps, time first.
+        time_steps: T.
+        scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all. This is
+            folded into the weights of the first layer exactly, also at zero-padded borders (see pixels.py).
+        first: name of the Conv2d or Linear that reads the image; unless given, the first that net defines.
+        round_leak: take the multiple of 2^-8 nearest to a leak that is none. Otherwise it is refused.
+        forward: `forward(net, x)` instead of net's own: for code that loops over time, or repeats its images in time
+            (`x.unsqueeze(0).repeat(T, 1, 1, 1, 1)`), with x of [1 or T, B, C, H, W].
+    Returns:
+        uint8 [B, C, H, W] or [T, B, C, H, W] -> what net gives, in evaluation on the grids of lowering.
+    Raises:
+        ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
+    """
+    modes = {n: m.step_mode for n, m in net.named_modules() if type(m).__name__ in NEURONS and LIBRARY.owns(type(m))}
+    inside = [n for n, m in net.named_modules() if type(m).__name__ in LIBRARY.step_containers]
+    free = {n: mode for n, mode in modes.items() if not any(n.startswith(f"{outer}.") or not outer for outer in inside)}
+    if len(set(free.values())) > 1:
+        raise ConversionError(
+            f"all neurons must have one step_mode, got {free}. Call functional.set_step_mode(net, 'm')."
+        )
+    swap = Swap(net, LIBRARY, time_steps, round_leak)
+    model = convert(swap, Image(scale, mean, std, first), forward, per_step="m" not in free.values())
+    for module in model.modules():
+        if hasattr(module, "step_mode"):
+            module.step_mode = "m"  # type: ignore[assignment]
+    return model

@@ -1,0 +1,151 @@
+"""A copy of a network in which every layer of another library, and of torch, is one of ours.
+
+Python code between the layers is kept: `copy.deepcopy` makes the copy, and is told beforehand what each layer's copy
+is. Layers that are shared stay shared; the network itself is left alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections import Counter, OrderedDict
+from collections.abc import Mapping
+
+from torch import nn
+
+from spikelet.interop.errors import ConversionError
+from spikelet.interop.layers import TORCH, Rule, average_factor
+from spikelet.interop.site import Site
+
+HOLDERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+THROUGH = (nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # c f(x) = f(c x), c > 0
+VERBS = {"spikingjelly": "from_spikingjelly", "snntorch": "from_snntorch"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Library:
+    """What is known of another library.
+
+    package: where its classes live.
+    rules: by the name of a class.
+    step_containers: names of its containers whose children see one time step; they become nn.Sequential.
+    kept: folders of its ready-made networks, whose Python code is kept as a user's is.
+    harmless: names of base classes without behaviour that a user's module may have.
+    """
+
+    package: str
+    rules: Mapping[str, Rule]
+    step_containers: frozenset[str] = frozenset()
+    kept: tuple[str, ...] = ()
+    harmless: frozenset[str] = frozenset()
+
+    def owns(self, cls: type) -> bool:
+        """Whether `cls` is the library's own, and no ready-made network."""
+        return cls.__module__.partition(".")[0] == self.package and not cls.__module__.startswith(self.kept)
+
+
+class Swap:
+    """One conversion: `Swap(net, library, ...)()` is the copy."""
+
+    def __init__(self, net: nn.Module, library: Library, time_steps: int, round_leak: bool) -> None:
+        self.net, self.library = net, library
+        self.time_steps, self.round_leak = time_steps, round_leak
+        self.memo: dict[int, object] = {}
+        self.step_containers: list[nn.Sequential] = []
+        self.factors: dict[int, float] = {}
+        self.pools: set[int] = set()
+        self.places = Counter(id(m) for _, m in net.named_modules(remove_duplicate=False))
+
+    def __call__(self, *, per_step: bool) -> nn.Module:
+        """The copy.
+
+        Args:
+            per_step: the network takes one time step, [B, ...], rather than [T, B, ...].
+        Raises:
+            ConversionError: names a module that has no counterpart.
+        """
+        self._visit(self.net, "", per_step)
+        try:
+            for container in self.step_containers:
+                children = OrderedDict((n, copy.deepcopy(m, self.memo)) for n, m in container.named_children())
+                self.memo[id(container)] = nn.Sequential(children)
+            return copy.deepcopy(self.net, self.memo)
+        except RuntimeError as e:
+            raise ConversionError(
+                f"{type(self.net).__name__} can't be copied: {e}. Reset its state first (functional.reset_net(net), "
+                "utils.reset(net)), and drop tensors that it keeps from the last forward pass."
+            ) from e
+
+    def _visit(self, module: nn.Module, name: str, per_step: bool) -> None:
+        if id(module) in self.memo:
+            return
+        rule = self._rule(module, name or type(module).__name__)
+        if rule is not None:
+            if isinstance(module, nn.AvgPool2d):
+                self._require_factor(module, name)
+            site = Site(name, self.time_steps, self.round_leak, per_step, self.factors.get(id(module), 1.0))
+            self.memo[id(module)] = rule(module, site).train(module.training)
+            return
+        steps = self.library.owns(type(module)) and isinstance(module, nn.Sequential)
+        if isinstance(module, nn.Sequential):
+            self._find_factors(module)
+        for child_name, child in module.named_children():
+            self._visit(child, f"{name}.{child_name}".lstrip("."), per_step or steps)
+        if steps:
+            self.step_containers.append(module)  # type: ignore[arg-type]
+
+    # --- which rule ----------------------------------------------------------------------------------
+
+    def _rule(self, module: nn.Module, name: str) -> Rule | None:
+        cls = type(module)
+        if self.library.owns(cls):
+            rule = self.library.rules.get(cls.__name__)
+            if rule is None and cls.__name__ not in self.library.step_containers:
+                raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._supported()}")
+            return rule
+        if cls in TORCH:
+            return TORCH[cls]
+        self._require_plain(cls, name)
+        return None
+
+    def _require_plain(self, cls: type, name: str) -> None:
+        """Raises unless `cls` is a user's own module, or holds others."""
+        for base in cls.__mro__:
+            home = base.__module__.partition(".")[0]
+            if home in VERBS and home != self.library.package:
+                raise ConversionError(
+                    f"{name}: {cls.__name__} is of {home}, which {VERBS[home]} converts; a network has one of the two."
+                )
+            if base in TORCH or (self.library.owns(base) and base.__name__ not in self.library.harmless):
+                raise ConversionError(
+                    f"{name}: {cls.__name__} is a {base.__name__} with code of its own, which would be lost. Use "
+                    f"{base.__name__} itself (parametrizations: torch.nn.utils.parametrize.remove_parametrizations)."
+                )
+        if cls.__module__.partition(".")[0] == "torch" and cls not in HOLDERS:
+            raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._supported()}")
+
+    def _supported(self) -> str:
+        ours = ", ".join(sorted({*self.library.rules, *self.library.step_containers} - {"BatchNorm1d"}))
+        torchs = ", ".join(sorted(cls.__name__ for cls in TORCH if cls is not nn.BatchNorm1d))
+        return f"Supported of {self.library.package}: {ours}; of torch: {torchs}."
+
+    # --- averages whose divisor is no power of two ------------------------------------------------------
+
+    def _find_factors(self, sequential: nn.Sequential) -> None:
+        """Gives each pool's factor to the weights that read it, where nothing but pools and shapes lie between."""
+        layers = list(sequential)
+        for i, pool in enumerate(layers):
+            if not isinstance(pool, nn.AvgPool2d) or average_factor(pool) == 1:
+                continue
+            reader = next((m for m in layers[i + 1 :] if not isinstance(m, THROUGH)), None)
+            if isinstance(reader, nn.Conv2d | nn.Linear) and self.places[id(pool)] == self.places[id(reader)] == 1:
+                self.factors[id(reader)] = self.factors.get(id(reader), 1.0) * average_factor(pool)
+                self.pools.add(id(pool))
+
+    def _require_factor(self, pool: nn.AvgPool2d, name: str) -> None:
+        if average_factor(pool) != 1 and id(pool) not in self.pools:
+            raise ConversionError(
+                f"{name}: an average over {pool.kernel_size} x {pool.kernel_size} values divides by no power of two, "
+                "and no weights follow in its own nn.Sequential that could take the factor. Use a kernel of 2, 4 or 8, "
+                "put a Conv2d or Linear behind it there, or use AdaptiveAvgPool2d(1) for the whole map."
+            )
