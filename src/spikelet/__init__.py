@@ -9,6 +9,8 @@
 """
 
 from spikelet.compress import compress as compress
+from spikelet.fitting import Budget as Budget
+from spikelet.fitting import fit as fit
 from spikelet.graph.ir import IntGraph as IntGraph
 from spikelet.graph.reference import Reference as Reference
 from spikelet.interop import from_snntorch as from_snntorch
@@ -26,6 +28,7 @@ from spikelet.zoo import load as load
 __version__ = "0.1.0"
 __all__ = [
     "LIF",
+    "Budget",
     "IntGraph",
     "LIFParams",
     "LoweringError",
@@ -33,6 +36,7 @@ __all__ = [
     "Reference",
     "compress",
     "create_model",
+    "fit",
     "from_snntorch",
     "from_spikingjelly",
     "list_models",

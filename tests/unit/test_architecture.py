@@ -27,6 +27,7 @@ LINE = (
     "profile",
     "train",
     "compress",
+    "fitting",
     "recipes",
     "zoo",
     "cli",

@@ -10,6 +10,7 @@ import spikelet
 
 NAMES = [
     "LIF",
+    "Budget",
     "IntGraph",
     "LIFParams",
     "LoweringError",
@@ -17,6 +18,7 @@ NAMES = [
     "Reference",
     "compress",
     "create_model",
+    "fit",
     "from_snntorch",
     "from_spikingjelly",
     "list_models",

@@ -18,6 +18,7 @@ from spikelet.cli.printing import print_error
 
 EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)
 EXIT_ERROR = 2
+EXIT_MISSED = 1
 
 TARGET = "A run folder, a packed file, or the name of a shipped model (`spikelet models`)."
 Target = Annotated[str, typer.Argument(metavar="TARGET", help=TARGET, show_default=False)]
@@ -158,6 +159,45 @@ def profile(
     from spikelet.cli.sources import Choice
 
     work(target, Choice(data, data_root, split), Work(samples, tuple(part or ()), threads), out)
+
+
+@dataclasses.dataclass(frozen=True)
+class FitOptions:
+    """What `spikelet fit` is told."""
+
+    model: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.", show_default=False)]
+    max_bytes: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Limit of the packed file: 100000, 100k, 1.5M or 96Ki.")
+    ] = None
+    max_sops: Annotated[float | None, typer.Option(metavar="N", help="Limit of accumulates per sample.")] = None
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(metavar="POINTS", help="Percentage points of test accuracy that may be lost.")
+    ] = None
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the answer. Default: MODEL-fit.")] = None
+    epochs: Annotated[int, typer.Option(min=1, help="Training of the chosen plan.")] = 20
+    probes: Annotated[int, typer.Option(min=1, help="Plans that are trained briefly before one is chosen.")] = 4
+    probe_epochs: Annotated[int, typer.Option(min=1, help="Training of each of them.")] = 1
+    seed: Annotated[int, typer.Option(help="Of the search, the order and the augmentation.")] = 0
+    data_root: DataRoot = None
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch. Default: its own choice.")] = None
+
+
+@app.command("fit")
+@with_options(FitOptions)
+def fit(options: FitOptions) -> None:
+    """Make a trained network fit a budget of bytes and operations.
+
+    Bits a layer and channels a group are chosen by what each costs in loss, measured on training images; a search finds
+    the plans that no other beats; a few are trained briefly and judged on validation images, one is trained in full
+    and packed. The folder gets model.safetensors, fit.json and fit.png, the whole front of accuracy, bytes and
+    operations. Exit code 1 where the accuracy drop was not met.
+
+    Example: `spikelet fit runs/qsnn-cifar10 --max-bytes 100k --max-accuracy-drop 2`
+    """
+    from spikelet.cli.fitting import fit as work
+
+    if not work(options):
+        raise typer.Exit(EXIT_MISSED)
 
 
 @app.command("pack")

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from spikelet.cli.printing import duration, percent
-from spikelet.train import Reporter, TrainConfig
+from spikelet.train import Reporter, Training
 
 SMOOTHING = 0.9  # of the loss that the bar shows
 ESTIMATE_OVER_S = 300.0
@@ -25,7 +25,7 @@ ESTIMATE_OVER_S = 300.0
 class Work:
     """The cost of a run, in optimisation steps times their T."""
 
-    def __init__(self, config: TrainConfig, steps_per_epoch: int) -> None:
+    def __init__(self, config: Training, steps_per_epoch: int) -> None:
         self._per_step = [config.time_steps(epoch) for epoch in range(config.epochs)]
         self._before = [steps_per_epoch * n for n in itertools.accumulate(self._per_step, initial=0)]
 
@@ -50,7 +50,7 @@ def epoch_line(metrics: dict[str, Any], epochs: int) -> str:
 class Bar:
     """A progress bar over the whole run."""
 
-    def __init__(self, config: TrainConfig, console: Console) -> None:
+    def __init__(self, config: Training, console: Console) -> None:
         self.config = config
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -94,7 +94,7 @@ class Bar:
 class Lines:
     """One line an epoch, for files and pipes."""
 
-    def __init__(self, config: TrainConfig, console: Console) -> None:
+    def __init__(self, config: Training, console: Console) -> None:
         self.config, self.console = config, console
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
@@ -180,6 +180,6 @@ class Together:
             reporter.finish()
 
 
-def reporter_for(config: TrainConfig, console: Console) -> Reporter:
+def reporter_for(config: Training, console: Console) -> Reporter:
     """A bar where `console` is a terminal, lines where it is not."""
     return Bar(config, console) if console.is_terminal else Lines(config, console)

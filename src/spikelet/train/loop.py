@@ -73,7 +73,8 @@ class Loop:
         self.data, self.training = data, training
         self.reporter: Reporter = reporter or Silent()
         self.accelerator = _accelerator(training)
-        self.model = model.to(memory_format=torch.channels_last)  # oneDNN's faster layout, see results/LOG.md
+        # oneDNN's faster layout, see results/LOG.md
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer_of(self.model, training.optimizer)
         self.steps_per_epoch = len(self._batches(0))
 

@@ -1,0 +1,167 @@
+"""`spikelet fit`: a finished run made small enough, with the whole front as a table and a picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from spikelet.cli.app import FitOptions
+from spikelet.cli.packing import origin
+from spikelet.cli.printing import console, heading, percent, say, table
+from spikelet.cli.reporters import reporter_for
+from spikelet.cli.result import load_result
+from spikelet.cli.sources import splits_of
+from spikelet.fitting import Budget, Fitted, Settings
+from spikelet.fitting import fit as fit_model
+from spikelet.fitting.budget import parse_bytes
+from spikelet.fitting.job import Measured
+from spikelet.fitting.picture import draw
+from spikelet.fitting.search import Candidate
+from spikelet.graph.atomic_write import atomic_write
+from spikelet.train import Reporter, TrainConfig, Training, load_run
+
+ROWS = 12  # of the front that are printed
+SCHEMA = "spikelet.fit/1"
+
+
+def fit(options: FitOptions) -> bool:
+    """Fits, prints the front and writes the folder; whether every limit was met.
+
+    Raises:
+        ValueError: no limit, a run that is not finished, or a budget that no plan can meet.
+        FileNotFoundError, ImportError: see `spikelet.data.load`; optuna or matplotlib is missing.
+    """
+    size = None if options.max_bytes is None else parse_bytes(options.max_bytes)
+    budget = Budget(size, options.max_sops, options.max_accuracy_drop)
+    model, config = load_run(options.model)
+    result = load_result(options.model)
+    data = splits_of(config, options.data_root)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    settings = Settings(
+        epochs=options.epochs, probes=options.probes, probe_epochs=options.probe_epochs, seed=options.seed
+    )
+    out, screen = options.out or options.model.with_name(options.model.name + "-fit"), console()
+    out.mkdir(parents=True, exist_ok=True)
+    training = _training(config, options.seed)
+    fitted = fit_model(model, data, budget, training=training, settings=settings, watcher=_Shown(screen))
+    meta = origin(config, result) | {"test_accuracy": f"{percent(fitted.result.accuracy)}, fitted", "recipe": ""}
+    graph = dataclasses.replace(
+        fitted.graph, labels=result.labels, meta={key: value for key, value in meta.items() if value}
+    )
+    graph.save(out / "model.safetensors")
+    with atomic_write(out / "fit.json") as file:
+        file.write((json.dumps(_json(fitted), indent=1) + "\n").encode())
+    draw(fitted, out / "fit.png")
+    _show(fitted, out, screen)
+    return fitted.is_within_budget
+
+
+def _training(config: TrainConfig, seed: int) -> Training:
+    known: dict[str, Any] = {f.name: getattr(config, f.name) for f in dataclasses.fields(Training)}
+    return Training(**{**known, "seed": seed})
+
+
+class _Shown:
+    """A bar for the measurements, and each training shown as `spikelet train` shows it."""
+
+    def __init__(self, screen: Console) -> None:
+        self.screen = screen
+        self.bar: Progress | None = None
+
+    def reporter(self, training: Training) -> Reporter:
+        """A bar or lines for one training."""
+        self._close()
+        return reporter_for(training, self.screen)
+
+    def stage(self, name: str, steps: int) -> None:
+        """Says what begins, with a bar over its steps."""
+        self._close()
+        columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
+        self.bar = Progress(TextColumn("{task.description}"), *columns, console=self.screen)
+        self.task = self.bar.add_task(name, total=steps)
+        if self.screen.is_terminal:
+            self.bar.start()
+        else:
+            self.screen.print(f"{name}: {steps} steps")
+
+    def step(self) -> None:
+        """Moves the bar."""
+        if self.bar is not None:
+            self.bar.advance(self.task)
+            if self.bar.finished:
+                self._close()
+
+    def _close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def _json(fitted: Fitted) -> dict[str, Any]:
+    def candidate(c: Candidate) -> dict[str, Any]:
+        plan = {"bits": dict(c.plan.bits), "ratios": dict(c.plan.ratios)}
+        return {**plan, "harm": c.harm, "bytes": c.cost.size, "sops": c.cost.sops}
+
+    def measured(m: Measured) -> dict[str, Any]:
+        return {"accuracy": m.accuracy, "bytes": m.size, "sops": m.sops}
+
+    return {
+        "schema": SCHEMA,
+        "budget": dataclasses.asdict(fitted.budget),
+        "is_within_budget": fitted.is_within_budget,
+        "judged_on": fitted.judged_on,
+        "start": measured(fitted.start),
+        "result": measured(fitted.result),
+        "plan": {"bits": dict(fitted.plan.bits), "ratios": dict(fitted.plan.ratios)},
+        "probes": [{"predicted": candidate(p.candidate), "measured": measured(p.measured)} for p in fitted.probes],
+        "front": [candidate(c) for c in fitted.front],
+    }
+
+
+def _show(fitted: Fitted, out: Path, screen: Console) -> None:
+    heading(f"The front: {len(fitted.front)} plans that no other is predicted to beat")
+    screen.print(_front(fitted))
+    heading("The chosen plan")
+    screen.print(_plan(fitted))
+    heading(f"Measured on {fitted.judged_on}")
+    screen.print(_measured(fitted))
+    verdict = "within the budget" if fitted.is_within_budget else "NOT within the budget"
+    say(f"{verdict}: {fitted.result.size:,} bytes, {fitted.accuracy_drop:+.2f} points of accuracy lost", "bold")
+    say(f"saved {out / 'model.safetensors'}, fit.json and fit.png", "dim")
+
+
+def _front(fitted: Fitted) -> Table:
+    step = max(1, len(fitted.front) // ROWS)
+    shown = fitted.front[::step]
+    rows = [(f"{c.cost.size:,}", f"{c.cost.sops:,.0f}", f"{c.harm:.3f}", _bits(c)) for c in shown]
+    return table(("bytes, at most", "SOPs", "added loss", "bits by layer"), rows)
+
+
+def _bits(c: Candidate) -> str:
+    return " ".join(map(str, c.plan.bits.values()))
+
+
+def _plan(fitted: Fitted) -> Table:
+    rows = [(layer, f"{bits} bits") for layer, bits in fitted.plan.bits.items()]
+    rows += [(group, f"{percent(ratio)} of its channels leave") for group, ratio in fitted.plan.ratios.items()]
+    return table(("layer or group", "choice"), rows)
+
+
+def _measured(fitted: Fitted) -> Table:
+    def row(name: str, m: Measured) -> tuple[str, str, str, str]:
+        return name, percent(m.accuracy), f"{m.size:,}", f"{m.sops:,.0f}"
+
+    tried = [row(f"tried {i + 1} (validation)", p.measured) for i, p in enumerate(fitted.probes)]
+    return table(
+        ("network", "accuracy", "bytes", "SOPs"),
+        [row("start", fitted.start), *tried],
+        footer=[row("result", fitted.result)],
+    )

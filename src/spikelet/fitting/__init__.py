@@ -1,0 +1,44 @@
+"""The smallest network that still does the job: bits a layer and channels a group, chosen by measured sensitivity."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from spikelet.data.samples import DataSplits
+from spikelet.fitting.budget import Budget as Budget
+from spikelet.fitting.budget import BudgetError as BudgetError
+from spikelet.fitting.job import Fitted as Fitted
+from spikelet.fitting.job import Job, Quiet, Watcher
+from spikelet.fitting.job import Settings as Settings
+from spikelet.fitting.sensitivity import Choices as Choices
+from spikelet.train import Training
+
+
+def fit(
+    model: nn.Module,
+    data: DataSplits,
+    budget: Budget,
+    *,
+    training: Training | None = None,
+    settings: Settings | None = None,
+    watcher: Watcher | None = None,
+) -> Fitted:
+    """The network within `budget` that loses least accuracy: fewer bits, fewer channels, trained again.
+
+        fitted = spikelet.fit(model, data, spikelet.Budget(max_bytes=100_000))
+        fitted.graph.save("small.safetensors")
+
+    Args:
+        model: a trained network of spikelet's layers, at any bits. Left as it was.
+        data: its training, validation and test samples; plans are chosen on the validation set, the answer is judged
+            once on the test set.
+        budget: the limits. Bytes and operations are met, or refused; whether the accuracy is, the result says.
+        training: how to fine-tune (its phases are not used).
+        settings: how long to look.
+        watcher: is told about the progress.
+    Raises:
+        BudgetError: no plan is small enough; says what the smallest needs.
+        ValueError: there are no validation samples.
+    """
+    job = Job(model, data, budget, training or Training(), settings or Settings())
+    return job.run(watcher or Quiet())

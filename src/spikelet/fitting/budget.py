@@ -1,0 +1,59 @@
+"""What a fitted network may cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+
+class BudgetError(ValueError):
+    """A budget that no plan can meet; says which, and what the smallest network needs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """Limits of a fitted network; None where there is none.
+
+    max_bytes: of the packed file.
+    max_sops: accumulates per sample over all time steps, by the papers' rule (profile/layers.py).
+    max_accuracy_drop: percentage points below the starting network, on the test set (or else the validation set).
+
+    Raises:
+        ValueError: a limit is not a number above 0 (a drop may be 0), or there is neither of the first two.
+    """
+
+    max_bytes: int | None = None
+    max_sops: float | None = None
+    max_accuracy_drop: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_bytes", self.max_bytes), ("max_sops", self.max_sops)):
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"Budget.{name} must be a number above 0, got {value}.")
+        drop = self.max_accuracy_drop
+        if drop is not None and not (drop >= 0 and math.isfinite(drop)):
+            raise ValueError(f"Budget.max_accuracy_drop must be 0 or more percentage points, got {drop}.")
+        if self.max_bytes is None and self.max_sops is None:
+            raise ValueError("Budget needs max_bytes, or max_sops, or both: without a limit nothing has to shrink.")
+
+    def holds(self, size: int, sops: float) -> bool:
+        """Whether a network of `size` bytes and `sops` accumulates is within the limits."""
+        return (self.max_bytes is None or size <= self.max_bytes) and (self.max_sops is None or sops <= self.max_sops)
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes from "100000", "100k", "1.5M" (powers of ten) or "96Ki", "1Mi" (powers of two).
+
+    Raises:
+        ValueError: not such a number.
+    """
+    units = {"": 1, "k": 10**3, "M": 10**6, "Ki": 2**10, "Mi": 2**20}
+    stripped = text.strip().removesuffix("B").strip()
+    unit = next((u for u in sorted(units, key=len, reverse=True) if stripped.endswith(u)), "")
+    try:
+        value = float(stripped.removesuffix(unit)) * units[unit]
+    except ValueError:
+        value = math.nan
+    if not (value >= 1 and math.isfinite(value)):
+        raise ValueError(f"a size must be a number of bytes such as 100000, 100k, 1.5M or 96Ki, got {text!r}.")
+    return int(value)

@@ -1,0 +1,83 @@
+"""Bytes and operations of a plan without building it.
+
+    weights'  = weights * (outputs kept / outputs) * (inputs kept / inputs)
+    bytes    <= fixed + sum over layers ( ceil(weights' * bits / 8) + 7 * channels kept behind a norm )
+    SOPs      = sum over layers SOPs * weights' / weights
+
+7 bytes are a channel's multiplier, shift and an offset that needs 32 bits (profile/packed.py), so that bytes are an
+upper bound; `fixed` is the file's own text. The firing rate of the channels that stay is taken to stay.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import torch
+
+from spikelet.fitting.plan import Plan, Subject
+from spikelet.graph.bits import packed_bytes
+from spikelet.nn import Conv2d, Linear
+from spikelet.profile import Report
+
+BYTES_A_CHANNEL = 7
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """size: bytes of the packed file. sops: accumulates per sample, by the papers' rule."""
+
+    size: int
+    sops: float
+
+
+class CostModel:
+    """The cost of every plan for one subject.
+
+    Args:
+        subject: the network.
+        report: its profile; SOPs are read from it.
+        fixed_bytes: of a packed file beside its arrays.
+    """
+
+    def __init__(self, subject: Subject, report: Report, fixed_bytes: int) -> None:
+        self.subject = subject
+        self.fixed_bytes = fixed_bytes
+        self.synapses = {layer.name: layer for layer in report.synapses}
+        modules = dict(subject.model.named_modules())
+        self.weighted = {n: m for n, m in modules.items() if isinstance(m, Conv2d | Linear) and n in self.synapses}
+        self._gone = functools.lru_cache(maxsize=None)(self._count_gone)
+
+    def of(self, plan: Plan) -> Cost:
+        """Bytes (at most) and SOPs of `plan`; layers that it does not name keep their bits."""
+        size, sops = self.fixed_bytes, 0.0
+        for name, layer in self.weighted.items():
+            outputs, inputs = self._kept(name, plan.ratios)
+            synapse = self.synapses[name]
+            share = outputs if _coupled(layer) else outputs * inputs
+            size += packed_bytes(round(synapse.weights * share), plan.bits.get(name, layer.quantizer.bits))
+            size += BYTES_A_CHANNEL * round(synapse.out_shape[0] * outputs)
+            sops += synapse.paper_sops * share
+        return Cost(size, sops)
+
+    def _kept(self, layer: str, ratios: Mapping[str, float]) -> tuple[float, float]:
+        """The shares of a layer's outputs and inputs that stay."""
+        outputs = inputs = 1.0
+        for group, ratio in ratios.items():
+            made, read = self._gone(layer, group, ratio)
+            outputs, inputs = outputs - made, inputs - read
+        return outputs, inputs
+
+    def _count_gone(self, layer: str, group: str, ratio: float) -> tuple[float, float]:
+        """The shares of a layer's outputs and inputs that a group at some ratio takes away. Groups share no unit."""
+        units, entry = self.subject.removed({group: ratio}), self.subject.channels.layers[layer]
+        made, read = (
+            0.0 if ids is None else float(torch.isin(ids, units).double().mean()) for ids in (entry.makes, entry.reads)
+        )
+        return made, read
+
+
+def _coupled(layer: Conv2d | Linear) -> bool:
+    """A depthwise convolution loses whole groups, an input with its output."""
+    return isinstance(layer, Conv2d) and layer.groups > 1 and layer.in_channels == layer.groups

@@ -1,0 +1,282 @@
+"""From a trained network to the smallest one within a budget: measure, search, try, train, prove.
+
+1. Every single choice is measured (sensitivity.py), 2. the front of plans is searched on predictions (search.py),
+3. a few plans along it within the budget are built and trained briefly, 4. the one that keeps most accuracy is trained
+in full, 5. it is lowered and packed: bytes, operations and accuracy of the answer are those of the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.compress import Channels, find_channels
+from spikelet.compress.criteria import SVS, Criterion, unit_scores
+from spikelet.data.batches import batches
+from spikelet.data.samples import DataSplits, Samples
+from spikelet.fitting.budget import Budget, BudgetError
+from spikelet.fitting.cost import CostModel
+from spikelet.fitting.plan import Plan, Subject
+from spikelet.fitting.search import Candidate, search
+from spikelet.fitting.sensitivity import Choices, measure, recalibrate
+from spikelet.graph import ir
+from spikelet.graph.artifact import dumps
+from spikelet.lower import lower
+from spikelet.neurons import LIF
+from spikelet.nn import Conv2d, Linear
+from spikelet.profile import profile
+from spikelet.train import Loop, Phase, Reporter, Training, evaluate
+from spikelet.train.progress import Silent
+
+BATCH = 128
+
+
+class Watcher(Protocol):
+    """Is told what fit is doing."""
+
+    def reporter(self, training: Training) -> Reporter:
+        """Who is told about the epochs of a training within a step."""
+        ...
+
+    def stage(self, name: str, steps: int) -> None:
+        """A stage of `steps` steps begins."""
+
+    def step(self) -> None:
+        """A step is done."""
+
+
+class Quiet:
+    """Tells nothing."""
+
+    def reporter(self, training: Training) -> Reporter:
+        """Nobody."""
+        return Silent()
+
+    def stage(self, name: str, steps: int) -> None:
+        """Nothing."""
+
+    def step(self) -> None:
+        """Nothing."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How long fit looks and trains.
+
+    probes: plans that are trained for `probe_epochs` before one is chosen; epochs: of the one that is.
+    samples: training images that sensitivities and criteria see.
+    """
+
+    criterion: Criterion = dataclasses.field(default_factory=SVS)
+    choices: Choices = dataclasses.field(default_factory=Choices)
+    samples: int = 1024
+    trials: int = 3000
+    probes: int = 4
+    probe_epochs: int = 1
+    epochs: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "trials", "probes", "probe_epochs", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Settings.{name} must be at least 1, got {getattr(self, name)}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A network as it is: accuracy in 0..1 on the split that judges, bytes of its packed file, SOPs per sample."""
+
+    accuracy: float
+    size: int
+    sops: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """A plan that was built and trained briefly."""
+
+    candidate: Candidate
+    measured: Measured
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fitted:
+    """What fit found.
+
+    model, graph: the chosen network, in PyTorch and as integers.
+    start, result: before and after; `result` is the packed file's. judged_on: the split's name.
+    front: all plans that no other is predicted to beat, smallest first; probes: those that were trained.
+    """
+
+    model: nn.Module
+    graph: ir.IntGraph
+    plan: Plan
+    budget: Budget
+    start: Measured
+    result: Measured
+    judged_on: str
+    front: tuple[Candidate, ...]
+    probes: tuple[Probe, ...]
+
+    @property
+    def accuracy_drop(self) -> float:
+        """Percentage points that the result lies below the start."""
+        return 100 * (self.start.accuracy - self.result.accuracy)
+
+    @property
+    def is_within_budget(self) -> bool:
+        """Whether bytes, operations and accuracy are all within the limits."""
+        limit = self.budget.max_accuracy_drop
+        return self.budget.holds(self.result.size, self.result.sops) and (limit is None or self.accuracy_drop <= limit)
+
+
+def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion) -> Subject:
+    """The model's channels, in the order in which they may leave.
+
+    Raises:
+        BudgetError: it has fewer than two layers with weights that a quantizer reaches.
+        CompressionError: it can't be followed.
+    """
+    channels = find_channels(model, inputs[0])
+    layers = _weighted(model, channels)
+    if len(layers) < 2:
+        raise BudgetError(
+            f"fit needs a network of at least two spikelet.nn.Conv2d or Linear layers, got {len(layers)}. (Convert "
+            "other libraries' networks with spikelet.from_spikingjelly or from_snntorch first.)"
+        )
+    scores = criterion.scores(model, channels, inputs)
+    orders = {}
+    for group in channels.groups:
+        values = unit_scores(group, scores)
+        if values is not None:
+            orders[group.name] = group.units[torch.argsort(values, stable=True)]
+    return Subject(model, inputs[0], channels, orders, (layers[0], layers[-1]))
+
+
+def _weighted(model: nn.Module, channels: Channels) -> list[str]:
+    modules = dict(model.named_modules())
+    return [name for name in channels.layers if isinstance(modules[name], Conv2d | Linear)]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+    """One fit: what is fitted, to what, on what, and how it is trained (of `training` the phases are not used).
+
+    Raises:
+        ValueError: the data has no validation samples, by which plans are chosen.
+    """
+
+    model: nn.Module
+    data: DataSplits
+    budget: Budget
+    training: Training = dataclasses.field(default_factory=Training)
+    settings: Settings = dataclasses.field(default_factory=Settings)
+
+    def __post_init__(self) -> None:
+        if not len(self.data.validation):
+            raise ValueError(
+                "fit chooses between plans by validation accuracy, and the data has no validation samples. "
+                "Load it with validation=0.1, say."
+            )
+
+    def run(self, watcher: Watcher) -> Fitted:
+        """Runs the five steps. The model is left as it was.
+
+        Raises:
+            BudgetError: no plan is small enough; says what the smallest needs.
+        """
+        s = self.settings
+        samples = self._calibration()
+        subject = subject_of(self.model, [x for x, _ in samples], s.criterion)
+        costs = CostModel(subject, profile(self.model, samples[0][0]), self._fixed_bytes(subject, samples))
+        layers = _weighted(self.model, subject.channels)
+        tried = sum(len(s.choices.edge_bits if n in subject.edges else s.choices.bits) for n in layers)
+        watcher.stage("sensitivity", tried + len(subject.orders) * (len(s.choices.ratios) - 1))
+        sensitivity = measure(subject, layers, samples, s.choices, watcher.step)
+        found = search(costs, sensitivity, s.choices, trials=s.trials, seed=s.seed)
+        probes = self._probe(subject, self._spread(found), watcher)
+        best = max(probes, key=lambda p: p.measured.accuracy).candidate
+        watcher.stage("training the chosen plan", 1)
+        model = self._trained(self._ready(subject, best.plan, samples), s.epochs, watcher)
+        watcher.step()
+        graph = lower(model, subject.example)
+        return Fitted(
+            model, graph, best.plan, self.budget, self._measured(self.model), self._measured(model),
+            self._judge().name, tuple(found), tuple(probes),
+        )  # fmt: skip
+
+    def _calibration(self) -> list[tuple[Tensor, Tensor]]:
+        count = min(self.settings.samples, len(self.data.train))
+        chosen = self.data.train.subset(torch.arange(count) * len(self.data.train) // count)
+        return [(x.clone(), y.clone()) for x, y in batches(chosen, BATCH)]
+
+    def _fixed_bytes(self, subject: Subject, samples: list[tuple[Tensor, Tensor]]) -> int:
+        """Of the packed file beside what is counted by layer, seen on the network at 8 bits."""
+        model = subject.build(Plan(dict.fromkeys(_weighted(subject.model, subject.channels), 8)))
+        recalibrate(model, samples)
+        report = profile(model, subject.example)
+        return len(dumps(lower(model, subject.example))) - sum(s.packed_bytes for s in report.synapses)
+
+    def _spread(self, found: Sequence[Candidate]) -> list[Candidate]:
+        """Of the front's plans within the budget, the least harmful, and others below it in even steps of size."""
+        fitting = [c for c in found if self.budget.holds(c.cost.size, c.cost.sops)]
+        if not fitting:
+            raise BudgetError(_impossible(self.budget, found))
+        fitting.sort(key=lambda c: c.harm)
+        best, low = fitting[0], min(c.cost.size for c in fitting)
+        steps = max(self.settings.probes - 1, 1)
+        limits = [best.cost.size - i * (best.cost.size - low) / steps / 2 for i in range(self.settings.probes)]
+        chosen = [next(c for c in fitting if c.cost.size <= limit) for limit in limits]
+        return list({id(c): c for c in chosen}.values())
+
+    def _probe(self, subject: Subject, chosen: Sequence[Candidate], watcher: Watcher) -> list[Probe]:
+        watcher.stage("trying plans", len(chosen))
+        probes, samples = [], self._calibration()
+        for candidate in chosen:
+            model = self._trained(self._ready(subject, candidate.plan, samples), self.settings.probe_epochs, watcher)
+            probes.append(Probe(candidate, self._measured(model, self.data.validation)))
+            watcher.step()
+        return probes
+
+    def _ready(self, subject: Subject, plan: Plan, samples: list[tuple[Tensor, Tensor]]) -> nn.Module:
+        model = subject.build(plan)
+        recalibrate(model, samples)
+        return model
+
+    def _trained(self, model: nn.Module, epochs: int, watcher: Watcher) -> nn.Module:
+        steps = next(m.time_steps for m in model.modules() if isinstance(m, LIF))
+        training = dataclasses.replace(self.training, phases=(Phase(epochs, steps),))
+        loop = Loop(model, self.data, training, watcher.reporter(training))
+        return loop.run([], before_epoch=lambda epoch: None, after_epoch=lambda: None)
+
+    def _judge(self) -> Samples:
+        return self.data.test if len(self.data.test) else self.data.validation
+
+    def _measured(self, model: nn.Module, on: Samples | None = None) -> Measured:
+        split = self._judge() if on is None else on
+        x = next(iter(batches(split, BATCH)))[0]
+        report = profile(model, x)
+        return Measured(
+            evaluate(model, batches(split, BATCH)), _size(model, x, report.total.packed_bytes), report.total.paper_sops
+        )
+
+
+def _size(model: nn.Module, x: Tensor, unpacked: int) -> int:
+    """Bytes of the packed file; a float network has none, and counts its arrays."""
+    if any(m.quantizer.bits == 32 for m in model.modules() if isinstance(m, Conv2d | Linear)):
+        return unpacked
+    return len(dumps(lower(model, x)))
+
+
+def _impossible(budget: Budget, found: Sequence[Candidate]) -> str:
+    small, quiet = min(c.cost.size for c in found), min(c.cost.sops for c in found)
+    asked = [f"{budget.max_bytes} bytes"] if budget.max_bytes is not None else []
+    asked += [f"{budget.max_sops:g} SOPs"] if budget.max_sops is not None else []
+    return (
+        f"no plan meets {' and '.join(asked)}: the smallest has {small} bytes, the quietest {quiet:.3g} SOPs. "
+        "Raise the limit, allow higher ratios in Choices.ratios, or start from a smaller network."
+    )

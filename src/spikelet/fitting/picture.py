@@ -1,0 +1,65 @@
+"""The front as a picture: accuracy, bytes and operations of what was trained, predicted loss of what was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikelet.fitting.job import Fitted, Measured
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, FAINT, START, PROBE, RESULT = "#22303c", "#8795a1", "#8e6bb0", "#2a6f97", "#e07a5f"
+
+
+def draw(fitted: Fitted, path: Path) -> None:
+    """Writes the picture as PNG; no window is opened.
+
+    Raises:
+        ImportError: matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as e:
+        raise ImportError("the picture needs matplotlib. Install it with: pip install 'spikelet[plot]'") from e
+    figure = Figure(figsize=(9, 6.5), layout="constrained", dpi=130)
+    above, below = figure.subplots(2, 1, sharex=True)
+    _measured(above, fitted)
+    _predicted(below, fitted)
+    for axes in (above, below):
+        _limits(axes, fitted)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xscale("log")
+    figure.savefig(path)
+
+
+def _measured(axes: Axes, fitted: Fitted) -> None:
+    most = max(m.sops for m in [fitted.start, fitted.result, *(p.measured for p in fitted.probes)])
+
+    def dot(m: Measured, color: str, label: str, **style: Any) -> None:
+        axes.scatter(m.size / 1000, 100 * m.accuracy, 30 + 250 * m.sops / most, color=color, label=label, **style)
+
+    dot(fitted.start, START, "start")
+    for i, probe in enumerate(fitted.probes):
+        dot(probe.measured, PROBE, "" if i else "tried: trained briefly, on validation images", alpha=0.7)
+    dot(fitted.result, RESULT, "result")
+    axes.set_title(f"Measured on {fitted.judged_on}; a dot's area is its SOPs", loc="left", color=INK)
+    axes.set_ylabel("accuracy, %")
+    axes.legend(frameon=False)
+
+
+def _predicted(axes: Axes, fitted: Fitted) -> None:
+    sizes, harms = [c.cost.size / 1000 for c in fitted.front], [c.harm for c in fitted.front]
+    axes.scatter(sizes, harms, 10, color=FAINT, label="no other plan beats it")
+    tried = [p.candidate for p in fitted.probes]
+    axes.scatter([c.cost.size / 1000 for c in tried], [c.harm for c in tried], 40, color=PROBE, label="tried")
+    axes.set_title(f"Predicted, before any training: {len(sizes)} plans of the front", loc="left", color=INK)
+    axes.set_xlabel("packed file, kB")
+    axes.set_ylabel("added loss, nats")
+    axes.legend(frameon=False)
+
+
+def _limits(axes: Axes, fitted: Fitted) -> None:
+    if fitted.budget.max_bytes is not None:
+        axes.axvline(fitted.budget.max_bytes / 1000, color=INK, linestyle=":", linewidth=1)

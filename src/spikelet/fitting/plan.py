@@ -1,0 +1,73 @@
+"""A plan: how many bits each layer's weights get, and which share of each group of channels leaves."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.compress import Channels, remove_channels
+from spikelet.compress.choice import first_removable
+from spikelet.nn import Conv2d, Linear
+from spikelet.quant import Quantizer, Uniform
+from spikelet.quant.rescaled import ReScaW
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """bits: of a layer's weights, by its name. ratios: share of a group's channels that leave, by the group's name.
+
+    A layer or group that is not named stays as it is.
+    """
+
+    bits: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    ratios: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Subject:
+    """What plans are made for.
+
+    model: the starting network. Never changed.
+    example: a batch as it takes it.
+    channels: what `find_channels` found.
+    orders: by a group's name, its units int64 [U], least wanted first.
+    edges: the layer that reads the input and the one that makes the logits: they keep 4 or 8 bits.
+    """
+
+    model: nn.Module
+    example: Tensor
+    channels: Channels
+    orders: Mapping[str, Tensor]
+    edges: tuple[str, str]
+
+    def removed(self, ratios: Mapping[str, float]) -> Tensor:
+        """The units that leave, int64 [R]: of a group of U, all but max(1, int(U (1 - ratio)))."""
+        chosen = [self._first(name, ratio) for name, ratio in ratios.items()]
+        return torch.cat([torch.empty(0, dtype=torch.int64), *chosen])
+
+    def _first(self, group: str, ratio: float) -> Tensor:
+        order = self.orders[group]
+        return first_removable(self.channels, order, len(order) - max(1, int(len(order) * (1 - ratio))))
+
+    def build(self, plan: Plan) -> nn.Module:
+        """The network of a plan: a smaller copy with its quantizers, not yet trained."""
+        model = copy.deepcopy(self.model)
+        removed = self.removed(plan.ratios)
+        if len(removed):
+            remove_channels(model, self.channels, removed, self.example)
+        for name, bits in plan.bits.items():
+            layer = model.get_submodule(name)
+            assert isinstance(layer, Conv2d | Linear)
+            if layer.quantizer.bits != bits:  # a network that was trained at these bits keeps its own rule
+                layer.quantizer = self.quantizer(name, bits)
+        return model
+
+    def quantizer(self, layer: str, bits: int) -> Quantizer:
+        """Of a layer at some bits: ReScaW within; at the edges symmetric codes, one scale for all logits."""
+        if layer in self.edges:
+            return Uniform(bits, per_channel=layer != self.edges[1])
+        return ReScaW(bits)

@@ -1,0 +1,112 @@
+"""What each single choice costs in loss, measured: one layer at fewer bits, one group with fewer channels.
+
+    harm(choice) = max(0, loss(network with that choice alone) - loss(network))
+
+loss is the cross entropy of the mean logits over the calibration samples. Batch norms take their statistics anew from
+the same samples first: a network whose sums have all changed is judged after what any fine-tuning does in its
+first steps. Choices are taken to harm independently of each other, which holds near the starting network and
+is why plans are trained and measured before one is chosen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spikelet.fitting.plan import Plan, Subject
+from spikelet.nn.evaluation import evaluation_mode
+from spikelet.train.evaluate import predict
+
+Samples = Sequence[tuple[Tensor, Tensor]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What may be chosen: bits of inner layers, bits of the first and the last, ratios of every group."""
+
+    bits: tuple[int, ...] = (1, 2, 3, 4, 8)
+    edge_bits: tuple[int, ...] = (4, 8)
+    ratios: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75)
+
+    def __post_init__(self) -> None:
+        for name, values, low in (("bits", self.bits, 1), ("edge_bits", self.edge_bits, 2)):
+            if not values or any(b not in range(low, 9) for b in values):
+                raise ValueError(f"Choices.{name} must be whole numbers from {low} to 8, got {values}.")
+        if 0.0 not in self.ratios or any(not 0 <= r < 1 for r in self.ratios):
+            raise ValueError(f"Choices.ratios must lie in [0, 1) and hold 0, got {self.ratios}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sensitivity:
+    """harm in nats, by layer and bits, by group and ratio."""
+
+    bits: Mapping[str, Mapping[int, float]]
+    ratios: Mapping[str, Mapping[float, float]]
+
+    def of(self, plan: Plan) -> float:
+        """The sum over the plan's choices."""
+        by_bits = sum(self.bits[layer][bits] for layer, bits in plan.bits.items())
+        return by_bits + sum(self.ratios[group][ratio] for group, ratio in plan.ratios.items())
+
+
+def measure(
+    subject: Subject, layers: Sequence[str], samples: Samples, choices: Choices, step: Callable[[], None]
+) -> Sensitivity:
+    """Tries every choice alone.
+
+    Args:
+        subject: the network.
+        layers: whose bits may change.
+        samples: batches (x, y) to calibrate and judge with.
+        choices: what to try.
+        step: called after each.
+    """
+    base = _loss(subject.build(Plan()), samples)
+
+    def harm(plan: Plan) -> float:
+        value = _loss(subject.build(plan), samples)
+        step()
+        return max(0.0, value - base)
+
+    bits = {
+        name: {b: harm(Plan(bits={name: b})) for b in (choices.edge_bits if name in subject.edges else choices.bits)}
+        for name in layers
+    }
+    ratios = {name: {r: harm(Plan(ratios={name: r})) if r else 0.0 for r in choices.ratios} for name in subject.orders}
+    return Sensitivity(bits, ratios)
+
+
+@torch.no_grad()
+def _loss(model: nn.Module, samples: Samples) -> float:
+    recalibrate(model, samples)
+    total = count = 0.0
+    with evaluation_mode(model):
+        for x, y in samples:
+            total += float(F.cross_entropy(predict(model, x), y, reduction="sum"))
+            count += len(y)
+    return total / count
+
+
+@torch.no_grad()
+def recalibrate(model: nn.Module, samples: Samples) -> None:
+    """Sets every batch norm's running statistics to their mean over `samples`. The model's modes are put back after."""
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    modes = [m.training for m in model.modules()]
+    momenta = [m.momentum for m in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    for x in _inputs(samples):
+        model.train()(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    for module, mode in zip(model.modules(), modes, strict=True):
+        module.training = mode
+
+
+def _inputs(samples: Samples) -> Iterator[Tensor]:
+    return (x for x, _ in samples)

@@ -1,0 +1,67 @@
+"""`spikelet fit`: a finished run, a budget, and the folder of the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spikelet
+from spikelet.fitting import Fitted
+
+pytest.importorskip("optuna")
+
+QUICK = ("--epochs", 1, "--probes", 1, "--threads", 1)
+
+
+@pytest.fixture(scope="module")
+def fitted(trained: Path, tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Any]) -> tuple[Path, Any]:
+    out = tmp_path_factory.mktemp("fit") / "out"
+    return out, command("fit", trained, "--max-bytes", "2.9k", "--out", out, *QUICK)
+
+
+def test_the_folder_holds_a_file_within_the_budget_the_front_and_a_picture(fitted: tuple[Path, Any]):
+    out, done = fitted
+    assert done.exit_code == 0, done.output
+    told = json.loads((out / "fit.json").read_text())
+    assert (out / "model.safetensors").stat().st_size <= told["budget"]["max_bytes"]
+    assert told["is_within_budget"] is True
+    assert told["front"] == sorted(told["front"], key=lambda c: c["bytes"])
+    assert (out / "fit.png").read_bytes()[:4] == b"\x89PNG"
+    assert spikelet.load(out / "model.safetensors").labels == tuple("0123456789")
+
+
+def test_the_front_the_plan_and_what_was_measured_are_printed(fitted: tuple[Path, Any]):
+    text = fitted[1].output
+    for words in ("The front:", "The chosen plan", "start", "result", "within the budget"):
+        assert words in text
+
+
+def test_an_accuracy_drop_that_is_not_met_is_told_by_the_exit_code(
+    trained: Path, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Fitted, "accuracy_drop", 5.0)
+    done = command("fit", trained, "--max-bytes", "2900", "--max-accuracy-drop", 1, "--out", tmp_path / "o", *QUICK)
+    assert done.exit_code == 1
+    assert "NOT within the budget: " in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "Budget needs max_bytes, or max_sops, or both"),
+        (("--max-bytes", "lots"), "a size must be a number of bytes such as 100000, 100k, 1.5M or 96Ki, got 'lots'"),
+        (("--max-bytes", "100"), "no plan meets 100 bytes"),
+        (("--max-sops", "-1"), "Budget.max_sops must be a number above 0"),
+    ],
+)
+def test_a_budget_that_makes_no_sense_is_one_red_line(
+    words: tuple[str, ...], message: str, trained: Path, tmp_path: Path, command: Callable[..., Any]
+):
+    done = command("fit", trained, *words, "--out", tmp_path / "none", *QUICK)
+    assert done.exit_code == 2
+    assert message in done.output.replace("\n", " ")
+    assert not (tmp_path / "none" / "model.safetensors").exists()

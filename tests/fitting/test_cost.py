@@ -1,0 +1,54 @@
+"""Predicted bytes and operations, against networks that were really built, lowered and packed."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from spikelet.fitting.cost import CostModel
+from spikelet.fitting.plan import Plan, Subject
+from spikelet.fitting.sensitivity import Choices, recalibrate
+from spikelet.graph.artifact import dumps
+from spikelet.lower import lower
+from spikelet.profile import profile
+from tests.fitting.subjects import small_subject
+
+
+def random_plan(subject: Subject, costs: CostModel, seed: int) -> Plan:
+    rng, choices = random.Random(seed), Choices()
+    bits = {n: rng.choice(choices.edge_bits if n in subject.edges else choices.bits) for n in costs.weighted}
+    return Plan(bits, {g: rng.choice(choices.ratios) for g in subject.orders})
+
+
+@pytest.fixture(scope="module")
+def costs() -> CostModel:
+    subject = small_subject()
+    report = profile(subject.model, torch.randint(0, 256, (8, 1, 12, 12), dtype=torch.uint8))
+    return CostModel(subject, report, fixed_bytes=0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plan_needs_no_more_bytes_than_predicted_and_hardly_fewer(costs: CostModel, seed: int):
+    subject = costs.subject
+    plan = random_plan(subject, costs, seed)
+    model = subject.build(plan)
+    recalibrate(model, [(torch.randint(0, 256, (16, 1, 12, 12), dtype=torch.uint8), torch.zeros(16))])
+    true = profile(model, subject.example).total.packed_bytes
+    predicted = costs.of(plan).size
+    channels = sum(m.num_features for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    assert true <= predicted <= true + 2 * channels + 7 * 10  # 16-bit offsets where 32 were allowed; 10 logits
+    assert len(dumps(lower(model, subject.example))) > true  # the file has its text on top
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_predicted_weights_are_those_of_the_built_network(costs: CostModel, seed: int):
+    subject = costs.subject
+    plan = random_plan(subject, costs, seed)
+    small = subject.build(plan)
+    built = {n: small.get_parameter(f"{n}.weight").numel() for n in costs.weighted}
+    full = {n: m.weight.numel() for n, m in costs.weighted.items()}
+    zero = CostModel(subject, profile(subject.model, subject.example), 0)
+    sops = sum(s.paper_sops * built[n] / full[n] for n, s in zero.synapses.items())
+    assert zero.of(plan).sops == pytest.approx(sops)

@@ -1,0 +1,91 @@
+"""From a trained network to one within a budget, on digits."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from spikelet.compress.criteria import WeightL1
+from spikelet.data import DataSplits, load
+from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
+from spikelet.fitting.job import subject_of
+from spikelet.graph.artifact import dumps
+from spikelet.models import create_model
+from spikelet.nn import Encode, Linear
+from spikelet.quant import FullPrecision
+from spikelet.runtime import Program
+from spikelet.train import Loop, Optimizer, Phase, Training
+
+pytest.importorskip("optuna")
+pytest.importorskip("sklearn")
+pytest.importorskip("accelerate")
+
+TRAINING = Training(phases=(Phase(4, 2),), batch_size=64, optimizer=Optimizer(lr=8e-3))
+SETTINGS = Settings(
+    criterion=WeightL1(), choices=Choices(bits=(1, 2, 8), edge_bits=(4, 8), ratios=(0.0, 0.25, 0.5)),
+    samples=128, trials=400, probes=2, epochs=4,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits() -> DataSplits:
+    return load("digits", validation=0.1)
+
+
+@pytest.fixture(scope="module")
+def model(digits: DataSplits) -> torch.nn.Module:
+    torch.manual_seed(0)
+    model = create_model("qsnn_vgg_s", weight_bits=8, image_size=8, in_channels=1, widths=(16, 32))
+    return Loop(model, digits, TRAINING).run([], lambda epoch: None, lambda: None)
+
+
+@pytest.fixture(scope="module")
+def fitted(model: torch.nn.Module, digits: DataSplits) -> Fitted:
+    return fit(model, digits, Budget(max_bytes=9_000, max_accuracy_drop=8), training=TRAINING, settings=SETTINGS)
+
+
+def test_the_file_is_within_the_budget_and_the_accuracy_within_the_drop(fitted: Fitted):
+    assert len(dumps(fitted.graph)) == fitted.result.size <= 9_000 < fitted.start.size
+    assert fitted.accuracy_drop <= 8
+    assert fitted.is_within_budget
+
+
+def test_the_integers_have_the_accuracy_that_is_reported(fitted: Fitted, digits: DataSplits):
+    x, y = digits.test.batch(torch.arange(len(digits.test)))
+    hits = Program(fitted.graph)(x.numpy()).argmax(1) == y.numpy()
+    assert hits.mean() == pytest.approx(fitted.result.accuracy)
+    assert fitted.judged_on == digits.test.name
+
+
+def test_the_model_is_left_as_it_was(model: torch.nn.Module, digits: DataSplits):
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(BudgetError):
+        fit(model, digits, Budget(max_bytes=100), training=TRAINING, settings=SETTINGS)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_an_impossible_budget_says_what_the_smallest_plan_needs(model: torch.nn.Module, digits: DataSplits):
+    with pytest.raises(BudgetError, match=r"no plan meets 100 bytes and 10 SOPs: the smallest has \d+ bytes"):
+        fit(model, digits, Budget(100, 10.0), training=TRAINING, settings=SETTINGS)
+
+
+def test_data_without_validation_samples_is_refused(model: torch.nn.Module):
+    with pytest.raises(ValueError, match="the data has no validation samples"):
+        fit(model, load("digits", validation=0.0), Budget(9_000), training=TRAINING, settings=SETTINGS)
+
+
+@pytest.mark.parametrize("name", ["samples", "trials", "probes", "probe_epochs", "epochs"])
+def test_settings_below_one_are_refused(name: str):
+    with pytest.raises(ValueError, match=rf"Settings\.{name} must be at least 1, got 0"):
+        Settings(**{name: 0})  # type: ignore[arg-type]
+
+
+def test_a_network_without_layers_to_fit_is_refused():
+    inputs = [torch.zeros(1, 1, 8, 8, dtype=torch.uint8)]
+    model = torch.nn.Sequential(Encode(), torch.nn.Flatten(2), Linear(64, 10, FullPrecision()))
+    with pytest.raises(BudgetError, match=r"at least two spikelet\.nn\.Conv2d or Linear layers, got 1"):
+        subject_of(model, inputs, WeightL1())
