@@ -32,7 +32,7 @@ def test_a_pattern_is_a_part_of_a_name_or_a_shell_pattern(command: Callable[...,
 def test_a_pattern_that_matches_nothing_lists_what_there_is(command: Callable[..., Any]) -> None:
     done = command("models", "spikformer")
     assert done.exit_code == 2
-    assert "nothing matches 'spikformer'. There are: qsnn_resnet19, " in done.stderr
+    assert "nothing matches 'spikformer'. There are: qpsnn_resnet18, " in done.stderr
 
 
 def test_a_shipped_models_figures_are_those_of_its_card(command: Callable[..., Any]) -> None:

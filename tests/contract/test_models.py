@@ -13,7 +13,7 @@ from spikelet.lower import LoweringError, lower
 from spikelet.models import create_model, list_models
 from spikelet.neurons import LIF, FullMembrane, QuantizedMembrane
 from spikelet.nn import Conv2d, Linear
-from spikelet.quant import Binary, FullPrecision, Uniform
+from spikelet.quant import Binary, FullPrecision, ReScaW, Uniform
 from spikelet.train.objective import step_cross_entropy
 from tests.catalogue import MODELS, model_input, small_model
 
@@ -79,9 +79,10 @@ def test_first_and_last_layer_keep_8_bits_and_the_others_have_what_was_asked(nam
     assert first.quantizer == Uniform(8)
     assert last.quantizer == Uniform(8, per_channel=False)
     assert hidden
-    assert all(isinstance(m.quantizer, Binary) for m in hidden)
+    rescaled = name.startswith("qpsnn")
+    assert all(m.quantizer == (ReScaW(1) if rescaled else Binary()) for m in hidden)
     hidden = synapses(small_model(name, weight_bits=3))[1:-1]
-    assert all(m.quantizer == Uniform(3) for m in hidden)
+    assert all(m.quantizer == (ReScaW(3) if rescaled else Uniform(3)) for m in hidden)
 
 
 @every_model
@@ -171,7 +172,7 @@ def test_models_are_listed_by_pattern():
 
 
 def test_an_unknown_model_is_refused_and_told_which_there_are():
-    with pytest.raises(ValueError, match=r"no model named 'resnet50'\. There are: qsnn_resnet19, qsnn_vgg_s, "):
+    with pytest.raises(ValueError, match=r"no model named 'resnet50'\. There are: qpsnn_resnet18, qpsnn_resnet20, "):
         create_model("resnet50")
 
 

@@ -250,3 +250,12 @@ def test_every_trained_model_of_the_catalogue_runs_as_it_evaluates(
     assert_equal_to_torch(backends_of(graph), graph, model, x)
     extreme = torch.cat([torch.zeros_like(x), torch.full_like(x, 255)], dim=-4)
     assert_equal_to_torch([Program(graph, threads=2)], graph, model, extreme)
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_rescaled_weights_of_every_width_run_as_they_evaluate(bits: int):
+    model, x = trained("qpsnn_resnet20", bits, 32, 2, 0)
+    graph = lower(model, x)
+    grids = [node.grid for node in graph.of_type(ir.Conv)]
+    assert grids == ["symmetric", *(18 * ["symmetric" if bits == 1 else "odd"])]
+    assert_equal_to_torch(backends_of(graph), graph, model, x)

@@ -9,6 +9,7 @@ r + (LIF -> convolution -> batch norm)(r)      a membrane shortcut (fire, then a
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -24,10 +25,11 @@ class Precision:
     time_steps: int
     weight_bits: int
     membrane_bits: int
+    quantize: Callable[[int], Quantizer] = quantizer_of  # from bits
 
     def hidden(self) -> Quantizer:
         """Of every layer but the first and the last."""
-        return quantizer_of(self.weight_bits)
+        return self.quantize(self.weight_bits)
 
     def first(self) -> Quantizer:
         """Of the layer that reads pixels."""

@@ -7,6 +7,9 @@ from spikelet.profile.energy import TABLES as TABLES
 from spikelet.profile.energy import EnergyTable as EnergyTable
 from spikelet.profile.graph import profile_graph as profile_graph
 from spikelet.profile.model import profile as profile
+from spikelet.profile.qpsnn import qpsnn_megabytes as qpsnn_megabytes
+from spikelet.profile.qpsnn import qpsnn_millijoules as qpsnn_millijoules
+from spikelet.profile.qpsnn import qpsnn_millijoules_of as qpsnn_millijoules_of
 from spikelet.profile.report import Report as Report
 from spikelet.profile.size import architecture_of as architecture_of
 from spikelet.profile.size import paper_megabytes as paper_megabytes

@@ -1,0 +1,224 @@
+"""QP-SNN's networks (Wei et al., "QP-SNN: Quantized and Pruned Spiking Neural Networks", ICLR 2025).
+
+Hidden weights of 1 to 8 bits on the odd grid (quant/rescaled.py), neurons of leak 1/2 and hard reset with membranes of
+full precision, which the paper leaves as they are. All take uint8 images [B, C, H, W] or frames [T, B, C, H, W] and
+return logits [T, B, K]; the prediction is their mean over time.
+
+    qpsnn_vgg16      64-64-M-128-128-M-256x3-M-512x3-M-512x3-AP-FC       CIFAR at T = 4; TinyImageNet, image_size=64
+    qpsnn_resnet20   stem 64; three basic blocks each of 128, 256, 512   CIFAR at T = 2
+    qpsnn_vggsnn     64-128-M-256-256-M-512-512-M-512-512-AP-FC          DVS-CIFAR10: 10 frames of 48 x 48
+    qpsnn_resnet18   SEW-ResNet18, spikes added to spikes                ImageNet at T = 4
+
+`pruning` builds the network that is left: a published setting by its letter, or a ratio for each layer in the order of
+models/qpsnn_pruning.py. `rescaling` is gamma: "mean" (the paper's), "max", "percentile", "wide" (the supplement's), or
+"none" for its plain baseline; with "-amplified" behind it the gradient is that of the authors' code.
+
+    qpsnn_vgg16(weight_bits=4, pruning="B")        0.74 MB by the paper's formula
+
+Differences from the authors' code: the first convolution and the classifier, 32 bits in the paper's tables, have 8 bits
+so that the network becomes integers (weight_bits=32 gives float weights throughout); pixels enter as u/256 without
+mean subtraction; average pooling divides by a power of two; ties fire; power-of-two scales (quant/rescaled.py).
+SEW-ResNet18 and the classifiers read sums and averages of spikes, which are small integers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+from torch import Tensor, nn
+
+from spikelet.models.blocks import Precision, spiking_conv
+from spikelet.models.qpsnn_pruning import Pruning, resnet20_widths, vgg16_widths, vggsnn_widths
+from spikelet.models.qsnn import SpikingClassifier
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.quant import (
+    AmplifiedGradient,
+    FullPrecision,
+    Gamma,
+    MaskedGradient,
+    MaxAbs,
+    MeanAbs,
+    Percentile,
+    Quantizer,
+    ReScaW,
+    Unit,
+    WideMeanAbs,
+)
+
+GAMMAS: dict[str, Gamma] = {
+    "mean": MeanAbs(),
+    "max": MaxAbs(),
+    "percentile": Percentile(),
+    "wide": WideMeanAbs(),
+    "none": Unit(),
+}
+
+
+def rescaled(bits: int, rescaling: str = "mean") -> Quantizer:
+    """The quantizer of `weight_bits=` and `rescaling=`: ReScaW, or none for 32 bits.
+
+    Raises:
+        ValueError: no such rescaling, or bits not 1 to 8 or 32.
+    """
+    gamma, dash, gradient = rescaling.partition("-")
+    if gamma not in GAMMAS or (dash and gradient != "amplified"):
+        raise ValueError(f"rescaling must be one of {', '.join(GAMMAS)}, or one with -amplified, got {rescaling!r}.")
+    if bits == 32:
+        return FullPrecision()
+    if bits not in range(1, 9):
+        raise ValueError(f"weight_bits must be 1 to 8, or 32 for full precision, got {bits}.")
+    return ReScaW(bits, GAMMAS[gamma], AmplifiedGradient() if dash else MaskedGradient())
+
+
+def _precision(time_steps: int, weight_bits: int, membrane_bits: int, rescaling: str) -> Precision:
+    return Precision(time_steps, weight_bits, membrane_bits, partial(rescaled, rescaling=rescaling))
+
+
+def _initialised(model: SpikingClassifier) -> SpikingClassifier:
+    """Convolutions normal with deviation sqrt(2 / (kernel^2 outputs)), the classifier 0.01, biases 0."""
+    for module in model.modules():
+        if isinstance(module, Conv2d):
+            nn.init.normal_(module.weight, 0, math.sqrt(2 / (math.prod(module.kernel_size) * module.out_channels)))
+        elif isinstance(module, Linear):
+            nn.init.normal_(module.weight, 0, 0.01)
+        if isinstance(module, Conv2d | Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+    return model
+
+
+def _vgg(
+    widths: Sequence[int], pools_after: Sequence[int], classes: int, p: Precision, c_in: int, side: int
+) -> SpikingClassifier:
+    """3x3 convolutions, the first with a bias; OR pooling of spikes after some; 2x2 average and classifier."""
+    layers: list[nn.Module] = []
+    smallest = 2 ** (len(pools_after) + 1)
+    if side < smallest:
+        raise ValueError(f"image_size must be at least {smallest}, one pixel after pooling, got {side}.")
+    for i, (inputs, outputs) in enumerate(zip((c_in, *widths), widths, strict=False)):
+        conv = Conv2d(inputs, outputs, 3, p.hidden() if i else p.first(), bias=not i, padding=1)
+        layers.append(nn.Sequential(conv, BatchNorm2d(outputs), p.neuron()))
+        if i in pools_after:
+            layers.append(MaxPool2d(2))
+            side //= 2
+    features = widths[-1] * (side // 2) ** 2
+    head = Linear(features, classes, p.last(), bias=True)
+    return _initialised(SpikingClassifier(nn.Sequential(*layers), SumPool2d(2), head))
+
+
+def qpsnn_vgg16(
+    num_classes: int = 10,
+    time_steps: int = 4,
+    weight_bits: int = 4,
+    membrane_bits: int = 32,
+    in_channels: int = 3,
+    image_size: int = 32,
+    pruning: Pruning = None,
+    rescaling: str = "mean",
+) -> SpikingClassifier:
+    """VGG-16 with one classifier; pruning "A" or "B" by the number of classes: 10, 100 or 200 (TinyImageNet)."""
+    p = _precision(time_steps, weight_bits, membrane_bits, rescaling)
+    return _vgg(vgg16_widths(pruning, num_classes), (1, 3, 6, 9), num_classes, p, in_channels, image_size)
+
+
+def qpsnn_vggsnn(
+    num_classes: int = 10,
+    time_steps: int = 10,
+    weight_bits: int = 4,
+    membrane_bits: int = 32,
+    in_channels: int = 2,
+    image_size: int = 48,
+    pruning: Pruning = None,
+    rescaling: str = "mean",
+) -> SpikingClassifier:
+    """VGGSNN for event frames; pruning "A", "B" or "C"."""
+    p = _precision(time_steps, weight_bits, membrane_bits, rescaling)
+    return _vgg(vggsnn_widths(pruning), (1, 3, 5), num_classes, p, in_channels, image_size)
+
+
+class BasicBlock(nn.Module):
+    """s -> LIF(BN(conv(LIF(BN(conv s)))) + shortcut(s)); a shortcut that changes shape takes every stride-th pixel and
+    pads the channels with zeros (nn/channel_map.py)."""
+
+    def __init__(self, c_in: int, hidden: int, c_out: int, stride: int, precision: Precision) -> None:
+        super().__init__()
+        self.first = spiking_conv(c_in, hidden, precision, precision.hidden(), stride)
+        self.conv = Conv2d(hidden, c_out, 3, precision.hidden(), padding=1)
+        self.norm = BatchNorm2d(c_out)
+        same = stride == 1 and c_in == c_out
+        self.shortcut: nn.Module = nn.Identity() if same else ChannelMap.padded(c_in, c_out, stride)
+        self.neuron = precision.neuron()
+
+    def forward(self, s: Tensor) -> Tensor:
+        """Spikes [T, B, C, H, W] -> spikes [T, B, C', H', W']."""
+        return self.neuron(self.norm(self.conv(self.first(s))) + self.shortcut(s))
+
+
+def qpsnn_resnet20(
+    num_classes: int = 10,
+    time_steps: int = 2,
+    weight_bits: int = 4,
+    membrane_bits: int = 32,
+    in_channels: int = 3,
+    image_size: int = 32,
+    pruning: Pruning = None,
+    rescaling: str = "mean",
+) -> SpikingClassifier:
+    """ResNet-20, wide, with shortcuts without parameters; pruning "A" or "B"."""
+    p = _precision(time_steps, weight_bits, membrane_bits, rescaling)
+    stem, outputs, hidden = resnet20_widths(pruning)
+    layers: list[nn.Module] = [spiking_conv(in_channels, stem, p, p.first())]
+    c_in, side = stem, image_size
+    for block, width in enumerate(hidden):
+        stage, stride = block // 3, 2 if block in (3, 6) else 1
+        layers.append(BasicBlock(c_in, width, outputs[stage], stride, p))
+        c_in, side = outputs[stage], (side + stride - 1) // stride
+    classifier = Linear(c_in, num_classes, p.last(), bias=True)
+    return _initialised(SpikingClassifier(nn.Sequential(*layers), SumPool2d(side), classifier))
+
+
+class SewBlock(nn.Module):
+    """s -> LIF(BN(conv(LIF(BN(conv s))))) + shortcut(s): fires, then adds. The shortcut is s, or LIF(BN(1x1 conv))."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int, precision: Precision) -> None:
+        super().__init__()
+        self.first = spiking_conv(c_in, c_out, precision, precision.hidden(), stride)
+        self.second = spiking_conv(c_out, c_out, precision, precision.hidden())
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or c_in != c_out:
+            conv = Conv2d(c_in, c_out, 1, precision.hidden(), stride=stride)
+            self.shortcut = nn.Sequential(conv, BatchNorm2d(c_out), precision.neuron())
+
+    def forward(self, s: Tensor) -> Tensor:
+        """Sums of spikes [T, B, C, H, W] -> sums of spikes [T, B, C', H', W']."""
+        return self.second(self.first(s)) + self.shortcut(s)
+
+
+def qpsnn_resnet18(
+    num_classes: int = 1000,
+    time_steps: int = 4,
+    weight_bits: int = 8,
+    membrane_bits: int = 32,
+    in_channels: int = 3,
+    image_size: int = 224,
+    width: int = 64,
+    rescaling: str = "mean",
+) -> SpikingClassifier:
+    """SEW-ResNet18 as published for ImageNet, where no pruning ratios are; stages of 1, 2, 4, 8 times `width`."""
+    p = _precision(time_steps, weight_bits, membrane_bits, rescaling)
+    stem = Conv2d(in_channels, width, 7, p.first(), stride=2, padding=3)
+    layers: list[nn.Module] = [nn.Sequential(stem, BatchNorm2d(width), p.neuron()), MaxPool2d(3, 2, 1)]
+    c_in, side = width, _halved(image_size, 2)
+    for block in range(8):
+        c_out, stride = width << block // 2, 2 if block in (2, 4, 6) else 1
+        layers.append(SewBlock(c_in, c_out, stride, p))
+        c_in = c_out
+    classifier = Linear(c_in, num_classes, p.last(), bias=True)
+    return _initialised(SpikingClassifier(nn.Sequential(*layers), SumPool2d(_halved(side, 3)), classifier))
+
+
+def _halved(size: int, times: int) -> int:
+    for _ in range(times):
+        size = (size + 1) // 2
+    return size
