@@ -1,6 +1,7 @@
 /* The fast kernel set, once for every vector header. The including file defines SPK_SET_NAME,
    SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h. */
 
+#include "channel_map.h"
 #include "pairs.h"
 #include "pointwise.h"
 #include "pool.h"
@@ -24,7 +25,7 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_MAXPOOL_VALUES] = {max_pool_values, NULL},
             [SPK_SUMPOOL] = {sum_pool_values, NULL},
             [SPK_RESHAPE] = {spk_scalar_reshape, NULL},
-            [SPK_CHANNEL_MAP] = {spk_scalar_channel_map, NULL},
+            [SPK_CHANNEL_MAP] = {channel_map, NULL},
             [SPK_EXPORT_VALUES] = {spk_scalar_export_values, NULL},
             [SPK_EXPORT_SPIKES] = {spk_scalar_export_spikes, NULL},
         },

@@ -182,23 +182,24 @@ void spk_scalar_reshape(const spk_op *op, const spk_frame *f) {
                 }
 }
 
-/* O11 */
-void spk_scalar_channel_map(const spk_op *op, const spk_frame *f) {
+/* O11: output channel c of a run is source channel c - run[0] + run[1]; one in no run is zero. */
+static void map_channels(const spk_op *op, const spk_frame *f) {
     const size_t pixels = spk_out_pixels(op);
     clear_results(op, f);
     for (size_t t = 0; t < (size_t)op->in_t; t++)
         for (size_t y = 0; y < (size_t)op->out_h; y++)
             for (size_t x = 0; x < (size_t)op->out_w; x++)
-                for (size_t c = 0; c < (size_t)op->out_c; c++) {
-                    if (op->channels[c] < 0) continue;
-                    const size_t at = t * pixels + y * (size_t)op->out_w + x, from = (size_t)op->channels[c];
-                    const int32_t value =
-                        read_source(op, f, t, from, y * (size_t)op->stride_h, x * (size_t)op->stride_w);
-                    if (op->spikes >= 0)
-                        spk_spikes_at(f, op->spikes)[at * spk_words(op->out_c) + c / 64] |= (uint64_t)value << (c % 64);
-                    else
-                        spk_values_at(f, op->values)[at * spk_lanes(op->out_c) + c] = value;
-                }
+                for (const int32_t *run = op->channels; run[2] > 0; run += 3)
+                    for (size_t i = 0; i < (size_t)run[2]; i++) {
+                        const size_t at = t * pixels + y * (size_t)op->out_w + x, c = (size_t)run[0] + i;
+                        const int32_t value = read_source(op, f, t, (size_t)run[1] + i, y * (size_t)op->stride_h,
+                                                          x * (size_t)op->stride_w);
+                        if (op->spikes >= 0)
+                            spk_spikes_at(f, op->spikes)[at * spk_words(op->out_c) + c / 64] |= (uint64_t)value
+                                                                                                << (c % 64);
+                        else
+                            spk_values_at(f, op->values)[at * spk_lanes(op->out_c) + c] = value;
+                    }
 }
 
 void spk_scalar_export_values(const spk_op *op, const spk_frame *f) {
@@ -237,7 +238,7 @@ const spk_kernels spk_kernels_scalar = {
             [SPK_MAXPOOL_VALUES] = {pool, NULL},
             [SPK_SUMPOOL] = {pool, NULL},
             [SPK_RESHAPE] = {spk_scalar_reshape, NULL},
-            [SPK_CHANNEL_MAP] = {spk_scalar_channel_map, NULL},
+            [SPK_CHANNEL_MAP] = {map_channels, NULL},
             [SPK_EXPORT_VALUES] = {spk_scalar_export_values, NULL},
             [SPK_EXPORT_SPIKES] = {spk_scalar_export_spikes, NULL},
         },

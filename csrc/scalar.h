@@ -6,7 +6,6 @@
 #include "spikelet.h"
 
 void spk_scalar_reshape(const spk_op *op, const spk_frame *f);
-void spk_scalar_channel_map(const spk_op *op, const spk_frame *f);
 void spk_scalar_export_values(const spk_op *op, const spk_frame *f);
 void spk_scalar_export_spikes(const spk_op *op, const spk_frame *f);
 

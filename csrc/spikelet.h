@@ -96,7 +96,8 @@ typedef struct spk_op {
     const int32_t *multiplier, *shift, *offset; /* per channel, padded to 8 */
     const int32_t *high, *low, *half, *rest;    /* per channel, padded to 8 */
     const int32_t *addend_zero, *addend_one;    /* per channel, padded to 8 */
-    const int32_t *channels;                    /* SPK_CHANNEL_MAP: of the source, or -1, per output channel */
+    const int32_t *channels;                    /* SPK_CHANNEL_MAP: runs of neighbours, each (first channel of the
+                                                   output, first of the source, how many); the last has none */
 } spk_op;
 
 /* One batch, as the caller gives it. */

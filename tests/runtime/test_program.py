@@ -14,6 +14,7 @@ from spikelet.graph import ir
 from spikelet.graph.codes import dtype_of
 from spikelet.graph.errors import GraphError
 from spikelet.runtime import RuntimeUnavailable, kernel_sets
+from spikelet.runtime.layout import runs
 from tests.random_graphs import random_graph, random_input
 
 SETS = [s.name for s in kernel_sets()]
@@ -139,3 +140,50 @@ def test_other_input_than_bytes_is_refused(dtype: type) -> None:
 def test_an_input_of_another_shape_is_refused() -> None:
     with pytest.raises(GraphError, match="x must have shape"):
         Program(random_graph(0))(np.zeros((1, 1, 2, 3, 4, 5), np.uint8))
+
+
+@pytest.mark.parametrize("channels", [1, 3, 63, 64, 65, 130])
+@pytest.mark.parametrize("spikes", [True, False])
+def test_channel_maps_of_every_alignment(channels: int, spikes: bool) -> None:
+    rng = np.random.default_rng(channels)
+    padded = [-1] * 5 + list(range(channels)) + [-1] * 60
+    pruned = [c for c in padded if c % 7]
+    for source in (
+        padded,
+        pruned,
+        list(range(channels))[::-1],
+        [channels - 1] * 70,
+        [-1],
+        rng.integers(-1, channels, 129),
+    ):
+        graph = _channel_map(np.array(source, np.int16), channels, spikes)
+        x = rng.integers(0, 256, (2, channels, 3, 5), np.uint8)
+        for kernels in SETS:
+            np.testing.assert_array_equal(Program(graph, kernels=kernels)(x), Reference(graph)(x), err_msg=kernels)
+
+
+def _channel_map(source: np.ndarray, channels: int, spikes: bool) -> ir.IntGraph:
+    """Pixels or spikes, channels by number at stride 2, every value a logit."""
+    lif = ir.Lif("s", ("x",), 1, 2, 1, 128, "hard", None)
+    nodes = (
+        ir.Input("x", (), (channels, 3, 5)),
+        *((lif,) if spikes else ()),
+        ir.ChannelMap("m", ("s" if spikes else "x",), source, 2),
+        ir.Flatten("f", ("m",)),
+        ir.SumTime("y", ("f",)),
+    )
+    return ir.IntGraph(nodes, 3, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ([-1, 0, 1, 2, -1, 7], [[1, 0, 3], [5, 7, 1]]),
+        ([0, 1, 2], [[0, 0, 3]]),
+        ([2, 1, 1, 2], [[0, 2, 1], [1, 1, 1], [2, 1, 2]]),
+        ([0, -1, 1], [[0, 0, 1], [2, 1, 1]]),
+        ([-1, -1], []),
+    ],
+)
+def test_a_map_becomes_runs_of_neighbours(source: list[int], expected: list[list[int]]) -> None:
+    assert runs(np.array(source, np.int16)).tolist() == [*expected, [0, 0, 0]]

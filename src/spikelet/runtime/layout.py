@@ -109,6 +109,19 @@ def _within_reach(name: str, padded: Array) -> Weights:
     return Weights(aligned(padded), padded.nbytes // padded.shape[0])
 
 
+def runs(source: NDArray[np.int16]) -> NDArray[np.int32]:
+    """A channel map as runs of neighbours, int32 [runs + 1, 3]: first output, first input, how many; the last has none.
+
+    -1 0 1 2 -1 7  ->  (1, 0, 3), (5, 7, 1), (0, 0, 0)
+    """
+    outputs = np.flatnonzero(source >= 0)
+    inputs = source[outputs].astype(np.int64)
+    starts = np.flatnonzero((np.diff(outputs, prepend=-2) != 1) | (np.diff(inputs, prepend=-2) != 1))
+    counts = np.diff(starts, append=len(outputs))
+    found = np.stack([outputs[starts], inputs[starts], counts], axis=1)
+    return aligned(np.concatenate([found, np.zeros((1, 3))]).astype(np.int32))  # type: ignore[return-value]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class AffineConstants:
     """What the kernels read of an Affine; every array int32, one entry a channel, padded to 8 with 0."""

@@ -17,8 +17,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge
 from spikelet.runtime import layout
@@ -366,7 +364,7 @@ class _Planner:
     def channel_map(self, node: ir.ChannelMap) -> None:
         """Spikes stay spikes."""
         source = self._spikes(node.inputs[0]) or self._as_values(node.inputs[0])
-        channels = self.packed.get(node, "channels", lambda: layout.aligned(node.source.astype(np.int32)))
+        channels = self.packed.get(node, "channels", lambda: layout.runs(node.source))
         self.emitter.keep(channels)
         out = self.emitter.new(source.form, natural(self.edges[node.name].shape), source.steps)
         place = "spikes" if source.form is Form.SPIKES else "values"
