@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikelet.neurons import LIF, LIFParams
-from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision, Uniform
 from tests.unit.user_modules import User
 
@@ -62,18 +62,6 @@ class PerPixel(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         return self.share * v
-
-
-class Select(nn.Module):
-    """Output channel c is input channel source[c], or zero where source[c] = -1."""
-
-    def __init__(self, source: list[int]) -> None:
-        super().__init__()
-        self.register_buffer("source", torch.tensor(source))
-        self.source: Tensor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x[:, :, self.source.clamp(min=0)] * (self.source >= 0).view(-1, 1, 1)
 
 
 class Scale(nn.Module):
@@ -173,11 +161,11 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
         4,
     ),
     "tied weights": (lambda: _after_first(lambda m, s: m.b(m.lif(m.a(s))), **tied(conv(4, 4), conv(4, 4))), 4),
-    "source": (
+    "channel map": (
         lambda: _after_first(
             lambda m, s: m.lif(m.two(s) + m.select(s)),
             two=conv(4, 6),
-            select=Select([-1, 0, 1, 2, 3, -1]),
+            select=ChannelMap([-1, 0, 1, 2, 3, -1]),
             fc=linear(216),
         ),
         10,

@@ -53,7 +53,7 @@ def test_channels_that_stay_are_kept_for_a_reason_that_names_the_culprit(name: s
         ("difference of three", ["one", "two + three"]),
         ("concatenation", ["one", "two"]),
         ("concatenation, then sum", ["one + three + two"]),
-        ("source", ["one", "two"]),
+        ("channel map", ["one", "two"]),
         ("layer used twice", ["one + two"]),
         ("groups", ["one", "two"]),
         ("depthwise", ["one + two"]),

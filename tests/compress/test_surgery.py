@@ -180,7 +180,7 @@ def test_attributes_say_what_the_tensors_are():
 
 
 def test_a_source_that_left_reads_as_zero_and_an_output_that_left_takes_its_entry_along():
-    net = NETWORKS["source"][0]()
+    net = NETWORKS["channel map"][0]()
     channels = find_channels(net, image())
     one, two = (channels.layers[name].makes for name in ("one", "two"))
     assert one is not None

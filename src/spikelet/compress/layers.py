@@ -4,9 +4,8 @@
     Linear       reads [I], makes [O]      weight [O, I] -> [O', I']; behind a flatten a channel is H * W inputs
     BatchNorm    reads [C]                 gain, offset and running statistics of the kept channels, values unchanged
     LIF          reads [C] if it keeps something for each channel (a membrane of the user's), else nothing
-    source       makes [O], from index     a layer with a buffer `source` int64 [O]: output c is input source[c], or
-                                           zero where source[c] = -1. The index is rewritten: an input that left
-                                           reads as zero, an output that left takes its entry along
+    ChannelMap   reads [I], makes [O]      source [O] -> [O'], rewritten: an input that left reads as zero, an output
+                                           that left takes its entry along
     Encode, pooling, dropout               channels pass through
 
 A convolution of G groups joins channels, so that every group keeps as many as the next. Where each group has one
@@ -27,7 +26,7 @@ from torch import Tensor, nn
 from spikelet.compress.walk import Walk, along_axis, leading, place, varying
 from spikelet.lower.trace import Call
 from spikelet.neurons import LIF
-from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -167,13 +166,12 @@ def _pick_channels(state: Tensor, mask: Tensor) -> Tensor:
     return state.index_select(axis, mask.nonzero().flatten().to(state.device))
 
 
-class _Source(LayerRule):
+class _Map(LayerRule):
     def follow(self, walk: Walk, call: Call) -> Tensor:
-        assert isinstance(call.target, nn.Module)
-        source = call.target.get_buffer("source")
+        assert isinstance(call.target, ChannelMap)
         (x,) = walk.sources(call)
         walk.read(call, walk.along(call, -3, x.shape[-3]))
-        made = walk.makes.setdefault(call.where, walk.ids.new(len(source)))
+        made = walk.makes.setdefault(call.where, walk.ids.new(len(call.target.source)))
         return along_axis(made, -3, call.output.dim())
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
@@ -210,18 +208,15 @@ LAYERS: dict[type[nn.Module], LayerRule] = {
     **dict.fromkeys((Linear, nn.Linear), _Linear()),
     BatchNorm2d: _Norm(axis=2),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), _Norm(axis=1)),
+    ChannelMap: _Map(),
     LIF: _Neuron(),
     **dict.fromkeys((MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d), _Pool()),
     **dict.fromkeys((Encode, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity), _Same()),
 }
-_SOURCE = _Source()
 
 
 def rule_of(module: nn.Module) -> LayerRule | None:
     """The rule of a layer; None where there is none."""
-    source = dict(module.named_buffers(recurse=False)).get("source")
-    if source is not None and source.dtype == torch.int64 and source.dim() == 1:
-        return _SOURCE
     return LAYERS.get(type(module))
 
 
