@@ -27,7 +27,8 @@ def test_the_folder_holds_a_file_within_the_budget_the_front_and_a_picture(fitte
     out, done = fitted
     assert done.exit_code == 0, done.output
     told = json.loads((out / "fit.json").read_text())
-    assert (out / "model.safetensors").stat().st_size <= told["budget"]["max_bytes"]
+    assert (out / "model.safetensors").stat().st_size == told["result"]["bytes"] <= told["budget"]["max_bytes"]
+    assert "test_accuracy" not in spikelet.load(out / "model.safetensors").meta  # that of the start
     assert told["is_within_budget"] is True
     assert told["front"] == sorted(told["front"], key=lambda c: c["bytes"])
     assert (out / "fit.png").read_bytes()[:4] == b"\x89PNG"
@@ -47,6 +48,14 @@ def test_an_accuracy_drop_that_is_not_met_is_told_by_the_exit_code(
     done = command("fit", trained, "--max-bytes", "2900", "--max-accuracy-drop", 1, "--out", tmp_path / "o", *QUICK)
     assert done.exit_code == 1
     assert "NOT within the budget: " in done.output
+
+
+def test_an_answer_is_not_written_over(fitted: tuple[Path, Any], trained: Path, command: Callable[..., Any]):
+    before = (fitted[0] / "model.safetensors").read_bytes()
+    done = command("fit", trained, "--max-bytes", "2.9k", "--out", fitted[0], *QUICK)
+    assert done.exit_code == 2
+    assert "holds a fit already. Choose another --out" in done.output.replace("\n", " ")
+    assert (fitted[0] / "model.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 import torch
 
 from spikelet.fitting.cost import CostModel
-from spikelet.fitting.plan import Plan, Subject
-from spikelet.fitting.sensitivity import Choices, recalibrate
+from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph.artifact import dumps
 from spikelet.lower import lower
 from spikelet.profile import profile
-from tests.fitting.subjects import small_subject
-
-
-def random_plan(subject: Subject, costs: CostModel, seed: int) -> Plan:
-    rng, choices = random.Random(seed), Choices()
-    bits = {n: rng.choice(choices.edge_bits if n in subject.edges else choices.bits) for n in costs.weighted}
-    return Plan(bits, {g: rng.choice(choices.ratios) for g in subject.orders})
+from tests.fitting.subjects import random_plan, small_subject
 
 
 @pytest.fixture(scope="module")

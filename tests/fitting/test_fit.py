@@ -10,13 +10,18 @@ import torch
 from spikelet.compress.criteria import WeightL1
 from spikelet.data import DataSplits, load
 from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
-from spikelet.fitting.job import subject_of
+from spikelet.fitting.cost import CostModel
+from spikelet.fitting.job import Job, subject_of
+from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph.artifact import dumps
+from spikelet.lower import lower
 from spikelet.models import create_model
 from spikelet.nn import Encode, Linear
+from spikelet.profile import profile
 from spikelet.quant import FullPrecision
 from spikelet.runtime import Program
-from spikelet.train import Loop, Optimizer, Phase, Training
+from spikelet.train import Optimizer, Phase, Training, train_further
+from tests.fitting.subjects import random_plan, small_subject
 
 pytest.importorskip("optuna")
 pytest.importorskip("sklearn")
@@ -38,7 +43,8 @@ def digits() -> DataSplits:
 def model(digits: DataSplits) -> torch.nn.Module:
     torch.manual_seed(0)
     model = create_model("qsnn_vgg_s", weight_bits=8, image_size=8, in_channels=1, widths=(16, 32))
-    return Loop(model, digits, TRAINING).run([], lambda epoch: None, lambda: None)
+    train_further(model, digits, TRAINING)
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,20 @@ def test_the_file_is_within_the_budget_and_the_accuracy_within_the_drop(fitted: 
     assert len(dumps(fitted.graph)) == fitted.result.size <= 9_000 < fitted.start.size
     assert fitted.accuracy_drop <= 8
     assert fitted.is_within_budget
+
+
+@pytest.mark.parametrize("weight_bits", [1, 8])
+@pytest.mark.parametrize("seed", range(6))
+def test_no_file_is_larger_than_its_plan_was_predicted_to_be(weight_bits: int, seed: int, digits: DataSplits):
+    subject = small_subject(seed, weight_bits)
+    samples = [(torch.randint(0, 256, (16, 1, 12, 12), dtype=torch.uint8), torch.zeros(16, dtype=torch.int64))]
+    job = Job(subject.model, digits, Budget(1), labels=tuple("0123456789"), meta={"data": "noise"})
+    costs = CostModel(subject, profile(subject.model, subject.example), job.fixed_bytes(subject, samples))
+    plan = random_plan(subject, costs, seed)
+    model = subject.build(plan)
+    recalibrate(model, samples)
+    size = len(dumps(lower(model, subject.example, labels=job.labels, meta=dict(job.meta))))
+    assert size <= costs.of(plan).size <= 1.25 * size
 
 
 def test_the_integers_have_the_accuracy_that_is_reported(fitted: Fitted, digits: DataSplits):

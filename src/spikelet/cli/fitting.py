@@ -19,16 +19,16 @@ from spikelet.cli.reporters import reporter_for
 from spikelet.cli.result import load_result
 from spikelet.cli.sources import splits_of
 from spikelet.fitting import Budget, Fitted, Settings
-from spikelet.fitting import fit as fit_model
 from spikelet.fitting.budget import parse_bytes
-from spikelet.fitting.job import Measured
-from spikelet.fitting.picture import draw
+from spikelet.fitting.job import Job, Measured
+from spikelet.fitting.picture import draw, require_matplotlib
 from spikelet.fitting.search import Candidate
 from spikelet.graph.atomic_write import atomic_write
 from spikelet.train import Reporter, TrainConfig, Training, load_run
 
 ROWS = 12  # of the front that are printed
 SCHEMA = "spikelet.fit/1"
+OF_THE_START = ("test_accuracy", "recipe", "weight_bits")  # no longer true of the answer, whose figures are in fit.json
 
 
 def fit(options: FitOptions) -> bool:
@@ -48,15 +48,15 @@ def fit(options: FitOptions) -> bool:
     settings = Settings(
         epochs=options.epochs, probes=options.probes, probe_epochs=options.probe_epochs, seed=options.seed
     )
+    require_matplotlib()  # before the training, not after
     out, screen = options.out or options.model.with_name(options.model.name + "-fit"), console()
-    out.mkdir(parents=True, exist_ok=True)
+    if (out / "fit.json").exists():
+        raise ValueError(f"{out} holds a fit already. Choose another --out, or remove it.")
+    out.mkdir(parents=True, exist_ok=True)  # before the training: a folder that can't be made is no news after it
     training = _training(config, options.seed)
-    fitted = fit_model(model, data, budget, training=training, settings=settings, watcher=_Shown(screen))
-    meta = origin(config, result) | {"test_accuracy": f"{percent(fitted.result.accuracy)}, fitted", "recipe": ""}
-    graph = dataclasses.replace(
-        fitted.graph, labels=result.labels, meta={key: value for key, value in meta.items() if value}
-    )
-    graph.save(out / "model.safetensors")
+    known = {name: text for name, text in origin(config, result).items() if name not in OF_THE_START}
+    fitted = Job(model, data, budget, training, settings, result.labels, known).run(_Shown(screen))
+    fitted.graph.save(out / "model.safetensors")
     with atomic_write(out / "fit.json") as file:
         file.write((json.dumps(_json(fitted), indent=1) + "\n").encode())
     draw(fitted, out / "fit.png")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from torch import nn
 
@@ -11,7 +10,7 @@ from spikelet.compress.errors import CompressionError
 from spikelet.compress.passes import Context, Row
 from spikelet.neurons import LIF
 from spikelet.train.config import DualRegulation, Optimizer, Phase, Training
-from spikelet.train.loop import Loop
+from spikelet.train.further import further, train_further
 from spikelet.train.progress import Reporter
 
 
@@ -43,12 +42,12 @@ class Finetune:
     reporter: Reporter | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        self._training(1)
+        self._training()
 
-    def _training(self, time_steps: int) -> Training:
+    def _training(self) -> Training:
         return Training(
             augment=self.augment,
-            phases=(Phase(self.epochs, time_steps),),
+            phases=(Phase(self.epochs, 1),),  # checks the epochs; `further` puts the model's time steps in
             batch_size=self.batch_size,
             optimizer=Optimizer(self.optimizer, self.lr, self.weight_decay),
             regulation=DualRegulation(spike=self.spike),
@@ -61,12 +60,10 @@ class Finetune:
     def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
         """Raises CompressionError without samples or neurons, FloatingPointError where training diverges."""
         data = context.splits("Finetune")
-        steps = [module.time_steps for module in model.modules() if isinstance(module, LIF)]
-        if not steps:
+        if not any(isinstance(module, LIF) for module in model.modules()):
             raise CompressionError("Finetune trains spiking networks, and the model has no LIF layer.")
         device = next(model.parameters()).device
-        loop, history = Loop(model, data, self._training(steps[0]), self.reporter), list[dict[str, Any]]()
-        loop.run(history, before_epoch=lambda epoch: None, after_epoch=lambda: None)
+        history = train_further(model, data, further(self._training(), model, self.epochs), self.reporter)
         model.to(device)
         for parameter in model.parameters():
             parameter.grad = None

@@ -119,16 +119,16 @@ class Prune:
     ) -> Tensor:
         """The units that leave."""
         if self.ratio is None:
-            return units_for_budget(model, channels, _in_line(ranked), x, self.max_bytes, self.max_sops)
+            return units_for_budget(model, channels, in_line(ranked), x, self.max_bytes, self.max_sops)
         if self.spread == "global":
             assert not isinstance(self.ratio, Mapping)
-            order = _in_line(ranked)
+            order = in_line(ranked)
             return first_removable(channels, order, len(order) - kept_of(len(order), self.ratio))
         chosen = [torch.empty(0, dtype=torch.int64)]
         for group, scores in ranked:
             ratio = self.ratio if by_layer is None else by_layer[group.name]
             assert isinstance(ratio, int | float)
-            order = group.units[scores.argsort(stable=True)]
+            order = in_line([(group, scores)])
             chosen.append(first_removable(channels, order, len(order) - kept_of(len(order), ratio)))
         return torch.cat(chosen)
 
@@ -138,8 +138,8 @@ def kept_of(n: int, ratio: float) -> int:
     return max(1, int(n * (1 - ratio)))
 
 
-def _in_line(ranked: Sequence[tuple[Group, Tensor]]) -> Tensor:
-    """All groups' units, lowest score first."""
+def in_line(ranked: Sequence[tuple[Group, Tensor]]) -> Tensor:
+    """All groups' units, lowest score first; of equal scores in the order in which channels come."""
     units = torch.cat([group.units for group, _ in ranked])
     return units[torch.cat([scores for _, scores in ranked]).argsort(stable=True)]
 

@@ -32,7 +32,8 @@ def fit(
         model: a trained network of spikelet's layers, at any bits. Left as it was.
         data: its training, validation and test samples; plans are chosen on the validation set, the answer is judged
             once on the test set.
-        budget: the limits. Bytes and operations are met, or refused; whether the accuracy is, the result says.
+        budget: the limits. Plans are chosen by an upper bound of their bytes and by operations at the start's firing
+            rates: a limit that no plan meets is refused. Whether the trained network meets all, the result says.
         training: how to fine-tune (its phases are not used).
         settings: how long to look.
         watcher: is told about the progress.

@@ -1,11 +1,12 @@
 """Bytes and operations of a plan without building it.
 
     weights'  = weights * (outputs kept / outputs) * (inputs kept / inputs)
-    bytes    <= fixed + sum over layers ( ceil(weights' * bits / 8) + 7 * channels kept behind a norm )
+    bytes    <= fixed + sum over layers ( ceil(weights' * bits / 8) + 7 * outputs kept )
     SOPs      = sum over layers SOPs * weights' / weights
 
 7 bytes are a channel's multiplier, shift and an offset that needs 32 bits (profile/packed.py), so that bytes are an
-upper bound; `fixed` is the file's own text. The firing rate of the channels that stay is taken to stay.
+upper bound; `fixed` is all else in the file: its text, and constants that belong to no weights. The firing rate of the
+channels that stay is taken to stay.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class CostModel:
     Args:
         subject: the network.
         report: its profile; SOPs are read from it.
-        fixed_bytes: of a packed file beside its arrays.
+        fixed_bytes: of the packed file beside its weights and their channels' constants.
     """
 
     def __init__(self, subject: Subject, report: Report, fixed_bytes: int) -> None:

@@ -8,7 +8,7 @@ in full, 5. it is lowered and packed: bytes, operations and accuracy of the answ
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -16,20 +16,22 @@ from torch import Tensor, nn
 
 from spikelet.compress import Channels, find_channels
 from spikelet.compress.criteria import SVS, Criterion, unit_scores
+from spikelet.compress.prune import in_line
 from spikelet.data.batches import batches
-from spikelet.data.samples import DataSplits, Samples
+from spikelet.data.samples import DataSplits
+from spikelet.data.samples import Samples as DataSamples
 from spikelet.fitting.budget import Budget, BudgetError
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.plan import Plan, Subject
-from spikelet.fitting.search import Candidate, search
-from spikelet.fitting.sensitivity import Choices, measure, recalibrate
+from spikelet.fitting.search import Candidate, require_optuna, search
+from spikelet.fitting.sensitivity import Choices, Samples, measure, recalibrate
 from spikelet.graph import ir
 from spikelet.graph.artifact import dumps
 from spikelet.lower import lower
-from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear
 from spikelet.profile import profile
-from spikelet.train import Loop, Phase, Reporter, Training, evaluate
+from spikelet.profile.packed import FLOAT_BITS, weight_bits_of
+from spikelet.train import Reporter, Training, evaluate, further, train_further
 from spikelet.train.progress import Silent
 
 BATCH = 128
@@ -153,7 +155,7 @@ def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion)
     for group in channels.groups:
         values = unit_scores(group, scores)
         if values is not None:
-            orders[group.name] = group.units[torch.argsort(values, stable=True)]
+            orders[group.name] = in_line([(group, values)])
     return Subject(model, inputs[0], channels, orders, (layers[0], layers[-1]))
 
 
@@ -166,6 +168,8 @@ def _weighted(model: nn.Module, channels: Channels) -> list[str]:
 class Job:
     """One fit: what is fitted, to what, on what, and how it is trained (of `training` the phases are not used).
 
+    labels, meta: what the packed file says besides, whose bytes count like all others.
+
     Raises:
         ValueError: the data has no validation samples, by which plans are chosen.
     """
@@ -175,6 +179,8 @@ class Job:
     budget: Budget
     training: Training = dataclasses.field(default_factory=Training)
     settings: Settings = dataclasses.field(default_factory=Settings)
+    labels: tuple[str, ...] = ()
+    meta: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.data.validation):
@@ -189,21 +195,22 @@ class Job:
         Raises:
             BudgetError: no plan is small enough; says what the smallest needs.
         """
+        require_optuna()  # now, and not after minutes of measuring
         s = self.settings
         samples = self._calibration()
         subject = subject_of(self.model, [x for x, _ in samples], s.criterion)
-        costs = CostModel(subject, profile(self.model, samples[0][0]), self._fixed_bytes(subject, samples))
+        costs = CostModel(subject, profile(self.model, samples[0][0]), self.fixed_bytes(subject, samples))
         layers = _weighted(self.model, subject.channels)
         tried = sum(len(s.choices.edge_bits if n in subject.edges else s.choices.bits) for n in layers)
         watcher.stage("sensitivity", tried + len(subject.orders) * (len(s.choices.ratios) - 1))
         sensitivity = measure(subject, layers, samples, s.choices, watcher.step)
         found = search(costs, sensitivity, s.choices, trials=s.trials, seed=s.seed)
-        probes = self._probe(subject, self._spread(found), watcher)
+        probes = self._probe(subject, samples, self._spread(found), watcher)
         best = max(probes, key=lambda p: p.measured.accuracy).candidate
         watcher.stage("training the chosen plan", 1)
         model = self._trained(self._ready(subject, best.plan, samples), s.epochs, watcher)
         watcher.step()
-        graph = lower(model, subject.example)
+        graph = self._lowered(model, subject.example)
         return Fitted(
             model, graph, best.plan, self.budget, self._measured(self.model), self._measured(model),
             self._judge().name, tuple(found), tuple(probes),
@@ -214,12 +221,18 @@ class Job:
         chosen = self.data.train.subset(torch.arange(count) * len(self.data.train) // count)
         return [(x.clone(), y.clone()) for x, y in batches(chosen, BATCH)]
 
-    def _fixed_bytes(self, subject: Subject, samples: list[tuple[Tensor, Tensor]]) -> int:
-        """Of the packed file beside what is counted by layer, seen on the network at 8 bits."""
-        model = subject.build(Plan(dict.fromkeys(_weighted(subject.model, subject.channels), 8)))
-        recalibrate(model, samples)
+    def fixed_bytes(self, subject: Subject, samples: Samples) -> int:
+        """Of the packed file beside what `CostModel` counts by layer. Seen on a network whose layers all have another
+        quantizer than before: the network's own may need less text."""
+        layers = _weighted(subject.model, subject.channels)
+        now = {name: weight_bits_of(_layer(subject.model, name)) for name in layers}
+        other = {name: 8 if bits != 8 else 4 for name, bits in now.items()}
+        model = self._ready(subject, Plan(other), samples)
         report = profile(model, subject.example)
-        return len(dumps(lower(model, subject.example))) - sum(s.packed_bytes for s in report.synapses)
+        return len(dumps(self._lowered(model, subject.example))) - sum(s.packed_bytes for s in report.synapses)
+
+    def _lowered(self, model: nn.Module, example: Tensor) -> ir.IntGraph:
+        return lower(model, example, labels=self.labels, meta=dict(self.meta))
 
     def _spread(self, found: Sequence[Candidate]) -> list[Candidate]:
         """Of the front's plans within the budget, the least harmful, and others below it in even steps of size."""
@@ -233,43 +246,46 @@ class Job:
         chosen = [next(c for c in fitting if c.cost.size <= limit) for limit in limits]
         return list({id(c): c for c in chosen}.values())
 
-    def _probe(self, subject: Subject, chosen: Sequence[Candidate], watcher: Watcher) -> list[Probe]:
+    def _probe(self, subject: Subject, samples: Samples, chosen: Sequence[Candidate], watcher: Watcher) -> list[Probe]:
         watcher.stage("trying plans", len(chosen))
-        probes, samples = [], self._calibration()
+        probes = []
         for candidate in chosen:
             model = self._trained(self._ready(subject, candidate.plan, samples), self.settings.probe_epochs, watcher)
             probes.append(Probe(candidate, self._measured(model, self.data.validation)))
             watcher.step()
         return probes
 
-    def _ready(self, subject: Subject, plan: Plan, samples: list[tuple[Tensor, Tensor]]) -> nn.Module:
+    def _ready(self, subject: Subject, plan: Plan, samples: Samples) -> nn.Module:
         model = subject.build(plan)
         recalibrate(model, samples)
         return model
 
     def _trained(self, model: nn.Module, epochs: int, watcher: Watcher) -> nn.Module:
-        steps = next(m.time_steps for m in model.modules() if isinstance(m, LIF))
-        training = dataclasses.replace(self.training, phases=(Phase(epochs, steps),))
-        loop = Loop(model, self.data, training, watcher.reporter(training))
-        return loop.run([], before_epoch=lambda epoch: None, after_epoch=lambda: None)
+        training = further(self.training, model, epochs)
+        train_further(model, self.data, training, watcher.reporter(training))
+        return model
 
-    def _judge(self) -> Samples:
+    def _judge(self) -> DataSamples:
         return self.data.test if len(self.data.test) else self.data.validation
 
-    def _measured(self, model: nn.Module, on: Samples | None = None) -> Measured:
+    def _measured(self, model: nn.Module, on: DataSamples | None = None) -> Measured:
         split = self._judge() if on is None else on
         x = next(iter(batches(split, BATCH)))[0]
         report = profile(model, x)
-        return Measured(
-            evaluate(model, batches(split, BATCH)), _size(model, x, report.total.packed_bytes), report.total.paper_sops
-        )
+        accuracy = evaluate(model, batches(split, BATCH))
+        return Measured(accuracy, self._size(model, x, report.total.packed_bytes), report.total.paper_sops)
+
+    def _size(self, model: nn.Module, x: Tensor, arrays: int) -> int:
+        """Bytes of the packed file; a float network has none, and counts its arrays."""
+        if any(m.quantizer.bits == FLOAT_BITS for m in model.modules() if isinstance(m, Conv2d | Linear)):
+            return arrays
+        return len(dumps(self._lowered(model, x)))
 
 
-def _size(model: nn.Module, x: Tensor, unpacked: int) -> int:
-    """Bytes of the packed file; a float network has none, and counts its arrays."""
-    if any(m.quantizer.bits == 32 for m in model.modules() if isinstance(m, Conv2d | Linear)):
-        return unpacked
-    return len(dumps(lower(model, x)))
+def _layer(model: nn.Module, name: str) -> Conv2d | Linear:
+    layer = model.get_submodule(name)
+    assert isinstance(layer, Conv2d | Linear)
+    return layer
 
 
 def _impossible(budget: Budget, found: Sequence[Candidate]) -> str:

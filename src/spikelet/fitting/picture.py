@@ -13,16 +13,23 @@ if TYPE_CHECKING:
 INK, FAINT, START, PROBE, RESULT = "#22303c", "#8795a1", "#8e6bb0", "#2a6f97", "#e07a5f"
 
 
+def require_matplotlib() -> None:
+    """Raises ImportError where it is missing; names the extra."""
+    try:
+        import matplotlib as mpl  # noqa: F401
+    except ImportError as e:
+        raise ImportError("the picture needs matplotlib. Install it with: pip install 'spikelet[fit]'") from e
+
+
 def draw(fitted: Fitted, path: Path) -> None:
     """Writes the picture as PNG; no window is opened.
 
     Raises:
         ImportError: matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as e:
-        raise ImportError("the picture needs matplotlib. Install it with: pip install 'spikelet[plot]'") from e
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(9, 6.5), layout="constrained", dpi=130)
     above, below = figure.subplots(2, 1, sharex=True)
     _measured(above, fitted)

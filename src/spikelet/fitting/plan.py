@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikelet.compress import Channels, remove_channels
 from spikelet.compress.choice import first_removable
+from spikelet.compress.prune import kept_of
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import Quantizer, Uniform
 from spikelet.quant.rescaled import ReScaW
@@ -45,13 +46,13 @@ class Subject:
     edges: tuple[str, str]
 
     def removed(self, ratios: Mapping[str, float]) -> Tensor:
-        """The units that leave, int64 [R]: of a group of U, all but max(1, int(U (1 - ratio)))."""
+        """The units that leave, int64 [R]: of each group all but `kept_of` them, as `Prune` does it."""
         chosen = [self._first(name, ratio) for name, ratio in ratios.items()]
         return torch.cat([torch.empty(0, dtype=torch.int64), *chosen])
 
     def _first(self, group: str, ratio: float) -> Tensor:
         order = self.orders[group]
-        return first_removable(self.channels, order, len(order) - max(1, int(len(order) * (1 - ratio))))
+        return first_removable(self.channels, order, len(order) - kept_of(len(order), ratio))
 
     def build(self, plan: Plan) -> nn.Module:
         """The network of a plan: a smaller copy with its quantizers, not yet trained."""

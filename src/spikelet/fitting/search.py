@@ -46,7 +46,7 @@ def search(
     Raises:
         ImportError: Optuna is missing.
     """
-    optuna = _optuna()
+    optuna = require_optuna()
     names = [("bits", name, list(options)) for name, options in sensitivity.bits.items()]
     names += [("ratio", name, list(options)) for name, options in sensitivity.ratios.items()]
     seen: dict[tuple[Any, ...], Candidate] = {}
@@ -92,7 +92,8 @@ def _uniform(names: list[tuple[str, str, list[Any]]], choices: Choices) -> Itera
         }
 
 
-def _optuna() -> Any:
+def require_optuna() -> Any:
+    """The library, quiet. Raises ImportError where it is missing; names the extra."""
     try:
         import optuna
     except ImportError as e:

@@ -8,6 +8,8 @@ from spikelet.train.config import Phase as Phase
 from spikelet.train.config import TrainConfig as TrainConfig
 from spikelet.train.config import Training as Training
 from spikelet.train.evaluate import evaluate as evaluate
+from spikelet.train.further import further as further
+from spikelet.train.further import train_further as train_further
 from spikelet.train.loop import Loop as Loop
 from spikelet.train.progress import Reporter as Reporter
 from spikelet.train.run import Run as Run

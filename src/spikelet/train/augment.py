@@ -9,10 +9,9 @@ from spikelet.data.policies import AutoAugment
 
 AUGMENTATIONS: dict[str, Augmentation | None] = {
     "none": None,
-    "crop1": RandomCrop(1),  # digits
-    "crop1-flip": Compose((RandomCrop(1), HorizontalFlip())),
-    "crop2": RandomCrop(2),
-    "crop2-flip": Compose((RandomCrop(2), HorizontalFlip())),  # Fashion-MNIST
+    "crop1": RandomCrop(1),  # Fashion-MNIST
+    "crop2": RandomCrop(2),  # N-MNIST
+    "crop2-flip": Compose((RandomCrop(2), HorizontalFlip())),
     "crop4-flip": Compose((RandomCrop(4), HorizontalFlip())),  # CIFAR-10 in few epochs
     "paper": Compose((RandomCrop(4), HorizontalFlip(), AutoAugment(), Cutout(16))),  # Q-SNN, CIFAR-10
     "roll5": Roll(5),  # Q-SNN, event data, without its flip

@@ -2,7 +2,7 @@
 
 Each epoch: shuffled batches -> augmentation -> forward over T steps -> loss -> step; then validation in
 evaluation mode and one line of metrics. The test set is not touched here. Whoever calls it decides what happens before
-and after an epoch: run.py sets the recipe's phases and writes checkpoints, compress/finetune.py does neither.
+and after an epoch: run.py sets the recipe's phases and writes checkpoints, further.py does neither.
 """
 
 from __future__ import annotations
