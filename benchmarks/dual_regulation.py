@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.record import record
+from benchmarks.record import record, recorded
 from spikelet.data import load
 from spikelet.data.batches import batches
 from spikelet.data.samples import DataSplits
@@ -28,6 +28,8 @@ from spikelet.neurons import LIF, BatchMaxMembrane
 from spikelet.recipes import RECIPES
 from spikelet.train import DualRegulation, Phase, Run, TrainConfig, evaluate
 from spikelet.train.objective import firing_rates
+
+TABLE = "dual regulation"
 
 
 def _nothing(model: nn.Module) -> None:
@@ -84,7 +86,7 @@ def _firing_rate(model: nn.Module, data: DataSplits) -> float:
 
 
 def main() -> None:
-    """Trains every variant with every seed and records a row each."""
+    """Trains every variant with every seed and records a row each; what has its row is not run again."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--data-root", default=None)
@@ -94,7 +96,8 @@ def main() -> None:
     data = DataSplits(everything.train.subset(torch.arange(10_000)), everything.validation, everything.test)
     for seed in options.seeds:
         for variant in VARIANTS:
-            _run(variant, seed, data)
+            if (variant.name, str(seed)) not in recorded(TABLE):
+                _run(variant, seed, data)
 
 
 def _run(variant: Variant, seed: int, data: DataSplits) -> None:
@@ -105,7 +108,7 @@ def _run(variant: Variant, seed: int, data: DataSplits) -> None:
     model = run.train()
     accuracy = evaluate(model, batches(data.test, 250))
     record(
-        table="dual regulation", recipe="qsnn-fashion-mnist 16-32-64", variant=variant.name,
+        table=TABLE, recipe="qsnn-fashion-mnist 16-32-64", variant=variant.name,
         data="Fashion-MNIST, first 10,000 training images", seed=seed, time_steps=2,
         weight_bits=variant.weight_bits, membrane_bits=variant.membrane_bits, epochs=config.epochs,
         train_samples=len(data.train), test_accuracy=f"{accuracy:.4f}", firing_rate=f"{_firing_rate(model, data):.4f}",

@@ -46,6 +46,14 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def recorded(table: str) -> set[tuple[str, str]]:
+    """(variant, seed) of every row of a table: what need not run again."""
+    if not RESULTS.exists():
+        return set()
+    with RESULTS.open(newline="") as file:
+        return {(row["variant"], row["seed"]) for row in csv.DictReader(file) if row["table"] == table}
+
+
 def record(**row: object) -> None:
     """Appends a row; what is common to all runs of this process is filled in."""
     unknown = set(row) - set(COLUMNS)

@@ -37,7 +37,7 @@ def fashion_mnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -
         data="fashion-mnist",
         data_options={"validation": 0.0},  # chosen with a validation split, then trained on all 60,000
         augment="crop1",
-        phases=(Phase(18, 1), Phase(10, 2)),
+        phases=(Phase(13, 1), Phase(8, 2)),
         batch_size=64,
         optimizer=Optimizer(lr=3e-3),
         label_smoothing=0.05,

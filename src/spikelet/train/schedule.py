@@ -24,5 +24,5 @@ def optimizer_of(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer
     plain = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     if settings.name == "adamw":
-        return torch.optim.AdamW(groups, lr=settings.lr)
+        return torch.optim.AdamW(groups, lr=settings.lr, fused=True)
     return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True)
