@@ -120,7 +120,7 @@ def _ship(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
         integer=result.integer_accuracy, real=result.float_accuracy, samples=result.samples, spikes=result.spikes,
         mismatches=result.mismatches, other=extra, size=path.stat().st_size, recipe=options.recipe, seed=config.seed,
-        epochs=" + ".join(f"{p.epochs} at T = {p.time_steps}" for p in config.phases), commit=commit(),
+        epochs=" + ".join(map(str, config.phases)), commit=commit(),
         shape=f"[B, {', '.join(map(str, graph.input.shape))}]",
     )  # fmt: skip
     path.with_suffix(".md").write_text(card)

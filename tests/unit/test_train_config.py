@@ -17,7 +17,7 @@ from spikelet.quant import EDE, Binary, Clip, Uniform
 from spikelet.recipes import RECIPES
 from spikelet.train import DualRegulation, Optimizer, Phase, TrainConfig
 from spikelet.train.augment import AUGMENTATIONS
-from spikelet.train.prepare import set_binary, set_time_steps
+from spikelet.train.prepare import set_binary, set_phase
 from spikelet.train.schedule import learning_rate, optimizer_of
 from tests.catalogue import small_model
 
@@ -106,7 +106,7 @@ def test_phases_follow_one_another():
 
 def test_time_steps_reach_every_neuron():
     model = small_model("qsnn_resnet19")
-    set_time_steps(model, 7)
+    set_phase(model, Phase(1, 7))
     assert {m.time_steps for m in model.modules() if isinstance(m, LIF)} == {7}
 
 

@@ -26,7 +26,7 @@ class Work:
     """The cost of a run, in optimisation steps times their T."""
 
     def __init__(self, config: Training, steps_per_epoch: int) -> None:
-        self._per_step = [config.time_steps(epoch) for epoch in range(config.epochs)]
+        self._per_step = [config.phase(epoch).steps_computed for epoch in range(config.epochs)]
         self._before = [steps_per_epoch * n for n in itertools.accumulate(self._per_step, initial=0)]
 
     @property

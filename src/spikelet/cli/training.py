@@ -76,7 +76,7 @@ def _reporter(options: TrainOptions, config: TrainConfig, folder: Path, out: Con
 
 
 def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module) -> Table:
-    phases = " + ".join(f"{p.epochs} at T = {p.time_steps}" for p in config.phases)
+    phases = " + ".join(map(str, config.phases))
     parameters = sum(p.numel() for p in model.parameters())
     note = f" ({data.note})" if data.note else ""
     return facts(

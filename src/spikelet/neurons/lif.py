@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.neurons.membrane import FullMembrane, on_grid
+from spikelet.neurons.one_pass import OnePass, one_pass_of
 from spikelet.neurons.reset import Hard, Reset
 from spikelet.neurons.surrogate import Surrogate, Triangle
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
@@ -82,7 +83,8 @@ class LIF(nn.Module):
             of the two to be lowered).
 
     Shapes: current x [T or 1, B, ...] -> spikes [T, B, ...] of 0 and 1. Every call starts from a
-    membrane of zero; `run` takes and returns the membrane for streaming.
+    membrane of zero; `run` takes and returns the membrane for streaming. After `train_in_one_pass` the training mode
+    maps a still image's currents [1, B, ...] to rates [1, B, ...] (one_pass.py); evaluation takes the T steps.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class LIF(nn.Module):
         self.time_steps = time_steps
         self.params = params or LIFParams()
         self.membrane = membrane or FullMembrane()
+        self.one_pass: OnePass | None = None
 
     def run(self, x: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor]:
         """Spikes [T, B, ...] and the membrane after the last step [B, ...], from the membrane `v`."""
@@ -104,8 +107,19 @@ class LIF(nn.Module):
         assert v is not None
         return spikes, v
 
+    def train_in_one_pass(self, yes: bool = True) -> None:
+        """From now on trains on rates, or (False) on time steps again."""
+        self.one_pass = one_pass_of(self) if yes else None
+
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, B, ...] from a membrane of zero."""
+        if self.training and self.one_pass is not None:
+            if x.shape[0] != 1:
+                raise ValueError(
+                    f"LIF trains in one pass on still images, of a time axis of 1; got a current of {tuple(x.shape)}. "
+                    "Train on frames with Phase(epochs, time_steps)."
+                )
+            return self.one_pass(x, self.params.surrogate, self.params.input_gain)
         return self._steps(x, None, keep_last=False)[0]
 
     def _steps(self, x: Tensor, v: Tensor | None, keep_last: bool) -> tuple[Tensor, Tensor | None]:

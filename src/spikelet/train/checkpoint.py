@@ -23,7 +23,7 @@ from torch import nn
 from spikelet.graph.atomic_write import atomic_write
 from spikelet.models import create_model
 from spikelet.train.config import TrainConfig
-from spikelet.train.prepare import set_binary, set_time_steps
+from spikelet.train.prepare import set_binary, set_phase
 
 
 class CheckpointError(ValueError):
@@ -93,7 +93,7 @@ def build(config: TrainConfig) -> nn.Module:
         torch.manual_seed(config.seed)
         model = create_model(config.model, **config.model_options)
     set_binary(model, config, config.epochs - 1)
-    set_time_steps(model, config.time_steps(config.epochs - 1))
+    set_phase(model, config.phase(config.epochs - 1))
     return model
 
 

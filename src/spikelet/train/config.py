@@ -29,13 +29,23 @@ class Phase:
     """A stretch of training at one number of time steps.
 
     A direct-coded network at T = 1 costs half of T = 2 and learns the same weights, so a run may start there.
+    one_pass: train on the firing rates of T steps, at the cost of T = 1 (neurons/one_pass.py); for still images.
     """
 
     epochs: int
     time_steps: int
+    one_pass: bool = False
 
     def __post_init__(self) -> None:
         _whole("Phase", epochs=self.epochs, time_steps=self.time_steps)
+
+    def __str__(self) -> str:
+        return f"{self.epochs} at T = {self.time_steps}{' in one pass' if self.one_pass else ''}"
+
+    @property
+    def steps_computed(self) -> int:
+        """What one sample costs in training, in passes through the network."""
+        return 1 if self.one_pass else self.time_steps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,13 +119,17 @@ class Training:
         """Of all phases."""
         return sum(p.epochs for p in self.phases)
 
-    def time_steps(self, epoch: int) -> int:
-        """T in `epoch`."""
+    def phase(self, epoch: int) -> Phase:
+        """The phase that `epoch` belongs to."""
         for phase in self.phases:
             if epoch < phase.epochs:
-                return phase.time_steps
+                return phase
             epoch -= phase.epochs
-        return self.phases[-1].time_steps
+        return self.phases[-1]
+
+    def time_steps(self, epoch: int) -> int:
+        """T in `epoch`."""
+        return self.phase(epoch).time_steps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,14 +7,15 @@ from torch import nn
 from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip
-from spikelet.train.config import Training
+from spikelet.train.config import Phase, Training
 
 
-def set_time_steps(model: nn.Module, time_steps: int) -> None:
-    """Every LIF layer of `model` to T steps."""
+def set_phase(model: nn.Module, phase: Phase) -> None:
+    """Every LIF layer of `model` to the phase's T steps, in one pass or not."""
     for module in model.modules():
         if isinstance(module, LIF):
-            module.time_steps = time_steps
+            module.time_steps = phase.time_steps
+            module.train_in_one_pass(phase.one_pass)
 
 
 def set_binary(model: nn.Module, config: Training, epoch: int) -> None:

@@ -19,7 +19,7 @@ from spikelet.train.checkpoint import (
 )
 from spikelet.train.config import TrainConfig
 from spikelet.train.loop import Loop
-from spikelet.train.prepare import set_binary, set_time_steps
+from spikelet.train.prepare import set_binary, set_phase
 from spikelet.train.progress import Reporter
 
 
@@ -61,7 +61,7 @@ class Run:
         return self.loop.accelerator.is_main_process
 
     def _before_epoch(self, epoch: int) -> None:
-        set_time_steps(self.model, self.config.time_steps(epoch))
+        set_phase(self.model, self.config.phase(epoch))
         set_binary(self.model, self.config, epoch)
 
     def _after_epoch(self) -> None:
