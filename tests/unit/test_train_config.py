@@ -41,10 +41,11 @@ def test_every_field_survives_json():
         "nmnist",
         {"time_steps": 3, "validation": 0.25},
         augment="roll5",
-        phases=(Phase(1, 2), Phase(3, 4)),
+        phases=(Phase(1, 2, one_pass=True), Phase(3, 4)),
         batch_size=7,
         optimizer=Optimizer("sgd", 0.1, 1e-4, 0.2),
         regulation=DualRegulation(weight=False, spike=0.5),
+        loss="mean",
         label_smoothing=0.1,
         gradient="ede",
         seed=5,
@@ -83,6 +84,7 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
         (lambda: DualRegulation(spike=math.nan), r"DualRegulation\.spike must be 0 or more, got nan"),
         (lambda: config(batch_size=0), r"TrainConfig\.batch_size must be a whole number from 1 on, got 0"),
         (lambda: config(batch_size=2.5), r"TrainConfig\.batch_size must be a whole number from 1 on, got 2\.5"),
+        (lambda: config(loss="sum"), r"TrainConfig\.loss must be one of \['mean', 'steps'\], got 'sum'"),
         (lambda: config(gradient="ste"), r"TrainConfig\.gradient must be 'clip' or 'ede', got 'ste'"),
         (lambda: config(augment="flip"), r"TrainConfig\.augment must be one of \['crop1', .*\], got 'flip'"),
         (lambda: config(phases=()), r"TrainConfig\.phases must hold at least one Phase"),
@@ -102,6 +104,13 @@ def test_phases_follow_one_another():
     c = config(phases=(Phase(2, 1), Phase(1, 4), Phase(3, 2)))
     assert c.epochs == 6
     assert [c.time_steps(epoch) for epoch in range(8)] == [1, 1, 4, 2, 2, 2, 2, 2]
+
+
+def test_a_phase_says_what_it_is_and_what_it_costs():
+    assert str(Phase(3, 4)) == "3 at T = 4"
+    assert Phase(3, 4).steps_computed == 4
+    assert str(Phase(3, 4, one_pass=True)) == "3 at T = 4 in one pass"
+    assert Phase(3, 4, one_pass=True).steps_computed == 1
 
 
 def test_time_steps_reach_every_neuron():

@@ -13,7 +13,7 @@ from spikelet.neurons import LIF, LIFParams
 from spikelet.train import DualRegulation, TrainConfig, evaluate
 from spikelet.train.evaluate import predict
 from spikelet.train.loop import Objective
-from spikelet.train.objective import firing_rates, rate_loss, step_cross_entropy
+from spikelet.train.objective import LOSSES, firing_rates, mean_cross_entropy, rate_loss, step_cross_entropy
 
 
 def test_the_rate_loss_by_hand():
@@ -33,6 +33,13 @@ def test_the_cross_entropy_is_the_mean_over_every_step_and_sample():
         total = sum(math.exp(v) for v in logits[t, b])
         by_hand.append(-math.log(math.exp(logits[t, b, y[b]]) / total))
     assert step_cross_entropy(logits, y, 0.0).item() == pytest.approx(sum(by_hand) / 12, rel=1e-5)
+
+
+def test_the_cross_entropy_of_the_mean_is_that_of_one_step_of_mean_logits():
+    logits, y = torch.randn(3, 4, 5), torch.tensor([0, 4, 2, 2])
+    assert mean_cross_entropy(logits, y, 0.1).item() == pytest.approx(
+        step_cross_entropy(logits.mean(0, keepdim=True), y, 0.1).item()
+    )
 
 
 def test_label_smoothing_by_hand():
@@ -73,13 +80,16 @@ class Tiny(nn.Module):
         return self.body(x)
 
 
+@pytest.mark.parametrize("name", sorted(LOSSES))
 @pytest.mark.parametrize("spike", [0.0, 0.5])
-def test_the_objective_is_cross_entropy_plus_lambda_times_the_rate_loss(spike: float):
-    config = TrainConfig("qsnn_vgg_s", {}, "digits", regulation=DualRegulation(spike=spike), label_smoothing=0.1)
+def test_the_objective_is_cross_entropy_plus_lambda_times_the_rate_loss(spike: float, name: str):
+    config = TrainConfig(
+        "qsnn_vgg_s", {}, "digits", regulation=DualRegulation(spike=spike), loss=name, label_smoothing=0.1
+    )
     model, x, y = Tiny(), torch.rand(2, 6, 4), torch.arange(6) % 4
     loss, firing = Objective(model, config)(x, y)
     with firing_rates(model) as rates:
-        expected = step_cross_entropy(model(x), y, 0.1) + spike * (rates[1] - 0.5) ** 2
+        expected = LOSSES[name](model(x), y, 0.1) + spike * (rates[1] - 0.5) ** 2
     assert loss.item() == pytest.approx(expected.item())
     assert firing.item() == pytest.approx(sum(r.item() for r in rates) / 3)
     assert not firing.requires_grad

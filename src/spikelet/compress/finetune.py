@@ -21,7 +21,7 @@ class Finetune:
     Args:
         epochs: from 1 on.
         optimizer: its learning rate is the peak, after warm-up and before a cosine to 0.
-        batch_size, augment, label_smoothing, seed, mixed_precision, compile: as in `spikelet.train.Training`.
+        batch_size, augment, loss, label_smoothing, seed, mixed_precision, compile: as in `spikelet.train.Training`.
         spike: lambda of the loss on firing rates.
         reporter: is told about steps and epochs.
     Raises:
@@ -34,6 +34,7 @@ class Finetune:
     weight_decay: float = 0.0
     batch_size: int = 128
     augment: str = "none"
+    loss: str = "steps"
     label_smoothing: float = 0.0
     spike: float = 0.0
     seed: int = 0
@@ -51,6 +52,7 @@ class Finetune:
             batch_size=self.batch_size,
             optimizer=Optimizer(self.optimizer, self.lr, self.weight_decay),
             regulation=DualRegulation(spike=self.spike),
+            loss=self.loss,
             label_smoothing=self.label_smoothing,
             seed=self.seed,
             mixed_precision=self.mixed_precision,

@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from spikelet.train.augment import AUGMENTATIONS
+from spikelet.train.objective import LOSSES
 
 PRECISIONS = ("no", "bf16", "fp16")  # of Accelerate's mixed precision
 
@@ -94,6 +95,7 @@ class Training:
     batch_size: int = 128  # of all processes together
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     regulation: DualRegulation = dataclasses.field(default_factory=DualRegulation)
+    loss: str = "steps"  # a name in train.objective.LOSSES
     label_smoothing: float = 0.0
     gradient: str = "clip"  # estimator of the sign's gradient: "clip" or "ede"
     seed: int = 0
@@ -105,6 +107,8 @@ class Training:
         _whole(owner, batch_size=self.batch_size)
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"{owner}.label_smoothing must lie in [0, 1), got {self.label_smoothing}.")
+        if self.loss not in LOSSES:
+            raise ValueError(f"{owner}.loss must be one of {sorted(LOSSES)}, got {self.loss!r}.")
         if self.mixed_precision not in PRECISIONS:
             raise ValueError(f"{owner}.mixed_precision must be one of {PRECISIONS}, got {self.mixed_precision!r}.")
         if self.gradient not in ("clip", "ede"):

@@ -19,7 +19,7 @@ from spikelet.data.samples import DataSplits
 from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.config import Training
 from spikelet.train.evaluate import evaluate
-from spikelet.train.objective import firing_rates, rate_loss, step_cross_entropy
+from spikelet.train.objective import LOSSES, firing_rates, rate_loss
 from spikelet.train.progress import Reporter, Silent
 from spikelet.train.schedule import learning_rate, optimizer_of
 
@@ -37,12 +37,13 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
         self.spike = config.regulation.spike
+        self.classify = LOSSES[config.loss]
         self.label_smoothing = config.label_smoothing
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """x uint8 [B, ...] or [T, B, ...], y [B]."""
         with firing_rates(self.model) as rates:
-            loss = step_cross_entropy(self.model(x), y, self.label_smoothing)
+            loss = self.classify(self.model(x), y, self.label_smoothing)
             if self.spike:
                 loss = loss + self.spike * rate_loss(rates)
             return loss, torch.stack(rates).mean().detach()

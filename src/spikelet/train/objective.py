@@ -1,6 +1,9 @@
 """What training minimises.
 
-    L = (1/T) sum_t CE(logits[t], y) + lambda * mean over hidden layers l of (f_l - 1/2)^2
+    L = CE + lambda * mean over hidden layers l of (f_l - 1/2)^2
+
+    CE = (1/T) sum_t CE(logits[t], y)     "steps": each step is to know the class by itself (Q-SNN)
+    CE = CE((1/T) sum_t logits[t], y)     "mean": the prediction is (QP-SNN); what one pass stands for
 
 f_l is the mean firing rate of layer l over batch, time and space; the first and the last LIF layer are
 left out. This is Q-SNN's weight-spike dual regulation, spike half (Wei et al., ACM MM 2024). The paper
@@ -9,7 +12,7 @@ sums over layers, its code takes the mean: we follow the code, with the paper's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -47,3 +50,14 @@ def step_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) 
     """Cross entropy of every time step, averaged."""
     steps = logits_TBK.shape[0]
     return F.cross_entropy(logits_TBK.flatten(0, 1), y_B.repeat(steps), label_smoothing=label_smoothing)
+
+
+def mean_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) -> Tensor:
+    """Cross entropy of the mean over time."""
+    return F.cross_entropy(logits_TBK.mean(0), y_B, label_smoothing=label_smoothing)
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+    "steps": step_cross_entropy,
+    "mean": mean_cross_entropy,
+}
