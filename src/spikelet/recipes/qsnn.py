@@ -37,9 +37,10 @@ def fashion_mnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -
         data="fashion-mnist",
         data_options={"validation": 0.0},  # chosen with a validation split, then trained on all 60,000
         augment="crop1",
-        phases=(Phase(13, 1), Phase(8, 2)),
+        phases=(Phase(12, 2, one_pass=True), Phase(5, 2)),
         batch_size=64,
         optimizer=Optimizer(lr=3e-3),
+        loss="mean",
         label_smoothing=0.05,
         seed=seed,
         compile=True,
