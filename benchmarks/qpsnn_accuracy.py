@@ -77,7 +77,7 @@ class Base:
             return model.eval()
         how = Training(
             augment="crop2-flip", phases=(Phase(EPOCHS, TIME_STEPS),), batch_size=64, optimizer=Optimizer(lr=3e-3),
-            seed=self.seed,
+            loss="mean", seed=self.seed,
         )  # fmt: skip
         train_further(model, data, how)
         # copied in C order: training leaves channels-last strides, which the file has no word for
@@ -96,7 +96,7 @@ class Pruned:
     def trained(self, data: DataSplits, work: Path) -> nn.Module:
         """Pruned and fine-tuned anew; only its base is kept."""
         base = self.base.trained(data, work)
-        tune = Finetune(FINETUNE_EPOCHS, lr=1e-3, batch_size=64, augment="crop2-flip", seed=self.base.seed)
+        tune = Finetune(FINETUNE_EPOCHS, lr=1e-3, batch_size=64, augment="crop2-flip", loss="mean", seed=self.base.seed)
         return compress(copy.deepcopy(base), [Prune(self.ratio, self.criterion), tune], data).model
 
 
