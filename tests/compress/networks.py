@@ -228,8 +228,17 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
         ),
         4,
     ),
+    # attention over the 36 pixels: one has 4 units, the projection 5
+    "attention, whole heads": (lambda: _attention(lambda t: t.unflatten(-1, (-1, 2))), 4 + 3 + 5),
+    "attention, places in every head": (lambda: _attention(lambda t: t.reshape(*t.shape[:3], 3, -1)), 4 + 2 + 2 + 5),
+    "attention with softmax": (lambda: _attention(lambda t: t.view((*t.shape[:3], -1, 2)), softmax=True), 4 + 3 + 5),
+    "attention of one head": (lambda: _attention(lambda t: t.unsqueeze(-2)), 4 + 6 + 6 + 5),
+    "attention to keys that heads share": (lambda: _shared_keys(), 4 + 3 + 5),
     # what keeps channels
-    "unknown function": (lambda: _after_first(lambda m, s: s.softmax(2)), 0),
+    "attention in numbers": (lambda: _attention(lambda t: t.unflatten(-1, (3, 2))), 4 + 5),
+    "attention over channels": (lambda: _over_channels(), 4 + 5),
+    "unknown function": (lambda: _after_first(lambda m, s: s.cumsum(2)), 0),
+    "softmax over channels": (lambda: _after_first(lambda m, s: s.softmax(2)), 0),
     "unknown layer": (lambda: _after_first(lambda m, s: m.scale(s), scale=Scale(4)), 0),
     "layer norm": (lambda: _after_first(lambda m, s: m.norm(s.movedim(2, -1)), norm=nn.LayerNorm(4)), 0),
     "some channels": (lambda: _after_first(lambda m, s: s[:, :, :2], fc=linear(72)), 0),
@@ -241,6 +250,41 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "written in parts": (lambda: _after_first(lambda m, s: _written(s)), 0),
     "the logits' own layer": (lambda: _user(lambda m, x: m.one(x).mean((3, 4))), 0),
 }
+
+
+def _attending(tokens: Callable[[Any, Tensor], Tensor], **parts: nn.Module) -> nn.Module:
+    """`tokens` maps spikes [T, B, 36, 4] to [T, B, 36, 6], which a projection to 5 and the classifier read."""
+    standard = {name: nn.Linear(4, 6) for name in "qkv"}
+    return _user(
+        lambda m, x: m.fc(m.lif(m.proj(tokens(m, m.lif(m.one(x)).flatten(3).transpose(-1, -2)))).flatten(2)),
+        **{**standard, "proj": nn.Linear(6, 5), "fc": linear(36 * 5), **parts},
+    )
+
+
+def _attention(split: Callable[[Tensor], Tensor], softmax: bool = False) -> nn.Module:
+    def tokens(m: Any, s: Tensor) -> Tensor:
+        q, k, v = (split(m.lif(layer(s))).transpose(2, 3) for layer in (m.q, m.k, m.v))
+        scores = q @ k.transpose(-1, -2)
+        return torch.matmul(scores.softmax(-1) if softmax else scores * 0.125, v).transpose(2, 3).flatten(3)
+
+    return _attending(tokens)
+
+
+def _shared_keys() -> nn.Module:
+    def tokens(m: Any, s: Tensor) -> Tensor:
+        q, v = (m.lif(layer(s)).unflatten(-1, (-1, 2)).transpose(2, 3) for layer in (m.q, m.v))
+        k = m.lif(m.k(s)).unsqueeze(2)
+        return (q @ k.transpose(-1, -2) @ v).transpose(2, 3).flatten(3)
+
+    return _attending(tokens, k=nn.Linear(4, 2))
+
+
+def _over_channels() -> nn.Module:
+    def tokens(m: Any, s: Tensor) -> Tensor:
+        q, k, v = (m.lif(layer(s)) for layer in (m.q, m.k, m.v))
+        return v @ (q.transpose(-1, -2) @ k)
+
+    return _attending(tokens)
 
 
 def _added(x: Tensor, y: Tensor) -> Tensor:

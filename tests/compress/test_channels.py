@@ -18,7 +18,11 @@ from tests.compress.networks import NETWORKS, image
 KEPT = {  # a word of the reason by the network's name
     "depthwise on the image": ("one", "the network's input"),
     "membrane by pixel": ("one", r"membrane\.share of shape \(6, 6\)"),
-    "unknown function": ("one", r"\(softmax\) is not known to keep them apart"),
+    "unknown function": ("one", r"\(cumsum\) is not known to keep them apart"),
+    "softmax over channels": ("one", r"\(softmax\) mixes them"),
+    "attention in numbers": ("q", r"\(unflatten\) spreads them over several axes, none of which is -1"),
+    "attention to keys that heads share": ("k", r"\(matmul\) pairs them with what has other channels or none"),
+    "attention over channels": ("q", r"\(matmul\) pairs them with what has other channels or none"),
     "unknown layer": ("one", r"scale \(Scale\) is not known"),
     "layer norm": ("one", r"norm \(LayerNorm\) is not known"),
     "some channels": ("one", r"\(__getitem__\) takes some of them"),

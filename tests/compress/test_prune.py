@@ -243,8 +243,8 @@ def test_arguments_out_of_range_are_refused_at_once(arguments: dict[str, Any], m
             r"Prune\.where: the filter by_type\(BatchNorm2d\) matches no",
         ),
         ("chain", Prune(0.5, where=last()), "no channel of fc can leave: fc: they are the network's outputs"),
-        ("unknown function", Prune(0.5), r"no channel of fc, one can leave: one: the model \(softmax\) is not known"),
-        ("unknown function", Prune({"one": 0.5}), r"one: the model \(softmax\) is not known to keep them apart"),
+        ("unknown function", Prune(0.5), r"no channel of fc, one can leave: one: the model \(cumsum\) is not known"),
+        ("unknown function", Prune({"one": 0.5}), r"one: the model \(cumsum\) is not known to keep them apart"),
         ("residual", Prune({"one": 0.5, "two": 0.25}), r"one and two share their channels .* got 0\.5 and 0\.25"),
         ("residual", Prune(0.5, where=first()), r"no channel of one can leave: one \+ two leave together"),
         ("stack", Prune(0.5), r"one \+ two: SVS gives its channels no score .* Use WeightL1"),
@@ -268,7 +268,7 @@ def test_a_layer_that_stays_is_passed_over_and_reported_where_others_were_meant_
 
     small, report = compress(Half(), [Prune(0.5)], image())
     assert widths(small) == [2, 4]
-    assert any("b.one: kept" in note and "softmax" in note for note in report.notes)
+    assert any("b.one: kept" in note and "cumsum" in note for note in report.notes)
 
 
 def test_a_score_that_is_missing_is_reported_where_others_are_there():

@@ -5,6 +5,10 @@
     choosing          x[0], narrow, chunk ...       the same, as long as every channel is among what was chosen
     over axes         mean, sum, amax               the labels, as long as no channel is averaged with another
     over space        pooling, interpolate          the labels
+    products          matmul, softmax               products.py
+
+A reshape that splits channels over two axes, such as heads and their width, says by its -1 which of them may shrink:
+reshape(..., heads, -1) lets one place leave in every head at once, reshape(..., -1, width) whole heads.
 
 Any other function keeps all channels that it reads, with its name as the reason.
 """
@@ -19,6 +23,7 @@ from torch import Tensor
 from torch.utils import _pytree
 
 from spikelet.compress.layers import over_space
+from spikelet.compress.products import product, softmax
 from spikelet.compress.walk import Walk, compact, leading, place, varying
 from spikelet.lower.trace import Call, tensors
 
@@ -66,9 +71,31 @@ def _moved(walk: Walk, call: Call, function: Callable[..., Any]) -> Tensor:
     args, kwargs = _pytree.tree_map(labelled, (call.args, call.kwargs))
     moved = function(*args, **kwargs)
     labels = compact(moved if isinstance(moved, Tensor) else moved[0])
-    if len(varying(labels)) > 1:
-        walk.keep_all(call, f"{place(call)} spreads them over several axes")
-    return labels
+    return _split(walk, call, labels) if len(varying(labels)) > 1 else labels
+
+
+def _split(walk: Walk, call: Call, labels: Tensor) -> Tensor:
+    free = _free_axis(call)
+    if free not in varying(labels):
+        walk.keep_all(call, f"{place(call)} spreads them over several axes, none of which is -1")
+        return labels
+    joined = labels
+    for axis in set(varying(labels)) - {free}:
+        joined = joined.narrow(axis, 0, 1)
+    walk.ids.join(labels, joined)
+    return joined
+
+
+def _free_axis(call: Call) -> int | None:
+    """The axis of the output whose size a reshape leaves open with -1."""
+    first, sizes = 0, [*call.args[1:], *call.kwargs.values()]
+    if call.target == "unflatten":
+        dim, sizes = sizes
+        first = dim % (call.output.dim() - len(sizes) + 1)
+    elif call.target not in ("reshape", "view"):
+        return None
+    sizes = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+    return first + list(sizes).index(-1) if -1 in sizes else None
 
 
 def _moving(function: Callable[..., Tensor]) -> Rule:
@@ -179,6 +206,8 @@ FUNCTIONS: dict[str, Rule] = {
     **{name: _choosing(function) for name, function in _CHOICES.items()},
     **{name: _together(torch.cat) for name in ("cat", "concat", "concatenate")},
     "stack": _together(torch.stack),
+    **dict.fromkeys(("matmul", "__matmul__", "bmm"), product),
+    **dict.fromkeys(("softmax", "log_softmax"), softmax),
 }
 
 
