@@ -1,8 +1,9 @@
-"""Writes the results of results/results.csv into README.md, between its two markers.
+"""Writes the results of results/*.csv as tables: the published networks into README.md, between its two markers, and
+every ablation into results/README.md.
 
     python -m benchmarks.readme_table [--check]
 
-`--check` changes nothing and fails if the README is not what the results say.
+`--check` changes nothing and fails if one of the two is not what the results say.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "results"
 BEGIN, END = "<!-- results: benchmarks/readme_table.py writes this -->", "<!-- end of results -->"
 Rows = list[dict[str, str]]
 
@@ -49,41 +51,82 @@ def _models(rows: Rows) -> list[str]:
     return lines
 
 
-def _ablation(rows: Rows) -> list[str]:
-    lines = ["| dual regulation | accuracy % | firing rate | seeds |", "| --- | --- | --- | --- |"]
+ABLATIONS = {  # of results.csv, in this order
+    "dual regulation": "What each half of Q-SNN's weight-spike dual regulation brings",
+    "QP-SNN bits": "QP-SNN's weights: uniform levels, plain and rescaled",
+    "QP-SNN gradient": "The gradient of rescaled weights: the paper's (masked) and its code's (amplified), 2 bits",
+    "QP-SNN criteria": "Pruning criteria, one-shot with the same fine-tuning, 4-bit rescaled weights",
+    "QP-SNN both": "Rescaling and pruning together at 2 bits, ratio 0.5",
+}
+
+
+def _ablation(title: str, rows: Rows) -> list[str]:
+    first, epochs = rows[0], " / ".join(dict.fromkeys(row["epochs"] for row in rows))
+    about = (
+        f"`{first['command']}`: {first['recipe']}, {first['data']}, T = {first['time_steps']}, "
+        f"{epochs} epochs, last epoch, all test images; {first['device']}."
+    )
+    shown = {"firing rate": "firing_rate", "packed bytes": "packed_bytes"}
+    columns = {title: key for title, key in shown.items() if any(row[key] for row in rows)}
+    lines = [
+        f"## {title}", "", about, "",
+        "| variant | accuracy % | " + " | ".join([*columns, "seeds"]) + " |", "| --- " * (len(columns) + 3) + "|",
+    ]  # fmt: skip
     for (variant,), group in _grouped(rows, "variant").items():
-        rate = statistics.mean(float(r["firing_rate"]) for r in group)
-        lines.append(f"| {variant} | {_percent(group, 'test_accuracy')} | {rate:.3f} | {len(group)} |")
+        means = [statistics.mean(float(row[key]) for row in group) for key in columns.values()]
+        cells = [f"{mean:,.0f}" if mean >= 1 else f"{mean:.3f}" for mean in means]
+        lines.append("| " + " | ".join([variant, _percent(group, "test_accuracy"), *cells, str(len(group))]) + " |")
     return lines
 
 
-def generated(rows: Rows) -> str:
-    """The Markdown between the markers."""
-    tables = _grouped(rows, "table")
-    parts = [_models(tables.get(("results",), []))]
-    if ("dual regulation",) in tables:
-        group = tables[("dual regulation",)]
-        parts.append(
-            [f"Weight-spike dual regulation, 16-32-64 network, {group[0]['data']}, {group[0]['epochs']} epochs:"]
-        )
-        parts.append(_ablation(group))
-    return "\n\n".join("\n".join(p) for p in parts)
+def _pruned(rows: Rows) -> list[str]:
+    lines = [
+        "## What leaves with pruned channels", "",
+        "`python -m benchmarks.pruned_speed`: random weights, one image, one thread, all T steps; "
+        f"{rows[0]['device']}.", "",
+        "| network | ratio | channels | parameters | SOPs | file bytes | native ms |", "| --- " * 7 + "|",
+    ]  # fmt: skip
+    for r in rows:
+        counts = [f"{int(r[key]):,}" for key in ("kept_channels", "parameters", "sops", "file_bytes")]
+        lines.append("| " + " | ".join([f"`{r['model']}`", r["ratio"], *counts, r["native_ms"]]) + " |")
+    return lines
+
+
+def _read(name: str) -> Rows:
+    path = RESULTS / name
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _ablations() -> str:
+    tables = _grouped(_read("results.csv"), "table")
+    parts = [["# Ablations", "", "Written by `benchmarks/readme_table.py`; what did not work is in `LOG.md`."]]
+    parts += [_ablation(title, tables[(name,)]) for name, title in ABLATIONS.items() if (name,) in tables]
+    pruned = _read("pruned_speed.csv")
+    parts += [_pruned(pruned)] if pruned else []
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def _readme(before: str) -> str:
+    head, rest = before.split(BEGIN)
+    published = _grouped(_read("results.csv"), "table").get(("results",), [])
+    table = "\n".join(_models(published))
+    return f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}"
 
 
 def main() -> int:
-    """Returns 1 if --check finds another README."""
+    """Returns 1 if --check finds another text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    readme = ROOT / "README.md"
-    before = readme.read_text()
-    with (ROOT / "results" / "results.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    head, rest = before.split(BEGIN)
-    after = f"{head}{BEGIN}\n\n{generated(rows)}\n\n{END}{rest.split(END)[1]}"
+    readme, ablations = ROOT / "README.md", RESULTS / "README.md"
+    texts = {readme: _readme(readme.read_text()), ablations: _ablations()}
     if options.check:
-        return int(after != before)
-    readme.write_text(after)
+        return int(any(not path.exists() or path.read_text() != text for path, text in texts.items()))
+    for path, text in texts.items():
+        path.write_text(text)
     return 0
 
 
