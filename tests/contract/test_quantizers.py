@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikelet.quant import EDE, Binary, Clip, Coded, FullPrecision, Quantizer, ReScaW, Uniform, quantizer_of
+from spikelet.quant import EDE, Binary, Clip, Coded, FullPrecision, Quantizer, ReScaW, Straight, Uniform, quantizer_of
 from spikelet.quant.binary import sign
 from spikelet.quant.quantizer import power_of_two_above, power_of_two_near
 from tests.catalogue import QUANTIZERS
@@ -204,6 +204,10 @@ def test_ede_starts_wide_and_ends_steep():
     assert EDE(1.0).slope(z)[1].item() == pytest.approx(0.0, abs=1e-6)
 
 
+def test_straight_passes_everything():
+    assert Straight().slope(torch.tensor([-7.5, 0.0, 3.0])).tolist() == [1, 1, 1]
+
+
 def test_clip_passes_up_to_one_and_that_included():
     assert Clip().slope(torch.tensor([-1.5, -1.0, 0.0, 1.0, 1.0001])).tolist() == [0, 1, 1, 1, 0]
 
@@ -211,6 +215,7 @@ def test_clip_passes_up_to_one_and_that_included():
 def test_an_estimator_moves_with_the_progress_of_training():
     assert Binary().at(0.25).estimator == EDE(0.25)
     assert Binary(estimator=Clip()).at(0.25).estimator == Clip()
+    assert Binary(estimator=Straight()).at(0.25).estimator == Straight()
     assert Binary(standardize=False).at(0.5).standardize is False
 
 

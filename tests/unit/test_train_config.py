@@ -13,7 +13,7 @@ import torch
 
 from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear
-from spikelet.quant import EDE, Binary, Clip, Uniform
+from spikelet.quant import EDE, Binary, Clip, Straight, Uniform
 from spikelet.recipes import RECIPES
 from spikelet.train import DualRegulation, Optimizer, Phase, TrainConfig
 from spikelet.train.augment import AUGMENTATIONS
@@ -85,7 +85,10 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
         (lambda: config(batch_size=0), r"TrainConfig\.batch_size must be a whole number from 1 on, got 0"),
         (lambda: config(batch_size=2.5), r"TrainConfig\.batch_size must be a whole number from 1 on, got 2\.5"),
         (lambda: config(loss="sum"), r"TrainConfig\.loss must be one of \['mean', 'steps'\], got 'sum'"),
-        (lambda: config(gradient="ste"), r"TrainConfig\.gradient must be 'clip' or 'ede', got 'ste'"),
+        (
+            lambda: config(gradient="ste"),
+            r"TrainConfig\.gradient must be one of \('clip', .*\), got 'ste'",
+        ),
         (lambda: config(augment="flip"), r"TrainConfig\.augment must be one of \['crop1', .*\], got 'flip'"),
         (lambda: config(phases=()), r"TrainConfig\.phases must hold at least one Phase"),
         (lambda: config(label_smoothing=1.0), r"TrainConfig\.label_smoothing must lie in \[0, 1\), got 1\.0"),
@@ -128,6 +131,14 @@ def test_binary_layers_get_the_estimator_of_the_epoch_and_others_keep_theirs():
         assert kinds[0] == Uniform(8)
         assert kinds[-1] == Uniform(8, per_channel=False)
         assert set(kinds[1:-1]) == {Binary(standardize=False, estimator=EDE(progress))}
+
+
+@pytest.mark.parametrize(("name", "estimator"), [("clip", Clip()), ("straight", Straight())])
+def test_the_other_estimators_are_the_same_in_every_epoch(name: str, estimator: Clip | Straight):
+    model = small_model("qsnn_vgg_s")
+    for epoch in (0, 3):
+        set_binary(model, config(gradient=name), epoch)
+        assert {m.quantizer for m in model.modules() if isinstance(m, Conv2d)} >= {Binary(estimator=estimator)}
 
 
 def test_a_quantizer_that_does_not_change_stays_the_same_object():

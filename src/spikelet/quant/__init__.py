@@ -3,6 +3,7 @@
 from spikelet.quant.binary import EDE as EDE
 from spikelet.quant.binary import Binary as Binary
 from spikelet.quant.binary import Clip as Clip
+from spikelet.quant.binary import Straight as Straight
 from spikelet.quant.quantizer import Coded as Coded
 from spikelet.quant.quantizer import Quantizer as Quantizer
 from spikelet.quant.rescaled import AmplifiedGradient as AmplifiedGradient

@@ -6,7 +6,8 @@
 
 Backward, d sign(z)/dz is replaced by
     EDE:   k t (1 - tanh^2(t z)),  t = 10^(-1 + 2 p),  k = max(1/t, 1),  p = progress of training in 0..1
-    Clip:  1 where |z| <= 1, else 0.
+    Clip:  1 where |z| <= 1, else 0     of standardised weights a third lies outside and learns nothing
+    Straight:  1
 
 Differences from the authors' code (Wenjie-Wei/Q-SNNs): sign(0) = +1 (theirs 0, so that "binary"
 has three values); a channel of equal weights gives Z = 0 rather than NaN. The paper normalises per
@@ -22,6 +23,19 @@ import torch
 from torch import Tensor
 
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
+
+
+@dataclasses.dataclass(frozen=True)
+class Straight:
+    """The straight-through estimator."""
+
+    def slope(self, z: Tensor) -> Tensor:
+        """1, as the backward pass pretends d sign(z)/dz to be."""
+        return torch.ones_like(z)
+
+    def at(self, progress: float) -> Straight:
+        """This estimator does not depend on training progress."""
+        return self
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +71,12 @@ class EDE:
         return EDE(progress)
 
 
+Estimator = Straight | Clip | EDE
+
+
 class _Sign(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, estimator: Clip | EDE) -> Tensor:
+    def forward(ctx: Any, z: Tensor, estimator: Estimator) -> Tensor:
         ctx.save_for_backward(z)
         ctx.estimator = estimator
         return sign(z)
@@ -80,7 +97,7 @@ class Binary(Quantizer):
     """1-bit weights. See the module's equations."""
 
     standardize: bool = True
-    estimator: Clip | EDE = dataclasses.field(default_factory=EDE)
+    estimator: Estimator = dataclasses.field(default_factory=EDE)
     bits: int = dataclasses.field(default=1, init=False)
 
     def at(self, progress: float) -> Binary:

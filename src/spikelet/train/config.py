@@ -10,6 +10,7 @@ from typing import Any
 from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.objective import LOSSES
 
+GRADIENTS = ("clip", "ede", "straight")  # of quant/binary.py
 PRECISIONS = ("no", "bf16", "fp16")  # of Accelerate's mixed precision
 
 
@@ -97,7 +98,7 @@ class Training:
     regulation: DualRegulation = dataclasses.field(default_factory=DualRegulation)
     loss: str = "steps"  # a name in train.objective.LOSSES
     label_smoothing: float = 0.0
-    gradient: str = "clip"  # estimator of the sign's gradient: "clip" or "ede"
+    gradient: str = "clip"  # estimator of the sign's gradient: one of GRADIENTS
     seed: int = 0
     mixed_precision: str = "no"
     compile: bool = False
@@ -111,8 +112,8 @@ class Training:
             raise ValueError(f"{owner}.loss must be one of {sorted(LOSSES)}, got {self.loss!r}.")
         if self.mixed_precision not in PRECISIONS:
             raise ValueError(f"{owner}.mixed_precision must be one of {PRECISIONS}, got {self.mixed_precision!r}.")
-        if self.gradient not in ("clip", "ede"):
-            raise ValueError(f"{owner}.gradient must be 'clip' or 'ede', got {self.gradient!r}.")
+        if self.gradient not in GRADIENTS:
+            raise ValueError(f"{owner}.gradient must be one of {GRADIENTS}, got {self.gradient!r}.")
         if self.augment not in AUGMENTATIONS:
             raise ValueError(f"{owner}.augment must be one of {sorted(AUGMENTATIONS)}, got {self.augment!r}.")
         if not self.phases:

@@ -6,7 +6,8 @@ from torch import nn
 
 from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear
-from spikelet.quant import EDE, Binary, Clip
+from spikelet.quant import EDE, Binary, Clip, Straight
+from spikelet.quant.binary import Estimator
 from spikelet.train.config import Phase, Training
 
 
@@ -20,7 +21,7 @@ def set_phase(model: nn.Module, phase: Phase) -> None:
 
 def set_binary(model: nn.Module, config: Training, epoch: int) -> None:
     """The quantizer of every 1-bit layer: standardised or not, and the gradient estimator of this epoch."""
-    estimator = Clip() if config.gradient == "clip" else EDE(min(epoch / max(config.epochs - 1, 1), 1.0))
+    estimator = _estimator(config.gradient, min(epoch / max(config.epochs - 1, 1), 1.0))
     quantizer = Binary(standardize=config.regulation.weight, estimator=estimator)
     for module in model.modules():
         if (
@@ -29,3 +30,13 @@ def set_binary(model: nn.Module, config: Training, epoch: int) -> None:
             and module.quantizer != quantizer
         ):
             module.quantizer = quantizer  # only where it changes: a new object makes torch.compile start again
+
+
+def _estimator(gradient: str, progress: float) -> Estimator:
+    match gradient:
+        case "clip":
+            return Clip()
+        case "straight":
+            return Straight()
+        case _:
+            return EDE(progress)
