@@ -28,7 +28,7 @@ from spikelet.data.batches import batches
 from spikelet.data.samples import DataSplits
 from spikelet.neurons import LIF, BatchMaxMembrane
 from spikelet.recipes import RECIPES
-from spikelet.train import DualRegulation, Phase, Run, TrainConfig, evaluate
+from spikelet.train import DualRegulation, Optimizer, Phase, Run, TrainConfig, evaluate
 from spikelet.train.objective import firing_rates
 
 TABLE = "dual regulation"
@@ -74,6 +74,8 @@ def _config(variant: Variant, seed: int) -> TrainConfig:
         phases=(Phase(8, 2),),
         batch_size=64,
         regulation=variant.regulation,
+        augment="crop1",
+        optimizer=Optimizer(lr=3e-3),
         gradient="ede",
         loss="steps",
         label_smoothing=0.0,

@@ -136,9 +136,14 @@ def images(model: str, batch: int, generator: torch.Generator) -> Tensor:
 
 def calibrated(name: str, options: dict[str, int]) -> nn.Module:
     """A random model whose batch norms have seen some images, in evaluation mode."""
-    generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
-    model = create_model(name, **options).train()
+    return seen(name, create_model(name, **options))
+
+
+def seen(name: str, model: nn.Module) -> nn.Module:
+    """`model`, whose batch norms have now seen some images, in evaluation mode."""
+    generator = torch.Generator().manual_seed(0)
+    model.train()
     with torch.no_grad():
         for _ in range(20):
             model(images(name, 4, generator))

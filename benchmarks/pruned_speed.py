@@ -2,10 +2,10 @@
 
     python -m benchmarks.pruned_speed [MODEL ...] [--ratios 0 0.25 0.5 0.75] [--seconds 5]
 
-Each network has random weights, batch norms that have seen some images, and is pruned by weight L1 to a uniform ratio
-of every group; firing rates differ a little from ratio to ratio, and operations are counted at those rates. Latency is
-that of the integer program for one image on one thread, the median of as many runs as fit --seconds; the networks take
-turns. Rows go to results/pruned_speed.csv, replaced model by model.
+Each network has random weights and is pruned by weight L1 to a uniform ratio of every group; its batch norms have seen
+some images before and after, so that it fires as in training, and operations are counted at these rates. Latency is the
+processor time of the integer program for one image on one thread, the median of as many runs as fit --seconds; the
+networks take turns. Rows go to results/pruned_speed.csv, replaced model by model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.end_to_end import calibrated, images, medians
+from benchmarks.end_to_end import calibrated, images, medians, seen
 from benchmarks.record import ROOT, commit, device
 from spikelet import Program, compress, lower
 from spikelet.compress import Prune
@@ -63,7 +63,7 @@ def rows_of(name: str, ratios: list[float], seconds: float) -> list[Row]:
     x = images(name, 8, torch.Generator().manual_seed(1))
     full = calibrated(name, {})
     networks: dict[float, nn.Module] = {
-        ratio: compress(full, [Prune(ratio, WeightL1())], x).model if ratio else full for ratio in ratios
+        ratio: seen(name, compress(full, [Prune(ratio, WeightL1())], x).model) if ratio else full for ratio in ratios
     }
     graphs = {ratio: lower(network, x[:1]) for ratio, network in networks.items()}
     programs = {str(ratio): _call(graph, x[:1].numpy()) for ratio, graph in graphs.items()}

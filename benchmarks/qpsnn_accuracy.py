@@ -17,15 +17,15 @@ membrane L1), 73.40 (rescaled), 73.32 (plain, SVS), 73.89 (both).
 from __future__ import annotations
 
 import argparse
-import copy
 import dataclasses
+import hashlib
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from benchmarks.record import record, recorded
@@ -34,11 +34,12 @@ from spikelet.compress import Finetune, Prune
 from spikelet.compress.criteria import SVS, Criterion, MembraneL1, NormScale, Random, WeightL1
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
+from spikelet.graph.atomic_write import atomic_write
 from spikelet.models.blocks import Precision, spiking_conv
 from spikelet.models.qpsnn import rescaled
 from spikelet.models.qsnn import SpikingClassifier
 from spikelet.nn import Linear, MaxPool2d
-from spikelet.train import Optimizer, Phase, Training, evaluate
+from spikelet.train import DualRegulation, Optimizer, Phase, Training, evaluate
 from spikelet.train.further import train_further
 
 WIDTHS, POOLS_AFTER = (24, 32, 48, 64, 96, 96), (1, 3)
@@ -60,6 +61,14 @@ def small_vgg(bits: int, rescaling: str) -> SpikingClassifier:
 
 
 @dataclasses.dataclass(frozen=True)
+class Trained:
+    """A network and the seconds that it took, those of its start included."""
+
+    model: nn.Module
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Base:
     """A network as it is before pruning."""
 
@@ -67,22 +76,31 @@ class Base:
     rescaling: str
     seed: int
 
-    def trained(self, data: DataSplits, work: Path) -> SpikingClassifier:
-        """Taken from `work`, or trained and left there."""
+    def _training(self) -> Training:
+        return Training(
+            augment="crop2-flip", phases=(Phase(EPOCHS, TIME_STEPS),), batch_size=64, optimizer=Optimizer(lr=3e-3),
+            regulation=DualRegulation(spike=0.0), loss="mean", seed=self.seed,
+        )  # fmt: skip
+
+    def trained(self, data: DataSplits, work: Path) -> Trained:
+        """Taken from `work`, where all of its settings are in the file's name, or trained and left there."""
         torch.manual_seed(self.seed)
         model = small_vgg(self.bits, self.rescaling)
-        path = work / f"{self.bits}-{self.rescaling}-{self.seed}.safetensors"
+        settings = repr((self, self._training(), WIDTHS, POOLS_AFTER, data.train.name, len(data.train)))
+        path = work / f"{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"
         if path.exists():
-            model.load_state_dict(load_file(path))
-            return model.eval()
-        how = Training(
-            augment="crop2-flip", phases=(Phase(EPOCHS, TIME_STEPS),), batch_size=64, optimizer=Optimizer(lr=3e-3),
-            loss="mean", seed=self.seed,
-        )  # fmt: skip
-        train_further(model, data, how)
+            state = load_file(path)
+            seconds = state.pop("seconds").item()
+            model.load_state_dict(state)
+            return Trained(model.eval(), seconds)
+        started = time.monotonic()
+        train_further(model, data, self._training())
+        seconds = time.monotonic() - started
         # copied in C order: training leaves channels-last strides, which the file has no word for
-        save_file({k: v.clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()}, path)
-        return model
+        state = {k: v.clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()}
+        with atomic_write(path) as file:
+            file.write(save({**state, "seconds": torch.tensor(seconds)}))
+        return Trained(model, seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,11 +111,12 @@ class Pruned:
     criterion: Criterion
     ratio: float
 
-    def trained(self, data: DataSplits, work: Path) -> nn.Module:
+    def trained(self, data: DataSplits, work: Path) -> Trained:
         """Pruned and fine-tuned anew; only its base is kept."""
-        base = self.base.trained(data, work)
+        base, started = self.base.trained(data, work), time.monotonic()
         tune = Finetune(FINETUNE_EPOCHS, lr=1e-3, batch_size=64, augment="crop2-flip", loss="mean", seed=self.base.seed)
-        return compress(copy.deepcopy(base), [Prune(self.ratio, self.criterion), tune], data).model
+        model = compress(base.model, [Prune(self.ratio, self.criterion), tune], data).model
+        return Trained(model, base.seconds + time.monotonic() - started)
 
 
 Variants = Iterator[tuple[str, Base | Pruned]]
@@ -137,28 +156,29 @@ TABLES: dict[str, Callable[[int], Variants]] = {
 }  # fmt: skip
 
 
-def _run(table: str, variant: str, net: Base | Pruned, data: DataSplits, work: Path) -> None:
-    started = time.monotonic()
-    model = net.trained(data, work)
-    seconds = time.monotonic() - started
-    accuracy = evaluate(model, batches(data.test, 250))
+def _packed(model: nn.Module, data: DataSplits) -> tuple[str, int]:
+    """Accuracy of the integer program, and the bytes of its file."""
     graph = lower(model, data.test.batch(torch.arange(2))[0])
     program = Program(graph)
     hits = sum(int((program(x.numpy()).argmax(-1) == y.numpy()).sum()) for x, y in batches(data.test, 250))
     with tempfile.TemporaryDirectory() as folder:
         graph.save(Path(folder) / "packed.safetensors")
-        size = (Path(folder) / "packed.safetensors").stat().st_size
+        return f"{hits / len(data.test):.4f}", (Path(folder) / "packed.safetensors").stat().st_size
+
+
+def _run(table: str, variant: str, net: Base | Pruned, data: DataSplits, work: Path) -> None:
+    done = net.trained(data, work)
     base = net.base if isinstance(net, Pruned) else net
+    accuracy = evaluate(done.model, batches(data.test, 250))
+    integer, size = _packed(done.model, data) if base.bits < 32 else ("", "")  # floats have no codes
     record(
         table=table, recipe="plain VGG 24-32-48-64-96-96", variant=variant,
         data=f"CIFAR-10 ({data.test.note}), first 10,000 training images", seed=base.seed, time_steps=TIME_STEPS,
         weight_bits=base.bits, membrane_bits=32, epochs=EPOCHS if net is base else f"{EPOCHS} + {FINETUNE_EPOCHS}",
-        train_samples=len(data.train), test_accuracy=f"{accuracy:.4f}",
-        integer_accuracy=f"{hits / len(data.test):.4f}", packed_bytes=size, train_seconds=round(seconds),
+        train_samples=len(data.train), test_accuracy=f"{accuracy:.4f}", integer_accuracy=integer, packed_bytes=size,
+        train_seconds=round(done.seconds),
     )  # fmt: skip
-    print(
-        f"{table}: {variant:40s} seed {base.seed}  {100 * accuracy:.2f} %  {size:,} bytes  {seconds:.0f} s", flush=True
-    )
+    print(f"{table}: {variant:32s} seed {base.seed}  {100 * accuracy:.2f} %  {size} bytes", flush=True)
 
 
 def main() -> None:

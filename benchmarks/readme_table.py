@@ -53,12 +53,19 @@ def _models(rows: Rows) -> list[str]:
 
 ABLATIONS = {  # of results.csv, in this order
     "dual regulation": "What each half of Q-SNN's weight-spike dual regulation brings",
-    "dual regulation, clipped gradient": "The same with the gradient clipped at |z| <= 1, stopped in the third seed",
+    "dual regulation, clipped gradient": "Dual regulation with the gradient clipped at |z| <= 1",
     "QP-SNN bits": "QP-SNN's weights: uniform levels, plain and rescaled",
     "QP-SNN gradient": "The gradient of rescaled weights: the paper's (masked) and its code's (amplified), 2 bits",
     "QP-SNN criteria": "Pruning criteria, one-shot with the same fine-tuning, 4-bit rescaled weights",
     "QP-SNN both": "Rescaling and pruning together at 2 bits, ratio 0.5",
 }
+
+
+def _mean(values: list[float]) -> str:
+    if not values:
+        return "–"
+    mean = statistics.mean(values)
+    return f"{mean:,.0f}" if mean >= 1 else f"{mean:.3f}"
 
 
 def _ablation(title: str, rows: Rows) -> list[str]:
@@ -68,14 +75,15 @@ def _ablation(title: str, rows: Rows) -> list[str]:
         f"{epochs} epochs, last epoch, all test images; {first['device']}."
     )
     shown = {"firing rate": "firing_rate", "packed bytes": "packed_bytes"}
-    columns = {title: key for title, key in shown.items() if any(row[key] for row in rows)}
+    columns = {name: key for name, key in shown.items() if any(row[key] for row in rows)}
+    seeds = {frozenset(r["seed"] for r in group) for group in _grouped(rows, "variant").values()}
+    title += "" if len(seeds) == 1 else " (unfinished: not every variant has the same seeds)"
     lines = [
         f"## {title}", "", about, "",
         "| variant | accuracy % | " + " | ".join([*columns, "seeds"]) + " |", "| --- " * (len(columns) + 3) + "|",
     ]  # fmt: skip
     for (variant,), group in _grouped(rows, "variant").items():
-        means = [statistics.mean(float(row[key]) for row in group) for key in columns.values()]
-        cells = [f"{mean:,.0f}" if mean >= 1 else f"{mean:.3f}" for mean in means]
+        cells = [_mean([float(row[key]) for row in group if row[key]]) for key in columns.values()]
         lines.append("| " + " | ".join([variant, _percent(group, "test_accuracy"), *cells, str(len(group))]) + " |")
     return lines
 
@@ -83,7 +91,8 @@ def _ablation(title: str, rows: Rows) -> list[str]:
 def _pruned(rows: Rows) -> list[str]:
     lines = [
         "## What leaves with pruned channels", "",
-        "`python -m benchmarks.pruned_speed`: random weights, one image, one thread, all T steps; "
+        "`python -m benchmarks.pruned_speed`: random weights, one image, one thread, all T steps, "
+        "processor time; "
         f"{rows[0]['device']}.", "",
         "| network | ratio | channels | parameters | SOPs | file bytes | native ms |", "| --- " * 7 + "|",
     ]  # fmt: skip

@@ -41,6 +41,13 @@ def device() -> str:
     return f"{cpu}, {torch.get_num_threads()} thread(s)"
 
 
+def command() -> str:
+    """What was typed: `python -m benchmarks.x ...` where sys.argv holds the file's path."""
+    main = sys.modules["__main__"].__spec__
+    what = [sys.argv[0]] if main is None or sys.argv[0].startswith("-m ") else ["-m", main.name]
+    return " ".join(["python", *what, *sys.argv[1:]])
+
+
 def _cpuinfo() -> list[str]:
     path = Path("/proc/cpuinfo")
     return path.read_text().splitlines() if path.exists() else []
@@ -64,7 +71,7 @@ def record(**row: object) -> None:
         "device": device(),
         "torch": torch.__version__,
         "commit": commit(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command(),
     }
     new = not RESULTS.exists()
     RESULTS.parent.mkdir(exist_ok=True)

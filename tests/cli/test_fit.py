@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,23 @@ def test_an_accuracy_drop_that_is_not_met_is_told_by_the_exit_code(
     assert "NOT within the budget: " in done.output
 
 
+def test_a_run_without_validation_images_is_told_the_option(trained: Path, tmp_path: Path, command: Callable[..., Any]):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps({**config, "data_options": {"validation": 0.0}}))
+    refused = command("fit", run, "--max-bytes", "2.9k", *QUICK)
+    assert refused.exit_code == 2
+    assert "without validation images, by which fit judges. Give --validation 0.1" in " ".join(refused.output.split())
+    went_on = command("fit", run, "--max-bytes", "10", "--validation", 0.2, *QUICK)
+    assert "no plan meets 10 bytes" in went_on.output
+
+
 def test_an_answer_is_not_written_over(fitted: tuple[Path, Any], trained: Path, command: Callable[..., Any]):
     before = (fitted[0] / "model.safetensors").read_bytes()
     done = command("fit", trained, "--max-bytes", "2.9k", "--out", fitted[0], *QUICK)
     assert done.exit_code == 2
-    assert "holds a fit already. Choose another --out" in done.output.replace("\n", " ")
+    assert "holds model.safetensors already. Choose another --out" in " ".join(done.output.split())
     assert (fitted[0] / "model.safetensors").read_bytes() == before
 
 

@@ -237,6 +237,13 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     # what keeps channels
     "attention in numbers": (lambda: _attention(lambda t: t.unflatten(-1, (3, 2))), 4 + 5),
     "attention over channels": (lambda: _over_channels(), 4 + 5),
+    "attention of what is not 0 when silenced": (
+        lambda: _attention(lambda t: t.unsqueeze(-2), of=lambda t: nn.functional.elu(t) + 1),
+        4 + 6 + 5,
+    ),
+    "attention by tanh": (lambda: _attention(lambda t: t.unsqueeze(-2), of=torch.tanh), 4 + 6 + 6 + 5),
+    "factors by name": (lambda: _named_factors(), 4 + 5),
+    "outer product": (lambda: _outer(), 4 + 5),
     "unknown function": (lambda: _after_first(lambda m, s: s.cumsum(2)), 0),
     "softmax over channels": (lambda: _after_first(lambda m, s: s.softmax(2)), 0),
     "unknown layer": (lambda: _after_first(lambda m, s: m.scale(s), scale=Scale(4)), 0),
@@ -261,10 +268,12 @@ def _attending(tokens: Callable[[Any, Tensor], Tensor], **parts: nn.Module) -> n
     )
 
 
-def _attention(split: Callable[[Tensor], Tensor], softmax: bool = False) -> nn.Module:
+def _attention(
+    split: Callable[[Tensor], Tensor], softmax: bool = False, of: Callable[[Tensor], Tensor] = torch.relu
+) -> nn.Module:
     def tokens(m: Any, s: Tensor) -> Tensor:
         q, k, v = (split(m.lif(layer(s))).transpose(2, 3) for layer in (m.q, m.k, m.v))
-        scores = q @ k.transpose(-1, -2)
+        scores = of(q) @ of(k).transpose(-1, -2)
         return torch.matmul(scores.softmax(-1) if softmax else scores * 0.125, v).transpose(2, 3).flatten(3)
 
     return _attending(tokens)
@@ -277,6 +286,39 @@ def _shared_keys() -> nn.Module:
         return (q @ k.transpose(-1, -2) @ v).transpose(2, 3).flatten(3)
 
     return _attending(tokens, k=nn.Linear(4, 2))
+
+
+def _named_factors() -> nn.Module:
+    def tokens(m: Any, s: Tensor) -> Tensor:
+        q, k, v = (m.lif(layer(s)) for layer in (m.q, m.k, m.v))
+        return torch.matmul(other=v, input=torch.matmul(other=k.transpose(-1, -2), input=q))
+
+    return _attending(tokens)
+
+
+def _outer() -> nn.Module:
+    def tokens(m: Any, s: Tensor) -> Tensor:
+        q, k, v = (m.lif(layer(s)) for layer in (m.q, m.k, m.v))
+        return (q.unsqueeze(-1) * k.unsqueeze(-2)).mean(-1) + v
+
+    return _attending(tokens)
+
+
+# Networks that run without some channels and do something else then.
+MISLEADING: dict[str, Callable[[], nn.Module]] = {
+    "heads from the width": lambda: _attention(lambda t: t.reshape(*t.shape[:3], -1, t.shape[-1] // 3)),
+    "a scale from the width": lambda: _attention(
+        lambda t: t.reshape(*t.shape[:3], 3, -1), of=lambda t: t * t.shape[-1] ** -0.5
+    ),
+    "sizes of another map": lambda: _user(lambda m, x: m.fc(_resized(m.lif(m.one(x))).flatten(2))),
+    "a shorter way": lambda: _after_first(lambda m, s: s if s.shape[2] < 4 else s + s),
+    "a longer way": lambda: _after_first(lambda m, s: s + s if s.shape[2] < 4 else s),
+}
+
+
+def _resized(s: Tensor) -> Tensor:
+    width = s.shape[2] * 9
+    return s.flatten(2).reshape(*s.shape[:2], -1, width).flatten(2)
 
 
 def _over_channels() -> nn.Module:

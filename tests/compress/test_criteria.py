@@ -162,7 +162,7 @@ def svs(spikes: Tensor, tolerance: Absolute | Relative) -> Tensor:
     model = Play(spikes)
     channels = find_channels(NETWORKS["chain"][0](), image())
     layers = {f"inner.{name}": layer for name, layer in channels.layers.items()}
-    (scores,) = SVS(tolerance).scores(model, Channels(layers, channels.groups, {}), [image()])
+    (scores,) = SVS(tolerance).scores(model, Channels(layers, channels.groups, {}, channels.values), [image()])
     return scores.values
 
 

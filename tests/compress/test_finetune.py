@@ -59,12 +59,14 @@ def test_fine_tuning_is_the_training_loop():
         batch_size=16,
         optimizer=Optimizer("sgd", 1e-2, 1e-3),
         regulation=DualRegulation(spike=0.1),
+        loss="mean",
         label_smoothing=0.1,
         seed=5,
     )
     expected = copy.deepcopy(small)
     Loop(expected, digits(), training).run([], lambda epoch: None, lambda: None)
-    settings = {"augment": "crop1", "optimizer": "sgd", "weight_decay": 1e-3, "spike": 0.1, "label_smoothing": 0.1}
+    settings = {"augment": "crop1", "optimizer": "sgd", "weight_decay": 1e-3, "spike": 0.1}
+    settings |= {"loss": "mean", "label_smoothing": 0.1}
     tuned = compress(net, [Prune(0.5, WeightL1()), finetune(seed=5, **settings)], digits()).model
     assert same(tuned, expected)
     assert not same(tuned, small)

@@ -17,7 +17,7 @@ from spikelet.nn import BatchNorm2d, Conv2d, Linear
 from spikelet.runtime import Program
 from tests.catalogue import MODELS, QUANTIZERS
 from tests.compress.masked import in_full_precision, masked
-from tests.compress.networks import NETWORKS, image
+from tests.compress.networks import MISLEADING, NETWORKS, image
 from tests.equivalence.random_networks import random_network
 from tests.equivalence.test_chain import assert_equal_to_torch, trained
 
@@ -233,6 +233,16 @@ def test_a_unit_that_is_none_is_refused():
     net = NETWORKS["chain"][0]()
     with pytest.raises(CompressionError, match="hold no unit 999"):
         remove_channels(net, find_channels(net, image()), torch.tensor([999]), image())
+
+
+@pytest.mark.parametrize("name", MISLEADING)
+def test_code_that_would_do_something_else_without_its_channels_is_refused(name: str):
+    model = MISLEADING[name]()
+    channels = find_channels(model, image())
+    group = channels.groups[0 if len(channels.groups) == 1 else 1]
+    some = torch.cat([g.units[: len(g.units) // 2] for g in channels.groups if set(g.layers) & {*group.layers, "v"}])
+    with pytest.raises(CompressionError, match=r"without \d channels .* takes a number from the channels"):
+        remove_channels(model, channels, some, image())
 
 
 def test_a_number_of_channels_in_the_user_s_code_is_named_as_the_likely_cause():

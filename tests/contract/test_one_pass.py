@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spikelet.models import create_model
-from spikelet.neurons import LIF, LIFParams, QuantizedMembrane, Soft, Triangle
+from spikelet.neurons import LIF, BatchMaxMembrane, LIFParams, QuantizedMembrane, Soft, Triangle
 from spikelet.train import Phase
 from spikelet.train.prepare import set_phase
 from tests.catalogue import NEURONS
@@ -89,6 +89,19 @@ def test_a_phase_turns_it_on_and_the_next_one_off():
     assert model.eval()(x).shape == (3, 2, 10)
     set_phase(model.train(), Phase(1, 3))
     assert model(x).shape == (3, 2, 10)
+
+
+@pytest.mark.parametrize("membrane", [BatchMaxMembrane(2), torch.nn.Identity()])
+def test_a_membrane_without_one_rate_is_refused(membrane: torch.nn.Module):
+    with pytest.raises(ValueError, match=rf"one pass takes LIF with .*, got {type(membrane).__name__}"):
+        LIF(2, membrane=membrane).train_in_one_pass()
+
+
+def test_bytes_are_refused():
+    lif = LIF(2)
+    lif.train_in_one_pass()
+    with pytest.raises(TypeError, match=r"LIF takes a floating-point current, got torch\.uint8"):
+        lif.train()(torch.zeros(1, 3, dtype=torch.uint8))
 
 
 def test_frames_are_refused():

@@ -71,6 +71,7 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
     ("make", "message"),
     [
         (lambda: Phase(0, 1), r"Phase\.epochs must be a whole number from 1 on, got 0"),
+        (lambda: Phase(1, 2, "no"), r"Phase\.one_pass must be True or False, got 'no'"),  # type: ignore[arg-type]
         (lambda: Phase(1, 0), r"Phase\.time_steps must be a whole number from 1 on, got 0"),
         (lambda: Phase(1.5, 1), r"Phase\.epochs must be a whole number from 1 on, got 1\.5"),  # type: ignore[arg-type]
         (lambda: Optimizer(lr=0.0), r"Optimizer\.lr must be a number above 0, got 0\.0"),

@@ -29,13 +29,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def small_config(**changes: Any) -> TrainConfig:
-    """Four epochs, the first two at one step; an estimator, a learning rate and an augmentation that change."""
+    """Four epochs: one step, two in one pass, two; an estimator, a learning rate and an augmentation that change."""
     config = TrainConfig(
         "qsnn_vgg_s",
         {"time_steps": 2, "in_channels": 1, "image_size": 8, "widths": (4, 8)},
         "digits",
         augment="crop1",
-        phases=(Phase(2, 1), Phase(2, 2)),
+        phases=(Phase(1, 1), Phase(1, 2, one_pass=True), Phase(2, 2)),
         batch_size=16,
         optimizer=Optimizer(lr=1e-2, weight_decay=1e-3),
         regulation=DualRegulation(spike=0.01),
@@ -113,7 +113,7 @@ def test_a_run_leaves_its_configuration_metrics_checkpoint_and_weights(whole: Pa
     assert {p.name for p in whole.iterdir()} == {"config.json", "metrics.jsonl", "checkpoint.pt", "weights.safetensors"}
     lines = metrics(whole)
     assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
-    assert [line["time_steps"] for line in lines] == [1, 1, 2, 2]
+    assert [line["time_steps"] for line in lines] == [1, 2, 2, 2]
     assert all(0 <= line["validation_accuracy"] <= 1 and 0 < line["firing_rate"] < 1 for line in lines)
     assert lines[-1]["loss"] < lines[0]["loss"]
 
@@ -137,6 +137,18 @@ def test_two_runs_of_one_seed_are_one_and_of_two_seeds_are_two(whole: Path, tmp_
     assert_same_run(whole, tmp_path / "again")
     Run(small_config(seed=1), digits(), tmp_path / "other").train()
     assert (tmp_path / "other" / "weights.safetensors").read_bytes() != (whole / "weights.safetensors").read_bytes()
+
+
+def test_a_model_is_left_on_real_steps(tmp_path: Path):
+    run = Run(small_config(phases=(Phase(1, 2, one_pass=True),)), digits(), tmp_path)
+    trained, loaded = run.train(), load_run(tmp_path)[0]
+    x = digits().test.x
+    for model in (trained, loaded):
+        assert model.train()(x).shape == (2, 10, 10)
+    stopped = Run(small_config(phases=(Phase(2, 2, one_pass=True),)), digits(), tmp_path / "stopped", Stop(0, 1))
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train()
+    assert stopped.model.train()(x).shape == (2, 10, 10)
 
 
 def test_a_run_without_validation_has_no_validation_accuracy(tmp_path: Path):

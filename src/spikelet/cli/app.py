@@ -177,6 +177,10 @@ class FitOptions:
     epochs: Annotated[int, typer.Option(min=1, help="Training of the chosen plan.")] = 20
     probes: Annotated[int, typer.Option(min=1, help="Plans that are trained briefly before one is chosen.")] = 4
     probe_epochs: Annotated[int, typer.Option(min=1, help="Training of each of them.")] = 1
+    validation: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Of the training images, to judge by. Default: those held out in training."),
+    ] = None
     seed: Annotated[int, typer.Option(help="Of the search, the order and the augmentation.")] = 0
     data_root: DataRoot = None
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch. Default: its own choice.")] = None

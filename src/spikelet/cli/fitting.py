@@ -28,6 +28,7 @@ from spikelet.train import Reporter, TrainConfig, Training, load_run
 
 ROWS = 12  # of the front that are printed
 SCHEMA = "spikelet.fit/1"
+FILES = MODEL, FIGURES, PICTURE = "model.safetensors", "fit.json", "fit.png"
 OF_THE_START = ("test_accuracy", "recipe", "weight_bits")  # no longer true of the answer, whose figures are in fit.json
 
 
@@ -42,7 +43,14 @@ def fit(options: FitOptions) -> bool:
     budget = Budget(size, options.max_sops, options.max_accuracy_drop)
     model, config = load_run(options.model)
     result = load_result(options.model)
+    if options.validation is not None:
+        config = dataclasses.replace(config, data_options={**config.data_options, "validation": options.validation})
     data = splits_of(config, options.data_root)
+    if not len(data.validation):
+        raise ValueError(
+            f"{options.model} was trained without validation images, by which fit judges. Give --validation 0.1, the "
+            "share of the training images to judge by; the start has seen them, so that its loss looks small."
+        )
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     settings = Settings(
@@ -50,16 +58,16 @@ def fit(options: FitOptions) -> bool:
     )
     require_matplotlib()  # before the training, not after
     out, screen = options.out or options.model.with_name(options.model.name + "-fit"), console()
-    if (out / "fit.json").exists():
-        raise ValueError(f"{out} holds a fit already. Choose another --out, or remove it.")
+    if there := [name for name in FILES if (out / name).exists()]:
+        raise ValueError(f"{out} holds {there[0]} already. Choose another --out, or remove it.")
     out.mkdir(parents=True, exist_ok=True)  # before the training: a folder that can't be made is no news after it
     training = _training(config, options.seed)
     known = {name: text for name, text in origin(config, result).items() if name not in OF_THE_START}
     fitted = Job(model, data, budget, training, settings, result.labels, known).run(_Shown(screen))
-    fitted.graph.save(out / "model.safetensors")
-    with atomic_write(out / "fit.json") as file:
+    fitted.graph.save(out / MODEL)
+    with atomic_write(out / FIGURES) as file:
         file.write((json.dumps(_json(fitted), indent=1) + "\n").encode())
-    draw(fitted, out / "fit.png")
+    draw(fitted, out / PICTURE)
     _show(fitted, out, screen)
     return fitted.is_within_budget
 
@@ -135,7 +143,7 @@ def _show(fitted: Fitted, out: Path, screen: Console) -> None:
     screen.print(_measured(fitted))
     verdict = "within the budget" if fitted.is_within_budget else "NOT within the budget"
     say(f"{verdict}: {fitted.result.size:,} bytes, {fitted.accuracy_drop:+.2f} points of accuracy lost", "bold")
-    say(f"saved {out / 'model.safetensors'}, fit.json and fit.png", "dim")
+    say(f"saved {out / MODEL}, {FIGURES} and {PICTURE}", "dim")
 
 
 def _front(fitted: Fitted) -> Table:

@@ -24,6 +24,7 @@ from spikelet.compress import functions
 from spikelet.compress.errors import CompressionError
 from spikelet.compress.layers import is_leaf, rule_of
 from spikelet.compress.run_once import check_runs, few_samples
+from spikelet.compress.silence import is_silent
 from spikelet.compress.walk import Walk, place
 from spikelet.lower.trace import Call, tensors, trace
 
@@ -66,11 +67,13 @@ class Channels:
     layers: every layer that has to do with channels, by name, in the order in which they ran.
     groups: units that can leave.
     kept: layers with weights whose channels stay, all or some, with the reason.
+    values: the units along the axes of what every call made, in the order in which they ran; of the output's rank.
     """
 
     layers: Mapping[str, LayerChannels]
     groups: tuple[Group, ...]
     kept: Mapping[str, str]
+    values: tuple[Tensor, ...]
 
     def group_of(self, layer: str) -> Group | None:
         """The group that a layer belongs to; None where its channels stay."""
@@ -93,6 +96,8 @@ def find_channels(model: nn.Module, example: Tensor) -> Channels:
     walk = Walk(example)
     for call in calls:
         walk.set(call.output, _follow(walk, call))
+        if is_silent(walk, call):
+            walk.silence(call.output)
     writes.freeze(walk)
     made = [t for t in tensors(output) if walk.knows(t)]
     if not made:
@@ -100,7 +105,7 @@ def find_channels(model: nn.Module, example: Tensor) -> Channels:
     for tensor in made:
         walk.ids.freeze(walk.labels(tensor), OUTPUT)
     weighted = {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
-    return _channels(walk, weighted)
+    return _channels(walk, weighted, tuple(walk.ids.roots(walk.labels(call.output)) for call in calls))
 
 
 def _follow(walk: Walk, call: Call) -> Tensor:
@@ -135,7 +140,7 @@ class _Writes(TorchFunctionMode):
                 walk.ids.freeze(walk.labels(tensor), "they are written into a part of a tensor")
 
 
-def _channels(walk: Walk, weighted: set[str]) -> Channels:
+def _channels(walk: Walk, weighted: set[str], values: tuple[Tensor, ...]) -> Channels:
     layers = {name: _resolved(walk, name) for name in dict.fromkeys([*walk.carries, *walk.makes, *walk.reads])}
     kept: dict[str, str] = {}
     free: dict[str, list[int]] = {}
@@ -146,7 +151,7 @@ def _channels(walk: Walk, weighted: set[str]) -> Channels:
         if why := [reason for reason in reasons.values() if reason is not None]:
             kept[name] = why[0]
         free[name] = [unit for unit, reason in reasons.items() if reason is None]
-    return Channels(layers, tuple(_groups(free)), kept)
+    return Channels(layers, tuple(_groups(free)), kept, values)
 
 
 def _resolved(walk: Walk, name: str) -> LayerChannels:

@@ -24,7 +24,7 @@ from torch.utils import _pytree
 
 from spikelet.compress.layers import over_space
 from spikelet.compress.products import product, softmax
-from spikelet.compress.walk import Walk, compact, leading, place, varying
+from spikelet.compress.walk import Walk, compact, leading, led, place, varying
 from spikelet.lower.trace import Call, tensors
 
 Rule = Callable[[Walk, Call], Tensor]
@@ -32,7 +32,7 @@ Rule = Callable[[Walk, Call], Tensor]
 
 def _value_by_value(walk: Walk, call: Call) -> Tensor:
     rank = call.output.dim()
-    read = [(leading(t.shape, rank), _led(walk.labels(t), rank)) for t in walk.sources(call)]
+    read = [(leading(t.shape, rank), led(walk.labels(t), rank)) for t in walk.sources(call)]
     channel_axes = {axis for _, labels in read for axis in varying(labels)}
     if any(t.dim() and any(leading(t.shape, rank)[a] > 1 for a in channel_axes) for t in _constants(walk, call)):
         return walk.keep_all(call, f"{place(call)} pairs them with a tensor of the model's own")
@@ -45,12 +45,9 @@ def _value_by_value(walk: Walk, call: Call) -> Tensor:
         else:
             walk.ids.join(result, labels)
             result = torch.broadcast_tensors(result, labels)[0]
-    assert result is not None, "one of the tensors has the output's channels"
+    if result is None:  # each tensor's channels meet all of another's
+        return walk.keep_all(call, f"{place(call)} pairs each with every channel of another tensor")
     return result
-
-
-def _led(labels: Tensor, rank: int) -> Tensor:
-    return labels.view(leading(labels.shape, rank))
 
 
 def _constants(walk: Walk, call: Call) -> list[Tensor]:

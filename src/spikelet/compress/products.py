@@ -2,7 +2,8 @@
 
     a [..., H, N, D] @ b [..., H, D, M]
 
-    channels along D       are summed over: those of a and b are the same and leave together; the product has none
+    channels along D       are summed over: those of a and b are the same and leave together, if a silenced one adds
+                           nothing (silence.py); the product has none
     channels along H       heads: those of a and b are the same, and the product's
     along N of a or M of b are the product's
 
@@ -13,29 +14,23 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spikelet.compress.walk import Walk, leading, place, varying
+from spikelet.compress.walk import Walk, leading, led, place, varying
 from spikelet.lower.trace import Call, tensors
 
 
 def product(walk: Walk, call: Call) -> Tensor:
     """The rule of matmul and bmm."""
-    factors = list(tensors((call.args, call.kwargs)))
-    if not all(walk.knows(t) for t in factors):
+    factors = list(tensors(call.args))
+    if len(factors) != 2 or not all(walk.knows(t) for t in factors):  # or they have names, in any order
         return walk.keep_all(call, f"{place(call)} pairs them with a tensor of the model's own")
     if min(t.dim() for t in factors) < 2:
         return walk.keep_all(call, f"{place(call)} is not known to keep them apart in a vector")
     rank = call.output.dim()
-    a, b = (walk.labels(t).view(leading(walk.labels(t).shape, rank)) for t in factors)
-    axes_a, axes_b = ([axis - rank for axis in varying(labels)] for labels in (a, b))
-    if (axes_a, axes_b) == ([-1], [-2]):
-        walk.ids.join(a.flatten(), b.flatten())
-        axes_a, axes_b = [], []
-    if axes_a == [-1]:
-        walk.ids.freeze(a, _unequal(call))
-        axes_a = []
-    if axes_b == [-2]:
-        walk.ids.freeze(b, _unequal(call))
-        axes_b = []
+    a, b = (led(walk.labels(t), rank) for t in factors)
+    refusal = _sum_over(walk, call, a, b)
+    if refusal is not None:
+        return walk.keep_all(call, refusal)
+    axes_a, axes_b = [x for x in _axes(a) if x != -1], [x for x in _axes(b) if x != -2]
     if axes_a == axes_b and len(axes_a) == 1 and axes_a[0] < -2:
         walk.ids.join(a, b)
         return a
@@ -46,6 +41,24 @@ def product(walk: Walk, call: Call) -> Tensor:
     if axes_a or axes_b:
         return walk.keep_all(call, _unequal(call))
     return walk.ids.frozen(f"{place(call)} sums over them").view([1] * rank)
+
+
+def _axes(labels: Tensor) -> list[int]:
+    return [axis - labels.dim() for axis in varying(labels)]
+
+
+def _sum_over(walk: Walk, call: Call, a: Tensor, b: Tensor) -> str | None:
+    """Joins the channels that are summed over, or keeps them where only one factor has them; why not, or None."""
+    if max(len(_axes(a)), len(_axes(b))) > 1:
+        return f"{place(call)} reads them along more than one axis"
+    summed_a, summed_b = _axes(a) == [-1], _axes(b) == [-2]
+    if summed_a and summed_b:
+        if not any(walk.is_silent(t) for t in walk.sources(call)):
+            return f"{place(call)} sums over them, and silenced they are not known to be 0"
+        walk.ids.join(a.flatten(), b.flatten())
+    elif summed_a or summed_b:
+        walk.ids.freeze(a if summed_a else b, _unequal(call))
+    return None
 
 
 def _unequal(call: Call) -> str:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from spikelet.compress.channels import Channels
 from spikelet.compress.errors import CompressionError
 from spikelet.compress.layers import Kept, rule_of
-from spikelet.compress.run_once import shape_of_output
+from spikelet.compress.retrace import check_same, steps_of
 
 
 def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example: Tensor) -> None:
@@ -35,12 +35,12 @@ def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example
         example: a batch as the model takes it.
     Raises:
         CompressionError: a unit is not of a group, a layer would lose all of its channels (nothing was changed), or
-            the smaller model does not run (it is of no use then: work on a copy).
+            the smaller model does not run or does not do the same (it is of no use then: work on a copy).
     """
     _check(channels, units)
     modules = dict(model.named_modules())
     replace = _Replacement()
-    before = shape_of_output(model, example)
+    before = steps_of(model, example)
     for layer in channels.layers.values():
         masks = [None if ids is None else ~torch.isin(ids, units) for ids in (layer.reads, layer.makes)]
         if all(mask is None or bool(mask.all()) for mask in masks):
@@ -49,14 +49,13 @@ def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example
         assert rule is not None, "only layers with a rule carry channels"
         rule.shrink(modules[layer.name], Kept(*masks), replace)
     try:
-        after = shape_of_output(model, example)
+        after = steps_of(model, example)
     except Exception as e:
         raise CompressionError(
             f"the model does not run any more without {len(units)} of its channels: {e}. Its code may name a number of "
             "channels; take such numbers from the tensors' shapes."
         ) from e
-    if after != before:
-        raise CompressionError(f"without {len(units)} channels the model's output is {after} instead of {before}.")
+    check_same(before, after, channels.values, units)
 
 
 def _check(channels: Channels, units: Tensor) -> None:

@@ -31,6 +31,7 @@ class Walk:
         self.makes: dict[str, Tensor] = {}
         self.carries: dict[str, list[Tensor]] = {}
         self._of_weight: dict[int, tuple[Tensor, Tensor]] = {}
+        self._silent: set[int] = set()
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether `tensor` comes from the input."""
@@ -44,6 +45,14 @@ class Walk:
         """Gives `tensor` its labels; axes along which they are the same shrink to 1."""
         assert labels.dim() == tensor.dim(), "labels have the rank of their tensor"
         self._labels[id(tensor)] = compact(labels)
+
+    def silence(self, tensor: Tensor) -> None:
+        """Notes that `tensor` is 0 where its channels are silenced (silence.py)."""
+        self._silent.add(id(tensor))
+
+    def is_silent(self, tensor: Tensor) -> bool:
+        """Whether that was noted."""
+        return id(tensor) in self._silent
 
     def sources(self, call: Call) -> list[Tensor]:
         """The tensors from the input that `call` read."""
@@ -108,6 +117,11 @@ def place(call: Call) -> str:
     """The call in an error's words."""
     what = call.target if isinstance(call.target, str) else type(call.target).__name__
     return f"{call.where or 'the model'} ({what})"
+
+
+def led(labels: Tensor, rank: int) -> Tensor:
+    """`labels` as broadcasting sees them at `rank` axes."""
+    return labels.view(leading(labels.shape, rank))
 
 
 def along_axis(ids: Tensor, axis: int, rank: int) -> Tensor:

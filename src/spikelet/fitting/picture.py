@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikelet.fitting.job import Fitted, Measured
+from spikelet.graph.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,8 @@ def draw(fitted: Fitted, path: Path) -> None:
         _limits(axes, fitted)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xscale("log")
-    figure.savefig(path)
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png")
 
 
 def _measured(axes: Axes, fitted: Fitted) -> None:

@@ -114,6 +114,7 @@ class LIF(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, B, ...] from a membrane of zero."""
         if self.training and self.one_pass is not None:
+            self._check(x)
             if x.shape[0] != 1:
                 raise ValueError(
                     f"LIF trains in one pass on still images, of a time axis of 1; got a current of {tuple(x.shape)}. "
@@ -122,7 +123,7 @@ class LIF(nn.Module):
             return self.one_pass(x, self.params.surrogate, self.params.input_gain)
         return self._steps(x, None, keep_last=False)[0]
 
-    def _steps(self, x: Tensor, v: Tensor | None, keep_last: bool) -> tuple[Tensor, Tensor | None]:
+    def _check(self, x: Tensor) -> None:
         if x.shape[0] not in (1, self.time_steps):
             raise ValueError(
                 f"LIF with time_steps={self.time_steps} got a current of shape {tuple(x.shape)}; the first axis "
@@ -132,6 +133,9 @@ class LIF(nn.Module):
             raise TypeError(
                 f"LIF takes a floating-point current, got {x.dtype}. (Bytes go through spikelet.nn.Encode().)"
             )
+
+    def _steps(self, x: Tensor, v: Tensor | None, keep_last: bool) -> tuple[Tensor, Tensor | None]:
+        self._check(x)
         exact = not self.training
         currents = round_to_grid(x).double() if exact else x
         spikes = []

@@ -4,9 +4,10 @@
 
 theta_n is the least constant current with which the neuron, as it evaluates (leak, reset, membrane bits and all), fires
 n times in T steps; LIF with leak 1/2, hard reset and a membrane of 2 bits has theta = (1/2, 1) at T = 2. One
-pass costs what T = 1 does and carries T + 1 levels instead of two. It is exact for neurons whose current does not
+pass has the convolutions of T = 1 and up to T + 1 levels instead of two. It is exact for neurons whose current does not
 change, those behind the first layer; deeper ones see their current's mean. So a network learns in one pass and then
-goes on for some epochs at its real T steps. Evaluation always takes the real steps.
+goes on for some epochs at its real T steps, where a quantized membrane learns its step. Evaluation always takes the
+real steps.
 
 Ours. The levels are those of quantized-ReLU conversion (Bu et al., "Optimal ANN-SNN conversion", ICLR 2022) where the
 neuron does not leak and resets softly.
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from spikelet.neurons.membrane import FullMembrane, QuantizedMembrane
 from spikelet.neurons.surrogate import Surrogate
 from spikelet.quant.grid import FRACTION_BITS
 
@@ -53,7 +55,15 @@ def one_pass_of(neuron: LIF) -> OnePass:
 
     Bisection takes it that a larger current fires no less often, as hard reset and full membranes see to; where few
     membrane bits or another reset make an exception, theta is one of the currents at which the count passes n.
+
+    Raises:
+        ValueError: another membrane, which may tell channels or batches apart: there is no one function of the current.
     """
+    if not isinstance(neuron.membrane, FullMembrane | QuantizedMembrane):
+        raise ValueError(
+            f"one pass takes LIF with a FullMembrane or a QuantizedMembrane, got {type(neuron.membrane).__name__}. "
+            "Train it on real steps: Phase(epochs, time_steps)."
+        )
     evaluated = copy.deepcopy(neuron).eval()
     device = next((p.device for p in neuron.parameters()), None)
     wanted = torch.arange(1, neuron.time_steps + 1, device=device)

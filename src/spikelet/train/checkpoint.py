@@ -11,6 +11,7 @@ state needs saving and a resumed run equals an uninterrupted one bit for bit on 
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -93,7 +94,7 @@ def build(config: TrainConfig) -> nn.Module:
         torch.manual_seed(config.seed)
         model = create_model(config.model, **config.model_options)
     set_binary(model, config, config.epochs - 1)
-    set_phase(model, config.phase(config.epochs - 1))
+    set_phase(model, dataclasses.replace(config.phase(config.epochs - 1), one_pass=False))
     return model
 
 

@@ -31,7 +31,7 @@ class Phase:
     """A stretch of training at one number of time steps.
 
     A direct-coded network at T = 1 costs half of T = 2 and learns the same weights, so a run may start there.
-    one_pass: train on the firing rates of T steps, at the cost of T = 1 (neurons/one_pass.py); for still images.
+    one_pass: train on the firing rates of T steps, at about the cost of T = 1 (neurons/one_pass.py); for still images.
     """
 
     epochs: int
@@ -40,6 +40,8 @@ class Phase:
 
     def __post_init__(self) -> None:
         _whole("Phase", epochs=self.epochs, time_steps=self.time_steps)
+        if not isinstance(self.one_pass, bool):
+            raise ValueError(f"Phase.one_pass must be True or False, got {self.one_pass!r}.")
 
     def __str__(self) -> str:
         return f"{self.epochs} at T = {self.time_steps}{' in one pass' if self.one_pass else ''}"

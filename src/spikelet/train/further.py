@@ -11,23 +11,32 @@ from spikelet.data.samples import DataSplits
 from spikelet.neurons import LIF
 from spikelet.train.config import Phase, Training
 from spikelet.train.loop import Loop
+from spikelet.train.prepare import set_real_steps
 from spikelet.train.progress import Reporter
 
 
 def further(training: Training, model: nn.Module, epochs: int) -> Training:
-    """`training` with one phase: `epochs` at the time steps that the model's LIF layers have."""
-    time_steps = next(module.time_steps for module in model.modules() if isinstance(module, LIF))
+    """`training` with one phase: `epochs` at the time steps that the model's LIF layers have.
+
+    Raises:
+        ValueError: there are none.
+    """
+    time_steps = next((module.time_steps for module in model.modules() if isinstance(module, LIF)), None)
+    if time_steps is None:
+        raise ValueError("the model has no LIF layer; what is trained here are spiking networks.")
     return dataclasses.replace(training, phases=(Phase(epochs, time_steps),))
 
 
 def train_further(
     model: nn.Module, data: DataSplits, training: Training, reporter: Reporter | None = None
 ) -> list[dict[str, Any]]:
-    """Trains `model` in place and returns the epochs' metrics. It ends in evaluation mode, its quantizers as they were.
+    """Trains `model` in place on real steps and returns the epochs' metrics. It ends in evaluation mode, its quantizers
+    as they were.
 
     Raises:
         FloatingPointError: the loss, a weight or a statistic became NaN or infinite.
     """
     history: list[dict[str, Any]] = []
+    set_real_steps(model)
     Loop(model, data, training, reporter).run(history, before_epoch=lambda epoch: None, after_epoch=lambda: None)
     return history

@@ -19,6 +19,13 @@ def set_phase(model: nn.Module, phase: Phase) -> None:
             module.train_in_one_pass(phase.one_pass)
 
 
+def set_real_steps(model: nn.Module) -> None:
+    """No LIF layer of `model` trains in one pass any more: how a model is left."""
+    for module in model.modules():
+        if isinstance(module, LIF):
+            module.train_in_one_pass(False)
+
+
 def set_binary(model: nn.Module, config: Training, epoch: int) -> None:
     """The quantizer of every 1-bit layer: standardised or not, and the gradient estimator of this epoch."""
     estimator = _estimator(config.gradient, min(epoch / max(config.epochs - 1, 1), 1.0))

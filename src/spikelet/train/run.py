@@ -19,7 +19,7 @@ from spikelet.train.checkpoint import (
 )
 from spikelet.train.config import TrainConfig
 from spikelet.train.loop import Loop
-from spikelet.train.prepare import set_binary, set_phase
+from spikelet.train.prepare import set_binary, set_phase, set_real_steps
 from spikelet.train.progress import Reporter
 
 
@@ -51,7 +51,10 @@ class Run:
         if self._is_main:
             save_config(self.folder, self.config)
         self.history = load_checkpoint(self.folder, self.model, self.loop.optimizer)
-        model = self.loop.run(self.history, self._before_epoch, self._after_epoch)
+        try:
+            model = self.loop.run(self.history, self._before_epoch, self._after_epoch)
+        finally:
+            set_real_steps(self.model)
         if self._is_main:
             save_weights(self.folder, model)
         return model
