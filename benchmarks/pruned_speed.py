@@ -63,7 +63,7 @@ def rows_of(name: str, ratios: list[float], seconds: float) -> list[Row]:
     x = images(name, 8, torch.Generator().manual_seed(1))
     full = calibrated(name, {})
     networks: dict[float, nn.Module] = {
-        ratio: seen(name, compress(full, [Prune(ratio, WeightL1())], x).model) if ratio else full for ratio in ratios
+        ratio: seen(name, compress(full, [Prune(ratio, WeightL1())], x).model) for ratio in ratios
     }
     graphs = {ratio: lower(network, x[:1]) for ratio, network in networks.items()}
     programs = {str(ratio): _call(graph, x[:1].numpy()) for ratio, graph in graphs.items()}
