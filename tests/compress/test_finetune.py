@@ -26,7 +26,7 @@ from spikelet.compress import (
 )
 from spikelet.models import create_model
 from spikelet.nn import Conv2d, Linear
-from spikelet.train import DualRegulation, Loop, Optimizer, Phase, Training
+from spikelet.train import DualRegulation, Loop, Optimizer, Phase, Training, further
 from spikelet.train.progress import Silent
 from tests.compress.networks import NETWORKS, image
 from tests.unit.test_train_run import digits
@@ -48,6 +48,11 @@ def finetune(**changes: Any) -> Finetune:
 def same(a: nn.Module, b: nn.Module) -> bool:
     first, second = a.state_dict(), b.state_dict()
     return first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_network_without_neurons_has_no_time_steps_to_train_at():
+    with pytest.raises(ValueError, match="the model has no LIF layer"):
+        further(Training(), nn.Linear(2, 2), 1)
 
 
 def test_fine_tuning_is_the_training_loop():

@@ -1,6 +1,6 @@
 """How a training run shows itself: a bar on a terminal, a line an epoch elsewhere, scalars for TensorBoard.
 
-The time left is estimated over the whole run: a step at T time steps is taken to cost T, so a run that
+The time left is estimated over the whole run: a step at T time steps is taken to cost T, and 1 in one pass, so a run that
 starts at T = 1 and ends at T = 4 is not promised too early an end.
 """
 
@@ -23,7 +23,7 @@ ESTIMATE_OVER_S = 300.0
 
 
 class Work:
-    """The cost of a run, in optimisation steps times their T."""
+    """The cost of a run, in optimisation steps times the passes that a sample takes."""
 
     def __init__(self, config: Training, steps_per_epoch: int) -> None:
         self._per_step = [config.phase(epoch).steps_computed for epoch in range(config.epochs)]

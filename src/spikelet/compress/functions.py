@@ -24,7 +24,7 @@ from torch.utils import _pytree
 
 from spikelet.compress.layers import over_space
 from spikelet.compress.products import product, softmax
-from spikelet.compress.walk import Walk, compact, leading, led, place, varying
+from spikelet.compress.walk import Walk, compact, dim_of, leading, led, place, varying
 from spikelet.lower.trace import Call, tensors
 
 Rule = Callable[[Walk, Call], Tensor]
@@ -136,7 +136,7 @@ def _together(function: Callable[..., Tensor]) -> Rule:
 def _over_axes(walk: Walk, call: Call) -> Tensor:
     (x,) = walk.sources(call)
     labels = walk.labels(x)
-    dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+    dim = dim_of(call)
     dims = range(x.dim()) if dim is None else (dim,) if isinstance(dim, int) else dim
     axes = {d % x.dim() for d in dims}
     if axes & set(varying(labels)):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spikelet.compress.walk import Walk, leading, led, place, varying
+from spikelet.compress.walk import Walk, dim_of, leading, led, place, varying
 from spikelet.lower.trace import Call, tensors
 
 
@@ -74,7 +74,7 @@ def _passes(axes: list[int], own: int, other: Tensor) -> bool:
 def softmax(walk: Walk, call: Call) -> Tensor:
     """The rule of softmax and log_softmax."""
     (x,) = walk.sources(call)
-    dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
+    dim = dim_of(call)
     if not isinstance(dim, int) or dim % x.dim() in varying(walk.labels(x)):
         return walk.keep_all(call, f"{place(call)} mixes them")
     return walk.labels(x)

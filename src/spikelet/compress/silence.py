@@ -25,7 +25,7 @@ MOVES = _words(
     "__getitem__ select narrow chunk split unbind expand cat concat concatenate stack contiguous clone detach "
     "to type type_as float double half bfloat16 cpu cuda dropout max_pool2d avg_pool2d adaptive_avg_pool2d mean sum"
 )
-ODD = _words(  # f(0) = 0
+ZERO_AT_ZERO = _words(
     "neg abs sign floor ceil round relu relu_ relu6 leaky_relu elu selu celu gelu silu mish tanh hardtanh hardswish "
     "erf sin atan sqrt square __neg__ __abs__"
 )
@@ -45,7 +45,7 @@ def is_silent(walk: Walk, call: Call) -> bool:
         return isinstance(call.args[0], torch.Tensor) and walk.is_silent(call.args[0])
     if call.target in SUMS:
         return all(known) and not any(_others(walk, call.args))
-    return call.target in MOVES | ODD and all(known)
+    return call.target in MOVES | ZERO_AT_ZERO and all(known)
 
 
 def _others(walk: Walk, args: tuple[Any, ...]) -> Iterator[bool]:

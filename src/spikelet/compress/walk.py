@@ -13,6 +13,7 @@ give). Both are facts about the weights, so a layer that is used twice joins wha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -122,6 +123,11 @@ def place(call: Call) -> str:
 def led(labels: Tensor, rank: int) -> Tensor:
     """`labels` as broadcasting sees them at `rank` axes."""
     return labels.view(leading(labels.shape, rank))
+
+
+def dim_of(call: Call) -> Any:
+    """The `dim` that a function was given, by place or by name."""
+    return call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
 
 
 def along_axis(ids: Tensor, axis: int, rank: int) -> Tensor:
