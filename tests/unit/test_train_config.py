@@ -18,7 +18,7 @@ from spikelet.recipes import RECIPES
 from spikelet.train import DualRegulation, Optimizer, Phase, TrainConfig
 from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.prepare import set_binary, set_phase
-from spikelet.train.schedule import learning_rate, optimizer_of
+from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 from tests.catalogue import small_model
 
 
@@ -43,7 +43,7 @@ def test_every_field_survives_json():
         augment="roll5",
         phases=(Phase(1, 2, one_pass=True), Phase(3, 4)),
         batch_size=7,
-        optimizer=Optimizer("sgd", 0.1, 1e-4, 0.2),
+        optimizer=Optimizer("sgd", 0.1, 1e-4, 0.2, 3.0),
         regulation=DualRegulation(weight=False, spike=0.5),
         loss="mean",
         label_smoothing=0.1,
@@ -51,6 +51,7 @@ def test_every_field_survives_json():
         seed=5,
         mixed_precision="bf16",
         compile=True,
+        whiten=True,
     )
     again = TrainConfig.from_dict(json.loads(json.dumps(one.to_dict())))
     assert again == one
@@ -195,3 +196,19 @@ def test_only_synapses_decay(name: str, kind: type):
     assert decays.keys() == {id(p) for p in model.parameters()}
     if name == "sgd":
         assert all(g["momentum"] == 0.9 and g["nesterov"] for g in optimizer.param_groups)
+
+
+def test_norms_learn_at_their_own_rate():
+    model = small_model("qsnn_vgg_s")
+    settings = Optimizer(norm_lr=4.0)
+    optimizer = optimizer_of(model, settings)
+    set_learning_rate(optimizer, 0.5, settings)
+    rates = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
+    assert all(rates[id(p)] == (0.5 if p.dim() > 1 else 2.0) for p in model.parameters())
+    assert set(rates.values()) == {0.5, 2.0}
+
+
+@pytest.mark.parametrize("norm_lr", [0.0, -1.0, math.inf, math.nan])
+def test_a_rate_for_norms_that_is_none_is_refused(norm_lr: float):
+    with pytest.raises(ValueError, match=r"Optimizer.norm_lr must be a number above 0, got"):
+        Optimizer(norm_lr=norm_lr)

@@ -1,7 +1,7 @@
 """How a training run shows itself: a bar on a terminal, a line an epoch elsewhere, scalars for TensorBoard.
 
-The time left is estimated over the whole run: a step at T time steps is taken to cost T, and 1 in one pass, so a run that
-starts at T = 1 and ends at T = 4 is not promised too early an end.
+The time left is estimated over the whole run: a step at T time steps is taken to cost T, and 1 in one pass, so that a
+run that starts at T = 1 and ends at T = 4 is not promised too early an end.
 """
 
 from __future__ import annotations

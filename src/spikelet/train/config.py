@@ -60,9 +60,10 @@ class Optimizer:
     lr: float = 2e-3  # peak
     weight_decay: float = 0.0
     warmup: float = 0.1  # fraction of all steps, linear; then a cosine to 0
+    norm_lr: float = 1.0  # learning rate of batch norms and biases, in units of the weights'
 
     def __post_init__(self) -> None:
-        _positive("Optimizer", lr=self.lr)
+        _positive("Optimizer", lr=self.lr, norm_lr=self.norm_lr)
         if not self.weight_decay >= 0:
             raise ValueError(f"Optimizer.weight_decay must be 0 or more, got {self.weight_decay}.")
         if self.name not in ("adamw", "sgd"):
@@ -147,6 +148,7 @@ class TrainConfig(Training):
     model_options: dict[str, Any]
     data: str
     data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    whiten: bool = False  # the first layer starts with the principal components of its pixels, see train/whiten.py
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

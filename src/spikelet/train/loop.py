@@ -21,7 +21,7 @@ from spikelet.train.config import Training
 from spikelet.train.evaluate import evaluate
 from spikelet.train.objective import LOSSES, firing_rates, rate_loss
 from spikelet.train.progress import Reporter, Silent
-from spikelet.train.schedule import learning_rate, optimizer_of
+from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -107,8 +107,7 @@ class Loop:
         total, steps = torch.zeros(2), self.training.epochs * self.steps_per_epoch
         for step, (x, y) in enumerate(self._on_device(self._batches(epoch))):
             rate = learning_rate(epoch * self.steps_per_epoch + step, steps, self.training.optimizer)
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
+            set_learning_rate(self.optimizer, rate, self.training.optimizer)
             loss, firing = objective(x, y)
             optimizer.zero_grad()
             self.accelerator.backward(loss)

@@ -21,6 +21,7 @@ from spikelet.train.config import TrainConfig
 from spikelet.train.loop import Loop
 from spikelet.train.prepare import set_binary, set_phase, set_real_steps
 from spikelet.train.progress import Reporter
+from spikelet.train.whiten import whiten
 
 
 class Run:
@@ -51,6 +52,8 @@ class Run:
         if self._is_main:
             save_config(self.folder, self.config)
         self.history = load_checkpoint(self.folder, self.model, self.loop.optimizer)
+        if self.config.whiten and not self.history:
+            whiten(self.model, self.loop.data.train)
         try:
             model = self.loop.run(self.history, self._before_epoch, self._after_epoch)
         finally:

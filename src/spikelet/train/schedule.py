@@ -18,6 +18,12 @@ def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
     return settings.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: Optimizer) -> None:
+    """`rate` for weights, `settings.norm_lr` times that for parameters of one axis. Takes what `optimizer_of` made."""
+    weights, norms = optimizer.param_groups
+    weights["lr"], norms["lr"] = rate, rate * settings.norm_lr
+
+
 def optimizer_of(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
     """AdamW or SGD; decay only on parameters of two and more axes."""
     decayed = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
