@@ -54,6 +54,7 @@ def _models(rows: Rows) -> list[str]:
 ABLATIONS = {  # of results.csv, in this order
     "dual regulation": "What each half of Q-SNN's weight-spike dual regulation brings",
     "dual regulation, clipped gradient": "Dual regulation with the gradient clipped at |z| <= 1",
+    "membrane bits": "More bits for a trained network of 1-bit weights and 2-bit membranes",
     "QP-SNN bits": "QP-SNN's weights: uniform levels, plain and rescaled",
     "QP-SNN gradient": "The gradient of rescaled weights: the paper's (masked) and its code's (amplified), 2 bits",
     "QP-SNN criteria": "Pruning criteria, one-shot with the same fine-tuning, 4-bit rescaled weights",

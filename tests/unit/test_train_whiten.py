@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from spikelet.data.samples import Samples
+from spikelet.data.samples import DataSplits, Samples
 from spikelet.models import create_model
 from spikelet.nn import Conv2d
+from spikelet.train import Run, TrainConfig
 from spikelet.train.whiten import whiten
 
 D = 3 * 3 * 3
@@ -62,6 +64,34 @@ def test_rows_keep_their_length_and_those_beyond_the_components_their_weights(c_
     assert torch.equal(stem(model).weight[rows:], before[name][rows:])
     after = model.state_dict()
     assert all(torch.equal(after[key], before[key]) for key in before if key != name)
+
+
+def test_the_layout_in_memory_does_not_matter():
+    """The training loop has channels-last weights, of which `flatten` is a copy."""
+    model = network(16)
+    other = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for one in (model, other):
+        whiten(one, images())
+    assert torch.equal(stem(model).weight, stem(other).weight)
+
+
+@pytest.mark.parametrize("whitened", [False, True])
+def test_a_run_starts_whitened_where_its_configuration_says_so(whitened: bool, tmp_path: Path):
+    pytest.importorskip("accelerate")
+    options = {"in_channels": 3, "image_size": 16, "widths": [16, 8], "time_steps": 1}
+    config = TrainConfig("qsnn_vgg_s", options, "made up", batch_size=16, whiten=whitened)
+    data = DataSplits(images(), images().subset(torch.arange(0)), images())
+    opposite = torch.equal(*(lambda w: (w[1::2], -w[::2]))(stem(Run(config, data, tmp_path).model).weight))
+    assert opposite == whitened
+
+
+def test_a_refused_run_leaves_nothing_behind(tmp_path: Path):
+    pytest.importorskip("accelerate")
+    options = {"in_channels": 1, "image_size": 16, "widths": [16, 8], "time_steps": 1}
+    config = TrainConfig("qsnn_vgg_s", options, "made up", batch_size=16, whiten=True)
+    with pytest.raises(ValueError, match=r"whiten=False"):
+        Run(config, DataSplits(images(), images(), images()), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_same_images_give_the_same_weights():

@@ -22,6 +22,7 @@ class Finetune:
         epochs: from 1 on.
         optimizer: its learning rate is the peak, after warm-up and before a cosine to 0.
         batch_size, augment, loss, label_smoothing, seed, mixed_precision, compile: as in `spikelet.train.Training`.
+        norm_lr: learning rate of batch norms and biases, in units of `lr`.
         spike: lambda of the loss on firing rates.
         reporter: is told about steps and epochs.
     Raises:
@@ -32,6 +33,7 @@ class Finetune:
     lr: float = 1e-3
     optimizer: str = "adamw"
     weight_decay: float = 0.0
+    norm_lr: float = 1.0
     batch_size: int = 128
     augment: str = "none"
     loss: str = "steps"
@@ -50,7 +52,7 @@ class Finetune:
             augment=self.augment,
             phases=(Phase(self.epochs, 1),),  # checks the epochs; `further` puts the model's time steps in
             batch_size=self.batch_size,
-            optimizer=Optimizer(self.optimizer, self.lr, self.weight_decay),
+            optimizer=Optimizer(self.optimizer, self.lr, self.weight_decay, norm_lr=self.norm_lr),
             regulation=DualRegulation(spike=self.spike),
             loss=self.loss,
             label_smoothing=self.label_smoothing,

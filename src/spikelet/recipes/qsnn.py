@@ -77,7 +77,7 @@ def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> Trai
         data_options={"validation": 0.04},
         whiten=True,
         augment="crop2-flip",
-        phases=(Phase(36, 2, one_pass=True), Phase(4, 2)),
+        phases=(Phase(23, 2, one_pass=True), Phase(4, 2)),
         batch_size=64,
         optimizer=Optimizer(lr=2e-3, norm_lr=6.0),
         loss="mean",

@@ -60,7 +60,7 @@ class Optimizer:
     lr: float = 2e-3  # peak
     weight_decay: float = 0.0
     warmup: float = 0.1  # fraction of all steps, linear; then a cosine to 0
-    norm_lr: float = 1.0  # learning rate of batch norms and biases, in units of the weights'
+    norm_lr: float = 1.0  # learning rate of parameters of one axis (batch norms, biases), in units of `lr`
 
     def __post_init__(self) -> None:
         _positive("Optimizer", lr=self.lr, norm_lr=self.norm_lr)

@@ -41,6 +41,8 @@ class Run:
             )
         self.loop = Loop(build(config), data, config, reporter)
         self.history: list[dict[str, Any]] = []
+        if config.whiten:
+            whiten(self.model, data.train)  # a resumed run's checkpoint replaces it
 
     @property
     def model(self) -> nn.Module:
@@ -52,8 +54,6 @@ class Run:
         if self._is_main:
             save_config(self.folder, self.config)
         self.history = load_checkpoint(self.folder, self.model, self.loop.optimizer)
-        if self.config.whiten and not self.history:
-            whiten(self.model, self.loop.data.train)
         try:
             model = self.loop.run(self.history, self._before_epoch, self._after_epoch)
         finally:

@@ -19,16 +19,20 @@ def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: Optimizer) -> None:
-    """`rate` for weights, `settings.norm_lr` times that for parameters of one axis. Takes what `optimizer_of` made."""
-    weights, norms = optimizer.param_groups
-    weights["lr"], norms["lr"] = rate, rate * settings.norm_lr
+    """`rate`, and `settings.norm_lr` times that for parameters of one axis. Takes what `optimizer_of` made."""
+    for group, factor in zip(optimizer.param_groups, (1.0, 1.0, settings.norm_lr), strict=True):
+        group["lr"] = rate * factor
 
 
 def optimizer_of(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """AdamW or SGD; decay only on parameters of two and more axes."""
-    decayed = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
-    plain = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    """AdamW or SGD of three groups: two and more axes, which decay; none, the learned steps; one, norms and biases."""
+    groups = [
+        {
+            "params": [p for p in model.parameters() if p.requires_grad and min(p.dim(), 2) == dim],
+            "weight_decay": settings.weight_decay if dim == 2 else 0.0,
+        }
+        for dim in (2, 0, 1)
+    ]
     if settings.name == "adamw":
         return torch.optim.AdamW(groups, lr=settings.lr, fused=True)
     return torch.optim.SGD(groups, lr=settings.lr, momentum=0.9, nesterov=True)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from spikelet.data.samples import Samples
 from spikelet.nn import Conv2d
 
-_IMAGES = 4096  # enough: 256 windows each make a million vectors of 27 numbers
+_SAMPLES = 4096  # enough: 256 windows each make a million vectors of 27 numbers
 
 
 def whiten(model: nn.Module, data: Samples) -> None:
@@ -35,15 +35,21 @@ def whiten(model: nn.Module, data: Samples) -> None:
             "Set whiten=False for this model."
         )
     with torch.no_grad():
-        weight = conv.weight.flatten(1)
+        weight = conv.weight.flatten(1).clone()  # a copy: channels-last weights have no flat view
         rows = _components(conv, data)[: len(weight)]
         weight[: len(rows)] = rows * weight.norm(dim=1).mean()
+        conv.weight.copy_(weight.view_as(conv.weight))
 
 
 def _components(conv: Conv2d, data: Samples) -> Tensor:
     """v_1, -v_1, v_2, -v_2, ... as [2 D, D]."""
-    chosen = torch.linspace(0, len(data) - 1, min(len(data), _IMAGES)).long()
-    images = data.batch(chosen)[0].flatten(0, -4).to(conv.weight) / 256
-    windows = F.unfold(images, conv.kernel_size, padding=conv.padding, stride=conv.stride)  # type: ignore[arg-type]
-    vectors = torch.linalg.eigh(windows.transpose(0, 1).flatten(1).cov()).eigenvectors.flip(1).T
-    return torch.stack([vectors, -vectors], dim=1).flatten(0, 1)
+    chosen = torch.linspace(0, len(data) - 1, min(len(data), _SAMPLES)).long()
+    total, outer, count = 0.0, 0.0, 0
+    for part in chosen.split(64):  # a sample of events may have megabytes of windows
+        images = data.batch(part)[0].flatten(0, -4).to(conv.weight) / 256
+        windows = F.unfold(images, conv.kernel_size, padding=conv.padding, stride=conv.stride)  # type: ignore[arg-type]
+        rows = windows.transpose(1, 2).flatten(0, 1).double()
+        total, outer, count = total + rows.sum(0), outer + rows.T @ rows, count + len(rows)
+    mean = total / count
+    vectors = torch.linalg.eigh(outer / count - torch.outer(mean, mean)).eigenvectors.flip(1).T  # type: ignore[operator]
+    return torch.stack([vectors, -vectors], dim=1).flatten(0, 1).to(conv.weight)

@@ -1,0 +1,113 @@
+"""What more bits bring to a trained network of 1-bit weights and 2-bit membranes: each variant goes on from the same
+weights, with the same images and as many epochs, the control with nothing changed among them.
+
+    python -m benchmarks.membrane_bits runs/qsnn-cifar10 --recipe qsnn-cifar10 --data-root ../shared/data/cifar10
+
+Real time steps, a cosine from a quarter of the recipe's learning rate, the recipe's other settings; last epoch, the
+whole test set in PyTorch and as the integer program. The paper trains each of its rows from the start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.record import record, recorded
+from spikelet import Program, compress, lower
+from spikelet.compress import Finetune, Membranes, Pass, Quantize
+from spikelet.data import batches, load
+from spikelet.data.samples import DataSplits
+from spikelet.train import TrainConfig, evaluate, load_run
+from spikelet.train.prepare import set_binary
+
+TABLE = "membrane bits"
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """Bits of the hidden weights (1, or 32 for every weight) and of the membranes."""
+
+    weight_bits: int
+    membrane_bits: int
+
+    @property
+    def name(self) -> str:
+        """As in the table."""
+        words = {32: "float"}
+        weights, membranes = (words.get(bits, f"{bits}-bit") for bits in (self.weight_bits, self.membrane_bits))
+        return f"{weights} weights, {membranes} membranes"
+
+    def passes(self) -> list[Pass]:
+        """From 1-bit weights and 2-bit membranes to these."""
+        weights: list[Pass] = [Quantize(32)] if self.weight_bits == 32 else []
+        return [*weights, Membranes(self.membrane_bits)]
+
+
+VARIANTS = (Variant(1, 2), Variant(1, 4), Variant(1, 8), Variant(1, 32), Variant(32, 32))
+
+
+def _finetune(config: TrainConfig, epochs: int) -> Finetune:
+    return Finetune(
+        epochs, lr=config.optimizer.lr / 4, norm_lr=config.optimizer.norm_lr, batch_size=config.batch_size,
+        augment=config.augment, loss=config.loss, label_smoothing=config.label_smoothing,
+        spike=config.regulation.spike, seed=config.seed,
+    )  # fmt: skip
+
+
+def _run(variant: Variant, options: argparse.Namespace, data: DataSplits) -> None:
+    model, config = load_run(options.run)
+    set_binary(model, config, config.epochs - 1)  # fine-tuning keeps the estimator that it finds
+    started = time.monotonic()
+    tuned = compress(model, [*variant.passes(), _finetune(config, options.epochs)], data).model
+    seconds = time.monotonic() - started
+    integer, size = ("", "") if variant.weight_bits == 32 else _packed(tuned, data)
+    accuracy = evaluate(tuned, batches(data.test, 200))
+    record(
+        table=TABLE, recipe=options.recipe, variant=variant.name,
+        data=f"{data.test.name} ({data.test.note}), {len(data.train):,} training images", seed=config.seed,
+        time_steps=config.time_steps(config.epochs - 1), weight_bits=variant.weight_bits,
+        membrane_bits=variant.membrane_bits, epochs=f"{config.epochs} + {options.epochs}",
+        train_samples=len(data.train), test_accuracy=f"{accuracy:.4f}", integer_accuracy=integer, packed_bytes=size,
+        train_seconds=round(seconds),
+    )  # fmt: skip
+    print(f"{variant.name:32s} {100 * accuracy:.2f} %  {size} bytes", flush=True)
+
+
+def _packed(model: torch.nn.Module, data: DataSplits) -> tuple[str, int]:
+    graph = lower(model, data.test.batch(torch.arange(2))[0])
+    result = graph.verify(model, batches(data.test, 200), Program)
+    if result.mismatches:
+        raise SystemExit(f"integers and PyTorch differ: {result}")
+    with tempfile.TemporaryDirectory() as folder:
+        graph.save(Path(folder) / "packed.safetensors")
+        return f"{result.integer_accuracy:.4f}", (Path(folder) / "packed.safetensors").stat().st_size
+
+
+def main() -> None:
+    """Runs the variants that have no row yet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--recipe", required=True)
+    parser.add_argument("--data-root", default=None)
+    parser.add_argument("--images", type=int, default=20_000, help="so many training images")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--only", type=int, nargs="*", help="numbers of variants, from 0")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    _, config = load_run(options.run)
+    everything = load(config.data, root=options.data_root, **config.data_options)
+    first = torch.arange(min(options.images, len(everything.train)))
+    data = DataSplits(everything.train.subset(first), everything.validation, everything.test)
+    for number, variant in enumerate(VARIANTS):
+        if number in (options.only or range(len(VARIANTS))) and (variant.name, str(config.seed)) not in recorded(TABLE):
+            _run(variant, options, data)
+
+
+if __name__ == "__main__":
+    main()
