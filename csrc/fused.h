@@ -31,7 +31,8 @@ SPK_INLINE places places_of(const spk_op *op, const spk_frame *f, const tile *m)
     const size_t channels = spk_lanes(op->out_c), words = spk_words(op->out_c), pixels = spk_out_pixels(op);
     places q = {NULL, NULL, NULL, NULL, pixels * words, pixels * channels, 0};
     q.spikes = spk_spikes_at(f, op->spikes) + (m->t0 * pixels + m->pixel) * words;
-    if (op->values >= 0) q.values = spk_values_at(f, op->values) + (m->t0 * pixels + m->pixel) * channels;
+    const size_t values_t0 = spk_steps(op) == 1 ? 0 : m->t0; /* a still map's only step, although it fires at each */
+    if (op->values >= 0) q.values = spk_values_at(f, op->values) + (values_t0 * pixels + m->pixel) * channels;
     if (op->addend < 0) return q;
     const size_t pixel = spk_step(op->addend_t, m->t0) * pixels + m->pixel;
     if (op->addend_source == SPK_SPIKES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -264,6 +265,13 @@ def test_a_missing_file_and_a_folder_are_the_system_s_errors(tmp_path: Path) -> 
 def test_a_device_is_not_read() -> None:
     with pytest.raises(ArtifactError, match="path: must be a regular file, got '/dev/zero'"):
         load("/dev/zero")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ArtifactError, match="path: must be a regular file"):
+        load(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize(("graph", "version"), [(small_graph(), 1), (odd_graph(), 2)])

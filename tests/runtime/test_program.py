@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from spikelet import Program, Reference
 from spikelet.graph import ir
 from spikelet.graph.codes import dtype_of
 from spikelet.graph.errors import GraphError
+from spikelet.lower import lower
+from spikelet.models import create_model
 from spikelet.runtime import RuntimeUnavailable, kernel_sets
 from spikelet.runtime.layout import runs
 from tests.random_graphs import random_graph, random_input
@@ -31,6 +34,39 @@ def test_every_kernel_set_gives_the_references_spikes_and_logits(seed: int) -> N
         np.testing.assert_array_equal(program(x), logits, err_msg=kernels)
         for name, values in program.spikes(x).items():
             np.testing.assert_array_equal(values, spikes[name], err_msg=f"{kernels} {name}")
+
+
+@pytest.mark.parametrize("time_steps", [15, 16, 17, 32, 33])
+def test_more_steps_than_a_kernel_takes_at_a_time(time_steps: int) -> None:
+    """A still current that fires and is added to later: its map has one step, its spikes have all."""
+    torch.manual_seed(time_steps)
+    model = create_model("qsnn_vgg_s", time_steps=time_steps, image_size=10, widths=(8, 16)).eval()
+    x = torch.randint(0, 256, (3, 3, 10, 10), dtype=torch.uint8)
+    graph = lower(model, x)
+    expected, spikes = Reference(graph)(x.numpy()), Reference(graph).spikes(x.numpy())
+    for kernels in SETS:
+        program = Program(graph, kernels=kernels)
+        np.testing.assert_array_equal(program(x.numpy()), expected, err_msg=kernels)
+        for name, values in program.spikes(x.numpy()).items():
+            np.testing.assert_array_equal(values, spikes[name], err_msg=f"{kernels} {name}")
+
+
+def test_adds_within_adds_within_adds() -> None:
+    """conv_1 + (conv_2 + (... + conv_300)): no depth of Python's calls."""
+    one = np.ones((4, 1, 1, 1), np.int8)
+    convs = [ir.Conv(f"c{i}", ("x",), one if i % 3 else -one, 1, (1, 1), (0, 0), 1) for i in range(300)]
+    inner = ir.Add("a298", ("c298", "c299"))
+    adds = [inner, *(ir.Add(f"a{i}", (f"c{i}", f"a{i + 1}")) for i in range(297, -1, -1))]
+    end = (ir.Flatten("flat", ("a0",)), ir.SumTime("logits", ("flat",)))
+    graph = ir.IntGraph((ir.Input("x", (), (1, 2, 2)), *convs, *adds, *end), 2, 1.0)
+    x = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2)
+    np.testing.assert_array_equal(Program(graph)(x), Reference(graph)(x))
+
+
+def test_more_memory_than_allowed_is_refused() -> None:
+    graph = _one_layer(np.ones((64, 64, 3, 3), np.int8), 64)
+    with pytest.raises(GraphError, match=r"^2 thread\(s\) at T = 3 take \d+ bytes, max_bytes allows 1000\. Use fewer"):
+        Program(graph, threads=2, max_bytes=1000)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257])

@@ -293,6 +293,27 @@ def test_torch_s_own_batch_norm_is_lowered_and_verify_reports_what_differs():
     assert f"differ: 0 and {result.logit_mismatches}" in str(result)
 
 
+def test_verify_puts_every_mode_back():
+    model, x = half_trained(), images()
+    graph, before = lower(model, x), traces(model)
+    graph.verify(model, [(x, torch.zeros(4, dtype=torch.long))])
+    assert_same(before, traces(model))
+
+
+def test_a_tensor_changed_in_place_and_not_read_under_its_old_name_is_lowered():
+    def body(m: User, x: Tensor) -> Tensor:
+        current = m.conv(x)
+        current += m.conv2(x)
+        return m.fc(m.lif(current).flatten(2))
+
+    assert_exact(user(body, conv2=conv()))
+
+
+def test_lowering_works_in_inference_mode():
+    with torch.inference_mode():
+        assert_exact(plain(), images())
+
+
 def test_verify_counts_a_neuron_that_has_changed_since_lowering():
     model, x = plain(), images()
     graph = lower(model, x)

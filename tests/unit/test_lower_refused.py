@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spikelet.graph.errors import GraphError, OverflowRefused
 from spikelet.lower import LoweringError, lower
-from spikelet.neurons import LIF, QuantizedMembrane
+from spikelet.neurons import LIF, Hard, LIFParams, QuantizedMembrane
 from spikelet.neurons.membrane import BatchMaxMembrane
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d
 from spikelet.quant import Binary, FullPrecision, Uniform
@@ -34,6 +34,52 @@ class Hidden(nn.Module):
         return torch.from_numpy(x.numpy() * 2)
 
 
+class Half(Hard):
+    """A reset of somebody's own."""
+
+    def __call__(self, *args: Any) -> Tensor:
+        return super().__call__(*args) / 2
+
+
+class Clipped(QuantizedMembrane):
+    """A membrane of somebody's own."""
+
+    def forward(self, v: Tensor) -> Tensor:
+        return super().forward(v).clamp(max=0)
+
+
+def silence(s: Tensor) -> Tensor:
+    s[:, :, 0] = 0
+    return s.flatten(2)
+
+
+def through_a_view(s: Tensor) -> Tensor:
+    flat = s.flatten(2)
+    flat += flat.flip(0)
+    return s.flatten(2)
+
+
+def in_a_list(s: Tensor) -> Tensor:
+    torch._foreach_add_([s], [s])
+    return s.flatten(2)
+
+
+def detached(s: Tensor) -> Tensor:
+    s.detach().mul_(torch.zeros(()))
+    return s.flatten(2)
+
+
+def set_data(s: Tensor) -> Tensor:
+    s.data = s.flip(0)
+    return s.flatten(2)
+
+
+def masked_by_a_hook() -> User:
+    model = plain()
+    model.lif.register_forward_hook(lambda module, args, output: output * torch.zeros(()))
+    return model
+
+
 def on_spikes(function: Callable[[Tensor], Any]) -> User:
     return user(lambda m, x: m.fc(function(m.lif(m.conv(x)))))
 
@@ -50,6 +96,14 @@ def nan_step() -> User:
     with torch.no_grad():
         membrane.log2_step.fill_(math.nan)
     return user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)), lif=LIF(T, None, membrane))
+
+
+def constant_channel() -> User:
+    norm = nn.BatchNorm1d(4)
+    with torch.no_grad():
+        norm.weight.fill_(2.0)
+        norm.running_var[1] = 0  # type: ignore[index]
+    return user(lambda m, x: m.norm(m.fc(m.lif(m.conv(x)).flatten(2)).mean(0)), fc=classifier(144, 4), norm=norm)
 
 
 def huge_gain() -> User:
@@ -100,6 +154,29 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: on_spikes(lambda s: torch.add(s, s, alpha=2).flatten(2)),
         r"only the sum of two tensors that depend on",
     ),
+    "a weight in the old place": (lambda: on_spikes(lambda s: s.add_(2, s).flatten(2)), r"only the sum of two tensors"),
+    "a write by index": (lambda: on_spikes(silence), r"^the model: a tensor is written after it was made"),
+    "a write through a view": (lambda: on_spikes(through_a_view), r"^the model: a tensor is written after it was made"),
+    "a write in a list": (lambda: on_spikes(in_a_list), r"the tensor function '_foreach_add_' has no integer form"),
+    "a write past autograd": (lambda: on_spikes(detached), r"^the model: a tensor is written after it was made"),
+    "other data": (lambda: on_spikes(set_data), r"^the model: `.data` of a tensor is used"),
+    "a branch on the data": (
+        lambda: on_spikes(lambda s: s.flatten(2) if s.mean() > 0 else s.flatten(2) + s.flatten(2)),
+        r"^the model: a branch depends on a tensor's value",
+    ),
+    "a mask by a hook": (masked_by_a_hook, r"the tensor function '(__mul__|mul)' has no integer form"),
+    "a membrane of one's own": (
+        lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)), lif=LIF(T, None, Clipped(4))),
+        r"^lif: Clipped has no integer form",
+    ),
+    "a reset of one's own": (
+        lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)), lif=LIF(T, LIFParams(reset=Half()))),
+        r"^lif: Half has no integer form",
+    ),
+    "a torch norm of a channel that never changes": (
+        constant_channel,
+        r"^norm: BatchNorm1d multiplies a channel by 512 or more",
+    ),
     "a broadcast sum": (
         lambda: on_spikes(lambda s: (s + s.mean((3, 4), keepdim=True)).flatten(2)),
         r"\(4, 6, 6\) and \(4, 1, 1\)",
@@ -125,7 +202,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "the data of a tensor": (
         lambda: on_spikes(lambda s: s.data.flatten(2)),
-        r"the tensor function '__get__' has no integer form",
+        r"^the model: `.data` of a tensor is used",
     ),
     "two scales before a convolution": (
         lambda: user(
@@ -187,6 +264,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:This overload of add_ is deprecated")
 @pytest.mark.parametrize(("make", "message"), REFUSED.values(), ids=list(REFUSED))
 def test_what_has_no_integer_form_is_refused_by_name_and_reason(make: Callable[[], nn.Module], message: str):
     with pytest.raises(LoweringError, match=message):
@@ -215,6 +293,22 @@ def test_overflow_is_refused_by_the_name_of_the_layer():
         model.big.weight.fill_(1.0)
     with pytest.raises(OverflowRefused, match=r"^big: output may reach \[-?\d+, \d+\], beyond 32 bits"):
         lower(model, images())
+
+
+@pytest.mark.parametrize(("inputs", "bits", "refused"), [(1600, 8, True), (400, 8, False), (1600, 4, False)])
+def test_sums_that_float32_rounds_are_refused(inputs: int, bits: int, refused: bool):
+    model = user(
+        lambda m, x: m.fc(m.lif(m.wide(x.flatten(2)))), fc=classifier(4),
+        wide=Linear(inputs, 4, Uniform(bits, per_channel=False)),
+    )  # fmt: skip
+    with torch.no_grad():
+        model.wide.weight.fill_(127 / 64)
+    example = torch.zeros(1, 1, inputs, 1, dtype=torch.uint8)
+    if not refused:
+        lower(model, example)
+        return
+    with pytest.raises(OverflowRefused, match=r"^wide: its sum may reach 51816000, and float32, .* up to 2\^24 only"):
+        lower(model, example)
 
 
 def test_a_channel_map_of_more_channels_than_16_bits_count_is_refused():

@@ -92,14 +92,15 @@ def find_channels(model: nn.Module, example: Tensor) -> Channels:
     check_runs(model, example)
     example = few_samples(example)
     with _Writes() as writes:
-        calls, output = trace(model, example, is_leaf)
+        traced = trace(model, example, is_leaf)
+    calls = traced.calls
     walk = Walk(example)
     for call in calls:
         walk.set(call.output, _follow(walk, call))
         if is_silent(walk, call):
             walk.silence(call.output)
     writes.freeze(walk)
-    made = [t for t in tensors(output) if walk.knows(t)]
+    made = [t for t in tensors(traced.output) if walk.knows(t)]
     if not made:
         raise CompressionError("the model's output must be a tensor computed from its input.")
     for tensor in made:

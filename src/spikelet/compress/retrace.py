@@ -37,7 +37,7 @@ class Step:
 
 def steps_of(model: nn.Module, example: Tensor) -> list[Step]:
     """What a few samples of `example` go through; raises what the model raises."""
-    calls, _ = trace(model, few_samples(example), is_leaf)
+    calls = trace(model, few_samples(example), is_leaf).calls
     return [_step(call) for call in calls]
 
 

@@ -97,6 +97,8 @@ def _require_plain_integers(node: ir.Node) -> None:
     """NumPy's integers wrap around: an attribute must be Python's, or the bounds computed from it prove nothing."""
     for field in dataclasses.fields(node):
         value = getattr(node, field.name)
+        if isinstance(value, ir.Membrane):
+            value = (value.bits, value.shift)
         for v in value if isinstance(value, tuple) else (value,):
             _require(not isinstance(v, np.generic), node, field.name, repr(v), "a plain Python number")
 

@@ -15,7 +15,6 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> ir.IntG
         GraphError: a valid file of a graph without meaning; names the node.
         OSError: the file can't be read.
     """
-    with Path(path).open("rb") as file:
+    with open(path, "rb", opener=_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ArtifactError(f"path: must be a regular file, got {os.fspath(path)!r}.")
@@ -72,6 +71,11 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> ir.IntG
             )
         data = file.read(status.st_size)
     return loads(data, max_bytes=max_bytes)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a named pipe that nobody writes to, so that it can be refused."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def dumps(graph: ir.IntGraph) -> bytes:

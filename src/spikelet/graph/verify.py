@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spikelet.graph import ir
 from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import Reference
+from spikelet.nn.evaluation import evaluation_mode
 
 
 class Backend(Protocol):
@@ -98,9 +99,7 @@ def verify(
     modules = sorted({name.split("#")[0] for name in layers})
     total, wrong = dict.fromkeys(layers, 0), dict.fromkeys(layers, 0)
     counts = {"samples": 0, "logits": 0, "logit_mismatches": 0, "float": 0, "integer": 0}
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluation_mode(model):
         for x, y in batches:
             with torch.no_grad(), _recorded(model, modules) as outputs:
                 real = model(x)
@@ -118,8 +117,6 @@ def verify(
             counts["logit_mismatches"] += int((np.floor(real / graph.logit_scale + 0.5) != logits).sum())
             counts["float"] += int((real.argmax(1) == labels).sum())
             counts["integer"] += int((logits.argmax(1) == labels).sum())
-    finally:
-        model.train(was_training)
     if not counts["samples"]:
         raise ValueError("verify needs at least one batch, got none.")
     return Verification(

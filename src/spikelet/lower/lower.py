@@ -2,9 +2,10 @@
 
 `lower(model, example)` runs the model once in evaluation mode on the example, records its layers and
 tensor functions (trace.py), turns each into integer operations (rules.py), and proves by interval
-analysis that nothing can overflow. Composed of spikelet's own layers, the graph's spikes and logits equal
-the model's evaluation bit for bit; with torch's own BatchNorm they differ as far as that layer's
-floating-point gain differs from m * 2^-e, which `verify` measures.
+analysis that nothing can overflow, nor a sum leave the integers of float32. Composed of spikelet's own layers,
+the graph's spikes and logits equal the model's evaluation bit for bit, while currents stay within 4096 thresholds
+(quant/grid.py); with torch's own BatchNorm they differ as far as that layer's floating-point gain differs from
+m * 2^-e, which `verify` measures.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
+from spikelet.graph.errors import OverflowRefused
 from spikelet.lower.errors import LoweringError
 from spikelet.lower.rules import MODULES, convert
 from spikelet.lower.trace import Call, trace
@@ -37,7 +39,7 @@ def lower(
         meta: strings to keep with the graph.
     Raises:
         LoweringError: a layer or function has no integer form; names it.
-        OverflowRefused: a value could leave 32 bits; names the layer.
+        OverflowRefused: a value could leave 32 bits, or a layer's sum the integers of float32; names the layer.
     """
     if example.dtype != torch.uint8 or example.dim() not in (4, 5):
         raise LoweringError(
@@ -45,7 +47,10 @@ def lower(
             f"got {example.dtype} {tuple(example.shape)}."
         )
     time_steps = _time_steps(model)
-    calls, output = trace(model, example, _is_leaf)
+    traced = trace(model, example, _is_leaf)
+    if traced.unseen:
+        raise LoweringError(f"{traced.unseen[0]}.")
+    calls, output = traced.calls, traced.output
     made = [i for i, call in enumerate(calls, 1) if call.output is output]
     if not made:
         raise LoweringError("the model's output must be one tensor computed from its input.")
@@ -62,8 +67,20 @@ def lower(
     logits = _logits(builder, values[made[-1]])
     scale = float(logits.scale.reshape(-1)[0])
     graph = ir.IntGraph(tuple(builder.nodes), time_steps, scale, tuple(labels), dict(meta or {}))
-    analyse(graph)
+    _require_exact_floats(graph)
     return graph
+
+
+def _require_exact_floats(graph: ir.IntGraph) -> None:
+    """Refuses sums that float32 evaluation would round."""
+    edges = analyse(graph)
+    for node in (n for n in graph.nodes if isinstance(n, ir.Conv | ir.Linear)):
+        reach = max(-int(edges[node.name].low.min()), int(edges[node.name].high.max()))
+        if reach >= 2**24:
+            raise OverflowRefused(
+                f"{node.name}: its sum may reach {reach}, and float32, in which PyTorch evaluates, holds integers up "
+                "to 2^24 only. Use fewer weight bits or inputs, or let it read spikes instead of currents."
+            )
 
 
 def _is_leaf(module: nn.Module) -> bool:

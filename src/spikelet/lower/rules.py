@@ -17,10 +17,10 @@ from spikelet.graph.codes import dtype_of
 from spikelet.lower.errors import LoweringError
 from spikelet.lower.trace import Call, tensors
 from spikelet.lower.values import Builder, Value
-from spikelet.neurons import LIF, FullMembrane, Hard, LIFParams, QuantizedMembrane
+from spikelet.neurons import LIF, FullMembrane, Hard, LIFParams, QuantizedMembrane, Soft
 from spikelet.neurons.lif import LEAK_BITS
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
-from spikelet.nn.norm import gain_and_offset
+from spikelet.nn.norm import MAX_GAIN, gain_and_offset
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
 from spikelet.quant.quantizer import Coded
 
@@ -103,6 +103,11 @@ def _norm(b: Builder, call: Call, values: list[Value]) -> Value:
         gain, offset = gain_and_offset(norm)
     except ValueError as e:
         raise LoweringError(f"{call.where}: {e}") from e
+    if type(norm) is not BatchNorm2d and bool((gain.abs() >= MAX_GAIN).any()):
+        raise LoweringError(
+            f"{call.where}: {type(norm).__name__} multiplies a channel by {MAX_GAIN:.0f} or more, which integers cap. "
+            "A channel with next to no variance is the usual reason: prune it, or use spikelet.nn.BatchNorm2d."
+        )
     return b.affine(values[0], _float64(gain), _float64(offset), call.where)
 
 
@@ -112,11 +117,11 @@ def _lif(b: Builder, call: Call, values: list[Value]) -> Value:
     p = neuron.params
     bits = next(k for k in range(LEAK_BITS + 1) if p.leak * 2**k % 1 == 0)
     membrane = None
-    if isinstance(neuron.membrane, QuantizedMembrane):
+    if type(neuron.membrane) is QuantizedMembrane:  # a subclass may compute something else
         if not torch.isfinite(neuron.membrane.log2_step):
             raise LoweringError(f"{call.where}: its membrane's log2_step must be finite, got NaN or infinity.")
         membrane = ir.Membrane(neuron.membrane.bits, FRACTION_BITS - int(neuron.membrane.exponent()))
-    elif not isinstance(neuron.membrane, FullMembrane):
+    elif type(neuron.membrane) is not FullMembrane:
         raise LoweringError(
             f"{call.where}: {type(neuron.membrane).__name__} has no integer form. "
             "Use FullMembrane() or QuantizedMembrane(bits), whose scale does not depend on the batch."
@@ -129,15 +134,17 @@ def _lif(b: Builder, call: Call, values: list[Value]) -> Value:
         gain=round(p.input_gain * 2**bits),
         leak_bits=bits,
         threshold=round(p.threshold * 2**FRACTION_BITS),
-        reset=_reset(p),
+        reset=_reset(p, call.where),
         membrane=membrane,
     )
     return Value(b.append(node), np.array(1.0), x.channels)
 
 
-def _reset(p: LIFParams) -> Literal["hard", "soft"] | int:
-    if isinstance(p.reset, Hard):
+def _reset(p: LIFParams, where: str) -> Literal["hard", "soft"] | int:
+    if type(p.reset) is Hard:
         return "hard"
+    if type(p.reset) is not Soft:
+        raise LoweringError(f"{where}: {type(p.reset).__name__} has no integer form. Use Hard() or Soft(drop).")
     return "soft" if p.reset.drop in (None, p.threshold) else round(p.reset.drop * 2**FRACTION_BITS)
 
 
@@ -186,7 +193,7 @@ def _same(b: Builder, call: Call, values: list[Value]) -> Value:
 def _add(b: Builder, call: Call, values: list[Value]) -> Value:
     if len(values) == 1 and [a for a in call.args if not isinstance(a, Tensor)] == [0]:
         return values[0]  # Python's sum() starts from 0
-    if len(values) != 2 or call.kwargs.get("alpha", 1) != 1:
+    if len(values) != 2 or call.kwargs.get("alpha", 1) != 1 or not all(isinstance(a, Tensor) for a in call.args):
         raise LoweringError(f"{_place(call)}: only the sum of two tensors that depend on the input can be lowered.")
     first, second = (tuple(a.shape[2 if v.timed else 1 :]) for a, v in zip(_read(call), values, strict=False))
     if first != second:

@@ -4,7 +4,8 @@ The model runs once, eagerly, on the example. A forward hook sees every leaf mod
 lowering knows); a TorchFunctionMode sees every tensor function outside leaf modules. Python composition,
 control flow on shapes, residual adds and reshapes need no special care: only what really ran is recorded.
 A function that makes a tensor from one that came from the input is an operation; anything else, such as
-a look at a shape, is plain Python.
+a look at a shape, is plain Python. What no call can show is noted in words: a tensor written after it was made (by
+index, through a view or `.data`) and read again, and a branch on a tensor's value.
 """
 
 from __future__ import annotations
@@ -39,11 +40,22 @@ class Call:
     output: Tensor
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trace:
+    """What a module did: the calls in order, the tensor it returned, and what calls can't show, each with its place."""
+
+    calls: list[Call]
+    output: Tensor
+    unseen: list[str]
+
+
 class _Recorder(TorchFunctionMode):
     def __init__(self, example: Tensor) -> None:
         super().__init__()
         self.calls: list[Call] = []
+        self.unseen: list[str] = []
         self.number = {id(example): 0}
+        self.version = {id(example): _version(example)}  # of each numbered tensor; it counts writes, views' too
         self.keep: list[Tensor] = [example]  # ids stay unique while the tensors live
         self.stack: list[str] = [""]
         self.inside_leaf = 0
@@ -58,16 +70,44 @@ class _Recorder(TorchFunctionMode):
             self.calls.append(Call(target, self.stack[-1], inputs, tuple(args), kwargs, tensor))
             self.keep.append(tensor)
             self.number[id(tensor)] = len(self.calls)
+            self.version[id(tensor)] = _version(tensor)
+
+    def check(self, *read: Any) -> None:
+        """Notes every tensor of `read` that was written after it was made."""
+        for tensor in tensors(read):
+            if self.version.get(id(tensor), _version(tensor)) != _version(tensor):
+                self.note("a tensor is written after it was made, by index or through a view, and read again")
+                self.version[id(tensor)] = _version(tensor)
+
+    def note(self, what: str) -> None:
+        """Of the module at work."""
+        self.unseen.append(f"{self.stack[-1] or 'the model'}: {what}")
+
+    def watch(self, func: Callable[..., Any], name: str, args: Sequence[Any]) -> None:
+        """Notes what makes no call: a branch, and the way around the count of writes."""
+        if not any(id(tensor) in self.number for tensor in tensors(args)):
+            return
+        if name == "__bool__":
+            self.note("a branch depends on a tensor's value, and integers can't follow the other one")
+        if name in ("__get__", "__set__") and getattr(func, "__self__", None) is torch.Tensor.data:  # type: ignore[comparison-overlap]
+            self.note("`.data` of a tensor is used, through which it may change unseen; use .detach()")
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        output = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
-        if not self.inside_leaf:
-            self.record(name, args, kwargs, output)
+        if self.inside_leaf:
+            return func(*args, **kwargs)
+        self.check(args, kwargs)
+        self.watch(func, name, args)
+        output = func(*args, **kwargs)
+        self.record(name, args, kwargs, output)
         return output
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def tensors(tree: Any) -> Iterator[Tensor]:
@@ -82,22 +122,24 @@ def tensors(tree: Any) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def trace(model: nn.Module, example: Tensor, is_leaf: Callable[[nn.Module], bool]) -> tuple[list[Call], Tensor]:
-    """Runs `model(example)` and returns the calls and the output tensor. The model's modes are put back after."""
+def trace(model: nn.Module, example: Tensor, is_leaf: Callable[[nn.Module], bool]) -> Trace:
+    """Runs `model(example)` and records it. The model's modes are put back after."""
     recorder = _Recorder(example)
     hooks = [h for name, m in model.named_modules() for h in _watch(name, m, recorder, is_leaf(m))]
     try:
         with evaluation_mode(model), recorder:
             output = model(example)
+            recorder.check(output)
     finally:
         for hook in hooks:
             hook.remove()
-    return recorder.calls, output
+    return Trace(recorder.calls, output, recorder.unseen)
 
 
 def _watch(name: str, module: nn.Module, recorder: _Recorder, leaf: bool) -> list[Any]:
-    def before(m: nn.Module, args: tuple[Any, ...]) -> None:
+    def before(m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         recorder.stack.append(name)
+        recorder.check(args, kwargs)
         recorder.inside_leaf += leaf
 
     def after(m: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
@@ -109,6 +151,6 @@ def _watch(name: str, module: nn.Module, recorder: _Recorder, leaf: bool) -> lis
         recorder.stack.pop()
 
     return [
-        module.register_forward_pre_hook(before),
-        module.register_forward_hook(after, with_kwargs=True),
+        module.register_forward_pre_hook(before, with_kwargs=True),
+        module.register_forward_hook(after, with_kwargs=True, prepend=True),  # a user's hook is no part of the layer
     ]

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from spikelet.lower.trace import trace
 from spikelet.neurons import LIF
 from spikelet.nn import Encode, MaxPool2d
+from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profile.arena import SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profile.batches import inputs_of, one_sample
 from spikelet.profile.energy import TABLES, EnergyTable
-from spikelet.profile.observe import evaluation_mode, observe
+from spikelet.profile.observe import observe
 from spikelet.profile.report import Report
 
 POINTWISE = (LIF, nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
@@ -69,7 +70,7 @@ def _time_steps(model: nn.Module) -> int:
 def _buffers(model: nn.Module, x: Tensor) -> list[Buffer]:
     """One buffer an operation, as `trace` records them on one sample; the caller holds the input."""
     with evaluation_mode(model):
-        calls, _ = trace(model, x, lambda module: isinstance(module, LIF) or not list(module.children()))
+        calls = trace(model, x, lambda module: isinstance(module, LIF) or not list(module.children())).calls
     buffers = [Buffer(x.numel(), 0, (), pointwise=False)]
     position = [0]  # of each recorded value's buffer
     for call in calls:

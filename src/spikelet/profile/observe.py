@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.neurons import LIF
+from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profile.batches import samples_of
 from spikelet.profile.fan_out import Window, dense_macs, fan_out
 from spikelet.profile.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
@@ -49,18 +50,6 @@ def observe(model: nn.Module, batches: Iterable[Tensor]) -> tuple[list[Layer], i
     if not any(isinstance(layer, NeuronLayer) for layer in layers):
         raise ValueError("no LIF layer ran; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
     return [layer for layer in layers if layer is not None], samples
-
-
-@contextlib.contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """`model.eval()` for a while; then every module gets its own mode back."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 @contextlib.contextmanager

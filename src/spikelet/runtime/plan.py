@@ -39,6 +39,9 @@ class Packed:
         return self._made[key]
 
 
+MAX_NESTED = 50  # five frames of Python each; an Add further in is an operation of its own
+
+
 def make_plan(
     graph: ir.IntGraph, edges: dict[str, Edge], kernels: KernelSet, packed: Packed, *, still: bool, spikes: bool
 ) -> Plan:
@@ -106,6 +109,7 @@ class _Planner:
         self.values: dict[tuple[str, Form], Value] = {}
         self.pooled: dict[str, _Pooled] = {}
         self.scaled: dict[str, ir.Affine] = {}
+        self._nested = 0  # Adds whose other term is being made
 
     def _needed_by(self, names: set[str]) -> set[str]:
         """`names` and every node that they depend on."""
@@ -246,7 +250,11 @@ class _Planner:
         others = [n for n in user.inputs if n != stage.tail.name]
         if len(others) != 1:
             return False
+        if self._nested == MAX_NESTED:
+            return False
+        self._nested += 1
         self.make(self._needed_by({others[0]}))
+        self._nested -= 1
         if not self._has_value(others[0]) or self.maps[others[0]] != stage.map:
             return False
         stage.addend, stage.tail = self._addend(others[0]), user

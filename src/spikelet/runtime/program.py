@@ -24,6 +24,8 @@ from spikelet.runtime.emit import Plan
 from spikelet.runtime.library import MAX_THREADS, Call, choose, library
 from spikelet.runtime.plan import Packed, make_plan
 
+MAX_BYTES = 2**32
+
 
 class Program:
     """Runs `graph` on this machine's processor.
@@ -32,17 +34,21 @@ class Program:
         graph: an integer graph.
         threads: samples of a batch that run side by side, 1 to 64. Results don't depend on it.
         kernels: "auto", or a set by name ("scalar": the slow one to compare with; "portable"; "avx2").
+        max_bytes: the most memory that all threads may take for maps in between, of T steps each.
 
     Raises:
-        GraphError: `graph` has no meaning, or `threads` is out of range.
+        GraphError: `graph` has no meaning, `threads` is out of range, or max_bytes is too little.
         RuntimeUnavailable: the library is not built, or has no such kernels for this machine.
     """
 
-    def __init__(self, graph: ir.IntGraph, threads: int = 1, kernels: str = "auto") -> None:
+    def __init__(
+        self, graph: ir.IntGraph, threads: int = 1, kernels: str = "auto", *, max_bytes: int = MAX_BYTES
+    ) -> None:
         if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
             raise GraphError(f"threads must be a whole number from 1 to {MAX_THREADS}, got {threads!r}.")
         self.graph = graph
         self.threads = threads
+        self.max_bytes = max_bytes
         self._edges = analyse(graph)
         self._set = choose(kernels)
         self.kernels = self._set.name
@@ -76,6 +82,12 @@ class Program:
         still = still or self.graph.time_steps == 1
         if (still, spikes) not in self._plans:
             plan = make_plan(self.graph, self._edges, self._set, self._packed, still=still, spikes=spikes)
+            needed = plan.arena_bytes * self.threads
+            if needed > self.max_bytes:
+                raise GraphError(
+                    f"{self.threads} thread(s) at T = {self.graph.time_steps} take {needed} bytes, max_bytes allows "
+                    f"{self.max_bytes}. Use fewer threads, or pass a larger max_bytes if you trust the graph."
+                )
             self._plans[still, spikes] = plan
         return self._plans[still, spikes]
 
