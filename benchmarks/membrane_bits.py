@@ -23,7 +23,6 @@ from spikelet.compress import Finetune, Membranes, Pass, Quantize
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
 from spikelet.train import TrainConfig, evaluate, load_run
-from spikelet.train.prepare import set_binary
 
 TABLE = "membrane bits"
 
@@ -61,7 +60,6 @@ def _finetune(config: TrainConfig, epochs: int) -> Finetune:
 
 def _run(variant: Variant, options: argparse.Namespace, data: DataSplits) -> None:
     model, config = load_run(options.run)
-    set_binary(model, config, config.epochs - 1)  # fine-tuning keeps the estimator that it finds
     started = time.monotonic()
     tuned = compress(model, [*variant.passes(), _finetune(config, options.epochs)], data).model
     seconds = time.monotonic() - started

@@ -33,7 +33,8 @@ from spikelet.data.samples import DataSplits, Samples
 from spikelet.lower import lower
 from spikelet.neurons import LIF, FullMembrane, QuantizedMembrane
 from spikelet.nn import Conv2d, Linear
-from spikelet.quant import Binary, Clip, Uniform
+from spikelet.quant import Binary, Clip, Quantizer, Uniform
+from spikelet.quant.quantizer import Coded
 from spikelet.runtime import Program
 from tests.catalogue import MODELS, model_input
 from tests.compress.networks import NETWORKS, image
@@ -184,6 +185,35 @@ def test_in_place_gives_the_same_network_in_the_same_objects(name: str):
     state, wanted = model.state_dict(), expected.state_dict()
     assert all(torch.equal(state[key], value) for key, value in wanted.items())
     assert state.keys() == wanted.keys()
+
+
+class Own(Quantizer):
+    """A quantizer that is no frozen dataclass."""
+
+    bits = 4
+
+    def encode(self, weight: Tensor) -> Coded:
+        return Uniform(4).encode(weight)
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        return Uniform(4)(weight)
+
+
+class OwnModule(nn.Module, Own):
+    """One that is a module."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return Uniform(4)(weight)
+
+    __call__ = nn.Module.__call__
+
+
+@pytest.mark.parametrize("kinds", [(Own,), (OwnModule,), (Own, OwnModule)])
+def test_quantizers_of_ones_own_arrive_in_place(kinds: tuple[type[Quantizer], ...]):
+    model, _ = vgg()
+    for kind in kinds:
+        compress_(model, [Quantize(kind())])
+        assert all(type(m.quantizer) is kind for m in model.modules() if isinstance(m, Conv2d | Linear))
 
 
 def test_a_network_compressed_in_place_trains():

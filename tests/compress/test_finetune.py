@@ -55,6 +55,19 @@ def test_a_network_without_neurons_has_no_time_steps_to_train_at():
         further(Training(), nn.Linear(2, 2), 1)
 
 
+def test_dropout_draws_from_the_seed_alone():
+    net = model()
+    net.pool = nn.Sequential(net.pool, nn.Dropout(0.5))
+    tuned = []
+    for outside in (1, 2):
+        torch.manual_seed(outside)
+        tuned.append(compress(net, [finetune(seed=3)], digits()).model)
+        expected = torch.Generator().manual_seed(outside)
+        assert torch.equal(torch.rand(2), torch.rand(2, generator=expected)), "the caller's generator is left alone"
+    assert same(*tuned)
+    assert not same(tuned[0], compress(net, [finetune(seed=4)], digits()).model)
+
+
 def test_fine_tuning_is_the_training_loop():
     net = model()
     small = compress(net, [Prune(0.5, WeightL1())], digits()).model
@@ -62,7 +75,7 @@ def test_fine_tuning_is_the_training_loop():
         augment="crop1",
         phases=(Phase(2, 2),),
         batch_size=16,
-        optimizer=Optimizer("sgd", 1e-2, 1e-3),
+        optimizer=Optimizer("sgd", 1e-2, 1e-3, norm_lr=2.0),
         regulation=DualRegulation(spike=0.1),
         loss="mean",
         label_smoothing=0.1,
@@ -71,7 +84,7 @@ def test_fine_tuning_is_the_training_loop():
     expected = copy.deepcopy(small)
     Loop(expected, digits(), training).run([], lambda epoch: None, lambda: None)
     settings = {"augment": "crop1", "optimizer": "sgd", "weight_decay": 1e-3, "spike": 0.1}
-    settings |= {"loss": "mean", "label_smoothing": 0.1}
+    settings |= {"norm_lr": 2.0, "loss": "mean", "label_smoothing": 0.1}
     tuned = compress(net, [Prune(0.5, WeightL1()), finetune(seed=5, **settings)], digits()).model
     assert same(tuned, expected)
     assert not same(tuned, small)

@@ -245,6 +245,7 @@ def test_arguments_out_of_range_are_refused_at_once(arguments: dict[str, Any], m
         ("chain", Prune(0.5, where=last()), "no channel of fc can leave: fc: they are the network's outputs"),
         ("unknown function", Prune(0.5), r"no channel of fc, one can leave: one: the model \(cumsum\) is not known"),
         ("unknown function", Prune({"one": 0.5}), r"one: the model \(cumsum\) is not known to keep them apart"),
+        ("residual", Prune({"o*": 0.5, "one": 0.25}), r"two keys match one, one with 0\.5, one with 0\.25"),
         ("residual", Prune({"one": 0.5, "two": 0.25}), r"one and two share their channels .* got 0\.5 and 0\.25"),
         ("residual", Prune(0.5, where=first()), r"no channel of one can leave: one \+ two leave together"),
         ("stack", Prune(0.5), r"one \+ two: SVS gives its channels no score .* Use WeightL1"),

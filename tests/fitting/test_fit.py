@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from spikelet.compress.criteria import WeightL1
 from spikelet.data import DataSplits, load
 from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
 from spikelet.fitting.cost import CostModel
-from spikelet.fitting.job import Job, subject_of
+from spikelet.fitting.job import Job, Measured, subject_of
 from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph.artifact import dumps
 from spikelet.lower import lower
@@ -56,6 +57,22 @@ def test_the_file_is_within_the_budget_and_the_accuracy_within_the_drop(fitted: 
     assert len(dumps(fitted.graph)) == fitted.result.size <= 9_000 < fitted.start.size
     assert fitted.accuracy_drop <= 8
     assert fitted.is_within_budget
+
+
+def test_a_drop_of_exactly_the_limit_is_within_it(fitted: Fitted):
+    start, result = (dataclasses.replace(fitted.result, accuracy=a) for a in (0.93, 0.91))
+    judged = dataclasses.replace(fitted, start=start, result=result, budget=Budget(9_000, max_accuracy_drop=2))
+    assert judged.accuracy_drop > 2, "as floats it is"
+    assert judged.is_within_budget
+    assert not dataclasses.replace(judged, budget=Budget(9_000, max_accuracy_drop=1.99)).is_within_budget
+
+
+def test_a_plan_that_measured_within_the_budget_wins_over_a_better_one(fitted: Fitted, digits: DataSplits):
+    heavy = dataclasses.replace(fitted.probes[0], measured=Measured(0.91, 8_000, 1.3e6))
+    light = dataclasses.replace(fitted.probes[0], measured=Measured(0.90, 8_000, 0.8e6))
+    job = Job(fitted.model, digits, Budget(max_sops=1e6))
+    assert job._best([heavy, light]) is light
+    assert job._best([heavy]) is heavy, "fit says afterwards that it missed"
 
 
 @pytest.mark.parametrize("weight_bits", [1, 8])

@@ -94,6 +94,11 @@ def test_a_refused_run_leaves_nothing_behind(tmp_path: Path):
     assert not (tmp_path / "run").exists()
 
 
+def test_whiten_is_true_or_false():
+    with pytest.raises(ValueError, match=r"TrainConfig.whiten must be True or False, got 'no'"):
+        TrainConfig("qsnn_vgg_s", {}, "digits", whiten="no")  # type: ignore[arg-type]
+
+
 def test_the_same_images_give_the_same_weights():
     model = network(16)
     models = [model, copy.deepcopy(model)]

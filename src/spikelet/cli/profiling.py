@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from spikelet.cli.printing import console, heading, say, table
-from spikelet.cli.sources import Choice, Packed, Trained, first, open_target, samples_of
+from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import batches
 from spikelet.graph.atomic_write import atomic_write
 from spikelet.profile import Report, Table, profile_graph
@@ -66,9 +66,9 @@ def profile(target: str, choice: Choice, work: Work, out: Path | None) -> None:
 def _report(opened: Trained | Packed, choice: Choice, work: Work) -> Report:
     _, samples = samples_of(opened, choice)
     if isinstance(opened, Trained):
-        some = first(samples, work.samples or OF_A_RUN)
+        some = samples.spread(work.samples or OF_A_RUN)
         return profile_model(opened.model, batches(some, BATCH), name=opened.config.model)
-    some = first(samples, work.samples or OF_A_FILE)
+    some = samples.spread(work.samples or OF_A_FILE)
     x, _ = some.batch(torch.arange(len(some)))
     return profile_graph(opened.graph, x.numpy())
 

@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from spikelet.data import DataSplits, Samples
@@ -122,10 +121,3 @@ def image_size_of(config: TrainConfig) -> int:
     options = inspect.signature(MODELS[config.model]).bind(**config.model_options)
     options.apply_defaults()
     return options.arguments["image_size"]
-
-
-def first(samples: Samples, count: int) -> Samples:
-    """At most `count` samples, evenly spread, so that a set that is sorted by class gives all of them."""
-    if count >= len(samples):
-        return samples
-    return samples.subset(torch.arange(count) * len(samples) // count)

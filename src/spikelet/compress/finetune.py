@@ -22,8 +22,8 @@ class Finetune:
         epochs: from 1 on.
         optimizer: its learning rate is the peak, after warm-up and before a cosine to 0.
         batch_size, augment, loss, label_smoothing, seed, mixed_precision, compile: as in `spikelet.train.Training`.
-        norm_lr: learning rate of batch norms and biases, in units of `lr`.
         spike: lambda of the loss on firing rates.
+        norm_lr: learning rate of batch norms and biases, in units of `lr`.
         reporter: is told about steps and epochs.
     Raises:
         ValueError: a setting is out of range.
@@ -33,7 +33,6 @@ class Finetune:
     lr: float = 1e-3
     optimizer: str = "adamw"
     weight_decay: float = 0.0
-    norm_lr: float = 1.0
     batch_size: int = 128
     augment: str = "none"
     loss: str = "steps"
@@ -43,6 +42,7 @@ class Finetune:
     mixed_precision: str = "no"
     compile: bool = False
     reporter: Reporter | None = dataclasses.field(default=None, compare=False)
+    norm_lr: float = 1.0
 
     def __post_init__(self) -> None:
         self._training()

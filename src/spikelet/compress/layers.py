@@ -84,9 +84,18 @@ class _Convolution(LayerRule):
         layer.in_channels, layer.out_channels = int(kept.reads.sum()), int(kept.makes.sum())
 
 
+def _whole_groups_leave(inputs: int, outputs: int, groups: int) -> bool:
+    return groups in (inputs, outputs)
+
+
+def loses_whole_groups(conv: nn.Conv2d) -> bool:
+    """Whether an input of `conv` leaves together with an output: the depthwise case."""
+    return conv.groups > 1 and _whole_groups_leave(conv.in_channels, conv.out_channels, conv.groups)
+
+
 def _join_groups(walk: Walk, inputs: Tensor, outputs: Tensor) -> None:
     """inputs [G, I / G], outputs [G, O / G]."""
-    if inputs.shape[1] == 1 or outputs.shape[1] == 1:
+    if _whole_groups_leave(inputs.numel(), outputs.numel(), len(inputs)):
         whole = torch.cat([inputs, outputs], 1)
         walk.ids.join(whole, whole[:, :1])
     else:

@@ -33,6 +33,7 @@ from spikelet.compress.layer_order import layers_of
 from spikelet.compress.passes import Context, Row
 from spikelet.compress.ratios import Ratios, check_ratios, groups_within, ratios_by_group
 from spikelet.compress.surgery import remove_channels
+from spikelet.profile.batches import samples_of
 
 SPREADS = ("uniform", "global")
 
@@ -98,7 +99,7 @@ class Prune:
                 "carries them). Use WeightL1(), or leave the layer out."
             )
         units = self._units(model, channels, ranked, by_layer, inputs[0])
-        samples = sum(x.shape[0] if x.dim() % 2 == 0 else x.shape[1] for x in inputs)
+        samples = sum(map(samples_of, inputs))
         rows = [
             Row("", f"scoring by {type(self.criterion).__name__}", "", f"{seconds:.2f} s on {samples} samples"),
             *_rows(channels, units),

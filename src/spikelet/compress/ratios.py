@@ -69,6 +69,8 @@ def ratios_by_group(channels: Channels, layers: Layers, ratio: Mapping[str | Fil
             if group is None:
                 continue
             before = asked.setdefault(group.name, (value, name))
+            if before[0] != value and before[1] == name:
+                raise CompressionError(f"Prune.ratio: two keys match {name}, one with {before[0]}, one with {value}.")
             if before[0] != value:
                 raise CompressionError(
                     f"Prune.ratio: {before[1]} and {name} share their channels and can't have two ratios, got "

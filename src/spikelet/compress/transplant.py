@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from spikelet.quant import Quantizer
+
 
 def transplant(old: nn.Module, new: nn.Module) -> None:
     """Makes `old` what `new`, a changed deep copy of it, is. A part of another class, such as a new membrane, replaces
@@ -24,6 +26,7 @@ def _transplant(old: nn.Module, new: nn.Module, done: set[int]) -> None:
     done.add(id(old))
     for name, value in vars(new).items():
         if not name.startswith("_") and _is_plain(value):
+            old._modules.pop(name, None)
             setattr(old, name, value)
     for mine, theirs in ((old._parameters, new._parameters), (old._buffers, new._buffers)):
         for name, tensor in theirs.items():
@@ -37,12 +40,15 @@ def _transplant(old: nn.Module, new: nn.Module, done: set[int]) -> None:
         if mine is not None and part is not None and type(mine) is type(part):
             _transplant(mine, part, done)
         else:
+            vars(old).pop(name, None)  # a plain value that became a module
             old._modules[name] = part
 
 
 def _is_plain(value: Any) -> bool:
-    """Numbers, words and frozen settings; anything else may hold a part of the copy."""
+    """Numbers, words, quantizers and frozen settings; anything else may hold a part of the copy."""
     if isinstance(value, tuple):
         return all(map(_is_plain, value))
     frozen = dataclasses.is_dataclass(value) and value.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    if isinstance(value, Quantizer):
+        return not isinstance(value, nn.Module)
     return value is None or isinstance(value, bool | int | float | str) or (frozen and not isinstance(value, type))

@@ -69,6 +69,11 @@ class Samples:
         """The samples `indices` int64 [M], in that order, as a data set of its own."""
         return dataclasses.replace(self, x=self.x[indices], y=self.y[indices])
 
+    def spread(self, count: int) -> Samples:
+        """At most `count` samples, evenly spread, so that a set that is sorted by class gives all of them."""
+        count = min(count, len(self))
+        return self.subset(torch.arange(count) * len(self) // max(count, 1))
+
     def to(self, device: torch.device | str) -> Samples:
         """The same samples on `device`."""
         return dataclasses.replace(self, x=self.x.to(device), y=self.y.to(device))

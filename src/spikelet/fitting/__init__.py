@@ -34,7 +34,7 @@ def fit(
             once on the test set.
         budget: the limits. Plans are chosen by an upper bound of their bytes and by operations at the start's firing
             rates: a limit that no plan meets is refused. Whether the trained network meets all, the result says.
-        training: how to fine-tune (its phases are not used).
+        training: how to fine-tune. Its phases are not used, and quantizers keep their own gradients.
         settings: how long to look.
         watcher: is told about the progress.
     Raises:

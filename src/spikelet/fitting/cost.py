@@ -1,12 +1,12 @@
 """Bytes and operations of a plan without building it.
 
     weights'  = weights * (outputs kept / outputs) * (inputs kept / inputs)
-    bytes    <= fixed + sum over layers ( ceil(weights' * bits / 8) + 7 * outputs kept )
+    bytes    <= fixed + sum over layers ( ceil(weights' * bits / 8) + 7 * affines * outputs kept )
     SOPs      = sum over layers SOPs * weights' / weights
 
 7 bytes are a channel's multiplier, shift and an offset that needs 32 bits (profile/packed.py), so that bytes are an
-upper bound; `fixed` is all else in the file: its text, and constants that belong to no weights. The firing rate of the
-channels that stay is taken to stay.
+upper bound; a bias before a batch norm makes two affines of one. `fixed` is all else in the file: its text, and
+constants that belong to no weights. The firing rate of the channels that stay is taken to stay.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import functools
 from collections.abc import Mapping
 
 import torch
+from torch import nn
 
+from spikelet.compress.layers import loses_whole_groups
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.graph.bits import packed_bytes
 from spikelet.nn import Conv2d, Linear
@@ -56,9 +58,11 @@ class CostModel:
         for name, layer in self.weighted.items():
             outputs, inputs = self._kept(name, plan.ratios)
             synapse = self.synapses[name]
-            share = outputs if _coupled(layer) else outputs * inputs
+            whole_groups = isinstance(layer, nn.Conv2d) and loses_whole_groups(layer)
+            share = outputs if whole_groups else outputs * inputs
             size += packed_bytes(round(synapse.weights * share), plan.bits.get(name, layer.quantizer.bits))
-            size += BYTES_A_CHANNEL * round(synapse.out_shape[0] * outputs)
+            affines = max(1, (layer.bias is not None) + (synapse.norm_channels > 0))
+            size += BYTES_A_CHANNEL * affines * round(synapse.out_shape[0] * outputs)
             sops += synapse.paper_sops * share
         return Cost(size, sops)
 
@@ -77,8 +81,3 @@ class CostModel:
             0.0 if ids is None else float(torch.isin(ids, units).double().mean()) for ids in (entry.makes, entry.reads)
         )
         return made, read
-
-
-def _coupled(layer: Conv2d | Linear) -> bool:
-    """A depthwise convolution loses whole groups, an input with its output."""
-    return isinstance(layer, Conv2d) and layer.groups > 1 and layer.in_channels == layer.groups

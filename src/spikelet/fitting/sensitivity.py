@@ -93,19 +93,19 @@ def _loss(model: nn.Module, samples: Samples) -> float:
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, samples: Samples) -> None:
-    """Sets every batch norm's running statistics to their mean over `samples`. The model's modes are put back after."""
+    """Sets every batch norm's running statistics to their mean over the batches of `samples`; all else runs as in
+    evaluation. The model's modes are put back after."""
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    modes = [m.training for m in model.modules()]
     momenta = [m.momentum for m in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
-    for x in _inputs(samples):
-        model.train()(x)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    for module, mode in zip(model.modules(), modes, strict=True):
-        module.training = mode
+    with evaluation_mode(model):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean over all batches
+            norm.train()
+        for x in _inputs(samples):
+            model(x)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def _inputs(samples: Samples) -> Iterator[Tensor]:

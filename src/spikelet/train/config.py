@@ -150,6 +150,11 @@ class TrainConfig(Training):
     data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
     whiten: bool = False  # the first layer starts with the principal components of its pixels, see train/whiten.py
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.whiten, bool):
+            raise ValueError(f"TrainConfig.whiten must be True or False, got {self.whiten!r}.")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return dataclasses.asdict(self)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.data.batches import Batches, Epoch, Share, batches
+from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
 from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.config import Training
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class Objective(nn.Module):
     """Model and loss in one module, so that one compiled graph holds both.
 
-    Returns (loss, mean firing rate of the hidden layers).
+    Returns (loss, mean firing rate of all LIF layers).
     """
 
     def __init__(self, model: nn.Module, config: Training) -> None:
@@ -93,7 +94,8 @@ class Loop:
         try:
             for epoch in range(len(history), self.training.epochs):
                 before_epoch(epoch)
-                history.append(self._epoch(epoch, step_function, optimizer))
+                with torch.random.fork_rng(self._cuda()):  # the caller's generators are none of ours
+                    history.append(self._epoch(epoch, step_function, optimizer))
                 after_epoch()
                 if self.accelerator.is_main_process:
                     self.reporter.epoch(history[-1])
@@ -105,6 +107,7 @@ class Loop:
         started = time.monotonic()
         self.model.train()
         total, steps = torch.zeros(2), self.training.epochs * self.steps_per_epoch
+        torch.manual_seed(generator(self.training.seed, epoch, self.accelerator.process_index).initial_seed())
         for step, (x, y) in enumerate(self._on_device(self._batches(epoch))):
             rate = learning_rate(epoch * self.steps_per_epoch + step, steps, self.training.optimizer)
             set_learning_rate(self.optimizer, rate, self.training.optimizer)
@@ -133,6 +136,10 @@ class Loop:
     def _diverged(self, what: str, epoch: int) -> FloatingPointError:
         kept = f"epoch {epoch - 1} was the last good one" if epoch else "no epoch was good before"
         return FloatingPointError(f"{what}. Lower Optimizer.lr (now {self.training.optimizer.lr}); {kept}.")
+
+    def _cuda(self) -> list[torch.device]:
+        device = self.accelerator.device
+        return [device] if device.type == "cuda" else []
 
     def _batches(self, epoch: int) -> Batches:
         """This process's share. Order and augmentation depend on (seed, epoch, step) alone."""

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.data.batches import batches
 from spikelet.data.samples import Samples
 from spikelet.nn import Conv2d
 
@@ -43,11 +44,10 @@ def whiten(model: nn.Module, data: Samples) -> None:
 
 def _components(conv: Conv2d, data: Samples) -> Tensor:
     """v_1, -v_1, v_2, -v_2, ... as [2 D, D]."""
-    chosen = torch.linspace(0, len(data) - 1, min(len(data), _SAMPLES)).long()
     total, outer, count = 0.0, 0.0, 0
-    for part in chosen.split(64):  # a sample of events may have megabytes of windows
-        images = data.batch(part)[0].flatten(0, -4).to(conv.weight) / 256
-        windows = F.unfold(images, conv.kernel_size, padding=conv.padding, stride=conv.stride)  # type: ignore[arg-type]
+    for images, _ in batches(data.spread(_SAMPLES), 64):  # a sample of events may have megabytes of windows
+        pixels = images.flatten(0, -4).to(conv.weight) / 256
+        windows = F.unfold(pixels, conv.kernel_size, padding=conv.padding, stride=conv.stride)  # type: ignore[arg-type]
         rows = windows.transpose(1, 2).flatten(0, 1).double()
         total, outer, count = total + rows.sum(0), outer + rows.T @ rows, count + len(rows)
     mean = total / count
