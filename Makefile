@@ -1,8 +1,8 @@
-# Every target prepares the environment it needs: Python 3.11 or newer, a C compiler and make are enough.
+# Every target prepares the environment it needs: Python 3.11 or newer with venv, a C compiler and make are enough.
 #   make demo    train on digits, pack, run natively, compare spike for spike
-#   make test    the whole test suite          (PYTEST_ARGS="-k lif -x" narrows it)
+#   make test    the test suite                (PYTEST_ARGS="-k lif -x" narrows it)
 #   make lint    formatting, style, types, spelling
-#   make bench   timings of the native runtime, as JSON
+#   make bench   timings of the native runtime beside PyTorch's
 #   make fuzz    100,000 damaged artifact files against the loader
 #   make clean   remove what was built, but for the environment; distclean removes that too
 
@@ -28,7 +28,7 @@ help:
 
 $(READY): pyproject.toml Makefile $(NATIVE_SOURCES)
 	@test -n "$(PYTHON)" || { echo "spikelet needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[all,dev]'
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --no-deps $(NEUROBENCH) $(SPIKINGJELLY)
 	@touch $@

@@ -102,8 +102,10 @@ def main() -> None:
     everything = load(config.data, root=options.data_root, **config.data_options)
     first = torch.arange(min(options.images, len(everything.train)))
     data = DataSplits(everything.train.subset(first), everything.validation, everything.test)
+    same = {"recipe": options.recipe, "train_samples": len(data.train), "epochs": f"{config.epochs} + {options.epochs}"}
     for number, variant in enumerate(VARIANTS):
-        if number in (options.only or range(len(VARIANTS))) and (variant.name, str(config.seed)) not in recorded(TABLE):
+        chosen = number in (options.only or range(len(VARIANTS)))
+        if chosen and (variant.name, str(config.seed)) not in recorded(TABLE, **same):
             _run(variant, options, data)
 
 

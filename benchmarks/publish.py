@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.record import ROOT, commit, record
+from benchmarks.record import ROOT, commit, device, record
 from spikelet import Program, lower
 from spikelet.data import batches, load
 from spikelet.graph.ir import IntGraph
@@ -39,7 +39,7 @@ CARD = """# {name}
 | commit | {commit} |
 | licence | Apache-2.0 (weights); the data has its own |
 
-Trained by `spikelet train {recipe} --seed {seed}`; run by `spikelet run {name} IMAGE`, or
+Trained by `{command}`; run by `spikelet run {name} IMAGE`, or
 `spikelet.Program(spikelet.load("{name}"))(images)` with uint8 images {shape}.
 """
 
@@ -54,6 +54,8 @@ def _options() -> argparse.Namespace:
         "--ship", default=None, metavar="NAME", help="put the packed file and its card into the package"
     )
     parser.add_argument("--table", default="results")
+    parser.add_argument("--trained-at", default=None, metavar="COMMIT", help="where it is not this one")
+    parser.add_argument("--trained-on", default=None, metavar="DEVICE", help="where it is not this one")
     return parser.parse_args()
 
 
@@ -68,9 +70,11 @@ def main() -> None:
         labels=data.test.labels,
         meta={"recipe": options.recipe, "seed": str(config.seed), "data": _about(data.test.name, data.test.note)},
     )
+    result = graph.verify(model, batches(data.test, 200), Program)
+    if result.mismatches:
+        raise SystemExit(f"nothing is published: PyTorch and integers differ\n{result}")
     packed = options.run / "model.safetensors"
     graph.save(packed)
-    result = graph.verify(model, batches(data.test, 200), Program)
     other = None
     if options.also:
         other = graph.verify(model, batches(load(options.also, validation=0.0).test, 200), Program)
@@ -101,8 +105,14 @@ def _record(
         other_accuracy="" if other is None else f"{other.integer_accuracy:.4f}",
         firing_rate=f"{history[-1]['firing_rate']:.4f}", packed_bytes=size,
         train_seconds=round(sum(h["seconds"] for h in history)),
-        command=f"spikelet train {options.recipe} --seed {config.seed}; python -m benchmarks.publish",
+        command=f"{_command(options, config)}; python -m benchmarks.publish",
+        commit=options.trained_at or commit(), device=options.trained_on or device(),
     )  # fmt: skip
+
+
+def _command(options: argparse.Namespace, config: TrainConfig) -> str:
+    root = f" --data-root {options.data_root}" if options.data_root else ""
+    return f"spikelet train {options.recipe} --seed {config.seed}{root}"
 
 
 def _ship(
@@ -120,8 +130,9 @@ def _ship(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
         integer=result.integer_accuracy, real=result.float_accuracy, samples=result.samples, spikes=result.spikes,
         mismatches=result.mismatches, other=extra, size=path.stat().st_size, recipe=options.recipe, seed=config.seed,
-        epochs=" + ".join(map(str, config.phases)), commit=commit(),
-        shape=f"[B, {', '.join(map(str, graph.input.shape))}]",
+        epochs=" + ".join(map(str, config.phases)), commit=options.trained_at or commit(),
+        command=_command(options, config),
+        shape=f"[{'T, ' * config.data.startswith('nmnist')}B, {', '.join(map(str, graph.input.shape))}]",
     )  # fmt: skip
     path.with_suffix(".md").write_text(card)
 

@@ -53,12 +53,13 @@ def _cpuinfo() -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def recorded(table: str) -> set[tuple[str, str]]:
-    """(variant, seed) of every row of a table: what need not run again."""
+def recorded(table: str, **same: object) -> set[tuple[str, str]]:
+    """(variant, seed) of every row of a table whose columns have the values `same`: what need not run again."""
     if not RESULTS.exists():
         return set()
     with RESULTS.open(newline="") as file:
-        return {(row["variant"], row["seed"]) for row in csv.DictReader(file) if row["table"] == table}
+        rows = [row for row in csv.DictReader(file) if row["table"] == table]
+    return {(row["variant"], row["seed"]) for row in rows if all(row[k] == str(v) for k, v in same.items())}
 
 
 def record(**row: object) -> None:

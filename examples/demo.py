@@ -42,7 +42,7 @@ def main(folder: Path, config: TrainConfig) -> None:
     found = graph.verify(model, batches(data.test, BATCH), spikelet.Program)
 
     cost = spikelet.profile(model, batches(data.test, BATCH)).total
-    native, eager = latencies(graph, model, data)
+    native, exact = latencies(graph, model, data)
     parameters = sum(p.numel() for p in model.parameters())
     size = path.stat().st_size
     rows = [
@@ -51,7 +51,10 @@ def main(folder: Path, config: TrainConfig) -> None:
         ("packed file", f"{size:,} bytes"),
         ("the same weights as float32", f"{4 * parameters:,} bytes, {4 * parameters / size:.1f} times as many"),
         ("latency, integer program", f"{1e3 * native:.3f} ms an image, 1 thread"),
-        ("latency, PyTorch eager", f"{1e3 * eager:.3f} ms an image, 1 thread, {eager / native:,.0f} times as long"),
+        (
+            "latency, PyTorch, exact evaluation",
+            f"{1e3 * exact:.3f} ms an image, 1 thread, {exact / native:,.0f} times as long",
+        ),
         ("mean firing rate", f"{cost.output_rate:.3f} spikes a neuron and step"),
         ("synaptic operations", f"{cost.paper_sops:,.0f} SOPs and {cost.paper_macs:,.0f} MACs an image, papers' rule"),
     ]
@@ -76,7 +79,7 @@ def train(config: TrainConfig, data: DataSplits, folder: Path) -> nn.Module:
 
 
 def latencies(graph: IntGraph, model: nn.Module, data: DataSplits) -> tuple[float, float]:
-    """Seconds for one image by itself: the integer program's and PyTorch eager's, here and now."""
+    """Seconds for one image by itself: the integer program's and the PyTorch evaluation's, here and now."""
     program = spikelet.Program(graph, threads=1)
     x = data.test.x[:1]
     pixels = x.numpy()

@@ -15,7 +15,7 @@ from spikelet import cli
 from spikelet.cli import main
 
 CLI = Path(cli.__file__).parent
-COMMANDS = ("train", "eval", "profile", "pack", "run", "models")
+COMMANDS = ("train", "eval", "profile", "pack", "run", "models", "fit")
 
 
 def test_help_lists_every_command(command: Callable[..., Any]) -> None:

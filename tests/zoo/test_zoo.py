@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from spikelet import Program, Reference, load, zoo
+from spikelet.data import Samples
 from spikelet.data import load as load_data
 
 
@@ -24,15 +27,25 @@ def test_a_shipped_model_gives_the_same_logits_natively_and_by_the_reference(nam
     np.testing.assert_array_equal(Program(graph)(x), Reference(graph)(x))
 
 
-@pytest.mark.parametrize("name", [n for n in zoo.names() if n.endswith("fashion-mnist")])
-def test_a_shipped_model_is_as_accurate_as_its_card_says(name: str) -> None:
+def _accuracy_is_as_stated(name: str, test: Samples) -> None:
+    stated = re.search(r"integer program \| ([\d.]+)%", zoo.card(name))
+    x, y = test.batch(torch.arange(len(test)))
+    hits = (Program(load(name))(x.numpy()).argmax(1) == y.numpy()).mean()
+    assert stated and f"{100 * hits:.2f}" == stated[1]
+
+
+def test_the_fashion_mnist_model_is_as_accurate_as_its_card_says() -> None:
     try:
         test = load_data("fashion-mnist", validation=0.0).test
     except FileNotFoundError as e:
         pytest.skip(str(e))
-    stated = re.search(r"integer program \| ([\d.]+)%", zoo.card(name))
-    hits = (Program(load(name))(test.x.numpy()).argmax(1) == test.y.numpy()).mean()
-    assert stated and f"{100 * hits:.2f}" == stated[1]
+    _accuracy_is_as_stated("qsnn-vgg-s-fashion-mnist", test)
+
+
+def test_the_nmnist_model_is_as_accurate_as_its_card_says(shared_data: Path) -> None:
+    pytest.importorskip("tonic")
+    splits = load_data("nmnist", root=shared_data / "nmnist", time_steps=5, validation=0.0)
+    _accuracy_is_as_stated("qsnn-vgg-s-nmnist", splits.test)
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:

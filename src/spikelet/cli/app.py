@@ -194,7 +194,7 @@ def fit(options: FitOptions) -> None:
     Bits a layer and channels a group are chosen by what each costs in loss, measured on training images; a search finds
     the plans that no other beats; a few are trained briefly and judged on validation images, one is trained in full
     and packed. The folder gets model.safetensors, fit.json and fit.png, the whole front of accuracy, bytes and
-    operations. Exit code 1 where the accuracy drop was not met.
+    operations. Exit code 1 where a limit was not met.
 
     Example: `spikelet fit runs/qsnn-cifar10 --max-bytes 100k --max-accuracy-drop 2`
     """

@@ -8,8 +8,8 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from spikelet.cli.printing import console, facts, heading, percent, table
-from spikelet.cli.result import result_of
+from spikelet.cli.printing import console, facts, heading, percent, say, table
+from spikelet.cli.result import FILE, Result, load_result, result_of
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import Batches, Samples, batches
 from spikelet.graph.verify import Verification
@@ -33,8 +33,18 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
         return
     verification = _verify(opened, samples, threads)
     if choice.is_own_test_set:
-        result_of(splits, verification.float_accuracy).save(opened.folder)
+        _keep(opened, result_of(splits, verification.float_accuracy))
     _print_trained(opened, samples, choice.split, verification)
+
+
+def _keep(opened: Trained, result: Result) -> None:
+    """In result.json, unless that tells of other samples."""
+    if (opened.folder / FILE).exists():
+        before = load_result(opened.folder)
+        if (before.about, before.test_samples) != (result.about, result.test_samples):
+            say(f"{FILE} is left as it is: it tells of {before.test_samples:,} samples of {before.about}", "yellow")
+            return
+    result.save(opened.folder)
 
 
 def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:

@@ -142,7 +142,10 @@ def _show(fitted: Fitted, out: Path, screen: Console) -> None:
     heading(f"Measured on {fitted.judged_on}")
     screen.print(_measured(fitted))
     verdict = "within the budget" if fitted.is_within_budget else "NOT within the budget"
-    say(f"{verdict}: {fitted.result.size:,} bytes, {fitted.accuracy_drop:+.2f} points of accuracy lost", "bold")
+    result = f"{fitted.result.size:,} bytes, {fitted.result.sops:,.0f} SOPs"
+    say(f"{verdict}: {result}, {fitted.accuracy_drop:+.2f} points of accuracy lost", "bold")
+    for missed in fitted.missed:
+        say(f"  {missed}", "yellow")
     say(f"saved {out / MODEL}, {FIGURES} and {PICTURE}", "dim")
 
 

@@ -132,9 +132,17 @@ class Fitted:
     @property
     def is_within_budget(self) -> bool:
         """Whether bytes, operations and accuracy are all within the limits."""
-        limit = self.budget.max_accuracy_drop
-        kept = limit is None or self.accuracy_drop <= limit + 1e-9  # 93 % less 91 % is 2.0000000000000018 points
-        return kept and self.budget.holds(self.result.size, self.result.sops)
+        return not self.missed
+
+    @property
+    def missed(self) -> list[str]:
+        """The limits that were not met, in words."""
+        limits, drop = self.budget, round(self.accuracy_drop, 9)  # 93 % less 91 % is 2.0000000000000018 points
+        values = [
+            (self.result.size, limits.max_bytes, "bytes"), (self.result.sops, limits.max_sops, "SOPs"),
+            (drop, limits.max_accuracy_drop, "points of accuracy lost"),
+        ]  # fmt: skip
+        return [f"{v:,.6g} {what}, at most {m:,.6g} asked" for v, m, what in values if m is not None and v > m]
 
 
 def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion) -> Subject:
