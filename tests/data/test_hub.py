@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import torch
 
 from spikelet.data import load
 from spikelet.data.decoded_cache import cache_folder, recall
+from spikelet.data.labels import numbered
+from spikelet.data.nmnist import has_nmnist_files
 
 datasets = pytest.importorskip("datasets")
 Image = pytest.importorskip("PIL.Image")
@@ -120,9 +123,58 @@ def test_images_of_more_than_8_bits_are_refused(tmp_path):
         load(write(tmp_path, {"test": [deep]}))
 
 
-def test_a_split_without_labels_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"Samples.y must lie in 0 .. 1, got -1"):
-        load(write(tmp_path, {"test": COLOUR[:2]}, labels=[-1, -1]))
+def test_a_split_without_labels_is_absent_and_a_set_without_any_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"has no labels: all of them are missing"):
+        load(write(tmp_path / "none", {"test": COLOUR[:2]}, labels=[-1, -1]))
+    write(tmp_path / "some", {"train": COLOUR[:4]})
+    splits = load(write(tmp_path / "some", {"test": COLOUR[:2]}, labels=[-1, -1]), validation=0)
+    assert (len(splits.train), len(splits.test)) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "numbers", "names"),
+    [
+        ([10, 1, 2, 1], [2, 10], [2, 0, 1, 0], ("1", "2", "10")),
+        (["dog", "cat", "dog", "dog"], ["cat", "emu"], [1, 0, 1, 1], ("cat", "dog", "emu")),
+    ],
+)
+def test_labels_without_names_are_numbered_over_all_splits(tmp_path, train, test, numbers, names):
+    for split, labels in (("train", train), ("test", test)):
+        kind = datasets.Value("string" if isinstance(labels[0], str) else "int64")
+        features = datasets.Features({"image": datasets.Image(), "label": kind})
+        rows = {"image": [{"bytes": b, "path": None} for b in COLOUR[: len(labels)]], "label": labels}
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / f"{split}.parquet")
+    splits = load(tmp_path, validation=0)
+    assert splits.train.y.tolist() == numbers
+    assert splits.train.labels == splits.test.labels == names
+
+
+def test_a_label_that_is_missing_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"x/test lacks the label of sample 1\. Take such samples out"):
+        numbered({"test": ["a", None]}, None, "x")
+
+
+def test_a_picture_that_says_which_way_is_up_is_turned(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by a quarter to the right
+    out = io.BytesIO()
+    Image.fromarray(PIXELS[0, :4]).save(out, "png", exif=exif)
+    splits = load(write(tmp_path, {"test": [out.getvalue()]}))
+    assert torch.equal(splits.test.x[0], torch.from_numpy(np.rot90(PIXELS[0, :4], -1).transpose(2, 0, 1).copy()))
+
+
+def test_a_split_that_would_be_left_out_is_named(tmp_path):
+    write(tmp_path, {"train": COLOUR[:4], "extra": COLOUR[4:6]})
+    files = "".join(f"  - split: {s}\n    path: data/{s}-*.parquet\n" for s in ("train", "extra"))
+    (tmp_path / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n")
+    with pytest.raises(ValueError, match=r"validation and test are known, and \['extra'\] would be left out"):
+        load(tmp_path)
+
+
+def test_zips_of_pictures_are_no_recordings(tmp_path):
+    with zipfile.ZipFile(tmp_path / "train.zip", "w") as archive:
+        archive.writestr("cat/1.png", COLOUR[0])
+    assert not has_nmnist_files(tmp_path)
 
 
 def test_columns_are_asked_for_where_there_are_several(tmp_path):
@@ -147,9 +199,10 @@ def test_columns_are_asked_for_where_there_are_several(tmp_path):
     with pytest.raises(ValueError, match=r"image columns \['img'\] and label columns \['fine', 'coarse'\]"):
         load(tmp_path)
     assert load(tmp_path, columns=("img", "coarse")).test.y.tolist() == [1, 1]
-    assert load(tmp_path, columns=("img", "n")).test.labels == ("0", "1", "2", "3", "4")
-    for wrong in (("img", "s"), ("fine", "coarse"), ("img", "nothing")):
-        with pytest.raises(ValueError, match=r"must be a column of images and one of labels or integers"):
+    assert load(tmp_path, columns=("img", "n")).test.labels == ("2", "4")
+    assert load(tmp_path, columns=("img", "s")).test.y.tolist() == [0, 1]
+    for wrong in (("fine", "coarse"), ("img", "nothing")):
+        with pytest.raises(ValueError, match=r"must be a column of images and one of labels, integers or words"):
             load(tmp_path, columns=wrong)
 
 
@@ -159,7 +212,7 @@ def test_a_source_without_a_known_split_is_refused(tmp_path):
     (root / "README.md").write_text(
         "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: extra\n    path: extra.parquet\n---\n"
     )
-    with pytest.raises(ValueError, match=r"has the splits \['extra'\]; one named train, validation or test"):
+    with pytest.raises(ValueError, match=r"has the splits \['extra'\]; train, validation and test are known"):
         load(root)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.interop import ConversionError
+from spikelet.interop.surrogates import of_snntorch
 from spikelet.neurons import LIF, ATan, Hard, Sigmoid, Soft
 
 pytest.importorskip("snntorch", reason="needs snnTorch")
@@ -129,6 +130,12 @@ def test_the_slope_is_theirs_for_every_surrogate(name: str) -> None:
     assert torch.allclose(made.slope(x.detach()), expected, rtol=1e-5, atol=1e-5)
     with torch.no_grad():
         assert torch.allclose(made.slope(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_surrogate_that_is_switched_off_has_no_slope() -> None:
+    function = of_snntorch(snn.Leaky(beta=0.5, surrogate_disable=True).spike_grad)
+    x = torch.randn(5)
+    assert torch.equal(function.slope(x), torch.zeros(5))
 
 
 def test_a_borrowed_surrogate_has_no_primitive() -> None:

@@ -174,6 +174,17 @@ def test_two_surrogates_are_ours_by_another_name(theirs: Callable[[], Any], ours
     assert converted_node(neuron.IFNode(surrogate_function=theirs()), T).params.surrogate == ours
 
 
+def test_neurons_that_are_all_in_containers_do_not_hide_the_time_axis() -> None:
+    net = nn.Sequential(
+        layer.SeqToANNContainer(nn.Conv2d(3, 8, 3)),
+        layer.MultiStepContainer(neuron.IFNode()),
+        nn.Flatten(2),
+        layer.SeqToANNContainer(nn.Linear(8 * 36, 10)),
+    )
+    model = spikelet.from_spikingjelly(net, time_steps=T)
+    assert model(torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)).shape == (T, 2, 10)
+
+
 @pytest.mark.parametrize("name", ["ATan", "Sigmoid", "PiecewiseQuadratic", "Erf", "SoftSign", "LeakyKReLU"])
 @pytest.mark.parametrize("v_reset", [0.0, None])
 def test_the_gradient_is_theirs_for_every_surrogate(name: str, v_reset: float | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -33,6 +34,13 @@ def test_the_cross_entropy_is_the_mean_over_every_step_and_sample():
         total = sum(math.exp(v) for v in logits[t, b])
         by_hand.append(-math.log(math.exp(logits[t, b, y[b]]) / total))
     assert step_cross_entropy(logits, y, 0.0).item() == pytest.approx(sum(by_hand) / 12, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+def test_a_model_that_takes_its_own_mean_is_trained_and_evaluated(loss: Any):
+    logits, y = torch.randn(4, 5), torch.tensor([0, 4, 2, 2])
+    assert loss(logits, y, 0.1) == mean_cross_entropy(logits[None], y, 0.1)
+    assert torch.equal(predict(nn.Identity(), logits), logits)
 
 
 def test_the_cross_entropy_of_the_mean_is_that_of_one_step_of_mean_logits():

@@ -27,8 +27,8 @@ def test_a_shipped_model_gives_the_same_logits_natively_and_by_the_reference(nam
     np.testing.assert_array_equal(Program(graph)(x), Reference(graph)(x))
 
 
-def _accuracy_is_as_stated(name: str, test: Samples) -> None:
-    stated = re.search(r"integer program \| ([\d.]+)%", zoo.card(name))
+def _accuracy_is_as_stated(name: str, test: Samples, row: str = "integer program") -> None:
+    stated = re.search(rf"{row} \| ([\d.]+)%", zoo.card(name))
     x, y = test.batch(torch.arange(len(test)))
     hits = (Program(load(name))(x.numpy()).argmax(1) == y.numpy()).mean()
     assert stated and f"{100 * hits:.2f}" == stated[1]
@@ -46,6 +46,12 @@ def test_the_nmnist_model_is_as_accurate_as_its_card_says(shared_data: Path) -> 
     pytest.importorskip("tonic")
     splits = load_data("nmnist", root=shared_data / "nmnist", time_steps=5, validation=0.0)
     _accuracy_is_as_stated("qsnn-vgg-s-nmnist", splits.test)
+
+
+def test_the_cifar10_model_is_as_accurate_on_original_pixels_as_its_card_says(shared_data: Path) -> None:
+    pytest.importorskip("datasets")
+    splits = load_data(str(shared_data / "cifar10-original-test1017"), validation=0.0)
+    _accuracy_is_as_stated("qsnn-vgg-s-cifar10", splits.test, "cifar10-original-test1017")
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:

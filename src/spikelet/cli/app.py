@@ -67,6 +67,7 @@ def spikelet(
     - `spikelet eval runs/qsnn-digits`
     - `spikelet pack runs/qsnn-digits --out digits.safetensors`
     - `spikelet run digits.safetensors image.png`
+    - `spikelet fit runs/qsnn-digits --max-bytes 8k`
     """
 
 

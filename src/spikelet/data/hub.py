@@ -21,13 +21,14 @@ import torch
 
 from spikelet.data.decoded_cache import recall
 from spikelet.data.extras import need
+from spikelet.data.labels import numbered
 from spikelet.data.samples import DataSplits, Samples
 
 _SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 _GREY = ("1", "L", "LA", "La")
 _TOO_DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # more than 8 bits a pixel
 _MAX_BYTES = 16 << 30  # a split is held in memory
-_FORM = b"spikelet decoded images, form 1"  # to be counted up when `_to_bytes` changes what it returns
+_FORM = b"spikelet decoded images, form 2"  # to be counted up when `_to_bytes` changes what it returns
 
 
 def read_hub(
@@ -37,7 +38,8 @@ def read_hub(
     image_size: int | None = None,
     columns: tuple[str, str] | None = None,
 ) -> DataSplits:
-    """The splits train, validation and test of a data set, x uint8 [N, C, H, W]; those it lacks are empty.
+    """The splits train, validation and test of a data set, x uint8 [N, C, H, W]; those it lacks, or that have no
+    labels, are empty. Labels are numbered as labels.py says.
 
     Args:
         source: a local folder, or an id "owner/name" to be fetched from the hub or found in its local cache.
@@ -47,8 +49,8 @@ def read_hub(
         columns: names of the image and of the label column; None finds the only ones of these types.
     Raises:
         FileNotFoundError: there is no such data set.
-        ValueError: no such column or more than one, no known split, an image that is damaged or of another size,
-            or too much data to be held in memory.
+        ValueError: no such column or more than one, a split that would be left out, missing labels, an image that is
+            damaged or of another size, or too much data to be held in memory.
         ImportError: datasets is not installed.
     """
     if image_size is not None and image_size < 1:
@@ -57,7 +59,7 @@ def read_hub(
     need("PIL.Image", package="pillow", extra="data", what=f"the data set {name}")
     try:
         found = datasets.load_dataset(source)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise FileNotFoundError(
             f"no image data set could be read from {source!r}: {error} "
             "(Give a folder of image files or of parquet files, or an id owner/name; an id must be reachable, or have "
@@ -67,12 +69,17 @@ def read_hub(
         split: next((found[n] for n in names if n in found), ()) for split, names in _SPLITS.items()
     }
     parts = {split: part for split, part in parts.items() if len(part)}
-    if not parts:
-        raise ValueError(f"{name} has the splits {sorted(found)}; one named train, validation or test was expected.")
+    strange = sorted(set(found) - {n for names in _SPLITS.values() for n in names})
+    if not parts or (strange and not {"train", "test"} <= set(parts)):
+        raise ValueError(
+            f"{name} has the splits {sorted(found)}; train, validation and test are known, and {strange} would be left "
+            "out. Rename them."
+        )
     features = next(iter(parts.values())).features
     image_column, label_column = _columns(features, columns, name, (datasets.Image, datasets.ClassLabel))
-    y = {split: np.asarray(part[label_column], np.int64) for split, part in parts.items()}
-    labels = getattr(features[label_column], "names", None) or range(1 + max(int(v.max()) for v in y.values()))
+    raw = {split: list(part[label_column]) for split, part in parts.items()}
+    y, labels = numbered(raw, getattr(features[label_column], "names", None), name)
+    parts = {split: parts[split] for split in y}
     undecoded = datasets.Image(decode=False)
     encoded = {
         split: p.select_columns([image_column]).cast_column(image_column, undecoded) for split, p in parts.items()
@@ -83,7 +90,7 @@ def read_hub(
 
     def samples(split: str) -> Samples:
         pixels = torch.from_numpy(_spread(x[split], channels))
-        return Samples(pixels, torch.from_numpy(y[split]), tuple(map(str, labels)), name, note)
+        return Samples(pixels, torch.from_numpy(y[split]), labels, name, note)
 
     made = {split: samples(split) for split in parts}
     empty = next(iter(made.values())).subset(torch.arange(0))
@@ -93,19 +100,26 @@ def read_hub(
 def _columns(features: Any, asked: tuple[str, str] | None, name: str, kinds: tuple[type, type]) -> tuple[str, str]:
     if asked is not None:
         image, label = (features.get(column) for column in asked)
-        is_label = isinstance(label, kinds[1]) or "int" in str(getattr(label, "dtype", ""))
-        if not isinstance(image, kinds[0]) or not is_label:
+        if not isinstance(image, kinds[0]) or not (isinstance(label, kinds[1]) or _may_be_labels(label)):
             raise ValueError(
-                f"columns={asked!r} must be a column of images and one of labels or integers; {name} has {features}."
+                f"columns={asked!r} must be a column of images and one of labels, integers or words; {name} has "
+                f"{features}."
             )
         return asked
     fitting = [[column for column, feature in features.items() if isinstance(feature, kind)] for kind in kinds]
+    if not fitting[1] and _may_be_labels(features.get("label")):
+        fitting[1] = ["label"]
     if [len(found) for found in fitting] != [1, 1]:
         raise ValueError(
             f"{name} has image columns {fitting[0]} and label columns {fitting[1]} among {sorted(features)}; one of "
             "each was expected. Say which to use: columns=(image, label)."
         )
     return fitting[0][0], fitting[1][0]
+
+
+def _may_be_labels(feature: Any) -> bool:
+    kind = str(getattr(feature, "dtype", ""))
+    return "int" in kind or kind in ("string", "large_string")
 
 
 def _spread(images: np.ndarray, channels: int) -> np.ndarray:
@@ -148,9 +162,10 @@ def _to_bytes(data: bytes, image_size: int | None) -> np.ndarray:
     """One image, uint8 [1 or 3, H, W]."""
     from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(data)) as image:
-        if image.mode in _TOO_DEEP:
-            raise ValueError(f"its pixels are of mode {image.mode}, more than 8 bits; convert it first.")
+    with Image.open(io.BytesIO(data)) as opened:
+        if opened.mode in _TOO_DEEP:
+            raise ValueError(f"its pixels are of mode {opened.mode}, more than 8 bits; convert it first.")
+        image = ImageOps.exif_transpose(opened)  # upright, as `spikelet run` sees it
         form = "L" if image.mode in _GREY else "RGB"
         pixels = image if image.mode == form else image.convert(form)
         if image_size is not None and image.size != (image_size, image_size):

@@ -41,7 +41,16 @@ def _source(root: Path, folder: str) -> Path | None:
     unpacked, packed = root / folder, root / f"{folder.lower()}.zip"
     if unpacked.is_dir() and next(unpacked.glob("[0-9]/*.bin"), None):
         return unpacked
-    return packed if packed.is_file() else None
+    return packed if packed.is_file() and _may_hold_recordings(packed) else None
+
+
+def _may_hold_recordings(packed: Path) -> bool:
+    """Whether a zip holds a recording, or is damaged, which reading will say."""
+    try:
+        with zipfile.ZipFile(packed) as archive:
+            return any(name.endswith(".bin") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return True
 
 
 def _unpacked(source: Path) -> Iterator[tuple[str, int, bytes]]:

@@ -108,6 +108,13 @@ LIBRARY = Library(
 )
 
 
+def _is_per_step(net: nn.Module, free: Mapping[str, str]) -> bool:
+    """Whether net's code outside of containers sees one time step at a time, as the neurons there say; where all
+    neurons are in containers, a container that takes sequences says that it does not."""
+    containers = [m for m in net.modules() if type(m).__name__ in LIBRARY.step_containers]
+    return "m" not in free.values() if free else all(getattr(m, "step_mode", "m") == "s" for m in containers)
+
+
 def from_spikingjelly(
     net: nn.Module,
     *,
@@ -148,7 +155,7 @@ def from_spikingjelly(
             f"all neurons must have one step_mode, got {free}. Call functional.set_step_mode(net, 'm')."
         )
     swap = Swap(net, LIBRARY, time_steps, round_leak)
-    model = convert(swap, Image(scale, mean, std, first), forward, per_step="m" not in free.values())
+    model = convert(swap, Image(scale, mean, std, first), forward, per_step=_is_per_step(net, free))
     for module in model.modules():
         if hasattr(module, "step_mode"):
             module.step_mode = "m"  # type: ignore[assignment]

@@ -12,8 +12,9 @@ from spikelet.nn.evaluation import evaluation_mode
 
 @torch.no_grad()
 def predict(model: nn.Module, x: Tensor) -> Tensor:
-    """Logits [B, K], the mean over time of the model's [T, B, K]."""
-    return model(x).mean(0)
+    """Logits [B, K]: the mean over time of the model's [T, B, K], or what it gives if it takes that mean itself."""
+    logits = model(x)
+    return logits if logits.dim() == 2 else logits.mean(0)
 
 
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:

@@ -51,12 +51,14 @@ class Objective(nn.Module):
 
 
 def _accelerator(config: Training) -> Accelerator:
+    """On the CPU where Accelerate would take Apple's GPU, which has no float64."""
     try:
         from accelerate import Accelerator, DistributedDataParallelKwargs
     except ImportError as e:
         raise ImportError("training needs accelerate. Install it with: pip install 'spikelet[train]'") from e
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # at T = 1 no membrane is stored
-    return Accelerator(mixed_precision=config.mixed_precision, kwargs_handlers=[unused])
+    apple = torch.backends.mps.is_available()
+    return Accelerator(cpu=apple, mixed_precision=config.mixed_precision, kwargs_handlers=[unused])
 
 
 class Loop:

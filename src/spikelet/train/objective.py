@@ -47,14 +47,17 @@ def rate_loss(rates: list[Tensor]) -> Tensor:
 
 
 def step_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) -> Tensor:
-    """Cross entropy of every time step, averaged."""
+    """Cross entropy of every time step, averaged; of the mean where that is all there is, [B, K]."""
+    if logits_TBK.dim() == 2:
+        return F.cross_entropy(logits_TBK, y_B, label_smoothing=label_smoothing)
     steps = logits_TBK.shape[0]
     return F.cross_entropy(logits_TBK.flatten(0, 1), y_B.repeat(steps), label_smoothing=label_smoothing)
 
 
 def mean_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) -> Tensor:
-    """Cross entropy of the mean over time."""
-    return F.cross_entropy(logits_TBK.mean(0), y_B, label_smoothing=label_smoothing)
+    """Cross entropy of the mean over time; [B, K] is that mean."""
+    mean = logits_TBK if logits_TBK.dim() == 2 else logits_TBK.mean(0)
+    return F.cross_entropy(mean, y_B, label_smoothing=label_smoothing)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
