@@ -53,7 +53,7 @@ def _models(rows: Rows) -> list[str]:
 
 ABLATIONS = {  # of results.csv, in this order
     "dual regulation": "What each half of Q-SNN's weight-spike dual regulation brings",
-    "dual regulation, clipped gradient": "Dual regulation with the gradient clipped at |z| <= 1",
+    "dual regulation, clipped gradient": "Dual regulation with the gradient clipped at |z| <= 1, before EDE was used",
     "membrane bits": "More bits for a trained network of 1-bit weights and 2-bit membranes",
     "QP-SNN bits": "QP-SNN's weights: uniform levels, plain and rescaled",
     "QP-SNN gradient": "The gradient of rescaled weights: the paper's (masked) and its code's (amplified), 2 bits",
@@ -73,7 +73,7 @@ def _ablation(title: str, rows: Rows) -> list[str]:
     first, epochs = rows[0], " / ".join(dict.fromkeys(row["epochs"] for row in rows))
     about = (
         f"`{first['command']}`: {first['recipe']}, {first['data']}, T = {first['time_steps']}, "
-        f"{epochs} epochs, last epoch, all test images; {first['device']}."
+        f"{epochs} epochs, last epoch, all test images (firing rate: hidden layers, first 1,000); {first['device']}."
     )
     shown = {"firing rate": "firing_rate", "packed bytes": "packed_bytes"}
     columns = {name: key for name, key in shown.items() if any(row[key] for row in rows)}
