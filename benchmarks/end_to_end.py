@@ -106,7 +106,7 @@ class PlainTorch(nn.Module):
             case ir.SumTime():
                 return x.sum(0, keepdim=True) if len(x) > 1 else x * self.graph.time_steps
             case _:
-                raise NotImplementedError(f"{type(node).__name__} has no plain form here.")
+                raise TypeError(f"{type(node).__name__} has no plain form here.")
 
     @staticmethod
     def _affine(node: ir.Affine, x: Tensor) -> Tensor:

@@ -65,16 +65,7 @@ def read_hub(
             "(Give a folder of image files or of parquet files, or an id owner/name; an id must be reachable, or have "
             "been fetched before.)"
         ) from error
-    parts: dict[str, Any] = {
-        split: next((found[n] for n in names if n in found), ()) for split, names in _SPLITS.items()
-    }
-    parts = {split: part for split, part in parts.items() if len(part)}
-    strange = sorted(set(found) - {n for names in _SPLITS.values() for n in names})
-    if not parts or (strange and not {"train", "test"} <= set(parts)):
-        raise ValueError(
-            f"{name} has the splits {sorted(found)}; train, validation and test are known, and {strange} would be left "
-            "out. Rename them."
-        )
+    parts = _known(found, name)
     features = next(iter(parts.values())).features
     image_column, label_column = _columns(features, columns, name, (datasets.Image, datasets.ClassLabel))
     raw = {split: list(part[label_column]) for split, part in parts.items()}
@@ -95,6 +86,21 @@ def read_hub(
     made = {split: samples(split) for split in parts}
     empty = next(iter(made.values())).subset(torch.arange(0))
     return DataSplits(**{split: made.get(split, empty) for split in _SPLITS})
+
+
+def _known(found: Any, name: str) -> dict[str, Any]:
+    """The splits by our names for them, those that are empty left out."""
+    parts: dict[str, Any] = {
+        split: next((found[n] for n in names if n in found), ()) for split, names in _SPLITS.items()
+    }
+    parts = {split: part for split, part in parts.items() if len(part)}
+    strange = sorted(set(found) - {n for names in _SPLITS.values() for n in names})
+    if not parts or (strange and not {"train", "test"} <= set(parts)):
+        raise ValueError(
+            f"{name} has the splits {sorted(found)}; train, validation and test are known, and {strange} would be left "
+            "out. Rename them."
+        )
+    return parts
 
 
 def _columns(features: Any, asked: tuple[str, str] | None, name: str, kinds: tuple[type, type]) -> tuple[str, str]:

@@ -108,7 +108,7 @@ LIBRARY = Library(
 )
 
 
-def _is_per_step(net: nn.Module, free: Mapping[str, str]) -> bool:
+def _is_per_step(net: nn.Module, free: Mapping[str, object]) -> bool:
     """Whether net's code outside of containers sees one time step at a time, as the neurons there say; where all
     neurons are in containers, a container that takes sequences says that it does not."""
     containers = [m for m in net.modules() if type(m).__name__ in LIBRARY.step_containers]
