@@ -25,7 +25,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +35,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.record import command, commit, device
 from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph import ir
 from spikelet.lower import lower
@@ -220,23 +220,16 @@ def measure(case: Case, model: nn.Module, seconds: float, with_compile: bool) ->
 
 def machine() -> dict[str, Any]:
     """Where and when figures were taken."""
-    cpu = next(
-        (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), platform.processor()
-    )
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
-        "cpu": cpu,
+        "device": device(),
         "cores": os.cpu_count(),
         "load_average": [round(v, 2) for v in os.getloadavg()],
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "commit": commit.stdout.strip() or "none",
+        "commit": commit(),
+        "command": command(),
     }
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines() if Path(path).exists() else []
 
 
 def main() -> None:

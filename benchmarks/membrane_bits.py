@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from spikelet import Program, compress, lower
 from spikelet.compress import Finetune, Membranes, Pass, Quantize
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
+from spikelet.graph.artifact import dumps
 from spikelet.train import TrainConfig, evaluate, load_run
 
 TABLE = "membrane bits"
@@ -81,9 +81,7 @@ def _packed(model: torch.nn.Module, data: DataSplits) -> tuple[str, int]:
     result = graph.verify(model, batches(data.test, 200), Program)
     if result.mismatches:
         raise SystemExit(f"integers and PyTorch differ: {result}")
-    with tempfile.TemporaryDirectory() as folder:
-        graph.save(Path(folder) / "packed.safetensors")
-        return f"{result.integer_accuracy:.4f}", (Path(folder) / "packed.safetensors").stat().st_size
+    return f"{result.integer_accuracy:.4f}", len(dumps(graph))
 
 
 def main() -> None:

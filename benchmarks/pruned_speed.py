@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +23,7 @@ from benchmarks.record import ROOT, commit, device
 from spikelet import Program, compress, lower
 from spikelet.compress import Prune
 from spikelet.compress.criteria import WeightL1
+from spikelet.graph.artifact import dumps
 from spikelet.graph.ir import IntGraph
 from spikelet.profile import profile
 
@@ -45,13 +44,6 @@ class Row:
     native_ms: float
     device: str
     commit: str
-
-
-def _file_bytes(graph: IntGraph) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "packed.safetensors"
-        graph.save(path)
-        return path.stat().st_size
 
 
 def _channels(model: nn.Module) -> int:
@@ -78,7 +70,7 @@ def rows_of(name: str, ratios: list[float], seconds: float) -> list[Row]:
             kept_channels=_channels(network),
             parameters=sum(p.numel() for p in network.parameters()),
             sops=round(total.paper_sops),
-            file_bytes=_file_bytes(graphs[ratio]),
+            file_bytes=len(dumps(graphs[ratio])),
             native_ms=round(milliseconds[str(ratio)], 3),
             device=device_now,
             commit=commit_now,

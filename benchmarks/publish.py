@@ -71,13 +71,13 @@ def main() -> None:
         meta={"recipe": options.recipe, "seed": str(config.seed), "data": _about(data.test.name, data.test.note)},
     )
     result = graph.verify(model, batches(data.test, 200), Program)
-    if result.mismatches:
-        raise SystemExit(f"nothing is published: PyTorch and integers differ\n{result}")
-    packed = options.run / "model.safetensors"
-    graph.save(packed)
     other = None
     if options.also:
         other = graph.verify(model, batches(load(options.also, validation=0.0).test, 200), Program)
+    if result.mismatches or (other is not None and other.mismatches):
+        raise SystemExit(f"nothing is published: PyTorch and integers differ\n{result}\n{other}")
+    packed = options.run / "model.safetensors"
+    graph.save(packed)
     print(result)
     _record(options, config, result, other, packed.stat().st_size, _about(data.test.name, data.test.note))
     if options.ship:
@@ -124,7 +124,7 @@ def _ship(
     extra = (
         ""
         if other is None
-        else f"| accuracy on {options.also} | {other.integer_accuracy:.2%} ({other.samples} images) |\n"
+        else f"| accuracy on {Path(options.also).name} | {other.integer_accuracy:.2%} ({other.samples} images) |\n"
     )
     card = CARD.format(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
@@ -132,7 +132,7 @@ def _ship(
         mismatches=result.mismatches, other=extra, size=path.stat().st_size, recipe=options.recipe, seed=config.seed,
         epochs=" + ".join(map(str, config.phases)), commit=options.trained_at or commit(),
         command=_command(options, config),
-        shape=f"[{'T, ' * config.data.startswith('nmnist')}B, {', '.join(map(str, graph.input.shape))}]",
+        shape=f"[{'T, ' * ('time_steps' in config.data_options)}B, {', '.join(map(str, graph.input.shape))}]",
     )  # fmt: skip
     path.with_suffix(".md").write_text(card)
 

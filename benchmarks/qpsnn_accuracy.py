@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +33,7 @@ from spikelet.compress import Finetune, Prune
 from spikelet.compress.criteria import SVS, Criterion, MembraneL1, NormScale, Random, WeightL1
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
+from spikelet.graph.artifact import dumps
 from spikelet.graph.atomic_write import atomic_write
 from spikelet.models.blocks import Precision, spiking_conv
 from spikelet.models.qpsnn import rescaled
@@ -161,9 +161,7 @@ def _packed(model: nn.Module, data: DataSplits) -> tuple[str, int]:
     graph = lower(model, data.test.batch(torch.arange(2))[0])
     program = Program(graph)
     hits = sum(int((program(x.numpy()).argmax(-1) == y.numpy()).sum()) for x, y in batches(data.test, 250))
-    with tempfile.TemporaryDirectory() as folder:
-        graph.save(Path(folder) / "packed.safetensors")
-        return f"{hits / len(data.test):.4f}", (Path(folder) / "packed.safetensors").stat().st_size
+    return f"{hits / len(data.test):.4f}", len(dumps(graph))
 
 
 def _run(table: str, variant: str, net: Base | Pruned, data: DataSplits, work: Path) -> None:

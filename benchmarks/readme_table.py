@@ -71,9 +71,10 @@ def _mean(values: list[float]) -> str:
 
 def _ablation(title: str, rows: Rows) -> list[str]:
     first, epochs = rows[0], " / ".join(dict.fromkeys(row["epochs"] for row in rows))
+    rates = " (firing rate: hidden layers, first 1,000)" if any(row["firing_rate"] for row in rows) else ""
     about = (
         f"`{first['command']}`: {first['recipe']}, {first['data']}, T = {first['time_steps']}, "
-        f"{epochs} epochs, last epoch, all test images (firing rate: hidden layers, first 1,000); {first['device']}."
+        f"{epochs} epochs, last epoch, all test images{rates}; {first['device']}."
     )
     shown = {"firing rate": "firing_rate", "packed bytes": "packed_bytes"}
     columns = {name: key for name, key in shown.items() if any(row[key] for row in rows)}

@@ -48,7 +48,7 @@ def _is_plain(value: Any) -> bool:
     """Numbers, words, quantizers and frozen settings; anything else may hold a part of the copy."""
     if isinstance(value, tuple):
         return all(map(_is_plain, value))
-    frozen = dataclasses.is_dataclass(value) and value.__dataclass_params__.frozen  # type: ignore[attr-defined]
     if isinstance(value, Quantizer):
         return not isinstance(value, nn.Module)
+    frozen = dataclasses.is_dataclass(value) and value.__dataclass_params__.frozen  # type: ignore[attr-defined]
     return value is None or isinstance(value, bool | int | float | str) or (frozen and not isinstance(value, type))

@@ -38,7 +38,15 @@ class Budget:
 
     def holds(self, size: int, sops: float) -> bool:
         """Whether a network of `size` bytes and `sops` accumulates is within the limits."""
-        return (self.max_bytes is None or size <= self.max_bytes) and (self.max_sops is None or sops <= self.max_sops)
+        return not self.missed(size, sops)
+
+    def missed(self, size: int, sops: float, drop: float = 0.0) -> list[str]:
+        """The limits that such a network, `drop` percentage points less accurate, does not meet, in words."""
+        values = [
+            (size, self.max_bytes, "bytes"), (sops, self.max_sops, "SOPs"),
+            (round(drop, 9), self.max_accuracy_drop, "points of accuracy lost"),  # 93 % less 91 % is 2.0000000000000018
+        ]  # fmt: skip
+        return [f"{v:,.6g} {what}, at most {m:,.6g} asked" for v, m, what in values if m is not None and v > m]
 
 
 def parse_bytes(text: str) -> int:

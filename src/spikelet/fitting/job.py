@@ -137,12 +137,7 @@ class Fitted:
     @property
     def missed(self) -> list[str]:
         """The limits that were not met, in words."""
-        limits, drop = self.budget, round(self.accuracy_drop, 9)  # 93 % less 91 % is 2.0000000000000018 points
-        values = [
-            (self.result.size, limits.max_bytes, "bytes"), (self.result.sops, limits.max_sops, "SOPs"),
-            (drop, limits.max_accuracy_drop, "points of accuracy lost"),
-        ]  # fmt: skip
-        return [f"{v:,.6g} {what}, at most {m:,.6g} asked" for v, m, what in values if m is not None and v > m]
+        return self.budget.missed(self.result.size, self.result.sops, self.accuracy_drop)
 
 
 def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion) -> Subject:

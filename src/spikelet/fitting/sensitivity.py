@@ -102,10 +102,12 @@ def recalibrate(model: nn.Module, samples: Samples) -> None:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over all batches
             norm.train()
-        for x in _inputs(samples):
-            model(x)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        try:
+            for x in _inputs(samples):
+                model(x)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
 
 
 def _inputs(samples: Samples) -> Iterator[Tensor]:

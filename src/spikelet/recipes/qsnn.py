@@ -67,7 +67,7 @@ def nmnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> Train
 
 
 def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """CIFAR-10, mostly in one pass, then T = 2; two hours of two cores. It has no result yet, see results/LOG.md."""
+    """CIFAR-10, mostly in one pass, then T = 2: an hour of two idle cores. 81.80 %, see results/LOG.md."""
     return TrainConfig(
         model="qsnn_vgg_s",
         model_options={

@@ -109,6 +109,7 @@ class Loop:
         started = time.monotonic()
         self.model.train()
         total, steps = torch.zeros(2), self.training.epochs * self.steps_per_epoch
+        # what layers draw, such as dropout's masks, depends on (seed, epoch) alone too
         torch.manual_seed(generator(self.training.seed, epoch, self.accelerator.process_index).initial_seed())
         for step, (x, y) in enumerate(self._on_device(self._batches(epoch))):
             rate = learning_rate(epoch * self.steps_per_epoch + step, steps, self.training.optimizer)

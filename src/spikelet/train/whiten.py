@@ -44,12 +44,13 @@ def whiten(model: nn.Module, data: Samples) -> None:
 
 def _components(conv: Conv2d, data: Samples) -> Tensor:
     """v_1, -v_1, v_2, -v_2, ... as [2 D, D]."""
-    total, outer, count = 0.0, 0.0, 0
+    size = conv.weight[0].numel()
+    total, outer, count = torch.zeros(size).double(), torch.zeros(size, size).double(), 0
     for images, _ in batches(data.spread(_SAMPLES), 64):  # a sample of events may have megabytes of windows
         pixels = images.flatten(0, -4).to(conv.weight) / 256
         windows = F.unfold(pixels, conv.kernel_size, padding=conv.padding, stride=conv.stride)  # type: ignore[arg-type]
         rows = windows.transpose(1, 2).flatten(0, 1).double()
         total, outer, count = total + rows.sum(0), outer + rows.T @ rows, count + len(rows)
     mean = total / count
-    vectors = torch.linalg.eigh(outer / count - torch.outer(mean, mean)).eigenvectors.flip(1).T  # type: ignore[operator]
+    vectors = torch.linalg.eigh(outer / count - torch.outer(mean, mean)).eigenvectors.flip(1).T
     return torch.stack([vectors, -vectors], dim=1).flatten(0, 1).to(conv.weight)
