@@ -167,7 +167,7 @@ def test_a_full_precision_model_is_refused_by_lowering(name: str):
 
 def test_models_are_listed_by_pattern():
     assert list_models() == sorted(MODELS)
-    assert list_models("qsnn_vgg*") == ["qsnn_vgg_s", "qsnn_vggsnn"]
+    assert list_models("qsnn_vgg*") == ["qsnn_vgg_s", "qsnn_vgg_s_avg", "qsnn_vggsnn"]
     assert list_models("nothing*") == []
 
 
@@ -205,3 +205,16 @@ def test_a_smaller_pool_shows_the_classifier_more_positions(pool_size: int | Non
     model = create_model("qsnn_vgg_s", pool_size=pool_size)
     assert model.classifier.in_features == inputs
     assert model.eval()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape == (2, 1, 10)
+
+
+def test_averages_have_the_weights_of_strides():
+    """Same shapes, so the same bytes; only the first layer's work grows."""
+    strides, averages = (
+        [tuple(m.weight.shape) for m in synapses(create_model(name))] for name in ("qsnn_vgg_s", "qsnn_vgg_s_avg")
+    )
+    assert averages == strides
+
+
+def test_averages_need_a_pixel_to_be_left():
+    with pytest.raises(ValueError, match="image_size must be at least 8 for 3 widths, got 7"):
+        create_model("qsnn_vgg_s_avg", image_size=7)

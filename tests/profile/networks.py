@@ -16,6 +16,7 @@ SMALL = {
     "qsnn_resnet19": {"width": 4, "image_size": 8},
     "qsnn_vggsnn": {"widths": (4, 8, 8, 8), "image_size": 12},
     "qsnn_vgg_s": {"widths": (8, 12), "image_size": 11},
+    "qsnn_vgg_s_avg": {"widths": (8, 12), "image_size": 11},
 }
 
 

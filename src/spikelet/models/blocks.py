@@ -4,6 +4,8 @@ convolution -> batch norm -> LIF               a layer
 the same twice, plus a shortcut before the     a residual block (add, then fire)
 second LIF
 r + (LIF -> convolution -> batch norm)(r)      a membrane shortcut (fire, then add)
+
+A map is halved by a convolution of stride 2, or by averages of 2 x 2 before one of stride 1.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from spikelet.neurons import LIF, LIFParams, Triangle, membrane_of
-from spikelet.nn import BatchNorm2d, Conv2d
+from spikelet.nn import BatchNorm2d, Conv2d, SumPool2d
 from spikelet.quant import FullPrecision, Quantizer, Uniform, quantizer_of
 
 
@@ -56,10 +58,15 @@ class Shortcut(nn.Module):
         return r + self.body(r)
 
 
-def fire_conv(c_in: int, c_out: int, precision: Precision, stride: int = 1) -> nn.Sequential:
-    """LIF, 3x3 convolution, batch norm: currents to currents."""
+def averages(size: int) -> list[SumPool2d]:
+    """Averages of size x size, as the modules that they take: none where size is 1."""
+    return [SumPool2d(size)] if size > 1 else []
+
+
+def fire_conv(c_in: int, c_out: int, precision: Precision, stride: int = 1, pool: int = 1) -> nn.Sequential:
+    """LIF, 3x3 convolution, batch norm: currents to currents. The convolution reads averages of pool x pool spikes."""
     conv = Conv2d(c_in, c_out, 3, precision.hidden(), stride=stride, padding=1)
-    return nn.Sequential(precision.neuron(), conv, BatchNorm2d(c_out))
+    return nn.Sequential(precision.neuron(), *averages(pool), conv, BatchNorm2d(c_out))
 
 
 def spiking_conv(c_in: int, c_out: int, precision: Precision, quantizer: Quantizer, stride: int = 1) -> nn.Sequential:

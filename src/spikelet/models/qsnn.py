@@ -7,6 +7,7 @@ membrane_bits=32 give the full-precision baseline. All take uint8 images [B, C, 
     qsnn_resnet19   12.56 M parameters at 10 classes: stem 128, [3, 3, 2] blocks of 128, 256, 512
     qsnn_vggsnn     64-128-AP-256-256-AP-512-512-AP-512-512-AP-FC on event frames (48 x 48, 2 polarities)
     qsnn_vgg_s      ours, for microcontrollers and for training on a CPU
+    qsnn_vgg_s_avg  the same, maps halved by averages instead of strides
 
 Differences from the authors' code: static membrane steps and power-of-two 8-bit scales (see
 neurons/membrane.py, quant/uniform.py); pixels enter as u/256 without mean subtraction, so that they are
@@ -20,7 +21,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from spikelet.models.blocks import Precision, ResidualBlock, Shortcut, fire_conv, spiking_conv
+from spikelet.models.blocks import Precision, ResidualBlock, Shortcut, averages, fire_conv, spiking_conv
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, SumPool2d
 
 
@@ -115,16 +116,53 @@ def qsnn_vgg_s(
     so that the classifier sees where a spike fell, for as many times the weights of 8 bits.
     """
     p = Precision(time_steps, weight_bits, membrane_bits)
-    stem = Conv2d(in_channels, widths[0], 3, p.first(), stride=2, padding=1)
-    layers: list[nn.Module] = [nn.Sequential(stem, BatchNorm2d(widths[0]))]
-    for c_in, c_out in zip((0, *widths), widths, strict=False):
-        if c_in:
-            layers.append(fire_conv(c_in, c_out, p, stride=2))
-        layers.append(Shortcut(fire_conv(c_out, c_out, p)))
-    features = nn.Sequential(*layers, p.neuron())
-    side = _halved(image_size, len(widths))
+    features = _vgg_s((in_channels, *widths), p, stride=2)
+    return _classifier(features, _halved(image_size, len(widths)), pool_size, (widths[-1], num_classes), p)
+
+
+def qsnn_vgg_s_avg(
+    num_classes: int = 10,
+    time_steps: int = 2,
+    weight_bits: int = 1,
+    membrane_bits: int = 2,
+    in_channels: int = 3,
+    image_size: int = 32,
+    widths: Sequence[int] = (64, 128, 256),
+    pool_size: int | None = None,
+) -> SpikingClassifier:
+    """qsnn_vgg_s with averages of 2 x 2 where that one has strides.
+
+    Averaged are the first layer's currents, and the spikes that a later convolution reads; an odd last row and column
+    are left out. As many weights and as many bytes; it learns more in as many epochs, each a tenth longer, and its
+    first layer has four times the work (results/LOG.md). Options: those of qsnn_vgg_s.
+    """
+    side = image_size >> len(widths)
+    if side < 1:
+        raise ValueError(f"image_size must be at least {1 << len(widths)} for {len(widths)} widths, got {image_size}.")
+    p = Precision(time_steps, weight_bits, membrane_bits)
+    features = _vgg_s((in_channels, *widths), p, pool=2)
+    return _classifier(features, side, pool_size, (widths[-1], num_classes), p)
+
+
+def _vgg_s(channels: tuple[int, ...], p: Precision, stride: int = 1, pool: int = 1) -> nn.Sequential:
+    """Pixels to spikes; every width halves the map, at a stride or by averages."""
+    c_in, *widths = channels
+    stem = Conv2d(c_in, widths[0], 3, p.first(), stride=stride, padding=1)
+    layers: list[nn.Module] = [nn.Sequential(stem, BatchNorm2d(widths[0]), *averages(pool))]
+    for before, width in zip((0, *widths), widths, strict=False):
+        if before:
+            layers.append(fire_conv(before, width, p, stride, pool))
+        layers.append(Shortcut(fire_conv(width, width, p)))
+    return nn.Sequential(*layers, p.neuron())
+
+
+def _classifier(
+    features: nn.Sequential, side: int, pool_size: int | None, ends: tuple[int, int], p: Precision
+) -> SpikingClassifier:
+    """`features`, whose maps have `side`, then averages and a classifier; ends: channels and classes."""
     window = side if pool_size is None else pool_size
     if not 1 <= window <= side:
         raise ValueError(f"pool_size must be 1 to {side}, the side of the last map, or None for it, got {pool_size}.")
-    pool = SumPool2d(window) if window > 1 else nn.Identity()
-    return SpikingClassifier(features, pool, Linear(widths[-1] * (side // window) ** 2, num_classes, p.last()))
+    channels, num_classes = ends
+    last = Linear(channels * (side // window) ** 2, num_classes, p.last())
+    return SpikingClassifier(features, nn.Sequential(*averages(window)), last)

@@ -12,6 +12,7 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {
     "crop1": RandomCrop(1),  # Fashion-MNIST
     "crop2": RandomCrop(2),  # N-MNIST
     "crop2-flip": Compose((RandomCrop(2), HorizontalFlip())),  # CIFAR-10 in few epochs
+    "crop3-flip": Compose((RandomCrop(3), HorizontalFlip())),  # CIFAR-10 in some forty epochs
     "crop4-flip": Compose((RandomCrop(4), HorizontalFlip())),
     "paper": Compose((RandomCrop(4), HorizontalFlip(), AutoAugment(), Cutout(16))),  # Q-SNN, CIFAR-10
     "roll5": Roll(5),  # Q-SNN, event data, without its flip
