@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,29 @@ def test_evaluating_makes_the_result_anew(trained: Path, command: Callable[..., 
     (trained / "result.json").unlink()
     assert command("eval", trained).exit_code == 0
     assert (trained / "result.json").read_bytes() == before
+
+
+def test_a_result_that_tells_of_other_samples_is_left_alone(trained: Path, command: Callable[..., Any]) -> None:
+    file = trained / "result.json"
+    before = file.read_bytes()
+    other = json.dumps({**json.loads(before), "test_samples": 10_000}).encode()
+    file.write_bytes(other)
+    try:
+        done = command("eval", trained)
+        assert "result.json is left as it is: it tells of 10,000 samples of digits" in done.output
+        assert file.read_bytes() == other
+    finally:
+        file.write_bytes(before)
+
+
+def test_a_run_with_float_weights_has_its_accuracy_in_pytorch_alone(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    made = command("train", "tiny", "--weight-bits", 32, "--membrane-bits", 32, "--out", tmp_path, "--threads", 1)
+    done = command("eval", tmp_path)
+    assert done.exit_code == made.exit_code == 0, made.output + done.output
+    assert "integer program" not in done.output.replace("float weights have no integer program", "")
+    assert accuracies(done.output) == [accuracies(made.output)[-1]]
 
 
 def test_another_split_is_not_taken_for_the_result(trained: Path, command: Callable[..., Any]) -> None:
@@ -98,7 +122,7 @@ def test_a_difference_is_shown_by_layer(
 
     monkeypatch.setattr(evaluation, "Program", OneSpikeWrong)
     done = command("eval", trained)
-    assert re.search(r"features\.1\.body\.0 +4\n", done.output.replace(" \n", "\n")), done.output
+    assert re.search(r"in features\.1\.body\.0 +4 spikes", done.output), done.output
 
 
 def test_a_target_that_is_nothing_is_refused(command: Callable[..., Any]) -> None:

@@ -49,6 +49,7 @@ def test_an_accuracy_drop_that_is_not_met_is_told_by_the_exit_code(
     done = command("fit", trained, "--max-bytes", "2900", "--max-accuracy-drop", 1, "--out", tmp_path / "o", *QUICK)
     assert done.exit_code == 1
     assert "NOT within the budget: " in done.output
+    assert "5 points of accuracy lost, at most 1 asked" in " ".join(done.output.split())
 
 
 def test_a_run_without_validation_images_is_told_the_option(trained: Path, tmp_path: Path, command: Callable[..., Any]):

@@ -216,6 +216,14 @@ def test_a_source_without_a_known_split_is_refused(tmp_path):
         load(root)
 
 
+def test_a_damaged_parquet_file_is_refused_by_its_folder(tmp_path):
+    root = write(tmp_path / "pets", {"train": COLOUR[:6], "test": COLOUR[6:]})
+    file = root / "data" / "test-00000-of-00001.parquet"
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(FileNotFoundError, match=r"no image data set could be read from .*pets"):
+        load(root)
+
+
 def test_a_folder_without_images_and_an_unknown_id_are_refused(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="no image data set could be read from"):
         load(tmp_path)

@@ -293,6 +293,10 @@ REFUSED: dict[str, tuple[Callable[[], ir.IntGraph], str]] = {
         lambda: _changed("s1", membrane=ir.Membrane(2, 23)),
         "s1: membrane shift must be 1 to 22, got 23",
     ),
+    "a membrane of NumPy's numbers": (
+        lambda: _changed("s1", membrane=ir.Membrane(np.int64(2), np.int64(9))),  # type: ignore[arg-type]
+        r"s1: membrane must be a plain Python number, got .*int64\(2\)",
+    ),
     "a maximum over a vector": (
         lambda: graph_of(X1, ir.MaxPool("p", ("x",), 1, 1, 0)),
         r"p: input shape must be \(C, H, W\), got \(1,\)",

@@ -54,6 +54,22 @@ def digits(validation: int = 24) -> DataSplits:
     return DataSplits(*(splits.train.subset(part) for part in parts))
 
 
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        ("shutil.which", r"the C\+\+ compiler \S+, not found"),
+        ("sysconfig.get_path", "Python's headers .+Python.h.+, not"),
+    ],
+)
+def test_a_missing_compiler_is_named_before_the_training(
+    missing: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(missing, lambda _: "")
+    with pytest.raises(OSError, match=f"compile=True needs {named}"):
+        Run(small_config(compile=True), digits(), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 class Stop(Silent):
     """Interrupts a run: after `epochs` epochs, or within the next one."""
 

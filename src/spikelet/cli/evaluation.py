@@ -1,4 +1,7 @@
-"""`spikelet eval`: accuracy in PyTorch and as the integer program, and what differs between the two."""
+"""`spikelet eval`: accuracy in PyTorch and as the integer program, and what differs between the two.
+
+A run with float weights has the first alone: it is what others are compared with, not what is deployed.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,18 @@ from collections.abc import Iterable
 
 import torch
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 
-from spikelet.cli.printing import console, facts, heading, percent, say, table
+from spikelet.cli.printing import console, facts, heading, percent, say
 from spikelet.cli.result import FILE, Result, load_result, result_of
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import Batches, Samples, batches
 from spikelet.graph.verify import Verification
 from spikelet.lower import lower
+from spikelet.nn import Conv2d, Linear
+from spikelet.quant import FullPrecision
 from spikelet.runtime import Program
+from spikelet.train import evaluate as accuracy_of
 
 BATCH = 100
 
@@ -31,10 +37,16 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     if isinstance(opened, Packed):
         _print_packed(opened, samples, choice.split, _hits(opened, samples, threads))
         return
-    verification = _verify(opened, samples, threads)
+    if _has_float_weights(opened.model):
+        accuracy = accuracy_of(opened.model, _shown(batches(samples, BATCH)))
+        rows = [("accuracy, PyTorch evaluation", percent(accuracy)), ("", "float weights have no integer program")]
+    else:
+        verification = _verify(opened, samples, threads)
+        accuracy, rows = verification.float_accuracy, _facts(verification)
     if choice.is_own_test_set:
-        _keep(opened, result_of(splits, verification.float_accuracy))
-    _print_trained(opened, samples, choice.split, verification)
+        _keep(opened, result_of(splits, accuracy))
+    heading(_title(str(opened.folder), samples, choice.split))
+    console().print(facts(rows))
 
 
 def _keep(opened: Trained, result: Result) -> None:
@@ -45,6 +57,10 @@ def _keep(opened: Trained, result: Result) -> None:
             say(f"{FILE} is left as it is: it tells of {before.test_samples:,} samples of {before.about}", "yellow")
             return
     result.save(opened.folder)
+
+
+def _has_float_weights(model: nn.Module) -> bool:
+    return any(isinstance(m, Conv2d | Linear) and isinstance(m.quantizer, FullPrecision) for m in model.modules())
 
 
 def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:
@@ -76,16 +92,12 @@ def _print_packed(opened: Packed, samples: Samples, split: str, hits: int) -> No
     console().print(facts(rows))
 
 
-def _print_trained(opened: Trained, samples: Samples, split: str, v: Verification) -> None:
-    rows = [
+def _facts(v: Verification) -> list[tuple[str, str]]:
+    wrong = {name: n for name, n in v.spike_mismatches.items() if n}
+    return [
         ("accuracy, PyTorch evaluation", percent(v.float_accuracy)),
         ("accuracy, integer program", percent(v.integer_accuracy)),
         ("spikes that differ", f"{sum(v.spike_mismatches.values()):,} of {v.spikes:,}"),
         ("logits that differ", f"{v.logit_mismatches:,} of {v.logits:,}"),
+        *((f"  in {name}", f"{n:,} spikes") for name, n in wrong.items()),
     ]
-    out = console()
-    heading(_title(str(opened.folder), samples, split))
-    out.print(facts(rows))
-    wrong = {name: n for name, n in v.spike_mismatches.items() if n}
-    if wrong:
-        out.print(table(("layer", "spikes that differ"), [(name, f"{n:,}") for name, n in wrong.items()]))

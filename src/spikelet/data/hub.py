@@ -60,8 +60,9 @@ def read_hub(
     try:
         found = datasets.load_dataset(source)
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        why = f"{error} ({error.__cause__})" if error.__cause__ else f"{error}"
         raise FileNotFoundError(
-            f"no image data set could be read from {source!r}: {error} "
+            f"no image data set could be read from {source!r}: {why} "
             "(Give a folder of image files or of parquet files, or an id owner/name; an id must be reachable, or have "
             "been fetched before.)"
         ) from error

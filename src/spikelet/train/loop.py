@@ -18,6 +18,7 @@ from spikelet.data.batches import Batches, Epoch, Share, batches
 from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
 from spikelet.train.augment import AUGMENTATIONS
+from spikelet.train.compiler import require_compiler
 from spikelet.train.config import Training
 from spikelet.train.evaluate import evaluate
 from spikelet.train.objective import LOSSES, firing_rates, rate_loss
@@ -69,11 +70,15 @@ class Loop:
         data: its training and validation samples.
         training: how.
         reporter: is told about steps and epochs.
+    Raises:
+        OSError: training.compile where no C++ compiler is found.
     """
 
     def __init__(
         self, model: nn.Module, data: DataSplits, training: Training, reporter: Reporter | None = None
     ) -> None:
+        if training.compile:
+            require_compiler()
         self.data, self.training = data, training
         self.reporter: Reporter = reporter or Silent()
         self.accelerator = _accelerator(training)
