@@ -1,5 +1,5 @@
-"""Writes the results of results/*.csv as tables: the published networks into README.md, between its two markers, and
-every ablation into results/README.md.
+"""Writes the results of results/ as tables: the published networks into README.md, between its two markers, and
+every ablation and the latencies into results/README.md.
 
     python -m benchmarks.readme_table [--check]
 
@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
+LATENCY = RESULTS / "latency.json"
 BEGIN, END = "<!-- results: benchmarks/readme_table.py writes this -->", "<!-- end of results -->"
 Rows = list[dict[str, str]]
 
@@ -104,6 +107,32 @@ def _pruned(rows: Rows) -> list[str]:
     return lines
 
 
+def _latency(taken: dict[str, Any]) -> list[str]:
+    machine, contenders = taken["machine"], list(taken["results"][0]["milliseconds"]["cpu"])
+    others = [c for c in contenders if c != "native"]
+    heads = [*(f"{c} ms" for c in contenders), *(f"faster than {c}" for c in others)]
+    lines = [
+        "## Latency beside PyTorch on the same processor", "",
+        f"`{machine['command']}`: random weights, all T steps, processor time (benchmarks/end_to_end.py says what the "
+        f"contenders are); {machine['device']}, PyTorch {machine['torch']}, commit {machine['commit']}.", "",
+        "| network | batch | threads | " + " | ".join(heads) + " |", "| --- " * (3 + len(heads)) + "|",
+    ]  # fmt: skip
+    for r in taken["results"]:
+        times = [f"{r['milliseconds']['cpu'][c]:.2f}" for c in contenders]
+        ratios = [f"{r['times_faster_than'][c]:.1f} times" for c in others]
+        lines.append("| " + " | ".join([f"`{r['model']}`", f"{r['batch']}", f"{r['threads']}", *times, *ratios]) + " |")
+    return lines
+
+
+def _speed(r: dict[str, Any]) -> str:
+    milliseconds, ratio = r["milliseconds"]["cpu"], r["times_faster_than"]["eager"]
+    threads = "one thread" if r["threads"] == 1 else f"{r['threads']} threads"
+    return (
+        f"* `{r['model']}`, batch {r['batch']}, {threads}: {milliseconds['native']:.2f} ms in the native runtime, "
+        f"{milliseconds['eager']:.1f} ms in folded eager PyTorch: {ratio:.1f} times faster."
+    )
+
+
 def _read(name: str) -> Rows:
     path = RESULTS / name
     if not path.exists():
@@ -114,10 +143,12 @@ def _read(name: str) -> Rows:
 
 def _ablations() -> str:
     tables = _grouped(_read("results.csv"), "table")
-    parts = [["# Ablations", "", "Written by `benchmarks/readme_table.py`; what did not work is in `LOG.md`."]]
+    about = "Written by `benchmarks/readme_table.py`; what did not work is in `LOG.md`."
+    parts = [["# Ablations and latencies", "", about]]
     parts += [_ablation(title, tables[(name,)]) for name, title in ABLATIONS.items() if (name,) in tables]
     pruned = _read("pruned_speed.csv")
     parts += [_pruned(pruned)] if pruned else []
+    parts += [_latency(json.loads(LATENCY.read_text()))]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -125,7 +156,8 @@ def _readme(before: str) -> str:
     head, rest = before.split(BEGIN)
     published = _grouped(_read("results.csv"), "table").get(("results",), [])
     table = "\n".join(_models(published))
-    return f"{head}{BEGIN}\n\n{table}\n\n{END}{rest.split(END)[1]}"
+    speeds = "\n".join(map(_speed, json.loads(LATENCY.read_text())["results"]))
+    return f"{head}{BEGIN}\n\n{table}\n\n{speeds}\n\n{END}{rest.split(END)[1]}"
 
 
 def main() -> int:

@@ -124,10 +124,10 @@ class LIF(nn.Module):
         return self._steps(x, None, keep_last=False)[0]
 
     def _check(self, x: Tensor) -> None:
-        if x.shape[0] not in (1, self.time_steps):
+        if x.dim() < 2 or x.shape[0] not in (1, self.time_steps):
             raise ValueError(
                 f"LIF with time_steps={self.time_steps} got a current of shape {tuple(x.shape)}; the first axis "
-                f"is time and must be 1 (a still input) or {self.time_steps}."
+                f"is time and must be 1 (a still input) or {self.time_steps}, the second the batch."
             )
         if not x.is_floating_point():
             raise TypeError(
@@ -137,7 +137,8 @@ class LIF(nn.Module):
     def _steps(self, x: Tensor, v: Tensor | None, keep_last: bool) -> tuple[Tensor, Tensor | None]:
         self._check(x)
         exact = not self.training
-        currents = round_to_grid(x).double() if exact else x
+        # chunks of [T*B, ...] and not slices of [T, B, ...], whose gradients lose channels-last: a quarter of a step
+        currents = (round_to_grid(x).double() if exact else x).flatten(0, 1).chunk(x.shape[0])
         spikes = []
         for t in range(self.time_steps):
             current = currents[t if x.shape[0] > 1 else 0]
@@ -146,8 +147,8 @@ class LIF(nn.Module):
             spikes.append(s)
             last = t == self.time_steps - 1
             v = self.membrane(r) if keep_last or not last else None
-        # one step is not copied: stack would lay out channels-last spikes anew
-        out = spikes[0][None] if len(spikes) == 1 else torch.stack(spikes)
+        out = torch.cat(spikes) if len(spikes) > 1 else spikes[0]
+        out = out.unflatten(0, (self.time_steps, x.shape[1]))
         return out.to(x.dtype), None if v is None else v.to(x.dtype)
 
     def extra_repr(self) -> str:
