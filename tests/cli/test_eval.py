@@ -122,7 +122,7 @@ def test_a_difference_is_shown_by_layer(
 
     monkeypatch.setattr(evaluation, "Program", OneSpikeWrong)
     done = command("eval", trained)
-    assert re.search(r"in features\.1\.body\.0 +4 spikes", done.output), done.output
+    assert re.search(r"in features\.1\.body\.0 +4 *\n", done.output), done.output
 
 
 def test_a_target_that_is_nothing_is_refused(command: Callable[..., Any]) -> None:

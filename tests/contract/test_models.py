@@ -208,7 +208,7 @@ def test_a_smaller_pool_shows_the_classifier_more_positions(pool_size: int | Non
 
 
 def test_averages_have_the_weights_of_strides():
-    """Same shapes, so the same bytes; only the first layer's work grows."""
+    """So the file has the same size."""
     strides, averages = (
         [tuple(m.weight.shape) for m in synapses(create_model(name))] for name in ("qsnn_vgg_s", "qsnn_vgg_s_avg")
     )

@@ -237,6 +237,17 @@ def test_evaluation_is_the_integer_recurrence_up_to_large_membranes(leak: float,
         assert last[0, i].item() == v * STEP
 
 
+def test_spikes_and_gradients_of_channels_last_currents_stay_channels_last():
+    """In C order the layers before and after are much slower (see LIF)."""
+    x = torch.randn(T * B, 4, 3, 2).to(memory_format=torch.channels_last).requires_grad_()
+    x.register_hook(lambda gradient: came.append(gradient))
+    came: list[Tensor] = []
+    spikes = LIF(T)(x.unflatten(0, (T, B))).flatten(0, 1)
+    spikes.backward(torch.randn_like(spikes))
+    assert spikes.is_contiguous(memory_format=torch.channels_last)
+    assert came[0].is_contiguous(memory_format=torch.channels_last)
+
+
 def test_one_step_is_a_pure_function():
     p = LIFParams(leak=0.5, threshold=0.75, scale_input=True, reset=Soft())
     s, v = lif_step(torch.tensor([1.0, 0.5]), torch.tensor([0.5, 0.0]), p, exact=True)
@@ -375,6 +386,11 @@ def test_a_gain_of_zero_is_refused():
 def test_a_current_of_another_length_in_time_is_refused(training: bool):
     with pytest.raises(ValueError, match=r"time_steps=5 got a current of shape \(3, 2\); the first axis is time"):
         LIF(5).train(training)(torch.zeros(3, 2))
+
+
+def test_a_current_without_a_batch_is_refused():
+    with pytest.raises(ValueError, match=r"got a current of shape \(5,\); .+ the second the batch"):
+        LIF(T)(torch.zeros(T))
 
 
 @both_modes

@@ -220,7 +220,7 @@ def test_a_damaged_parquet_file_is_refused_by_its_folder(tmp_path):
     root = write(tmp_path / "pets", {"train": COLOUR[:6], "test": COLOUR[6:]})
     file = root / "data" / "test-00000-of-00001.parquet"
     file.write_bytes(file.read_bytes()[:-40])
-    with pytest.raises(FileNotFoundError, match=r"no image data set could be read from .*pets"):
+    with pytest.raises(ValueError, match=r"the data set in '.*pets' was found and cannot be read: .*[Pp]arquet"):
         load(root)
 
 

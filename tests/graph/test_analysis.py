@@ -295,7 +295,7 @@ REFUSED: dict[str, tuple[Callable[[], ir.IntGraph], str]] = {
     ),
     "a membrane of NumPy's numbers": (
         lambda: _changed("s1", membrane=ir.Membrane(np.int64(2), np.int64(9))),  # type: ignore[arg-type]
-        r"s1: membrane must be a plain Python number, got .*int64\(2\)",
+        "s1: membrane must be a plain Python number, got ",
     ),
     "a maximum over a vector": (
         lambda: graph_of(X1, ir.MaxPool("p", ("x",), 1, 1, 0)),

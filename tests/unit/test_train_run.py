@@ -55,19 +55,26 @@ def digits(validation: int = 24) -> DataSplits:
 
 
 @pytest.mark.parametrize(
-    ("missing", "named"),
+    ("compiler", "header", "named"),
     [
-        ("shutil.which", r"the C\+\+ compiler \S+, not found"),
-        ("sysconfig.get_path", "Python's headers .+Python.h.+, not"),
+        ("g++", False, r"Python's headers \(Python\.h\), not found"),
+        ("", True, r"the C\+\+ compiler \S+, not found"),
+        ("", False, r"the C\+\+ compiler \S+ and Python's headers \(Python\.h\), not found"),
     ],
 )
 def test_a_missing_compiler_is_named_before_the_training(
-    missing: str, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    compiler: str, header: bool, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(missing, lambda _: "")
+    data = digits()
+    if header:
+        (tmp_path / "Python.h").touch()
+    for variable in ("CPATH", "CPLUS_INCLUDE_PATH"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda _: compiler)
+    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
     with pytest.raises(OSError, match=f"compile=True needs {named}"):
-        Run(small_config(compile=True), digits(), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+        Run(small_config(compile=True), data, tmp_path / "run")
 
 
 class Stop(Silent):

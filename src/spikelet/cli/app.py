@@ -122,7 +122,8 @@ def evaluate(
     """Measure accuracy, and compare PyTorch with the integers.
 
     A run folder is evaluated in PyTorch *and* as the native integer program, and every spike and every logit of the two
-    is compared. Of a packed file there is only the integer program; it needs no model code.
+    is compared; with float weights there is only PyTorch. Of a packed file there is only the integer program; it needs
+    no model code.
 
     Example: `spikelet eval runs/digits`
     """
@@ -197,7 +198,7 @@ def fit(options: FitOptions) -> None:
     and packed. The folder gets model.safetensors, fit.json and fit.png, the whole front of accuracy, bytes and
     operations. Exit code 1 where a limit was not met.
 
-    Example: `spikelet fit runs/qsnn-cifar10 --max-bytes 100k --max-accuracy-drop 2`
+    Example: `spikelet fit runs/qsnn-digits --max-bytes 8k --max-accuracy-drop 2`
     """
     from spikelet.cli.fitting import fit as work
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import torch
 from rich.progress import track
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikelet.cli.printing import console, facts, heading, percent, say
 from spikelet.cli.result import FILE, Result, load_result, result_of
@@ -17,8 +17,7 @@ from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_o
 from spikelet.data import Batches, Samples, batches
 from spikelet.graph.verify import Verification
 from spikelet.lower import lower
-from spikelet.nn import Conv2d, Linear
-from spikelet.quant import FullPrecision
+from spikelet.profile.packed import has_float_weights
 from spikelet.runtime import Program
 from spikelet.train import evaluate as accuracy_of
 
@@ -37,7 +36,7 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     if isinstance(opened, Packed):
         _print_packed(opened, samples, choice.split, _hits(opened, samples, threads))
         return
-    if _has_float_weights(opened.model):
+    if has_float_weights(opened.model):
         accuracy = accuracy_of(opened.model, _shown(batches(samples, BATCH)))
         rows = [("accuracy, PyTorch evaluation", percent(accuracy)), ("", "float weights have no integer program")]
     else:
@@ -57,10 +56,6 @@ def _keep(opened: Trained, result: Result) -> None:
             say(f"{FILE} is left as it is: it tells of {before.test_samples:,} samples of {before.about}", "yellow")
             return
     result.save(opened.folder)
-
-
-def _has_float_weights(model: nn.Module) -> bool:
-    return any(isinstance(m, Conv2d | Linear) and isinstance(m.quantizer, FullPrecision) for m in model.modules())
 
 
 def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:
@@ -98,6 +93,6 @@ def _facts(v: Verification) -> list[tuple[str, str]]:
         ("accuracy, PyTorch evaluation", percent(v.float_accuracy)),
         ("accuracy, integer program", percent(v.integer_accuracy)),
         ("spikes that differ", f"{sum(v.spike_mismatches.values()):,} of {v.spikes:,}"),
+        *((f"  in {name}", f"{n:,}") for name, n in wrong.items()),
         ("logits that differ", f"{v.logit_mismatches:,} of {v.logits:,}"),
-        *((f"  in {name}", f"{n:,} spikes") for name, n in wrong.items()),
     ]

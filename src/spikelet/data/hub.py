@@ -49,8 +49,8 @@ def read_hub(
         columns: names of the image and of the label column; None finds the only ones of these types.
     Raises:
         FileNotFoundError: there is no such data set.
-        ValueError: no such column or more than one, a split that would be left out, missing labels, an image that is
-            damaged or of another size, or too much data to be held in memory.
+        ValueError: no such column or more than one, a split that would be left out, missing labels, a damaged file, an
+            image that is damaged or of another size, or too much data to be held in memory.
         ImportError: datasets is not installed.
     """
     if image_size is not None and image_size < 1:
@@ -59,10 +59,13 @@ def read_hub(
     need("PIL.Image", package="pillow", extra="data", what=f"the data set {name}")
     try:
         found = datasets.load_dataset(source)
+    except datasets.exceptions.DatasetGenerationError as error:
+        raise ValueError(
+            f"the data set in {source!r} was found and cannot be read: {error.__cause__ or error} (Is a file damaged?)"
+        ) from error
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
-        why = f"{error} ({error.__cause__})" if error.__cause__ else f"{error}"
         raise FileNotFoundError(
-            f"no image data set could be read from {source!r}: {why} "
+            f"no image data set could be read from {source!r}: {error} "
             "(Give a folder of image files or of parquet files, or an id owner/name; an id must be reachable, or have "
             "been fetched before.)"
         ) from error

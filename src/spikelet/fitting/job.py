@@ -30,8 +30,9 @@ from spikelet.graph.artifact import dumps
 from spikelet.lower import lower
 from spikelet.nn import Conv2d, Linear
 from spikelet.profile import profile
-from spikelet.profile.packed import FLOAT_BITS, weight_bits_of
+from spikelet.profile.packed import has_float_weights, weight_bits_of
 from spikelet.train import Reporter, Training, evaluate, further, train_further
+from spikelet.train.compiler import require_compiler
 from spikelet.train.progress import Silent
 
 BATCH = 128
@@ -199,8 +200,11 @@ class Job:
 
         Raises:
             BudgetError: no plan is small enough; says what the smallest needs.
+            OSError: training.compile on a CPU, and no C++ compiler is found.
         """
         require_optuna()  # now, and not after minutes of measuring
+        if self.training.compile:
+            require_compiler()
         s = self.settings
         samples = self._calibration()
         subject = subject_of(self.model, [x for x, _ in samples], s.criterion)
@@ -292,7 +296,7 @@ class Job:
 
     def _size(self, model: nn.Module, x: Tensor, arrays: int) -> int:
         """Bytes of the packed file; a float network has none, and counts its arrays."""
-        if any(m.quantizer.bits == FLOAT_BITS for m in model.modules() if isinstance(m, Conv2d | Linear)):
+        if has_float_weights(model):
             return arrays
         return len(dumps(self._lowered(model, x)))
 

@@ -17,9 +17,9 @@ from spikelet.models.qpsnn import qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, q
 from spikelet.models.qsnn import qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vggsnn
 
 BUILDERS = (
-    *(qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vggsnn),
-    *(qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn),
-)
+    qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vggsnn,
+    qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn,
+)  # fmt: skip
 MODELS: dict[str, Callable[..., nn.Module]] = {builder.__name__: builder for builder in BUILDERS}
 
 

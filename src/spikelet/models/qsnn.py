@@ -133,8 +133,9 @@ def qsnn_vgg_s_avg(
     """qsnn_vgg_s with averages of 2 x 2 where that one has strides.
 
     Averaged are the first layer's currents, and the spikes that a later convolution reads; an odd last row and column
-    are left out. As many weights and as many bytes; it learns more in as many epochs, each a tenth longer, and its
-    first layer has four times the work (results/LOG.md). Options: those of qsnn_vgg_s.
+    are left out. Where there are none it has as many weights and bytes. It learned a little more in as many epochs of a
+    proxy (64.9 beside 64.1 %, one seed, results/LOG.md); its first layer has four times the work, and what reads
+    averages counts as multiply-accumulates in the profile, not as synaptic operations. Options: those of qsnn_vgg_s.
     """
     side = image_size >> len(widths)
     if side < 1:

@@ -29,6 +29,11 @@ def weight_bits_of(module: nn.Conv2d | nn.Linear) -> int:
     return module.quantizer.bits if isinstance(module, Conv2d | Linear) else FLOAT_BITS
 
 
+def has_float_weights(model: nn.Module) -> bool:
+    """Whether a layer of ours has weights that are no integers, so that there is no integer program."""
+    return any(weight_bits_of(m) == FLOAT_BITS for m in model.modules() if isinstance(m, Conv2d | Linear))
+
+
 def weight_bytes(module: nn.Conv2d | nn.Linear) -> int:
     """All weights of a layer."""
     return packed_bytes(module.weight.numel(), weight_bits_of(module))

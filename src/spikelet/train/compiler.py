@@ -1,4 +1,7 @@
-"""What torch.compile needs on a CPU, looked for before a training starts rather than in its first step."""
+"""What torch.compile needs on a CPU, looked for before a training starts rather than in its first step.
+
+On a GPU Triton compiles, and says itself what it lacks.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,28 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import torch
+
 
 def require_compiler() -> None:
-    """Passes where Inductor's C++ compiler ($CXX, else g++, on a Mac clang++) and Python's headers are there.
+    """Passes where Inductor's C++ compiler ($CXX, else g++, on a Mac clang++) and Python's headers are there, or a GPU.
 
     Raises:
         OSError: one of them is missing; names it.
     """
+    if torch.cuda.is_available():
+        return
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
-    header = Path(sysconfig.get_path("include")) / "Python.h"
     missing = [] if shutil.which(compiler) else [f"the C++ compiler {compiler}"]
-    missing += [] if header.exists() else [f"Python's headers ({header})"]
+    missing += [] if any((folder / "Python.h").exists() for folder in _include()) else ["Python's headers (Python.h)"]
     if missing:
         raise OSError(
             f"compile=True needs {' and '.join(missing)}, not found. On Debian install g++ and python3-dev; or train "
-            "without, slower: dataclasses.replace(recipe, compile=False)."
+            "without, slower: compile=False in the configuration."
         )
+
+
+def _include() -> list[Path]:
+    """Where a compiler looks for headers, as far as Python's may lie there."""
+    searched = [folder for name in ("CPATH", "CPLUS_INCLUDE_PATH") for folder in os.environ.get(name, "").split(":")]
+    return [Path(folder) for folder in (sysconfig.get_path("include"), *searched) if folder]

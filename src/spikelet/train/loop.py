@@ -71,17 +71,17 @@ class Loop:
         training: how.
         reporter: is told about steps and epochs.
     Raises:
-        OSError: training.compile where no C++ compiler is found.
+        OSError: training.compile on a CPU, and no C++ compiler is found.
     """
 
     def __init__(
         self, model: nn.Module, data: DataSplits, training: Training, reporter: Reporter | None = None
     ) -> None:
-        if training.compile:
-            require_compiler()
         self.data, self.training = data, training
         self.reporter: Reporter = reporter or Silent()
         self.accelerator = _accelerator(training)
+        if training.compile:
+            require_compiler()
         # oneDNN's faster layout, see results/LOG.md
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer_of(self.model, training.optimizer)
