@@ -1,9 +1,8 @@
 """What QP-SNN's parts bring: three tables on a small VGG and the first 10,000 training images of CIFAR-10.
 
-    python -m benchmarks.qpsnn_accuracy bits        8, 4, 2 and 1 bits, plain and rescaled
+    python -m benchmarks.qpsnn_accuracy bits        8, 4, 2 and 1 bits: plain, rescaled, and with the code's gradient
     python -m benchmarks.qpsnn_accuracy criteria    five criteria at three ratios, the same fine-tuning
     python -m benchmarks.qpsnn_accuracy both        both at 2 bits: the rows of the paper's ablation
-    python -m benchmarks.qpsnn_accuracy gradient    the masked and the amplified gradient, at 2 bits
 
 The network is a plain VGG of 24-32-48-64-96-96 channels, T = 2, first and last layer 8 bits; last epoch, all 10,000
 test images, one row a run in results/results.csv. Pruning is one-shot after quantised training, then fine-tuning, as in
@@ -125,13 +124,8 @@ Variants = Iterator[tuple[str, Base | Pruned]]
 def _bits(seed: int) -> Variants:
     yield "float weights", Base(32, RESCALED, seed)
     for bits in (8, 4, 2, 1):
-        for rescaling in (PLAIN, RESCALED):
-            yield f"{NAMES[rescaling]}, {bits} bit", Base(bits, rescaling, seed)
-
-
-def _gradient(seed: int) -> Variants:
-    for rescaling in (RESCALED, AMPLIFIED):
-        yield NAMES[rescaling], Base(2, rescaling, seed)
+        for rescaling, name in NAMES.items():
+            yield f"{name}, {bits} bit", Base(bits, rescaling, seed)
 
 
 def _criteria(seed: int) -> Variants:
@@ -143,7 +137,7 @@ def _criteria(seed: int) -> Variants:
 
 
 def _both(seed: int) -> Variants:
-    bases = [Base(2, rescaling, seed) for rescaling in (PLAIN, RESCALED)]
+    bases = [Base(2, rescaling, seed) for rescaling in NAMES]
     for base in bases:
         yield f"{NAMES[base.rescaling]}, not pruned", base
     for criterion in (MembraneL1(), SVS()):
@@ -152,7 +146,7 @@ def _both(seed: int) -> Variants:
 
 
 TABLES: dict[str, Callable[[int], Variants]] = {
-    "bits": _bits, "criteria": _criteria, "both": _both, "gradient": _gradient,
+    "bits": _bits, "criteria": _criteria, "both": _both,
 }  # fmt: skip
 
 

@@ -58,8 +58,7 @@ ABLATIONS = {  # of results.csv, in this order
     "dual regulation": "What each half of Q-SNN's weight-spike dual regulation brings",
     "dual regulation, clipped gradient": "Dual regulation with the gradient clipped at |z| <= 1, before EDE was used",
     "membrane bits": "More bits for a trained network of 1-bit weights and 2-bit membranes",
-    "QP-SNN bits": "QP-SNN's weights: uniform levels, plain and rescaled",
-    "QP-SNN gradient": "The gradient of rescaled weights: the paper's (masked) and its code's (amplified), 2 bits",
+    "QP-SNN bits": "QP-SNN's weights: plain, rescaled by the paper's equations, and with its code's gradient",
     "QP-SNN criteria": "Pruning criteria, one-shot with the same fine-tuning, 4-bit rescaled weights",
     "QP-SNN both": "Rescaling and pruning together at 2 bits, ratio 0.5",
 }
