@@ -40,7 +40,7 @@ def start_config(seed: int) -> TrainConfig:
         model_options={**recipe.model_options, "widths": [32, 64, 128, 256]},
         data_options={"validation": 0.04},
         augment="crop2-flip",
-        phases=(Phase(12, 2, one_pass=True), Phase(3, 2)),
+        phases=(Phase(10, 2, one_pass=True), Phase(2, 2)),
     )
 
 
@@ -71,8 +71,8 @@ def main() -> None:
     parser.add_argument("--data-root", default="../shared/data/cifar10")
     parser.add_argument("--work", type=Path, default=Path("runs/fit_cifar10"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--probes", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10, help="of the chosen plan")
+    parser.add_argument("--probes", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=8, help="of the chosen plan")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

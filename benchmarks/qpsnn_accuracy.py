@@ -44,7 +44,7 @@ from spikelet.train.further import train_further
 WIDTHS, POOLS_AFTER = (24, 32, 48, 64, 96, 96), (1, 3)
 EPOCHS, FINETUNE_EPOCHS, TIME_STEPS = 8, 4, 2
 RATIOS = (0.3, 0.5, 0.7)
-PLAIN, RESCALED, AMPLIFIED = "none", "mean", "mean-amplified"  # what models/qpsnn.py calls them
+PLAIN, RESCALED, AMPLIFIED = "none-masked", "mean-masked", "mean"  # what models/qpsnn.py calls them
 NAMES = {PLAIN: "plain", RESCALED: "rescaled", AMPLIFIED: "rescaled, amplified gradient"}
 
 

@@ -31,10 +31,10 @@ from spikelet.neurons.membrane import BatchMaxMembrane
 from spikelet.neurons.reset import Reset
 from spikelet.quant import (
     EDE,
-    AmplifiedGradient,
     Binary,
     Clip,
     FullPrecision,
+    MaskedGradient,
     MaxAbs,
     Percentile,
     Quantizer,
@@ -67,7 +67,7 @@ QUANTIZERS: dict[str, Quantizer] = {  # with integer codes
     "uniform-4-tensor": Uniform(4, per_channel=False),
     "uniform-8-tensor": Uniform(8, per_channel=False),
     **{f"rescaw-{bits}": ReScaW(bits) for bits in range(1, 9)},
-    "rescaw-2-amplified": ReScaW(2, gradient=AmplifiedGradient()),
+    "rescaw-2-masked": ReScaW(2, gradient=MaskedGradient()),
     "rescaw-4-max": ReScaW(4, gamma=MaxAbs()),
     "rescaw-4-percentile": ReScaW(4, gamma=Percentile(0.05)),
     "rescaw-2-wide": ReScaW(2, gamma=WideMeanAbs()),

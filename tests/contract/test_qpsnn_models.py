@@ -151,7 +151,7 @@ def test_a_stage_whose_outputs_shrink_below_its_inputs_has_channels_cut_off():
         ("qpsnn_vgg16", {"image_size": 31}, "image_size must be at least 32, one pixel after pooling, got 31"),
         ("qpsnn_vggsnn", {"image_size": 15}, "image_size must be at least 16, one pixel after pooling, got 15"),
         ("qpsnn_resnet20", {"rescaling": "median"}, "rescaling must be one of mean, max, .* got 'median'"),
-        ("qpsnn_resnet18", {"rescaling": "mean-"}, "rescaling must be one of .*, or one with -amplified, got 'mean-'"),
+        ("qpsnn_resnet18", {"rescaling": "mean-"}, "rescaling must be one of .*, or one with -masked, got 'mean-'"),
         ("qpsnn_resnet20", {"weight_bits": 9}, "weight_bits must be 1 to 8, or 32 for full precision, got 9"),
     ],
 )
@@ -165,15 +165,15 @@ def test_an_option_without_meaning_is_refused(name: str, options: dict, message:
 
 @pytest.mark.parametrize("gamma", GAMMAS)
 def test_rescaling_chooses_gamma_and_gradient(gamma: str):
-    assert rescaled(4, gamma) == ReScaW(4, GAMMAS[gamma], MaskedGradient())
-    assert rescaled(4, f"{gamma}-amplified") == ReScaW(4, GAMMAS[gamma], AmplifiedGradient())
+    assert rescaled(4, gamma) == ReScaW(4, GAMMAS[gamma], AmplifiedGradient())
+    assert rescaled(4, f"{gamma}-masked") == ReScaW(4, GAMMAS[gamma], MaskedGradient())
     assert rescaled(32, gamma) == FullPrecision()
 
 
 @pytest.mark.parametrize("name", QPSNN)
 def test_first_and_last_layer_have_8_bits_and_the_others_rescaled_weights(name: str):
-    first, *hidden, last = synapses(small_model(name, weight_bits=2, rescaling="max-amplified"))
+    first, *hidden, last = synapses(small_model(name, weight_bits=2, rescaling="max-masked"))
     assert first.quantizer == Uniform(8)
     assert last.quantizer == Uniform(8, per_channel=False)
-    assert all(m.quantizer == rescaled(2, "max-amplified") for m in hidden)
+    assert all(m.quantizer == rescaled(2, "max-masked") for m in hidden)
     assert all(m.quantizer == FullPrecision() for m in synapses(small_model(name, weight_bits=32)))

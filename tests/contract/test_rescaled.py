@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spikelet.quant import (
-    AmplifiedGradient,
     Binary,
     Gamma,
+    MaskedGradient,
     MaxAbs,
     MeanAbs,
     Percentile,
@@ -164,21 +164,21 @@ def test_the_papers_gradient_is_cut_off_where_weights_are_clipped(bits: int, gam
     w, upstream = torch.randn(5, 4, 3, 3), torch.randn(5, 4, 3, 3)
     g = gamma_of(gamma, w, bits).view(-1, 1, 1, 1)
     expected = torch.where(w.double().abs() <= g, upstream, torch.zeros(()))
-    assert torch.equal(gradients(ReScaW(bits, gamma=gamma), w, upstream), expected)
+    assert torch.equal(gradients(ReScaW(bits, gamma=gamma, gradient=MaskedGradient()), w, upstream), expected)
 
 
 @every_gamma
 def test_the_codes_gradient_is_amplified_by_one_over_gamma(gamma: Gamma):
     w, upstream = torch.randn(5, 4, 3, 3) * 0.1, torch.randn(5, 4, 3, 3)
     g = gamma_of(gamma, w, 4).view(-1, 1, 1, 1)
-    got = gradients(ReScaW(4, gamma=gamma, gradient=AmplifiedGradient()), w, upstream)
+    got = gradients(ReScaW(4, gamma=gamma), w, upstream)
     assert torch.allclose(got, (upstream.double() / g).float(), rtol=1e-6)
 
 
 def test_the_two_gradients_agree_inside_the_clip_but_for_the_factor():
     w, upstream = torch.randn(3, 40) * 0.05, torch.randn(3, 40)
-    masked = gradients(ReScaW(2), w, upstream)
-    amplified = gradients(ReScaW(2, gradient=AmplifiedGradient()), w, upstream)
+    masked = gradients(ReScaW(2, gradient=MaskedGradient()), w, upstream)
+    amplified = gradients(ReScaW(2), w, upstream)
     g = gamma_of(MeanAbs(), w, 2)[:, None].float()
     inside = w.abs() <= g
     assert torch.allclose((amplified * g)[inside], masked[inside])
@@ -187,7 +187,11 @@ def test_the_two_gradients_agree_inside_the_clip_but_for_the_factor():
 
 
 def test_a_weight_on_the_clip_still_has_its_gradient():
-    got = gradients(ReScaW(2, gamma=Unit()), torch.tensor([[1.0, -1.0, 1.0001, -1.0001]]), torch.ones(1, 4))
+    got = gradients(
+        ReScaW(2, gamma=Unit(), gradient=MaskedGradient()),
+        torch.tensor([[1.0, -1.0, 1.0001, -1.0001]]),
+        torch.ones(1, 4),
+    )
     assert got.tolist() == [[1, 1, 0, 0]]
 
 

@@ -11,7 +11,7 @@ return logits [T, B, K]; the prediction is their mean over time.
 
 `pruning` builds the network that is left: a published setting by its letter, or a ratio for each layer in the order of
 models/qpsnn_pruning.py. `rescaling` is gamma: "mean" (the paper's), "max", "percentile", "wide" (the supplement's), or
-"none" for its plain baseline; with "-amplified" behind it the gradient is that of the authors' code.
+"none" for its plain baseline; with "-masked" behind it the gradient is that of the paper's equations, not of its code.
 
     qpsnn_vgg16(weight_bits=4, pruning="B")        0.74 MB by the paper's formula
 
@@ -63,13 +63,13 @@ def rescaled(bits: int, rescaling: str = "mean") -> Quantizer:
         ValueError: no such rescaling, or bits not 1 to 8 or 32.
     """
     gamma, dash, gradient = rescaling.partition("-")
-    if gamma not in GAMMAS or (dash and gradient != "amplified"):
-        raise ValueError(f"rescaling must be one of {', '.join(GAMMAS)}, or one with -amplified, got {rescaling!r}.")
+    if gamma not in GAMMAS or (dash and gradient != "masked"):
+        raise ValueError(f"rescaling must be one of {', '.join(GAMMAS)}, or one with -masked, got {rescaling!r}.")
     if bits == 32:
         return FullPrecision()
     if bits not in range(1, 9):
         raise ValueError(f"weight_bits must be 1 to 8, or 32 for full precision, got {bits}.")
-    return ReScaW(bits, GAMMAS[gamma], AmplifiedGradient() if dash else MaskedGradient())
+    return ReScaW(bits, GAMMAS[gamma], MaskedGradient() if dash else AmplifiedGradient())
 
 
 def _precision(time_steps: int, weight_bits: int, membrane_bits: int, rescaling: str) -> Precision:
