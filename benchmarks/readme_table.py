@@ -59,7 +59,7 @@ ABLATIONS = {  # of results.csv, in this order
     "dual regulation, clipped gradient": "Dual regulation with the gradient clipped at |z| <= 1, before EDE was used",
     "membrane bits": "More bits for a trained network of 1-bit weights and 2-bit membranes",
     "QP-SNN bits": "QP-SNN's weights: plain, rescaled by the paper's equations, and with its code's gradient",
-    "QP-SNN criteria": "Pruning criteria, one-shot with the same fine-tuning, 4-bit rescaled weights",
+    "QP-SNN criteria": "Pruning criteria, one-shot with the same fine-tuning, 4 bits rescaled by the paper's equations",
     "fit": "A trained CIFAR-10 network of 1.2 MB fitted to 100 kB",
     "QP-SNN both": "Rescaling and pruning together at 2 bits, ratio 0.5",
 }
@@ -74,10 +74,11 @@ def _mean(values: list[float]) -> str:
 
 def _ablation(title: str, rows: Rows) -> list[str]:
     first, epochs = rows[0], " / ".join(dict.fromkeys(row["epochs"] for row in rows))
+    commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
     rates = " (firing rate: hidden layers, first 1,000)" if any(row["firing_rate"] for row in rows) else ""
     about = (
         f"`{first['command']}`: {first['recipe']}, {first['data']}, T = {first['time_steps']}, "
-        f"{epochs} epochs, last epoch, all test images{rates}; {first['device']}."
+        f"{epochs} epochs, last epoch, all test images{rates}; {first['device']}, commit {commits}."
     )
     shown = {"firing rate": "firing_rate", "packed bytes": "packed_bytes"}
     columns = {name: key for name, key in shown.items() if any(row[key] for row in rows)}
