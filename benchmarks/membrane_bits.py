@@ -17,7 +17,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import record, recorded
-from spikelet import Program, compress, lower
+from benchmarks.verified import verified
+from spikelet import compress, lower
 from spikelet.compress import Finetune, Membranes, Pass, Quantize
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
@@ -78,9 +79,7 @@ def _run(variant: Variant, options: argparse.Namespace, data: DataSplits) -> Non
 
 def _packed(model: torch.nn.Module, data: DataSplits) -> tuple[str, int]:
     graph = lower(model, data.test.batch(torch.arange(2))[0])
-    result = graph.verify(model, batches(data.test, 200), Program)
-    if result.mismatches:
-        raise SystemExit(f"integers and PyTorch differ: {result}")
+    result = verified(graph, model, data.test)
     return f"{result.integer_accuracy:.4f}", len(dumps(graph))
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.record import ROOT, commit, device, record
-from spikelet import Program, lower
-from spikelet.data import batches, load
+from benchmarks.verified import verified
+from spikelet import lower
+from spikelet.data import load
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.verify import Verification
 from spikelet.train import TrainConfig, load_run
@@ -70,12 +71,8 @@ def main() -> None:
         labels=data.test.labels,
         meta={"recipe": options.recipe, "seed": str(config.seed), "data": _about(data.test.name, data.test.note)},
     )
-    result = graph.verify(model, batches(data.test, 200), Program)
-    other = None
-    if options.also:
-        other = graph.verify(model, batches(load(options.also, validation=0.0).test, 200), Program)
-    if result.mismatches or (other is not None and other.mismatches):
-        raise SystemExit(f"nothing is published: PyTorch and integers differ\n{result}\n{other}")
+    result = verified(graph, model, data.test)
+    other = verified(graph, model, load(options.also, validation=0.0).test) if options.also else None
     packed = options.run / "model.safetensors"
     graph.save(packed)
     print(result)

@@ -126,6 +126,8 @@ def test_images_of_more_than_8_bits_are_refused(tmp_path):
 def test_a_split_without_labels_is_absent_and_a_set_without_any_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"has no labels: all of them are missing"):
         load(write(tmp_path / "none", {"test": COLOUR[:2]}, labels=[-1, -1]))
+    with pytest.raises(ValueError, match=r"half/test lacks the label of sample 1\. Take such samples out"):
+        load(write(tmp_path / "half", {"test": COLOUR[:2]}, labels=[1, -1]))
     write(tmp_path / "some", {"train": COLOUR[:4]})
     splits = load(write(tmp_path / "some", {"test": COLOUR[:2]}, labels=[-1, -1]), validation=0)
     assert (len(splits.train), len(splits.test)) == (4, 0)

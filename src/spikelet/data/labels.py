@@ -32,9 +32,11 @@ def numbered(
     there = {split: values for split, values in columns.items() if not all(v in _MISSING for v in values)}
     if not there:
         raise ValueError(f"{where} has no labels: all of them are missing. Use a split that has some.")
+    lacking = (None,) if names is None else _MISSING  # among plain integers -1 may be a class
     for split, values in there.items():
-        if any(v is None for v in values):
-            raise ValueError(f"{where}/{split} lacks the label of sample {values.index(None)}. Take such samples out.")
+        k = next((k for k, v in enumerate(values) if v in lacking), None)
+        if k is not None:
+            raise ValueError(f"{where}/{split} lacks the label of sample {k}. Take such samples out.")
     if names is not None:
         return {split: np.asarray(values, np.int64) for split, values in there.items()}, tuple(names)
     distinct = sorted({v for values in there.values() for v in values})

@@ -46,7 +46,7 @@ class Budget:
             (size, self.max_bytes, "bytes"), (sops, self.max_sops, "SOPs"),
             (round(drop, 9), self.max_accuracy_drop, "points of accuracy lost"),  # 93 % less 91 % is 2.0000000000000018
         ]  # fmt: skip
-        return [f"{v:,.6g} {what}, at most {m:,.6g} asked" for v, m, what in values if m is not None and v > m]
+        return [f"{v:,.9g} {what}, at most {m:,.9g} asked" for v, m, what in values if m is not None and v > m]
 
 
 def parse_bytes(text: str) -> int:

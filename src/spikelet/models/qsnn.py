@@ -116,8 +116,8 @@ def qsnn_vgg_s(
     so that the classifier sees where a spike fell, for as many times the weights of 8 bits.
     """
     p = Precision(time_steps, weight_bits, membrane_bits)
-    features = _vgg_s((in_channels, *widths), p, stride=2)
-    return _classifier(features, _halved(image_size, len(widths)), pool_size, (widths[-1], num_classes), p)
+    features = _vgg_s_features((in_channels, *widths), p, stride=2)
+    return _vgg_s(features, widths[-1], _halved(image_size, len(widths)), pool_size, num_classes, p)
 
 
 def qsnn_vgg_s_avg(
@@ -141,11 +141,11 @@ def qsnn_vgg_s_avg(
     if side < 1:
         raise ValueError(f"image_size must be at least {1 << len(widths)} for {len(widths)} widths, got {image_size}.")
     p = Precision(time_steps, weight_bits, membrane_bits)
-    features = _vgg_s((in_channels, *widths), p, pool=2)
-    return _classifier(features, side, pool_size, (widths[-1], num_classes), p)
+    features = _vgg_s_features((in_channels, *widths), p, pool=2)
+    return _vgg_s(features, widths[-1], side, pool_size, num_classes, p)
 
 
-def _vgg_s(channels: tuple[int, ...], p: Precision, stride: int = 1, pool: int = 1) -> nn.Sequential:
+def _vgg_s_features(channels: tuple[int, ...], p: Precision, stride: int = 1, pool: int = 1) -> nn.Sequential:
     """Pixels to spikes; every width halves the map, at a stride or by averages."""
     c_in, *widths = channels
     stem = Conv2d(c_in, widths[0], 3, p.first(), stride=stride, padding=1)
@@ -157,13 +157,12 @@ def _vgg_s(channels: tuple[int, ...], p: Precision, stride: int = 1, pool: int =
     return nn.Sequential(*layers, p.neuron())
 
 
-def _classifier(
-    features: nn.Sequential, side: int, pool_size: int | None, ends: tuple[int, int], p: Precision
+def _vgg_s(
+    features: nn.Sequential, channels: int, side: int, pool_size: int | None, num_classes: int, p: Precision
 ) -> SpikingClassifier:
-    """`features`, whose maps have `side`, then averages and a classifier; ends: channels and classes."""
+    """`features`, whose maps are [channels, side, side], then averages and a classifier."""
     window = side if pool_size is None else pool_size
     if not 1 <= window <= side:
         raise ValueError(f"pool_size must be 1 to {side}, the side of the last map, or None for it, got {pool_size}.")
-    channels, num_classes = ends
     last = Linear(channels * (side // window) ** 2, num_classes, p.last())
     return SpikingClassifier(features, nn.Sequential(*averages(window)), last)

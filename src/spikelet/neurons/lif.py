@@ -137,8 +137,7 @@ class LIF(nn.Module):
     def _steps(self, x: Tensor, v: Tensor | None, keep_last: bool) -> tuple[Tensor, Tensor | None]:
         self._check(x)
         exact = not self.training
-        # chunks of [T*B, ...] and not slices of [T, B, ...], whose gradients lose channels-last: training takes a
-        # quarter longer so
+        # chunks of [T*B, ...] and not slices of [T, B, ...], whose gradients lose channels-last (results/LOG.md)
         currents = (round_to_grid(x).double() if exact else x).flatten(0, 1).chunk(x.shape[0])
         spikes = []
         for t in range(self.time_steps):

@@ -19,7 +19,7 @@ Backwards, with G = dL/dW^:
                         weight is left without a gradient; under Adam 1 / gamma hardly matters, under SGD it is a rate
                         that much higher
     MaskedGradient      dL/dW = G  where |W / gamma| <= 1, else 0     as the paper writes it; it costs 2 to 4 points of
-                        accuracy in results/README.md, because 42 % of the weights stop learning
+                        accuracy on the small network of results/README.md
 
 Source: Wei et al., "QP-SNN: Quantized and Pruned Spiking Neural Networks", ICLR 2025. Where we differ:
 

@@ -12,5 +12,6 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsnn-fashion-mnist": qsnn.fashion_mnist,
     "qsnn-nmnist": qsnn.nmnist,
     "qsnn-cifar10": qsnn.cifar10,
+    "qsnn-cifar10-longer": qsnn.cifar10_longer,
     "qsnn-cifar10-resnet19": qsnn.cifar10_resnet19,
 }

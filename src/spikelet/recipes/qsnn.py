@@ -5,6 +5,8 @@ A variant is a call with other arguments, or `dataclasses.replace(recipe(), ...)
 
 from __future__ import annotations
 
+import dataclasses
+
 from spikelet.train import DualRegulation, Optimizer, Phase, TrainConfig
 
 
@@ -67,20 +69,17 @@ def nmnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> Train
 
 
 def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """CIFAR-10, mostly in one pass, then T = 2: two hours of two idle cores. See results/LOG.md.
-
-    What ships as qsnn-vgg-s-cifar10 came from this recipe as it stood at commit c6dadbd.
-    """
+    """CIFAR-10, mostly in one pass, then T = 2: 81.80 % in 1 h 20 min of two cores, see results/LOG.md."""
     return TrainConfig(
-        model="qsnn_vgg_s_avg",
+        model="qsnn_vgg_s",
         model_options={
             "time_steps": 2, "weight_bits": weight_bits, "membrane_bits": membrane_bits, "pool_size": 1,
         },
         data="cifar10",
-        data_options={"validation": 0.0},  # all else was chosen on validation splits
+        data_options={"validation": 0.04},
         whiten=True,
-        augment="crop3-flip",
-        phases=(Phase(34, 2, one_pass=True), Phase(8, 2)),
+        augment="crop2-flip",
+        phases=(Phase(23, 2, one_pass=True), Phase(4, 2)),
         batch_size=64,
         optimizer=Optimizer(lr=2e-3, norm_lr=6.0),
         loss="mean",
@@ -89,6 +88,21 @@ def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> Trai
         seed=seed,
         compile=True,
     )  # fmt: skip
+
+
+def cifar10_longer(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """`cifar10` with averages instead of strides, more epochs, all images and wider shifts, because it overfits.
+
+    It has no result yet, see results/LOG.md.
+    """
+    shorter = cifar10(seed, weight_bits, membrane_bits)
+    return dataclasses.replace(
+        shorter,
+        model="qsnn_vgg_s_avg",
+        data_options={"validation": 0.0},  # all else was chosen on validation splits
+        augment="crop3-flip",
+        phases=(Phase(34, 2, one_pass=True), Phase(8, 2)),
+    )
 
 
 def cifar10_resnet19(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:

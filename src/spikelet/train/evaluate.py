@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.train.objective import mean_over_time
 
 
 @torch.no_grad()
 def predict(model: nn.Module, x: Tensor) -> Tensor:
-    """Logits [B, K]: the mean over time of the model's [T, B, K], or what it gives if it takes that mean itself."""
-    logits = model(x)
-    return logits if logits.dim() == 2 else logits.mean(0)
+    """Logits [B, K], the mean over time."""
+    return mean_over_time(model(x))
 
 
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:

@@ -54,10 +54,14 @@ def step_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) 
     return F.cross_entropy(logits_TBK.flatten(0, 1), y_B.repeat(steps), label_smoothing=label_smoothing)
 
 
+def mean_over_time(logits: Tensor) -> Tensor:
+    """[B, K] from a model's logits [T, B, K], or from [B, K] where it takes that mean itself."""
+    return logits if logits.dim() == 2 else logits.mean(0)
+
+
 def mean_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) -> Tensor:
-    """Cross entropy of the mean over time; [B, K] is that mean."""
-    mean = logits_TBK if logits_TBK.dim() == 2 else logits_TBK.mean(0)
-    return F.cross_entropy(mean, y_B, label_smoothing=label_smoothing)
+    """Cross entropy of the mean over time."""
+    return F.cross_entropy(mean_over_time(logits_TBK), y_B, label_smoothing=label_smoothing)
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {

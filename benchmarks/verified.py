@@ -1,0 +1,22 @@
+"""A graph against its model on whole test sets: a benchmark records nothing where they differ."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from spikelet import Program
+from spikelet.data import Samples, batches
+from spikelet.graph.ir import IntGraph
+from spikelet.graph.verify import Verification
+
+
+def verified(graph: IntGraph, model: nn.Module, samples: Samples) -> Verification:
+    """Accuracy of both in the native runtime.
+
+    Raises:
+        SystemExit: a spike or a logit differs.
+    """
+    result = graph.verify(model, batches(samples, 200), Program)
+    if result.mismatches:
+        raise SystemExit(f"nothing is recorded: PyTorch and integers differ on {samples.name}\n{result}")
+    return result
