@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 from spikelet.cli.result import load_result
 from spikelet.data import batches, load
 from spikelet.recipes import RECIPES
-from spikelet.train import Run, evaluate, load_run
+from spikelet.train import Run, Teacher, evaluate, load_run
 from spikelet.train.progress import Silent
 
 
@@ -135,3 +136,20 @@ def test_a_folder_of_another_run_is_left_alone(trained: Path, command: Callable[
     assert done.exit_code == 2
     assert "holds a run of another configuration" in done.stderr
     assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
+
+
+def test_a_taught_run_shows_its_teacher_and_both_can_be_evaluated(
+    tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        RECIPES, "taught", lambda **given: dataclasses.replace(RECIPES["tiny"](**given), teacher=Teacher(1, after=1))
+    )
+    done = command("train", "taught", "--out", tmp_path / "run", "--threads", 1)
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "teacher its analog twin, trained first for 1 epochs; weight 0.9 at temperature 4, asked after 1" in said
+    assert done.output.index("epoch 1/1  T 1") < done.output.index("epoch 1/2  T 1")
+    for folder, what in ((tmp_path / "run", "logits that differ"), (tmp_path / "run" / "teacher", "float weights")):
+        shown = command("eval", folder)
+        assert shown.exit_code == 0, shown.output
+        assert what in shown.output

@@ -29,7 +29,7 @@ from spikelet.nn import Conv2d, Linear
 from spikelet.train import DualRegulation, Loop, Optimizer, Phase, Training, further
 from spikelet.train.progress import Silent
 from tests.compress.networks import NETWORKS, image
-from tests.unit.test_train_run import digits
+from tests.training_runs import digits
 
 pytest.importorskip("accelerate")
 

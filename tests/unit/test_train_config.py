@@ -15,7 +15,7 @@ from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip, Straight, Uniform
 from spikelet.recipes import RECIPES
-from spikelet.train import DualRegulation, Optimizer, Phase, TrainConfig
+from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig
 from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.prepare import set_binary, set_phase
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
@@ -52,6 +52,8 @@ def test_every_field_survives_json():
         mixed_precision="bf16",
         compile=True,
         whiten=True,
+        analog=True,
+        teacher=Teacher(2, 0.5, 3.0, after=1),
     )
     again = TrainConfig.from_dict(json.loads(json.dumps(one.to_dict())))
     assert again == one
@@ -82,6 +84,20 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
         (lambda: Optimizer("adam"), r"Optimizer\.name must be 'adamw' or 'sgd', got 'adam'"),
         (lambda: Optimizer(warmup=1.0), r"Optimizer\.warmup must lie in \[0, 1\), got 1\.0.*fraction of all steps"),
         (lambda: Optimizer(warmup=-0.1), r"Optimizer\.warmup must lie in \[0, 1\), got -0\.1"),
+        (lambda: Teacher(0), r"Teacher\.epochs must be a whole number from 1 on, got 0"),
+        (lambda: Teacher(1, weight=0.0), r"Teacher\.weight must lie in \(0, 1\], got 0\.0\. .*: teacher=None"),
+        (lambda: Teacher(1, weight=math.nan), r"Teacher\.weight must lie in \(0, 1\], got nan"),
+        (lambda: Teacher(1, weight=1.1), r"Teacher\.weight must lie in \(0, 1\], got 1\.1"),
+        (lambda: Teacher(1, temperature=0.0), r"Teacher\.temperature must be a number above 0, got 0\.0"),
+        (lambda: Teacher(1, after=-1), r"Teacher\.after must be a whole number of epochs from 0 on, got -1"),
+        (lambda: Teacher(1, after=0.5), r"Teacher\.after must be a whole number .*, got 0\.5"),  # type: ignore[arg-type]
+        (
+            lambda: config(phases=(Phase(3, 1),), teacher=Teacher(1, after=3)),
+            r"Teacher\.after must be less than the 3 epochs of the phases, got 3: the teacher would never be asked",
+        ),
+        (lambda: config().of_teacher(), r"has no teacher\. Give it one: TrainConfig\(\.\.\., teacher=Teacher\("),
+        (lambda: config(analog=1), r"TrainConfig\.analog must be True or False, got 1"),
+        (lambda: config(whiten="no"), r"TrainConfig\.whiten must be True or False, got 'no'"),
         (lambda: DualRegulation(spike=-1.0), r"DualRegulation\.spike must be 0 or more, got -1\.0"),
         (lambda: DualRegulation(spike=math.nan), r"DualRegulation\.spike must be 0 or more, got nan"),
         (lambda: config(batch_size=0), r"TrainConfig\.batch_size must be a whole number from 1 on, got 0"),
@@ -100,6 +116,24 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
 def test_a_setting_out_of_range_is_refused_by_name(make: Callable[[], object], message: str):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+# --- a teacher --------------------------------------------------------------------------------------
+
+
+def test_a_teacher_is_trained_as_the_network_is_but_analog_on_labels_alone():
+    student = config(label_smoothing=0.1, loss="steps", seed=3, teacher=Teacher(5, after=1))
+    teacher = student.of_teacher()
+    assert (teacher.analog, teacher.teacher, teacher.label_smoothing, teacher.loss) == (True, None, 0.0, "mean")
+    assert teacher.phases == (Phase(5, 1),)
+    same = ("model", "model_options", "data", "data_options", "augment", "batch_size", "optimizer", "seed")
+    assert all(getattr(teacher, name) == getattr(student, name) for name in same)
+
+
+def test_a_configuration_from_before_there_were_teachers_has_none():
+    old = config().to_dict()
+    del old["teacher"], old["analog"]
+    assert TrainConfig.from_dict(old) == config()
 
 
 # --- phases -----------------------------------------------------------------------------------------

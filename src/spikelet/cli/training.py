@@ -19,7 +19,7 @@ from spikelet.cli.result import result_of
 from spikelet.cli.sources import splits_of
 from spikelet.data import Samples, batches
 from spikelet.recipes import RECIPES
-from spikelet.train import Reporter, Run, TrainConfig
+from spikelet.train import Reporter, Run, Teacher, TrainConfig
 from spikelet.train import evaluate as accuracy_of
 from spikelet.train.checkpoint import load_config
 
@@ -41,7 +41,9 @@ def train(options: TrainOptions) -> None:
     main, out = run.loop.accelerator.is_main_process, console()
     if main:
         out.print(_summary(config, folder, data.train, run.model))
-        run.loop.reporter = _reporter(options, config, folder, out)
+        for part in (run.taught_by, run):
+            if part is not None:
+                part.loop.reporter = _reporter(options, part.config, part.folder, out)
     try:
         model = run.train()
     except KeyboardInterrupt:
@@ -79,14 +81,22 @@ def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module)
     phases = " + ".join(map(str, config.phases))
     parameters = sum(p.numel() for p in model.parameters())
     note = f" ({data.note})" if data.note else ""
+    teacher = [] if config.teacher is None else [("teacher", _teacher(config.teacher))]
     return facts(
         [
             ("run", str(folder)),
             ("model", f"{config.model}, {parameters:,} parameters, {_options(config)}"),
             ("data", f"{data.name}{note}, {len(data):,} training samples {list(data.sample_shape)}"),
             ("epochs", f"{phases}, batches of {config.batch_size}, seed {config.seed}"),
+            *teacher,
         ],
     )
+
+
+def _teacher(teacher: Teacher) -> str:
+    after = f", asked after {teacher.after} epochs" if teacher.after else ""
+    weight = f"weight {teacher.weight:g} at temperature {teacher.temperature:g}"
+    return f"its analog twin, trained first for {teacher.epochs} epochs; {weight}{after}"
 
 
 def _options(config: TrainConfig) -> str:

@@ -13,5 +13,6 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsnn-nmnist": qsnn.nmnist,
     "qsnn-cifar10": qsnn.cifar10,
     "qsnn-cifar10-longer": qsnn.cifar10_longer,
+    "qsnn-cifar10-taught": qsnn.cifar10_taught,
     "qsnn-cifar10-resnet19": qsnn.cifar10_resnet19,
 }

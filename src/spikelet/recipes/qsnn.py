@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from spikelet.train import DualRegulation, Optimizer, Phase, TrainConfig
+from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig
 
 
 def digits(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
@@ -103,6 +103,14 @@ def cifar10_longer(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) 
         augment="crop3-flip",
         phases=(Phase(34, 2, one_pass=True), Phase(8, 2)),
     )
+
+
+def cifar10_taught(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """`cifar10_longer` with its analog twin as teacher from the 15th epoch on.
+
+    It has no result yet, see results/LOG.md.
+    """
+    return dataclasses.replace(cifar10_longer(seed, weight_bits, membrane_bits), teacher=Teacher(epochs=12, after=14))
 
 
 def cifar10_resnet19(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:

@@ -2,14 +2,15 @@
 
 from spikelet.train.checkpoint import CheckpointError as CheckpointError
 from spikelet.train.checkpoint import load_run as load_run
-from spikelet.train.config import DualRegulation as DualRegulation
-from spikelet.train.config import Optimizer as Optimizer
-from spikelet.train.config import Phase as Phase
 from spikelet.train.config import TrainConfig as TrainConfig
 from spikelet.train.config import Training as Training
 from spikelet.train.evaluate import evaluate as evaluate
 from spikelet.train.further import further as further
 from spikelet.train.further import train_further as train_further
 from spikelet.train.loop import Loop as Loop
+from spikelet.train.parts import DualRegulation as DualRegulation
+from spikelet.train.parts import Optimizer as Optimizer
+from spikelet.train.parts import Phase as Phase
+from spikelet.train.parts import Teacher as Teacher
 from spikelet.train.progress import Reporter as Reporter
 from spikelet.train.run import Run as Run

@@ -23,6 +23,7 @@ from torch import nn
 
 from spikelet.graph.atomic_write import atomic_write
 from spikelet.models import create_model
+from spikelet.train.analog import to_analog
 from spikelet.train.config import TrainConfig
 from spikelet.train.prepare import set_binary, set_phase
 
@@ -93,6 +94,8 @@ def build(config: TrainConfig) -> nn.Module:
     with torch.random.fork_rng(devices=[]):  # the caller's generator is none of ours
         torch.manual_seed(config.seed)
         model = create_model(config.model, **config.model_options)
+    if config.analog:
+        return to_analog(model)
     set_binary(model, config, config.epochs - 1)
     set_phase(model, dataclasses.replace(config.phase(config.epochs - 1), one_pass=False))
     return model

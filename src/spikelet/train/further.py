@@ -9,8 +9,9 @@ from torch import nn
 
 from spikelet.data.samples import DataSplits
 from spikelet.neurons import LIF
-from spikelet.train.config import Phase, Training
+from spikelet.train.config import Training
 from spikelet.train.loop import Loop
+from spikelet.train.parts import Phase
 from spikelet.train.prepare import set_real_steps
 from spikelet.train.progress import Reporter
 

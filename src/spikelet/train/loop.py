@@ -20,8 +20,9 @@ from spikelet.data.samples import DataSplits
 from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.compiler import require_compiler
 from spikelet.train.config import Training
+from spikelet.train.distillation import Distillation
 from spikelet.train.evaluate import evaluate
-from spikelet.train.objective import LOSSES, firing_rates, rate_loss
+from spikelet.train.objective import LOSSES, firing_rates, mean_rate, rate_loss
 from spikelet.train.progress import Reporter, Silent
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 
@@ -30,14 +31,14 @@ if TYPE_CHECKING:
 
 
 class Objective(nn.Module):
-    """Model and loss in one module, so that one compiled graph holds both.
+    """Model, loss and teacher in one module, so that one compiled graph holds all.
 
-    Returns (loss, mean firing rate of all LIF layers).
+    Returns (loss, mean firing rate of all LIF layers, 0 without any).
     """
 
-    def __init__(self, model: nn.Module, config: Training) -> None:
+    def __init__(self, model: nn.Module, config: Training, distillation: Distillation | None = None) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.distillation = model, distillation
         self.spike = config.regulation.spike
         self.classify = LOSSES[config.loss]
         self.label_smoothing = config.label_smoothing
@@ -45,10 +46,13 @@ class Objective(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """x uint8 [B, ...] or [T, B, ...], y [B]."""
         with firing_rates(self.model) as rates:
-            loss = self.classify(self.model(x), y, self.label_smoothing)
+            logits = self.model(x)
+            loss = self.classify(logits, y, self.label_smoothing)
+            if self.distillation is not None:
+                loss = self.distillation(x, logits, loss)
             if self.spike:
                 loss = loss + self.spike * rate_loss(rates)
-            return loss, torch.stack(rates).mean().detach()
+            return loss, mean_rate(rates).detach()
 
 
 def _accelerator(config: Training) -> Accelerator:
@@ -88,14 +92,21 @@ class Loop:
         self.steps_per_epoch = len(self._batches(0))
 
     def run(
-        self, history: list[dict[str, Any]], before_epoch: Callable[[int], None], after_epoch: Callable[[], None]
+        self,
+        history: list[dict[str, Any]],
+        before_epoch: Callable[[int], None],
+        after_epoch: Callable[[], None],
+        distillation: Distillation | None = None,
     ) -> nn.Module:
         """Trains the epochs that `history` lacks, appends their metrics, and returns the model in evaluation mode.
+
+        distillation: a teacher beside the labels.
 
         Raises:
             FloatingPointError: the loss, a weight or a statistic became NaN or infinite.
         """
-        objective, optimizer = self.accelerator.prepare(Objective(self.model, self.training), self.optimizer)
+        objective = Objective(self.model, self.training, distillation)
+        objective, optimizer = self.accelerator.prepare(objective, self.optimizer)
         step_function = torch.compile(objective) if self.training.compile else objective
         self.reporter.start(self.training.epochs, self.steps_per_epoch, len(history))
         try:

@@ -38,6 +38,11 @@ def firing_rates(model: nn.Module) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
+def mean_rate(rates: list[Tensor]) -> Tensor:
+    """Of all layers; 0 where there are none, as in an analog network."""
+    return torch.stack(rates).mean() if rates else torch.zeros(())
+
+
 def rate_loss(rates: list[Tensor]) -> Tensor:
     """mean of (f - 1/2)^2 over the hidden layers; 0 where there are none."""
     hidden = rates[1:-1]

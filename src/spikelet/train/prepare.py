@@ -8,7 +8,8 @@ from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip, Straight
 from spikelet.quant.binary import Estimator
-from spikelet.train.config import Phase, Training
+from spikelet.train.config import Training
+from spikelet.train.parts import Phase
 
 
 def set_phase(model: nn.Module, phase: Phase) -> None:

@@ -18,10 +18,13 @@ from spikelet.train.checkpoint import (
     save_weights,
 )
 from spikelet.train.config import TrainConfig
+from spikelet.train.distillation import Distillation
 from spikelet.train.loop import Loop
 from spikelet.train.prepare import set_binary, set_phase, set_real_steps
 from spikelet.train.progress import Reporter
 from spikelet.train.whiten import whiten
+
+TEACHER = "teacher"  # its folder in the run's
 
 
 class Run:
@@ -43,6 +46,7 @@ class Run:
         self.history: list[dict[str, Any]] = []
         if config.whiten:
             whiten(self.model, data.train)  # a resumed run's checkpoint replaces it
+        self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER, reporter) if config.teacher else None
 
     @property
     def model(self) -> nn.Module:
@@ -50,12 +54,13 @@ class Run:
         return self.loop.model
 
     def train(self) -> nn.Module:
-        """Trains to the last epoch and returns the model in evaluation mode."""
+        """Trains to the last epoch, its teacher first if it has one, and returns the model in evaluation mode."""
         if self._is_main:
             save_config(self.folder, self.config)
+        self.distillation = self._distilled()
         self.history = load_checkpoint(self.folder, self.model, self.loop.optimizer)
         try:
-            model = self.loop.run(self.history, self._before_epoch, self._after_epoch)
+            model = self.loop.run(self.history, self._before_epoch, self._after_epoch, self.distillation)
         finally:
             set_real_steps(self.model)
         if self._is_main:
@@ -66,7 +71,16 @@ class Run:
     def _is_main(self) -> bool:
         return self.loop.accelerator.is_main_process
 
+    def _distilled(self) -> Distillation | None:
+        teacher = self.config.teacher
+        if teacher is None or self.taught_by is None:
+            return None
+        network = self.taught_by.train().to(self.loop.accelerator.device)
+        return Distillation(network, teacher.weight, teacher.temperature)
+
     def _before_epoch(self, epoch: int) -> None:
+        if self.distillation is not None and self.config.teacher is not None:
+            self.distillation.active = epoch >= self.config.teacher.after
         set_phase(self.model, self.config.phase(epoch))
         set_binary(self.model, self.config, epoch)
 

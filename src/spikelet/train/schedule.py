@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from spikelet.train.config import Optimizer
+from spikelet.train.parts import Optimizer
 
 
 def learning_rate(step: int, steps: int, settings: Optimizer) -> float:

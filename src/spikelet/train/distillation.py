@@ -1,0 +1,48 @@
+"""Learning from a teacher's logits, besides the labels.
+
+    L = (1 - w) L_labels + w tau^2 KL(softmax(z_teacher / tau) || softmax(z / tau)),   z the mean over time
+
+The teacher sees the very images that the network sees, augmented as they are. tau^2 keeps the gradient's size whatever
+tau is (Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spikelet.train.objective import mean_over_time
+
+
+def divergence(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
+    """tau^2 KL(teacher || student) of both at temperature tau, the mean over the batch."""
+    student = F.log_softmax(logits_BK / temperature, dim=-1)
+    teacher = F.log_softmax(teacher_BK / temperature, dim=-1)
+    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+
+
+class Distillation(nn.Module):
+    """A teacher beside a network in training.
+
+    Args:
+        teacher: from the network's input to logits [T, B, K] or [B, K]. Left as it is, in evaluation mode.
+        weight: w.
+        temperature: tau.
+        active: False leaves the loss of the labels alone.
+    """
+
+    def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
+        super().__init__()
+        self.teacher = teacher.eval().requires_grad_(False)
+        self.weight, self.temperature = weight, temperature
+        self.active = True
+
+    def forward(self, x: Tensor, logits: Tensor, loss_of_labels: Tensor) -> Tensor:
+        """The loss L of logits [T, B, K] that the network gave for `x`."""
+        if not self.active:
+            return loss_of_labels
+        with torch.no_grad():
+            told = mean_over_time(self.teacher(x))
+        learned = divergence(mean_over_time(logits), told, self.temperature)
+        return (1 - self.weight) * loss_of_labels + self.weight * learned

@@ -1,0 +1,60 @@
+"""The analog twin: of every model, nothing of it spikes, and nothing of it can be deployed by mistake."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from spikelet.lower import LoweringError, lower
+from spikelet.models import list_models
+from spikelet.neurons import LIF
+from spikelet.nn import BatchNorm2d, Conv2d, Linear
+from spikelet.quant import FullPrecision
+from spikelet.train.analog import AnalogNorm2d, to_analog
+from tests.catalogue import model_input, small_model
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_model_has_a_twin_of_as_many_weights_that_does_not_lower(name: str):
+    spiking = small_model(name)
+    shapes = {n: p.shape for n, p in spiking.named_parameters() if not n.endswith("log2_step")}
+    twin = to_analog(spiking)
+    assert twin is spiking
+    assert {n: p.shape for n, p in twin.named_parameters()} == shapes
+    assert not any(isinstance(m, LIF) for m in twin.modules())
+    assert all(m.quantizer == FullPrecision() for m in twin.modules() if isinstance(m, Conv2d | Linear))
+    x = model_input(name, 2)
+    logits = twin(x)
+    logits.square().mean().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in twin.parameters())
+    with pytest.raises(LoweringError, match="no LIF layer; there is nothing spiking to lower"):
+        lower(twin.eval(), x)
+
+
+def test_a_small_twin_by_hand():
+    conv = Conv2d(1, 1, 1, FullPrecision())
+    twin = to_analog(nn.Sequential(conv, LIF(2))).eval()
+    with torch.no_grad():
+        conv.weight.fill_(-2.0)
+    x = torch.tensor([-1.0, 0.25, 3.0]).view(1, 1, 1, 1, 3)
+    assert twin(x).flatten().tolist() == [2.0, 0.0, 0.0]
+
+
+def test_its_batch_norm_is_that_of_pytorch_in_training_and_in_evaluation():
+    norm, torch_norm = BatchNorm2d(3), nn.BatchNorm2d(3)
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    torch_norm.load_state_dict(norm.state_dict())
+    analog = AnalogNorm2d.of(norm)
+    x = torch.randn(2, 4, 3, 5, 5)
+    for mode in (True, False):
+        expected = torch_norm.train(mode)(x.flatten(0, 1)).unflatten(0, (2, 4))
+        assert torch.equal(analog.train(mode)(x), expected)
+    assert not torch.equal(norm.eval()(x), expected), "the grid would have gone unnoticed"
+
+
+@pytest.mark.parametrize("model", [LIF(2), nn.Sequential(nn.Flatten())])
+def test_a_network_without_neurons_inside_has_no_twin(model: nn.Module):
+    with pytest.raises(ValueError, match="analog twin is made of a network with LIF layers inside"):
+        to_analog(model)
