@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +23,7 @@ from spikelet.data import load
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.verify import Verification
 from spikelet.train import TrainConfig, load_run
+from spikelet.train.run import TEACHER
 
 ZOO = ROOT / "src" / "spikelet" / "zoo" / "models"
 
@@ -93,18 +95,33 @@ def _record(
     size: int,
     data: str,
 ) -> None:
-    history = [json.loads(line) for line in (options.run / "metrics.jsonl").read_text().splitlines()]
+    history = _history(options.run)
+    teacher = _history(options.run / TEACHER) if config.teacher else []
     record(
         table=options.table, recipe=options.recipe, variant=config.model, data=data, seed=config.seed,
         time_steps=config.time_steps(config.epochs - 1), weight_bits=config.model_options.get("weight_bits", 1),
-        membrane_bits=config.model_options.get("membrane_bits", 2), epochs=config.epochs,
+        membrane_bits=config.model_options.get("membrane_bits", 2),
+        epochs=f"{config.epochs} + {config.teacher.epochs} of its teacher" if config.teacher else config.epochs,
         test_accuracy=f"{result.float_accuracy:.4f}", integer_accuracy=f"{result.integer_accuracy:.4f}",
         other_accuracy="" if other is None else f"{other.integer_accuracy:.4f}",
         firing_rate=f"{history[-1]['firing_rate']:.4f}", packed_bytes=size,
-        train_seconds=round(sum(h["seconds"] for h in history)),
+        train_seconds=round(sum(h["seconds"] for h in [*teacher, *history])),
         command=f"{_command(options, config)}; python -m benchmarks.publish",
         commit=options.trained_at or commit(), device=options.trained_on or device(),
     )  # fmt: skip
+
+
+def _history(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def _epochs(config: TrainConfig) -> str:
+    own = " + ".join(map(str, config.phases))
+    if config.teacher is None:
+        return own
+    return (
+        f"{own}, taught from epoch {config.teacher.after + 1} on by its analog twin, of {config.teacher.epochs} epochs"
+    )
 
 
 def _command(options: argparse.Namespace, config: TrainConfig) -> str:
@@ -127,7 +144,7 @@ def _ship(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
         integer=result.integer_accuracy, real=result.float_accuracy, samples=result.samples, spikes=result.spikes,
         mismatches=result.mismatches, other=extra, size=path.stat().st_size, recipe=options.recipe, seed=config.seed,
-        epochs=" + ".join(map(str, config.phases)), commit=options.trained_at or commit(),
+        epochs=_epochs(config), commit=options.trained_at or commit(),
         command=_command(options, config),
         shape=f"[{'T, ' * ('time_steps' in config.data_options)}B, {', '.join(map(str, graph.input.shape))}]",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from spikelet.cli import reporters
 from spikelet.cli.printing import duration
 from spikelet.cli.reporters import Bar, Lines, Together, Work, reporter_for
 from spikelet.recipes import RECIPES
-from spikelet.train import Phase
+from spikelet.train import Phase, Teacher
 
 CONFIG = dataclasses.replace(RECIPES["qsnn-digits"](), phases=(Phase(2, 1), Phase(1, 4)))
 METRICS = {"loss": 1.0, "firing_rate": 0.2, "validation_accuracy": 0.5, "learning_rate": 0.1, "seconds": 1.0}
@@ -34,9 +34,21 @@ def run_through(reporter: Any, done: int = 0, steps: int = 10) -> None:
 
 def test_a_step_costs_its_number_of_time_steps() -> None:
     work = Work(CONFIG, 10)
-    assert work.total == 10 * 1 + 10 * 1 + 10 * 4
-    assert [work.until(epoch) for epoch in range(4)] == [0, 10, 20, 60]
-    assert work.until(2, 3) == 20 + 3 * 4
+    assert work.total == 3 * (10 * 1 + 10 * 1 + 10 * 4)
+    assert [work.until(epoch) for epoch in range(4)] == [0, 30, 60, 180]
+    assert work.until(2, 3) == 60 + 3 * 3 * 4
+
+
+def test_a_teachers_word_costs_a_pass_forwards() -> None:
+    work = Work(dataclasses.replace(CONFIG, teacher=Teacher(1, after=1)), 10)
+    assert [work.until(epoch) for epoch in range(4)] == [0, 30, 70, 200]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_name_stands_before_what_is_shown(terminal: bool) -> None:
+    out = io.StringIO()
+    run_through(reporter_for(CONFIG, Console(file=out, width=160, force_terminal=terminal), "teacher  "))
+    assert "teacher  epoch 3/3" in out.getvalue()
 
 
 def test_the_time_left_counts_what_is_still_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +82,7 @@ def test_the_bar_is_full_at_the_end_and_shows_loss_and_validation() -> None:
 def test_the_bar_of_a_resumed_run_starts_where_it_stopped() -> None:
     bar = Bar(CONFIG, Console(file=io.StringIO(), force_terminal=True))
     bar.start(CONFIG.epochs, 10, 2)
-    assert bar.progress.tasks[0].completed == 20
+    assert bar.progress.tasks[0].completed == 60
     bar.finish()
 
 

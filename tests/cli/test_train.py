@@ -147,9 +147,19 @@ def test_a_taught_run_shows_its_teacher_and_both_can_be_evaluated(
     done = command("train", "taught", "--out", tmp_path / "run", "--threads", 1)
     assert done.exit_code == 0, done.output
     said = " ".join(done.output.split())
-    assert "teacher its analog twin, trained first for 1 epochs; weight 0.9 at temperature 4, asked after 1" in said
-    assert done.output.index("epoch 1/1  T 1") < done.output.index("epoch 1/2  T 1")
+    assert "teacher its analog twin, 1 epoch(s) before; weight 0.9 at temperature 4, asked after 1 epoch(s)" in said
+    assert done.output.index("\nteacher  epoch 1/1  T 1") < done.output.index("\nepoch 1/2  T 1")
+    assert said.index("its teacher before") < said.index("total")
     for folder, what in ((tmp_path / "run", "logits that differ"), (tmp_path / "run" / "teacher", "float weights")):
         shown = command("eval", folder)
         assert shown.exit_code == 0, shown.output
         assert what in shown.output
+    for words in (("pack", "--out", tmp_path / "out.safetensors"), ("fit", "--max-bytes", "8k")):
+        refused = command(words[0], tmp_path / "run" / "teacher", *words[1:])
+        assert refused.exit_code != 0
+        assert "teacher holds an analog twin, which teaches and is not deployed. Give the run" in refused.output
+    assert {p.name for p in tmp_path.iterdir()} == {"run"}
+    assert {p.name for p in (tmp_path / "run").iterdir()} >= {"teacher"}
+    resumed = command("train", "--resume", tmp_path / "run" / "teacher")
+    assert "its analog twin: ReLU for neurons, float weights" in " ".join(resumed.output.split())
+    assert "spikelet pack" not in resumed.output

@@ -23,6 +23,7 @@ def test_every_model_has_a_twin_of_as_many_weights_that_does_not_lower(name: str
     assert twin is spiking
     assert {n: p.shape for n, p in twin.named_parameters()} == shapes
     assert not any(isinstance(m, LIF) for m in twin.modules())
+    assert all(type(m) is AnalogNorm2d for m in twin.modules() if isinstance(m, BatchNorm2d))
     assert all(m.quantizer == FullPrecision() for m in twin.modules() if isinstance(m, Conv2d | Linear))
     x = model_input(name, 2)
     logits = twin(x)
@@ -51,10 +52,22 @@ def test_its_batch_norm_is_that_of_pytorch_in_training_and_in_evaluation():
     for mode in (True, False):
         expected = torch_norm.train(mode)(x.flatten(0, 1)).unflatten(0, (2, 4))
         assert torch.equal(analog.train(mode)(x), expected)
+    assert analog.weight is norm.weight
+    assert analog.running_mean is norm.running_mean
     assert not torch.equal(norm.eval()(x), expected), "the grid would have gone unnoticed"
+
+
+def test_what_stands_at_several_places_has_one_twin():
+    lif, norm, conv = LIF(2), BatchNorm2d(1), Conv2d(1, 1, 1, FullPrecision())
+    inner = nn.Sequential(norm, lif)
+    twin = to_analog(nn.Sequential(conv, norm, lif, inner, lif, norm))
+    assert type(twin[2]) is nn.ReLU
+    assert twin[2] is twin[3][1] is twin[4]
+    assert type(twin[1]) is AnalogNorm2d
+    assert twin[1] is twin[3][0] is twin[5]
 
 
 @pytest.mark.parametrize("model", [LIF(2), nn.Sequential(nn.Flatten())])
 def test_a_network_without_neurons_inside_has_no_twin(model: nn.Module):
-    with pytest.raises(ValueError, match="analog twin is made of a network with LIF layers inside"):
+    with pytest.raises(ValueError, match=f"LIF layers inside to have an analog twin, got {type(model).__name__}"):
         to_analog(model)

@@ -52,14 +52,14 @@ def test_every_field_survives_json():
         mixed_precision="bf16",
         compile=True,
         whiten=True,
-        analog=True,
         teacher=Teacher(2, 0.5, 3.0, after=1),
     )
-    again = TrainConfig.from_dict(json.loads(json.dumps(one.to_dict())))
-    assert again == one
-    default = config()
-    changed = [f.name for f in dataclasses.fields(one) if getattr(one, f.name) == getattr(default, f.name)]
-    assert changed == [], "this test must change every field"
+    both = (one, one.of_teacher())
+    for c in both:
+        assert TrainConfig.from_dict(json.loads(json.dumps(c.to_dict()))) == c
+    default, fields = config(), [f.name for f in dataclasses.fields(one)]
+    same = [name for name in fields if all(getattr(c, name) == getattr(default, name) for c in both)]
+    assert same == [], "this test must change every field"
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
@@ -96,6 +96,8 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
             r"Teacher\.after must be less than the 3 epochs of the phases, got 3: the teacher would never be asked",
         ),
         (lambda: config().of_teacher(), r"has no teacher\. Give it one: TrainConfig\(\.\.\., teacher=Teacher\("),
+        (lambda: config(teacher=12), r"TrainConfig\.teacher must be Teacher\(epochs, \.\.\.\) or None, got 12"),
+        (lambda: config(analog=True, teacher=Teacher(1)), r"TrainConfig\.analog and TrainConfig\.teacher exclude"),
         (lambda: config(analog=1), r"TrainConfig\.analog must be True or False, got 1"),
         (lambda: config(whiten="no"), r"TrainConfig\.whiten must be True or False, got 'no'"),
         (lambda: DualRegulation(spike=-1.0), r"DualRegulation\.spike must be 0 or more, got -1\.0"),

@@ -63,6 +63,11 @@ def test_the_loss_mixes_the_labels_and_the_teachers_mean_over_time(weight: float
     assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
 
 
+def test_training_leaves_the_teacher_in_evaluation_mode():
+    distillation = Distillation(Told(), 0.9, 4.0).train()
+    assert not any(m.training for m in distillation.teacher.modules())
+
+
 def test_an_inactive_teacher_is_not_asked():
     distillation = Distillation(nn.Identity(), 0.9, 4.0)
     distillation.active = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 import torch
 
 from spikelet.neurons import LIF
-from spikelet.train import Run, Teacher, TrainConfig, load_run
-from spikelet.train.distillation import Distillation
+from spikelet.train import Optimizer, Phase, Run, Teacher, TrainConfig, load_run
+from spikelet.train.analog import to_analog
+from spikelet.train.distillation import Distillation, divergence
 from spikelet.train.loop import Objective
-from spikelet.train.objective import firing_rates, rate_loss
+from spikelet.train.objective import firing_rates, rate_loss, step_cross_entropy
 from tests.training_runs import Stop, assert_same_run, digits, metrics, small_config
 
 pytest.importorskip("accelerate")
@@ -55,17 +58,59 @@ def test_a_teacher_changes_nothing_before_it_is_asked_and_something_afterwards(w
     assert plain[2]["loss"] != with_teacher[2]["loss"]
 
 
-def test_a_teacher_that_agrees_with_the_network_leaves_its_gradient_to_the_labels(tmp_path: Path):
+def test_the_objective_has_the_teachers_word_and_the_whole_rate_loss(tmp_path: Path):
     run = Run(taught(), digits(), tmp_path)
     x, y = digits().train.batch(torch.arange(8))
-    model = run.model.eval()
-    plain = Objective(model, run.config)(x, y)[0]
-    told = Objective(model, run.config, Distillation(copy.deepcopy(model), 0.5, 4.0))(x, y)[0]
-    regulation = run.config.regulation.spike
+    model, teacher = run.model.train(), to_analog(copy.deepcopy(run.model)).eval()
+    told = Objective(model, run.config, Distillation(teacher, 0.25, 3.0))(x, y)[0]
     with firing_rates(model) as rates:
-        model(x)
-    pull = regulation * rate_loss(rates)
-    assert (told - pull).item() == pytest.approx(0.5 * (plain - pull).item(), rel=1e-5)
+        logits = model(x)
+    labels = step_cross_entropy(logits, y, run.config.label_smoothing)
+    word = divergence(logits.mean(0), teacher(x).mean(0), 3.0)
+    expected = 0.75 * labels + 0.25 * word + run.config.regulation.spike * rate_loss(rates)
+    assert told.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_weight_and_temperature_are_those_of_the_configuration(tmp_path: Path):
+    run = Run(small_config(teacher=Teacher(1, 0.25, 3.0)), digits(), tmp_path)
+    run.train()
+    assert run.distillation is not None
+    assert (run.distillation.weight, run.distillation.temperature) == (0.25, 3.0)
+
+
+def test_an_objective_without_neurons_keeps_to_its_device(tmp_path: Path):
+    config = taught().of_teacher()
+    objective = Objective(Run(config, digits(), tmp_path).model.to("meta"), config)
+    x, y = torch.zeros(2, 1, 8, 8, dtype=torch.uint8, device="meta"), torch.zeros(2, dtype=torch.long, device="meta")
+    assert {value.device.type for value in objective(x, y)} == {"meta"}
+
+
+def test_what_the_network_refuses_is_known_before_its_teacher_is_trained(tmp_path: Path):
+    events = digits().map(lambda part: dataclasses.replace(part, x=part.x[:, None].repeat(1, 3, 1, 1, 1)))
+    run = Run(taught(phases=(Phase(1, 3), Phase(3, 3, one_pass=True))), events, tmp_path)
+    with pytest.raises(ValueError, match="still images"):
+        run.train()
+    assert not (tmp_path / "teacher").exists()
+
+
+def test_a_rehearsal_leaves_no_trace(tmp_path: Path):
+    run = Run(taught(), digits(), tmp_path)
+    before, state = copy.deepcopy(run.model.state_dict()), torch.get_rng_state()
+    run._rehearse()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
+
+
+def test_a_teacher_that_diverges_says_that_it_is_the_teacher(tmp_path: Path):
+    run = Run(taught(optimizer=Optimizer(lr=1e38)), digits(), tmp_path)
+    with pytest.raises(FloatingPointError, match=r"the teacher: .* Lower Optimizer\.lr"):
+        run.train()
+
+
+def test_a_finished_run_does_not_train_its_teacher_again(whole_taught: Path, tmp_path: Path):
+    shutil.copytree(whole_taught, tmp_path / "run", ignore=shutil.ignore_patterns("teacher"))
+    Run(taught(), digits(), tmp_path / "run").train()
+    assert not (tmp_path / "run" / "teacher").exists()
 
 
 @pytest.mark.parametrize(

@@ -101,8 +101,9 @@ def train(options: TrainOptions) -> None:
     """Train a network by a recipe.
 
     A recipe is a function of spikelet.recipes that holds every setting of one published result. The run folder gets
-    config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end weights.safetensors. A
-    killed run continues with `--resume DIR`. The test set is looked at once, after the last epoch.
+    config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end weights.safetensors; a
+    recipe with a teacher trains it first, in the folder teacher/. A killed run continues with `--resume DIR`. The test
+    set is looked at once, after the last epoch.
 
     Example: `spikelet train qsnn-digits --out runs/digits --seed 1`
     """
@@ -195,8 +196,8 @@ def fit(options: FitOptions) -> None:
 
     Bits a layer and channels a group are chosen by what each costs in loss, measured on training images; a search finds
     the plans that no other beats; a few are trained briefly and judged on validation images, one is trained in full
-    and packed. The folder gets model.safetensors, fit.json and fit.png, the whole front of accuracy, bytes and
-    operations. Exit code 1 where a limit was not met.
+    and packed. Training is that of the run, on labels alone. The folder gets model.safetensors, fit.json and fit.png,
+    the whole front of accuracy, bytes and operations. Exit code 1 where a limit was not met.
 
     Example: `spikelet fit runs/qsnn-digits --max-bytes 8k --max-accuracy-drop 2`
     """

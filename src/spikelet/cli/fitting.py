@@ -17,14 +17,14 @@ from spikelet.cli.packing import origin
 from spikelet.cli.printing import console, heading, percent, say, table
 from spikelet.cli.reporters import reporter_for
 from spikelet.cli.result import load_result
-from spikelet.cli.sources import splits_of
+from spikelet.cli.sources import spiking_run, splits_of
 from spikelet.fitting import Budget, Fitted, Settings
 from spikelet.fitting.budget import parse_bytes
 from spikelet.fitting.job import Job, Measured
 from spikelet.fitting.picture import draw, require_matplotlib
 from spikelet.fitting.search import Candidate
 from spikelet.graph.atomic_write import atomic_write
-from spikelet.train import Reporter, TrainConfig, Training, load_run
+from spikelet.train import Reporter, TrainConfig, Training
 
 ROWS = 12  # of the front that are printed
 SCHEMA = "spikelet.fit/1"
@@ -41,7 +41,7 @@ def fit(options: FitOptions) -> bool:
     """
     size = None if options.max_bytes is None else parse_bytes(options.max_bytes)
     budget = Budget(size, options.max_sops, options.max_accuracy_drop)
-    model, config = load_run(options.model)
+    model, config = spiking_run(options.model)
     result = load_result(options.model)
     if options.validation is not None:
         config = dataclasses.replace(config, data_options={**config.data_options, "validation": options.validation})

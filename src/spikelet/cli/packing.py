@@ -16,11 +16,12 @@ from rich.table import Table
 import spikelet
 from spikelet.cli.printing import console, facts, heading, percent, table
 from spikelet.cli.result import Result, load_result, recipe_of
+from spikelet.cli.sources import spiking_run
 from spikelet.graph import ir
 from spikelet.graph.ir import IntGraph
 from spikelet.lower import lower
 from spikelet.profile.packed import node_bytes
-from spikelet.train import TrainConfig, load_run
+from spikelet.train import TrainConfig
 
 FLOAT_BYTES = 4
 
@@ -32,7 +33,7 @@ def pack(folder: Path, out: Path) -> None:
         ValueError: the run is not finished, or can't be lowered; names the layer.
         FileNotFoundError: it was not evaluated yet, or `out` has no folder.
     """
-    model, config = load_run(folder)
+    model, config = spiking_run(folder)
     result = load_result(folder)
     graph = lower(model, _example(result), labels=result.labels, meta=origin(config, result))
     graph.save(out)

@@ -1,7 +1,7 @@
 """How a training run shows itself: a bar on a terminal, a line an epoch elsewhere, scalars for TensorBoard.
 
-The time left is estimated over the whole run: a step at T time steps is taken to cost T, and 1 in one pass, so that a
-run that starts at T = 1 and ends at T = 4 is not promised too early an end.
+The time left is estimated over the whole run: a step at T time steps is taken to cost T, 1 in one pass, and a teacher's
+word a third, so that a run that starts at T = 1 and ends at T = 4 is not promised too early an end.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ ESTIMATE_OVER_S = 300.0
 
 
 class Work:
-    """The cost of a run, in optimisation steps times the passes that a sample takes."""
+    """The cost of a run, in optimisation steps times the passes that a sample takes (`Training.passes`)."""
 
     def __init__(self, config: Training, steps_per_epoch: int) -> None:
-        self._per_step = [config.phase(epoch).steps_computed for epoch in range(config.epochs)]
+        self._per_step = [config.passes(epoch) for epoch in range(config.epochs)]
         self._before = [steps_per_epoch * n for n in itertools.accumulate(self._per_step, initial=0)]
 
     @property
@@ -48,10 +48,10 @@ def epoch_line(metrics: dict[str, Any], epochs: int) -> str:
 
 
 class Bar:
-    """A progress bar over the whole run."""
+    """A progress bar over the whole run; `name` stands before its epochs."""
 
-    def __init__(self, config: Training, console: Console) -> None:
-        self.config = config
+    def __init__(self, config: Training, console: Console, name: str = "") -> None:
+        self.config, self.name = config, name
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -67,7 +67,7 @@ class Bar:
         """Shows the bar, filled as far as `done` epochs."""
         self.work, self.loss = Work(self.config, steps_per_epoch), 0.0
         self.task = self.progress.add_task(
-            "", total=self.work.total, completed=self.work.until(done), loss="-", validation="-"
+            self.name, total=self.work.total, completed=self.work.until(done), loss="-", validation="-"
         )
         self.progress.start()
 
@@ -77,7 +77,7 @@ class Bar:
         self.progress.update(
             self.task,
             completed=self.work.until(epoch, step + 1),
-            description=f"epoch {epoch + 1}/{self.config.epochs}",
+            description=f"{self.name}epoch {epoch + 1}/{self.config.epochs}",
             loss=f"{self.loss:.3f}",
         )
 
@@ -92,16 +92,16 @@ class Bar:
 
 
 class Lines:
-    """One line an epoch, for files and pipes."""
+    """One line an epoch, for files and pipes; `name` stands before each."""
 
-    def __init__(self, config: Training, console: Console) -> None:
-        self.config, self.console = config, console
+    def __init__(self, config: Training, console: Console, name: str = "") -> None:
+        self.config, self.console, self.name = config, console, name
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
         """Says what will be done."""
         self.work, self.done, self.started = Work(self.config, steps_per_epoch), done, time.monotonic()
         already = f", {done} of them done" if done else ""
-        self.console.print(f"{epochs} epochs of {steps_per_epoch} steps{already}", soft_wrap=True)
+        self.console.print(f"{self.name}{epochs} epochs of {steps_per_epoch} steps{already}", soft_wrap=True)
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         """Nothing: a line a step would be too many."""
@@ -110,7 +110,7 @@ class Lines:
         """The line, with the time left."""
         now, start = self.work.until(metrics["epoch"] + 1), self.work.until(self.done)
         left = (time.monotonic() - self.started) * (self.work.total - now) / (now - start)
-        line = epoch_line(metrics, self.config.epochs)
+        line = self.name + epoch_line(metrics, self.config.epochs)
         self.console.print(f"{line}  left {duration(left)}", soft_wrap=True)
 
     def finish(self) -> None:
@@ -180,6 +180,6 @@ class Together:
             reporter.finish()
 
 
-def reporter_for(config: Training, console: Console) -> Reporter:
+def reporter_for(config: Training, console: Console, name: str = "") -> Reporter:
     """A bar where `console` is a terminal, lines where it is not."""
-    return Bar(config, console) if console.is_terminal else Lines(config, console)
+    return Bar(config, console, name) if console.is_terminal else Lines(config, console, name)

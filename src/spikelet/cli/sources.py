@@ -58,6 +58,20 @@ class Choice:
         return self.data is None and self.split == "test"
 
 
+def spiking_run(folder: Path) -> tuple[nn.Module, TrainConfig]:
+    """The model and the configuration of a finished run.
+
+    Raises:
+        ValueError: not finished, damaged, or an analog twin, which is not what is deployed.
+    """
+    model, config = load_run(folder)
+    if config.analog:
+        raise ValueError(
+            f"{folder} holds an analog twin, which teaches and is not deployed. Give the run that it taught."
+        )
+    return model, config
+
+
 def open_target(target: str) -> Trained | Packed:
     """A run folder, or else a packed file or a shipped model's name.
 

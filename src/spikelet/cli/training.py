@@ -22,6 +22,7 @@ from spikelet.recipes import RECIPES
 from spikelet.train import Reporter, Run, Teacher, TrainConfig
 from spikelet.train import evaluate as accuracy_of
 from spikelet.train.checkpoint import load_config
+from spikelet.train.run import TEACHER
 
 EVALUATION_BATCH = 256
 ROWS = 20  # of the closing table
@@ -56,7 +57,8 @@ def train(options: TrainOptions) -> None:
         result.save(folder)
         where = f"{result.about}, {len(data.test)} samples, last epoch"
         say("no test set" if accuracy is None else f"test accuracy {percent(accuracy)}  ({where})", "bold")
-        say(f"next: spikelet eval {folder}  ·  spikelet pack {folder} --out model.safetensors", "dim")
+        pack = "" if config.analog else f"  ·  spikelet pack {folder} --out model.safetensors"
+        say(f"next: spikelet eval {folder}{pack}", "dim")
 
 
 def _what_and_where(options: TrainOptions) -> tuple[TrainConfig, Path]:
@@ -73,7 +75,7 @@ def _what_and_where(options: TrainOptions) -> tuple[TrainConfig, Path]:
 
 
 def _reporter(options: TrainOptions, config: TrainConfig, folder: Path, out: Console) -> Reporter:
-    shown = reporter_for(config, out)
+    shown = reporter_for(config, out, "teacher  " if config.analog else "")
     return Together((shown, TensorBoard(folder / "tensorboard"))) if options.tensorboard else shown
 
 
@@ -94,23 +96,35 @@ def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module)
 
 
 def _teacher(teacher: Teacher) -> str:
-    after = f", asked after {teacher.after} epochs" if teacher.after else ""
+    after = f", asked after {teacher.after} epoch(s)" if teacher.after else ""
     weight = f"weight {teacher.weight:g} at temperature {teacher.temperature:g}"
-    return f"its analog twin, trained first for {teacher.epochs} epochs; {weight}{after}"
+    return f"its analog twin, {teacher.epochs} epoch(s) before; {weight}{after}"
 
 
 def _options(config: TrainConfig) -> str:
+    if config.analog:
+        return "its analog twin: ReLU for neurons, float weights"
     return ", ".join(f"{name} {value}" for name, value in config.model_options.items())
 
 
 def _epochs(folder: Path) -> Table:
     """The history as a table: every epoch of a short run, evenly chosen ones of a long run, always the last."""
-    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    history, teacher = _history(folder), _history(folder / TEACHER)
     every = -(-len(history) // ROWS)
     shown = [h for h in history if (len(history) - 1 - h["epoch"]) % every == 0]
     columns = ("epoch", "T", "loss", "validation", "firing rate", "learning rate", "time")
-    seconds = sum(h["seconds"] for h in history)
-    return table(columns, map(_row, shown), [("total", "", "", "", "", "", duration(seconds))])
+    totals = [("its teacher before", _seconds(teacher)), ("total", _seconds(teacher) + _seconds(history))]
+    last = [(name, "", "", "", "", "", duration(seconds)) for name, seconds in totals[not teacher :]]
+    return table(columns, map(_row, shown), last)
+
+
+def _history(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _seconds(history: list[dict[str, Any]]) -> float:
+    return sum(h["seconds"] for h in history)
 
 
 def _row(h: dict[str, Any]) -> tuple[str, ...]:

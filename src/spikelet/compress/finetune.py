@@ -9,8 +9,9 @@ from torch import nn
 from spikelet.compress.errors import CompressionError
 from spikelet.compress.passes import Context, Row
 from spikelet.neurons import LIF
-from spikelet.train.config import DualRegulation, Optimizer, Phase, Training
+from spikelet.train.config import Training
 from spikelet.train.further import further, train_further
+from spikelet.train.parts import DualRegulation, Optimizer, Phase
 from spikelet.train.progress import Reporter
 
 

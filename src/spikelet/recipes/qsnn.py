@@ -106,10 +106,7 @@ def cifar10_longer(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) 
 
 
 def cifar10_taught(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """`cifar10_longer` with its analog twin as teacher from the 15th epoch on.
-
-    It has no result yet, see results/LOG.md.
-    """
+    """`cifar10_longer` with its analog twin as teacher from the 15th epoch on; it has no result yet."""
     return dataclasses.replace(cifar10_longer(seed, weight_bits, membrane_bits), teacher=Teacher(epochs=12, after=14))
 
 

@@ -4,6 +4,7 @@ from spikelet.train.checkpoint import CheckpointError as CheckpointError
 from spikelet.train.checkpoint import load_run as load_run
 from spikelet.train.config import TrainConfig as TrainConfig
 from spikelet.train.config import Training as Training
+from spikelet.train.distillation import Distillation as Distillation
 from spikelet.train.evaluate import evaluate as evaluate
 from spikelet.train.further import further as further
 from spikelet.train.further import train_further as train_further

@@ -2,8 +2,9 @@
 
     spike(t) = fire(...)  becomes  max(x, 0);   Q(W)  becomes  W
 
-It learns faster and further than its spiking twin and costs no more, so it can teach it (distillation.py). Nothing of
-it is deployed: lowering refuses what does not spike, and its batch norms evaluate as PyTorch's, not on a grid.
+It learns further than its spiking twin for no more work, so it can teach it (distillation.py). Nothing of it is
+deployed: lowering refuses what does not spike, and its batch norms evaluate as PyTorch's, not on a grid. (Biases keep
+theirs.)
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ class AnalogNorm2d(BatchNorm2d):
 
     @classmethod
     def of(cls, norm: BatchNorm2d) -> AnalogNorm2d:
-        """The same parameters and statistics."""
+        """With the very parameters and statistics of `norm`."""
         analog = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-        analog.load_state_dict(norm.state_dict())
+        for name, value in [*norm._parameters.items(), *norm._buffers.items()]:
+            setattr(analog, name, value)
         return analog.train(norm.training)
 
 
@@ -35,15 +37,24 @@ def to_analog(model: nn.Module) -> nn.Module:
     Raises:
         ValueError: `model` is itself a LIF layer, or has none.
     """
-    neurons = {name for name, module in model.named_modules() if isinstance(module, LIF)}
-    if not neurons or "" in neurons:
-        raise ValueError("an analog twin is made of a network with LIF layers inside, and this one has none.")
+    if isinstance(model, LIF) or not any(isinstance(m, LIF) for m in model.modules()):
+        raise ValueError(
+            f"model must be a network with LIF layers inside to have an analog twin, got {type(model).__name__}."
+        )
+    analog = {module: _analog(module) for module in model.modules()}  # one for each, at however many places it stands
     for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, LIF):
-                setattr(parent, name, nn.ReLU())
-            elif isinstance(child, BatchNorm2d):
-                setattr(parent, name, AnalogNorm2d.of(child))
-            elif isinstance(child, Conv2d | Linear):
-                child.quantizer = FullPrecision()
+        for name, child in list(parent._modules.items()):  # named_children() leaves out the second place
+            if child is not None:
+                setattr(parent, name, analog[child])
     return model
+
+
+def _analog(module: nn.Module) -> nn.Module:
+    match module:
+        case LIF():
+            return nn.ReLU()
+        case BatchNorm2d():
+            return AnalogNorm2d.of(module)
+        case Conv2d() | Linear():
+            module.quantizer = FullPrecision()
+    return module

@@ -4,6 +4,7 @@
     checkpoint.pt        model, optimizer, epoch, history: one file, replaced atomically after each epoch
     metrics.jsonl        one line an epoch, rewritten from the history (never a half-written line)
     weights.safetensors  the trained model, when the run is done
+    teacher/             the same of its teacher, where it has one (run.py)
 
 Order of samples, augmentation and learning rate are functions of (seed, epoch, step), so no generator
 state needs saving and a resumed run equals an uninterrupted one bit for bit on one CPU set-up.

@@ -59,6 +59,10 @@ class Training:
             epoch -= phase.epochs
         return self.phases[-1]
 
+    def passes(self, epoch: int) -> int:
+        """Passes through a network that one sample takes in `epoch`; backwards counts as two."""
+        return 3 * self.phase(epoch).steps_computed
+
     def time_steps(self, epoch: int) -> int:
         """T in `epoch`."""
         return self.phase(epoch).time_steps
@@ -81,11 +85,25 @@ class TrainConfig(Training):
         for name, value in (("whiten", self.whiten), ("analog", self.analog)):
             if not isinstance(value, bool):
                 raise ValueError(f"TrainConfig.{name} must be True or False, got {value!r}.")
-        if self.teacher is not None and self.teacher.after >= self.epochs:
+        if self.teacher is not None:
+            self._check(self.teacher)
+
+    def _check(self, teacher: Teacher) -> None:
+        if not isinstance(teacher, Teacher):
+            raise ValueError(f"TrainConfig.teacher must be Teacher(epochs, ...) or None, got {teacher!r}.")
+        if self.analog:
             raise ValueError(
-                f"Teacher.after must be less than the {self.epochs} epochs of the phases, got {self.teacher.after}: "
-                "the teacher would never be asked."
+                "TrainConfig.analog and TrainConfig.teacher exclude each other: an analog twin is a teacher."
             )
+        if teacher.after >= self.epochs:
+            raise ValueError(
+                f"Teacher.after must be less than the {self.epochs} epochs of the phases, got {teacher.after}: "
+                "the teacher would never be asked. Lower it, or leave the teacher out."
+            )
+
+    def passes(self, epoch: int) -> int:
+        """With the teacher's, which goes forwards only."""
+        return super().passes(epoch) + (self.teacher is not None and epoch >= self.teacher.after)
 
     def of_teacher(self) -> TrainConfig:
         """How `teacher` is trained.

@@ -3,7 +3,8 @@
     L = (1 - w) L_labels + w tau^2 KL(softmax(z_teacher / tau) || softmax(z / tau)),   z the mean over time
 
 The teacher sees the very images that the network sees, augmented as they are. tau^2 keeps the gradient's size whatever
-tau is (Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015).
+tau is (Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015). The loss on firing rates is added
+to L as it is (objective.py).
 """
 
 from __future__ import annotations
@@ -26,17 +27,26 @@ class Distillation(nn.Module):
     """A teacher beside a network in training.
 
     Args:
-        teacher: from the network's input to logits [T, B, K] or [B, K]. Left as it is, in evaluation mode.
+        teacher: from the network's input to logits [T, B, K] or [B, K]. From here on in evaluation mode, without
+            gradients.
         weight: w.
         temperature: tau.
-        active: False leaves the loss of the labels alone.
+
+    While `active` is False the loss of the labels is the loss.
     """
 
     def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
         super().__init__()
         self.teacher = teacher.eval().requires_grad_(False)
+        self.teacher.zero_grad(set_to_none=True)  # what its own training left takes as much memory as its weights
         self.weight, self.temperature = weight, temperature
         self.active = True
+
+    def train(self, mode: bool = True) -> Distillation:
+        """The teacher stays in evaluation mode."""
+        super().train(mode)
+        self.teacher.eval()
+        return self
 
     def forward(self, x: Tensor, logits: Tensor, loss_of_labels: Tensor) -> Tensor:
         """The loss L of logits [T, B, K] that the network gave for `x`."""

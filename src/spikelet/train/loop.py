@@ -52,7 +52,7 @@ class Objective(nn.Module):
                 loss = self.distillation(x, logits, loss)
             if self.spike:
                 loss = loss + self.spike * rate_loss(rates)
-            return loss, mean_rate(rates).detach()
+            return loss, mean_rate(rates).to(loss.device).detach()
 
 
 def _accelerator(config: Training) -> Accelerator:

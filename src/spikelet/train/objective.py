@@ -1,4 +1,4 @@
-"""What training minimises.
+"""What training minimises, where there is no teacher beside the labels (distillation.py).
 
     L = CE + lambda * mean over hidden layers l of (f_l - 1/2)^2
 

@@ -88,8 +88,9 @@ class DualRegulation:
 class Teacher:
     """The network's analog twin (train/analog.py), trained first on the same data, then a teacher (distillation.py).
 
-    epochs: of its own training, with the recipe's data, augmentation, batches and optimizer, on labels alone.
-    after: epochs in which the network learns without it; they take three quarters of the time.
+    epochs: of its own training, with the recipe's data, augmentation, batches and optimizer, on labels alone. They are
+        not smoothed: smooth labels make a teacher whose logits say less (Mueller et al., NeurIPS 2019).
+    after: epochs in which the network learns without it; in one pass they take about three quarters of the time.
     """
 
     epochs: int

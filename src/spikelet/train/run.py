@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from spikelet.data.samples import DataSplits
@@ -57,8 +59,8 @@ class Run:
         """Trains to the last epoch, its teacher first if it has one, and returns the model in evaluation mode."""
         if self._is_main:
             save_config(self.folder, self.config)
-        self.distillation = self._distilled()
         self.history = load_checkpoint(self.folder, self.model, self.loop.optimizer)
+        self.distillation = self._distilled() if len(self.history) < self.config.epochs else None
         try:
             model = self.loop.run(self.history, self._before_epoch, self._after_epoch, self.distillation)
         finally:
@@ -75,8 +77,21 @@ class Run:
         teacher = self.config.teacher
         if teacher is None or self.taught_by is None:
             return None
-        network = self.taught_by.train().to(self.loop.accelerator.device)
+        self._rehearse()
+        try:
+            network = self.taught_by.train().to(self.loop.accelerator.device)
+        except FloatingPointError as e:
+            raise FloatingPointError(f"the teacher: {e}") from e
         return Distillation(network, teacher.weight, teacher.temperature)
+
+    def _rehearse(self) -> None:
+        """Two samples through a copy in every phase, so that what it refuses is known before its teacher is trained."""
+        model = copy.deepcopy(self.model).train()
+        x = self.loop.data.train.batch(torch.arange(2))[0].to(next(model.parameters()).device)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            for phase in self.config.phases:
+                set_phase(model, phase)
+                model(x)
 
     def _before_epoch(self, epoch: int) -> None:
         if self.distillation is not None and self.config.teacher is not None:
