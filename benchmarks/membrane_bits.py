@@ -3,8 +3,9 @@ weights, with the same images and as many epochs, the control with nothing chang
 
     python -m benchmarks.membrane_bits runs/qsnn-cifar10 --recipe qsnn-cifar10 --data-root ../shared/data/cifar10
 
-Real time steps, a cosine from a quarter of the recipe's learning rate, the recipe's other settings; last epoch, the
-whole test set in PyTorch and as the integer program. The paper trains each of its rows from the start.
+Real time steps, a cosine from a quarter of the recipe's learning rate, the recipe's other settings, its teacher if it
+had one; last epoch, the whole test set in PyTorch and as the integer program. The paper trains each of its rows from
+the start.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from spikelet.compress import Finetune, Membranes, Pass, Quantize
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
 from spikelet.graph.artifact import dumps
-from spikelet.train import TrainConfig, evaluate, load_run
+from spikelet.train import Distillation, TrainConfig, evaluate, load_run
+from spikelet.train.run import TEACHER
 
 TABLE = "membrane bits"
 
@@ -51,18 +53,24 @@ class Variant:
 VARIANTS = (Variant(1, 2), Variant(1, 4), Variant(1, 8), Variant(1, 32), Variant(32, 32))
 
 
-def _finetune(config: TrainConfig, epochs: int) -> Finetune:
+def _teacher(run: Path, config: TrainConfig) -> Distillation | None:
+    if config.teacher is None:
+        return None
+    return Distillation(load_run(run / TEACHER)[0], config.teacher.weight, config.teacher.temperature)
+
+
+def _finetune(run: Path, config: TrainConfig, epochs: int) -> Finetune:
     return Finetune(
         epochs, lr=config.optimizer.lr / 4, norm_lr=config.optimizer.norm_lr, batch_size=config.batch_size,
         augment=config.augment, loss=config.loss, label_smoothing=config.label_smoothing,
-        spike=config.regulation.spike, seed=config.seed,
+        spike=config.regulation.spike, seed=config.seed, teacher=_teacher(run, config),
     )  # fmt: skip
 
 
 def _run(variant: Variant, options: argparse.Namespace, data: DataSplits) -> None:
     model, config = load_run(options.run)
     started = time.monotonic()
-    tuned = compress(model, [*variant.passes(), _finetune(config, options.epochs)], data).model
+    tuned = compress(model, [*variant.passes(), _finetune(options.run, config, options.epochs)], data).model
     seconds = time.monotonic() - started
     integer, size = ("", "") if variant.weight_bits == 32 else _packed(tuned, data)
     accuracy = evaluate(tuned, batches(data.test, 200))

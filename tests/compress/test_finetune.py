@@ -26,7 +26,7 @@ from spikelet.compress import (
 )
 from spikelet.models import create_model
 from spikelet.nn import Conv2d, Linear
-from spikelet.train import DualRegulation, Loop, Optimizer, Phase, Training, further
+from spikelet.train import Distillation, DualRegulation, Loop, Optimizer, Phase, Training, further, train_further
 from spikelet.train.progress import Silent
 from tests.compress.networks import NETWORKS, image
 from tests.training_runs import digits
@@ -90,6 +90,21 @@ def test_fine_tuning_is_the_training_loop():
     assert not same(tuned, small)
 
 
+def test_the_network_before_compression_can_teach():
+    net = model()
+    before, grads = copy.deepcopy(net.state_dict()), [p.requires_grad for p in net.parameters()]
+    teacher = Distillation(net, 0.9, 4.0)
+    untaught, taught = (
+        compress(net, [Prune(0.5, WeightL1()), finetune(teacher=t)], digits()).model for t in (None, teacher)
+    )
+    expected = compress(net, [Prune(0.5, WeightL1())], digits()).model
+    train_further(expected, digits(), further(finetune()._training(), expected, 2), distillation=teacher)
+    assert same(taught, expected)
+    assert not same(taught, untaught)
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert [p.requires_grad for p in net.parameters()] == grads
+
+
 def test_what_was_compressed_stays_compressed_and_learns():
     net = model()
     before = copy.deepcopy(net.state_dict())
@@ -149,6 +164,10 @@ def test_without_validation_there_is_no_accuracy():
         ({"optimizer": "lion"}, "Optimizer.name must be 'adamw' or 'sgd', got 'lion'"),
         ({"augment": "blur"}, "augment must be one of"),
         ({"batch_size": 0}, "batch_size must be a whole number"),
+        (
+            {"teacher": nn.Identity()},
+            r"Finetune\.teacher must be a spikelet\.train\.Distillation or None, got Identity",
+        ),
     ],
 )
 def test_settings_out_of_range_are_refused_at_once(changes: dict[str, Any], message: str):

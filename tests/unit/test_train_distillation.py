@@ -53,14 +53,17 @@ class Told(nn.Module):
 def test_the_loss_mixes_the_labels_and_the_teachers_mean_over_time(weight: float):
     teacher, x, logits = Told(), torch.randn(4, 3), torch.randn(2, 4, 3, requires_grad=True)
     before = copy.deepcopy(teacher.state_dict())
-    loss = Distillation(teacher, weight, 3.0)(x, logits, torch.tensor(7.0))
+    distillation = Distillation(teacher, weight, 3.0)
+    loss = distillation(x, logits, torch.tensor(7.0))
     expected = (1 - weight) * 7 + weight * divergence(logits.mean(0), 2 * x, 3.0)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     loss.backward()
     assert logits.grad is not None
     assert logits.grad.abs().sum() > 0
-    assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
-    assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
+    assert all(p.grad is None and not p.requires_grad for p in distillation.teacher.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in distillation.teacher.state_dict().items())
+    assert all(p.requires_grad for p in teacher.parameters()), "the caller's is left alone"
+    assert teacher.training
 
 
 def test_training_leaves_the_teacher_in_evaluation_mode():
@@ -73,3 +76,15 @@ def test_an_inactive_teacher_is_not_asked():
     distillation.active = False
     loss = torch.tensor(7.0)
     assert distillation(torch.zeros(0), torch.zeros(0), loss) is loss
+
+
+@pytest.mark.parametrize(
+    ("weight", "temperature", "named"),
+    [
+        (0.0, 4.0, r"weight must lie in \(0, 1\], got 0\.0"),
+        (0.9, 0.0, r"temperature must be a number above 0, got 0\.0"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(weight: float, temperature: float, named: str):
+    with pytest.raises(ValueError, match=rf"Distillation\.{named}"):
+        Distillation(nn.Identity(), weight, temperature)

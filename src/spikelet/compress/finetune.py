@@ -10,6 +10,7 @@ from spikelet.compress.errors import CompressionError
 from spikelet.compress.passes import Context, Row
 from spikelet.neurons import LIF
 from spikelet.train.config import Training
+from spikelet.train.distillation import Distillation
 from spikelet.train.further import further, train_further
 from spikelet.train.parts import DualRegulation, Optimizer, Phase
 from spikelet.train.progress import Reporter
@@ -26,6 +27,8 @@ class Finetune:
         spike: lambda of the loss on firing rates.
         norm_lr: learning rate of batch norms and biases, in units of `lr`.
         reporter: is told about steps and epochs.
+        teacher: its logits teach beside the labels, such as `Distillation(model, 0.9, 4.0)` of the network before
+            compression.
     Raises:
         ValueError: a setting is out of range.
     """
@@ -44,9 +47,14 @@ class Finetune:
     compile: bool = False
     reporter: Reporter | None = dataclasses.field(default=None, compare=False)
     norm_lr: float = 1.0
+    teacher: Distillation | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self._training()
+        if not isinstance(self.teacher, Distillation | None):
+            raise ValueError(
+                f"Finetune.teacher must be a spikelet.train.Distillation or None, got {type(self.teacher).__name__}."
+            )
 
     def _training(self) -> Training:
         return Training(
@@ -68,7 +76,8 @@ class Finetune:
         if not any(isinstance(module, LIF) for module in model.modules()):
             raise CompressionError("Finetune trains spiking networks, and the model has no LIF layer.")
         device = next(model.parameters()).device
-        history = train_further(model, data, further(self._training(), model, self.epochs), self.reporter)
+        training = further(self._training(), model, self.epochs)
+        history = train_further(model, data, training, self.reporter, self.teacher)
         model.to(device)
         for parameter in model.parameters():
             parameter.grad = None

@@ -9,11 +9,14 @@ to L as it is (objective.py).
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikelet.train.objective import mean_over_time
+from spikelet.train.parts import check_distillation
 
 
 def divergence(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
@@ -27,18 +30,20 @@ class Distillation(nn.Module):
     """A teacher beside a network in training.
 
     Args:
-        teacher: from the network's input to logits [T, B, K] or [B, K]. From here on in evaluation mode, without
-            gradients.
-        weight: w.
-        temperature: tau.
+        teacher: from the network's input to logits [T, B, K] or [B, K], such as the network before it was compressed. A
+            copy is taken, in evaluation mode; it does not learn.
+        weight: w, in (0, 1].
+        temperature: tau, above 0.
+    Raises:
+        ValueError: a setting is out of range.
 
     While `active` is False the loss of the labels is the loss.
     """
 
     def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
         super().__init__()
-        self.teacher = teacher.eval().requires_grad_(False)
-        self.teacher.zero_grad(set_to_none=True)  # what its own training left takes as much memory as its weights
+        check_distillation("Distillation", weight, temperature)
+        self.teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
         self.weight, self.temperature = weight, temperature
         self.active = True
 

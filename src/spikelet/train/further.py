@@ -10,6 +10,7 @@ from torch import nn
 from spikelet.data.samples import DataSplits
 from spikelet.neurons import LIF
 from spikelet.train.config import Training
+from spikelet.train.distillation import Distillation
 from spikelet.train.loop import Loop
 from spikelet.train.parts import Phase
 from spikelet.train.prepare import set_real_steps
@@ -29,15 +30,22 @@ def further(training: Training, model: nn.Module, epochs: int) -> Training:
 
 
 def train_further(
-    model: nn.Module, data: DataSplits, training: Training, reporter: Reporter | None = None
+    model: nn.Module,
+    data: DataSplits,
+    training: Training,
+    reporter: Reporter | None = None,
+    distillation: Distillation | None = None,
 ) -> list[dict[str, Any]]:
     """Trains `model` in place on real steps and returns the epochs' metrics. It ends in evaluation mode, its quantizers
     as they were.
+
+    distillation: a teacher beside the labels.
 
     Raises:
         FloatingPointError: the loss, a weight or a statistic became NaN or infinite.
     """
     history: list[dict[str, Any]] = []
     set_real_steps(model)
-    Loop(model, data, training, reporter).run(history, before_epoch=lambda epoch: None, after_epoch=lambda: None)
+    loop = Loop(model, data, training, reporter)
+    loop.run(history, before_epoch=lambda epoch: None, after_epoch=lambda: None, distillation=distillation)
     return history

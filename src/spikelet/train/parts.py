@@ -84,6 +84,13 @@ class DualRegulation:
             raise ValueError(f"DualRegulation.spike must be 0 or more, got {self.spike}.")
 
 
+def check_distillation(owner: str, weight: float, temperature: float) -> None:
+    """Refuses a weight or a temperature that is none."""
+    positive(owner, temperature=temperature)
+    if not 0 < weight <= 1:
+        raise ValueError(f"{owner}.weight must lie in (0, 1], got {weight}. Without a teacher: teacher=None.")
+
+
 @dataclasses.dataclass(frozen=True)
 class Teacher:
     """The network's analog twin (train/analog.py), trained first on the same data, then a teacher (distillation.py).
@@ -100,8 +107,6 @@ class Teacher:
 
     def __post_init__(self) -> None:
         whole("Teacher", epochs=self.epochs)
-        positive("Teacher", temperature=self.temperature)
-        if not 0 < self.weight <= 1:
-            raise ValueError(f"Teacher.weight must lie in (0, 1], got {self.weight}. Without a teacher: teacher=None.")
+        check_distillation("Teacher", self.weight, self.temperature)
         if not isinstance(self.after, int) or self.after < 0:
             raise ValueError(f"Teacher.after must be a whole number of epochs from 0 on, got {self.after!r}.")
