@@ -93,7 +93,7 @@ def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> Trai
 def cifar10_longer(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
     """`cifar10` with averages instead of strides, more epochs, all images and wider shifts, because it overfits.
 
-    It has no result yet, see results/LOG.md.
+    It has no result of its own: `cifar10_taught` went on from its 14th epoch.
     """
     shorter = cifar10(seed, weight_bits, membrane_bits)
     return dataclasses.replace(
@@ -106,7 +106,7 @@ def cifar10_longer(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) 
 
 
 def cifar10_taught(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """`cifar10_longer` with its analog twin as teacher from the 15th epoch on; it has no result yet."""
+    """`cifar10_longer` with its analog twin as teacher from the 15th epoch on: 83.30 %, see results/LOG.md."""
     return dataclasses.replace(cifar10_longer(seed, weight_bits, membrane_bits), teacher=Teacher(epochs=12, after=14))
 
 
