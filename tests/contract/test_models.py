@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from spikelet.graph.artifact import dumps
 from spikelet.lower import LoweringError, lower
 from spikelet.models import create_model, list_models
 from spikelet.neurons import LIF, FullMembrane, QuantizedMembrane
 from spikelet.nn import Conv2d, Linear
+from spikelet.profile import profile
 from spikelet.quant import Binary, FullPrecision, ReScaW, Uniform
 from spikelet.train.objective import step_cross_entropy
 from tests.catalogue import MODELS, model_input, small_model
@@ -167,7 +169,7 @@ def test_a_full_precision_model_is_refused_by_lowering(name: str):
 
 def test_models_are_listed_by_pattern():
     assert list_models() == sorted(MODELS)
-    assert list_models("qsnn_vgg*") == ["qsnn_vgg_s", "qsnn_vgg_s_avg", "qsnn_vggsnn"]
+    assert list_models("qsnn_vgg*") == ["qsnn_vgg_s", "qsnn_vgg_s_avg", "qsnn_vgg_s_max", "qsnn_vggsnn"]
     assert list_models("nothing*") == []
 
 
@@ -215,6 +217,20 @@ def test_averages_have_the_weights_of_strides():
     assert averages == strides
 
 
-def test_averages_need_a_pixel_to_be_left():
-    with pytest.raises(ValueError, match="image_size must be at least 8 for 3 widths, got 7"):
-        create_model("qsnn_vgg_s_avg", image_size=7)
+@pytest.mark.parametrize(("name", "widths"), [("qsnn_vgg_s_avg", (4, 8, 8)), ("qsnn_vgg_s_max", (4, 4, 8, 8))])
+def test_halving_needs_a_pixel_to_be_left(name: str, widths: tuple[int, ...]):
+    assert create_model(name, image_size=8, widths=widths).classifier.in_features == 8
+    with pytest.raises(ValueError, match=f"image_size must be at least 8 for {len(widths)} widths, got 7"):
+        create_model(name, image_size=7, widths=widths)
+
+
+def test_the_largest_currents_are_taken_where_spikes_alone_are_read():
+    """So no convolution behind the first neuron multiplies, and the file stays within 250 kB."""
+    model = create_model("qsnn_vgg_s_max", pool_size=2).eval()
+    hidden = [m.weight.numel() for m in synapses(model)[1:-1]]
+    assert sum(hidden) == 1_529_856
+    with torch.no_grad():
+        graph = lower(model, torch.zeros(1, 3, 32, 32, dtype=torch.uint8))
+    assert len(dumps(graph)) < 215_000
+    report = profile(model, [torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)])
+    assert [layer.spiking_input for layer in report.synapses] == [False, *[True] * 6, False]

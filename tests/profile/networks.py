@@ -17,6 +17,7 @@ SMALL = {
     "qsnn_vggsnn": {"widths": (4, 8, 8, 8), "image_size": 12},
     "qsnn_vgg_s": {"widths": (8, 12), "image_size": 11},
     "qsnn_vgg_s_avg": {"widths": (8, 12), "image_size": 11},
+    "qsnn_vgg_s_max": {"widths": (8, 12, 16), "image_size": 11},
 }
 
 

@@ -5,7 +5,8 @@ the same twice, plus a shortcut before the     a residual block (add, then fire)
 second LIF
 r + (LIF -> convolution -> batch norm)(r)      a membrane shortcut (fire, then add)
 
-A map is halved by a convolution of stride 2, or by averages of 2 x 2 before one of stride 1.
+A map is halved by a convolution of stride 2, by averages of 2 x 2 before one of stride 1, or by the largest of 2 x 2
+behind it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from spikelet.neurons import LIF, LIFParams, Triangle, membrane_of
-from spikelet.nn import BatchNorm2d, Conv2d, SumPool2d
+from spikelet.nn import BatchNorm2d, Conv2d, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision, Quantizer, Uniform, quantizer_of
 
 
@@ -67,6 +68,12 @@ def fire_conv(c_in: int, c_out: int, precision: Precision, stride: int = 1, pool
     """LIF, 3x3 convolution, batch norm: currents to currents. The convolution reads averages of pool x pool spikes."""
     conv = Conv2d(c_in, c_out, 3, precision.hidden(), stride=stride, padding=1)
     return nn.Sequential(precision.neuron(), *averages(pool), conv, BatchNorm2d(c_out))
+
+
+def fire_conv_max(c_in: int, c_out: int, precision: Precision) -> nn.Sequential:
+    """LIF, 3x3 convolution, the largest of 2 x 2, batch norm: currents to currents of half the side."""
+    conv = Conv2d(c_in, c_out, 3, precision.hidden(), padding=1)
+    return nn.Sequential(precision.neuron(), conv, MaxPool2d(2), BatchNorm2d(c_out))
 
 
 def spiking_conv(c_in: int, c_out: int, precision: Precision, quantizer: Quantizer, stride: int = 1) -> nn.Sequential:

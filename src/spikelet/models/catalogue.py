@@ -14,10 +14,10 @@ from typing import Any
 from torch import nn
 
 from spikelet.models.qpsnn import qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn
-from spikelet.models.qsnn import qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vggsnn
+from spikelet.models.qsnn import qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vgg_s_max, qsnn_vggsnn
 
 BUILDERS = (
-    qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vggsnn,
+    qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vgg_s_max, qsnn_vggsnn,
     qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn,
 )  # fmt: skip
 MODELS: dict[str, Callable[..., nn.Module]] = {builder.__name__: builder for builder in BUILDERS}

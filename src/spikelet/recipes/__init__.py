@@ -14,5 +14,6 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsnn-cifar10": qsnn.cifar10,
     "qsnn-cifar10-longer": qsnn.cifar10_longer,
     "qsnn-cifar10-taught": qsnn.cifar10_taught,
+    "qsnn-cifar10-max": qsnn.cifar10_max,
     "qsnn-cifar10-resnet19": qsnn.cifar10_resnet19,
 }
