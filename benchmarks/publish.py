@@ -10,9 +10,7 @@ to src/spikelet/zoo/models/.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,6 +21,7 @@ from spikelet.data import load
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.verify import Verification
 from spikelet.train import TrainConfig, load_run
+from spikelet.train.checkpoint import load_history
 from spikelet.train.run import TEACHER
 
 ZOO = ROOT / "src" / "spikelet" / "zoo" / "models"
@@ -95,8 +94,7 @@ def _record(
     size: int,
     data: str,
 ) -> None:
-    history = _history(options.run)
-    teacher = _history(options.run / TEACHER) if config.teacher else []
+    history, teacher = load_history(options.run), load_history(options.run / TEACHER)
     record(
         table=options.table, recipe=options.recipe, variant=config.model, data=data, seed=config.seed,
         time_steps=config.time_steps(config.epochs - 1), weight_bits=config.model_options.get("weight_bits", 1),
@@ -109,10 +107,6 @@ def _record(
         command=f"{_command(options, config)}; python -m benchmarks.publish",
         commit=options.trained_at or commit(), device=options.trained_on or device(),
     )  # fmt: skip
-
-
-def _history(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def _epochs(config: TrainConfig) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from spikelet.data import Samples, batches
 from spikelet.recipes import RECIPES
 from spikelet.train import Reporter, Run, Teacher, TrainConfig
 from spikelet.train import evaluate as accuracy_of
-from spikelet.train.checkpoint import load_config
+from spikelet.train.checkpoint import load_config, load_history
 from spikelet.train.run import TEACHER
 
 EVALUATION_BATCH = 256
@@ -109,18 +108,13 @@ def _options(config: TrainConfig) -> str:
 
 def _epochs(folder: Path) -> Table:
     """The history as a table: every epoch of a short run, evenly chosen ones of a long run, always the last."""
-    history, teacher = _history(folder), _history(folder / TEACHER)
+    history, teacher = load_history(folder), load_history(folder / TEACHER)
     every = -(-len(history) // ROWS)
     shown = [h for h in history if (len(history) - 1 - h["epoch"]) % every == 0]
     columns = ("epoch", "T", "loss", "validation", "firing rate", "learning rate", "time")
     totals = [("its teacher before", _seconds(teacher)), ("total", _seconds(teacher) + _seconds(history))]
     last = [(name, "", "", "", "", "", duration(seconds)) for name, seconds in totals[not teacher :]]
     return table(columns, map(_row, shown), last)
-
-
-def _history(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _seconds(history: list[dict[str, Any]]) -> float:

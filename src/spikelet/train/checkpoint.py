@@ -69,6 +69,12 @@ def save_checkpoint(
     _write(folder / "checkpoint.pt", buffer.getvalue())
 
 
+def load_history(folder: Path) -> list[dict[str, Any]]:
+    """The epochs' metrics of metrics.jsonl; empty where there is none."""
+    path = folder / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     """Puts the state back and returns the history (empty where there is no checkpoint yet)."""
     path = folder / "checkpoint.pt"
