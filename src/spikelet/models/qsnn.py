@@ -139,9 +139,7 @@ def qsnn_vgg_s_avg(
     proxy (64.9 beside 64.1 %, one seed, results/LOG.md); its first layer has four times the work, and what reads
     averages counts as multiply-accumulates in the profile, not as synaptic operations. Options: those of qsnn_vgg_s.
     """
-    side = image_size >> len(widths)
-    if side < 1:
-        raise ValueError(f"image_size must be at least {1 << len(widths)} for {len(widths)} widths, got {image_size}.")
+    side = _side_left(image_size, len(widths), widths)
     p = Precision(time_steps, weight_bits, membrane_bits)
     features = _vgg_s_features((in_channels, *widths), p, pool=2)
     return _vgg_s(features, widths[-1], side, pool_size, num_classes, p)
@@ -164,15 +162,19 @@ def qsnn_vgg_s_max(
     convolution, so all but the first add spikes. An odd last row and column are left out. Options: those of qsnn_vgg_s.
     """
     p = Precision(time_steps, weight_bits, membrane_bits)
-    side = image_size >> (len(widths) - 1)
-    if side < 1:
-        least = 1 << (len(widths) - 1)
-        raise ValueError(f"image_size must be at least {least} for {len(widths)} widths, got {image_size}.")
+    side = _side_left(image_size, len(widths) - 1, widths)
     stem = Conv2d(in_channels, widths[0], 3, p.first(), padding=1)
     layers: list[nn.Module] = [nn.Sequential(stem, BatchNorm2d(widths[0]))]
     for before, width in itertools.pairwise(widths):
         layers += [fire_conv_max(before, width, p), Shortcut(fire_conv(width, width, p))]
     return _vgg_s(nn.Sequential(*layers, p.neuron()), widths[-1], side, pool_size, num_classes, p)
+
+
+def _side_left(image_size: int, halvings: int, widths: Sequence[int]) -> int:
+    """Of the last map, where an odd last row is left out each time."""
+    if image_size >> halvings < 1:
+        raise ValueError(f"image_size must be at least {1 << halvings} for {len(widths)} widths, got {image_size}.")
+    return image_size >> halvings
 
 
 def _vgg_s_features(channels: tuple[int, ...], p: Precision, stride: int = 1, pool: int = 1) -> nn.Sequential:

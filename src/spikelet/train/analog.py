@@ -2,7 +2,7 @@
 
     spike(t) = fire(...)  becomes  max(x, 0);   Q(W)  becomes  W
 
-It learns further than its spiking twin for no more work, so it can teach it (distillation.py). Nothing of it is
+It has no levels and no bits to lose, so it can teach its spiking twin (distillation.py). Nothing of it is
 deployed: lowering refuses what does not spike, and its batch norms evaluate as PyTorch's, not on a grid. (Biases keep
 theirs.)
 """

@@ -42,7 +42,7 @@ class Phase:
 
     @property
     def steps_computed(self) -> int:
-        """What one sample costs in training, in passes through the network."""
+        """Passes forwards that one sample takes."""
         return 1 if self.one_pass else self.time_steps
 
 
