@@ -15,7 +15,7 @@ from spikelet.graph.artifact import dumps, load, loads, save
 from spikelet.graph.container import header_of
 from spikelet.graph.document import entries_of, nodes_to_json
 from spikelet.graph.errors import ArtifactError, GraphError
-from spikelet.graph.footprint import footprint
+from spikelet.graph.footprint import footprint, operations
 from spikelet.graph.reference import Reference
 from tests.artifact_parts import FileParts, assert_same_graph, odd_graph, small_graph
 from tests.random_graphs import random_graph, random_input
@@ -244,6 +244,26 @@ def test_a_graph_above_max_bytes_is_refused_and_below_loads(tmp_path: Path) -> N
     ):
         load(path, max_bytes=needed - 1)
     assert_same_graph(load(path, max_bytes=needed), small_graph())
+
+
+def test_a_graph_above_max_operations_is_refused_and_below_loads() -> None:
+    data, entries = dumps(small_graph()), entries_of(nodes_to_json(small_graph().nodes), 1)
+    needed = operations(entries, small_graph().time_steps)
+    assert needed == small_graph().time_steps * operations(entries, 1)
+    with pytest.raises(ArtifactError, match=rf"nodes: take up to {needed} operations a sample, max_operations allows"):
+        loads(data, max_operations=needed - 1)
+    assert_same_graph(loads(data, max_operations=needed), small_graph())
+
+
+def test_a_small_file_that_would_run_for_hours_is_refused() -> None:
+    nodes = (
+        ir.Input("x", (), (256, 2047, 2047)),
+        ir.Conv("c", ("x",), np.ones((1, 256, 31, 31), np.int8), 1, (1, 1), (15, 15), 1),
+        ir.Flatten("f", ("c",)),
+        ir.SumTime("y", ("f",)),
+    )
+    with pytest.raises(ArtifactError, match="operations a sample, max_operations allows 1099511627776"):
+        loads(dumps(ir.IntGraph(nodes, 4, 1.0)), max_bytes=2**40)
 
 
 def test_a_file_above_max_bytes_is_refused_before_it_is_read(tmp_path: Path) -> None:

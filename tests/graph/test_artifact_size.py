@@ -13,7 +13,7 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.graph.artifact import dumps, loads
 from spikelet.graph.document import entries_of, format_of, nodes_to_json
-from spikelet.graph.footprint import footprint, shapes_of
+from spikelet.graph.footprint import footprint, operations, shapes_of
 from tests.artifact_parts import assert_same_graph
 from tests.random_graphs import random_graph
 
@@ -110,6 +110,17 @@ def test_the_footprint_knows_the_shapes_of_the_analysis(seed: int) -> None:
     graph = random_graph(seed)
     entries = entries_of(json.loads(json.dumps(nodes_to_json(graph.nodes))), format_of(graph.nodes))
     assert shapes_of(entries) == [edge.shape for edge in analyse(graph).values()]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_operations_are_no_fewer_than_the_dense_products(seed: int) -> None:
+    graph = random_graph(seed)
+    entries = entries_of(json.loads(json.dumps(nodes_to_json(graph.nodes))), format_of(graph.nodes))
+    edges = analyse(graph)
+    synapses = [n for n in graph.nodes if isinstance(n, ir.Conv | ir.Linear)]
+    dense = sum(n.weight.size * edges[n.name].size // edges[n.name].shape[0] for n in synapses)
+    values = sum(edge.size for edge in edges.values())
+    assert 3 * dense < operations(entries, 3) <= 3 * (dense + 64 * values)
 
 
 def odd_network() -> ir.IntGraph:

@@ -128,3 +128,15 @@ def test_flattening_more_than_fits_is_refused_before_memory_is_taken() -> None:
     graph = ir.IntGraph((ir.Input("x", (), (3, 20_000, 20_000)), ir.Flatten("flat", ("x",))), 1, 1.0)
     with pytest.raises(GraphError, match="flat: input size must be at most 16777216 values, got 1200000000"):
         analyse(graph)
+
+
+def test_a_sum_of_more_weights_than_its_own_bounds_can_hold_is_refused():
+    weight = np.ones((1, 1, 4097, 4097), np.int8)
+    nodes = (
+        ir.Input("x", (), (1, 4097, 4097)),
+        ir.Conv("c", ("x",), weight, 1, (1, 1), (0, 0), 1),
+        ir.Flatten("f", ("c",)),
+        ir.SumTime("y", ("f",)),
+    )
+    with pytest.raises(GraphError, match="c: weights of one output must be at most 16777216, got 16785409"):
+        analyse(ir.IntGraph(nodes, 1, 1.0))

@@ -20,6 +20,7 @@ from spikelet.graph.errors import GraphError, OverflowRefused
 
 INT32 = (-(2**31), 2**31 - 1)
 MAX_FLAT = 2**24  # values of a flattened edge: its interval is held value by value
+MAX_FAN_IN = 2**24  # weights of one output: 2^24 * 255 * 2^31 < 2^63, so that the bounds themselves can't wrap
 Int64 = NDArray[np.int64]
 
 
@@ -130,6 +131,8 @@ def _check_codes(node: ir.Conv | ir.Linear) -> None:
     dtype = dtype_of(node.bits, node.grid)
     _require(node.weight.dtype == dtype, node, "weight dtype", node.weight.dtype, str(dtype))
     _require(node.weight.size > 0, node, "weight shape", node.weight.shape, "not empty")
+    fan_in = math.prod(node.weight.shape[1:])
+    _require(fan_in <= MAX_FAN_IN, node, "weights of one output", fan_in, f"at most {MAX_FAN_IN}")
     top, zero = top_code(node.bits, node.grid), has_zero(node.bits, node.grid)
     low, high = int(node.weight.min()), int(node.weight.max())
     fits = -top <= low and high <= top and (zero or bool((node.weight & 1).all()))

@@ -26,11 +26,12 @@ from spikelet.graph.atomic_write import atomic_write
 from spikelet.graph.container import ITEM_BYTES, TENSORS, header_of, split
 from spikelet.graph.document import Entry, arrays, entries_of, format_of, node_of, nodes_to_json, parts
 from spikelet.graph.errors import ArtifactError
-from spikelet.graph.footprint import footprint
+from spikelet.graph.footprint import footprint, operations
 from spikelet.graph.strict_json import canonical, fields, integer, shown, strict, string
 
 FORMATS = (1, 2)  # that are read; a file is written in the lowest that its graph needs
 MAX_BYTES = 2**30
+MAX_OPERATIONS = 2**40  # of one sample: minutes
 _FIELDS = {"checksum", "format", "labels", "logit_scale", "meta", "nodes", "time_steps"}
 _CHECKSUM = re.compile(r'\{"checksum":"([0-9a-f]{64})",')
 _NUMPY = {"I32": "<i4", "I16": "<i2", "U8": "|u1"}
@@ -49,14 +50,17 @@ def save(graph: ir.IntGraph, path: str | os.PathLike[str]) -> None:
         file.write(data)
 
 
-def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> ir.IntGraph:
+def load(
+    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, max_operations: int = MAX_OPERATIONS
+) -> ir.IntGraph:
     """The graph in the file `path`.
 
     Args:
         path: a file of `save`.
         max_bytes: the most memory that the file and the graph may take, each.
+        max_operations: the most multiply-accumulates and the like that one sample may take, all time steps together.
     Raises:
-        ArtifactError: not a valid file, or too large; names the field.
+        ArtifactError: not a valid file, too large or too slow; names the field.
         GraphError: a valid file of a graph without meaning; names the node.
         OSError: the file can't be read.
     """
@@ -70,7 +74,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> ir.IntG
                 "Pass a larger max_bytes if you trust the file."
             )
         data = file.read(status.st_size)
-    return loads(data, max_bytes=max_bytes)
+    return loads(data, max_bytes=max_bytes, max_operations=max_operations)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -96,7 +100,7 @@ def dumps(graph: ir.IntGraph) -> bytes:
     return _header(text, _digest(body, text), {name: len(data) for name, data in tensors.items()}) + body
 
 
-def loads(data: bytes, *, max_bytes: int = MAX_BYTES) -> ir.IntGraph:
+def loads(data: bytes, *, max_bytes: int = MAX_BYTES, max_operations: int = MAX_OPERATIONS) -> ir.IntGraph:
     """The graph of a file's bytes; see `load`."""
     file = split(data)
     document = fields(strict(file.text, "spikelet"), _FIELDS, "spikelet")
@@ -108,15 +112,12 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES) -> ir.IntGraph:
         )
     rest = _verified(file.text, file.body)
     entries = entries_of(document["nodes"], version)
-    needed = footprint(entries)
-    if needed > max_bytes:
-        raise ArtifactError(
-            f"nodes: need up to {needed} bytes of memory, max_bytes allows {max_bytes}. "
-            "Pass a larger max_bytes if you trust the file."
-        )
+    time_steps = integer(document["time_steps"], "time_steps", 1, 1024)
+    _require_at_most(max_bytes, footprint(entries), "need", "bytes of memory", "max_bytes")
+    _require_at_most(max_operations, operations(entries, time_steps), "take", "operations a sample", "max_operations")
     graph = ir.IntGraph(
         nodes=_nodes(entries, file.tensors),
-        time_steps=integer(document["time_steps"], "time_steps", 1, 1024),
+        time_steps=time_steps,
         logit_scale=_scale(document["logit_scale"]),
         labels=_labels(document["labels"]),
         meta=_meta(document["meta"]),
@@ -127,6 +128,13 @@ def loads(data: bytes, *, max_bytes: int = MAX_BYTES) -> ir.IntGraph:
     if text != rest or _header(text, _digest(file.body, text), {n: sizes.get(n, 0) for n in TENSORS}) != file.header:
         raise ArtifactError("header: is not the one canonical text of its graph (see docs/spec/artifact.md).")
     return graph
+
+
+def _require_at_most(limit: int, value: int, verb: str, what: str, name: str) -> None:
+    if value > limit:
+        raise ArtifactError(
+            f"nodes: {verb} up to {value} {what}, {name} allows {limit}. Pass a larger {name} if you trust the file."
+        )
 
 
 # --- the document: all but the arrays -------------------------------------------------------------

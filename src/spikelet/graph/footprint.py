@@ -1,10 +1,13 @@
-"""Memory that a file will need, known before any of it is taken.
+"""Memory and time that a file will need, known before any of it is taken.
 
     kept       1 or 2 bytes a weight code, 9 bytes an affine channel, 2 bytes a mapped channel, 16 bytes a channel of
                an edge (its interval), 4 bytes a value of an edge (one sample, one time step)
     passing    for the largest node: 48 bytes a weight code, 128 bytes a channel and input (unpacking, analysis)
 
-A 100-byte file can describe an input of 65536 x 65536 pixels; this sum refuses it. Shapes are those of
+    operations  T times, for each node: a weight for every position of its output, a value of a window, an input
+
+A 100-byte file can describe an input of 65536 x 65536 pixels, or a convolution that runs for a day; these sums refuse
+them. Shapes are those of
 `analysis.analyse`, computed here without arrays; a node that `analyse` will refuse may get any shape.
 """
 
@@ -26,6 +29,17 @@ def footprint(entries: Sequence[Entry]) -> int:
         kept += (16 + 9 * (entry.op == "affine") + 2 * (entry.op == "channelmap")) * channels
         passing = max(passing, 48 * codes(entry) + 128 * channels * max(len(entry.inputs), 1))
     return kept + passing
+
+
+def operations(entries: Sequence[Entry], time_steps: int) -> int:
+    """Multiply-accumulates, additions and comparisons of one sample through all steps, at most."""
+    return time_steps * sum(map(_operations, entries, shapes_of(entries)))
+
+
+def _operations(entry: Entry, shape: tuple[int, ...]) -> int:
+    if entry.op in ("conv", "linear"):
+        return codes(entry) * math.prod(shape[1:])
+    return math.prod(shape) * max(entry.attributes.get("kernel", 1) ** 2, len(entry.inputs))
 
 
 def _code_bytes(entry: Entry) -> int:

@@ -21,12 +21,17 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
 
 
-def load(name_or_path: str | os.PathLike[str], *, max_bytes: int = artifact.MAX_BYTES) -> IntGraph:
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    max_bytes: int = artifact.MAX_BYTES,
+    max_operations: int = artifact.MAX_OPERATIONS,
+) -> IntGraph:
     """The graph of a packed file, or of a shipped model by name.
 
     Args:
         name_or_path: a file wins over a shipped model of the same name.
-        max_bytes: the most memory that the file and the graph may take, each.
+        max_bytes, max_operations: the most that the file may ask for, see `spikelet.graph.artifact.load`.
     Raises:
         FileNotFoundError: neither a file nor a shipped model; says which there are.
         ArtifactError, GraphError: the file is damaged; names the field.
@@ -38,7 +43,7 @@ def load(name_or_path: str | os.PathLike[str], *, max_bytes: int = artifact.MAX_
         raise FileNotFoundError(
             f"no file {str(name_or_path)!r}, and no such model ships with spikelet. There are: {names()}."
         )
-    return artifact.load(path, max_bytes=max_bytes)
+    return artifact.load(path, max_bytes=max_bytes, max_operations=max_operations)
 
 
 def card(name: str) -> str:
