@@ -1,6 +1,6 @@
 """Random torch modules over everything that lowering accepts, and the bytes they were made with.
 
-    net = random_network(seed)      net.model, net.x, net.others
+    net = random_network(seed)      net.model, net.x, net.others          tied(model, x): ties for another batch
 
 A network grows block by block while a probe batch runs through it in evaluation, so that its constants can be
 awkward on purpose: batch norms get statistics near those of the probe, with negative and zero gamma and channels
@@ -14,6 +14,7 @@ where float32 is exact, and where the claim of bit-for-bit equality is made.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import math
@@ -194,6 +195,30 @@ def _settle(block: nn.Module, x: Tensor, rng: np.random.Generator) -> Tensor:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@torch.no_grad()
+def tied(model: nn.Module, x: Tensor) -> nn.Module:
+    """A copy of `model` with its first threshold that can be one on a charge that occurs in the first step of `x`.
+
+    Raises:
+        DrawAgain: no neuron is charged above zero then.
+    """
+    model, rng, settled = copy.deepcopy(model).eval(), np.random.default_rng(0), list[LIF]()
+
+    def before(module: LIF, args: tuple[Any, ...]) -> None:
+        if not settled:
+            with contextlib.suppress(DrawAgain):
+                _settle_neuron(module, args[0], rng)
+                settled.append(module)
+
+    hooks = [m.register_forward_pre_hook(before) for m in model.modules() if isinstance(m, LIF)]  # type: ignore[arg-type]
+    model(x)
+    for hook in hooks:
+        hook.remove()
+    if not settled:
+        raise DrawAgain
+    return model
 
 
 # --- growing ----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The chain: what PyTorch evaluates, the reference computes and the native program computes are the same spikes.
 
-Over random networks with exact ties in every one of them, and over every model of the catalogue after some training.
+Over random networks and over every model of the catalogue after some training, and over both again with exact ties for
+every batch that charges a neuron.
 Compared spike for spike and logit for logit; no tolerance anywhere.
 """
 
@@ -29,10 +30,12 @@ from tests.catalogue import MODELS, RESETS, model_input, small_model
 from tests.equivalence.random_networks import (
     AddCurrents,
     AddSpikes,
+    DrawAgain,
     Head,
     MembraneShortcut,
     SameNeuronTwice,
     random_network,
+    tied,
 )
 
 SEEDS = range(110)
@@ -73,6 +76,18 @@ def assert_equal_to_torch(backends: list[Backend], graph: ir.IntGraph, model: nn
         assert np.array_equal(backend(pixels), np.round(units)), "logits differ"
 
 
+def assert_equal_on_ties(model: nn.Module, x: Tensor) -> None:
+    """The same where some charge that `x` gives lies on its threshold exactly, for every `x` that charges a neuron."""
+    try:
+        model = tied(model, x)
+    except DrawAgain:
+        assert not any(spikes.any() for spikes in evaluated(model, x)[0].values())
+        return
+    graph = lower(model, x)
+    assert ties(graph, x) > 0, "no charge lies on its threshold"
+    assert_equal_to_torch(backends_of(graph), graph, model, x)
+
+
 def backends_of(graph: ir.IntGraph) -> list[Backend]:
     """The reference, and the native program with every kernel set of this machine."""
     return [Reference(graph), *(Program(graph, kernels=name) for name in SETS)]
@@ -101,11 +116,11 @@ def ties(graph: ir.IntGraph, x: Tensor) -> int:
 def test_torch_equals_reference_equals_native(seed: int):
     net = random_network(seed)
     graph = lower(net.model, net.x)
-    tied = ties(graph, net.x)
-    assert tied > 0, "no charge lies on its threshold"
+    assert ties(graph, net.x) > 0, "no charge lies on its threshold"
     backends = backends_of(graph)
     for x in (net.x, *net.others):
         assert_equal_to_torch(backends, graph, net.model, x)
+        assert_equal_on_ties(net.model, x)
 
 
 @pytest.mark.parametrize("seed", SEEDS[::10])
@@ -250,6 +265,8 @@ def test_every_trained_model_of_the_catalogue_runs_as_it_evaluates(
     assert_equal_to_torch(backends_of(graph), graph, model, x)
     extreme = torch.cat([torch.zeros_like(x), torch.full_like(x, 255)], dim=-4)
     assert_equal_to_torch([Program(graph, threads=2)], graph, model, extreme)
+    for vector in (x, extreme):
+        assert_equal_on_ties(model, vector)
 
 
 @pytest.mark.parametrize("bits", range(1, 9))
