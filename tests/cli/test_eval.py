@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,17 @@ def test_evaluating_makes_the_result_anew(trained: Path, command: Callable[..., 
     (trained / "result.json").unlink()
     assert command("eval", trained).exit_code == 0
     assert (trained / "result.json").read_bytes() == before
+
+
+def test_evaluating_repairs_a_damaged_result_as_its_error_says(
+    trained: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    shutil.copytree(trained, tmp_path / "run")
+    (tmp_path / "run" / "result.json").write_text('{"data": "digits"}')
+    refused = command("pack", tmp_path / "run", "--out", tmp_path / "m.safetensors")
+    assert "Make it again with: spikelet eval" in refused.stderr
+    assert command("eval", tmp_path / "run").exit_code == 0
+    assert (tmp_path / "run" / "result.json").read_bytes() == (trained / "result.json").read_bytes()
 
 
 def test_a_result_that_tells_of_other_samples_is_left_alone(trained: Path, command: Callable[..., Any]) -> None:

@@ -64,6 +64,16 @@ def test_a_run_without_validation_images_is_told_the_option(trained: Path, tmp_p
     assert "no plan meets 10 bytes" in went_on.output
 
 
+def test_a_run_may_be_the_folder_one_stands_in(
+    trained: Path, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(trained, tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    done = command("fit", ".", "--max-bytes", "10", *QUICK)
+    assert "no plan meets 10 bytes" in done.output
+    assert (tmp_path / "run-fit").is_dir()
+
+
 def test_an_answer_is_not_written_over(fitted: tuple[Path, Any], trained: Path, command: Callable[..., Any]):
     before = (fitted[0] / "model.safetensors").read_bytes()
     done = command("fit", trained, "--max-bytes", "2.9k", "--out", fitted[0], *QUICK)

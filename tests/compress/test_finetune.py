@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from typing import Any
 
@@ -26,10 +27,20 @@ from spikelet.compress import (
 )
 from spikelet.models import create_model
 from spikelet.nn import Conv2d, Linear
-from spikelet.train import Distillation, DualRegulation, Loop, Optimizer, Phase, Training, further, train_further
+from spikelet.train import (
+    Distillation,
+    DualRegulation,
+    Loop,
+    Optimizer,
+    Phase,
+    Teacher,
+    Training,
+    further,
+    train_further,
+)
 from spikelet.train.progress import Silent
 from tests.compress.networks import NETWORKS, image
-from tests.training_runs import digits
+from tests.training_runs import digits, small_config
 
 pytest.importorskip("accelerate")
 
@@ -53,6 +64,14 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 def test_a_network_without_neurons_has_no_time_steps_to_train_at():
     with pytest.raises(ValueError, match="the model has no LIF layer"):
         further(Training(), nn.Linear(2, 2), 1)
+
+
+def test_further_epochs_of_a_taught_configuration_have_no_teacher():
+    config = small_config(teacher=Teacher(2, after=3))
+    training = further(config, model(), 1)
+    assert type(training) is Training
+    assert training == dataclasses.replace(config.plain(), phases=(Phase(1, 2),))
+    assert training.passes(0) == config.plain().passes(3)
 
 
 def test_dropout_draws_from_the_seed_alone():

@@ -13,9 +13,9 @@ from spikelet.fitting.sensitivity import Choices
 from spikelet.models import create_model
 
 
-def small_subject(seed: int = 0, weight_bits: int = 8) -> Subject:
+def small_subject(seed: int = 0, weight_bits: int = 8, name: str = "qsnn_vgg_s") -> Subject:
     torch.manual_seed(seed)
-    model = create_model("qsnn_vgg_s", weight_bits=weight_bits, image_size=12, in_channels=1, widths=(8, 12, 16)).eval()
+    model = create_model(name, weight_bits=weight_bits, image_size=12, in_channels=1, widths=(8, 12, 16)).eval()
     example = torch.randint(0, 256, (2, 1, 12, 12), dtype=torch.uint8)
     channels = find_channels(model, example)
     orders = {g.name: g.units[torch.randperm(len(g.units))] for g in channels.groups}

@@ -19,9 +19,9 @@ from spikelet.quant import Uniform
 from tests.fitting.subjects import random_plan, small_subject
 
 
-@pytest.fixture(scope="module")
-def costs() -> CostModel:
-    subject = small_subject()
+@pytest.fixture(scope="module", params=["qsnn_vgg_s", "qsnn_vgg_s_max"])
+def costs(request: pytest.FixtureRequest) -> CostModel:
+    subject = small_subject(name=request.param)
     report = profile(subject.model, torch.randint(0, 256, (8, 1, 12, 12), dtype=torch.uint8))
     return CostModel(subject, report, fixed_bytes=0)
 

@@ -77,12 +77,14 @@ def test_resnet19_keeps_eleven_times_the_papers_state_when_it_runs_step_by_step(
     assert sum(a.neurons) == 11 * max(a.neurons)
 
 
-def test_a_networks_bytes_are_those_of_its_graph_where_no_spikes_join_a_sum():
-    model, x = small_model("qsnn_vggsnn")
+@pytest.mark.parametrize("name", ["qsnn_vggsnn", "qsnn_vgg_s_max"])
+def test_a_networks_bytes_are_those_of_its_graph_where_no_spikes_join_a_sum(name: str):
+    model, x = small_model(name)
     exact = profile_graph(lower(model, x), x.numpy())
     estimate = profile(model, x)
     assert [layer.packed_bytes for layer in estimate.synapses] == [layer.packed_bytes for layer in exact.synapses]
     assert estimate.total.packed_bytes == exact.total.packed_bytes
+    assert [layer.norm_channels for layer in estimate.synapses] == [layer.norm_channels for layer in exact.synapses]
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -17,6 +17,7 @@ from spikelet.train.analog import to_analog
 from spikelet.train.distillation import Distillation, divergence
 from spikelet.train.loop import Objective
 from spikelet.train.objective import firing_rates, rate_loss, step_cross_entropy
+from spikelet.train.progress import Silent
 from tests.training_runs import Stop, assert_same_run, digits, metrics, small_config
 
 pytest.importorskip("accelerate")
@@ -91,6 +92,27 @@ def test_what_the_network_refuses_is_known_before_its_teacher_is_trained(tmp_pat
     with pytest.raises(ValueError, match="still images"):
         run.train()
     assert not (tmp_path / "teacher").exists()
+
+
+def test_a_reporter_hears_of_the_networks_own_epochs_alone(tmp_path: Path):
+    class Heard(Silent):
+        def __init__(self) -> None:
+            self.starts: list[tuple[int, int]] = []
+            self.epochs: list[int] = []
+
+        def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
+            self.starts.append((epochs, done))
+
+        def epoch(self, metrics: dict[str, Any]) -> None:
+            self.epochs.append(metrics["epoch"])
+
+    own, teachers = Heard(), Heard()
+    run = Run(taught(), digits(), tmp_path, own)
+    assert run.taught_by is not None
+    run.taught_by.loop.reporter = teachers
+    run.train()
+    assert (own.starts, own.epochs) == ([(run.config.epochs, 0)], [*range(run.config.epochs)])
+    assert (teachers.starts, teachers.epochs) == ([(2, 0)], [0, 1])
 
 
 def test_a_rehearsal_leaves_no_trace(tmp_path: Path):

@@ -100,7 +100,7 @@ class TrainOptions:
 def train(options: TrainOptions) -> None:
     """Train a network by a recipe.
 
-    A recipe is a function of spikelet.recipes that holds every setting of one published result. The run folder gets
+    A recipe is a function of spikelet.recipes that holds every setting of a training. The run folder gets
     config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end weights.safetensors; a
     recipe with a teacher trains it first, in the folder teacher/. A killed run continues with `--resume DIR`. The test
     set is looked at once, after the last epoch.
@@ -172,7 +172,13 @@ class FitOptions:
     max_bytes: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Limit of the packed file: 100000, 100k, 1.5M or 96Ki.")
     ] = None
-    max_sops: Annotated[float | None, typer.Option(metavar="N", help="Limit of accumulates per sample.")] = None
+    max_sops: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="Limit of accumulates per sample. Layers that read pixels or averages multiply, and do not count.",
+        ),
+    ] = None
     max_accuracy_drop: Annotated[
         float | None, typer.Option(metavar="POINTS", help="Percentage points of test accuracy that may be lost.")
     ] = None

@@ -54,6 +54,8 @@ def _recipe(name: str) -> tuple[str, ...]:
     config = RECIPES[name]()
     bits = "/".join(str(config.model_options.get(k, NOTHING)) for k in ("weight_bits", "membrane_bits"))
     phases = " + ".join(f"{p.epochs} at {p.time_steps}" for p in config.phases)
+    if config.teacher is not None:
+        phases += f", {config.teacher.epochs} of a teacher"
     return name, config.model, config.data, bits, phases, _first_line(RECIPES[name])
 
 

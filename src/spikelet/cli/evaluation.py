@@ -50,12 +50,14 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
 
 def _keep(opened: Trained, result: Result) -> None:
     """In result.json, unless that tells of other samples."""
-    if (opened.folder / FILE).exists():
+    try:
         before = load_result(opened.folder)
-        if (before.about, before.test_samples) != (result.about, result.test_samples):
-            say(f"{FILE} is left as it is: it tells of {before.test_samples:,} samples of {before.about}", "yellow")
-            return
-    result.save(opened.folder)
+    except (FileNotFoundError, ValueError):  # none yet, or a damaged one
+        before = result
+    if (before.about, before.test_samples) == (result.about, result.test_samples):
+        result.save(opened.folder)
+    else:
+        say(f"{FILE} is left as it is: it tells of {before.test_samples:,} samples of {before.about}", "yellow")
 
 
 def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:

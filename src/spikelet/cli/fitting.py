@@ -24,7 +24,7 @@ from spikelet.fitting.job import Job, Measured
 from spikelet.fitting.picture import draw, require_matplotlib
 from spikelet.fitting.search import Candidate
 from spikelet.graph.atomic_write import atomic_write
-from spikelet.train import Reporter, TrainConfig, Training
+from spikelet.train import Reporter, Training
 
 ROWS = 12  # of the front that are printed
 SCHEMA = "spikelet.fit/1"
@@ -57,11 +57,12 @@ def fit(options: FitOptions) -> bool:
         epochs=options.epochs, probes=options.probes, probe_epochs=options.probe_epochs, seed=options.seed
     )
     require_matplotlib()  # before the training, not after
-    out, screen = options.out or options.model.with_name(options.model.name + "-fit"), console()
+    run = options.model.resolve()  # "." has no name
+    out, screen = options.out or run.with_name(f"{run.name}-fit"), console()
     if there := [name for name in FILES if (out / name).exists()]:
         raise ValueError(f"{out} holds {there[0]} already. Choose another --out, or remove it.")
     out.mkdir(parents=True, exist_ok=True)  # before the training: a folder that can't be made is no news after it
-    training = _training(config, options.seed)
+    training = dataclasses.replace(config.plain(), seed=options.seed)
     known = {name: text for name, text in origin(config, result).items() if name not in OF_THE_START}
     fitted = Job(model, data, budget, training, settings, result.labels, known).run(_Shown(screen))
     fitted.graph.save(out / MODEL)
@@ -70,11 +71,6 @@ def fit(options: FitOptions) -> bool:
     draw(fitted, out / PICTURE)
     _show(fitted, out, screen)
     return fitted.is_within_budget
-
-
-def _training(config: TrainConfig, seed: int) -> Training:
-    known: dict[str, Any] = {f.name: getattr(config, f.name) for f in dataclasses.fields(Training)}
-    return Training(**{**known, "seed": seed})
 
 
 class _Shown:

@@ -111,8 +111,9 @@ def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
     if isinstance(target, Trained):
         if choice.data is None:
             return splits_of(target.config, choice.root)
-        side, time_steps = image_size_of(target.config), target.config.time_steps(target.config.epochs - 1)
-        return _read(choice.data, choice.root, {"image_size": side, "time_steps": time_steps})
+        time_steps = target.config.time_steps(target.config.epochs - 1)
+        frames = target.config.data_options.get("time_steps", time_steps)  # an analog twin has no steps of its own
+        return _read(choice.data, choice.root, {"image_size": image_size_of(target.config), "time_steps": frames})
     meta, graph = target.graph.meta, target.graph
     if choice.data is not None:
         options = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps}

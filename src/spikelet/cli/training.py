@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
+from torch import nn
 
 from spikelet.cli.app import TrainOptions
 from spikelet.cli.printing import console, duration, facts, percent, say, table
@@ -17,6 +16,7 @@ from spikelet.cli.reporters import TensorBoard, Together, reporter_for
 from spikelet.cli.result import result_of
 from spikelet.cli.sources import splits_of
 from spikelet.data import Samples, batches
+from spikelet.nn.device import device_of
 from spikelet.recipes import RECIPES
 from spikelet.train import Reporter, Run, Teacher, TrainConfig
 from spikelet.train import evaluate as accuracy_of
@@ -45,13 +45,13 @@ def train(options: TrainOptions) -> None:
             if part is not None:
                 part.loop.reporter = _reporter(options, part.config, part.folder, out)
     try:
-        model = run.train()
+        run.train()
     except KeyboardInterrupt:
         say(f"stopped. Go on with: spikelet train --resume {folder}", "yellow")
         raise
     if main:
         out.print(_epochs(folder))
-        accuracy = _accuracy(model, data.test) if len(data.test) else None
+        accuracy = _accuracy(run, data.test) if len(data.test) else None
         result = result_of(data, accuracy)
         result.save(folder)
         where = f"{result.about}, {len(data.test)} samples, last epoch"
@@ -129,11 +129,10 @@ def _row(h: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _accuracy(model: nn.Module, test: Samples) -> float:
-    device = next(model.parameters()).device
-
-    def on_device() -> Iterator[tuple[Tensor, Tensor]]:
-        for x, y in batches(test, EVALUATION_BATCH):
-            yield x.to(device), y.to(device)
-
-    return accuracy_of(model, on_device())
+def _accuracy(run: Run, test: Samples) -> float:
+    """On the device that it trained on; the model comes back from there."""
+    home = device_of(run.model)
+    try:
+        return accuracy_of(run.model.to(run.loop.accelerator.device), batches(test, EVALUATION_BATCH))
+    finally:
+        run.model.to(home)

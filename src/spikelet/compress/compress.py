@@ -22,7 +22,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from spikelet.compress.errors import CompressionError
@@ -33,6 +32,7 @@ from spikelet.compress.run_once import check_runs
 from spikelet.compress.transplant import transplant
 from spikelet.data.batches import Epoch, batches
 from spikelet.data.samples import DataSplits
+from spikelet.nn.device import device_of
 from spikelet.profile.batches import inputs_of
 
 BATCH = 128  # samples, of QP-SNN's five batches
@@ -97,7 +97,7 @@ def compress_(
 
 
 def _context(model: nn.Module, data: Data | None, count: int) -> Context:
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     if data is None:
         return Context(None, ())
     if isinstance(data, DataSplits):

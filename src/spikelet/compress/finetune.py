@@ -75,10 +75,8 @@ class Finetune:
         data = context.splits("Finetune")
         if not any(isinstance(module, LIF) for module in model.modules()):
             raise CompressionError("Finetune trains spiking networks, and the model has no LIF layer.")
-        device = next(model.parameters()).device
         training = further(self._training(), model, self.epochs)
         history = train_further(model, data, training, self.reporter, self.teacher)
-        model.to(device)
         for parameter in model.parameters():
             parameter.grad = None
         rows = [Row("", "fine-tuning loss", f"{history[0]['loss']:.4f}", f"{history[-1]['loss']:.4f}")]

@@ -29,6 +29,7 @@ from spikelet.graph import ir
 from spikelet.graph.artifact import dumps
 from spikelet.lower import lower
 from spikelet.nn import Conv2d, Linear
+from spikelet.nn.device import device_of
 from spikelet.profile import profile
 from spikelet.profile.packed import has_float_weights, weight_bits_of
 from spikelet.train import Reporter, Training, evaluate, further, train_further
@@ -231,7 +232,7 @@ class Job:
         return [(x.clone(), y.clone()) for x, y in self._batches(chosen, even)]
 
     def _batches(self, samples: DataSamples, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        device = next(self.model.parameters()).device
+        device = device_of(self.model)
         return ((x.to(device), y.to(device)) for x, y in batches(samples, size))
 
     def _best(self, probes: Sequence[Probe]) -> Probe:
@@ -280,9 +281,8 @@ class Job:
 
     def _trained(self, model: nn.Module, epochs: int, watcher: Watcher) -> nn.Module:
         training = further(self.training, model, epochs)
-        device = next(model.parameters()).device
         train_further(model, self.data, training, watcher.reporter(training))
-        return model.to(device)  # training moves it to an accelerator
+        return model
 
     def _judge(self) -> DataSamples:
         return self.data.test if len(self.data.test) else self.data.validation

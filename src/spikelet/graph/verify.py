@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spikelet.graph import ir
 from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import Reference
+from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 
 
@@ -102,7 +103,7 @@ def verify(
     with evaluation_mode(model):
         for x, y in batches:
             with torch.no_grad(), _recorded(model, modules) as outputs:
-                real = model(x)
+                real = model(x.to(device_of(model)))
             real = (real.mean(0) if real.dim() == 3 else real).double().cpu().numpy()
             pixels = np.ascontiguousarray(x.cpu().numpy())
             spikes, logits = program.spikes(pixels), program(pixels)

@@ -24,6 +24,7 @@ from spikelet.lower.rules import MODULES, convert
 from spikelet.lower.trace import Call, trace
 from spikelet.lower.values import Builder, Value
 from spikelet.neurons import LIF
+from spikelet.nn.device import device_of
 
 
 def lower(
@@ -47,7 +48,7 @@ def lower(
             f"got {example.dtype} {tuple(example.shape)}."
         )
     time_steps = _time_steps(model)
-    traced = trace(model, example, _is_leaf)
+    traced = trace(model, example.to(device_of(model)), _is_leaf)
     if traced.unseen:
         raise LoweringError(f"{traced.unseen[0]}.")
     calls, output = traced.calls, traced.output

@@ -155,11 +155,11 @@ def qsnn_vgg_s_max(
     widths: Sequence[int] = (32, 64, 192, 256),
     pool_size: int | None = None,
 ) -> SpikingClassifier:
-    """A first layer at full resolution, then for each further width a 3x3 convolution of whose currents the largest of
-    2 x 2 goes on, and one with a membrane shortcut.
+    """The small net with spikes at full resolution: for each width after the first, two 3x3 convolutions.
 
-    Default widths: 1.53 M hidden weights, 116 M multiply-accumulates a step at 32 x 32. No average stands before a
-    convolution, so all but the first add spikes. An odd last row and column are left out. Options: those of qsnn_vgg_s.
+    Of the first one's currents the largest of 2 x 2 goes on; the second has a membrane shortcut. Default widths: 1.53 M
+    hidden weights, 116 M multiply-accumulates a step at 32 x 32. No average stands before a convolution, so all but the
+    first add spikes. An odd last row and column are left out. Options: those of qsnn_vgg_s.
     """
     p = Precision(time_steps, weight_bits, membrane_bits)
     side = _side_left(image_size, len(widths) - 1, widths)

@@ -5,9 +5,9 @@
 theta_n is the least constant current with which the neuron, as it evaluates (leak, reset, membrane bits and all), fires
 n times in T steps; LIF with leak 1/2, hard reset and a membrane of 2 bits has theta = (1/2, 1) at T = 2. One
 pass has the convolutions of T = 1 and up to T + 1 levels instead of two. It is exact for neurons whose current does not
-change, those behind the first layer; deeper ones see their current's mean. So a network learns in one pass and then
-goes on for some epochs at its real T steps, where a quantized membrane learns its step. Evaluation always takes the
-real steps.
+change, those behind the first layer; deeper ones see their current's mean, and behind a maximum the largest of the
+means, which is no more than the mean of the largest. So a network learns in one pass and then goes on for some epochs
+at its real T steps, where a quantized membrane learns its step. Evaluation always takes the real steps.
 
 Ours. The levels are those of quantized-ReLU conversion (Bu et al., "Optimal ANN-SNN conversion", ICLR 2022) where the
 neuron does not leak and resets softly.

@@ -59,8 +59,7 @@ def profile_graph(
 
 
 def _layers(graph: ir.IntGraph, edges: dict[str, Edge], values: dict[str, Int64]) -> list[Layer]:
-    synapses = {node.name for node in graph.nodes if isinstance(node, ir.Conv | ir.Linear)}
-    owned = {node.inputs[0]: node for node in reversed(graph.of_type(ir.Affine)) if node.inputs[0] in synapses}
+    owned = _owned(graph)
     layers: list[Layer] = []
     for node in graph.nodes:
         match node:
@@ -69,10 +68,24 @@ def _layers(graph: ir.IntGraph, edges: dict[str, Edge], values: dict[str, Int64]
                 layers.append(_synapses(node, owned.get(node.name), edges[source], edges[node.name], values[source]))
             case ir.Lif():
                 layers.append(_neurons(node, graph.time_steps, edges[node.name], values[node.name]))
-            case ir.Affine() if owned.get(node.inputs[0]) is not node:
+            case ir.Affine() if node not in owned.values():
                 channels = node.shift.size
                 layers.append(ChannelLayer(node.name, NUMBERS_PER_CHANNEL * channels, channels, node_bytes(node)))
     return layers
+
+
+def _owned(graph: ir.IntGraph) -> dict[str, ir.Affine]:
+    """The first affine that reads a layer's sum, pooled or not, by the layer's name."""
+    makers: dict[str, str] = {}
+    owned: dict[str, ir.Affine] = {}
+    for node in graph.nodes:
+        if isinstance(node, ir.Conv | ir.Linear):
+            makers[node.name] = node.name
+        elif isinstance(node, ir.MaxPool | ir.SumPool) and node.inputs[0] in makers:
+            makers[node.name] = makers[node.inputs[0]]
+        elif isinstance(node, ir.Affine) and node.inputs[0] in makers:
+            owned.setdefault(makers[node.inputs[0]], node)
+    return owned
 
 
 def _synapses(node: ir.Conv | ir.Linear, affine: ir.Affine | None, source: Edge, out: Edge, x: Int64) -> SynapseLayer:

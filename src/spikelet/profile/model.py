@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from spikelet.lower.trace import trace
 from spikelet.neurons import LIF
 from spikelet.nn import Encode, MaxPool2d
+from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profile.arena import SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profile.batches import inputs_of, one_sample
@@ -42,7 +42,7 @@ def profile(
             of different time_steps.
     """
     time_steps = _time_steps(model)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     inputs = (x.to(device) for x in inputs_of(batches))
     first = next(inputs, None)
     if first is None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.neurons import LIF
+from spikelet.nn import MaxPool2d, SumPool2d
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profile.batches import samples_of
 from spikelet.profile.fan_out import Window, dense_macs, fan_out
@@ -29,6 +30,7 @@ from spikelet.quant.grid import FRACTION_BITS
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 Synapse = nn.Conv2d | nn.Linear
+CHANNEL_BY_CHANNEL = (MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
 def observe(model: nn.Module, batches: Iterable[Tensor]) -> tuple[list[Layer], int]:
@@ -84,6 +86,8 @@ def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
             watches[module] = _SynapseWatch(name, module, last)
         elif isinstance(module, Norm):
             watches[module] = _NormWatch(name, module, last)
+        elif isinstance(module, CHANNEL_BY_CHANNEL):
+            watches[module] = _PoolWatch(last)
         elif next(module.parameters(recurse=False), None) is not None:
             raise ValueError(
                 f"{name}: {type(module).__name__} has parameters that profile can't count. "
@@ -168,8 +172,23 @@ class _Seen:
         self.bits = max(self.bits, 1 + bool((flat < 0).any()) if spiking else bits_of(x))
 
 
+class _PoolWatch:
+    """Hands the note of the last synapses on: a batch norm behind a pool is still theirs."""
+
+    def __init__(self, last: _LastOutput) -> None:
+        self.last = last
+
+    def see(self, x: Tensor, output: Tensor) -> None:
+        maker = self.last.maker_of(x)
+        if maker is not None:
+            self.last.note(maker, output)
+
+    def layer(self, samples: int) -> None:
+        return None
+
+
 class _NormWatch:
-    """A batch norm belongs to the synapses whose output it reads directly; otherwise it is a layer of its own."""
+    """A batch norm belongs to the synapses whose output it reads, pooled or not; otherwise it is a layer of its own."""
 
     def __init__(self, name: str, module: Norm, last: _LastOutput) -> None:
         self.name, self.module, self.last = name, module, last
@@ -220,7 +239,7 @@ class _NeuronWatch:
         )
 
 
-_Watch = _SynapseWatch | _NormWatch | _NeuronWatch
+_Watch = _SynapseWatch | _PoolWatch | _NormWatch | _NeuronWatch
 
 
 class _LastOutput:

@@ -1,4 +1,4 @@
-"""One Python function per published result, by name."""
+"""Configurations by name, each from a Python function: one for every published result, and those on the way there."""
 
 from __future__ import annotations
 

@@ -9,9 +9,12 @@ import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import nn
 
 
 def require_compiler() -> None:
@@ -30,6 +33,16 @@ def require_compiler() -> None:
             f"compile=True needs {' and '.join(missing)}, not found. On Debian install g++ and python3-dev; or train "
             "without, slower: compile=False in the configuration."
         )
+
+
+def compiled(module: nn.Module) -> Callable[..., Any]:
+    """`torch.compile(module)` after forgetting what this process compiled before.
+
+    Else all modules of a class share one count of compilations, and the ninth, of a ninth training, would run
+    uncompiled with no more than a warning.
+    """
+    torch.compiler.reset()
+    return torch.compile(module)
 
 
 def _include() -> list[Path]:

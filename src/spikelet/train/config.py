@@ -46,6 +46,10 @@ class Training:
         if not self.phases:
             raise ValueError(f"{owner}.phases must hold at least one Phase(epochs, time_steps).")
 
+    def plain(self) -> Training:
+        """What every network shares, without a configuration's model, data and teacher."""
+        return Training(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Training)})
+
     @property
     def epochs(self) -> int:
         """Of all phases."""

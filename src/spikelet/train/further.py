@@ -18,7 +18,7 @@ from spikelet.train.progress import Reporter
 
 
 def further(training: Training, model: nn.Module, epochs: int) -> Training:
-    """`training` with one phase: `epochs` at the time steps that the model's LIF layers have.
+    """`training` with one phase, `epochs` at the time steps that the model's LIF layers have, and without a teacher.
 
     Raises:
         ValueError: there are none.
@@ -26,7 +26,7 @@ def further(training: Training, model: nn.Module, epochs: int) -> Training:
     time_steps = next((module.time_steps for module in model.modules() if isinstance(module, LIF)), None)
     if time_steps is None:
         raise ValueError("the model has no LIF layer; what is trained here are spiking networks.")
-    return dataclasses.replace(training, phases=(Phase(epochs, time_steps),))
+    return dataclasses.replace(training.plain(), phases=(Phase(epochs, time_steps),))
 
 
 def train_further(

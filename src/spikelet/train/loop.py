@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from spikelet.data.batches import Batches, Epoch, Share, batches
 from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
+from spikelet.nn.device import device_of
 from spikelet.train.augment import AUGMENTATIONS
-from spikelet.train.compiler import require_compiler
+from spikelet.train.compiler import compiled, require_compiler
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
 from spikelet.train.evaluate import evaluate
@@ -56,14 +57,25 @@ class Objective(nn.Module):
 
 
 def _accelerator(config: Training) -> Accelerator:
-    """On the CPU where Accelerate would take Apple's GPU, which has no float64."""
+    """On the CPU where Accelerate would take Apple's GPU, which has no float64.
+
+    Raises:
+        ValueError: this process has trained in another precision, and Accelerate allows one.
+    """
     try:
         from accelerate import Accelerator, DistributedDataParallelKwargs
     except ImportError as e:
         raise ImportError("training needs accelerate. Install it with: pip install 'spikelet[train]'") from e
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # at T = 1 no membrane is stored
     apple = torch.backends.mps.is_available()
-    return Accelerator(cpu=apple, mixed_precision=config.mixed_precision, kwargs_handlers=[unused])
+    cpu = apple or not torch.accelerator.is_available()  # said, or several processes would not find each other
+    try:
+        return Accelerator(cpu=cpu, mixed_precision=config.mixed_precision, kwargs_handlers=[unused])
+    except ValueError as e:
+        raise ValueError(
+            f"mixed_precision={config.mixed_precision!r} is not that of this process's first training, and Accelerate "
+            f"allows one precision a process ({e}). Give every training the same, or train this one in a new process."
+        ) from e
 
 
 class Loop:
@@ -76,6 +88,7 @@ class Loop:
         reporter: is told about steps and epochs.
     Raises:
         OSError: training.compile on a CPU, and no C++ compiler is found.
+        ValueError: this process has trained in another precision.
     """
 
     def __init__(
@@ -98,16 +111,18 @@ class Loop:
         after_epoch: Callable[[], None],
         distillation: Distillation | None = None,
     ) -> nn.Module:
-        """Trains the epochs that `history` lacks, appends their metrics, and returns the model in evaluation mode.
+        """Trains the epochs that `history` lacks, appends their metrics, and returns the model in evaluation mode, on
+        the device where it was before.
 
         distillation: a teacher beside the labels.
 
         Raises:
             FloatingPointError: the loss, a weight or a statistic became NaN or infinite.
         """
+        device = device_of(self.model)
         objective = Objective(self.model, self.training, distillation)
         objective, optimizer = self.accelerator.prepare(objective, self.optimizer)
-        step_function = torch.compile(objective) if self.training.compile else objective
+        step_function = compiled(objective) if self.training.compile else objective
         self.reporter.start(self.training.epochs, self.steps_per_epoch, len(history))
         try:
             for epoch in range(len(history), self.training.epochs):
@@ -119,6 +134,7 @@ class Loop:
                     self.reporter.epoch(history[-1])
         finally:
             self.reporter.finish()
+            self.model.to(device)
         return self.model.eval()
 
     def _epoch(self, epoch: int, objective: Any, optimizer: Any) -> dict[str, Any]:

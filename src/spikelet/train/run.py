@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from spikelet.data.samples import DataSplits
+from spikelet.nn.device import device_of
 from spikelet.train.checkpoint import (
     CheckpointError,
     build,
@@ -32,6 +33,9 @@ TEACHER = "teacher"  # its folder in the run's
 class Run:
     """One training run in one folder; `Run(config, data, folder).train()` starts or continues it.
 
+    Args:
+        reporter: is told of the network's own epochs. Its teacher's are told to `run.taught_by.loop.reporter`, which is
+            silent until another is put there.
     Raises:
         CheckpointError: the folder holds a run of another configuration.
     """
@@ -48,7 +52,7 @@ class Run:
         self.history: list[dict[str, Any]] = []
         if config.whiten:
             whiten(self.model, data.train)  # a resumed run's checkpoint replaces it
-        self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER, reporter) if config.teacher else None
+        self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER) if config.teacher else None
 
     @property
     def model(self) -> nn.Module:
@@ -56,7 +60,7 @@ class Run:
         return self.loop.model
 
     def train(self) -> nn.Module:
-        """Trains to the last epoch, its teacher first if it has one, and returns the model in evaluation mode."""
+        """Trains to the last epoch, its teacher first if it has one, and returns the model, evaluating, on the CPU."""
         if self._is_main:
             save_config(self.folder, self.config)
         self.history = load_checkpoint(self.folder, self.model, self.loop.optimizer)
@@ -87,7 +91,7 @@ class Run:
     def _rehearse(self) -> None:
         """Two samples through a copy in every phase, so that what it refuses is known before its teacher is trained."""
         model = copy.deepcopy(self.model).train()
-        x = self.loop.data.train.batch(torch.arange(2))[0].to(next(model.parameters()).device)
+        x = self.loop.data.train.batch(torch.arange(2))[0].to(device_of(model))
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             for phase in self.config.phases:
                 set_phase(model, phase)

@@ -1,0 +1,102 @@
+"""The machines and precisions that a training may run on: compiled, in bf16, on two processes, on a GPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from spikelet.data import batches
+from spikelet.lower import lower
+from spikelet.nn.device import device_of
+from spikelet.train import Run, evaluate, load_run
+from spikelet.train.compiler import compiled, require_compiler
+from tests.training_runs import assert_same_run, digits, metrics, small_config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compiles() -> bool:
+    """Whether torch.compile has what it needs here."""
+    try:
+        require_compiler()
+    except OSError:
+        return False
+    return True
+
+
+def train_apart(folder: Path, *arguments: str, launcher: tuple[str, ...] = ()) -> None:
+    """`small_config` trained in `folder` by new processes."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, *launcher, "-m", "tests.own_processes", str(folder), *arguments],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.skipif(not compiles(), reason="needs a C++ compiler and Python's headers")
+def test_a_compiled_run_goes_on_as_if_nothing_had_happened(tmp_path: Path):
+    train_apart(tmp_path / "whole", "compiled")
+    train_apart(tmp_path / "stopped", "compiled", "1", "1")
+    assert not (tmp_path / "stopped" / "weights.safetensors").exists()
+    train_apart(tmp_path / "stopped", "compiled")
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_ninth_training_in_one_process_is_compiled_too():
+    class Scaled(torch.nn.Module):
+        def __init__(self, size: int) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(size))
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, bool]:
+            return x * self.weight, torch.compiler.is_compiling()
+
+    compiler, torch.compile = torch.compile, lambda module: compiler(module, backend="eager")  # type: ignore[assignment]
+    try:
+        assert all(compiled(Scaled(size))(torch.ones(size))[1] for size in range(2, 14))
+    finally:
+        torch.compile = compiler
+
+
+def test_bf16_trains_float32_weights_that_lower_exactly(tmp_path: Path):
+    train_apart(tmp_path / "bf16", "bf16")
+    Run(small_config(), digits(), tmp_path / "float32").train()
+    assert metrics(tmp_path / "bf16") != metrics(tmp_path / "float32")
+    (model, config), data = load_run(tmp_path / "bf16"), digits()
+    assert config.mixed_precision == "bf16"
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert lower(model, data.test.x[:1]).verify(model, batches(data.test, 10)).mismatches == 0
+
+
+def test_a_second_precision_in_one_process_is_refused_with_a_way_out(tmp_path: Path):
+    Run(small_config(), digits(), tmp_path / "float32")
+    with pytest.raises(ValueError, match="mixed_precision='bf16' is not that of this process's first training"):
+        Run(small_config(mixed_precision="bf16"), digits(), tmp_path / "bf16")
+
+
+def test_two_processes_train_one_network(tmp_path: Path):
+    train_apart(tmp_path, "float32", launcher=("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"))
+    first, second = ((tmp_path / f"digest-{rank}").read_text() for rank in (0, 1))
+    assert first == second
+    assert [line["epoch"] for line in metrics(tmp_path)] == [0, 1, 2, 3]
+    assert (tmp_path / "weights.safetensors").exists()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_run_on_a_gpu_comes_home_and_a_model_there_evaluates_and_lowers(tmp_path: Path):
+    data = digits()
+    run = Run(small_config(), data, tmp_path)
+    model = run.train()
+    assert run.loop.accelerator.device.type == "cuda"
+    assert device_of(model).type == "cpu"
+    accuracy = evaluate(model, batches(data.test, 10))
+    away = model.cuda()
+    assert evaluate(away, batches(data.test, 10)) == accuracy
+    assert lower(away, data.test.x[:1]).verify(away, batches(data.test, 10)).mismatches == 0
