@@ -63,7 +63,7 @@ def _finetune(run: Path, config: TrainConfig, epochs: int) -> Finetune:
     return Finetune(
         epochs, lr=config.optimizer.lr / 4, norm_lr=config.optimizer.norm_lr, batch_size=config.batch_size,
         augment=config.augment, loss=config.loss, label_smoothing=config.label_smoothing,
-        spike=config.regulation.spike, seed=config.seed, teacher=_teacher(run, config),
+        spike=config.regulation.spike, seed=config.seed, teacher=_teacher(run, config), compile=config.compile,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from benchmarks.end_to_end import calibrated, images, medians, seen
-from benchmarks.record import ROOT, commit, device
+from benchmarks.record import ROOT, command, commit, device
 from spikelet import Program, compress, lower
 from spikelet.compress import Prune
 from spikelet.compress.criteria import WeightL1
@@ -28,6 +28,7 @@ from spikelet.graph.ir import IntGraph
 from spikelet.profile import profile
 
 RESULTS = ROOT / "results" / "pruned_speed.csv"
+SEED = 1  # of the images; weights have that of benchmarks/end_to_end.py
 MODELS = ("qsnn_vgg_s", "qpsnn_resnet20", "qpsnn_vgg16")
 
 
@@ -42,8 +43,10 @@ class Row:
     sops: int
     file_bytes: int
     native_ms: float
+    seed: int
     device: str
     commit: str
+    command: str
 
 
 def _channels(model: nn.Module) -> int:
@@ -52,7 +55,7 @@ def _channels(model: nn.Module) -> int:
 
 def rows_of(name: str, ratios: list[float], seconds: float) -> list[Row]:
     """One row a ratio."""
-    x = images(name, 8, torch.Generator().manual_seed(1))
+    x = images(name, 8, torch.Generator().manual_seed(SEED))
     full = calibrated(name, {})
     networks: dict[float, nn.Module] = {
         ratio: seen(name, compress(full, [Prune(ratio, WeightL1())], x).model) for ratio in ratios
@@ -72,8 +75,10 @@ def rows_of(name: str, ratios: list[float], seconds: float) -> list[Row]:
             sops=round(total.paper_sops),
             file_bytes=len(dumps(graphs[ratio])),
             native_ms=round(milliseconds[str(ratio)], 3),
+            seed=SEED,
             device=device_now,
             commit=commit_now,
+            command=command(),
         )
         rows.append(row)
     return rows

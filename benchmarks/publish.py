@@ -10,14 +10,18 @@ to src/spikelet/zoo/models/.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import torch
 
-from benchmarks.record import ROOT, commit, device, record
+from benchmarks.record import ROOT, command, commit, device, record
 from benchmarks.verified import verified
 from spikelet import lower
+from spikelet.cli.packing import origin
+from spikelet.cli.result import result_of
 from spikelet.data import load
+from spikelet.graph.artifact import dumps
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.verify import Verification
 from spikelet.train import TrainConfig, load_run
@@ -66,46 +70,38 @@ def main() -> None:
     options = _options()
     model, config = load_run(options.run)
     data = load(config.data, root=options.data_root, **config.data_options)
-    graph = lower(
-        model,
-        data.test.batch(torch.arange(2))[0],
-        labels=data.test.labels,
-        meta={"recipe": options.recipe, "seed": str(config.seed), "data": _about(data.test.name, data.test.note)},
-    )
+    graph = lower(model, data.test.batch(torch.arange(2))[0], labels=data.test.labels)
     result = verified(graph, model, data.test)
     other = verified(graph, model, load(options.also, validation=0.0).test) if options.also else None
-    packed = options.run / "model.safetensors"
-    graph.save(packed)
+    told = dataclasses.replace(result_of(data, result.float_accuracy), commit=_commit(options))
+    graph = dataclasses.replace(graph, meta={**origin(config, told), "recipe": options.recipe})
     print(result)
-    _record(options, config, result, other, packed.stat().st_size, _about(data.test.name, data.test.note))
+    _record(options, config, result, other, graph)
     if options.ship:
         _ship(options, config, graph, result, other)
 
 
-def _about(name: str, note: str) -> str:
-    return f"{name} ({note})" if note else name
+def _commit(options: argparse.Namespace) -> str:
+    """Where it was trained, and where it was verified."""
+    return f"{options.trained_at}, verified at {commit()}" if options.trained_at else commit()
 
 
 def _record(
-    options: argparse.Namespace,
-    config: TrainConfig,
-    result: Verification,
-    other: Verification | None,
-    size: int,
-    data: str,
+    options: argparse.Namespace, config: TrainConfig, result: Verification, other: Verification | None, graph: IntGraph
 ) -> None:
     history, teacher = load_history(options.run), load_history(options.run / TEACHER)
     record(
-        table=options.table, recipe=options.recipe, variant=config.model, data=data, seed=config.seed,
+        table=options.table, recipe=options.recipe, variant=config.model, data=graph.meta["data"], seed=config.seed,
         time_steps=config.time_steps(config.epochs - 1), weight_bits=config.model_options.get("weight_bits", 1),
         membrane_bits=config.model_options.get("membrane_bits", 2),
         epochs=f"{config.epochs} + {config.teacher.epochs} of its teacher" if config.teacher else config.epochs,
         test_accuracy=f"{result.float_accuracy:.4f}", integer_accuracy=f"{result.integer_accuracy:.4f}",
-        other_accuracy="" if other is None else f"{other.integer_accuracy:.4f}",
-        firing_rate=f"{history[-1]['firing_rate']:.4f}", packed_bytes=size,
+        other_data="" if other is None else f"{Path(options.also).name} ({other.samples:,} images)",
+        other_accuracy="" if other is None else f"{other.integer_accuracy:.4f}", ships_as=options.ship or "",
+        firing_rate=f"{history[-1]['firing_rate']:.4f}", packed_bytes=len(dumps(graph)),
         train_seconds=round(sum(h["seconds"] for h in [*teacher, *history])),
-        command=f"{_command(options, config)}; python -m benchmarks.publish",
-        commit=options.trained_at or commit(), device=options.trained_on or device(),
+        command=f"{_command(options, config)}; {command()}",
+        commit=_commit(options), device=options.trained_on or device(),
     )  # fmt: skip
 
 
@@ -138,7 +134,7 @@ def _ship(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
         integer=result.integer_accuracy, real=result.float_accuracy, samples=result.samples, spikes=result.spikes,
         mismatches=result.mismatches, other=extra, size=path.stat().st_size, recipe=options.recipe, seed=config.seed,
-        epochs=_epochs(config), commit=options.trained_at or commit(),
+        epochs=_epochs(config), commit=_commit(options),
         command=_command(options, config),
         shape=f"[{'T, ' * ('time_steps' in config.data_options)}B, {', '.join(map(str, graph.input.shape))}]",
     )  # fmt: skip

@@ -41,17 +41,31 @@ def _grouped(rows: Rows, *columns: str) -> dict[tuple[str, ...], Rows]:
 
 def _models(rows: Rows) -> list[str]:
     lines = [
-        "| network | data | T | weights | membrane | PyTorch % | integers % | packed bytes | seeds |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| network | data | T | weights | membrane | PyTorch % | integers % | packed bytes | seeds | shipped as |",
+        "| --- " * 10 + "|",
     ]
     for (variant, data, t, w, u), group in _grouped(
         rows, "variant", "data", "time_steps", "weight_bits", "membrane_bits"
     ).items():
         lines.append(
             f"| `{variant}` | {data} | {t} | {w} bit | {u} bit | {_percent(group, 'test_accuracy')} | "
-            f"{_percent(group, 'integer_accuracy')} | {int(group[0]['packed_bytes']):,} | {len(group)} |"
+            f"{_percent(group, 'integer_accuracy')} | {int(group[0]['packed_bytes']):,} | {len(group)} | "
+            f"{_shipped(group)} |"
         )
     return lines
+
+
+def _shipped(rows: Rows) -> str:
+    names = [row["ships_as"] for row in rows if row["ships_as"]]
+    return ", ".join(f"[`{name}`](src/spikelet/zoo/models/{name}.md)" for name in names) or "–"
+
+
+def _others(rows: Rows) -> list[str]:
+    return [
+        f"* `{row['recipe']}` on {row['other_data']}: {_percent([row], 'other_accuracy')} %, integers."
+        for row in rows
+        if row["other_accuracy"]
+    ]
 
 
 ABLATIONS = {  # of results.csv, in this order
@@ -74,11 +88,13 @@ def _mean(values: list[float]) -> str:
 
 def _ablation(title: str, rows: Rows) -> list[str]:
     first, epochs = rows[0], " / ".join(dict.fromkeys(row["epochs"] for row in rows))
+    hours = sum(float(row["train_seconds"] or 0) for row in rows) / 3600
     commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
     rates = " (firing rate: hidden layers, first 1,000)" if any(row["firing_rate"] for row in rows) else ""
     about = (
         f"`{first['command']}`: {first['recipe']}, {first['data']}, T = {first['time_steps']}, "
-        f"{epochs} epochs, last epoch, all test images{rates}; {first['device']}, commit {commits}."
+        f"{epochs} epochs, last epoch, all test images{rates}; {first['device']}, {hours:.1f} h of training in all, "
+        f"commit {commits}."
     )
     shown = {"firing rate": "firing_rate", "packed bytes": "packed_bytes"}
     columns = {name: key for name, key in shown.items() if any(row[key] for row in rows)}
@@ -98,8 +114,7 @@ def _pruned(rows: Rows) -> list[str]:
     lines = [
         "## What leaves with pruned channels", "",
         "`python -m benchmarks.pruned_speed`: random weights, one image, one thread, all T steps, "
-        "processor time; "
-        f"{rows[0]['device']}.", "",
+        f"processor time, seed {rows[0]['seed']}; {rows[0]['device']}, commit {rows[0]['commit']}.", "",
         "| network | ratio | channels | parameters | SOPs | file bytes | native ms |", "| --- " * 7 + "|",
     ]  # fmt: skip
     for r in rows:
@@ -161,7 +176,7 @@ def _ablations() -> str:
 def _readme(before: str) -> str:
     head, rest = before.split(BEGIN)
     published = _grouped(_read("results.csv"), "table").get(("results",), [])
-    table = "\n".join(_models(published))
+    table = "\n".join([*_models(published), "", *_others(published)])
     taken = json.loads(LATENCY.read_text())
     about = f"One image or batch through all T steps, {taken['machine']['device']} (`results/README.md` says how):"
     speeds = "\n".join([about, "", *map(_speed, taken["results"])])

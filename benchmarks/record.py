@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "results.csv"
 COLUMNS = (
     "date", "table", "recipe", "variant", "data", "seed", "time_steps", "weight_bits", "membrane_bits", "epochs",
-    "train_samples", "test_accuracy", "integer_accuracy", "other_accuracy", "firing_rate", "packed_bytes",
-    "train_seconds", "device", "torch", "commit", "command",
+    "train_samples", "test_accuracy", "integer_accuracy", "other_data", "other_accuracy", "firing_rate",
+    "packed_bytes", "train_seconds", "ships_as", "device", "torch", "commit", "command",
 )  # fmt: skip
 
 
