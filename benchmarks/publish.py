@@ -101,7 +101,7 @@ def _record(
         firing_rate=f"{history[-1]['firing_rate']:.4f}", packed_bytes=len(dumps(graph)),
         train_seconds=round(sum(h["seconds"] for h in [*teacher, *history])),
         command=f"{_command(options, config)}; {command()}",
-        commit=_commit(options), device=options.trained_on or device(),
+        commit=graph.meta["commit"], device=options.trained_on or device(),
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def _ship(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
         integer=result.integer_accuracy, real=result.float_accuracy, samples=result.samples, spikes=result.spikes,
         mismatches=result.mismatches, other=extra, size=path.stat().st_size, recipe=options.recipe, seed=config.seed,
-        epochs=_epochs(config), commit=_commit(options),
+        epochs=_epochs(config), commit=graph.meta["commit"],
         command=_command(options, config),
         shape=f"[{'T, ' * ('time_steps' in config.data_options)}B, {', '.join(map(str, graph.input.shape))}]",
     )  # fmt: skip

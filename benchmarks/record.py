@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import platform
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def command() -> str:
     """What was typed: `python -m benchmarks.x ...` where sys.argv holds the file's path."""
     main = sys.modules["__main__"].__spec__
     what = [sys.argv[0]] if main is None or sys.argv[0].startswith("-m ") else ["-m", main.name]
-    return " ".join(["python", *what, *sys.argv[1:]])
+    return shlex.join(["python", *what, *sys.argv[1:]])
 
 
 def _cpuinfo() -> list[str]:
