@@ -57,7 +57,7 @@ def fit(options: FitOptions) -> bool:
         epochs=options.epochs, probes=options.probes, probe_epochs=options.probe_epochs, seed=options.seed
     )
     require_matplotlib()  # before the training, not after
-    run = options.model.resolve()  # "." has no name
+    run = options.model.resolve() if options.model.name in ("", "..") else options.model
     out, screen = options.out or run.with_name(f"{run.name}-fit"), console()
     if there := [name for name in FILES if (out / name).exists()]:
         raise ValueError(f"{out} holds {there[0]} already. Choose another --out, or remove it.")

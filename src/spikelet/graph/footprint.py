@@ -1,14 +1,13 @@
 """Memory and time that a file will need, known before any of it is taken.
 
-    kept       1 or 2 bytes a weight code, 9 bytes an affine channel, 2 bytes a mapped channel, 16 bytes a channel of
-               an edge (its interval), 4 bytes a value of an edge (one sample, one time step)
-    passing    for the largest node: 48 bytes a weight code, 128 bytes a channel and input (unpacking, analysis)
-
+    kept        1 or 2 bytes a weight code, 9 bytes an affine channel, 2 bytes a mapped channel, 16 bytes a channel of
+                an edge (its interval), 4 bytes a value of an edge (one sample, one time step)
+    passing     for the largest node: 48 bytes a weight code, 128 bytes a channel and input (unpacking, analysis)
     operations  T times, for each node: a weight for every position of its output, a value of a window, an input
 
 A 100-byte file can describe an input of 65536 x 65536 pixels, or a convolution that runs for a day; these sums refuse
-them. Shapes are those of
-`analysis.analyse`, computed here without arrays; a node that `analyse` will refuse may get any shape.
+them. Shapes are those of `analysis.analyse`, computed here without arrays; a node that `analyse` will refuse may get
+any shape.
 """
 
 from __future__ import annotations

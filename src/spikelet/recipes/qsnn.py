@@ -111,10 +111,7 @@ def cifar10_taught(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) 
 
 
 def cifar10_max(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """`cifar10_longer` on a network with three times the work for each image, in fewer epochs.
-
-    It has no result yet, only a proxy that leaves open whether it is better, see results/LOG.md.
-    """
+    """`cifar10_longer` on a network with three times the work for each image, in fewer epochs: 85.04 % in two hours."""
     longer = cifar10_longer(seed, weight_bits, membrane_bits)
     return dataclasses.replace(
         longer,
