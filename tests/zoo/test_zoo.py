@@ -21,6 +21,17 @@ def test_a_shipped_model_has_a_card_with_its_true_size(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", zoo.names())
+def test_a_shipped_model_says_itself_where_it_comes_from(name: str) -> None:
+    meta, card = load(name).meta, zoo.card(name)
+    origin = ("model", "recipe", "seed", "weight_bits", "membrane_bits", "data", "data_options", "commit")
+    assert {*origin, "test_accuracy"} <= meta.keys()
+    assert f"| data | {meta['data']} |" in card
+    assert f"| commit | {meta['commit']} |" in card
+    assert f"| recipe, seed | `{meta['recipe']}`, {meta['seed']} |" in card
+    assert meta["test_accuracy"].split()[0] in card.replace("%", "")
+
+
+@pytest.mark.parametrize("name", zoo.names())
 def test_a_shipped_model_gives_the_same_logits_natively_and_by_the_reference(name: str) -> None:
     graph = load(name)
     x = np.random.default_rng(0).integers(0, 256, (2, *graph.input.shape), dtype=np.uint8)
