@@ -113,7 +113,7 @@ def _ablation(title: str, rows: Rows) -> list[str]:
 def _pruned(rows: Rows) -> list[str]:
     lines = [
         "## What leaves with pruned channels", "",
-        "`python -m benchmarks.pruned_speed`: random weights, one image, one thread, all T steps, "
+        f"`{rows[0]['command']}`: random weights, one image, one thread, all T steps, "
         f"processor time, seed {rows[0]['seed']}; {rows[0]['device']}, commit {rows[0]['commit']}.", "",
         "| network | ratio | channels | parameters | SOPs | file bytes | native ms |", "| --- " * 7 + "|",
     ]  # fmt: skip

@@ -64,18 +64,18 @@ def _accelerator(config: Training) -> Accelerator:
     """
     try:
         from accelerate import Accelerator, DistributedDataParallelKwargs
+        from accelerate.state import AcceleratorState, is_initialized
     except ImportError as e:
         raise ImportError("training needs accelerate. Install it with: pip install 'spikelet[train]'") from e
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # at T = 1 no membrane is stored
     apple = torch.backends.mps.is_available()
     cpu = apple or not torch.accelerator.is_available()  # said, or several processes would not find each other
-    try:
-        return Accelerator(cpu=cpu, mixed_precision=config.mixed_precision, kwargs_handlers=[unused])
-    except ValueError as e:
+    if is_initialized() and (first := AcceleratorState().mixed_precision) != config.mixed_precision:
         raise ValueError(
-            f"mixed_precision={config.mixed_precision!r} is not that of this process's first training, and Accelerate "
-            f"allows one precision a process ({e}). Give every training the same, or train this one in a new process."
-        ) from e
+            f"mixed_precision={config.mixed_precision!r} is not that of this process's first training, {first!r}, and "
+            "Accelerate allows one a process. Give every training the same, or train this one in a new process."
+        )
+    return Accelerator(cpu=cpu, mixed_precision=config.mixed_precision, kwargs_handlers=[unused])
 
 
 class Loop:
