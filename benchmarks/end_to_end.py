@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from benchmarks.record import command, commit, device
 from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph import ir
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.runtime import Program
 

@@ -20,7 +20,7 @@ import torch
 from benchmarks.record import record, recorded
 from benchmarks.verified import verified
 from spikelet import compress, lower
-from spikelet.compress import Finetune, Membranes, Pass, Quantize
+from spikelet.compression import Finetune, Membranes, Pass, Quantize
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
 from spikelet.graph.artifact import dumps

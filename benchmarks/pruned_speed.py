@@ -21,11 +21,11 @@ from torch import nn
 from benchmarks.end_to_end import calibrated, images, medians, seen
 from benchmarks.record import ROOT, command, commit, device
 from spikelet import Program, compress, lower
-from spikelet.compress import Prune
-from spikelet.compress.criteria import WeightL1
+from spikelet.compression import Prune
+from spikelet.compression.criteria import WeightL1
 from spikelet.graph.artifact import dumps
 from spikelet.graph.ir import IntGraph
-from spikelet.profile import profile
+from spikelet.profiling import profile
 
 RESULTS = ROOT / "results" / "pruned_speed.csv"
 SEED = 1  # of the images; weights have that of benchmarks/end_to_end.py

@@ -28,12 +28,12 @@ from torch import nn
 
 from benchmarks.record import record, recorded
 from spikelet import Program, compress, lower
-from spikelet.compress import Finetune, Prune
-from spikelet.compress.criteria import SVS, Criterion, MembraneL1, NormScale, Random, WeightL1
+from spikelet.base.files import atomic_write
+from spikelet.compression import Finetune, Prune
+from spikelet.compression.criteria import SVS, Criterion, MembraneL1, NormScale, Random, WeightL1
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
 from spikelet.graph.artifact import dumps
-from spikelet.graph.atomic_write import atomic_write
 from spikelet.models.blocks import Precision, spiking_conv
 from spikelet.models.qpsnn import rescaled
 from spikelet.models.qsnn import SpikingClassifier

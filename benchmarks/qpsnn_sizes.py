@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from spikelet.graph.artifact import dumps
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.models import create_model
-from spikelet.profile import qpsnn_megabytes
-from spikelet.profile.packed import node_bytes
+from spikelet.profiling import qpsnn_megabytes
+from spikelet.profiling.packed import node_bytes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,8 +17,8 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
 import spikelet
-from spikelet.compress import Finetune, Prune, Quantize
-from spikelet.compress.filters import first, last
+from spikelet.compression import Finetune, Prune, Quantize
+from spikelet.compression.filters import first, last
 from spikelet.data import DataSplits, Epoch, batches, load
 from spikelet.graph.verify import Verification
 from spikelet.quant import Uniform

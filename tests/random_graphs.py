@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.codes import Codes, dtype_of, has_zero, top_code
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.codes import Codes, dtype_of, has_zero, top_code
-from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import MEANING
 
 CHANNELS = (1, 2, 3, 5, 8, 16, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129)

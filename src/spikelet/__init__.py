@@ -8,20 +8,20 @@
 `spikelet.load` also takes the name of a model that ships with the package (`spikelet.zoo.names()`).
 """
 
-from spikelet.compress import compress as compress
+from spikelet.compression import compress as compress
 from spikelet.fitting import Budget as Budget
 from spikelet.fitting import fit as fit
 from spikelet.graph.ir import IntGraph as IntGraph
 from spikelet.graph.reference import Reference as Reference
 from spikelet.interop import from_snntorch as from_snntorch
 from spikelet.interop import from_spikingjelly as from_spikingjelly
-from spikelet.lower import LoweringError as LoweringError
-from spikelet.lower import lower as lower
+from spikelet.lowering import LoweringError as LoweringError
+from spikelet.lowering import lower as lower
 from spikelet.models import create_model as create_model
 from spikelet.models import list_models as list_models
 from spikelet.neurons import LIF as LIF
 from spikelet.neurons import LIFParams as LIFParams
-from spikelet.profile import profile as profile
+from spikelet.profiling import profile as profile
 from spikelet.runtime import Program as Program
 from spikelet.zoo import load as load
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikelet.cli.profiling import _that_fit
-from spikelet.profile import Table
+from spikelet.profiling import Table
 
 
 def test_a_run_prints_every_part_and_saves_the_same_as_json(

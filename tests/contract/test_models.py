@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.graph.artifact import dumps
-from spikelet.lower import LoweringError, lower
+from spikelet.lowering import LoweringError, lower
 from spikelet.models import create_model, list_models
 from spikelet.neurons import LIF, FullMembrane, QuantizedMembrane
 from spikelet.nn import Conv2d, Linear
-from spikelet.profile import profile
+from spikelet.profiling import profile
 from spikelet.quant import Binary, FullPrecision, ReScaW, Uniform
 from spikelet.train.objective import step_cross_entropy
 from tests.catalogue import MODELS, model_input, small_model

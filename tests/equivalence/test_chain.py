@@ -20,7 +20,7 @@ from spikelet.graph import ir
 from spikelet.graph.artifact import load
 from spikelet.graph.reference import Reference
 from spikelet.graph.verify import Backend
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.neurons import LIF, QuantizedMembrane
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import Binary, ReScaW

@@ -6,7 +6,7 @@ import random
 
 import torch
 
-from spikelet.compress import find_channels
+from spikelet.compression import find_channels
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.fitting.sensitivity import Choices

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from spikelet.compress import find_channels
+from spikelet.compression import find_channels
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph.artifact import dumps
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear
-from spikelet.profile import profile
+from spikelet.profiling import profile
 from spikelet.quant import Uniform
 from tests.fitting.subjects import random_plan, small_subject
 

@@ -8,17 +8,17 @@ import dataclasses
 import pytest
 import torch
 
-from spikelet.compress.criteria import WeightL1
+from spikelet.compression.criteria import WeightL1
 from spikelet.data import DataSplits, load
 from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.job import Job, Measured, subject_of
 from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph.artifact import dumps
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.nn import Encode, Linear
-from spikelet.profile import profile
+from spikelet.profiling import profile
 from spikelet.quant import FullPrecision
 from spikelet.runtime import Program
 from spikelet.train import Optimizer, Phase, Training, train_further

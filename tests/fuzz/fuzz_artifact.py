@@ -27,8 +27,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph.artifact import dumps, loads
-from spikelet.graph.errors import ArtifactError, GraphError
 from tests.artifact_parts import FileParts, compact, from_header, odd_graph, small_graph, with_checksum
 from tests.random_graphs import random_graph
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spikelet.base.errors import GraphError, OverflowRefused
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.errors import GraphError, OverflowRefused
 from spikelet.graph.reference import Reference
 from tests.artifact_parts import small_graph
 from tests.random_graphs import random_graph, random_input

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph import artifact, ir
 from spikelet.graph.artifact import dumps, load, loads, save
 from spikelet.graph.container import header_of
 from spikelet.graph.document import entries_of, nodes_to_json
-from spikelet.graph.errors import ArtifactError, GraphError
 from spikelet.graph.footprint import footprint, operations
 from spikelet.graph.reference import Reference
 from tests.artifact_parts import FileParts, assert_same_graph, odd_graph, small_graph

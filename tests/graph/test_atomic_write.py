@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from spikelet.graph import atomic_write as atomic_write_module
+from spikelet.base import files as atomic_write_module
+from spikelet.base.files import atomic_write
 from spikelet.graph.artifact import dumps, load, save
-from spikelet.graph.atomic_write import atomic_write
 from tests.artifact_parts import assert_same_graph, small_graph
 
 

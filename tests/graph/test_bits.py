@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spikelet.graph.bits import pack, packed_bytes, unpack
-from spikelet.graph.codes import dtype_of, has_zero, top_code
-from spikelet.graph.errors import ArtifactError, GraphError
+from spikelet.base.bits import pack, packed_bytes, unpack
+from spikelet.base.codes import dtype_of, has_zero, top_code
+from spikelet.base.errors import ArtifactError, GraphError
 
 AWKWARD = (0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 65, 127, 129, 1023)
 

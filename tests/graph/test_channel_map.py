@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import MEANING
 from tests.small_edges import X1, constant, graph_of
 

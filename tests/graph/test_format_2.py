@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph import ir
 from spikelet.graph.artifact import dumps, loads
 from spikelet.graph.document import format_of
-from spikelet.graph.errors import ArtifactError, GraphError
 from tests.artifact_parts import FileParts, odd_graph, small_graph
 
 DATA = dumps(odd_graph())

@@ -11,8 +11,8 @@ import tracemalloc
 
 import pytest
 
+from spikelet.base.errors import ArtifactError, GraphError, SpikeletError
 from spikelet.graph.artifact import dumps, loads
-from spikelet.graph.errors import ArtifactError, GraphError, SpikeletError
 from tests.artifact_parts import FileParts, compact, from_header, from_text, with_checksum
 from tests.fuzz import fuzz_artifact
 from tests.malformed_changes import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph.artifact import loads
-from spikelet.graph.errors import ArtifactError, GraphError
 from tests.malformed_changes import (
     Change,
     changed,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spikelet.base.codes import dtype_of, has_zero, top_code
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.codes import dtype_of, has_zero, top_code
-from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import MEANING, Reference
 from tests.artifact_parts import odd_graph
 from tests.small_edges import graph_of

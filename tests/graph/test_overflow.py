@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+from spikelet.base.errors import GraphError, OverflowRefused
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.errors import GraphError, OverflowRefused
 from tests.small_edges import TOP, X1, between, constant, graph_of
 
 # --- overflow is refused, by name, and only beyond the last integer ----------------------------------

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
-from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import MEANING, Reference
 from tests.random_graphs import random_graph, random_input
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from spikelet import Program, Reference
+from spikelet.base.codes import dtype_of
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
-from spikelet.graph.codes import dtype_of
-from spikelet.graph.errors import GraphError
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.runtime import RuntimeUnavailable, kernel_sets
 from spikelet.runtime.layout import runs

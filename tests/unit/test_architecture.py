@@ -15,6 +15,7 @@ from pathlib import Path
 SRC = Path(__file__).resolve().parents[2] / "src"
 PACKAGE = SRC / "spikelet"
 LINE = (
+    "base",
     "quant",
     "neurons",
     "nn",
@@ -22,11 +23,11 @@ LINE = (
     "interop",
     "data",
     "graph",
-    "lower",
+    "lowering",
     "runtime",
-    "profile",
+    "profiling",
     "train",
-    "compress",
+    "compression",
     "fitting",
     "recipes",
     "zoo",
@@ -83,7 +84,7 @@ def test_every_module_lives_in_a_folder_of_the_line():
 
 def test_a_wrong_import_is_found_at_any_level(tmp_path: Path):
     lines = {
-        "top.py": "from spikelet.lower import lower",
+        "top.py": "from spikelet.lowering import lower",
         "inner.py": "def f():\n    import spikelet.train.loop",
         "typing.py": "if TYPE_CHECKING:\n    from spikelet import graph",
         "facade.py": "from spikelet import create_model",
@@ -99,7 +100,7 @@ def test_a_wrong_import_is_found_at_any_level(tmp_path: Path):
         "quant/facade.py:1 imports spikelet.create_model",
         "quant/inner.py:2 imports spikelet.train.loop",
         "quant/relative.py:1 imports relatively (..neurons.LIF)",
-        "quant/top.py:1 imports spikelet.lower.lower",
+        "quant/top.py:1 imports spikelet.lowering.lower",
         "quant/typing.py:2 imports spikelet.graph",
     ]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.neurons import LIF, Hard, LIFParams, Soft
 from spikelet.neurons.reset import Reset
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, SumPool2d

@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.graph.errors import GraphError, OverflowRefused
-from spikelet.lower import LoweringError, lower
+from spikelet.base.errors import GraphError, OverflowRefused
+from spikelet.lowering import LoweringError, lower
 from spikelet.neurons import LIF, Hard, LIFParams, QuantizedMembrane
 from spikelet.neurons.membrane import BatchMaxMembrane
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d

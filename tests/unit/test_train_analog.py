@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from spikelet.lower import LoweringError, lower
+from spikelet.lowering import LoweringError, lower
 from spikelet.models import list_models
 from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, Conv2d, Linear

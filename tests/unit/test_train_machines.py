@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from spikelet.data import batches
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.nn.device import device_of
 from spikelet.train import Run, evaluate, load_run
 from spikelet.train.compiler import compiled, require_compiler

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.neurons import LIF, LIFParams
 from spikelet.nn import Conv2d, Encode, Linear
 from spikelet.quant import Uniform

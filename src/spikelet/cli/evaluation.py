@@ -16,8 +16,8 @@ from spikelet.cli.result import FILE, Result, load_result, result_of
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import Batches, Samples, batches
 from spikelet.graph.verify import Verification
-from spikelet.lower import lower
-from spikelet.profile.packed import has_float_weights
+from spikelet.lowering import lower
+from spikelet.profiling.packed import has_float_weights
 from spikelet.runtime import Program
 from spikelet.train import evaluate as accuracy_of
 

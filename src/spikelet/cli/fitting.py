@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from spikelet.base.files import atomic_write
 from spikelet.cli.app import FitOptions
 from spikelet.cli.packing import origin
 from spikelet.cli.printing import console, heading, percent, say, table
@@ -23,7 +24,6 @@ from spikelet.fitting.budget import parse_bytes
 from spikelet.fitting.job import Job, Measured
 from spikelet.fitting.picture import draw, require_matplotlib
 from spikelet.fitting.search import Candidate
-from spikelet.graph.atomic_write import atomic_write
 from spikelet.train import Reporter, Training
 
 ROWS = 12  # of the front that are printed

@@ -19,8 +19,8 @@ from spikelet.cli.result import Result, load_result, recipe_of
 from spikelet.cli.sources import spiking_run
 from spikelet.graph import ir
 from spikelet.graph.ir import IntGraph
-from spikelet.lower import lower
-from spikelet.profile.packed import node_bytes
+from spikelet.lowering import lower
+from spikelet.profiling.packed import node_bytes
 from spikelet.train import TrainConfig
 
 FLOAT_BYTES = 4

@@ -10,13 +10,13 @@ from typing import cast
 import torch
 from rich.console import Console
 
+from spikelet.base.files import atomic_write
 from spikelet.cli.printing import console, heading, say, table
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import batches
-from spikelet.graph.atomic_write import atomic_write
-from spikelet.profile import Report, Table, profile_graph
-from spikelet.profile import profile as profile_model
-from spikelet.profile.table import PARTS, Part
+from spikelet.profiling import Report, Table, profile_graph
+from spikelet.profiling import profile as profile_model
+from spikelet.profiling.table import PARTS, Part
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
 BATCH = 50

@@ -11,8 +11,8 @@ import json
 import subprocess
 from pathlib import Path
 
+from spikelet.base.files import atomic_write
 from spikelet.data import DataSplits
-from spikelet.graph.atomic_write import atomic_write
 from spikelet.recipes import RECIPES
 from spikelet.train import TrainConfig
 

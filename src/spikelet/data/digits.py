@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from spikelet.data.extras import need
+from spikelet.base.optional import need
 from spikelet.data.samples import DataSplits, Samples
 from spikelet.data.split import stratified_split
 

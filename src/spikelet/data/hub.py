@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from spikelet.base.optional import need
 from spikelet.data.decoded_cache import recall
-from spikelet.data.extras import need
 from spikelet.data.labels import numbered
 from spikelet.data.samples import DataSplits, Samples
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikelet.data.extras import need
+from spikelet.base.optional import need
 from spikelet.data.frames import Slicer, frames
 from spikelet.data.samples import DataSplits, Samples
 

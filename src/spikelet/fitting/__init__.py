@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from spikelet.base.errors import BudgetError as BudgetError
 from spikelet.data.samples import DataSplits
 from spikelet.fitting.budget import Budget as Budget
-from spikelet.fitting.budget import BudgetError as BudgetError
 from spikelet.fitting.job import Fitted as Fitted
 from spikelet.fitting.job import Job, Quiet, Watcher
 from spikelet.fitting.job import Settings as Settings

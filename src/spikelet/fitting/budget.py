@@ -6,16 +6,12 @@ import dataclasses
 import math
 
 
-class BudgetError(ValueError):
-    """A budget that no plan can meet; says which, and what the smallest network needs."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Budget:
     """Limits of a fitted network; None where there is none.
 
     max_bytes: of the packed file.
-    max_sops: accumulates per sample over all time steps, by the papers' rule (profile/layers.py).
+    max_sops: accumulates per sample over all time steps, by the papers' rule (profiling/layers.py).
     max_accuracy_drop: percentage points below the starting network, on the test set (or else the validation set).
 
     Raises:

@@ -4,7 +4,7 @@
     bytes    <= fixed + sum over layers ( ceil(weights' * bits / 8) + 7 * affines * outputs kept )
     SOPs      = sum over layers SOPs * weights' / weights
 
-7 bytes are a channel's multiplier, shift and an offset that needs 32 bits (profile/packed.py), so that bytes are an
+7 bytes are a channel's multiplier, shift and an offset that needs 32 bits (profiling/packed.py), so that bytes are an
 upper bound; a bias before a batch norm makes two affines of one. `fixed` is all else in the file: its text, and
 constants that belong to no weights. The firing rate of the channels that stay is taken to stay.
 """
@@ -18,11 +18,11 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from spikelet.compress.layers import loses_whole_groups
+from spikelet.base.bits import packed_bytes
+from spikelet.compression.layers import loses_whole_groups
 from spikelet.fitting.plan import Plan, Subject
-from spikelet.graph.bits import packed_bytes
 from spikelet.nn import Conv2d, Linear
-from spikelet.profile import Report
+from spikelet.profiling import Report
 
 BYTES_A_CHANNEL = 7
 

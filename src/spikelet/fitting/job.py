@@ -14,24 +14,25 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from spikelet.compress import Channels, find_channels
-from spikelet.compress.criteria import SVS, Criterion, unit_scores
-from spikelet.compress.prune import in_line
+from spikelet.base.errors import BudgetError
+from spikelet.compression import Channels, find_channels
+from spikelet.compression.criteria import SVS, Criterion, unit_scores
+from spikelet.compression.prune import in_line
 from spikelet.data.batches import batches
 from spikelet.data.samples import DataSplits
 from spikelet.data.samples import Samples as DataSamples
-from spikelet.fitting.budget import Budget, BudgetError
+from spikelet.fitting.budget import Budget
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.fitting.search import Candidate, require_optuna, search
 from spikelet.fitting.sensitivity import Choices, Samples, measure, recalibrate
 from spikelet.graph import ir
 from spikelet.graph.artifact import dumps
-from spikelet.lower import lower
+from spikelet.lowering import lower
 from spikelet.nn import Conv2d, Linear
 from spikelet.nn.device import device_of
-from spikelet.profile import profile
-from spikelet.profile.packed import has_float_weights, weight_bits_of
+from spikelet.profiling import profile
+from spikelet.profiling.packed import has_float_weights, weight_bits_of
 from spikelet.train import Reporter, Training, evaluate, further, train_further
 from spikelet.train.compiler import require_compiler
 from spikelet.train.progress import Silent

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikelet.base.files import atomic_write
 from spikelet.fitting.job import Fitted, Measured
-from spikelet.graph.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

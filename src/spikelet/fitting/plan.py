@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from spikelet.compress import Channels, remove_channels
-from spikelet.compress.choice import first_removable
-from spikelet.compress.prune import kept_of
+from spikelet.compression import Channels, remove_channels
+from spikelet.compression.choice import first_removable
+from spikelet.compression.prune import kept_of
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import Quantizer, Uniform
 from spikelet.quant.rescaled import ReScaW

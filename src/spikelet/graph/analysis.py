@@ -14,9 +14,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.codes import GRIDS, dtype_of, has_zero, top_code
+from spikelet.base.errors import GraphError, OverflowRefused
 from spikelet.graph import ir
-from spikelet.graph.codes import GRIDS, dtype_of, has_zero, top_code
-from spikelet.graph.errors import GraphError, OverflowRefused
 
 INT32 = (-(2**31), 2**31 - 1)
 MAX_FLAT = 2**24  # values of a flattened edge: its interval is held value by value

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.errors import ArtifactError
+from spikelet.base.files import atomic_write
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.atomic_write import atomic_write
 from spikelet.graph.container import ITEM_BYTES, TENSORS, header_of, split
 from spikelet.graph.document import Entry, arrays, entries_of, format_of, node_of, nodes_to_json, parts
-from spikelet.graph.errors import ArtifactError
 from spikelet.graph.footprint import footprint, operations
 from spikelet.graph.strict_json import canonical, fields, integer, shown, strict, string
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from spikelet.graph.errors import ArtifactError
+from spikelet.base.errors import ArtifactError
 from spikelet.graph.strict_json import fields, integers, shown, strict, string
 
 MAX_HEADER_BYTES = 2**20

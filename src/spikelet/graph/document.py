@@ -26,10 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.bits import pack, packed_bytes, unpack
+from spikelet.base.codes import GRIDS, Codes
+from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph import ir
-from spikelet.graph.bits import pack, packed_bytes, unpack
-from spikelet.graph.codes import GRIDS, Codes
-from spikelet.graph.errors import ArtifactError, GraphError
 from spikelet.graph.strict_json import integer, integers, shown, string
 
 MAX_NODES = 4096

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from spikelet.graph.codes import dtype_of
+from spikelet.base.codes import dtype_of
 from spikelet.graph.document import Entry, codes, grid_of
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.graph.codes import Codes
-from spikelet.graph.errors import GraphError
+from spikelet.base.codes import Codes
+from spikelet.base.errors import GraphError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

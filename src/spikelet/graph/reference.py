@@ -14,9 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import affine, analyse, store_membrane
-from spikelet.graph.errors import GraphError
 
 Int64 = NDArray[np.int64]
 

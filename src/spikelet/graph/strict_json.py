@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from spikelet.graph.errors import ArtifactError
+from spikelet.base.errors import ArtifactError
 
 
 def canonical(value: Any) -> str:

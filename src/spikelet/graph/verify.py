@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
-from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import Reference
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode

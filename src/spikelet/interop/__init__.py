@@ -1,5 +1,5 @@
 """Networks of other libraries as spikelet modules."""
 
-from spikelet.interop.errors import ConversionError as ConversionError
+from spikelet.base.errors import ConversionError as ConversionError
 from spikelet.interop.snntorch import from_snntorch as from_snntorch
 from spikelet.interop.spikingjelly import from_spikingjelly as from_spikingjelly

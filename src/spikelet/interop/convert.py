@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from spikelet.base.errors import ConversionError
 from spikelet.interop.converted import Converted, Forward
-from spikelet.interop.errors import ConversionError
 from spikelet.interop.pixels import fold_pixels
 from spikelet.interop.swap import Swap
 from spikelet.nn import Conv2d, Linear

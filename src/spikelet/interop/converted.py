@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikelet.interop.errors import ConversionError
+from spikelet.base.errors import ConversionError
 from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear
 

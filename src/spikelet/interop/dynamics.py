@@ -25,7 +25,7 @@ import dataclasses
 import enum
 import math
 
-from spikelet.interop.errors import ConversionError
+from spikelet.base.errors import ConversionError
 from spikelet.neurons import LIF, Hard, LIFParams, Soft, Surrogate
 from spikelet.neurons.lif import LEAK_BITS
 from spikelet.neurons.reset import Reset

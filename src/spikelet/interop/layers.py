@@ -12,7 +12,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.interop.errors import ConversionError
+from spikelet.base.errors import ConversionError
 from spikelet.interop.site import Site
 from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision

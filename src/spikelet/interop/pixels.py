@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from spikelet.interop.errors import ConversionError
+from spikelet.base.errors import ConversionError
 from spikelet.nn import BatchNorm2d, Conv2d, Linear
 from spikelet.quant import FullPrecision
 

@@ -32,10 +32,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import ConversionError
 from spikelet.interop.convert import Image, convert
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, to_lif
-from spikelet.interop.errors import ConversionError
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_snntorch
 from spikelet.interop.swap import Library, Swap

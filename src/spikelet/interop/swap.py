@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from spikelet.interop.errors import ConversionError
+from spikelet.base.errors import ConversionError
 from spikelet.interop.layers import TORCH, Rule, average_factor
 from spikelet.interop.site import Site
 

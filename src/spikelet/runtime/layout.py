@@ -24,10 +24,10 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.codes import Codes
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import affine
-from spikelet.graph.codes import Codes
-from spikelet.graph.errors import GraphError
 from spikelet.runtime.library import AffineMode
 
 Array = NDArray[np.generic]

@@ -13,15 +13,11 @@ import functools
 from pathlib import Path
 
 import spikelet.runtime
-from spikelet.graph.errors import SpikeletError
+from spikelet.base.errors import RuntimeUnavailable
 
 NAMES = ("libspikelet_runtime.so", "libspikelet_runtime.dylib", "spikelet_runtime.dll", "libspikelet_runtime.dll")
 MAX_THREADS = 64
 NONE = -1  # an offset that is not there
-
-
-class RuntimeUnavailable(SpikeletError):
-    """The native library, or one of its kernel sets, is not there."""
 
 
 class Kind(enum.IntEnum):

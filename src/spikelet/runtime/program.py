@@ -15,9 +15,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.errors import GraphError
 from spikelet.graph.reference import time_first
 from spikelet.runtime import layout
 from spikelet.runtime.emit import Plan

@@ -21,9 +21,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from spikelet.base.codes import Codes, top_code
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge
-from spikelet.graph.codes import Codes, top_code
 from spikelet.runtime import layout
 from spikelet.runtime.library import KernelSet, Kind
 

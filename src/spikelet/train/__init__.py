@@ -1,6 +1,6 @@
 """Training: one loop, typed configurations, exact resume."""
 
-from spikelet.train.checkpoint import CheckpointError as CheckpointError
+from spikelet.base.errors import CheckpointError as CheckpointError
 from spikelet.train.checkpoint import load_run as load_run
 from spikelet.train.config import TrainConfig as TrainConfig
 from spikelet.train.config import Training as Training

@@ -22,15 +22,12 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from spikelet.graph.atomic_write import atomic_write
+from spikelet.base.errors import CheckpointError
+from spikelet.base.files import atomic_write
 from spikelet.models import create_model
 from spikelet.train.analog import to_analog
 from spikelet.train.config import TrainConfig
 from spikelet.train.prepare import set_binary, set_phase
-
-
-class CheckpointError(ValueError):
-    """A run folder that can't be used; says which file and why."""
 
 
 def _write(path: Path, data: bytes) -> None:

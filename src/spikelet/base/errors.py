@@ -1,0 +1,43 @@
+"""Every error of spikelet: each is a `SpikeletError` and names what is wrong and the way out."""
+
+from __future__ import annotations
+
+
+class SpikeletError(ValueError):
+    """Base of all errors that spikelet raises on purpose."""
+
+
+class GraphError(SpikeletError):
+    """A graph that has no meaning: unknown name, wrong shape, value out of range."""
+
+
+class OverflowRefused(GraphError):
+    """An edge whose interval does not fit its integers; names the node and the interval."""
+
+
+class ArtifactError(SpikeletError):
+    """A file that is not a valid packed graph; names the field."""
+
+
+class RuntimeUnavailable(SpikeletError):
+    """The native library, or one of its kernel sets, is not there."""
+
+
+class LoweringError(SpikeletError):
+    """A module that can't become integers; names it, and why."""
+
+
+class ConversionError(SpikeletError):
+    """A module of another library that can't become spikelet layers; names it, and the way out."""
+
+
+class CompressionError(SpikeletError):
+    """A compression that can't be done; names the layer, channel or argument in the way, and the way out."""
+
+
+class BudgetError(SpikeletError):
+    """A budget that no plan can meet; says which, and what the smallest network needs."""
+
+
+class CheckpointError(SpikeletError):
+    """A run folder that can't be used; says which file and why."""

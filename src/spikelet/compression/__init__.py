@@ -1,0 +1,30 @@
+"""Smaller networks from trained ones."""
+
+from spikelet.base.errors import CompressionError as CompressionError
+from spikelet.compression.channels import Channels as Channels
+from spikelet.compression.channels import find_channels as find_channels
+from spikelet.compression.compress import Compressed as Compressed
+from spikelet.compression.compress import compress as compress
+from spikelet.compression.compress import compress_ as compress_
+from spikelet.compression.criteria import SVS as SVS
+from spikelet.compression.criteria import Criterion as Criterion
+from spikelet.compression.criteria import MembraneL1 as MembraneL1
+from spikelet.compression.criteria import NormScale as NormScale
+from spikelet.compression.criteria import Random as Random
+from spikelet.compression.criteria import WeightL1 as WeightL1
+from spikelet.compression.criteria import stability as stability
+from spikelet.compression.filters import Filter as Filter
+from spikelet.compression.filters import by_name as by_name
+from spikelet.compression.filters import by_type as by_type
+from spikelet.compression.filters import everything as everything
+from spikelet.compression.filters import first as first
+from spikelet.compression.filters import last as last
+from spikelet.compression.finetune import Finetune as Finetune
+from spikelet.compression.membranes import Membranes as Membranes
+from spikelet.compression.passes import Context as Context
+from spikelet.compression.passes import Pass as Pass
+from spikelet.compression.passes import Row as Row
+from spikelet.compression.prune import Prune as Prune
+from spikelet.compression.quantize import Quantize as Quantize
+from spikelet.compression.report import Report as Report
+from spikelet.compression.surgery import remove_channels as remove_channels

@@ -1,0 +1,175 @@
+"""Which channels of a model can only leave together, found by running it once.
+
+    channels = find_channels(model, example)
+    channels.groups      groups of layers that share channels: a stage of a residual network is one group
+    channels.kept        layers whose channels must stay, and why
+
+The model is any module that `lower.trace` can follow: what ran is recorded, whatever Python led there, and
+identities go along it (walk.py) by the rules of layers.py and functions.py. A *unit* is a set of channels that leave
+together: one channel of a layer of its own, the same channel of every layer that is added up, one channel of each
+group of a grouped convolution.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from spikelet.base.errors import CompressionError
+from spikelet.compression import functions
+from spikelet.compression.layers import is_leaf, rule_of
+from spikelet.compression.run_once import check_runs, few_samples
+from spikelet.compression.silence import is_silent
+from spikelet.compression.walk import Walk, place
+from spikelet.lowering.trace import Call, tensors, trace
+
+OUTPUT = "they are the network's outputs"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LayerChannels:
+    """The units along a layer's axes, int64; a unit is named by a number.
+
+    reads: [I], or None where the layer keeps nothing for each input channel.
+    makes: [O] of a layer that gives channels of its own, else None.
+    carries: of the output, one for each use, of the output's rank: C along the channel axis and 1 along the others, or
+        all 1 where all channels stay together.
+    """
+
+    name: str
+    reads: Tensor | None
+    makes: Tensor | None
+    carries: tuple[Tensor, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Group:
+    """Layers with weights that give the same units, in the order in which they ran, and these units [U], ascending."""
+
+    layers: tuple[str, ...]
+    units: Tensor
+
+    @property
+    def name(self) -> str:
+        """The layers' names in one line."""
+        return " + ".join(self.layers)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Channels:
+    """The analysis of one model.
+
+    layers: every layer that has to do with channels, by name, in the order in which they ran.
+    groups: units that can leave.
+    kept: layers with weights whose channels stay, all or some, with the reason.
+    values: the units along the axes of what every call made, in the order in which they ran; of the output's rank.
+    """
+
+    layers: Mapping[str, LayerChannels]
+    groups: tuple[Group, ...]
+    kept: Mapping[str, str]
+    values: tuple[Tensor, ...]
+
+    def group_of(self, layer: str) -> Group | None:
+        """The group that a layer belongs to; None where its channels stay."""
+        return next((group for group in self.groups if layer in group.layers), None)
+
+
+def find_channels(model: nn.Module, example: Tensor) -> Channels:
+    """Follows every channel of `model` through one run on the first samples of `example`, in evaluation mode.
+
+    Args:
+        model: any module. Not changed.
+        example: a batch as the model takes it.
+    Raises:
+        CompressionError: the model does not run, or its output does not come from its input.
+    """
+    check_runs(model, example)
+    example = few_samples(example)
+    with _Writes() as writes:
+        traced = trace(model, example, is_leaf)
+    calls = traced.calls
+    walk = Walk(example)
+    for call in calls:
+        walk.set(call.output, _follow(walk, call))
+        if is_silent(walk, call):
+            walk.silence(call.output)
+    writes.freeze(walk)
+    made = [t for t in tensors(traced.output) if walk.knows(t)]
+    if not made:
+        raise CompressionError("the model's output must be a tensor computed from its input.")
+    for tensor in made:
+        walk.ids.freeze(walk.labels(tensor), OUTPUT)
+    weighted = {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+    return _channels(walk, weighted, tuple(walk.ids.roots(walk.labels(call.output)) for call in calls))
+
+
+def _follow(walk: Walk, call: Call) -> Tensor:
+    if isinstance(call.target, str):
+        return functions.follow(walk, call)
+    rule = rule_of(call.target)
+    if rule is None:
+        return walk.keep_all(call, f"{place(call)} is not known to keep them apart")
+    labels = rule.follow(walk, call)
+    walk.carry(call, labels)
+    return labels
+
+
+class _Writes(TorchFunctionMode):
+    """Notes writes such as y[0] = x, which make no tensor and so are no call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: list[Tensor] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__name__", "") in ("__setitem__", "copy_", "index_copy_", "scatter_"):
+            self.tensors += tensors(args)
+        return func(*args, **(kwargs or {}))
+
+    def freeze(self, walk: Walk) -> None:
+        """Keeps the channels of everything that was written or written to."""
+        for tensor in self.tensors:
+            if walk.knows(tensor):
+                walk.ids.freeze(walk.labels(tensor), "they are written into a part of a tensor")
+
+
+def _channels(walk: Walk, weighted: set[str], values: tuple[Tensor, ...]) -> Channels:
+    layers = {name: _resolved(walk, name) for name in dict.fromkeys([*walk.carries, *walk.makes, *walk.reads])}
+    kept: dict[str, str] = {}
+    free: dict[str, list[int]] = {}
+    for name in [name for name in layers if name in weighted]:
+        makes = layers[name].makes
+        assert makes is not None, "a layer with weights makes channels"
+        reasons = {unit: walk.ids.reason(unit) for unit in makes.unique().tolist()}
+        if why := [reason for reason in reasons.values() if reason is not None]:
+            kept[name] = why[0]
+        free[name] = [unit for unit, reason in reasons.items() if reason is None]
+    return Channels(layers, tuple(_groups(free)), kept, values)
+
+
+def _resolved(walk: Walk, name: str) -> LayerChannels:
+    def roots(ids: Tensor | None) -> Tensor | None:
+        return None if ids is None else walk.ids.roots(ids)
+
+    carries = tuple(walk.ids.roots(labels) for labels in walk.carries.get(name, []))
+    return LayerChannels(name, roots(walk.reads.get(name)), roots(walk.makes.get(name)), carries)
+
+
+def _groups(free: dict[str, list[int]]) -> Iterable[Group]:
+    """Layers that share a unit, directly or through others, form a group."""
+    waiting = {name: set(units) for name, units in free.items() if units}
+    while waiting:
+        first = next(iter(waiting))
+        units, names = waiting.pop(first), {first}
+        while more := {name for name, own in waiting.items() if own & units}:
+            names |= more
+            units = units.union(*(waiting.pop(name) for name in more))
+        yield Group(tuple(name for name in free if name in names), torch.tensor(sorted(units)))

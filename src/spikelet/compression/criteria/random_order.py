@@ -1,0 +1,27 @@
+"""No criterion at all: what any other has to beat."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.compression.channels import Channels
+from spikelet.compression.criteria.criterion import Criterion, Scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Random(Criterion):
+    """Uniform scores; the same seed gives the same ones for the same model."""
+
+    seed: int = 0
+
+    def scores(self, model: nn.Module, channels: Channels, inputs: Sequence[Tensor]) -> list[Scores]:
+        generator = torch.Generator().manual_seed(self.seed)
+        made = []
+        for group in channels.groups:
+            values = torch.rand(len(group.units), dtype=torch.float64, generator=generator)
+            made.append(Scores(group.layers[0], group.units, values))
+        return made

@@ -1,0 +1,86 @@
+"""A few epochs of training after a network lost channels or bits: the one training loop, on the given module."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from torch import nn
+
+from spikelet.base.errors import CompressionError
+from spikelet.compression.passes import Context, Row
+from spikelet.neurons import LIF
+from spikelet.train.config import Training
+from spikelet.train.distillation import Distillation
+from spikelet.train.further import further, train_further
+from spikelet.train.parts import DualRegulation, Optimizer, Phase
+from spikelet.train.progress import Reporter
+
+
+@dataclasses.dataclass(frozen=True)
+class Finetune:
+    """Trains the model for some epochs, at its own time steps and with its own quantizers.
+
+    Args:
+        epochs: from 1 on.
+        optimizer: its learning rate is the peak, after warm-up and before a cosine to 0.
+        batch_size, augment, loss, label_smoothing, seed, mixed_precision, compile: as in `spikelet.train.Training`.
+        spike: lambda of the loss on firing rates.
+        norm_lr: learning rate of batch norms and biases, in units of `lr`.
+        reporter: is told about steps and epochs.
+        teacher: its logits teach beside the labels, such as `Distillation(model, 0.9, 4.0)` of the network before
+            compression.
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    epochs: int
+    lr: float = 1e-3
+    optimizer: str = "adamw"
+    weight_decay: float = 0.0
+    batch_size: int = 128
+    augment: str = "none"
+    loss: str = "steps"
+    label_smoothing: float = 0.0
+    spike: float = 0.0
+    seed: int = 0
+    mixed_precision: str = "no"
+    compile: bool = False
+    reporter: Reporter | None = dataclasses.field(default=None, compare=False)
+    norm_lr: float = 1.0
+    teacher: Distillation | None = dataclasses.field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._training()
+        if not isinstance(self.teacher, Distillation | None):
+            raise ValueError(
+                f"Finetune.teacher must be a spikelet.train.Distillation or None, got {type(self.teacher).__name__}."
+            )
+
+    def _training(self) -> Training:
+        return Training(
+            augment=self.augment,
+            phases=(Phase(self.epochs, 1),),  # checks the epochs; `further` puts the model's time steps in
+            batch_size=self.batch_size,
+            optimizer=Optimizer(self.optimizer, self.lr, self.weight_decay, norm_lr=self.norm_lr),
+            regulation=DualRegulation(spike=self.spike),
+            loss=self.loss,
+            label_smoothing=self.label_smoothing,
+            seed=self.seed,
+            mixed_precision=self.mixed_precision,
+            compile=self.compile,
+        )
+
+    def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
+        """Raises CompressionError without samples or neurons, FloatingPointError where training diverges."""
+        data = context.splits("Finetune")
+        if not any(isinstance(module, LIF) for module in model.modules()):
+            raise CompressionError("Finetune trains spiking networks, and the model has no LIF layer.")
+        training = further(self._training(), model, self.epochs)
+        history = train_further(model, data, training, self.reporter, self.teacher)
+        for parameter in model.parameters():
+            parameter.grad = None
+        rows = [Row("", "fine-tuning loss", f"{history[0]['loss']:.4f}", f"{history[-1]['loss']:.4f}")]
+        if "validation_accuracy" in history[-1]:
+            first, last = (f"{100 * h['validation_accuracy']:.2f} %" for h in (history[0], history[-1]))
+            rows.append(Row("", "validation accuracy after the first and the last epoch", first, last))
+        return model, rows

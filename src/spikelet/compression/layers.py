@@ -1,0 +1,234 @@
+"""Every layer that channels can be cut from: which channels it reads and makes, and how it shrinks.
+
+    Conv2d       reads [I], makes [O]      weight [O, I / groups, kh, kw] -> [O', I' / groups', kh, kw], bias [O']
+    Linear       reads [I], makes [O]      weight [O, I] -> [O', I']; behind a flatten a channel is H * W inputs
+    BatchNorm    reads [C]                 gain, offset and running statistics of the kept channels, values unchanged
+    LIF          reads [C] if it keeps something for each channel (a membrane of the user's), else nothing
+    ChannelMap   reads [I], makes [O]      source [O] -> [O'], rewritten: an input that left reads as zero, an output
+                                           that left takes its entry along
+    Encode, pooling, dropout               channels pass through
+
+A convolution of G groups joins channels, so that every group keeps as many as the next. Where each group has one
+input or one output, whole groups leave: input and output together (the depthwise case). Otherwise the channel
+at one place of a group leaves with those at the same place of the other groups, inputs and outputs apart.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.compression.walk import Walk, along_axis, leading, place, varying
+from spikelet.lowering.trace import Call
+from spikelet.neurons import LIF
+from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kept:
+    """What stays of a layer: boolean masks along its input and its output axis, None where it has no such axis."""
+
+    reads: Tensor | None
+    makes: Tensor | None
+
+
+Replace = Callable[[nn.Module, str, Callable[[Tensor], Tensor]], None]
+"""Puts `pick(old tensor)` in the place of a module's tensor; a tensor that two modules share stays shared."""
+
+
+class LayerRule(abc.ABC):
+    """How a kind of layer treats channels."""
+
+    @abc.abstractmethod
+    def follow(self, walk: Walk, call: Call) -> Tensor:
+        """The labels of the call's output."""
+
+    def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        """Cuts a layer with tensors by channel down to what is kept."""
+        raise AssertionError(f"{type(layer).__name__} has no tensor by channel")
+
+
+class _Convolution(LayerRule):
+    def follow(self, walk: Walk, call: Call) -> Tensor:
+        conv = call.target
+        assert isinstance(conv, nn.Conv2d)
+        inputs = walk.along(call, -3, conv.in_channels)
+        outputs = walk.weigh(call, conv.weight, inputs, conv.out_channels)
+        if conv.groups > 1:
+            _join_groups(walk, inputs.view(conv.groups, -1), outputs.view(conv.groups, -1))
+        return along_axis(outputs, -3, call.output.dim())
+
+    def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        assert isinstance(layer, nn.Conv2d)
+        assert kept.reads is not None
+        assert kept.makes is not None
+        inputs, outputs = kept.reads.view(layer.groups, -1), kept.makes.view(layer.groups, -1)
+        full = inputs.any(1) & outputs.any(1)
+        rows, columns = outputs[full].sum(1), inputs[full].sum(1)
+        assert full.any(), "a convolution keeps a channel"
+        assert (rows == rows[0]).all() and (columns == columns[0]).all(), "groups of a convolution stay of one size"
+
+        def pick(weight: Tensor) -> Tensor:
+            by_group = weight.unflatten(0, (layer.groups, -1))
+            parts = [by_group[g][outputs[g]][:, inputs[g]] for g in full.nonzero().flatten().tolist()]
+            return torch.cat(parts)
+
+        replace(layer, "weight", pick)
+        replace(layer, "bias", lambda bias: bias[kept.makes])
+        layer.groups = int(full.sum())
+        layer.in_channels, layer.out_channels = int(kept.reads.sum()), int(kept.makes.sum())
+
+
+def _whole_groups_leave(inputs: int, outputs: int, groups: int) -> bool:
+    return groups in (inputs, outputs)
+
+
+def loses_whole_groups(conv: nn.Conv2d) -> bool:
+    """Whether an input of `conv` leaves together with an output: the depthwise case."""
+    return conv.groups > 1 and _whole_groups_leave(conv.in_channels, conv.out_channels, conv.groups)
+
+
+def _join_groups(walk: Walk, inputs: Tensor, outputs: Tensor) -> None:
+    """inputs [G, I / G], outputs [G, O / G]."""
+    if _whole_groups_leave(inputs.numel(), outputs.numel(), len(inputs)):
+        whole = torch.cat([inputs, outputs], 1)
+        walk.ids.join(whole, whole[:, :1])
+    else:
+        walk.ids.join(inputs, inputs[:1])
+        walk.ids.join(outputs, outputs[:1])
+
+
+class _Linear(LayerRule):
+    def follow(self, walk: Walk, call: Call) -> Tensor:
+        linear = call.target
+        assert isinstance(linear, nn.Linear)
+        inputs = walk.along(call, -1, linear.in_features)
+        return along_axis(walk.weigh(call, linear.weight, inputs, linear.out_features), -1, call.output.dim())
+
+    def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        assert isinstance(layer, nn.Linear)
+        assert kept.reads is not None
+        assert kept.makes is not None
+        replace(layer, "weight", lambda weight: weight[kept.makes][:, kept.reads])
+        replace(layer, "bias", lambda bias: bias[kept.makes])
+        layer.in_features, layer.out_features = int(kept.reads.sum()), int(kept.makes.sum())
+
+
+class _Norm(LayerRule):
+    def __init__(self, axis: int) -> None:
+        self.axis = axis
+
+    def follow(self, walk: Walk, call: Call) -> Tensor:
+        norm = call.target
+        assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+        ids = walk.along(call, self.axis, norm.num_features)
+        walk.read(call, ids)
+        return along_axis(ids, self.axis, call.output.dim())
+
+    def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        assert isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d)
+        assert kept.reads is not None
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            replace(layer, name, lambda values: values[kept.reads])
+        layer.num_features = int(kept.reads.sum())
+
+
+class _Neuron(LayerRule):
+    def follow(self, walk: Walk, call: Call) -> Tensor:
+        assert isinstance(call.target, LIF)
+        (x,) = walk.sources(call)
+        labels = walk.labels(x)
+        axes = varying(labels)
+        for name, state in _tensors(call.target):
+            if state.numel() == 1:
+                continue
+            if len(axes) != 1 or not _is_per_channel(state, axes[0] - x.dim(), x.shape[axes[0]]):
+                return walk.keep_all(call, f"{place(call)} has {name} of shape {tuple(state.shape)}, not one a channel")
+            walk.read(call, labels.flatten())
+        return labels
+
+    def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        assert kept.reads is not None
+        for module in layer.modules():
+            for name, state in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+                if state.numel() > 1:
+                    replace(module, name, functools.partial(_pick_channels, mask=kept.reads))
+
+
+def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*module.named_parameters(), *module.named_buffers()]
+
+
+def _is_per_channel(state: Tensor, axis: int, channels: int) -> bool:
+    """Whether `state` broadcasts over everything but the axis `axis` < 0, along which it has one entry a channel."""
+    return state.dim() >= -axis and state.shape[axis] == channels == state.numel()
+
+
+def _pick_channels(state: Tensor, mask: Tensor) -> Tensor:
+    """The masked entries of a tensor with one axis longer than 1."""
+    axis = max(range(state.dim()), key=lambda d: state.shape[d])
+    return state.index_select(axis, mask.nonzero().flatten().to(state.device))
+
+
+class _Map(LayerRule):
+    def follow(self, walk: Walk, call: Call) -> Tensor:
+        assert isinstance(call.target, ChannelMap)
+        (x,) = walk.sources(call)
+        walk.read(call, walk.along(call, -3, x.shape[-3]))
+        made = walk.makes.setdefault(call.where, walk.ids.new(len(call.target.source)))
+        return along_axis(made, -3, call.output.dim())
+
+    def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        assert kept.reads is not None
+        assert kept.makes is not None
+        place_of = torch.where(kept.reads, kept.reads.long().cumsum(0) - 1, -1)
+        place_of = torch.cat([place_of, torch.tensor([-1])])  # the last entry is that of -1
+        replace(layer, "source", lambda source: place_of.to(source.device)[source[kept.makes]])
+
+
+class _Same(LayerRule):
+    def follow(self, walk: Walk, call: Call) -> Tensor:
+        (x,) = walk.sources(call)
+        labels = walk.labels(x)
+        return labels.view(leading(labels.shape, call.output.dim()))  # Encode gives an image its time axis
+
+
+class _Pool(LayerRule):
+    def follow(self, walk: Walk, call: Call) -> Tensor:
+        (x,) = walk.sources(call)
+        return over_space(walk, call, x)
+
+
+def over_space(walk: Walk, call: Call, x: Tensor) -> Tensor:
+    """The labels of what pools or resizes the last two axes of `x`."""
+    labels = walk.labels(x)
+    if any(axis >= labels.dim() - 2 for axis in varying(labels)):
+        return walk.keep_all(call, f"{place(call)} mixes them")
+    return labels
+
+
+LAYERS: dict[type[nn.Module], LayerRule] = {
+    **dict.fromkeys((Conv2d, nn.Conv2d), _Convolution()),
+    **dict.fromkeys((Linear, nn.Linear), _Linear()),
+    BatchNorm2d: _Norm(axis=2),
+    **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), _Norm(axis=1)),
+    ChannelMap: _Map(),
+    LIF: _Neuron(),
+    **dict.fromkeys((MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d), _Pool()),
+    **dict.fromkeys((Encode, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity), _Same()),
+}
+
+
+def rule_of(module: nn.Module) -> LayerRule | None:
+    """The rule of a layer; None where there is none."""
+    return LAYERS.get(type(module))
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Layers with a rule, and unknown ones with parameters and no children; all others are looked into."""
+    return rule_of(module) is not None or (bool(list(module.parameters())) and not list(module.children()))

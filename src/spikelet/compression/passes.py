@@ -1,0 +1,81 @@
+"""What a pass is: a frozen value with one method.
+
+    apply(model, context) -> (model, rows)
+
+It may change the model it is given, which is a copy that nobody else holds, and says in rows what it changed.
+`compress` runs passes one after the other; a new one needs nothing but this method.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from spikelet.base.errors import CompressionError
+from spikelet.data.samples import DataSplits
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One thing that a pass did: `what` of `layer` ("" of the whole model) from `before` to `after`."""
+
+    layer: str
+    what: str
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        change = f"{self.before} -> {self.after}" if self.before else self.after
+        return f"{self.layer}: {self.what} {change}" if self.layer else f"{self.what}: {change}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Context:
+    """What passes may look at besides the model.
+
+    data: all samples; None where only a few batches, or nothing, was given.
+    inputs: calibration batches as the model takes them, on its device.
+    """
+
+    data: DataSplits | None
+    inputs: tuple[Tensor, ...]
+
+    @property
+    def example(self) -> Tensor | None:
+        """The first batch, if there is one."""
+        return self.inputs[0] if self.inputs else None
+
+    def calibration(self, owner: str) -> tuple[Tensor, ...]:
+        """The batches.
+
+        Raises:
+            CompressionError: there are none; names the pass that needs them.
+        """
+        if not self.inputs:
+            raise CompressionError(
+                f"{owner} needs to see the model at work: give compress some data, a DataSplits or a list of batches."
+            )
+        return self.inputs
+
+    def splits(self, owner: str) -> DataSplits:
+        """All samples.
+
+        Raises:
+            CompressionError: there are none; names the pass that needs them.
+        """
+        if self.data is None:
+            raise CompressionError(
+                f"{owner} needs samples to train on: give compress a DataSplits (spikelet.data.load), not batches."
+            )
+        return self.data
+
+
+@runtime_checkable
+class Pass(Protocol):
+    """See the module's text."""
+
+    def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
+        """Changes `model`, and says what it changed. Raises what stands in the way."""
+        ...

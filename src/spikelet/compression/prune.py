@@ -1,0 +1,157 @@
+"""Channels leave, those of the lowest score first.
+
+    Prune(0.5)                                       half of the channels of every group
+    Prune(0.5, spread="global")                      half of all channels, wherever they score lowest
+    Prune({"features.0": 0.45, "features.1": 0.51})  by layer, as papers list them
+    Prune(max_bytes=100_000)                         as few as a budget allows; max_sops= likewise
+
+Of a group of n units int(n (1 - ratio)) stay, as in the code of QP-SNN (its paper removes ceil(n ratio), which differs
+by the rounding of the product alone), one at least. The network's output keeps its channels. Scores are those of the
+criterion, combined for units of several layers and compared between groups as in criteria/criterion.py. The order
+among equal scores is that in which channels come.
+
+A budget is met by one threshold over all groups, found by bisection (budget.py). Bytes are those of the bits that the
+model has then: put Quantize first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.base.errors import CompressionError
+from spikelet.compression.budget import units_for_budget
+from spikelet.compression.channels import OUTPUT, Channels, Group, find_channels
+from spikelet.compression.choice import first_removable
+from spikelet.compression.criteria import SVS, Criterion, unit_scores
+from spikelet.compression.filters import Filter, everything
+from spikelet.compression.layer_order import layers_of
+from spikelet.compression.passes import Context, Row
+from spikelet.compression.ratios import Ratios, check_ratios, groups_within, ratios_by_group
+from spikelet.compression.surgery import remove_channels
+from spikelet.profiling.batches import samples_of
+
+SPREADS = ("uniform", "global")
+
+
+@dataclasses.dataclass(frozen=True)
+class Prune:
+    """Removes channels. Give either a ratio or a budget.
+
+    Args:
+        ratio: share of channels that leave, in [0, 1]: one number, or one by layer (ratios.py).
+        criterion: what a channel is worth.
+        spread: of one number: "uniform", the same share of every group, or "global", one threshold for all.
+        max_bytes, max_sops: limits of the pruned network: packed bytes, and accumulates per sample.
+        where: layers that may lose channels; a group only does with all of its layers. Not with ratios by layer.
+    Raises:
+        CompressionError: an argument is out of range, or two of them contradict each other.
+    """
+
+    ratio: Ratios | None = None
+    criterion: Criterion = dataclasses.field(default_factory=SVS)
+    spread: str = "uniform"
+    max_bytes: float | None = None
+    max_sops: float | None = None
+    where: Filter = dataclasses.field(default_factory=everything)
+
+    def __post_init__(self) -> None:
+        has_budget = self.max_bytes is not None or self.max_sops is not None
+        if (self.ratio is None) != has_budget:
+            raise CompressionError(
+                "Prune takes either a ratio or a budget (max_bytes=, max_sops=), "
+                f"got {'both' if has_budget else 'neither'}."
+            )
+        for name, value in (("max_bytes", self.max_bytes), ("max_sops", self.max_sops)):
+            if value is not None and not value > 0:
+                raise CompressionError(f"Prune.{name} must be a number above 0, got {value}.")
+        if self.spread not in SPREADS:
+            raise CompressionError(f"Prune.spread must be one of {SPREADS}, got {self.spread!r}.")
+        if self.ratio is not None:
+            check_ratios(self.ratio)
+        if isinstance(self.ratio, Mapping) and (self.where != everything() or self.spread != "uniform"):
+            raise CompressionError("Prune.ratio by layer says where and how much; leave out where= and spread=.")
+
+    def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
+        """Raises CompressionError where a layer or budget can't be had, or no data was given."""
+        inputs = context.calibration("Prune")
+        channels = find_channels(model, inputs[0])
+        layers = layers_of(model, (nn.Conv2d, nn.Linear), inputs[0])
+        by_layer = ratios_by_group(channels, layers, self.ratio) if isinstance(self.ratio, Mapping) else None
+        groups = (
+            groups_within(channels, layers, self.where)
+            if by_layer is None
+            else [g for g in channels.groups if by_layer.get(g.name, 0) > 0]
+        )
+        started = time.monotonic()
+        scores = self.criterion.scores(model, channels, inputs)
+        seconds = time.monotonic() - started
+        by_group = {group.name: unit_scores(group, scores) for group in groups}
+        ranked = [(group, values) for group in groups if (values := by_group[group.name]) is not None]
+        silent = [group for group in groups if by_group[group.name] is None]
+        if silent and (by_layer is not None or not ranked):
+            raise CompressionError(
+                f"{silent[0].name}: {type(self.criterion).__name__} gives its channels no score (no neuron or norm "
+                "carries them). Use WeightL1(), or leave the layer out."
+            )
+        units = self._units(model, channels, ranked, by_layer, inputs[0])
+        samples = sum(map(samples_of, inputs))
+        rows = [
+            Row("", f"scoring by {type(self.criterion).__name__}", "", f"{seconds:.2f} s on {samples} samples"),
+            *_rows(channels, units),
+            *(Row(g.name, "kept", "", f"{type(self.criterion).__name__} gives no score") for g in silent),
+            *(Row(name, "kept", "", reason) for name, reason in channels.kept.items() if reason != OUTPUT),
+        ]
+        if len(units):
+            remove_channels(model, channels, units, inputs[0])
+        return model, rows
+
+    def _units(
+        self,
+        model: nn.Module,
+        channels: Channels,
+        ranked: Sequence[tuple[Group, Tensor]],
+        by_layer: Mapping[str, float] | None,
+        x: Tensor,
+    ) -> Tensor:
+        """The units that leave."""
+        if self.ratio is None:
+            return units_for_budget(model, channels, in_line(ranked), x, self.max_bytes, self.max_sops)
+        if self.spread == "global":
+            assert not isinstance(self.ratio, Mapping)
+            order = in_line(ranked)
+            return first_removable(channels, order, len(order) - kept_of(len(order), self.ratio))
+        chosen = [torch.empty(0, dtype=torch.int64)]
+        for group, scores in ranked:
+            ratio = self.ratio if by_layer is None else by_layer[group.name]
+            assert isinstance(ratio, int | float)
+            order = in_line([(group, scores)])
+            chosen.append(first_removable(channels, order, len(order) - kept_of(len(order), ratio)))
+        return torch.cat(chosen)
+
+
+def kept_of(n: int, ratio: float) -> int:
+    """How many of n units stay: int(n (1 - ratio)), one at least."""
+    return max(1, int(n * (1 - ratio)))
+
+
+def in_line(ranked: Sequence[tuple[Group, Tensor]]) -> Tensor:
+    """All groups' units, lowest score first; of equal scores in the order in which channels come."""
+    units = torch.cat([group.units for group, _ in ranked])
+    return units[torch.cat([scores for _, scores in ranked]).argsort(stable=True)]
+
+
+def _rows(channels: Channels, units: Tensor) -> list[Row]:
+    rows = []
+    weighted = [name for group in channels.groups for name in group.layers]
+    for name in [name for name in channels.layers if name in weighted]:
+        makes = channels.layers[name].makes
+        assert makes is not None
+        left = int((~torch.isin(makes, units)).sum())
+        if left < len(makes):
+            rows.append(Row(name, "channels", str(len(makes)), str(left)))
+    return rows

@@ -1,0 +1,94 @@
+"""What compression changed, layer by layer, as a table for people and as values for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from spikelet.compression.figures import Figures
+from spikelet.compression.passes import Row
+from spikelet.profiling.table import NOTHING, Table
+
+ARROW = " → "
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """rows: what each pass said, in order. before, after: the figures of every layer by name."""
+
+    rows: tuple[Row, ...]
+    before: Mapping[str, Figures]
+    after: Mapping[str, Figures]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Bytes of all layers, before and after."""
+        return _total(self.before, lambda f: f.size), _total(self.after, lambda f: f.size)
+
+    @property
+    def sops(self) -> tuple[float, float]:
+        """Accumulates per sample by the papers' rule, before and after; 0 where nothing was run."""
+        return _total(self.before, lambda f: f.sops), _total(self.after, lambda f: f.sops)
+
+    def table(self) -> Table:
+        """A row a layer: its channels, bits, bytes and operations, "64 → 32" where they changed."""
+        names = list(dict.fromkeys([*self.before, *self.after]))
+        footer = ("total", "", "", _change(*self.size), _change(*self.sops))
+        columns = ("layer", "channels", "bits", "packed [B]", "SOPs")
+        return Table(columns, tuple(self._row(name) for name in names), (footer,))
+
+    def _row(self, name: str) -> tuple[str, ...]:
+        pair = [figures.get(name) for figures in (self.before, self.after)]
+        fields: list[Callable[[Figures], float | None]] = [
+            lambda f: f.channels,
+            lambda f: f.bits,
+            lambda f: f.size,
+            lambda f: f.sops,
+        ]
+        return (name, *(_change(*(None if f is None else field(f) for f in pair)) for field in fields))
+
+    @property
+    def notes(self) -> list[str]:
+        """What the passes said that is no figure of the table."""
+        return [str(row) for row in self.rows if row.what not in ("channels", "weight bits", "membrane bits")]
+
+    def __str__(self) -> str:
+        table = self.table()
+        lines = [table.columns, *table.rows, *table.footer]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
+
+        def text(line: tuple[str, ...]) -> str:
+            cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+            return "  ".join([line[0].ljust(widths[0]), *cells]).rstrip()
+
+        rule = "-" * (sum(widths) + 2 * len(widths) - 2)
+        body = [text(table.columns), rule, *map(text, table.rows), rule, *map(text, table.footer)]
+        return "\n".join([*body, *self.notes])
+
+    def __rich__(self) -> Any:
+        """The table for a console of rich, with the notes below."""
+        from rich import box
+        from rich.console import Group
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = self.table()
+        made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+        for i, column in enumerate(table.columns):
+            made.add_column(column, justify="right" if i else "left", no_wrap=True)
+        for line in table.rows:
+            made.add_row(*map(Text, line))
+        made.add_section()
+        for line in table.footer:
+            made.add_row(*(Text(cell, style="bold") for cell in line))
+        return Group(made, *map(Text, self.notes))
+
+
+def _total(figures: Mapping[str, Figures], field: Callable[[Figures], Any]) -> Any:
+    return sum(field(f) or 0 for f in figures.values())
+
+
+def _change(before: float | None, after: float | None) -> str:
+    first, second = (NOTHING if value is None else f"{value:,.0f}" for value in (before, after))
+    return first if first == second else f"{first}{ARROW}{second}"

@@ -1,0 +1,57 @@
+"""Which tensors hold zeros where channels are silenced.
+
+Removing a channel stands for silencing it: zeros behind every layer. A layer's weights that read it leave with it, so
+that whatever a function made of those zeros, sigmoid(0) = 1/2 say, is not missed. A product that sums over channels has
+no such weights: there a removed channel is worth nothing, and so must a silenced one be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from spikelet.compression.walk import Walk
+from spikelet.lowering.trace import Call
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MOVES = _words(
+    "flatten reshape view unflatten permute transpose swapaxes swapdims movedim moveaxis squeeze unsqueeze "
+    "__getitem__ select narrow chunk split unbind expand cat concat concatenate stack contiguous clone detach "
+    "to type type_as float double half bfloat16 cpu cuda dropout max_pool2d avg_pool2d adaptive_avg_pool2d mean sum"
+)
+ZERO_AT_ZERO = _words(
+    "neg abs sign floor ceil round relu relu_ relu6 leaky_relu elu selu celu gelu silu mish tanh hardtanh hardswish "
+    "erf sin atan sqrt square __neg__ __abs__"
+)
+SUMS = _words("add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__")
+PRODUCTS = _words("mul mul_ __mul__ __rmul__ __imul__")
+QUOTIENTS = _words("div div_ truediv __truediv__ __itruediv__")
+
+
+def is_silent(walk: Walk, call: Call) -> bool:
+    """Whether what `call` made is 0 wherever its channels are silenced. False where that is not known."""
+    if not isinstance(call.target, str):
+        return call.where in walk.carries  # a layer, silenced behind
+    known = [walk.is_silent(t) for t in walk.sources(call)]
+    if call.target in PRODUCTS:
+        return any(known)
+    if call.target in QUOTIENTS:
+        return isinstance(call.args[0], torch.Tensor) and walk.is_silent(call.args[0])
+    if call.target in SUMS:
+        return all(known) and not any(_others(walk, call.args))
+    return call.target in MOVES | ZERO_AT_ZERO and all(known)
+
+
+def _others(walk: Walk, args: tuple[Any, ...]) -> Iterator[bool]:
+    """What is added that is no known tensor: True where it is not 0."""
+    for value in args:
+        if isinstance(value, torch.Tensor):
+            yield not walk.knows(value) and bool(value.any())
+        else:
+            yield bool(value)

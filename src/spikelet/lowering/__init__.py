@@ -1,0 +1,4 @@
+"""From PyTorch modules to the integer graph."""
+
+from spikelet.base.errors import LoweringError as LoweringError
+from spikelet.lowering.lower import lower as lower

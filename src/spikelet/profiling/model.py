@@ -1,0 +1,103 @@
+"""The profile of a torch model at work."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from spikelet.lowering.trace import trace
+from spikelet.neurons import LIF
+from spikelet.nn import Encode, MaxPool2d
+from spikelet.nn.device import device_of
+from spikelet.nn.evaluation import evaluation_mode
+from spikelet.profiling.arena import SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
+from spikelet.profiling.batches import inputs_of, one_sample
+from spikelet.profiling.energy import TABLES, EnergyTable
+from spikelet.profiling.observe import observe
+from spikelet.profiling.report import Report
+
+POINTWISE = (LIF, nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
+SAME_BITS = (MaxPool2d, nn.MaxPool2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
+VIEWS = {"flatten", "reshape", "view", "unflatten", "squeeze", "unsqueeze", "contiguous"}
+SUMS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
+
+
+def profile(
+    model: nn.Module, batches: Tensor | Iterable[Any], *, tables: Sequence[EnergyTable] = TABLES, name: str = ""
+) -> Report:
+    """Runs `model` on every batch in evaluation mode and counts. The model is left as it was.
+
+    Args:
+        model: any module made of Conv2d, Linear, BatchNorm1d, BatchNorm2d, LIF and layers without parameters.
+        batches: a tensor [B, F], [B, C, H, W], or time first [T, B, F], [T, B, C, H, W]; or an iterable of
+            such tensors, or of tuples that start with one (a loader). Moved to the model's device.
+        tables: what to give energies under.
+        name: for the report; the class's name where empty.
+    Raises:
+        TypeError: batches that are no tensors.
+        ValueError: a batch of another shape, no samples, a layer that can't be counted, no LIF layer, or LIF layers
+            of different time_steps.
+    """
+    time_steps = _time_steps(model)
+    device = device_of(model)
+    inputs = (x.to(device) for x in inputs_of(batches))
+    first = next(inputs, None)
+    if first is None:
+        raise ValueError("batches must hold at least one sample, got none.")
+    layers, samples = observe(model, itertools.chain([first], inputs))
+    return Report(
+        model=name or type(model).__name__,
+        time_steps=time_steps,
+        samples=samples,
+        layers=tuple(layers),
+        peak_arena_bytes=peak_bytes(_buffers(model, one_sample(first))),
+        tables=tuple(tables),
+    )
+
+
+def _time_steps(model: nn.Module) -> int:
+    steps = {name: module.time_steps for name, module in model.named_modules() if isinstance(module, LIF)}
+    if not steps:
+        raise ValueError("the model has no LIF layer; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
+    if len(set(steps.values())) > 1:
+        raise ValueError(f"all LIF layers must have the same time_steps, got {steps}.")
+    return next(iter(steps.values()))
+
+
+def _buffers(model: nn.Module, x: Tensor) -> list[Buffer]:
+    """One buffer an operation, as `trace` records them on one sample; the caller holds the input."""
+    with evaluation_mode(model):
+        calls = trace(model, x, lambda module: isinstance(module, LIF) or not list(module.children())).calls
+    buffers = [Buffer(x.numel(), 0, (), pointwise=False)]
+    position = [0]  # of each recorded value's buffer
+    for call in calls:
+        reads = [position[i] for i in call.inputs]
+        if call.target in SUMS:
+            reads = [_widened(buffers, i) for i in reads]
+        bits = _bits(call.target, [buffers[i].bits for i in reads])
+        position.append(len(buffers))
+        buffers.append(Buffer(call.output.numel(), bits, tuple(reads), _is_pointwise(call.target)))
+    return buffers
+
+
+def _widened(buffers: list[Buffer], i: int) -> int:
+    """Spikes that join a sum become values first, as in the integer graph."""
+    if buffers[i].bits != SPIKE_BITS:
+        return i
+    buffers.append(Buffer(buffers[i].values, VALUE_BITS, (i,), pointwise=True))
+    return len(buffers) - 1
+
+
+def _bits(target: nn.Module | str, sources: list[int]) -> int:
+    if isinstance(target, LIF):
+        return SPIKE_BITS
+    if isinstance(target, Encode):
+        return 0
+    return sources[0] if isinstance(target, SAME_BITS) or target in VIEWS else VALUE_BITS
+
+
+def _is_pointwise(target: nn.Module | str) -> bool:
+    return isinstance(target, POINTWISE) or target in VIEWS | SUMS

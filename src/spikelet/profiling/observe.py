@@ -1,0 +1,315 @@
+"""Watches a model at work: forward hooks that count, layer by layer, while it runs in evaluation mode.
+
+The hooks and the evaluation mode go away again, also after an error; parameters, buffers, gradients and
+every module's own mode are what they were.
+
+Counts follow the rules of layers.py. What hooks cannot see is not counted: tensor functions between modules
+(matrix products of activations above all, as NeuroBench does not see them either), and layers that never ran.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spikelet.neurons import LIF
+from spikelet.nn import MaxPool2d, SumPool2d
+from spikelet.nn.evaluation import evaluation_mode
+from spikelet.profiling.batches import samples_of
+from spikelet.profiling.fan_out import Window, dense_macs, fan_out
+from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
+from spikelet.profiling.packed import bias_bytes, norm_bytes, weight_bits_of, weight_bytes
+from spikelet.quant.grid import FRACTION_BITS
+
+Norm = nn.BatchNorm1d | nn.BatchNorm2d
+Synapse = nn.Conv2d | nn.Linear
+CHANNEL_BY_CHANNEL = (MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d)
+
+
+def observe(model: nn.Module, batches: Iterable[Tensor]) -> tuple[list[Layer], int]:
+    """Layers in the order in which they first ran, and the number of samples.
+
+    Raises:
+        ValueError: a layer that can't be counted (names it), no samples, no LIF that ran.
+    """
+    watches = _watches(model)
+    order: list[_Watch] = []
+    samples = 0
+    with evaluation_mode(model), _hooks(watches, order), torch.no_grad():
+        for x in batches:
+            model(x)
+            samples += samples_of(x)
+    if not samples:
+        raise ValueError("batches must hold at least one sample, got none.")
+    layers = [watch.layer(samples) for watch in order]
+    if not any(isinstance(layer, NeuronLayer) for layer in layers):
+        raise ValueError("no LIF layer ran; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
+    return [layer for layer in layers if layer is not None], samples
+
+
+@contextlib.contextmanager
+def _hooks(watches: dict[nn.Module, _Watch], order: list[_Watch]) -> Iterator[None]:
+    def see(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
+        watch = watches[module]
+        if watch not in order:
+            order.append(watch)
+        watch.see(next(iter((*args, *kwargs.values()))), output)
+
+    handles = [module.register_forward_hook(see, with_kwargs=True) for module in watches]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
+    """A watch for every layer that is counted; they share the note of the last synapses' output."""
+    last = _LastOutput()
+    watches: dict[nn.Module, _Watch] = {}
+    inside_neurons: set[nn.Module] = set()
+    for name, module in model.named_modules():
+        name = name or type(module).__name__
+        if module in inside_neurons:
+            continue
+        if isinstance(module, LIF):
+            inside_neurons.update(module.modules())
+            watches[module] = _NeuronWatch(name, module)
+        elif isinstance(module, Synapse):
+            watches[module] = _SynapseWatch(name, module, last)
+        elif isinstance(module, Norm):
+            watches[module] = _NormWatch(name, module, last)
+        elif isinstance(module, CHANNEL_BY_CHANNEL):
+            watches[module] = _PoolWatch(last)
+        elif next(module.parameters(recurse=False), None) is not None:
+            raise ValueError(
+                f"{name}: {type(module).__name__} has parameters that profile can't count. "
+                "Counted are Conv2d, Linear, BatchNorm1d, BatchNorm2d and LIF."
+            )
+    return watches
+
+
+class _SynapseWatch:
+    def __init__(self, name: str, module: Synapse, last: _LastOutput) -> None:
+        self.name, self.module, self.last = name, module, last
+        self.window = _window_of(name, module)
+        self.present = module.weight.detach().ne(0).cpu().numpy()
+        self.seen: _Seen | None = None
+        self.norm: Norm | None = None
+
+    def see(self, x: Tensor, output: Tensor) -> None:
+        axes = 1 if self.window is None else 3
+        in_shape, out_shape = tuple(x.shape[-axes:]), tuple(output.shape[-axes:])
+        if self.seen is None:
+            dense = int(fan_out(np.ones_like(self.present), in_shape, self.window).sum())
+            self.seen = _Seen(self.name, in_shape, out_shape, fan_out(self.present, in_shape, self.window), dense)
+        self.seen.add(x, in_shape)
+        self.last.note(self, output)
+
+    def layer(self, samples: int) -> SynapseLayer:
+        seen, module = self.seen, self.module
+        assert seen is not None, "a watch is asked only after its module ran"
+        bits = weight_bits_of(module)
+        parameters = sum(p.numel() for m in (module, self.norm) if m is not None for p in m.parameters())
+        constants = bias_bytes(module) + (0 if self.norm is None else norm_bytes(self.norm, bits))
+        return SynapseLayer(
+            name=self.name,
+            kind=_kind(self.window),
+            parameters=parameters,
+            norm_channels=0 if self.norm is None else self.norm.num_features,
+            weights=module.weight.numel(),
+            weight_bits=bits,
+            packed_bytes=weight_bytes(module) + constants,
+            in_shape=seen.in_shape,
+            out_shape=seen.out_shape,
+            kernel=_pair(module.kernel_size) if isinstance(module, nn.Conv2d) else (1, 1),
+            steps=seen.positions / samples,
+            spiking_input=seen.spiking,
+            input_bits=seen.bits,
+            input_events=seen.events / samples,
+            macs_per_step=dense_macs(tuple(module.weight.shape), seen.out_shape),
+            neurobench=NeuroBenchCounts(
+                seen.acs / samples, seen.macs / samples, seen.positions * seen.dense_per_position / samples
+            ),
+        )
+
+
+@dataclasses.dataclass
+class _Seen:
+    """Running sums of one synapse layer; `positions` are samples times steps."""
+
+    name: str
+    in_shape: tuple[int, ...]
+    out_shape: tuple[int, ...]
+    fan_out: NDArray[np.int64]
+    dense_per_position: int
+    positions: int = 0
+    events: int = 0
+    acs: int = 0
+    macs: int = 0
+    spiking: bool = True
+    bits: int = 1
+
+    def add(self, x: Tensor, in_shape: tuple[int, ...]) -> None:
+        if in_shape != self.in_shape:
+            raise ValueError(_two_shapes(self.name, self.in_shape, in_shape))
+        flat = x.reshape(-1, *in_shape)
+        events = flat.ne(0).sum(0).cpu().numpy()
+        operations = int((events * self.fan_out).sum())
+        spiking = bool(((flat == 0) | (flat.abs() == 1)).all())
+        self.positions += flat.shape[0]
+        self.events += int(events.sum())
+        self.acs += operations * spiking
+        self.macs += operations * (not spiking)
+        self.spiking &= spiking
+        self.bits = max(self.bits, 1 + bool((flat < 0).any()) if spiking else bits_of(x))
+
+
+class _PoolWatch:
+    """Hands the note of the last synapses on: a batch norm behind a pool is still theirs."""
+
+    def __init__(self, last: _LastOutput) -> None:
+        self.last = last
+
+    def see(self, x: Tensor, output: Tensor) -> None:
+        maker = self.last.maker_of(x)
+        if maker is not None:
+            self.last.note(maker, output)
+
+    def layer(self, samples: int) -> None:
+        return None
+
+
+class _NormWatch:
+    """A batch norm belongs to the synapses whose output it reads, pooled or not; otherwise it is a layer of its own."""
+
+    def __init__(self, name: str, module: Norm, last: _LastOutput) -> None:
+        self.name, self.module, self.last = name, module, last
+        self.owner: _SynapseWatch | None = None
+        self.weight_bits = 1
+
+    def see(self, x: Tensor, output: Tensor) -> None:
+        owner = self.last.maker_of(x)
+        if owner is not None and owner.norm in (None, self.module):
+            owner.norm = self.module
+            self.owner = owner
+        elif self.last.maker is not None:
+            self.weight_bits = weight_bits_of(self.last.maker.module)
+
+    def layer(self, samples: int) -> ChannelLayer | None:
+        if self.owner is not None:
+            return None
+        parameters = sum(p.numel() for p in self.module.parameters())
+        return ChannelLayer(self.name, parameters, self.module.num_features, norm_bytes(self.module, self.weight_bits))
+
+
+class _NeuronWatch:
+    def __init__(self, name: str, module: LIF) -> None:
+        self.name, self.module = name, module
+        self.bits = _membrane_bits(name, module)
+        self.shape: tuple[int, ...] = ()
+        self.spikes = 0
+        self.updates = 0
+
+    def see(self, x: Tensor, output: Tensor) -> None:
+        shape = tuple(output.shape[2:])
+        if self.shape not in ((), shape):
+            raise ValueError(_two_shapes(self.name, self.shape, shape))
+        self.shape = shape
+        self.spikes += int(output.count_nonzero())
+        self.updates += membrane_updates(self.module, x)
+
+    def layer(self, samples: int) -> NeuronLayer:
+        return NeuronLayer(
+            name=self.name,
+            parameters=sum(p.numel() for p in self.module.parameters()),
+            shape=self.shape,
+            time_steps=self.module.time_steps,
+            membrane_bits=self.bits,
+            leaky=self.module.params.leak not in (0, 1),
+            spikes=self.spikes / samples,
+            membrane_updates=self.updates / samples,
+        )
+
+
+_Watch = _SynapseWatch | _PoolWatch | _NormWatch | _NeuronWatch
+
+
+class _LastOutput:
+    """Which synapses ran last, and the very tensor that they made."""
+
+    def __init__(self) -> None:
+        self.maker: _SynapseWatch | None = None
+        self.output: Tensor | None = None
+
+    def note(self, maker: _SynapseWatch, output: Tensor) -> None:
+        self.maker, self.output = maker, output
+
+    def maker_of(self, x: Tensor) -> _SynapseWatch | None:
+        """The synapses whose output `x` is, if they ran last."""
+        return self.maker if x is self.output else None
+
+
+def membrane_updates(lif: LIF, x: Tensor) -> int:
+    """Membranes written over the sequence x [T or 1, B, ...]: all of them at the first step, then those that change."""
+    step = LIF(1, lif.params, lif.membrane).eval()
+    v: Tensor | None = None
+    updates = 0
+    for t in range(lif.time_steps):
+        before = v
+        _, v = step.run(x[t : t + 1] if x.shape[0] > 1 else x, v)
+        updates += v.numel() if before is None else int((v != before).sum())
+    return updates
+
+
+def bits_of(x: Tensor) -> int:
+    """The fewest bits that hold every value of `x` as an integer on its power-of-two grid, 32 where there is
+    no such grid down to 2^-12; one more bit where a value is negative."""
+    scaled = x.double() * 2**FRACTION_BITS
+    if not bool((scaled == scaled.floor()).all()) or bool((scaled.abs() >= 2**52).any()):
+        return 32
+    integers = scaled.long().cpu().numpy()
+    used = int(np.bitwise_or.reduce(np.abs(integers), axis=None))
+    zeros = (used & -used).bit_length() - 1 if used else 0
+    top = int(np.abs(integers).max(initial=0)) >> zeros
+    return min(max(top.bit_length(), 1) + bool((integers < 0).any()), 32)
+
+
+def _membrane_bits(name: str, lif: LIF) -> int:
+    bits = getattr(lif.membrane, "bits", None)
+    if not isinstance(bits, int) or bits not in range(1, 33):
+        raise ValueError(
+            f"{name}: its membrane, {type(lif.membrane).__name__}, must say how much it stores in an attribute "
+            f"`bits` of 1 to 32, got {bits!r}."
+        )
+    return bits
+
+
+def _two_shapes(name: str, first: tuple[int, ...], second: tuple[int, ...]) -> str:
+    return f"{name}: ran on inputs of shapes {first} and {second}; profile one shape at a time."
+
+
+def _kind(window: Window | None) -> Literal["conv", "linear"]:
+    return "linear" if window is None else "conv"
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return int(value[0]), int(value[1])
+
+
+def _window_of(name: str, module: Synapse) -> Window | None:
+    if isinstance(module, nn.Linear):
+        return None
+    if module.padding_mode != "zeros" or isinstance(module.padding, str) or module.dilation != (1, 1):
+        raise ValueError(
+            f"{name}: profile counts convolutions with zero padding given as numbers and dilation 1, got "
+            f"padding={module.padding!r}, padding_mode={module.padding_mode!r}, dilation={module.dilation}."
+        )
+    return Window(_pair(module.stride), _pair(module.padding), module.groups)

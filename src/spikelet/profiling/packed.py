@@ -1,0 +1,70 @@
+"""Bytes of a layer in the packed file.
+
+Codes take their bits, rounded up to whole bytes a layer; per output channel there is a multiplier of 16 bits, a
+shift of 8 and an offset of 16 bits, or of 32 for the layer where one does not fit (graph/document.py). Float
+weights take 32 bits, a float batch norm two 32-bit numbers a channel.
+
+Of a module this is what its own layers need: lowering adds constants where spikes join a sum or a neuron
+reads weights without a batch norm between. `node_bytes` of the graph is exact.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from spikelet.base.bits import packed_bytes
+from spikelet.graph import ir
+from spikelet.graph.document import arrays
+from spikelet.nn import Conv2d, Linear
+from spikelet.nn.norm import gain_and_offset
+from spikelet.quant.grid import FRACTION_BITS, round_to_grid
+
+FLOAT_BITS = 32
+FLOAT_BYTES = 4
+MULTIPLIER_AND_SHIFT_BYTES = 3
+
+
+def weight_bits_of(module: nn.Conv2d | nn.Linear) -> int:
+    """Bits a weight: the quantizer's, or 32 for torch's own layers."""
+    return module.quantizer.bits if isinstance(module, Conv2d | Linear) else FLOAT_BITS
+
+
+def has_float_weights(model: nn.Module) -> bool:
+    """Whether a layer of ours has weights that are no integers, so that there is no integer program."""
+    return any(weight_bits_of(m) == FLOAT_BITS for m in model.modules() if isinstance(m, Conv2d | Linear))
+
+
+def weight_bytes(module: nn.Conv2d | nn.Linear) -> int:
+    """All weights of a layer."""
+    return packed_bytes(module.weight.numel(), weight_bits_of(module))
+
+
+def bias_bytes(module: nn.Conv2d | nn.Linear) -> int:
+    """A bias: floats beside float weights, else the constants of a per-channel operation."""
+    if module.bias is None:
+        return 0
+    if weight_bits_of(module) == FLOAT_BITS:
+        return FLOAT_BYTES * module.bias.numel()
+    return _constants_bytes(round_to_grid(module.bias.detach().double()))
+
+
+def norm_bytes(norm: nn.BatchNorm1d | nn.BatchNorm2d, weight_bits: int) -> int:
+    """A batch norm behind weights of `weight_bits`.
+
+    Raises:
+        ValueError: it has no running statistics, or not finite ones.
+    """
+    if weight_bits == FLOAT_BITS:
+        return 2 * FLOAT_BYTES * norm.num_features
+    return _constants_bytes(gain_and_offset(norm)[1])
+
+
+def _constants_bytes(offset_C: Tensor) -> int:
+    integers = offset_C * 2**FRACTION_BITS
+    narrow = bool(((integers >= -(2**15)) & (integers < 2**15)).all())
+    return offset_C.numel() * (MULTIPLIER_AND_SHIFT_BYTES + (2 if narrow else 4))
+
+
+def node_bytes(node: ir.Node) -> int:
+    """A node's arrays in the file, exactly."""
+    return sum(values.nbytes for _, values in arrays(node))
