@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spikelet.neurons import LIF, LIFParams
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision, Uniform
-from tests.unit.user_modules import User
+from tests.support.user_modules import User
 
 T, CLASSES = 2, 5
 

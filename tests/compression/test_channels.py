@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from spikelet.compression import CompressionError, find_channels
 from spikelet.compression.choice import first_removable
 from spikelet.compression.identities import Identities
-from tests.catalogue import MODELS, model_input, small_model
 from tests.compression.networks import NETWORKS, image
+from tests.support.catalogue import MODELS, model_input, small_model
 
 KEPT = {  # a word of the reason by the network's name
     "depthwise on the image": ("one", "the network's input"),

@@ -36,9 +36,9 @@ from spikelet.nn import Conv2d, Linear
 from spikelet.quant import Binary, Clip, Quantizer, Uniform
 from spikelet.quant.quantizer import Coded
 from spikelet.runtime import Program
-from tests.catalogue import MODELS, model_input
 from tests.compression.networks import NETWORKS, image
 from tests.equivalence.test_chain import assert_equal_to_torch, trained
+from tests.support.catalogue import MODELS, model_input
 
 PASSES: dict[str, Any] = {
     "prune": Prune(0.5, WeightL1()),

@@ -28,9 +28,9 @@ from spikelet.compression.criteria import (
 from spikelet.compression.criteria.stability import mean_cosine
 from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, Conv2d
-from tests.catalogue import model_input, small_model
 from tests.compression.networks import NETWORKS, image
 from tests.equivalence.test_chain import trained
+from tests.support.catalogue import model_input, small_model
 
 CRITERIA: dict[str, Criterion] = {
     "svs": SVS(),

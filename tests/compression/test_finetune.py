@@ -40,7 +40,7 @@ from spikelet.train import (
 )
 from spikelet.train.progress import Silent
 from tests.compression.networks import NETWORKS, image
-from tests.training_runs import digits, small_config
+from tests.support.training_runs import digits, small_config
 
 pytest.importorskip("accelerate")
 

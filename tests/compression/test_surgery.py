@@ -15,11 +15,11 @@ from spikelet.compression.choice import first_removable
 from spikelet.lowering import lower
 from spikelet.nn import BatchNorm2d, Conv2d, Linear
 from spikelet.runtime import Program
-from tests.catalogue import MODELS, QUANTIZERS
 from tests.compression.masked import in_full_precision, masked
 from tests.compression.networks import MISLEADING, NETWORKS, image
 from tests.equivalence.random_networks import random_network
 from tests.equivalence.test_chain import assert_equal_to_torch, trained
+from tests.support.catalogue import MODELS, QUANTIZERS
 
 SEEDS = range(200)
 PRUNABLE = [name for name, (_, units) in NETWORKS.items() if units]

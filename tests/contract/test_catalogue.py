@@ -14,7 +14,7 @@ from spikelet.models import list_models
 from spikelet.neurons import Surrogate
 from spikelet.neurons.reset import Reset
 from spikelet.quant import Binary, Gamma, Quantizer, ReScaW
-from tests import catalogue
+from tests.support import catalogue
 
 
 def concrete(base: type) -> set[type]:

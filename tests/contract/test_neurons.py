@@ -22,7 +22,7 @@ from spikelet.neurons import (
 from spikelet.neurons.membrane import BatchMaxMembrane
 from spikelet.neurons.reset import Reset
 from spikelet.quant.grid import round_to_grid
-from tests.catalogue import BATCH_MEMBRANES, NEURONS, RESETS
+from tests.support.catalogue import BATCH_MEMBRANES, NEURONS, RESETS
 
 T, B, SHAPE = 5, 6, (3, 2)
 STEP = 2.0**-12

@@ -11,7 +11,7 @@ from spikelet.models import create_model
 from spikelet.neurons import LIF, BatchMaxMembrane, LIFParams, QuantizedMembrane, Soft, Triangle
 from spikelet.train import Phase
 from spikelet.train.prepare import set_phase
-from tests.catalogue import NEURONS
+from tests.support.catalogue import NEURONS
 
 T = 5
 STEP = 2.0**-12

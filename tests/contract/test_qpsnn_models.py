@@ -14,7 +14,7 @@ from spikelet.models.qpsnn_pruning import RESNET20, VGG16, VGGSNN, kept_widths, 
 from spikelet.neurons import LIF, FullMembrane, Hard
 from spikelet.nn import ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import AmplifiedGradient, FullPrecision, MaskedGradient, ReScaW, Uniform
-from tests.catalogue import small_model
+from tests.support.catalogue import small_model
 
 QPSNN = ("qpsnn_vgg16", "qpsnn_vggsnn", "qpsnn_resnet20", "qpsnn_resnet18")
 

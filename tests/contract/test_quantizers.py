@@ -14,7 +14,7 @@ from torch import Tensor
 from spikelet.quant import EDE, Binary, Clip, Coded, FullPrecision, Quantizer, ReScaW, Straight, Uniform, quantizer_of
 from spikelet.quant.binary import sign
 from spikelet.quant.quantizer import power_of_two_above, power_of_two_near
-from tests.catalogue import QUANTIZERS
+from tests.support.catalogue import QUANTIZERS
 
 
 def weights() -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spikelet.neurons import ATan, Rectangle, Sigmoid, Surrogate, Triangle
-from tests.catalogue import SURROGATES
+from tests.support.catalogue import SURROGATES
 
 every_surrogate = pytest.mark.parametrize("surrogate", SURROGATES.values(), ids=list(SURROGATES))
 

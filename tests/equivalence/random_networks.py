@@ -29,7 +29,7 @@ from spikelet.neurons import LIF, LIFParams, QuantizedMembrane, membrane_of
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import Binary, MaxAbs, MeanAbs, Quantizer, ReScaW, Uniform, Unit
 from spikelet.quant.grid import floor_to_grid, round_to_grid
-from tests.catalogue import RESETS
+from tests.support.catalogue import RESETS
 
 BATCH = 3
 BITS = (1, 1, 2, 4, 8)

@@ -26,7 +26,6 @@ from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumP
 from spikelet.quant import Binary, ReScaW
 from spikelet.runtime import Program, kernel_sets
 from spikelet.train.objective import step_cross_entropy
-from tests.catalogue import MODELS, RESETS, model_input, small_model
 from tests.equivalence.random_networks import (
     AddCurrents,
     AddSpikes,
@@ -37,6 +36,7 @@ from tests.equivalence.random_networks import (
     random_network,
     tied,
 )
+from tests.support.catalogue import MODELS, RESETS, model_input, small_model
 
 SEEDS = range(110)
 SETS = [one.name for one in kernel_sets()]

@@ -17,7 +17,7 @@ from spikelet.neurons import LIF, Hard, LIFParams, Soft
 from spikelet.neurons.reset import Reset
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, SumPool2d
 from spikelet.quant import Binary, ReScaW, Uniform
-from tests.unit.user_modules import (
+from tests.support.user_modules import (
     SHAPE,
     T,
     User,

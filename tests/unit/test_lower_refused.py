@@ -17,7 +17,7 @@ from spikelet.neurons import LIF, Hard, LIFParams, QuantizedMembrane
 from spikelet.neurons.membrane import BatchMaxMembrane
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d
 from spikelet.quant import Binary, FullPrecision, Uniform
-from tests.unit.user_modules import SHAPE, T, User, after_conv, classifier, conv, images, neuron, plain, user
+from tests.support.user_modules import SHAPE, T, User, after_conv, classifier, conv, images, neuron, plain, user
 
 
 class Wider(Conv2d):

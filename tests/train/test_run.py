@@ -21,7 +21,7 @@ from spikelet.data.samples import Samples
 from spikelet.neurons import LIF
 from spikelet.train import CheckpointError, Phase, Run, load_run
 from spikelet.train.progress import Silent
-from tests.training_runs import Stop, assert_same_run, digits, metrics, small_config
+from tests.support.training_runs import Stop, assert_same_run, digits, metrics, small_config
 
 pytest.importorskip("accelerate")
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,7 +167,7 @@ def test_a_run_killed_within_an_epoch_goes_on_as_if_nothing_had_happened(whole: 
         torch.use_deterministic_algorithms(True)
         from spikelet.train.progress import Silent
         from spikelet.train import Run
-        from tests.training_runs import digits, small_config
+        from tests.support.training_runs import digits, small_config
 
         class Kill(Silent):
             def step(self, epoch, step, loss):

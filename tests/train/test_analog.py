@@ -12,7 +12,7 @@ from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, Conv2d, Linear
 from spikelet.quant import FullPrecision
 from spikelet.train.analog import AnalogNorm2d, to_analog
-from tests.catalogue import model_input, small_model
+from tests.support.catalogue import model_input, small_model
 
 
 @pytest.mark.parametrize("name", list_models())

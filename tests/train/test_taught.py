@@ -18,7 +18,7 @@ from spikelet.train.distillation import Distillation, divergence
 from spikelet.train.loop import Objective
 from spikelet.train.objective import firing_rates, rate_loss, step_cross_entropy
 from spikelet.train.progress import Silent
-from tests.training_runs import Stop, assert_same_run, digits, metrics, small_config
+from tests.support.training_runs import Stop, assert_same_run, digits, metrics, small_config
 
 pytest.importorskip("accelerate")
 

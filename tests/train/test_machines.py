@@ -15,7 +15,7 @@ from spikelet.lowering import lower
 from spikelet.nn.device import device_of
 from spikelet.train import Run, evaluate, load_run
 from spikelet.train.compiler import compiled, require_compiler
-from tests.training_runs import assert_same_run, digits, metrics, small_config
+from tests.support.training_runs import assert_same_run, digits, metrics, small_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +33,7 @@ def train_apart(folder: Path, *arguments: str, launcher: tuple[str, ...] = ()) -
     """`small_config` trained in `folder` by new processes."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [sys.executable, *launcher, "-m", "tests.own_processes", str(folder), *arguments],
+        [sys.executable, *launcher, "-m", "tests.support.own_processes", str(folder), *arguments],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

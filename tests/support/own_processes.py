@@ -1,4 +1,4 @@
-"""A small training in processes of its own: `python -m tests.own_processes DIR WHICH [EPOCH STEP]`, WHICH from below.
+"""A small training in its own process: `python -m tests.support.own_processes DIR WHICH [EPOCH STEP]`, WHICH as below.
 
 With EPOCH and STEP it is interrupted there; `torchrun` starts several of it.
 """
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from spikelet.train import Phase, Run, TrainConfig
-from tests.training_runs import Stop, digits, small_config
+from tests.support.training_runs import Stop, digits, small_config
 
 CONFIGS: dict[str, TrainConfig] = {
     "float32": small_config(),

@@ -19,7 +19,7 @@ from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfi
 from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.prepare import set_binary, set_phase
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
-from tests.catalogue import small_model
+from tests.support.catalogue import small_model
 
 
 def config(**changes: Any) -> TrainConfig:
