@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.compression import CompressionError, find_channels
-from spikelet.compression.choice import first_removable
-from spikelet.compression.identities import Identities
+from spikelet.compression.channels import first_removable
+from spikelet.compression.channels.union_find import Identities
 from tests.compression.networks import NETWORKS, image
 from tests.support.catalogue import MODELS, model_input, small_model
 

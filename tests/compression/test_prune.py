@@ -24,9 +24,9 @@ from spikelet.compression import (
     first,
     last,
 )
-from spikelet.compression.budget import _first_true
-from spikelet.compression.figures import cost_of
-from spikelet.compression.prune import kept_of
+from spikelet.compression.channels import kept_of
+from spikelet.compression.layer_costs import cost_of
+from spikelet.compression.passes.budget import _first_true
 from spikelet.lowering import lower
 from spikelet.nn import Conv2d
 from spikelet.runtime import Program

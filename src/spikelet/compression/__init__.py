@@ -3,9 +3,9 @@
 from spikelet.base.errors import CompressionError as CompressionError
 from spikelet.compression.channels import Channels as Channels
 from spikelet.compression.channels import find_channels as find_channels
+from spikelet.compression.channels import remove_channels as remove_channels
 from spikelet.compression.compress import Compressed as Compressed
 from spikelet.compression.compress import compress as compress
-from spikelet.compression.compress import compress_ as compress_
 from spikelet.compression.criteria import SVS as SVS
 from spikelet.compression.criteria import Criterion as Criterion
 from spikelet.compression.criteria import MembraneL1 as MembraneL1
@@ -19,12 +19,11 @@ from spikelet.compression.filters import by_type as by_type
 from spikelet.compression.filters import everything as everything
 from spikelet.compression.filters import first as first
 from spikelet.compression.filters import last as last
-from spikelet.compression.finetune import Finetune as Finetune
-from spikelet.compression.membranes import Membranes as Membranes
 from spikelet.compression.passes import Context as Context
+from spikelet.compression.passes import Finetune as Finetune
+from spikelet.compression.passes import Membranes as Membranes
 from spikelet.compression.passes import Pass as Pass
+from spikelet.compression.passes import Prune as Prune
+from spikelet.compression.passes import Quantize as Quantize
 from spikelet.compression.passes import Row as Row
-from spikelet.compression.prune import Prune as Prune
-from spikelet.compression.quantize import Quantize as Quantize
 from spikelet.compression.report import Report as Report
-from spikelet.compression.surgery import remove_channels as remove_channels

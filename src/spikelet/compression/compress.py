@@ -10,8 +10,7 @@
     )
     print(report)
 
-Passes run in the order of the list, over a copy: the argument is left alone, whatever happens. `compress_` does the
-same in place, all or nothing.
+Passes run in the order of the list, over a copy: the argument is left alone, whatever happens.
 """
 
 from __future__ import annotations
@@ -25,11 +24,10 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
-from spikelet.compression.figures import figures_of
-from spikelet.compression.passes import Context, Pass, Row
+from spikelet.compression.execution import check_runs
+from spikelet.compression.layer_costs import figures_of
+from spikelet.compression.passes.base import Context, Pass, Row
 from spikelet.compression.report import Report
-from spikelet.compression.run_once import check_runs
-from spikelet.compression.transplant import transplant
 from spikelet.data.batches import Epoch, batches
 from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
@@ -82,18 +80,6 @@ def compress(
         rows += [*said, Row("", type(one).__name__, "", f"{time.monotonic() - started:.2f} s")]
     _restore_modes(model, small)
     return Compressed(small, Report(tuple(rows), before, figures_of(small, context.example)))
-
-
-def compress_(
-    model: nn.Module, passes: Sequence[Pass], data: Data | None = None, *, calibration_batches: int = 5
-) -> Report:
-    """`compress` in place: `model` becomes the smaller one, its modules and parameters the same objects.
-
-    Either all passes succeed or the model is as it was. An optimizer built before holds state of the old shapes.
-    """
-    small, report = compress(model, passes, data, calibration_batches=calibration_batches)
-    transplant(model, small)
-    return report
 
 
 def _context(model: nn.Module, data: Data | None, count: int) -> Context:

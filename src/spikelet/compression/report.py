@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from spikelet.compression.figures import Figures
-from spikelet.compression.passes import Row
+from spikelet.compression.layer_costs import Figures
+from spikelet.compression.passes.base import Row
 from spikelet.profiling.table import NOTHING, Table
 
 ARROW = " → "

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from spikelet.base.bits import packed_bytes
-from spikelet.compression.layers import loses_whole_groups
+from spikelet.compression.channels import loses_whole_groups
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.nn import Conv2d, Linear
 from spikelet.profiling import Report

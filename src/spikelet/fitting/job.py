@@ -15,9 +15,8 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from spikelet.base.errors import BudgetError
-from spikelet.compression import Channels, find_channels
+from spikelet.compression.channels import Channels, find_channels, in_line
 from spikelet.compression.criteria import SVS, Criterion, unit_scores
-from spikelet.compression.prune import in_line
 from spikelet.data.batches import batches
 from spikelet.data.samples import DataSplits
 from spikelet.data.samples import Samples as DataSamples

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from spikelet.compression import Channels, remove_channels
-from spikelet.compression.choice import first_removable
-from spikelet.compression.prune import kept_of
+from spikelet.compression.channels import Channels, first_removable, kept_of, remove_channels
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import Quantizer, Uniform
 from spikelet.quant.rescaled import ReScaW

@@ -11,9 +11,9 @@ import math
 import torch
 from torch import nn
 
+from spikelet.compression.execution import layers_of
 from spikelet.compression.filters import Filter, everything, select
-from spikelet.compression.layer_order import layers_of
-from spikelet.compression.passes import Context, Row
+from spikelet.compression.passes.base import Context, Row
 from spikelet.neurons import LIF, QuantizedMembrane, membrane_of
 
 

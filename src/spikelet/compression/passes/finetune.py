@@ -7,7 +7,7 @@ import dataclasses
 from torch import nn
 
 from spikelet.base.errors import CompressionError
-from spikelet.compression.passes import Context, Row
+from spikelet.compression.passes.base import Context, Row
 from spikelet.neurons import LIF
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation

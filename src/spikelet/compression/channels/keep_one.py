@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from spikelet.compression.channels import Channels
+from spikelet.compression.channels.find import Channels, Group
 
 
 def first_removable(channels: Channels, units: Tensor, count: int) -> Tensor:
@@ -36,3 +37,14 @@ def first_removable(channels: Channels, units: Tensor, count: int) -> Tensor:
             for name, size in places[unit].items():
                 left[name] -= size
     return torch.tensor(gone, dtype=torch.int64)
+
+
+def kept_of(n: int, ratio: float) -> int:
+    """How many of n units stay: int(n (1 - ratio)), one at least."""
+    return max(1, int(n * (1 - ratio)))
+
+
+def in_line(ranked: Sequence[tuple[Group, Tensor]]) -> Tensor:
+    """All groups' units, lowest score first; of equal scores in the order in which channels come."""
+    units = torch.cat([group.units for group, _ in ranked])
+    return units[torch.cat([scores for _, scores in ranked]).argsort(stable=True)]

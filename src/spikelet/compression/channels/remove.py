@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
-from spikelet.compression.channels import Channels
-from spikelet.compression.layers import Kept, rule_of
-from spikelet.compression.retrace import check_same, steps_of
+from spikelet.compression.channels.find import Channels
+from spikelet.compression.channels.layers import Kept, rule_of
+from spikelet.compression.channels.same_graph import check_same, steps_of
 
 
 def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example: Tensor) -> None:

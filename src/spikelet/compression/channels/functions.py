@@ -5,7 +5,7 @@
     choosing          x[0], narrow, chunk ...       the same, as long as every channel is among what was chosen
     over axes         mean, sum, amax               the labels, as long as no channel is averaged with another
     over space        pooling, interpolate          the labels
-    products          matmul, softmax               products.py
+    products          matmul, softmax               matmul.py
 
 A reshape that splits channels over two axes, such as heads and their width, says by its -1 which of them may shrink:
 reshape(..., heads, -1) lets one place leave in every head at once, reshape(..., -1, width) whole heads.
@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-from spikelet.compression.layers import over_space
-from spikelet.compression.products import product, softmax
-from spikelet.compression.walk import Walk, compact, dim_of, leading, led, place, varying
+from spikelet.compression.channels.ids import Walk, compact, dim_of, leading, led, place, varying
+from spikelet.compression.channels.layers import over_space
+from spikelet.compression.channels.matmul import product, softmax
 from spikelet.lowering.trace import Call, tensors
 
 Rule = Callable[[Walk, Call], Tensor]

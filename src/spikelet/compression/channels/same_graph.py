@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
-from spikelet.compression.layers import is_leaf
-from spikelet.compression.run_once import few_samples
-from spikelet.compression.silence import MOVES
-from spikelet.compression.walk import place
+from spikelet.compression.channels.ids import place
+from spikelet.compression.channels.layers import is_leaf
+from spikelet.compression.channels.zeros import MOVES
+from spikelet.compression.execution import few_samples
 from spikelet.lowering.trace import Call, trace
 
 

@@ -11,9 +11,9 @@ import dataclasses
 from torch import nn
 
 from spikelet.base.errors import CompressionError
+from spikelet.compression.execution import layers_of
 from spikelet.compression.filters import Filter, everything, select
-from spikelet.compression.layer_order import layers_of
-from spikelet.compression.passes import Context, Row
+from spikelet.compression.passes.base import Context, Row
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import Quantizer, quantizer_of
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from spikelet.compression.identities import Identities
+from spikelet.compression.channels.union_find import Identities
 from spikelet.lowering.trace import Call, tensors
 
 
@@ -48,7 +48,7 @@ class Walk:
         self._labels[id(tensor)] = compact(labels)
 
     def silence(self, tensor: Tensor) -> None:
-        """Notes that `tensor` is 0 where its channels are silenced (silence.py)."""
+        """Notes that `tensor` is 0 where its channels are silenced (zeros.py)."""
         self._silent.add(id(tensor))
 
     def is_silent(self, tensor: Tensor) -> bool:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from spikelet.compression.walk import Walk, along_axis, leading, place, varying
+from spikelet.compression.channels.ids import Walk, along_axis, leading, place, varying
 from spikelet.lowering.trace import Call
 from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d

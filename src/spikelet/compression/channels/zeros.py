@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from spikelet.compression.walk import Walk
+from spikelet.compression.channels.ids import Walk
 from spikelet.lowering.trace import Call
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.compression import Channels, CompressionError, find_channels, remove_channels
-from spikelet.compression.choice import first_removable
+from spikelet.compression.channels import first_removable
 from spikelet.lowering import lower
 from spikelet.nn import BatchNorm2d, Conv2d, Linear
 from spikelet.runtime import Program

@@ -5,7 +5,7 @@
     channels.kept        layers whose channels must stay, and why
 
 The model is any module that `lower.trace` can follow: what ran is recorded, whatever Python led there, and
-identities go along it (walk.py) by the rules of layers.py and functions.py. A *unit* is a set of channels that leave
+identities go along it (ids.py) by the rules of layers.py and functions.py. A *unit* is a set of channels that leave
 together: one channel of a layer of its own, the same channel of every layer that is added up, one channel of each
 group of a grouped convolution.
 """
@@ -21,11 +21,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikelet.base.errors import CompressionError
-from spikelet.compression import functions
-from spikelet.compression.layers import is_leaf, rule_of
-from spikelet.compression.run_once import check_runs, few_samples
-from spikelet.compression.silence import is_silent
-from spikelet.compression.walk import Walk, place
+from spikelet.compression.channels import functions
+from spikelet.compression.channels.ids import Walk, place
+from spikelet.compression.channels.layers import is_leaf, rule_of
+from spikelet.compression.channels.zeros import is_silent
+from spikelet.compression.execution import check_runs, few_samples
 from spikelet.lowering.trace import Call, tensors, trace
 
 OUTPUT = "they are the network's outputs"

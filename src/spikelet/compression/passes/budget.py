@@ -13,10 +13,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
-from spikelet.compression.channels import Channels
-from spikelet.compression.choice import first_removable
-from spikelet.compression.figures import cost_of
-from spikelet.compression.surgery import remove_channels
+from spikelet.compression.channels import Channels, first_removable, remove_channels
+from spikelet.compression.layer_costs import cost_of
 
 
 def units_for_budget(

@@ -3,7 +3,7 @@
     a [..., H, N, D] @ b [..., H, D, M]
 
     channels along D       are summed over: those of a and b are the same and leave together, if a silenced one adds
-                           nothing (silence.py); the product has none
+                           nothing (zeros.py); the product has none
     channels along H       heads: those of a and b are the same, and the product's
     along N of a or M of b are the product's
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spikelet.compression.walk import Walk, dim_of, leading, led, place, varying
+from spikelet.compression.channels.ids import Walk, dim_of, leading, led, place, varying
 from spikelet.lowering.trace import Call, tensors
 
 

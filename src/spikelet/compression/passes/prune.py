@@ -24,15 +24,22 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
-from spikelet.compression.budget import units_for_budget
-from spikelet.compression.channels import OUTPUT, Channels, Group, find_channels
-from spikelet.compression.choice import first_removable
+from spikelet.compression.channels import (
+    OUTPUT,
+    Channels,
+    Group,
+    find_channels,
+    first_removable,
+    in_line,
+    kept_of,
+    remove_channels,
+)
 from spikelet.compression.criteria import SVS, Criterion, unit_scores
+from spikelet.compression.execution import layers_of
 from spikelet.compression.filters import Filter, everything
-from spikelet.compression.layer_order import layers_of
-from spikelet.compression.passes import Context, Row
-from spikelet.compression.ratios import Ratios, check_ratios, groups_within, ratios_by_group
-from spikelet.compression.surgery import remove_channels
+from spikelet.compression.passes.base import Context, Row
+from spikelet.compression.passes.budget import units_for_budget
+from spikelet.compression.passes.ratios import Ratios, check_ratios, groups_within, ratios_by_group
 from spikelet.profiling.batches import samples_of
 
 SPREADS = ("uniform", "global")
@@ -132,17 +139,6 @@ class Prune:
             order = in_line([(group, scores)])
             chosen.append(first_removable(channels, order, len(order) - kept_of(len(order), ratio)))
         return torch.cat(chosen)
-
-
-def kept_of(n: int, ratio: float) -> int:
-    """How many of n units stay: int(n (1 - ratio)), one at least."""
-    return max(1, int(n * (1 - ratio)))
-
-
-def in_line(ranked: Sequence[tuple[Group, Tensor]]) -> Tensor:
-    """All groups' units, lowest score first; of equal scores in the order in which channels come."""
-    units = torch.cat([group.units for group, _ in ranked])
-    return units[torch.cat([scores for _, scores in ranked]).argsort(stable=True)]
 
 
 def _rows(channels: Channels, units: Tensor) -> list[Row]:
