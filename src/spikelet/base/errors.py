@@ -23,6 +23,10 @@ class RuntimeUnavailable(SpikeletError):
     """The native library, or one of its kernel sets, is not there."""
 
 
+class TimeAxisError(SpikeletError):
+    """A batch whose layout is not the one that `time_axis` declares; names the shape and the way out."""
+
+
 class LoweringError(SpikeletError):
     """A module that can't become integers; names it, and why."""
 
