@@ -17,13 +17,13 @@ import torch
 
 from benchmarks.record import ROOT, command, commit, device, record
 from benchmarks.verified import verified
-from spikelet import lower
+from spikelet import lower, save
 from spikelet.cli.packing import origin
 from spikelet.cli.result import result_of
 from spikelet.data import load
 from spikelet.graph.artifact import dumps
 from spikelet.graph.ir import IntGraph
-from spikelet.graph.verify import Verification
+from spikelet.lowering.verify import Verification
 from spikelet.train import TrainConfig, load_run
 from spikelet.train.checkpoint import load_history
 from spikelet.train.run import TEACHER
@@ -124,7 +124,7 @@ def _ship(
 ) -> None:
     ZOO.mkdir(parents=True, exist_ok=True)
     path = ZOO / f"{options.ship}.safetensors"
-    graph.save(path)
+    save(graph, path)
     extra = (
         ""
         if other is None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from spikelet import Program
+from spikelet import Program, verify
 from spikelet.data import Samples, batches
 from spikelet.graph.ir import IntGraph
-from spikelet.graph.verify import Verification
+from spikelet.lowering.verify import Verification
 
 
 def verified(graph: IntGraph, model: nn.Module, samples: Samples) -> Verification:
@@ -16,7 +16,7 @@ def verified(graph: IntGraph, model: nn.Module, samples: Samples) -> Verificatio
     Raises:
         SystemExit: a spike or a logit differs.
     """
-    result = graph.verify(model, batches(samples, 200), Program)
+    result = verify(graph, model, batches(samples, 200), Program)
     if result.mismatches:
         raise SystemExit(f"nothing is recorded: PyTorch and integers differ on {samples.name}\n{result}")
     return result

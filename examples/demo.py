@@ -37,9 +37,9 @@ def main(folder: Path, config: TrainConfig) -> None:
     model = train(config, data, folder / "run")
 
     path = folder / "digits.safetensors"
-    spikelet.lower(model, data.test.x[:1], labels=data.test.labels).save(path)
+    spikelet.save(spikelet.lower(model, data.test.x[:1], labels=data.test.labels), path)
     graph = spikelet.load(path)
-    found = graph.verify(model, batches(data.test, BATCH), spikelet.Program)
+    found = spikelet.verify(graph, model, batches(data.test, BATCH), spikelet.Program)
 
     cost = spikelet.profile(model, batches(data.test, BATCH)).total
     native, exact = latencies(graph, model, data)

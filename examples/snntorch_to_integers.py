@@ -21,7 +21,7 @@ import spikelet
 from spikelet.compression import Finetune, Prune, Quantize
 from spikelet.compression.filters import first, last
 from spikelet.data import DataSplits, Epoch, batches, load
-from spikelet.graph.verify import Verification
+from spikelet.lowering.verify import Verification
 from spikelet.quant import Uniform
 
 T = 4
@@ -83,8 +83,8 @@ def main(folder: Path, epochs: int = 4, finetune_epochs: int = 4) -> Verificatio
     small, report = spikelet.compress(model, [*bits, Prune(0.25), Finetune(finetune_epochs)], data)
     print(report)
     graph = spikelet.lower(small, data.test.x[:1], labels=data.test.labels)  # integers only
-    verification = graph.verify(small, batches(data.test, 200), spikelet.Program)
-    graph.save(folder / "snntorch.safetensors")
+    verification = spikelet.verify(graph, small, batches(data.test, 200), spikelet.Program)
+    spikelet.save(graph, folder / "snntorch.safetensors")
     program = spikelet.Program(spikelet.load(folder / "snntorch.safetensors"))  # needs no PyTorch code
     logits = program(data.test.x[:5].numpy())
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.data import Epoch, batches, load
-from spikelet.graph.verify import Verification
+from spikelet.lowering.verify import Verification
 from spikelet.neurons import LIF, LIFParams, QuantizedMembrane, Soft
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d
 from spikelet.quant import Binary, Uniform
@@ -73,11 +73,11 @@ def main(folder: Path, epochs: int = 6) -> Verification:
     model.eval()
 
     graph = spikelet.lower(model, data.test.x[:1], labels=data.test.labels)  # integers only
-    verification = graph.verify(model, batches(data.test, 200), spikelet.Program)
+    verification = spikelet.verify(graph, model, batches(data.test, 200), spikelet.Program)
     print(verification)
 
     path = folder / "my_network.safetensors"
-    graph.save(path)
+    spikelet.save(graph, path)
     weights = sum(p.numel() for p in model.parameters() if p.dim() > 1)
     print(f"{path.name}: {path.stat().st_size:,} bytes for {weights:,} weights ({4 * weights:,} bytes as float32)")
 

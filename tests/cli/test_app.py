@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import spikelet
 from spikelet import cli
 from spikelet.cli import main
 
@@ -57,9 +58,14 @@ def test_a_mistake_of_ours_keeps_its_traceback(command: Callable[..., Any], monk
     assert isinstance(command("models").exception, AttributeError)
 
 
+def test_the_version_is_that_of_the_package(command: Callable[..., Any]) -> None:
+    done = command("--version")
+    assert (done.exit_code, done.output) == (0, f"spikelet {spikelet.__version__}\n")
+
+
 def test_the_module_runs_as_the_console_script_does(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "spikelet.cli", "eval", "nothing"],
+        [sys.executable, "-m", "spikelet", "eval", "nothing"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

@@ -336,7 +336,7 @@ def test_every_model_of_the_catalogue_is_compressed_packed_reloaded_and_runs_as_
     run = [Quantize(2), Quantize(Uniform(8, per_channel=False), where=last()), Membranes(4), Prune(0.5)]
     small, report = compress(model, run, x)
     graph = lower(small, x)
-    graph.save(tmp_path / "small.safetensors")
+    spikelet.save(graph, tmp_path / "small.safetensors")
     loaded = spikelet.load(tmp_path / "small.safetensors")
     assert_equal_to_torch([Program(loaded)], loaded, small, x)
     assert report.size[1] < report.size[0] / 16

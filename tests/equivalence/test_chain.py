@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.graph import ir
-from spikelet.graph.artifact import load
+from spikelet.graph.artifact import load, save
 from spikelet.graph.reference import Reference
-from spikelet.graph.verify import Backend
-from spikelet.lowering import lower
+from spikelet.lowering import lower, verify
+from spikelet.lowering.verify import Backend
 from spikelet.neurons import LIF, QuantizedMembrane
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import Binary, ReScaW
@@ -129,7 +129,7 @@ def test_verify_counts_no_mismatch(seed: int):
     graph = lower(net.model, net.x)
     labels = torch.zeros(net.x.shape[-4], dtype=torch.long)
     for backend in (Reference, Program):
-        result = graph.verify(net.model, [(net.x, labels)], backend)
+        result = verify(graph, net.model, [(net.x, labels)], backend)
         assert result.mismatches == 0
         assert result.float_accuracy == result.integer_accuracy
         assert result.spikes == sum(s.size for s in Reference(graph).spikes(net.x.numpy()).values())
@@ -139,7 +139,7 @@ def test_verify_counts_no_mismatch(seed: int):
 def test_the_saved_file_runs_as_the_model_evaluates(seed: int, tmp_path: Path):
     net = random_network(seed)
     graph = lower(net.model, net.x)
-    graph.save(tmp_path / "model.safetensors")
+    save(graph, tmp_path / "model.safetensors")
     loaded = load(tmp_path / "model.safetensors")
     assert_equal_to_torch([Program(loaded, threads=2)], loaded, net.model, net.x)
 
@@ -163,7 +163,7 @@ def test_float64_evaluates_to_the_same_spikes(seed: int):
 def test_lowering_twice_gives_the_same_file(seed: int, tmp_path: Path):
     net = random_network(seed)
     for name in ("first", "second"):
-        lower(net.model, net.x).save(tmp_path / name)
+        save(lower(net.model, net.x), tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 

@@ -38,7 +38,7 @@ def test_a_random_graph_comes_back_from_its_file(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_loaded_graph_gives_the_logits_of_the_saved_one(seed: int, tmp_path: Path) -> None:
     graph = random_graph(seed)
-    graph.save(tmp_path / "model.safetensors")
+    save(graph, tmp_path / "model.safetensors")
     x = random_input(graph, batch=3, seed=seed)
     np.testing.assert_array_equal(Reference(load(tmp_path / "model.safetensors"))(x), Reference(graph)(x))
 
@@ -187,7 +187,7 @@ def test_the_file_is_laid_out_as_the_specification_says() -> None:
 def test_a_graph_without_meaning_is_not_written(tmp_path: Path) -> None:
     graph = dataclasses.replace(small_graph(), time_steps=0)
     with pytest.raises(GraphError, match="time_steps must be 1 to 1024, got 0"):
-        graph.save(tmp_path / "model.safetensors")
+        save(graph, tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -123,7 +123,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # as a full disk: the write itself fails
-        small_graph().save(path)
+        save(small_graph(), path)
 
     assert in_a_child(work) == (1, b"OSError")
     assert path.read_bytes() == b"old"

@@ -114,7 +114,7 @@ def test_a_converted_network_becomes_a_file_that_gives_its_spikes(
     x[0], x[1] = 0, 255
     graph = spikelet.lower(model, x)
     for backend in (spikelet.Program, spikelet.Reference):
-        verification = graph.verify(model, [(x, torch.zeros(12, dtype=torch.long))], backend)
+        verification = spikelet.verify(graph, model, [(x, torch.zeros(12, dtype=torch.long))], backend)
         assert verification.mismatches == 0
         assert verification.spikes == 12 * T * sum(
             int(np.prod(s.shape[2:])) for s in spikelet.Reference(graph).spikes(x.numpy()).values()
@@ -122,7 +122,7 @@ def test_a_converted_network_becomes_a_file_that_gives_its_spikes(
     rates = [s.mean() for s in spikelet.Reference(graph).spikes(x.numpy()).values()]
     assert all(0.005 < rate < 0.9 for rate in rates), rates
 
-    graph.save(tmp_path / "model.safetensors")
+    spikelet.save(graph, tmp_path / "model.safetensors")
     loaded = spikelet.load(tmp_path / "model.safetensors")
     assert dumps(loaded) == dumps(graph)
     assert np.array_equal(spikelet.Program(loaded)(x.numpy()), spikelet.Reference(graph)(x.numpy()))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
-from spikelet.lowering import lower
+from spikelet.lowering import lower, verify
 from spikelet.neurons import LIF, LIFParams
 from spikelet.nn import Conv2d, Encode, Linear
 from spikelet.quant import Uniform
@@ -62,7 +62,7 @@ def assert_exact(model: nn.Module, x: Tensor | None = None) -> ir.IntGraph:
     """Lowers, and finds no spike and no logit that differs from the model's evaluation."""
     x = images() if x is None else x
     graph = lower(model, x)
-    result = graph.verify(model, [(x, torch.zeros(x.shape[-4], dtype=torch.long))])
+    result = verify(graph, model, [(x, torch.zeros(x.shape[-4], dtype=torch.long))])
     assert result.mismatches == 0, str(result)
     assert 0 < sum(s.sum() for s in Reference(graph).spikes(x.numpy()).values()) < result.spikes
     return graph

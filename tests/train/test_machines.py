@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from spikelet.data import batches
-from spikelet.lowering import lower
+from spikelet.lowering import lower, verify
 from spikelet.nn.device import device_of
 from spikelet.train import Run, evaluate, load_run
 from spikelet.train.compiler import compiled, require_compiler
@@ -71,7 +71,7 @@ def test_bf16_trains_float32_weights_that_lower_exactly(tmp_path: Path):
     (model, config), data = load_run(tmp_path / "bf16"), digits()
     assert config.mixed_precision == "bf16"
     assert {p.dtype for p in model.parameters()} == {torch.float32}
-    assert lower(model, data.test.x[:1]).verify(model, batches(data.test, 10)).mismatches == 0
+    assert verify(lower(model, data.test.x[:1]), model, batches(data.test, 10)).mismatches == 0
 
 
 def test_a_second_precision_in_one_process_is_refused_with_a_way_out(tmp_path: Path):
@@ -99,4 +99,4 @@ def test_a_run_on_a_gpu_comes_home_and_a_model_there_evaluates_and_lowers(tmp_pa
     accuracy = evaluate(model, batches(data.test, 10))
     away = model.cuda()
     assert evaluate(away, batches(data.test, 10)) == accuracy
-    assert lower(away, data.test.x[:1]).verify(away, batches(data.test, 10)).mismatches == 0
+    assert verify(lower(away, data.test.x[:1]), away, batches(data.test, 10)).mismatches == 0

@@ -1,7 +1,7 @@
 """The folders of `spikelet` form one line. Each may import those on its left, never those on its right.
 
 Imports count at every level: at the top of a file, inside a function, under `if TYPE_CHECKING`, and by name through
-`importlib.import_module("spikelet....")`. Importing spikelet itself takes torch, numpy and safetensors, nothing more.
+`importlib.import_module("spikelet....")`. A device takes numpy, training takes torch and safetensors too, nothing more.
 """
 
 from __future__ import annotations
@@ -112,7 +112,19 @@ def packages_loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split()) - sys.stdlib_module_names
 
 
-def test_importing_spikelet_loads_its_three_dependencies_and_nothing_else():
-    loaded = packages_loaded_by("import spikelet")
+def test_importing_spikelet_loads_nothing():
+    assert packages_loaded_by("import spikelet") - packages_loaded_by("") == {"spikelet"}
+
+
+def test_a_device_loads_numpy_and_nothing_else():
+    road = (
+        "import spikelet, numpy; graph = spikelet.load(spikelet.zoo.names()[0]); "
+        "spikelet.Program(graph)(numpy.zeros((1, *graph.input.shape), numpy.uint8)); spikelet.Reference(graph)"
+    )
+    assert packages_loaded_by(road) - packages_loaded_by("import numpy") == {"spikelet"}
+
+
+def test_training_loads_its_three_dependencies_and_nothing_else():
+    loaded = packages_loaded_by(f"import {', '.join(f'spikelet.{name}' for name in LINE if name != 'cli')}")
     assert loaded.isdisjoint(OPTIONAL)
-    assert loaded - packages_loaded_by("import torch, numpy, safetensors, safetensors.torch") <= {"spikelet"}
+    assert loaded - packages_loaded_by("import torch, numpy, safetensors, safetensors.torch") == {"spikelet"}

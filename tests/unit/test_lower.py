@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
-from spikelet.lowering import lower
+from spikelet.lowering import lower, verify
 from spikelet.neurons import LIF, Hard, LIFParams, Soft
 from spikelet.neurons.reset import Reset
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, SumPool2d
@@ -286,7 +286,7 @@ def test_torch_s_own_batch_norm_is_lowered_and_verify_reports_what_differs():
     )
     with_statistics(model)
     x = images()
-    result = lower(model, x).verify(model, [(x, torch.zeros(4, dtype=torch.long))])
+    result = verify(lower(model, x), model, [(x, torch.zeros(4, dtype=torch.long))])
     assert result.spike_mismatches == {"lif": 0}
     assert 0 < result.logit_mismatches < 32
     assert result.mismatches == result.logit_mismatches
@@ -296,7 +296,7 @@ def test_torch_s_own_batch_norm_is_lowered_and_verify_reports_what_differs():
 def test_verify_puts_every_mode_back():
     model, x = half_trained(), images()
     graph, before = lower(model, x), traces(model)
-    graph.verify(model, [(x, torch.zeros(4, dtype=torch.long))])
+    verify(graph, model, [(x, torch.zeros(4, dtype=torch.long))])
     assert_same(before, traces(model))
 
 
@@ -318,7 +318,7 @@ def test_verify_counts_a_neuron_that_has_changed_since_lowering():
     model, x = plain(), images()
     graph = lower(model, x)
     model.lif.params = LIFParams(threshold=0.5)
-    result = graph.verify(model, [(x, torch.zeros(4, dtype=torch.long))])
+    result = verify(graph, model, [(x, torch.zeros(4, dtype=torch.long))])
     assert result.spike_mismatches["lif"] > 0
 
 

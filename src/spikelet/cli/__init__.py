@@ -12,7 +12,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line; the console script `spikelet` and `python -m spikelet.cli` call this."""
+    """Runs the command line; the console script `spikelet` and `python -m spikelet` call this."""
     try:
         from spikelet.cli.app import app
     except ModuleNotFoundError as error:

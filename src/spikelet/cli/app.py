@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from spikelet.cli.options import with_options
-from spikelet.cli.printing import print_error
+from spikelet.cli.printing import print_error, say
 
 EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)
 EXIT_ERROR = 2
@@ -55,9 +55,20 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from spikelet import __version__
+
+        say(f"spikelet {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def spikelet(
     debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
 ) -> None:
     """Train, compress and deploy spiking networks; what you evaluate is what you deploy.
 

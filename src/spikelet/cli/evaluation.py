@@ -15,8 +15,8 @@ from spikelet.cli.printing import console, facts, heading, percent, say
 from spikelet.cli.result import FILE, Result, load_result, result_of
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import Batches, Samples, batches
-from spikelet.graph.verify import Verification
-from spikelet.lowering import lower
+from spikelet.lowering import lower, verify
+from spikelet.lowering.verify import Verification
 from spikelet.profiling.packed import has_float_weights
 from spikelet.runtime import Program
 from spikelet.train import evaluate as accuracy_of
@@ -64,7 +64,7 @@ def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:
     example, _ = samples.batch(torch.arange(1))
     graph = lower(opened.model, example)
     shown = _shown(batches(samples, BATCH))
-    return graph.verify(opened.model, shown, lambda g: Program(g, threads))
+    return verify(graph, opened.model, shown, lambda g: Program(g, threads))
 
 
 def _hits(opened: Packed, samples: Samples, threads: int) -> int:

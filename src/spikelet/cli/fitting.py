@@ -24,6 +24,7 @@ from spikelet.fitting.budget import parse_bytes
 from spikelet.fitting.job import Job, Measured
 from spikelet.fitting.picture import draw, require_matplotlib
 from spikelet.fitting.search import Candidate
+from spikelet.graph.artifact import save
 from spikelet.train import Reporter, Training
 
 ROWS = 12  # of the front that are printed
@@ -65,7 +66,7 @@ def fit(options: FitOptions) -> bool:
     training = dataclasses.replace(config.plain(), seed=options.seed)
     known = {name: text for name, text in origin(config, result).items() if name not in OF_THE_START}
     fitted = Job(model, data, budget, training, settings, result.labels, known).run(_Shown(screen))
-    fitted.graph.save(out / MODEL)
+    save(fitted.graph, out / MODEL)
     with atomic_write(out / FIGURES) as file:
         file.write((json.dumps(_json(fitted), indent=1) + "\n").encode())
     draw(fitted, out / PICTURE)

@@ -18,6 +18,7 @@ from spikelet.cli.printing import console, facts, heading, percent, table
 from spikelet.cli.result import Result, load_result, recipe_of
 from spikelet.cli.sources import spiking_run
 from spikelet.graph import ir
+from spikelet.graph.artifact import save
 from spikelet.graph.ir import IntGraph
 from spikelet.lowering import lower
 from spikelet.profiling.packed import node_bytes
@@ -36,7 +37,7 @@ def pack(folder: Path, out: Path) -> None:
     model, config = spiking_run(folder)
     result = load_result(folder)
     graph = lower(model, _example(result), labels=result.labels, meta=origin(config, result))
-    graph.save(out)
+    save(graph, out)
     screen = console()
     heading("Bytes")
     screen.print(_bytes_by_layer(graph))

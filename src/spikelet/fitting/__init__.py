@@ -26,7 +26,7 @@ def fit(
     """The network within `budget` that loses least accuracy: fewer bits, fewer channels, trained again.
 
         fitted = spikelet.fit(model, data, spikelet.Budget(max_bytes=100_000))
-        fitted.graph.save("small.safetensors")
+        spikelet.save(fitted.graph, "small.safetensors")
 
     Args:
         model: a trained network of spikelet's layers, at any bits. Left as it was.

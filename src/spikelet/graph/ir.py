@@ -12,20 +12,14 @@ before the first `Lif` are the same at every step, and backends compute them onc
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.base.codes import Codes
 from spikelet.base.errors import GraphError
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
-    from spikelet.graph.verify import Backend, Verification
 
 N = TypeVar("N", bound="Node")
 Grid = Literal["symmetric", "odd"]
@@ -199,26 +193,3 @@ class IntGraph:
     def of_type(self, kind: type[N]) -> list[N]:
         """All nodes of one kind, in order."""
         return [n for n in self.nodes if isinstance(n, kind)]
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the packed model file; `spikelet.load(path)` reads it. See docs/spec/artifact.md.
-
-        Raises:
-            GraphError, ArtifactError: the graph has no meaning, or passes a limit of the file (nothing is written).
-            OSError: the file can't be written; `path` is what it was before.
-        """
-        from spikelet.graph.artifact import save
-
-        save(self, path)
-
-    def verify(
-        self,
-        model: nn.Module,
-        batches: Iterable[tuple[Tensor, Tensor]],
-        backend: Callable[[IntGraph], Backend] | None = None,
-    ) -> Verification:
-        """Compares this graph with the PyTorch evaluation of `model`, spike for spike. See graph/verify.py."""
-        from spikelet.graph.reference import Reference
-        from spikelet.graph.verify import verify
-
-        return verify(self, model, batches, backend or Reference)
