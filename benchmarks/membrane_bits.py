@@ -20,7 +20,7 @@ import torch
 from benchmarks.record import record, recorded
 from benchmarks.verified import verified
 from spikelet import compress, lower
-from spikelet.compression import Finetune, Membranes, Pass, Quantize
+from spikelet.compression import Finetune, Pass, Quantize, QuantizeMembranes
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
 from spikelet.graph.artifact import dumps
@@ -47,7 +47,7 @@ class Variant:
     def passes(self) -> list[Pass]:
         """From 1-bit weights and 2-bit membranes to these."""
         weights: list[Pass] = [Quantize(32)] if self.weight_bits == 32 else []
-        return [*weights, Membranes(self.membrane_bits)]
+        return [*weights, QuantizeMembranes(self.membrane_bits)]
 
 
 VARIANTS = (Variant(1, 2), Variant(1, 4), Variant(1, 8), Variant(1, 32), Variant(32, 32))

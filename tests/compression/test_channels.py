@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spikelet.compression import CompressionError, find_channels
 from spikelet.compression.channels import first_removable
-from spikelet.compression.channels.union_find import Identities
+from spikelet.compression.channels.union_find import UnionFind
 from tests.compression.networks import NETWORKS, image
 from tests.support.catalogue import MODELS, model_input, small_model
 
@@ -22,7 +22,7 @@ KEPT = {  # a word of the reason by the network's name
     "softmax over channels": ("one", r"\(softmax\) mixes them"),
     "attention in numbers": ("q", r"\(unflatten\) spreads them over several axes, none of which is -1"),
     "attention to keys that heads share": ("k", r"\(matmul\) pairs them with what has other channels or none"),
-    "attention of what is not 0 when silenced": ("q", r"\(matmul\) sums over them, and silenced they are not known"),
+    "attention of what is not 0 when silenced": ("q", r"\(matmul\) sums over them, and zeroed out they are not known"),
     "factors by name": ("q", r"\(matmul\) pairs them with a tensor of the model's own"),
     "outer product": ("q", r"\(mul\) pairs each with every channel|with every channel of another tensor"),
     "attention over channels": ("q", r"\(matmul\) pairs them with what has other channels or none"),
@@ -166,7 +166,7 @@ def test_units_leave_in_the_order_given_and_no_more_than_asked_for():
 
 
 def test_joined_identities_have_one_root_and_share_a_reason():
-    ids = Identities()
+    ids = UnionFind()
     a, b, c = ids.new(3), ids.new(3), ids.new(3)
     ids.freeze(c[:1], "first")
     ids.join(a, b)

@@ -17,9 +17,9 @@ import spikelet
 from spikelet.compression import (
     CompressionError,
     Context,
-    Membranes,
     Prune,
     Quantize,
+    QuantizeMembranes,
     Row,
     WeightL1,
     by_name,
@@ -42,8 +42,8 @@ from tests.support.catalogue import MODELS, model_input
 PASSES: dict[str, Any] = {
     "prune": Prune(0.5, WeightL1()),
     "quantize": Quantize(4),
-    "membranes": Membranes(2),
-    "all": [Quantize(2, where=~first() & ~last()), Membranes(4), Prune(0.4)],
+    "membranes": QuantizeMembranes(2),
+    "all": [Quantize(2, where=~first() & ~last()), QuantizeMembranes(4), Prune(0.4)],
 }
 
 
@@ -245,7 +245,7 @@ def test_a_few_batches_are_looked_at_and_no_more(batches: int, count: int):
 
 def test_passes_that_need_no_data_get_by_without():
     model, x = vgg()
-    small, report = compress(model, [Quantize(4), Membranes(8)])
+    small, report = compress(model, [Quantize(4), QuantizeMembranes(8)])
     assert {m.quantizer.bits for m in small.modules() if isinstance(m, Conv2d | Linear)} == {4}
     assert report.sops == (0, 0)
     assert report.size[0] < report.size[1]
@@ -288,19 +288,19 @@ def test_the_first_layer_is_the_one_that_runs_first():
 def test_membranes_get_fewer_bits_and_keep_the_step_they_learned_where_they_have_them():
     model, x = vgg()
     step = model.get_parameter("features.2.0.membrane.log2_step")
-    same = compress(model, [Membranes(4)], x)
+    same = compress(model, [QuantizeMembranes(4)], x)
     assert torch.equal(same.model.get_parameter("features.2.0.membrane.log2_step"), step)
     assert [row for row in same.report.rows if row.layer] == []
-    small = compress(model, [Membranes(2, where=~first())], x).model
+    small = compress(model, [QuantizeMembranes(2, where=~first())], x).model
     membranes = [m.membrane.bits for m in small.modules() if isinstance(m, LIF)]
     assert membranes == [4, 2, 2, 2]
-    full = compress(small, [Membranes(32)], x).model
+    full = compress(small, [QuantizeMembranes(32)], x).model
     assert all(isinstance(m.membrane, FullMembrane) for m in full.modules() if isinstance(m, LIF))
 
 
 def test_a_new_membrane_s_step_spans_the_threshold():
     model = NETWORKS["chain"][0]()  # threshold 1/8
-    small = compress(model, [Membranes(4)], image()).model
+    small = compress(model, [QuantizeMembranes(4)], image()).model
     membrane = small.get_submodule("lif").membrane
     assert isinstance(membrane, QuantizedMembrane)
     assert float(torch.exp2(membrane.log2_step.detach())) == pytest.approx(0.125 / 7)
@@ -315,7 +315,7 @@ def test_plain_layers_of_torch_are_refused_by_name():
     compress(NETWORKS["tokens"][0](), [Quantize(4, where=by_type(Conv2d))], image())
 
 
-@pytest.mark.parametrize(("make", "message"), [(lambda: Quantize(9), "got 9"), (lambda: Membranes(1), "got 1")])
+@pytest.mark.parametrize(("make", "message"), [(lambda: Quantize(9), "got 9"), (lambda: QuantizeMembranes(1), "got 1")])
 def test_bits_that_there_are_not_are_refused_at_once(make: Any, message: str):
     with pytest.raises(ValueError, match=message):
         make()
@@ -323,8 +323,9 @@ def test_bits_that_there_are_not_are_refused_at_once(make: Any, message: str):
 
 def test_a_filter_of_neurons_that_matches_none_is_refused():
     model, x = vgg()
-    with pytest.raises(CompressionError, match=r"Membranes\.where: .* The model's layers are: features\.1\.body\.0"):
-        compress(model, [Membranes(2, where=by_type(nn.Conv2d))], x)
+    message = r"QuantizeMembranes\.where: .* The model's layers are: features\.1\.body\.0"
+    with pytest.raises(CompressionError, match=message):
+        compress(model, [QuantizeMembranes(2, where=by_type(nn.Conv2d))], x)
 
 
 # --- all of it --------------------------------------------------------------------------------------
@@ -333,7 +334,7 @@ def test_a_filter_of_neurons_that_matches_none_is_refused():
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_of_the_catalogue_is_compressed_packed_reloaded_and_runs_as_it_evaluates(name: str, tmp_path: Path):
     model, x = trained(name, 32, 32, 3, 0)
-    run = [Quantize(2), Quantize(Uniform(8, per_channel=False), where=last()), Membranes(4), Prune(0.5)]
+    run = [Quantize(2), Quantize(Uniform(8, per_channel=False), where=last()), QuantizeMembranes(4), Prune(0.5)]
     small, report = compress(model, run, x)
     graph = lower(small, x)
     spikelet.save(graph, tmp_path / "small.safetensors")
@@ -344,7 +345,7 @@ def test_every_model_of_the_catalogue_is_compressed_packed_reloaded_and_runs_as_
 
 def test_compressing_again_changes_nothing_more():
     model, x = vgg()
-    run = [Quantize(4), Membranes(2)]
+    run = [Quantize(4), QuantizeMembranes(2)]
     small, _ = compress(model, run, x)
     again, report = compress(small, run, x)
     assert [row for row in report.rows if row.layer] == []
@@ -357,7 +358,7 @@ def test_compressing_again_changes_nothing_more():
 
 def test_the_report_says_what_changed():
     model, x = trained("qsnn_vggsnn", 1, 4, 2, 0)
-    small, report = compress(model, [Quantize(4, where=~first() & ~last()), Membranes(2), Prune(0.5)], x)
+    small, report = compress(model, [Quantize(4, where=~first() & ~last()), QuantizeMembranes(2), Prune(0.5)], x)
     changes = {(row.layer, row.what): (row.before, row.after) for row in report.rows if row.layer}
     convs = {n: m for n, m in small.named_modules() if isinstance(m, Conv2d)}
     before = {n: m for n, m in model.named_modules() if isinstance(m, Conv2d)}
@@ -367,7 +368,8 @@ def test_the_report_says_what_changed():
     assert {name for name, what in changes if what == "membrane bits"} == {
         n for n, m in small.named_modules() if isinstance(m, LIF)
     }
-    assert [row.what for row in report.rows if not row.layer] == ["Quantize", "Membranes", "scoring by SVS", "Prune"]
+    said = [row.what for row in report.rows if not row.layer]
+    assert said == ["Quantize", "QuantizeMembranes", "scoring by SVS", "Prune"]
 
 
 def test_the_report_reads_as_a_table():

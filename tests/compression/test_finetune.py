@@ -15,9 +15,9 @@ from spikelet.compression import (
     CompressionError,
     Context,
     Finetune,
-    Membranes,
     Prune,
     Quantize,
+    QuantizeMembranes,
     Row,
     WeightL1,
     compress,
@@ -126,7 +126,7 @@ def test_the_network_before_compression_can_teach():
 def test_what_was_compressed_stays_compressed_and_learns():
     net = model()
     before = copy.deepcopy(net.state_dict())
-    passes = [Quantize(2, where=~first() & ~last()), Membranes(2), Prune(0.25), finetune(epochs=4)]
+    passes = [Quantize(2, where=~first() & ~last()), QuantizeMembranes(2), Prune(0.25), finetune(epochs=4)]
     small, report = compress(net, passes, digits())
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert [m.quantizer.bits for m in small.modules() if isinstance(m, Conv2d | Linear)] == [8, 2, 2, 2, 8]

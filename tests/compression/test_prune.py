@@ -96,13 +96,13 @@ def test_one_threshold_for_all_layers_takes_more_where_scores_are_low():
     model, x = vggsnn()
     with torch.no_grad():
         model.get_submodule(CHAIN[2]).weight[:6] *= 1e-3  # type: ignore[operator, index]
-    small = pruned(Prune(0.5, WeightL1(), spread="global"), (model, x))
+    small = pruned(Prune(0.5, WeightL1(), sparsity="global"), (model, x))
     assert sum(widths(small)) == kept_of(28, 0.5)
     assert widths(small)[2] == 2
 
 
 def test_a_global_ratio_leaves_every_layer_a_channel():
-    assert widths(pruned(Prune(1, spread="global"))) == [1, 1, 1, 1]
+    assert widths(pruned(Prune(1, sparsity="global"))) == [1, 1, 1, 1]
 
 
 # --- which ------------------------------------------------------------------------------------------
@@ -218,9 +218,9 @@ def test_a_budget_that_can_t_be_met_names_the_smallest_size():
         ({"ratio": 0.5, "max_bytes": 100}, "takes either a ratio or a budget .* got both"),
         ({"max_bytes": 0}, r"Prune\.max_bytes must be a number above 0, got 0"),
         ({"max_sops": float("nan")}, r"Prune\.max_sops must be a number above 0, got nan"),
-        ({"ratio": 0.5, "spread": "even"}, r"Prune\.spread must be one of \('uniform', 'global'\), got 'even'"),
+        ({"ratio": 0.5, "sparsity": "even"}, r"Prune\.sparsity must be one of \('layerwise', 'global'\), got 'even'"),
         ({"ratio": {"a": 0.5}, "where": first()}, "by layer says where and how much"),
-        ({"ratio": {"a": 0.5}, "spread": "global"}, "by layer says where and how much"),
+        ({"ratio": {"a": 0.5}, "sparsity": "global"}, "by layer says where and how much"),
     ],
 )
 def test_arguments_out_of_range_are_refused_at_once(arguments: dict[str, Any], message: str):

@@ -24,5 +24,5 @@ def small_subject(seed: int = 0, weight_bits: int = 8, name: str = "qsnn_vgg_s")
 
 def random_plan(subject: Subject, costs: CostModel, seed: int) -> Plan:
     rng, choices = random.Random(seed), Choices()
-    bits = {n: rng.choice(choices.edge_bits if n in subject.edges else choices.bits) for n in costs.weighted}
+    bits = {n: rng.choice(choices.bits_of(n in subject.first_and_last)) for n in costs.weighted}
     return Plan(bits, {g: rng.choice(choices.ratios) for g in subject.orders})

@@ -30,7 +30,7 @@ pytest.importorskip("accelerate")
 
 TRAINING = Training(phases=(Phase(4, 2),), batch_size=64, optimizer=Optimizer(lr=8e-3))
 SETTINGS = Settings(
-    criterion=WeightL1(), choices=Choices(bits=(1, 2, 8), edge_bits=(4, 8), ratios=(0.0, 0.25, 0.5)),
+    criterion=WeightL1(), choices=Choices(bits=(1, 2, 8), first_last_bits=(4, 8), ratios=(0.0, 0.25, 0.5)),
     samples=128, trials=400, probes=2, epochs=4,
 )  # fmt: skip
 

@@ -11,7 +11,7 @@ from spikelet.fitting.plan import Plan
 from spikelet.fitting.search import Candidate, front, search
 from spikelet.fitting.sensitivity import Choices, Sensitivity
 
-CHOICES = Choices(bits=(1, 2, 4), edge_bits=(4, 8), ratios=(0.0, 0.5))
+CHOICES = Choices(bits=(1, 2, 4), first_last_bits=(4, 8), ratios=(0.0, 0.5))
 LAYERS, GROUPS = ("a", "b", "c"), ("g", "h")
 
 
@@ -43,14 +43,16 @@ def everything() -> list[Candidate]:
 def test_the_search_finds_the_front_of_all_plans():
     pytest.importorskip("optuna")
     found = search(Linear(), sensitivity(), CHOICES, trials=1500)  # type: ignore[arg-type]
-    expected = {(c.harm, c.cost.size, c.cost.sops) for c in front(everything())}
-    assert {(c.harm, c.cost.size, c.cost.sops) for c in found} == expected
+    expected = {(c.loss_increase, c.cost.size, c.cost.sops) for c in front(everything())}
+    assert {(c.loss_increase, c.cost.size, c.cost.sops) for c in found} == expected
 
 
 def test_no_candidate_of_a_front_beats_another():
     kept = front(everything())
     assert kept and not any(a.beats(b) for a in kept for b in kept)
-    assert all(any(k.beats(c) or (k.cost == c.cost and k.harm == c.harm) for k in kept) for c in everything())
+    assert all(
+        any(k.beats(c) or (k.cost == c.cost and k.loss_increase == c.loss_increase) for k in kept) for c in everything()
+    )
 
 
 def test_the_search_is_the_same_twice():

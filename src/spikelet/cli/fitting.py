@@ -113,7 +113,7 @@ class _Shown:
 def _json(fitted: Fitted) -> dict[str, Any]:
     def candidate(c: Candidate) -> dict[str, Any]:
         plan = {"bits": dict(c.plan.bits), "ratios": dict(c.plan.ratios)}
-        return {**plan, "harm": c.harm, "bytes": c.cost.size, "sops": c.cost.sops}
+        return {**plan, "loss_increase": c.loss_increase, "bytes": c.cost.size, "sops": c.cost.sops}
 
     def measured(m: Measured) -> dict[str, Any]:
         return {"accuracy": m.accuracy, "bytes": m.size, "sops": m.sops}
@@ -149,7 +149,7 @@ def _show(fitted: Fitted, out: Path, screen: Console) -> None:
 def _front(fitted: Fitted) -> Table:
     step = max(1, len(fitted.front) // ROWS)
     shown = fitted.front[::step]
-    rows = [(f"{c.cost.size:,}", f"{c.cost.sops:,.0f}", f"{c.harm:.3f}", _bits(c)) for c in shown]
+    rows = [(f"{c.cost.size:,}", f"{c.cost.sops:,.0f}", f"{c.loss_increase:.3f}", _bits(c)) for c in shown]
     return table(("bytes, at most", "SOPs", "added loss", "bits by layer"), rows)
 
 

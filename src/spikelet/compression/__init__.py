@@ -21,9 +21,9 @@ from spikelet.compression.filters import first as first
 from spikelet.compression.filters import last as last
 from spikelet.compression.passes import Context as Context
 from spikelet.compression.passes import Finetune as Finetune
-from spikelet.compression.passes import Membranes as Membranes
 from spikelet.compression.passes import Pass as Pass
 from spikelet.compression.passes import Prune as Prune
 from spikelet.compression.passes import Quantize as Quantize
+from spikelet.compression.passes import QuantizeMembranes as QuantizeMembranes
 from spikelet.compression.passes import Row as Row
 from spikelet.compression.report import Report as Report

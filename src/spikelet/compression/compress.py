@@ -51,7 +51,7 @@ def compress(
 
     Args:
         model: any module. Not changed.
-        passes: Prune, Quantize, Membranes, Finetune, or any object of the protocol `passes.Pass`.
+        passes: Prune, Quantize, QuantizeMembranes, Finetune, or any object of the protocol `passes.Pass`.
         data: a DataSplits, whose training part calibrates and fine-tunes; or batches (x, y) or x as the model takes
             them, which calibrate; None where no pass looks at the model at work.
         calibration_batches: how many batches are looked at (of a DataSplits, of 128 samples each).

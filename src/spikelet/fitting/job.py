@@ -211,7 +211,7 @@ class Job:
         subject = subject_of(self.model, [x for x, _ in samples], s.criterion)
         costs = CostModel(subject, profile(self.model, samples[0][0]), self.fixed_bytes(subject, samples))
         layers = _weighted(self.model, subject.channels)
-        tried = sum(len(s.choices.edge_bits if n in subject.edges else s.choices.bits) for n in layers)
+        tried = sum(len(s.choices.bits_of(n in subject.first_and_last)) for n in layers)
         watcher.stage("sensitivity", tried + len(subject.orders) * (len(s.choices.ratios) - 1))
         sensitivity = measure(subject, layers, samples, s.choices, watcher.step)
         found = search(costs, sensitivity, s.choices, trials=s.trials, seed=s.seed)
@@ -254,11 +254,11 @@ class Job:
         return lower(model, example, labels=self.labels, meta=dict(self.meta))
 
     def _spread(self, found: Sequence[Candidate]) -> list[Candidate]:
-        """Of the front's plans within the budget, the least harmful, and others below it in even steps of size."""
+        """Of the front's plans within the budget, the one of least loss, and others below it in even steps of size."""
         fitting = [c for c in found if self.budget.holds(c.cost.size, c.cost.sops)]
         if not fitting:
             raise BudgetError(_impossible(self.budget, found))
-        fitting.sort(key=lambda c: c.harm)
+        fitting.sort(key=lambda c: c.loss_increase)
         best, low = fitting[0], min(c.cost.size for c in fitting)
         steps = max(self.settings.probes - 1, 1)
         limits = [best.cost.size - i * (best.cost.size - low) / steps / 2 for i in range(self.settings.probes)]

@@ -59,11 +59,11 @@ def _measured(axes: Axes, fitted: Fitted) -> None:
 
 
 def _predicted(axes: Axes, fitted: Fitted) -> None:
-    sizes, harms = [c.cost.size / 1000 for c in fitted.front], [c.harm for c in fitted.front]
-    axes.scatter(sizes, harms, 10, color=FAINT, label="no other plan beats it")
+    sizes, increases = [c.cost.size / 1000 for c in fitted.front], [c.loss_increase for c in fitted.front]
+    axes.scatter(sizes, increases, 10, color=FAINT, label="Pareto front")
     tried = [p.candidate for p in fitted.probes]
-    axes.scatter([c.cost.size / 1000 for c in tried], [c.harm for c in tried], 40, color=PROBE, label="tried")
-    axes.set_title(f"Predicted, before any training: {len(sizes)} plans of the front", loc="left", color=INK)
+    axes.scatter([c.cost.size / 1000 for c in tried], [c.loss_increase for c in tried], 40, color=PROBE, label="tried")
+    axes.set_title(f"Predicted, before any training: {len(sizes)} plans of the Pareto front", loc="left", color=INK)
     axes.set_xlabel("packed file, kB")
     axes.set_ylabel("added loss, nats")
     axes.legend(frameon=False)

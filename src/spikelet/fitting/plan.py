@@ -34,14 +34,14 @@ class Subject:
     example: a batch as it takes it.
     channels: what `find_channels` found.
     orders: by a group's name, its units int64 [U], least wanted first.
-    edges: the layer that reads the input and the one that makes the logits: they keep 4 or 8 bits.
+    first_and_last: the layer that reads the input and the one that makes the logits: they keep 4 or 8 bits.
     """
 
     model: nn.Module
     example: Tensor
     channels: Channels
     orders: Mapping[str, Tensor]
-    edges: tuple[str, str]
+    first_and_last: tuple[str, str]
 
     def removed(self, ratios: Mapping[str, float]) -> Tensor:
         """The units that leave, int64 [R]: of each group all but `kept_of` them, as `Prune` does it."""
@@ -66,7 +66,7 @@ class Subject:
         return model
 
     def quantizer(self, layer: str, bits: int) -> Quantizer:
-        """Of a layer at some bits: ReScaW within; at the edges symmetric codes, one scale for all logits."""
-        if layer in self.edges:
-            return Uniform(bits, per_channel=layer != self.edges[1])
+        """The quantizer of a layer at `bits`: ReScaW; Uniform for the first and last layer, one scale for all logits."""
+        if layer in self.first_and_last:
+            return Uniform(bits, per_channel=layer != self.first_and_last[1])
         return ReScaW(bits)

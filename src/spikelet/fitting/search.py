@@ -1,4 +1,4 @@
-"""The plans that no other plan beats in loss, bytes and operations at once, found with Optuna's NSGA-II.
+"""The Pareto front of plans in loss, bytes and operations, found with Optuna's NSGA-II.
 
 The search runs on predictions (sensitivity.py, cost.py), so that thousands of plans take seconds. It starts from
 the uniform plans, all layers at one number of bits and all groups at one ratio.
@@ -23,25 +23,25 @@ POPULATION = 64
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A plan with its predicted harm and cost."""
+    """A plan with its predicted loss increase and cost."""
 
     plan: Plan
-    harm: float
+    loss_increase: float
     cost: Cost
 
     def beats(self, other: Candidate) -> bool:
-        """No worse in anything, better in something."""
+        """Whether this plan is no worse in anything and better in something."""
         mine, theirs = self._figures(), other._figures()
         return mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
 
     def _figures(self) -> tuple[float, float, float]:
-        return self.harm, self.cost.size, self.cost.sops
+        return self.loss_increase, self.cost.size, self.cost.sops
 
 
 def search(
     costs: CostModel, sensitivity: Sensitivity, choices: Choices, *, trials: int = 3000, seed: int = 0
 ) -> list[Candidate]:
-    """The front, smallest first.
+    """The Pareto front, smallest plan first.
 
     Raises:
         ImportError: Optuna is missing.
@@ -57,7 +57,7 @@ def search(
         if key not in seen:
             seen[key] = _candidate(costs, sensitivity, values)
         found = seen[key]
-        return found.harm, found.cost.size, found.cost.sops
+        return found.loss_increase, found.cost.size, found.cost.sops
 
     sampler = optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
     study = optuna.create_study(directions=["minimize"] * 3, sampler=sampler)
@@ -68,9 +68,9 @@ def search(
 
 
 def front(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Those that no other beats, smallest first."""
+    """The candidates that no other beats (the Pareto front), smallest first."""
     kept: list[Candidate] = []
-    for c in sorted(candidates, key=lambda c: (c.cost.size, c.harm, c.cost.sops)):
+    for c in sorted(candidates, key=lambda c: (c.cost.size, c.loss_increase, c.cost.sops)):
         if not any(other.beats(c) for other in kept):
             kept.append(c)
     return kept
@@ -93,7 +93,7 @@ def _uniform(names: list[tuple[str, str, list[Any]]], choices: Choices) -> Itera
 
 
 def require_optuna() -> Any:
-    """The library, quiet. Raises ImportError where it is missing; names the extra."""
+    """Optuna, without its log output. Raises ImportError where it is missing; names the extra."""
     try:
         import optuna
     except ImportError as e:

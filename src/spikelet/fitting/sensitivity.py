@@ -1,11 +1,11 @@
 """What each single choice costs in loss, measured: one layer at fewer bits, one group with fewer channels.
 
-    harm(choice) = max(0, loss(network with that choice alone) - loss(network))
+    loss increase(choice) = max(0, loss(network with that choice alone) - loss(network))
 
 loss is the cross entropy of the mean logits over the calibration samples. Batch norms take their statistics anew from
 the same samples first: a network whose sums have all changed is judged after what any fine-tuning does in its
-first steps. Choices are taken to harm independently of each other, which holds near the starting network and
-is why plans are trained and measured before one is chosen.
+first steps. Loss increases are taken to add up, which holds near the starting network; therefore
+plans are trained and measured before one is chosen.
 """
 
 from __future__ import annotations
@@ -29,20 +29,24 @@ class Choices:
     """What may be chosen: bits of inner layers, bits of the first and the last, ratios of every group."""
 
     bits: tuple[int, ...] = (1, 2, 3, 4, 8)
-    edge_bits: tuple[int, ...] = (4, 8)
+    first_last_bits: tuple[int, ...] = (4, 8)
     ratios: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75)
 
     def __post_init__(self) -> None:
-        for name, values, low in (("bits", self.bits, 1), ("edge_bits", self.edge_bits, 2)):
+        for name, values, low in (("bits", self.bits, 1), ("first_last_bits", self.first_last_bits, 2)):
             if not values or any(b not in range(low, 9) for b in values):
                 raise ValueError(f"Choices.{name} must be whole numbers from {low} to 8, got {values}.")
         if 0.0 not in self.ratios or any(not 0 <= r < 1 for r in self.ratios):
             raise ValueError(f"Choices.ratios must lie in [0, 1) and hold 0, got {self.ratios}.")
 
+    def bits_of(self, first_or_last: bool) -> tuple[int, ...]:
+        """Bits that a layer may have."""
+        return self.first_last_bits if first_or_last else self.bits
+
 
 @dataclasses.dataclass(frozen=True)
 class Sensitivity:
-    """harm in nats, by layer and bits, by group and ratio."""
+    """Measured loss increases in nats, by layer and bits, by group and ratio."""
 
     bits: Mapping[str, Mapping[int, float]]
     ratios: Mapping[str, Mapping[float, float]]
@@ -67,16 +71,21 @@ def measure(
     """
     base = _loss(subject.build(Plan()), samples)
 
-    def harm(plan: Plan) -> float:
+    def increase(plan: Plan) -> float:
         value = _loss(subject.build(plan), samples)
         step()
         return max(0.0, value - base)
 
     bits = {
-        name: {b: harm(Plan(bits={name: b})) for b in (choices.edge_bits if name in subject.edges else choices.bits)}
+        name: {
+            b: increase(Plan(bits={name: b}))
+            for b in (choices.first_last_bits if name in subject.first_and_last else choices.bits)
+        }
         for name in layers
     }
-    ratios = {name: {r: harm(Plan(ratios={name: r})) if r else 0.0 for r in choices.ratios} for name in subject.orders}
+    ratios = {
+        name: {r: increase(Plan(ratios={name: r})) if r else 0.0 for r in choices.ratios} for name in subject.orders
+    }
     return Sensitivity(bits, ratios)
 
 

@@ -20,7 +20,7 @@ from spikelet.base.errors import LoweringError, OverflowRefused
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.lowering.rules import MODULES, convert
-from spikelet.lowering.trace import Call, trace
+from spikelet.lowering.trace import Call, leaves, trace
 from spikelet.lowering.values import Builder, Value
 from spikelet.neurons import LIF
 from spikelet.nn.device import device_of
@@ -47,7 +47,7 @@ def lower(
             f"got {example.dtype} {tuple(example.shape)}."
         )
     time_steps = _time_steps(model)
-    traced = trace(model, example.to(device_of(model)), _is_leaf)
+    traced = trace(model, example.to(device_of(model)), leaves(MODULES))
     if traced.unseen:
         raise LoweringError(f"{traced.unseen[0]}.")
     calls, output = traced.calls, traced.output
@@ -81,12 +81,6 @@ def _require_exact_floats(graph: ir.IntGraph) -> None:
                 f"{node.name}: its sum may reach {reach}, and float32, in which PyTorch evaluates, holds integers up "
                 "to 2^24 only. Use fewer weight bits or inputs, or let it read spikes instead of currents."
             )
-
-
-def _is_leaf(module: nn.Module) -> bool:
-    """Layers with a rule, and unknown ones with parameters and no children. All others are looked into: what they
-    do must be made of layers and functions with a rule."""
-    return type(module) in MODULES or (bool(list(module.parameters())) and not list(module.children()))
 
 
 def _time_steps(model: nn.Module) -> int:

@@ -96,7 +96,7 @@ def _norm(b: Builder, call: Call, values: list[Value]) -> Value:
     axes = {BatchNorm2d: 5, nn.BatchNorm2d: 4, nn.BatchNorm1d: 2}[type(norm)]
     if call.output.dim() != axes:
         raise LoweringError(
-            f"{_place(call)}: reads {call.output.dim()} axes and normalises axis 1, which is no channel. Torch's own "
+            f"{call.place}: reads {call.output.dim()} axes and normalises axis 1, which is no channel. Torch's own "
             "batch norms take what a mean over time left; use spikelet.nn.BatchNorm2d for [T, B, C, H, W]."
         )
     try:
@@ -194,12 +194,12 @@ def _add(b: Builder, call: Call, values: list[Value]) -> Value:
     if len(values) == 1 and [a for a in call.args if not isinstance(a, Tensor)] == [0]:
         return values[0]  # Python's sum() starts from 0
     if len(values) != 2 or call.kwargs.get("alpha", 1) != 1 or not all(isinstance(a, Tensor) for a in call.args):
-        raise LoweringError(f"{_place(call)}: only the sum of two tensors that depend on the input can be lowered.")
+        raise LoweringError(f"{call.place}: only the sum of two tensors that depend on the input can be lowered.")
     first, second = (tuple(a.shape[2 if v.timed else 1 :]) for a, v in zip(_read(call), values, strict=False))
     if first != second:
-        raise LoweringError(f"{_place(call)}: can't add tensors of shapes {first} and {second}.")
+        raise LoweringError(f"{call.place}: can't add tensors of shapes {first} and {second}.")
     if values[0].timed != values[1].timed:
-        raise LoweringError(f"{_place(call)}: can't add a tensor with a time axis to a mean over time.")
+        raise LoweringError(f"{call.place}: can't add a tensor with a time axis to a mean over time.")
     scale = float(min(v.scale.min() for v in values))  # the finer one: a sum is exact, only neurons round it
     x, y = (b.at_scale(v, scale, _named(call, "add")) for v in values)
     node = ir.Add(b.extra_name(_named(call, "add")), (x.node, y.node))
@@ -217,7 +217,7 @@ def _flatten(b: Builder, call: Call, values: list[Value]) -> Value:
     after = call.output.shape
     if before[:2] != after[:2] or len(after) != 3:
         raise LoweringError(
-            f"{_place(call)}: can only flatten [T, B, C, H, W] to [T, B, C*H*W], "
+            f"{call.place}: can only flatten [T, B, C, H, W] to [T, B, C*H*W], "
             f"got {tuple(before)} -> {tuple(after)}. (Use x.flatten(2).)"
         )
     if before == after:
@@ -238,7 +238,7 @@ def _mean(b: Builder, call: Call, values: list[Value]) -> Value:
             name = b.append(ir.Flatten(b.extra_name(_named(call, "flatten")), (name,)))
         return Value(name, x.scale / before[3] ** 2, x.channels, x.timed)
     raise LoweringError(
-        f"{_place(call)}: only the mean over time (0) or over a square map (3, 4) can be lowered, got {dims}."
+        f"{call.place}: only the mean over time (0) or over a square map (3, 4) can be lowered, got {dims}."
     )
 
 
@@ -247,11 +247,6 @@ def _mean_axes(call: Call) -> tuple[int, ...]:
     dim = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else None)
     dims = tuple(range(rank)) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     return tuple(sorted(d % rank for d in dims))
-
-
-def _place(call: Call) -> str:
-    what = call.target if isinstance(call.target, str) else type(call.target).__name__
-    return f"{call.where or 'the model'} ({what})"
 
 
 def _named(call: Call, what: str) -> str:
@@ -293,14 +288,14 @@ def convert(b: Builder, call: Call, values: list[Value]) -> Value:
         rule = FUNCTIONS.get(call.target)
         if rule is None:
             raise LoweringError(
-                f"{_place(call)}: the tensor function {call.target!r} has no integer form. "
+                f"{call.place}: the tensor function {call.target!r} has no integer form. "
                 f"Supported: {', '.join(sorted(set(FUNCTIONS)))}."
             )
         return rule(b, call, values)
     rule = MODULES.get(type(call.target))
     if rule is None:
         raise LoweringError(
-            f"{_place(call)}: this layer has no integer form. "
+            f"{call.place}: this layer has no integer form. "
             f"Supported: {', '.join(sorted({k.__name__ for k in MODULES}))}.{_hint(call.target)}"
         )
     return rule(b, call, values)

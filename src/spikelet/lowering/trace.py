@@ -11,7 +11,7 @@ index, through a view or `.data`) and read again, and a branch on a tensor's val
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -38,6 +38,20 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     output: Tensor
+
+    @property
+    def place(self) -> str:
+        """The call in an error's words, such as "features.0 (Conv2d)"."""
+        what = self.target if isinstance(self.target, str) else type(self.target).__name__
+        return f"{self.where or 'the model'} ({what})"
+
+
+def leaves(types: Container[type[nn.Module]]) -> Callable[[nn.Module], bool]:
+    """Which modules to record as one call: layers of `types`, and unknown ones with parameters and no children.
+
+    All others are looked into: what they do must be made of such layers and of tensor functions.
+    """
+    return lambda module: type(module) in types or (bool(list(module.parameters())) and not list(module.children()))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

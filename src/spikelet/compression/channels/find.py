@@ -5,7 +5,7 @@
     channels.kept        layers whose channels must stay, and why
 
 The model is any module that `lower.trace` can follow: what ran is recorded, whatever Python led there, and
-identities go along it (ids.py) by the rules of layers.py and functions.py. A *unit* is a set of channels that leave
+ids go along it (ids.py) by the rules of layers.py and functions.py. A *unit* is a set of coupled channels, which leave
 together: one channel of a layer of its own, the same channel of every layer that is added up, one channel of each
 group of a grouped convolution.
 """
@@ -22,9 +22,9 @@ from torch.overrides import TorchFunctionMode
 
 from spikelet.base.errors import CompressionError
 from spikelet.compression.channels import functions
-from spikelet.compression.channels.ids import Walk, place
+from spikelet.compression.channels.ids import ChannelIds
 from spikelet.compression.channels.layers import is_leaf, rule_of
-from spikelet.compression.channels.zeros import is_silent
+from spikelet.compression.channels.zeros import is_zeroed
 from spikelet.compression.execution import check_runs, few_samples
 from spikelet.lowering.trace import Call, tensors, trace
 
@@ -94,30 +94,30 @@ def find_channels(model: nn.Module, example: Tensor) -> Channels:
     with _Writes() as writes:
         traced = trace(model, example, is_leaf)
     calls = traced.calls
-    walk = Walk(example)
+    known = ChannelIds(example)
     for call in calls:
-        walk.set(call.output, _follow(walk, call))
-        if is_silent(walk, call):
-            walk.silence(call.output)
-    writes.freeze(walk)
-    made = [t for t in tensors(traced.output) if walk.knows(t)]
+        known.set(call.output, _follow(known, call))
+        if is_zeroed(known, call):
+            known.note_zeroed(call.output)
+    writes.freeze(known)
+    made = [t for t in tensors(traced.output) if known.has(t)]
     if not made:
         raise CompressionError("the model's output must be a tensor computed from its input.")
     for tensor in made:
-        walk.ids.freeze(walk.labels(tensor), OUTPUT)
+        known.union.freeze(known.id_map(tensor), OUTPUT)
     weighted = {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
-    return _channels(walk, weighted, tuple(walk.ids.roots(walk.labels(call.output)) for call in calls))
+    return _channels(known, weighted, tuple(known.union.roots(known.id_map(call.output)) for call in calls))
 
 
-def _follow(walk: Walk, call: Call) -> Tensor:
+def _follow(known: ChannelIds, call: Call) -> Tensor:
     if isinstance(call.target, str):
-        return functions.follow(walk, call)
+        return functions.follow(known, call)
     rule = rule_of(call.target)
     if rule is None:
-        return walk.keep_all(call, f"{place(call)} is not known to keep them apart")
-    labels = rule.follow(walk, call)
-    walk.carry(call, labels)
-    return labels
+        return known.keep_all(call, f"{call.place} is not known to keep them apart")
+    id_map = rule.follow(known, call)
+    known.carry(call, id_map)
+    return id_map
 
 
 class _Writes(TorchFunctionMode):
@@ -134,33 +134,33 @@ class _Writes(TorchFunctionMode):
             self.tensors += tensors(args)
         return func(*args, **(kwargs or {}))
 
-    def freeze(self, walk: Walk) -> None:
+    def freeze(self, known: ChannelIds) -> None:
         """Keeps the channels of everything that was written or written to."""
         for tensor in self.tensors:
-            if walk.knows(tensor):
-                walk.ids.freeze(walk.labels(tensor), "they are written into a part of a tensor")
+            if known.has(tensor):
+                known.union.freeze(known.id_map(tensor), "they are written into a part of a tensor")
 
 
-def _channels(walk: Walk, weighted: set[str], values: tuple[Tensor, ...]) -> Channels:
-    layers = {name: _resolved(walk, name) for name in dict.fromkeys([*walk.carries, *walk.makes, *walk.reads])}
+def _channels(known: ChannelIds, weighted: set[str], values: tuple[Tensor, ...]) -> Channels:
+    layers = {name: _resolved(known, name) for name in dict.fromkeys([*known.carries, *known.makes, *known.reads])}
     kept: dict[str, str] = {}
     free: dict[str, list[int]] = {}
     for name in [name for name in layers if name in weighted]:
         makes = layers[name].makes
         assert makes is not None, "a layer with weights makes channels"
-        reasons = {unit: walk.ids.reason(unit) for unit in makes.unique().tolist()}
+        reasons = {unit: known.union.reason(unit) for unit in makes.unique().tolist()}
         if why := [reason for reason in reasons.values() if reason is not None]:
             kept[name] = why[0]
         free[name] = [unit for unit, reason in reasons.items() if reason is None]
     return Channels(layers, tuple(_groups(free)), kept, values)
 
 
-def _resolved(walk: Walk, name: str) -> LayerChannels:
+def _resolved(known: ChannelIds, name: str) -> LayerChannels:
     def roots(ids: Tensor | None) -> Tensor | None:
-        return None if ids is None else walk.ids.roots(ids)
+        return None if ids is None else known.union.roots(ids)
 
-    carries = tuple(walk.ids.roots(labels) for labels in walk.carries.get(name, []))
-    return LayerChannels(name, roots(walk.reads.get(name)), roots(walk.makes.get(name)), carries)
+    carries = tuple(known.union.roots(id_map) for id_map in known.carries.get(name, []))
+    return LayerChannels(name, roots(known.reads.get(name)), roots(known.makes.get(name)), carries)
 
 
 def _groups(free: dict[str, list[int]]) -> Iterable[Group]:

@@ -1,10 +1,10 @@
-"""Every tensor function that keeps channels apart: what it does to labels.
+"""Every tensor function that keeps channels apart: what it does to id maps (ids.py).
 
     value by value    add, relu, where, >= ...      tensors of many channels are joined, entry by entry
-    moving            flatten, permute, cat ...     the function itself, applied to the labels
+    moving            flatten, permute, cat ...     the function itself, applied to the id maps
     choosing          x[0], narrow, chunk ...       the same, as long as every channel is among what was chosen
-    over axes         mean, sum, amax               the labels, as long as no channel is averaged with another
-    over space        pooling, interpolate          the labels
+    over axes         mean, sum, amax               the id map, as long as no channel is averaged with another
+    over space        pooling, interpolate          the id map
     products          matmul, softmax               matmul.py
 
 A reshape that splits channels over two axes, such as heads and their width, says by its -1 which of them may shrink:
@@ -22,64 +22,63 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree
 
-from spikelet.compression.channels.ids import Walk, compact, dim_of, leading, led, place, varying
+from spikelet.compression.channels.ids import ChannelIds, compact, dim_of, leading, led, varying
 from spikelet.compression.channels.layers import over_space
 from spikelet.compression.channels.matmul import product, softmax
 from spikelet.lowering.trace import Call, tensors
 
-Rule = Callable[[Walk, Call], Tensor]
+Rule = Callable[[ChannelIds, Call], Tensor]
 
 
-def _value_by_value(walk: Walk, call: Call) -> Tensor:
+def _value_by_value(known: ChannelIds, call: Call) -> Tensor:
     rank = call.output.dim()
-    read = [(leading(t.shape, rank), led(walk.labels(t), rank)) for t in walk.sources(call)]
-    channel_axes = {axis for _, labels in read for axis in varying(labels)}
-    if any(t.dim() and any(leading(t.shape, rank)[a] > 1 for a in channel_axes) for t in _constants(walk, call)):
-        return walk.keep_all(call, f"{place(call)} pairs them with a tensor of the model's own")
+    read = [(leading(t.shape, rank), led(known.id_map(t), rank)) for t in known.sources(call)]
+    channel_axes = {axis for _, id_map in read for axis in varying(id_map)}
+    if any(t.dim() and any(leading(t.shape, rank)[a] > 1 for a in channel_axes) for t in _constants(known, call)):
+        return known.keep_all(call, f"{call.place} pairs them with a tensor of the model's own")
     result: Tensor | None = None
-    for shape, labels in read:
+    for shape, id_map in read:
         if any(shape[axis] == 1 < call.output.shape[axis] for axis in channel_axes):
-            walk.ids.freeze(labels, f"{place(call)} pairs it with every channel of another tensor")
+            known.union.freeze(id_map, f"{call.place} pairs it with every channel of another tensor")
         elif result is None:
-            result = labels
+            result = id_map
         else:
-            walk.ids.join(result, labels)
-            result = torch.broadcast_tensors(result, labels)[0]
+            known.union.join(result, id_map)
+            result = torch.broadcast_tensors(result, id_map)[0]
     if result is None:  # each tensor's channels meet all of another's
-        return walk.keep_all(call, f"{place(call)} pairs each with every channel of another tensor")
+        return known.keep_all(call, f"{call.place} pairs each with every channel of another tensor")
     return result
 
 
-def _constants(walk: Walk, call: Call) -> list[Tensor]:
-    return [t for t in tensors((call.args, call.kwargs)) if not walk.knows(t)]
+def _constants(known: ChannelIds, call: Call) -> list[Tensor]:
+    return [t for t in tensors((call.args, call.kwargs)) if not known.has(t)]
 
 
-def _first(walk: Walk, call: Call) -> Tensor:
-    return walk.labels(walk.sources(call)[0])
+def _first(known: ChannelIds, call: Call) -> Tensor:
+    return known.id_map(known.sources(call)[0])
 
 
-def _moved(walk: Walk, call: Call, function: Callable[..., Any]) -> Tensor:
-    """The function applied to labels of full shape in place of every known tensor."""
+def _moved(known: ChannelIds, call: Call, function: Callable[..., Any]) -> Tensor:
+    """The function applied to id maps of full shape in place of every known tensor."""
 
-    def labelled(leaf: Any) -> Any:
-        known = isinstance(leaf, Tensor) and walk.knows(leaf)
-        return walk.labels(leaf).expand(leaf.shape) if known else leaf
+    def mapped(leaf: Any) -> Any:
+        return known.id_map(leaf).expand(leaf.shape) if isinstance(leaf, Tensor) and known.has(leaf) else leaf
 
-    args, kwargs = _pytree.tree_map(labelled, (call.args, call.kwargs))
+    args, kwargs = _pytree.tree_map(mapped, (call.args, call.kwargs))
     moved = function(*args, **kwargs)
-    labels = compact(moved if isinstance(moved, Tensor) else moved[0])
-    return _split(walk, call, labels) if len(varying(labels)) > 1 else labels
+    id_map = compact(moved if isinstance(moved, Tensor) else moved[0])
+    return _split(known, call, id_map) if len(varying(id_map)) > 1 else id_map
 
 
-def _split(walk: Walk, call: Call, labels: Tensor) -> Tensor:
+def _split(known: ChannelIds, call: Call, id_map: Tensor) -> Tensor:
     free = _free_axis(call)
-    if free not in varying(labels):
-        walk.keep_all(call, f"{place(call)} spreads them over several axes, none of which is -1")
-        return labels
-    joined = labels
-    for axis in set(varying(labels)) - {free}:
+    if free not in varying(id_map):
+        known.keep_all(call, f"{call.place} spreads them over several axes, none of which is -1")
+        return id_map
+    joined = id_map
+    for axis in set(varying(id_map)) - {free}:
         joined = joined.narrow(axis, 0, 1)
-    walk.ids.join(labels, joined)
+    known.union.join(id_map, joined)
     return joined
 
 
@@ -96,15 +95,15 @@ def _free_axis(call: Call) -> int | None:
 
 
 def _moving(function: Callable[..., Tensor]) -> Rule:
-    return lambda walk, call: _moved(walk, call, function)
+    return lambda known, call: _moved(known, call, function)
 
 
 def _choosing(function: Callable[..., Any]) -> Rule:
-    def rule(walk: Walk, call: Call) -> Tensor:
-        (x,), labels = walk.sources(call), _moved(walk, call, function)
-        if not torch.equal(labels.flatten(), walk.labels(x).flatten()):
-            return walk.keep_all(call, f"{place(call)} takes some of them")
-        return labels
+    def rule(known: ChannelIds, call: Call) -> Tensor:
+        (x,), id_map = known.sources(call), _moved(known, call, function)
+        if not torch.equal(id_map.flatten(), known.id_map(x).flatten()):
+            return known.keep_all(call, f"{call.place} takes some of them")
+        return id_map
 
     return rule
 
@@ -112,42 +111,42 @@ def _choosing(function: Callable[..., Any]) -> Rule:
 def _together(function: Callable[..., Tensor]) -> Rule:
     """cat and stack: channels side by side where the axis is that of channels, else joined."""
 
-    def rule(walk: Walk, call: Call) -> Tensor:
-        if _constants(walk, call):
-            return walk.keep_all(call, f"{place(call)} pairs them with a tensor of the model's own")
-        sources = walk.sources(call)
+    def rule(known: ChannelIds, call: Call) -> Tensor:
+        if _constants(known, call):
+            return known.keep_all(call, f"{call.place} pairs them with a tensor of the model's own")
+        sources = known.sources(call)
         options = {k: v for k, v in call.kwargs.items() if k != "tensors"}
 
         def made(parts: list[Tensor]) -> Tensor:
             whole = [part.expand(t.shape) for part, t in zip(parts, sources, strict=True)]
             return compact(function(whole, *call.args[1:], **options))
 
-        labels = made([walk.labels(t) for t in sources])
-        if len(varying(labels)) > 1:
-            first = walk.labels(sources[0])
+        id_map = made([known.id_map(t) for t in sources])
+        if len(varying(id_map)) > 1:
+            first = known.id_map(sources[0])
             for other in sources[1:]:
-                walk.ids.join(first, walk.labels(other))
-            labels = made([first] * len(sources))
-        return labels
+                known.union.join(first, known.id_map(other))
+            id_map = made([first] * len(sources))
+        return id_map
 
     return rule
 
 
-def _over_axes(walk: Walk, call: Call) -> Tensor:
-    (x,) = walk.sources(call)
-    labels = walk.labels(x)
+def _over_axes(known: ChannelIds, call: Call) -> Tensor:
+    (x,) = known.sources(call)
+    id_map = known.id_map(x)
     dim = dim_of(call)
     dims = range(x.dim()) if dim is None else (dim,) if isinstance(dim, int) else dim
     axes = {d % x.dim() for d in dims}
-    if axes & set(varying(labels)):
-        return walk.keep_all(call, f"{place(call)} mixes them")
+    if axes & set(varying(id_map)):
+        return known.keep_all(call, f"{call.place} mixes them")
     if call.output.dim() == x.dim():
-        return labels
-    return labels.view([length for axis, length in enumerate(labels.shape) if axis not in axes])
+        return id_map
+    return id_map.view([length for axis, length in enumerate(id_map.shape) if axis not in axes])
 
 
-def _over_space(walk: Walk, call: Call) -> Tensor:
-    return over_space(walk, call, walk.sources(call)[0])
+def _over_space(known: ChannelIds, call: Call) -> Tensor:
+    return over_space(known, call, known.sources(call)[0])
 
 
 _MOVES: dict[str, Callable[..., Tensor]] = {
@@ -208,13 +207,13 @@ FUNCTIONS: dict[str, Rule] = {
 }
 
 
-def follow(walk: Walk, call: Call) -> Tensor:
-    """The labels of what a tensor function made; all channels stay where it has no rule."""
+def follow(known: ChannelIds, call: Call) -> Tensor:
+    """The id map of what a tensor function makes; all channels stay where it has no rule."""
     assert isinstance(call.target, str)
     rule = FUNCTIONS.get(call.target)
     if rule is None:
-        return walk.keep_all(call, f"{place(call)} is not known to keep them apart")
+        return known.keep_all(call, f"{call.place} is not known to keep them apart")
     try:
-        return rule(walk, call)
+        return rule(known, call)
     except (TypeError, ValueError, RuntimeError) as e:  # a spelling that we do not know, such as view(dtype)
-        return walk.keep_all(call, f"{place(call)} is not understood ({e})")
+        return known.keep_all(call, f"{call.place} is not understood ({e})")

@@ -23,8 +23,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from spikelet.compression.channels.ids import Walk, along_axis, leading, place, varying
-from spikelet.lowering.trace import Call
+from spikelet.compression.channels.ids import ChannelIds, along_axis, leading, varying
+from spikelet.lowering.trace import Call, leaves
 from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 
@@ -45,8 +45,8 @@ class LayerRule(abc.ABC):
     """How a kind of layer treats channels."""
 
     @abc.abstractmethod
-    def follow(self, walk: Walk, call: Call) -> Tensor:
-        """The labels of the call's output."""
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
+        """The id map of the call's output."""
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
         """Cuts a layer with tensors by channel down to what is kept."""
@@ -54,13 +54,13 @@ class LayerRule(abc.ABC):
 
 
 class _Convolution(LayerRule):
-    def follow(self, walk: Walk, call: Call) -> Tensor:
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
         conv = call.target
         assert isinstance(conv, nn.Conv2d)
-        inputs = walk.along(call, -3, conv.in_channels)
-        outputs = walk.weigh(call, conv.weight, inputs, conv.out_channels)
+        inputs = known.along(call, -3, conv.in_channels)
+        outputs = known.weigh(call, conv.weight, inputs, conv.out_channels)
         if conv.groups > 1:
-            _join_groups(walk, inputs.view(conv.groups, -1), outputs.view(conv.groups, -1))
+            _join_groups(known, inputs.view(conv.groups, -1), outputs.view(conv.groups, -1))
         return along_axis(outputs, -3, call.output.dim())
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
@@ -93,22 +93,22 @@ def loses_whole_groups(conv: nn.Conv2d) -> bool:
     return conv.groups > 1 and _whole_groups_leave(conv.in_channels, conv.out_channels, conv.groups)
 
 
-def _join_groups(walk: Walk, inputs: Tensor, outputs: Tensor) -> None:
+def _join_groups(known: ChannelIds, inputs: Tensor, outputs: Tensor) -> None:
     """inputs [G, I / G], outputs [G, O / G]."""
     if _whole_groups_leave(inputs.numel(), outputs.numel(), len(inputs)):
         whole = torch.cat([inputs, outputs], 1)
-        walk.ids.join(whole, whole[:, :1])
+        known.union.join(whole, whole[:, :1])
     else:
-        walk.ids.join(inputs, inputs[:1])
-        walk.ids.join(outputs, outputs[:1])
+        known.union.join(inputs, inputs[:1])
+        known.union.join(outputs, outputs[:1])
 
 
 class _Linear(LayerRule):
-    def follow(self, walk: Walk, call: Call) -> Tensor:
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
         linear = call.target
         assert isinstance(linear, nn.Linear)
-        inputs = walk.along(call, -1, linear.in_features)
-        return along_axis(walk.weigh(call, linear.weight, inputs, linear.out_features), -1, call.output.dim())
+        inputs = known.along(call, -1, linear.in_features)
+        return along_axis(known.weigh(call, linear.weight, inputs, linear.out_features), -1, call.output.dim())
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
         assert isinstance(layer, nn.Linear)
@@ -123,11 +123,11 @@ class _Norm(LayerRule):
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
-    def follow(self, walk: Walk, call: Call) -> Tensor:
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
         norm = call.target
         assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
-        ids = walk.along(call, self.axis, norm.num_features)
-        walk.read(call, ids)
+        ids = known.along(call, self.axis, norm.num_features)
+        known.read(call, ids)
         return along_axis(ids, self.axis, call.output.dim())
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
@@ -139,18 +139,18 @@ class _Norm(LayerRule):
 
 
 class _Neuron(LayerRule):
-    def follow(self, walk: Walk, call: Call) -> Tensor:
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
         assert isinstance(call.target, LIF)
-        (x,) = walk.sources(call)
-        labels = walk.labels(x)
-        axes = varying(labels)
+        (x,) = known.sources(call)
+        id_map = known.id_map(x)
+        axes = varying(id_map)
         for name, state in _tensors(call.target):
             if state.numel() == 1:
                 continue
             if len(axes) != 1 or not _is_per_channel(state, axes[0] - x.dim(), x.shape[axes[0]]):
-                return walk.keep_all(call, f"{place(call)} has {name} of shape {tuple(state.shape)}, not one a channel")
-            walk.read(call, labels.flatten())
-        return labels
+                return known.keep_all(call, f"{call.place} has {name} of shape {tuple(state.shape)}, not one a channel")
+            known.read(call, id_map.flatten())
+        return id_map
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
         assert kept.reads is not None
@@ -176,11 +176,11 @@ def _pick_channels(state: Tensor, mask: Tensor) -> Tensor:
 
 
 class _Map(LayerRule):
-    def follow(self, walk: Walk, call: Call) -> Tensor:
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
         assert isinstance(call.target, ChannelMap)
-        (x,) = walk.sources(call)
-        walk.read(call, walk.along(call, -3, x.shape[-3]))
-        made = walk.makes.setdefault(call.where, walk.ids.new(len(call.target.source)))
+        (x,) = known.sources(call)
+        known.read(call, known.along(call, -3, x.shape[-3]))
+        made = known.makes.setdefault(call.where, known.union.new(len(call.target.source)))
         return along_axis(made, -3, call.output.dim())
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
@@ -192,24 +192,24 @@ class _Map(LayerRule):
 
 
 class _Same(LayerRule):
-    def follow(self, walk: Walk, call: Call) -> Tensor:
-        (x,) = walk.sources(call)
-        labels = walk.labels(x)
-        return labels.view(leading(labels.shape, call.output.dim()))  # Encode gives an image its time axis
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
+        (x,) = known.sources(call)
+        id_map = known.id_map(x)
+        return id_map.view(leading(id_map.shape, call.output.dim()))  # Encode gives an image its time axis
 
 
 class _Pool(LayerRule):
-    def follow(self, walk: Walk, call: Call) -> Tensor:
-        (x,) = walk.sources(call)
-        return over_space(walk, call, x)
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
+        (x,) = known.sources(call)
+        return over_space(known, call, x)
 
 
-def over_space(walk: Walk, call: Call, x: Tensor) -> Tensor:
-    """The labels of what pools or resizes the last two axes of `x`."""
-    labels = walk.labels(x)
-    if any(axis >= labels.dim() - 2 for axis in varying(labels)):
-        return walk.keep_all(call, f"{place(call)} mixes them")
-    return labels
+def over_space(known: ChannelIds, call: Call, x: Tensor) -> Tensor:
+    """The id map of what pools or resizes the last two axes of `x`."""
+    id_map = known.id_map(x)
+    if any(axis >= id_map.dim() - 2 for axis in varying(id_map)):
+        return known.keep_all(call, f"{call.place} mixes them")
+    return id_map
 
 
 LAYERS: dict[type[nn.Module], LayerRule] = {
@@ -229,6 +229,5 @@ def rule_of(module: nn.Module) -> LayerRule | None:
     return LAYERS.get(type(module))
 
 
-def is_leaf(module: nn.Module) -> bool:
-    """Layers with a rule, and unknown ones with parameters and no children; all others are looked into."""
-    return rule_of(module) is not None or (bool(list(module.parameters())) and not list(module.children()))
+is_leaf = leaves(LAYERS)
+"""Whether the analysis takes a module as one layer; all others are looked into."""

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
-from spikelet.compression.channels.ids import place
 from spikelet.compression.channels.layers import is_leaf
 from spikelet.compression.channels.zeros import MOVES
 from spikelet.compression.execution import few_samples
@@ -44,7 +43,7 @@ def steps_of(model: nn.Module, example: Tensor) -> list[Step]:
 def _step(call: Call) -> Step:
     is_move = isinstance(call.target, str) and call.target in MOVES  # given sizes, which follow the channels
     numbers = () if is_move else tuple(_numbers([*call.args, call.kwargs]))
-    return Step(place(call), tuple(call.output.shape), numbers)
+    return Step(call.place, tuple(call.output.shape), numbers)
 
 
 def _numbers(tree: Any) -> Iterator[Any]:

@@ -1,10 +1,10 @@
-"""Channel identities: whole numbers that are joined where channels can only leave together.
+"""Channel ids: whole numbers that are joined where channels can only leave together.
 
     a, b = ids.new(4), ids.new(4)     eight channels
     ids.join(a, b)                    an addition: a[c] and b[c] are one from now on
     ids.freeze(a[:1], "why")          this one, and all that is joined to it now or later, stays
 
-Joined identities form a tree, whose root stands for all of them (union-find).
+Joined ids form a tree, whose root stands for all of them (union-find).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 
-class Identities:
-    """Identities, the joins between them, and why some must stay."""
+class UnionFind:
+    """Ids, the joins between them, and why some must stay."""
 
     def __init__(self) -> None:
         self._parent: list[int] = []
         self._reasons: dict[int, str] = {}
 
     def new(self, count: int) -> Tensor:
-        """Fresh identities, int64 [count]."""
+        """Fresh ids, int64 [count]."""
         first = len(self._parent)
         self._parent.extend(range(first, first + count))
         return torch.arange(first, first + count)
@@ -43,7 +43,7 @@ class Identities:
             self._reasons.setdefault(self._root(x), reason)
 
     def frozen(self, reason: str) -> Tensor:
-        """One fresh identity that stays, int64 [1]."""
+        """One fresh id that stays, int64 [1]."""
         made = self.new(1)
         self.freeze(made, reason)
         return made
@@ -53,7 +53,7 @@ class Identities:
         return torch.tensor([self._root(x) for x in ids.flatten().tolist()], dtype=torch.int64).view(ids.shape)
 
     def reason(self, x: int) -> str | None:
-        """Why the identity `x` stays; None where it may leave."""
+        """Why the id `x` stays; None where it may leave."""
         return self._reasons.get(self._root(x))
 
     def _root(self, x: int) -> int:

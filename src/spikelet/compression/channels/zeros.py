@@ -1,8 +1,8 @@
-"""Which tensors hold zeros where channels are silenced.
+"""Which tensors hold zeros where channels are zeroed out.
 
-Removing a channel stands for silencing it: zeros behind every layer. A layer's weights that read it leave with it, so
-that whatever a function made of those zeros, sigmoid(0) = 1/2 say, is not missed. A product that sums over channels has
-no such weights: there a removed channel is worth nothing, and so must a silenced one be.
+Removing a channel must do what zeroing it out does: zeros behind every layer. A layer's weights that read the channel
+leave with it, so that whatever a function made of those zeros, say sigmoid(0) = 1/2, is not missed. A product that sums
+over channels has no such weights: a removed channel adds nothing there, and a zeroed one must add nothing either.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from spikelet.compression.channels.ids import Walk
+from spikelet.compression.channels.ids import ChannelIds
 from spikelet.lowering.trace import Call
 
 
@@ -34,24 +34,24 @@ PRODUCTS = _words("mul mul_ __mul__ __rmul__ __imul__")
 QUOTIENTS = _words("div div_ truediv __truediv__ __itruediv__")
 
 
-def is_silent(walk: Walk, call: Call) -> bool:
-    """Whether what `call` made is 0 wherever its channels are silenced. False where that is not known."""
+def is_zeroed(known: ChannelIds, call: Call) -> bool:
+    """Whether what `call` made is 0 wherever its channels are zeroed out. False where that is not known."""
     if not isinstance(call.target, str):
-        return call.where in walk.carries  # a layer, silenced behind
-    known = [walk.is_silent(t) for t in walk.sources(call)]
+        return call.where in known.carries  # a layer, zeroed out behind
+    zeroed = [known.is_zeroed(t) for t in known.sources(call)]
     if call.target in PRODUCTS:
-        return any(known)
+        return any(zeroed)
     if call.target in QUOTIENTS:
-        return isinstance(call.args[0], torch.Tensor) and walk.is_silent(call.args[0])
+        return isinstance(call.args[0], torch.Tensor) and known.is_zeroed(call.args[0])
     if call.target in SUMS:
-        return all(known) and not any(_others(walk, call.args))
-    return call.target in MOVES | ZERO_AT_ZERO and all(known)
+        return all(zeroed) and not any(_others(known, call.args))
+    return call.target in MOVES | ZERO_AT_ZERO and all(zeroed)
 
 
-def _others(walk: Walk, args: tuple[Any, ...]) -> Iterator[bool]:
-    """What is added that is no known tensor: True where it is not 0."""
+def _others(known: ChannelIds, args: tuple[Any, ...]) -> Iterator[bool]:
+    """For each addend that does not depend on the input: whether it is non-zero."""
     for value in args:
         if isinstance(value, torch.Tensor):
-            yield not walk.knows(value) and bool(value.any())
+            yield not known.has(value) and bool(value.any())
         else:
             yield bool(value)

@@ -26,14 +26,14 @@ Use = tuple[str, int]
 
 
 def neurons_with_units(model: nn.Module, channels: Channels) -> dict[Use, Tensor]:
-    """Labels of each LIF layer's output in each use in which it carries a unit that may leave."""
+    """Id maps of each LIF layer's output in each use in which it carries a unit that may leave."""
     free = torch.cat([torch.zeros(0, dtype=torch.int64), *(group.units for group in channels.groups)])
     return {
-        (name, use): labels
+        (name, use): id_map
         for name, module in model.named_modules()
         if isinstance(module, LIF) and name in channels.layers
-        for use, labels in enumerate(channels.layers[name].carries)
-        if torch.isin(labels, free).any()
+        for use, id_map in enumerate(channels.layers[name].carries)
+        if torch.isin(id_map, free).any()
     }
 
 
@@ -42,15 +42,15 @@ def watch_spikes(
     model: nn.Module, channels: Channels, inputs: Sequence[Tensor], see: Callable[[Use, Tensor], None]
 ) -> None:
     """Runs `model` on all inputs; `see` gets every LIF layer's maps [T, B, C, H, W] of each batch."""
-    labels = neurons_with_units(model, channels)
+    id_maps = neurons_with_units(model, channels)
     uses: Counter[str] = Counter()
 
     def hook(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
         def after(module: nn.Module, args: Any, spikes: Tensor) -> None:
             use = (name, uses[name])
             uses[name] += 1
-            if use in labels:
-                see(use, as_maps(spikes, labels[use]))
+            if use in id_maps:
+                see(use, as_maps(spikes, id_maps[use]))
 
         return after
 
@@ -70,7 +70,7 @@ def watch_membranes(
     model: nn.Module, channels: Channels, inputs: Sequence[Tensor], see: Callable[[Use, Tensor], None]
 ) -> None:
     """As `watch_spikes`, with the membranes before they fire, one call for every time step: maps [1, B, C, H, W]."""
-    labels = neurons_with_units(model, channels)
+    id_maps = neurons_with_units(model, channels)
     uses: Counter[str] = Counter()
 
     def before(name: str) -> Callable[[nn.Module, Any], None]:
@@ -79,7 +79,7 @@ def watch_membranes(
             uses[name] += 1
             assert isinstance(module, LIF)
             cast(_Listening, module.params.surrogate).hear = lambda h: (
-                see(use, as_maps(h[None], labels[use])) if use in labels else None
+                see(use, as_maps(h[None], id_maps[use])) if use in id_maps else None
             )
 
         return hook
@@ -121,8 +121,8 @@ def _listening(neurons: list[LIF]) -> Iterator[None]:
             neuron.params = p
 
 
-def as_maps(x: Tensor, labels: Tensor) -> Tensor:
-    """[T, B, ...] -> [T, B, C, H, W], channels where `labels` differ (the third axis where they do not)."""
-    axes = [axis for axis, length in enumerate(labels.shape) if length > 1]
+def as_maps(x: Tensor, id_map: Tensor) -> Tensor:
+    """[T, B, ...] -> [T, B, C, H, W], channels where `id_map` changes (the third axis where it does not)."""
+    axes = [axis for axis, length in enumerate(id_map.shape) if length > 1]
     x = x.movedim(axes[0] if axes else 2, 2)
     return x.reshape(*x.shape[:3], *(x.shape[3:] if x.dim() == 5 else (-1, 1)))

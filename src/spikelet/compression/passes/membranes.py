@@ -18,7 +18,7 @@ from spikelet.neurons import LIF, QuantizedMembrane, membrane_of
 
 
 @dataclasses.dataclass(frozen=True)
-class Membranes:
+class QuantizeMembranes:
     """Gives LIF layers membranes of `bits` bits, 2 to 8, or 32 for full precision.
 
     A layer that has that many keeps its membrane and the step that it learned.
@@ -36,7 +36,7 @@ class Membranes:
     def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
         """Raises CompressionError where the filter matches no LIF layer."""
         rows = []
-        for name, neuron in select(layers_of(model, (LIF,), context.example), self.where, "Membranes.where"):
+        for name, neuron in select(layers_of(model, (LIF,), context.example), self.where, "QuantizeMembranes.where"):
             assert isinstance(neuron, LIF)
             before = getattr(neuron.membrane, "bits", "?")
             if before == self.bits:

@@ -1,7 +1,7 @@
 """Channels leave, those of the lowest score first.
 
     Prune(0.5)                                       half of the channels of every group
-    Prune(0.5, spread="global")                      half of all channels, wherever they score lowest
+    Prune(0.5, sparsity="global")                    half of all channels, wherever they score lowest
     Prune({"features.0": 0.45, "features.1": 0.51})  by layer, as papers list them
     Prune(max_bytes=100_000)                         as few as a budget allows; max_sops= likewise
 
@@ -42,7 +42,7 @@ from spikelet.compression.passes.budget import units_for_budget
 from spikelet.compression.passes.ratios import Ratios, check_ratios, groups_within, ratios_by_group
 from spikelet.profiling.batches import samples_of
 
-SPREADS = ("uniform", "global")
+SPARSITIES = ("layerwise", "global")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Prune:
     Args:
         ratio: share of channels that leave, in [0, 1]: one number, or one by layer (ratios.py).
         criterion: what a channel is worth.
-        spread: of one number: "uniform", the same share of every group, or "global", one threshold for all.
+        sparsity: how one number is meant: "layerwise", the same share of every group; "global", one threshold for all.
         max_bytes, max_sops: limits of the pruned network: packed bytes, and accumulates per sample.
         where: layers that may lose channels; a group only does with all of its layers. Not with ratios by layer.
     Raises:
@@ -61,7 +61,7 @@ class Prune:
 
     ratio: Ratios | None = None
     criterion: Criterion = dataclasses.field(default_factory=SVS)
-    spread: str = "uniform"
+    sparsity: str = "layerwise"
     max_bytes: float | None = None
     max_sops: float | None = None
     where: Filter = dataclasses.field(default_factory=everything)
@@ -76,12 +76,12 @@ class Prune:
         for name, value in (("max_bytes", self.max_bytes), ("max_sops", self.max_sops)):
             if value is not None and not value > 0:
                 raise CompressionError(f"Prune.{name} must be a number above 0, got {value}.")
-        if self.spread not in SPREADS:
-            raise CompressionError(f"Prune.spread must be one of {SPREADS}, got {self.spread!r}.")
+        if self.sparsity not in SPARSITIES:
+            raise CompressionError(f"Prune.sparsity must be one of {SPARSITIES}, got {self.sparsity!r}.")
         if self.ratio is not None:
             check_ratios(self.ratio)
-        if isinstance(self.ratio, Mapping) and (self.where != everything() or self.spread != "uniform"):
-            raise CompressionError("Prune.ratio by layer says where and how much; leave out where= and spread=.")
+        if isinstance(self.ratio, Mapping) and (self.where != everything() or self.sparsity != "layerwise"):
+            raise CompressionError("Prune.ratio by layer says where and how much; leave out where= and sparsity=.")
 
     def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
         """Raises CompressionError where a layer or budget can't be had, or no data was given."""
@@ -99,10 +99,10 @@ class Prune:
         seconds = time.monotonic() - started
         by_group = {group.name: unit_scores(group, scores) for group in groups}
         ranked = [(group, values) for group in groups if (values := by_group[group.name]) is not None]
-        silent = [group for group in groups if by_group[group.name] is None]
-        if silent and (by_layer is not None or not ranked):
+        unscored = [group for group in groups if by_group[group.name] is None]
+        if unscored and (by_layer is not None or not ranked):
             raise CompressionError(
-                f"{silent[0].name}: {type(self.criterion).__name__} gives its channels no score (no neuron or norm "
+                f"{unscored[0].name}: {type(self.criterion).__name__} gives its channels no score (no neuron or norm "
                 "carries them). Use WeightL1(), or leave the layer out."
             )
         units = self._units(model, channels, ranked, by_layer, inputs[0])
@@ -110,7 +110,7 @@ class Prune:
         rows = [
             Row("", f"scoring by {type(self.criterion).__name__}", "", f"{seconds:.2f} s on {samples} samples"),
             *_rows(channels, units),
-            *(Row(g.name, "kept", "", f"{type(self.criterion).__name__} gives no score") for g in silent),
+            *(Row(g.name, "kept", "", f"{type(self.criterion).__name__} gives no score") for g in unscored),
             *(Row(name, "kept", "", reason) for name, reason in channels.kept.items() if reason != OUTPUT),
         ]
         if len(units):
@@ -128,7 +128,7 @@ class Prune:
         """The units that leave."""
         if self.ratio is None:
             return units_for_budget(model, channels, in_line(ranked), x, self.max_bytes, self.max_sops)
-        if self.spread == "global":
+        if self.sparsity == "global":
             assert not isinstance(self.ratio, Mapping)
             order = in_line(ranked)
             return first_removable(channels, order, len(order) - kept_of(len(order), self.ratio))
