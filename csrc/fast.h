@@ -1,5 +1,5 @@
 /* The fast kernel set, once for every vector header. The including file defines SPK_SET_NAME,
-   SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h. */
+   SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h, events_*.h and sliced_*.h. */
 
 #include "channel_map.h"
 #include "pairs.h"

@@ -1,5 +1,7 @@
 /* The fast kernels for AVX2; compiled with -mavx2 -mbmi -mpopcnt. */
 
+#include "events_avx2.h"
+#include "sliced_avx2.h"
 #include "vec_avx2.h"
 
 #define SPK_SET_NAME "avx2"

@@ -1,5 +1,7 @@
 /* The fast kernels in plain C: any machine, any compiler. */
 
+#include "events_portable.h"
+#include "sliced_portable.h"
 #include "vec_portable.h"
 
 #define SPK_SET_NAME "portable"

@@ -1,8 +1,11 @@
 /* The commonest ends of a layer in one pass over the sums: affine, addend, values and LIF of eight
-   channels stay in registers through all steps. Part of finish.h, which says what each part means. */
+   channels stay in registers through all steps. finish.h says what each part means, one by one. */
 
 #ifndef SPIKELET_FUSED_H
 #define SPIKELET_FUSED_H
+
+#include "lif.h"
+#include "tile.h"
 
 /* What varies between the instances below; every use is a constant. */
 typedef struct variant {

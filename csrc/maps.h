@@ -57,6 +57,17 @@ static inline window window_at(const spk_op *op, size_t y, size_t x) {
     return w;
 }
 
+/* The row and column of the input under tap (u, v) of a window. */
+static inline size_t window_y(const spk_op *op, window w, int32_t u) {
+    (void)op;
+    return (size_t)(w.top + u);
+}
+
+static inline size_t window_x(const spk_op *op, window w, int32_t v) {
+    (void)op;
+    return (size_t)(w.left + v);
+}
+
 /* A scratch area that is divided piece by piece; without a base it is only measured. */
 typedef struct spk_area {
     uint8_t *base;

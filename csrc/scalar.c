@@ -30,16 +30,14 @@ static int32_t convolve(const spk_op *op, const spk_frame *f, size_t t, size_t o
     const size_t first = o / outputs * inputs;
     const int8_t *weight = op->weight;
     uint32_t sum = 0;
-    for (int32_t u = 0; u < op->kernel_h; u++) {
-        for (int32_t v = 0; v < op->kernel_w; v++) {
-            const int64_t iy = (int64_t)y * op->stride_h + u - op->pad_h,
-                          ix = (int64_t)x * op->stride_w + v - op->pad_w;
-            if (iy < 0 || iy >= op->in_h || ix < 0 || ix >= op->in_w) continue;
+    const window w = window_at(op, y, x);
+    for (int32_t u = w.u0; u < w.u1; u++) {
+        for (int32_t v = w.v0; v < w.v1; v++) {
             const size_t tap = (size_t)(u * op->kernel_w + v) * (size_t)op->in_c;
             for (size_t c = first; c < first + inputs; c++) {
-                const int32_t w = weight[(tap + c) * (size_t)op->row_bytes + o % outputs];
-                const int32_t code = op->odd ? 2 * w + 1 : w;
-                sum += (uint32_t)code * (uint32_t)read_source(op, f, t, c, (size_t)iy, (size_t)ix);
+                const int32_t stored = weight[(tap + c) * (size_t)op->row_bytes + o % outputs];
+                const int32_t code = op->odd ? 2 * stored + 1 : stored;
+                sum += (uint32_t)code * (uint32_t)read_source(op, f, t, c, window_y(op, w, u), window_x(op, w, v));
             }
         }
     }
@@ -140,12 +138,10 @@ static void unpack(const spk_op *op, const spk_frame *f) {
 static int32_t pool_window(const spk_op *op, const spk_frame *f, size_t t, size_t c, size_t y, size_t x) {
     int32_t best = INT32_MIN;
     uint32_t sum = 0;
-    for (int32_t u = 0; u < op->kernel_h; u++) {
-        for (int32_t v = 0; v < op->kernel_w; v++) {
-            const int64_t iy = (int64_t)y * op->stride_h + u - op->pad_h,
-                          ix = (int64_t)x * op->stride_w + v - op->pad_w;
-            if (iy < 0 || iy >= op->in_h || ix < 0 || ix >= op->in_w) continue;
-            const int32_t value = read_source(op, f, t, c, (size_t)iy, (size_t)ix);
+    const window w = window_at(op, y, x);
+    for (int32_t u = w.u0; u < w.u1; u++) {
+        for (int32_t v = w.v0; v < w.v1; v++) {
+            const int32_t value = read_source(op, f, t, c, window_y(op, w, u), window_x(op, w, v));
             best = value > best ? value : best;
             sum += (uint32_t)value;
         }

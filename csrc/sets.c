@@ -31,6 +31,15 @@ int64_t spk_op_scratch(int32_t set, const spk_op *op) {
     return scratch ? scratch(op) : 0;
 }
 
-int64_t spk_sizeof_op(void) { return (int64_t)sizeof(spk_op); }
+#define OP_FIELD(type, name) {#name, offsetof(spk_op, name), sizeof(type)},
+#define CALL_FIELD(type, name) {#name, offsetof(spk_call, name), sizeof(type)},
 
-int64_t spk_sizeof_call(void) { return (int64_t)sizeof(spk_call); }
+const spk_field *spk_op_fields(void) {
+    static const spk_field fields[] = {SPK_OP_FIELDS(OP_FIELD){NULL, sizeof(spk_op), 0}};
+    return fields;
+}
+
+const spk_field *spk_call_fields(void) {
+    static const spk_field fields[] = {SPK_CALL_FIELDS(CALL_FIELD){NULL, sizeof(spk_call), 0}};
+    return fields;
+}

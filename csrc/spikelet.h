@@ -67,54 +67,92 @@ typedef enum spk_affine {
      spikes <- lif(z)                 optional, T steps
 
    Offsets count bytes from the start of the thread's arena; -1 is "none". */
-typedef struct spk_op {
-    int32_t kind;   /* spk_kind */
-    int32_t source; /* spk_source */
-    int32_t T;
-    int32_t in_c, in_h, in_w, in_t;
-    int32_t out_c, out_h, out_w;
-    int32_t map_h, map_w, pool; /* spikes through weights: their map, and the O8 before the weights; or 1 */
-    int32_t kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, groups;
-    int32_t code_top; /* largest |w| the weights w may hold */
-    int32_t odd;      /* int8 rows: w stands for the code 2 w + 1 (Q5), else for itself */
-
-    int32_t affine; /* spk_affine */
-    int32_t split;
-    int32_t addend_source, addend_t; /* spk_source: values or spikes; steps */
-    int32_t sum_time;
-
-    int32_t leak, gain, leak_bits, threshold, soft_reset;
-    int32_t membrane_shift; /* 0: the membrane keeps every bit */
-    int32_t membrane_top;
-    int32_t drop; /* what a spike takes from the membrane, with soft_reset */
-
-    int64_t src, addend, values, spikes, scratch;
-    int64_t external;  /* SPK_EXPORT_SPIKES: values per sample that stand before this node's */
-    int64_t row_bytes; /* weights of one synapse, padded */
-
-    const void *weight;
-    const int32_t *multiplier, *shift, *offset; /* per channel, padded to 8 */
-    const int32_t *high, *low, *half, *rest;    /* per channel, padded to 8 */
-    const int32_t *addend_zero, *addend_one;    /* per channel, padded to 8 */
-    const int32_t *channels;                    /* SPK_CHANNEL_MAP: runs of neighbours, each (first channel of the
-                                                   output, first of the source, how many); the last has none */
-} spk_op;
+#define SPK_OP_FIELDS(FIELD)                                                                                           \
+    FIELD(int32_t, kind)   /* spk_kind */                                                                              \
+    FIELD(int32_t, source) /* spk_source */                                                                            \
+    FIELD(int32_t, T)                                                                                                  \
+    FIELD(int32_t, in_c)                                                                                               \
+    FIELD(int32_t, in_h)                                                                                               \
+    FIELD(int32_t, in_w)                                                                                               \
+    FIELD(int32_t, in_t)                                                                                               \
+    FIELD(int32_t, out_c)                                                                                              \
+    FIELD(int32_t, out_h)                                                                                              \
+    FIELD(int32_t, out_w)                                                                                              \
+    FIELD(int32_t, map_h) /* spikes through weights: their map ... */                                                  \
+    FIELD(int32_t, map_w)                                                                                              \
+    FIELD(int32_t, pool) /* ... and the O8 before the weights; or 1 */                                                 \
+    FIELD(int32_t, kernel_h)                                                                                           \
+    FIELD(int32_t, kernel_w)                                                                                           \
+    FIELD(int32_t, stride_h)                                                                                           \
+    FIELD(int32_t, stride_w)                                                                                           \
+    FIELD(int32_t, pad_h)                                                                                              \
+    FIELD(int32_t, pad_w)                                                                                              \
+    FIELD(int32_t, groups)                                                                                             \
+    FIELD(int32_t, code_top) /* largest |w| the weights w may hold */                                                  \
+    FIELD(int32_t, odd)      /* int8 rows: w stands for the code 2 w + 1 (Q5), else for itself */                      \
+    FIELD(int32_t, affine)   /* spk_affine */                                                                          \
+    FIELD(int32_t, split)                                                                                              \
+    FIELD(int32_t, addend_source) /* spk_source: values or spikes */                                                   \
+    FIELD(int32_t, addend_t)      /* steps */                                                                          \
+    FIELD(int32_t, sum_time)                                                                                           \
+    FIELD(int32_t, leak)                                                                                               \
+    FIELD(int32_t, gain)                                                                                               \
+    FIELD(int32_t, leak_bits)                                                                                          \
+    FIELD(int32_t, threshold)                                                                                          \
+    FIELD(int32_t, soft_reset)                                                                                         \
+    FIELD(int32_t, membrane_shift) /* 0: the membrane keeps every bit */                                               \
+    FIELD(int32_t, membrane_top)                                                                                       \
+    FIELD(int32_t, drop) /* what a spike takes from the membrane, with soft_reset */                                   \
+    FIELD(int64_t, src)                                                                                                \
+    FIELD(int64_t, addend)                                                                                             \
+    FIELD(int64_t, values)                                                                                             \
+    FIELD(int64_t, spikes)                                                                                             \
+    FIELD(int64_t, scratch)                                                                                            \
+    FIELD(int64_t, external)  /* SPK_EXPORT_SPIKES: values per sample that stand before this node's */                 \
+    FIELD(int64_t, row_bytes) /* weights of one synapse, padded */                                                     \
+    FIELD(const void *, weight)                                                                                        \
+    FIELD(const int32_t *, multiplier) /* per channel, padded to 8, as all constants below */                          \
+    FIELD(const int32_t *, shift)                                                                                      \
+    FIELD(const int32_t *, offset)                                                                                     \
+    FIELD(const int32_t *, high)                                                                                       \
+    FIELD(const int32_t *, low)                                                                                        \
+    FIELD(const int32_t *, half)                                                                                       \
+    FIELD(const int32_t *, rest)                                                                                       \
+    FIELD(const int32_t *, addend_zero)                                                                                \
+    FIELD(const int32_t *, addend_one)                                                                                 \
+    FIELD(const int32_t *, channels) /* SPK_CHANNEL_MAP: runs of neighbours, each (first channel of the output,        \
+                                        first of the source, how many); the last has none */
 
 /* One batch, as the caller gives it. */
+#define SPK_CALL_FIELDS(FIELD)                                                                                         \
+    FIELD(const struct spk_op *, ops)                                                                                  \
+    FIELD(int64_t, op_count)                                                                                           \
+    FIELD(const uint8_t *, x) /* [x_t][batch][x_size] */                                                               \
+    FIELD(int64_t, x_size)                                                                                             \
+    FIELD(int64_t, batch)                                                                                              \
+    FIELD(int32_t *, logits) /* [batch][logit_count], or NULL */                                                       \
+    FIELD(int64_t, logit_count)                                                                                        \
+    FIELD(uint8_t *, spikes) /* node after node [T][batch][C][H][W], or NULL */                                        \
+    FIELD(uint8_t *, arena)  /* threads * arena_bytes, 64-byte aligned */                                              \
+    FIELD(int64_t, arena_bytes)                                                                                        \
+    FIELD(int32_t, threads) /* 1 .. SPK_MAX_THREADS */                                                                 \
+    FIELD(int32_t, set)     /* index of the kernel set */
+
+#define SPK_MEMBER(type, name) type name;
+
+typedef struct spk_op {
+    SPK_OP_FIELDS(SPK_MEMBER)
+} spk_op;
+
 typedef struct spk_call {
-    const spk_op *ops;
-    int64_t op_count;
-    const uint8_t *x; /* [x_t][batch][x_size] */
-    int64_t x_size;
-    int64_t batch;
-    int32_t *logits; /* [batch][logit_count], or NULL */
-    int64_t logit_count;
-    uint8_t *spikes; /* node after node [T][batch][C][H][W], or NULL */
-    uint8_t *arena;  /* threads * arena_bytes, 64-byte aligned */
-    int64_t arena_bytes;
-    int32_t threads; /* 1 .. SPK_MAX_THREADS */
-    int32_t set;     /* index of the kernel set */
+    SPK_CALL_FIELDS(SPK_MEMBER)
 } spk_call;
+
+/* A member of one of the two, so that whoever fills them in from another language can compare its own picture. */
+typedef struct spk_field {
+    const char *name; /* NULL: behind the last */
+    int64_t offset, size;
+} spk_field;
 
 #define SPK_MAX_THREADS 64
 
@@ -147,8 +185,8 @@ SPK_API const char *spk_set_name(int32_t set);
 SPK_API int32_t spk_set_available(int32_t set);
 SPK_API int32_t spk_set_offers(int32_t set, int32_t kind);
 SPK_API int64_t spk_op_scratch(int32_t set, const spk_op *op);
-SPK_API int64_t spk_sizeof_op(void);
-SPK_API int64_t spk_sizeof_call(void);
+SPK_API const spk_field *spk_op_fields(void);
+SPK_API const spk_field *spk_call_fields(void);
 SPK_API void spk_run(const spk_call *call);
 
 const spk_kernels *spk_set(int32_t set);

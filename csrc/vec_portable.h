@@ -152,29 +152,4 @@ SPK_INLINE void put_spikes(uint64_t *pixel, size_t c, uint32_t bits) {
         pixel[c / 64] |= (uint64_t)bits << (c % 64);
 }
 
-/* Offsets (c * row) of the spikes in a word whose first channel has offset `base`; returns their number.
-   Up to 8 places after the last may be written. */
-SPK_INLINE size_t list_word(uint64_t word, uint32_t base, uint32_t row, uint32_t *list) {
-    size_t n = 0;
-    for (; word; word >>= 8, base += 8 * row) {
-        for (uint32_t i = 0; i < 8; i++) {
-            list[n] = base + i * row;
-            n += word >> i & 1;
-        }
-    }
-    return n;
-}
-
-/* Vertical counters to numbers: lane i of quarter q counts sum_p 2^p * bit (64 q + i) of planes[p];
-   to[q][i] = 2 * count - events[q]. */
-SPK_INLINE void counts_to_sums(const vec *planes, size_t plane_count, int32_t *const to[4], const int32_t events[4]) {
-    for (int q = 0; q < 4; q++) {
-        for (int i = 0; i < 64; i++) {
-            int32_t count = 0;
-            for (size_t p = 0; p < plane_count; p++) count += (int32_t)(planes[p].w[q] >> i & 1) << p;
-            to[q][i] = 2 * count - events[q];
-        }
-    }
-}
-
 #endif

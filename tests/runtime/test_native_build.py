@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spikelet.runtime import RuntimeUnavailable, kernel_sets
+from spikelet.runtime.library import opened_at
+
 ROOT = Path(__file__).resolve().parents[2]
 CC = shutil.which("cc") or shutil.which("gcc")
-SOURCES = [ROOT / "csrc" / name for name in ("run.c", "sets.c", "threads.c", "scalar.c", "fast_portable.c")]
+CSRC = ROOT / "csrc"
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-fPIC", "-pthread"]
+X86 = platform.machine() in ("x86_64", "AMD64", "amd64")
+ONLY_X86 = {"fast_avx2.c": ["-mavx2", "-mbmi", "-mpopcnt"]}
+SOURCES = [path for path in sorted(CSRC.glob("*.c")) if X86 or path.name not in ONLY_X86]
 needs_compiler = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 
 DRIVER = """
@@ -23,15 +32,16 @@ import numpy as np
 import spikelet.runtime
 spikelet.runtime.__path__.insert(0, sys.argv[1])  # where the library is looked for first
 from spikelet import Program, Reference
+from spikelet.runtime import kernel_sets
 from tests.random_graphs import random_graph, random_input
 for seed in range(25):
     graph = random_graph(seed)
     x = random_input(graph, 3, seed)
-    for kernels in ("scalar", "portable"):
-        program = Program(graph, threads=2, kernels=kernels)
+    for kernels in kernel_sets():
+        program = Program(graph, threads=2, kernels=kernels.name)
         np.testing.assert_array_equal(program(x), Reference(graph)(x))
         program.spikes(x)
-print("clean")
+print(*(kernels.name for kernels in kernel_sets()), "clean")
 """
 
 
@@ -39,21 +49,69 @@ def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
+def _objects(folder: Path, *flags: str) -> list[str]:
+    """Every source compiled with `flags`, warnings being errors."""
+    extra = ["-DSPK_WITH_AVX2"] if X86 else []
+    made = []
+    for source in SOURCES:
+        made.append(str(folder / f"{source.stem}.o"))
+        own = ONLY_X86.get(source.name, [])
+        built = _run([str(CC), *STRICT, *flags, *extra, *own, "-c", str(source), "-o", made[-1]])
+        assert built.returncode == 0, built.stderr
+    return made
+
+
 @needs_compiler
-@pytest.mark.parametrize("source", SOURCES, ids=lambda p: p.name)
-def test_a_source_compiles_without_a_warning(source: Path, tmp_path: Path) -> None:
-    built = _run([str(CC), *STRICT, "-O2", "-c", str(source), "-o", str(tmp_path / "out.o")])
-    assert built.returncode == 0, built.stderr
+def test_every_source_compiles_without_a_warning(tmp_path: Path) -> None:
+    assert len(_objects(tmp_path, "-O2")) == len(SOURCES)
 
 
 @needs_compiler
 def test_random_graphs_run_clean_under_the_sanitizers(tmp_path: Path) -> None:
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    empty = tmp_path / "empty.c"
+    empty.write_text("int nothing(void);\nint nothing(void) { return 0; }\n")
+    if _run([str(CC), *sanitize, "-fPIC", "-shared", str(empty), "-o", str(tmp_path / "empty.so")]).returncode:
+        pytest.skip("this compiler has no sanitizers")
     shared = tmp_path / "libspikelet_runtime.so"
-    flags = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-shared"]
-    built = _run([str(CC), *STRICT, *flags, *map(str, SOURCES), "-o", str(shared)])
-    if built.returncode:
-        pytest.skip(f"this compiler has no sanitizers: {built.stderr[-200:]}")
+    built = _run([str(CC), *sanitize, "-shared", *_objects(tmp_path, "-O1", "-g", *sanitize), "-o", str(shared)])
+    assert built.returncode == 0, built.stderr
     preload = _run([str(CC), "-print-file-name=libasan.so"])
     environment = {**os.environ, "LD_PRELOAD": preload.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
     run = _run([sys.executable, "-c", DRIVER, str(tmp_path)], cwd=ROOT, env=environment)
     assert run.stdout.endswith("clean\n"), run.stderr[-3000:]
+    assert run.stdout.split()[:-1] == [s.name for s in kernel_sets()]
+
+
+@needs_compiler
+def test_a_library_with_two_fields_swapped_is_refused(tmp_path: Path) -> None:
+    for path in CSRC.iterdir():
+        shutil.copy(path, tmp_path)
+    header = tmp_path / "spikelet.h"
+    text = header.read_text()
+    swapped = re.sub(r"\bout_c\)", "PLACE)", text, count=1).replace("out_h)", "out_c)", 1).replace("PLACE)", "out_h)")
+    assert swapped != text and len(swapped) == len(text)
+    header.write_text(swapped)
+    shared = tmp_path / "other.so"
+    sources = [str(tmp_path / name.name) for name in SOURCES if name.name not in ONLY_X86]
+    built = _run([str(CC), "-std=c11", "-fPIC", "-pthread", "-shared", *sources, "-o", str(shared)])
+    assert built.returncode == 0, built.stderr
+    with pytest.raises(RuntimeUnavailable, match=r"field 7 of Op is out_h at byte 28, 4 long in the library, out_c at"):
+        opened_at(shared)
+
+
+@needs_compiler
+def test_a_library_that_knows_no_fields_is_refused(tmp_path: Path) -> None:
+    source, shared = tmp_path / "old.c", tmp_path / "old.so"
+    source.write_text("long spk_sizeof_op(void);\nlong spk_sizeof_op(void) { return 8; }\n")
+    assert _run([str(CC), "-fPIC", "-shared", str(source), "-o", str(shared)]).returncode == 0
+    with pytest.raises(RuntimeUnavailable, match="was built from other sources than these"):
+        opened_at(shared)
+
+
+def test_no_header_includes_itself_by_way_of_others() -> None:
+    includes = {path.name: re.findall(r'#include "(.+)"', path.read_text()) for path in CSRC.iterdir()}
+    assert {name for names in includes.values() for name in names} <= includes.keys()
+    with pytest.raises(CycleError):
+        tuple(TopologicalSorter({"a.h": ["b.h"], "b.h": ["a.h"]}).static_order())
+    assert len(tuple(TopologicalSorter(includes).static_order())) == len(includes)

@@ -12,7 +12,8 @@ import math
 from typing import Any
 
 from spikelet.runtime import layout
-from spikelet.runtime.library import NONE, Form, KernelSet, Kind, Op, library
+from spikelet.runtime.library import KernelSet, library
+from spikelet.runtime.structures import NONE, Form, Kind, Op
 
 Map = tuple[int, int, int]
 

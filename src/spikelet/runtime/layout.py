@@ -28,7 +28,7 @@ from spikelet.base.codes import Codes
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import affine
-from spikelet.runtime.library import AffineMode
+from spikelet.runtime.structures import AffineMode
 
 Array = NDArray[np.generic]
 ALIGNMENT = 64

@@ -21,7 +21,8 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import Edge
 from spikelet.runtime import layout
 from spikelet.runtime.emit import Emitter, Map, Plan, Value, natural
-from spikelet.runtime.library import Form, KernelSet, Kind
+from spikelet.runtime.library import KernelSet
+from spikelet.runtime.structures import Form, Kind
 from spikelet.runtime.synapses import Synapses
 
 

@@ -21,8 +21,9 @@ from spikelet.graph.analysis import analyse
 from spikelet.graph.reference import time_first
 from spikelet.runtime import layout
 from spikelet.runtime.emit import Plan
-from spikelet.runtime.library import MAX_THREADS, Call, choose, library
+from spikelet.runtime.library import MAX_THREADS, choose, library
 from spikelet.runtime.plan import Packed, make_plan
+from spikelet.runtime.structures import Call
 
 MAX_BYTES = 2**32
 

@@ -25,7 +25,8 @@ from spikelet.base.codes import Codes, top_code
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge
 from spikelet.runtime import layout
-from spikelet.runtime.library import KernelSet, Kind
+from spikelet.runtime.library import KernelSet
+from spikelet.runtime.structures import Kind
 
 NARROW = 64  # outputs from which on 1-bit rows pay
 PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count

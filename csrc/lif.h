@@ -1,0 +1,105 @@
+/* O6 on a tile: the neuron's constants in registers, one step of eight channels, and the loop over a tile. */
+
+#ifndef SPIKELET_LIF_H
+#define SPIKELET_LIF_H
+
+#include "tile.h"
+
+/* How the charge h = (leak v + gain x) >> leak_bits is evaluated. */
+typedef enum charge { CHARGE_SHIFT, CHARGE_MULTIPLY } charge;
+
+/* log2 of a power of two, or -1. */
+SPK_INLINE int32_t whole_log2(int32_t n) {
+    int32_t k = 0;
+    while (n > 1 && n % 2 == 0) n /= 2, k++;
+    return n == 1 ? k : -1;
+}
+
+/* What LIF steps need, in registers. */
+typedef struct lif_constants {
+    vec below, drop, leak, gain, half, top, bottom; /* below = threshold - 1 */
+    int32_t leak_shift, leak_bits, membrane_shift;
+} lif_constants;
+
+SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
+    lif_constants k;
+    k.below = v_set32(op->threshold - 1);
+    k.drop = v_set32(op->drop);
+    k.leak = v_set32(op->leak);
+    k.gain = v_set32(op->gain);
+    k.half = v_set32((int32_t)((1u << op->membrane_shift) >> 1));
+    k.top = v_set32(op->membrane_top);
+    k.bottom = v_set32(-op->membrane_top);
+    k.leak_shift = how == CHARGE_SHIFT ? op->leak_bits - whole_log2(op->leak) : 0;
+    k.leak_bits = op->leak_bits;
+    k.membrane_shift = op->membrane_shift;
+    return k;
+}
+
+/* One step from x: the spikes go to `to`, the new membrane is returned. With a gain of one and a leak of
+   2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
+SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft,
+                        int rounded) {
+    const vec h = how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift))
+                                      : v_sra32(v_add32(v_mul32(k->leak, v), v_mul32(k->gain, x)), k->leak_bits);
+    const vec fires = v_gt32(h, k->below);
+    put_spikes(to, c, v_signs32(fires));
+    v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
+    if (!rounded) return v;
+    const vec stored = v_sra32(v_add32(v, k->half), k->membrane_shift);
+    return v_sll32(v_max32(k->bottom, v_min32(k->top, stored)), k->membrane_shift);
+}
+
+/* O6, for one way to charge, reset and store. */
+SPK_INLINE void lif_tile(const spk_op *op, const spk_frame *f, const tile *m, charge how, int soft, int rounded) {
+    const lif_constants k = lif_of(op, how);
+    const size_t channels = spk_lanes(op->out_c), words = spk_words(op->out_c), step = spk_out_pixels(op) * words;
+    const size_t steps = m->steps, stride = m->rows == 1 ? 0 : m->lanes;
+    const int begins = m->t0 == 0, ends = m->t0 + steps == (size_t)op->T;
+    for (size_t p = 0; p < m->pixels; p++) {
+        uint64_t *spikes = spk_spikes_at(f, op->spikes) + m->t0 * step + (m->pixel + p) * words;
+        const int32_t *sums = tile_row(m, p, 0);
+        int32_t *membrane = m->membrane + p * channels;
+        for (size_t c = 0; c < channels; c += 8) {
+            vec v = begins ? v_zero() : v_load(membrane + c);
+            const int32_t *from = sums + c;
+            uint64_t *to = spikes;
+            for (size_t t = 0; t < steps; t++, from += stride, to += step)
+                v = lif_step(&k, v_load(from), v, to, c, how, soft, rounded);
+            if (!ends) v_store(membrane + c, v);
+        }
+    }
+}
+
+static void finish_lif(const spk_op *op, const spk_frame *f, const tile *m) {
+    const charge how = op->gain == 1 << op->leak_bits && whole_log2(op->leak) >= 0 ? CHARGE_SHIFT : CHARGE_MULTIPLY;
+    const int way = (how == CHARGE_SHIFT ? 0 : 4) + (op->soft_reset ? 2 : 0) + (op->membrane_shift ? 1 : 0);
+    switch (way) {
+    case 0:
+        lif_tile(op, f, m, CHARGE_SHIFT, 0, 0);
+        break;
+    case 1:
+        lif_tile(op, f, m, CHARGE_SHIFT, 0, 1);
+        break;
+    case 2:
+        lif_tile(op, f, m, CHARGE_SHIFT, 1, 0);
+        break;
+    case 3:
+        lif_tile(op, f, m, CHARGE_SHIFT, 1, 1);
+        break;
+    case 4:
+        lif_tile(op, f, m, CHARGE_MULTIPLY, 0, 0);
+        break;
+    case 5:
+        lif_tile(op, f, m, CHARGE_MULTIPLY, 0, 1);
+        break;
+    case 6:
+        lif_tile(op, f, m, CHARGE_MULTIPLY, 1, 0);
+        break;
+    default:
+        lif_tile(op, f, m, CHARGE_MULTIPLY, 1, 1);
+        break;
+    }
+}
+
+#endif
