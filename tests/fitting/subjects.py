@@ -19,7 +19,7 @@ def small_subject(seed: int = 0, weight_bits: int = 8, name: str = "qsnn_vgg_s")
     example = torch.randint(0, 256, (2, 1, 12, 12), dtype=torch.uint8)
     channels = find_channels(model, example)
     orders = {g.name: g.units[torch.randperm(len(g.units))] for g in channels.groups}
-    return Subject(model, example, channels, orders, edges=("features.0.0", "classifier"))
+    return Subject(model, example, channels, orders, first_and_last=("features.0.0", "classifier"))
 
 
 def random_plan(subject: Subject, costs: CostModel, seed: int) -> Plan:

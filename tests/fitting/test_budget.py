@@ -48,7 +48,10 @@ def test_a_budget_holds_up_to_its_limit():
     assert budget.holds(100, 5.0) and not budget.holds(101, 5.0) and not budget.holds(100, 5.1)
 
 
-@pytest.mark.parametrize("change", CHOICES)
+WRONG_CHOICES = [{"bits": (0,)}, {"first_last_bits": (1,)}, {"ratios": (0.5,)}, {"ratios": (0.0, 1.0)}]
+
+
+@pytest.mark.parametrize("change", WRONG_CHOICES)
 def test_choices_out_of_range_are_refused(change: dict[str, tuple[float, ...]]):
     with pytest.raises(ValueError, match="Choices"):
         Choices(**change)  # type: ignore[arg-type]

@@ -52,7 +52,7 @@ def test_a_bias_before_a_norm_and_groups_of_one_output_are_counted(ratio: float)
     model, example = bias_before_norm(), torch.randint(0, 256, (2, 1, 12, 12), dtype=torch.uint8)
     channels = find_channels(model, example)
     orders = {g.name: g.units for g in channels.groups}
-    subject = Subject(model, example, channels, orders, edges=("1", "8"))
+    subject = Subject(model, example, channels, orders, first_and_last=("1", "8"))
     costs = CostModel(subject, profile(model, example), fixed_bytes=0)
     plan = Plan(ratios=dict.fromkeys(orders, ratio))
     built = subject.build(plan)

@@ -66,7 +66,7 @@ class Subject:
         return model
 
     def quantizer(self, layer: str, bits: int) -> Quantizer:
-        """The quantizer of a layer at `bits`: ReScaW; Uniform for the first and last layer, one scale for all logits."""
+        """The quantizer of a layer at `bits`: ReScaW, or Uniform for the first and the last layer."""
         if layer in self.first_and_last:
             return Uniform(bits, per_channel=layer != self.first_and_last[1])
         return ReScaW(bits)

@@ -77,10 +77,7 @@ def measure(
         return max(0.0, value - base)
 
     bits = {
-        name: {
-            b: increase(Plan(bits={name: b}))
-            for b in (choices.first_last_bits if name in subject.first_and_last else choices.bits)
-        }
+        name: {b: increase(Plan(bits={name: b})) for b in choices.bits_of(name in subject.first_and_last)}
         for name in layers
     }
     ratios = {
