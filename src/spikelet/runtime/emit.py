@@ -63,7 +63,6 @@ class Emitter:
     def __init__(self, kernels: KernelSet, time_steps: int) -> None:
         self.kernels, self.T = kernels, time_steps
         self._steps: list[tuple[dict[str, Any], dict[str, Buffer]]] = []  # fields and places of every operation
-        self._keep: list[object] = []
 
     def new(self, form: Form, map_: Map, steps: int) -> Value:
         """A map that the next operation writes."""
@@ -83,18 +82,14 @@ class Emitter:
         shape |= {"out_c": map_[0], "out_h": map_[1], "out_w": map_[2], "in_t": source.steps, "T": self.T}
         self._steps.append(({"kind": kind, "source": source.form, "groups": 1} | shape | fields, buffers))
 
-    def keep(self, array_holder: object) -> None:
-        """Keeps arrays alive as long as the plan."""
-        self._keep.append(array_holder)
-
-    def finish(self, spike_outputs: tuple[tuple[str, tuple[int, ...]], ...]) -> Plan:
-        """The plan. Scratch memory, shared by all operations, lies at the arena's start."""
+    def finish(self, spike_outputs: tuple[tuple[str, tuple[int, ...]], ...], keep: list[object]) -> Plan:
+        """The plan, which holds what it must `keep`. All operations share scratch memory at the arena's start."""
         scratch = layout.round_up(max(map(self._scratch, self._steps), default=0), layout.ALIGNMENT)
         arena = _place([b for _, places in self._steps for b in places.values()], scratch)
         ops = (Op * len(self._steps))()
         for op, (fields, places) in zip(ops, self._steps, strict=True):
             _fill(op, fields | {name: b.offset for name, b in places.items()})
-        return Plan(ops, max(arena, layout.ALIGNMENT), spike_outputs, tuple(self._keep))
+        return Plan(ops, max(arena, layout.ALIGNMENT), spike_outputs, tuple(keep))
 
     def _scratch(self, step: tuple[dict[str, Any], dict[str, Buffer]]) -> int:
         fields, places = step

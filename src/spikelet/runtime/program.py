@@ -56,20 +56,20 @@ class Program:
         self._packed = Packed()
         self._plans: dict[tuple[bool, bool], Plan] = {}
         self._arenas: list[NDArray[np.uint8]] = []  # arenas that no call is using
-        self._plan(still=True, spikes=False)
+        self.plan(still=True, spikes=False)
 
     def __call__(self, x: ArrayLike) -> NDArray[np.int32]:
         """Integer logits [B, K] of x, uint8 [B, *input shape] (one image for every step) or [T, B, *input shape]."""
         x_TB = np.ascontiguousarray(time_first(x, self.graph))  # type: ignore[arg-type]
         logits = np.empty((x_TB.shape[1], *self._edges[self.graph.output.name].shape), np.int32)
-        plan = self._plan(still=len(x_TB) == 1, spikes=False)
+        plan = self.plan(still=len(x_TB) == 1, spikes=False)
         self._run(plan, x_TB, logits=logits.ctypes.data, logit_count=logits.shape[1])
         return logits
 
     def spikes(self, x: ArrayLike) -> dict[str, NDArray[np.uint8]]:
         """Spikes [T, B, ...], 0 or 1, of every Lif, by node name."""
         x_TB = np.ascontiguousarray(time_first(x, self.graph))  # type: ignore[arg-type]
-        plan = self._plan(still=len(x_TB) == 1, spikes=True)
+        plan = self.plan(still=len(x_TB) == 1, spikes=True)
         shapes = {name: (self.graph.time_steps, x_TB.shape[1], *shape) for name, shape in plan.spike_outputs}
         ends = np.cumsum([0, *map(math.prod, shapes.values())])
         everything = np.empty(ends[-1], np.uint8)
@@ -79,7 +79,8 @@ class Program:
             for (name, shape), start, end in zip(shapes.items(), ends, ends[1:], strict=False)
         }
 
-    def _plan(self, *, still: bool, spikes: bool) -> Plan:
+    def plan(self, *, still: bool, spikes: bool) -> Plan:
+        """The operations of the library for an input of one step (`still`) or T, giving logits or spikes."""
         still = still or self.graph.time_steps == 1
         if (still, spikes) not in self._plans:
             plan = make_plan(self.graph, self._edges, self._set, self._packed, still=still, spikes=spikes)

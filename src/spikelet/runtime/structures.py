@@ -96,7 +96,8 @@ class Field(ctypes.Structure):
 
 def differences(mirror: type[ctypes.Structure], fields: ctypes._Pointer[Field]) -> list[str]:
     """How the library's `fields` differ from those of `mirror`: one sentence for each place, in order."""
-    ours = [(name, getattr(mirror, name).offset, getattr(mirror, name).size) for name, _ in mirror._fields_]  # type: ignore[misc]
+    names = [field[0] for field in mirror._fields_]
+    ours: list[tuple[str | None, int, int]] = [(n, getattr(mirror, n).offset, getattr(mirror, n).size) for n in names]
     ours.append((None, ctypes.sizeof(mirror), 0))
     found = []
     for i, here in enumerate(ours):

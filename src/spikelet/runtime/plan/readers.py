@@ -1,0 +1,49 @@
+"""Who reads which node of a graph, counting only nodes that some wanted result depends on."""
+
+from __future__ import annotations
+
+from spikelet.graph import ir
+
+
+class Readers:
+    """The part of `graph` that `roots` depend on.
+
+    live: the names of that part.
+    """
+
+    def __init__(self, graph: ir.IntGraph, roots: set[str]) -> None:
+        self._nodes = {n.name: n for n in graph.nodes}
+        self._roots = roots
+        self.live = self.needed_by(roots)
+        self._users: dict[str, list[ir.Node]] = {n.name: [] for n in graph.nodes}
+        for node in graph.nodes:
+            for name in dict.fromkeys(node.inputs) if node.name in self.live else ():
+                self._users[name].append(node)
+
+    def needed_by(self, names: set[str]) -> set[str]:
+        """`names` and every node that they depend on."""
+        needed, left = set(names), list(names)
+        while left:
+            for name in self._nodes[left.pop()].inputs:
+                if name not in needed:
+                    needed.add(name)
+                    left.append(name)
+        return needed
+
+    def of(self, node: ir.Node) -> list[ir.Node]:
+        """The nodes that read `node`, in the order of the graph."""
+        return self._users[node.name]
+
+    def is_root(self, node: ir.Node) -> bool:
+        """Whether the node is a wanted result itself."""
+        return node.name in self._roots
+
+    def is_read(self, node: ir.Node, but_by: ir.Node | None) -> bool:
+        """Whether anybody needs the node's values, `but_by` apart."""
+        return self.is_root(node) or any(user is not but_by for user in self.of(node))
+
+    def only(self, node: ir.Node | None) -> ir.Node | None:
+        """The node's one reader; None where it has several, or is a result itself."""
+        if node is None or self.is_root(node) or len(self.of(node)) != 1:
+            return None
+        return self.of(node)[0]

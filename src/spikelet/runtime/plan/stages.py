@@ -1,0 +1,124 @@
+"""Fusion: one operation of the library does what several nodes say, pixel after pixel, so that no map of 32-bit
+currents is written unless somebody else reads it:
+
+    synapses or source -> [Affine] -> [Add] -> [Lif | SumTime]
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from spikelet.graph import ir
+from spikelet.runtime.emit import Map, Value
+from spikelet.runtime.plan.constants import neuron
+from spikelet.runtime.plan.forms import Scaled
+from spikelet.runtime.plan.planner import Planner
+from spikelet.runtime.structures import Form, Kind
+
+MAX_NESTED = 50  # five frames of Python each; an Add further in is an operation of its own
+
+
+@dataclasses.dataclass(eq=False)
+class Stage:
+    """A fused operation in the making. `tail` is the last node that it computes so far."""
+
+    kind: Kind
+    source: Value
+    map: Map
+    fields: dict[str, Any]
+    tail: ir.Node | None = None
+    affine: ir.Affine | None = None
+    addend: Value | Scaled | None = None
+    sum_time: ir.SumTime | None = None
+    lif: ir.Lif | None = None
+
+    @property
+    def addend_map(self) -> Value | None:
+        """The map that the addend lies in."""
+        return self.addend.spikes if isinstance(self.addend, Scaled) else self.addend
+
+    @property
+    def steps(self) -> int:
+        """Steps of the current: T where the source or the addend has them."""
+        return max(self.source.steps, self.addend_map.steps if self.addend_map else 1)
+
+
+def finish(plan: Planner, stage: Stage) -> None:
+    """Lets `stage` take in the nodes after its tail, then emits it."""
+    while True:
+        if stage.tail is not None:
+            plan.forms.maps[stage.tail.name] = stage.map
+        if not (_take_affine(plan, stage) or _take_add(plan, stage)):
+            break
+    _take_end(plan, stage)
+    places: dict[str, Value | None] = {"addend": stage.addend_map}
+    if stage.sum_time is not None:
+        places["values"] = plan.emitter.new(Form.VALUES, stage.map, 1)
+        plan.forms.bind(stage.sum_time, places["values"])
+    elif stage.tail is not None and plan.readers.is_read(stage.tail, stage.lif):
+        places["values"] = plan.emitter.new(Form.VALUES, stage.map, stage.steps)
+        plan.forms.bind(stage.tail, places["values"])
+    if stage.lif is not None:
+        places["spikes"] = plan.emitter.new(Form.SPIKES, stage.map, plan.emitter.T)
+        plan.forms.bind(stage.lif, places["spikes"])
+    plan.emitter.emit(stage.kind, stage.source, stage.map, places, **_fields(plan, stage))
+
+
+def add_up(plan: Planner, first: Value, addend: Value | Scaled) -> Value:
+    """The sum of two maps, computed at once."""
+    stage = Stage(Kind.POINTWISE, first, first.map, {}, addend=addend)
+    total = plan.emitter.new(Form.VALUES, first.map, stage.steps)
+    places = {"addend": stage.addend_map, "values": total}
+    plan.emitter.emit(stage.kind, stage.source, stage.map, places, **_fields(plan, stage))
+    return total
+
+
+def _take_affine(plan: Planner, stage: Stage) -> bool:
+    user = plan.readers.only(stage.tail)
+    if not isinstance(user, ir.Affine) or stage.affine is not None or stage.addend is not None:
+        return False
+    if stage.map != plan.forms.shape(user.name):
+        return False
+    stage.affine = stage.tail = user
+    return True
+
+
+def _take_add(plan: Planner, stage: Stage) -> bool:
+    """An Add of the tail and of something else, which is made first: it can't depend on the tail."""
+    user = plan.readers.only(stage.tail)
+    if not isinstance(user, ir.Add) or len(user.inputs) != 2 or stage.addend is not None or stage.tail is None:
+        return False
+    others = [n for n in user.inputs if n != stage.tail.name]
+    if len(others) != 1 or plan.nested == MAX_NESTED:
+        return False
+    plan.nested += 1
+    plan.make(plan.readers.needed_by({others[0]}))
+    plan.nested -= 1
+    if not plan.forms.has_value(others[0]) or plan.forms.maps[others[0]] != stage.map:
+        return False
+    stage.addend, stage.tail = plan.forms.addend(others[0]), user
+    return True
+
+
+def _take_end(plan: Planner, stage: Stage) -> None:
+    """A neuron that reads the tail, or a sum over time that nobody else competes with."""
+    if stage.tail is None:
+        return
+    stage.lif = next((u for u in plan.readers.of(stage.tail) if isinstance(u, ir.Lif)), None)
+    only = plan.readers.only(stage.tail)
+    stage.sum_time = only if isinstance(only, ir.SumTime) else None
+
+
+def _fields(plan: Planner, stage: Stage) -> dict[str, Any]:
+    fields = stage.fields | {"sum_time": stage.sum_time is not None}
+    if stage.lif is not None:
+        fields |= neuron(stage.lif)
+    if stage.affine is not None:
+        fields |= plan.constants.affine(stage.affine)
+    if stage.addend_map is not None:
+        fields |= {"addend_t": stage.addend_map.steps, "addend_source": stage.addend_map.form}
+    if isinstance(stage.addend, Scaled):
+        levels = stage.addend.levels
+        fields |= {"addend_zero": levels.zero.ctypes.data, "addend_one": levels.one.ctypes.data}
+    return fields
