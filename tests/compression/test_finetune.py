@@ -61,7 +61,7 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 
 def test_a_network_without_neurons_has_no_time_steps_to_train_at():
-    with pytest.raises(ValueError, match="the model has no LIF layer"):
+    with pytest.raises(ValueError, match="the model has no spiking neurons"):
         further(Training(), nn.Linear(2, 2), 1)
 
 

@@ -16,7 +16,6 @@ from spikelet.neurons import (
     LIFParams,
     QuantizedMembrane,
     Soft,
-    lif_step,
     membrane_of,
 )
 from spikelet.neurons.membrane import BatchMaxMembrane
@@ -246,13 +245,6 @@ def test_spikes_and_gradients_of_channels_last_currents_stay_channels_last():
     spikes.backward(torch.randn_like(spikes))
     assert spikes.is_contiguous(memory_format=torch.channels_last)
     assert came[0].is_contiguous(memory_format=torch.channels_last)
-
-
-def test_one_step_is_a_pure_function():
-    p = LIFParams(leak=0.5, threshold=0.75, scale_input=True, reset=Soft())
-    s, v = lif_step(torch.tensor([1.0, 0.5]), torch.tensor([0.5, 0.0]), p, exact=True)
-    assert s.tolist() == [1, 0]
-    assert v.tolist() == [0.0, 0.25]
 
 
 # --- the quantized membrane -------------------------------------------------------------------------

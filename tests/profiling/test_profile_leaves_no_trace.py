@@ -104,7 +104,7 @@ def test_a_later_batch_is_named():
 
 
 def test_a_model_without_neurons_is_refused():
-    with pytest.raises(ValueError, match=r"the model has no LIF layer; a profile needs a spiking model\."):
+    with pytest.raises(ValueError, match=r"the model has no spiking neurons"):
         profile(nn.Sequential(Linear(3, 2, Binary())), torch.ones(1, 3))
 
 
@@ -123,7 +123,7 @@ def test_neurons_that_never_run_are_refused():
 
 def test_neurons_of_different_time_steps_are_refused():
     model = nn.Sequential(LIF(2), LIF(3))
-    with pytest.raises(ValueError, match=r"all LIF layers must have the same time_steps, got {'0': 2, '1': 3}\."):
+    with pytest.raises(ValueError, match=r"all neurons must have the same time_steps, got {'0': 2, '1': 3}\."):
         profile(model, torch.ones(1, 1, 3))
 
 

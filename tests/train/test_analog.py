@@ -29,7 +29,7 @@ def test_every_model_has_a_twin_of_as_many_weights_that_does_not_lower(name: str
     logits = twin(x)
     logits.square().mean().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in twin.parameters())
-    with pytest.raises(LoweringError, match="no LIF layer; there is nothing spiking to lower"):
+    with pytest.raises(LoweringError, match="the model has no spiking neurons"):
         lower(twin.eval(), x)
 
 

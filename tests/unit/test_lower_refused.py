@@ -255,11 +255,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "the input itself": (lambda: User(lambda m, x: m.same, same=neuron()), r"the model's output must be one tensor"),
     "no neuron": (
         lambda: nn.Sequential(Encode(), nn.Flatten(2), classifier(108)),
-        r"the model has no LIF layer; there is nothing spiking to lower",
+        r"the model has no spiking neurons",
     ),
     "two lengths of time": (
         lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)), other=LIF(3)),
-        r"all LIF layers must have the same time_steps, got \{'lif': 2, 'other': 3\}",
+        r"all neurons must have the same time_steps, got \{'lif': 2, 'other': 3\}",
     ),
 }
 

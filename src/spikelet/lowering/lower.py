@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import LoweringError, OverflowRefused
+from spikelet.base.errors import LoweringError, OverflowRefused, SpikeletError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.lowering.rules import MODULES, convert
 from spikelet.lowering.trace import Call, leaves, trace
 from spikelet.lowering.values import Builder, Value
-from spikelet.neurons import LIF
+from spikelet.neurons import time_steps_of
 from spikelet.nn.device import device_of
 
 
@@ -84,12 +84,10 @@ def _require_exact_floats(graph: ir.IntGraph) -> None:
 
 
 def _time_steps(model: nn.Module) -> int:
-    steps = {name: m.time_steps for name, m in model.named_modules() if isinstance(m, LIF)}
-    if not steps:
-        raise LoweringError("the model has no LIF layer; there is nothing spiking to lower.")
-    if len(set(steps.values())) > 1:
-        raise LoweringError(f"all LIF layers must have the same time_steps, got {steps}.")
-    return next(iter(steps.values()))
+    try:
+        return time_steps_of(model)
+    except SpikeletError as e:
+        raise LoweringError(str(e)) from e
 
 
 def _logits(builder: Builder, value: Value) -> Value:

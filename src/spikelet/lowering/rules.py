@@ -6,7 +6,7 @@ A rule takes the builder, the recorded call and the values it read, and returns 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +17,10 @@ from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.trace import Call, tensors
 from spikelet.lowering.values import Builder, Value
-from spikelet.neurons import LIF, FullMembrane, Hard, LIFParams, QuantizedMembrane, Soft
-from spikelet.neurons.lif import LEAK_BITS
+from spikelet.neurons import LIF, Neuron
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.norm import MAX_GAIN, gain_and_offset
-from spikelet.quant.grid import FRACTION_BITS, round_to_grid
+from spikelet.quant.grid import round_to_grid
 from spikelet.quant.quantizer import Coded
 
 Rule = Callable[[Builder, Call, list[Value]], Value]
@@ -111,41 +110,18 @@ def _norm(b: Builder, call: Call, values: list[Value]) -> Value:
     return b.affine(values[0], _float64(gain), _float64(offset), call.where)
 
 
-def _lif(b: Builder, call: Call, values: list[Value]) -> Value:
+def _neuron(b: Builder, call: Call, values: list[Value]) -> Value:
     neuron = call.target
-    assert isinstance(neuron, LIF)
-    p = neuron.params
-    bits = next(k for k in range(LEAK_BITS + 1) if p.leak * 2**k % 1 == 0)
-    membrane = None
-    if type(neuron.membrane) is QuantizedMembrane:  # a subclass may compute something else
-        if not torch.isfinite(neuron.membrane.log2_step):
-            raise LoweringError(f"{call.where}: its membrane's log2_step must be finite, got NaN or infinity.")
-        membrane = ir.Membrane(neuron.membrane.bits, FRACTION_BITS - int(neuron.membrane.exponent()))
-    elif type(neuron.membrane) is not FullMembrane:
-        raise LoweringError(
-            f"{call.where}: {type(neuron.membrane).__name__} has no integer form. "
-            "Use FullMembrane() or QuantizedMembrane(bits), whose scale does not depend on the batch."
-        )
+    assert isinstance(neuron, Neuron)
+    try:
+        n = neuron.lowered()
+    except LoweringError as e:
+        raise LoweringError(f"{call.where}: {e}") from e
     x = b.on_grid(values[0], call.where)
-    node = ir.Lif(
-        b.name(call.where),
-        (x.node,),
-        leak=round(p.leak * 2**bits),
-        gain=round(p.input_gain * 2**bits),
-        leak_bits=bits,
-        threshold=round(p.threshold * 2**FRACTION_BITS),
-        reset=_reset(p, call.where),
-        membrane=membrane,
-    )
-    return Value(b.append(node), np.array(1.0), x.channels)
-
-
-def _reset(p: LIFParams, where: str) -> Literal["hard", "soft"] | int:
-    if type(p.reset) is Hard:
-        return "hard"
-    if type(p.reset) is not Soft:
-        raise LoweringError(f"{where}: {type(p.reset).__name__} has no integer form. Use Hard() or Soft(drop).")
-    return "soft" if p.reset.drop in (None, p.threshold) else round(p.reset.drop * 2**FRACTION_BITS)
+    membrane = None if n.membrane is None else ir.Membrane(*n.membrane)
+    fields = {field: getattr(n, field) for field in ("leak", "gain", "leak_bits", "threshold", "reset")}
+    node = ir.Lif(b.name(call.where), (x.node,), **fields, membrane=membrane)
+    return Value(b.append(node), np.array(n.value), x.channels)
 
 
 def _max_pool(b: Builder, call: Call, values: list[Value]) -> Value:
@@ -260,7 +236,7 @@ MODULES: dict[type[nn.Module], Rule] = {
     BatchNorm2d: _norm,
     nn.BatchNorm1d: _norm,
     nn.BatchNorm2d: _norm,
-    LIF: _lif,
+    LIF: _neuron,
     MaxPool2d: _max_pool,
     SumPool2d: _sum_pool,
     ChannelMap: _channel_map,

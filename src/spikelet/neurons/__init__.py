@@ -2,11 +2,17 @@
 
 from spikelet.neurons.lif import LIF as LIF
 from spikelet.neurons.lif import LIFParams as LIFParams
-from spikelet.neurons.lif import lif_step as lif_step
 from spikelet.neurons.membrane import BatchMaxMembrane as BatchMaxMembrane
 from spikelet.neurons.membrane import FullMembrane as FullMembrane
 from spikelet.neurons.membrane import QuantizedMembrane as QuantizedMembrane
 from spikelet.neurons.membrane import membrane_of as membrane_of
+from spikelet.neurons.neuron import IntegerNeuron as IntegerNeuron
+from spikelet.neurons.neuron import Neuron as Neuron
+from spikelet.neurons.neuron import Trace as Trace
+from spikelet.neurons.neuron import neurons_of as neurons_of
+from spikelet.neurons.neuron import time_steps_of as time_steps_of
+from spikelet.neurons.one_pass import OnePass as OnePass
+from spikelet.neurons.one_pass import one_pass_of as one_pass_of
 from spikelet.neurons.reset import Hard as Hard
 from spikelet.neurons.reset import Soft as Soft
 from spikelet.neurons.surrogate import ATan as ATan

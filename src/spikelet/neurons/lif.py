@@ -18,15 +18,17 @@ Differences from the authors' code: h >= threshold fires (theirs is strict), the
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from spikelet.neurons.membrane import FullMembrane, on_grid
-from spikelet.neurons.one_pass import OnePass, one_pass_of
-from spikelet.neurons.reset import Hard, Reset
+from spikelet.base.errors import LoweringError
+from spikelet.neurons.membrane import FullMembrane, QuantizedMembrane
+from spikelet.neurons.neuron import IntegerNeuron, Neuron
+from spikelet.neurons.reset import Hard, Reset, Soft
 from spikelet.neurons.surrogate import Surrogate, Triangle
-from spikelet.quant.grid import FRACTION_BITS, round_to_grid
+from spikelet.quant.grid import FRACTION_BITS, floor_to_grid
 
 LEAK_BITS = 8
 
@@ -63,18 +65,8 @@ class LIFParams:
         return 1 - self.leak if self.scale_input else 1.0
 
 
-def lif_step(x: Tensor, v: Tensor, p: LIFParams, *, exact: bool) -> tuple[Tensor, Tensor]:
-    """One time step: (spikes, membrane after reset), each of the shape of `x`.
-
-    `exact` floors the charge to the grid (evaluation).
-    """
-    h = on_grid(p.leak * v + (x if p.input_gain == 1 else p.input_gain * x), training=not exact)
-    s = p.surrogate(h - p.threshold)
-    return s, p.reset(h, s, p.threshold)
-
-
-class LIF(nn.Module):
-    """LIF neurons over a whole sequence.
+class LIF(Neuron):
+    """Leaky integrate-and-fire neurons over a whole sequence.
 
     Args:
         time_steps: T. A current with a time axis of 1 (a still image) is held for T steps.
@@ -83,8 +75,7 @@ class LIF(nn.Module):
             of the two to be lowered).
 
     Shapes: current x [T or 1, B, ...] -> spikes [T, B, ...] of 0 and 1. Every call starts from a
-    membrane of zero; `run` takes and returns the membrane for streaming. After `train_in_one_pass` the training mode
-    maps a still image's currents [1, B, ...] to rates [1, B, ...] (one_pass.py); evaluation takes the T steps.
+    membrane of zero; `run` takes and returns the membrane for streaming.
     """
 
     def __init__(
@@ -93,63 +84,61 @@ class LIF(nn.Module):
         params: LIFParams | None = None,
         membrane: nn.Module | None = None,
     ) -> None:
-        super().__init__()
-        if not isinstance(time_steps, int) or not 1 <= time_steps <= 1024:
-            raise ValueError(f"LIF.time_steps must be a whole number from 1 to 1024, got {time_steps!r}.")
-        self.time_steps = time_steps
+        super().__init__(time_steps)
         self.params = params or LIFParams()
         self.membrane = membrane or FullMembrane()
-        self.one_pass: OnePass | None = None
 
-    def run(self, x: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Spikes [T, B, ...] and the membrane after the last step [B, ...], from the membrane `v`."""
-        spikes, v = self._steps(x, v, keep_last=True)
-        assert v is not None
-        return spikes, v
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
+        """leak * v + gain * x, on the grid in evaluation."""
+        p = self.params
+        h = p.leak * v + (x if p.input_gain == 1 else p.input_gain * x)
+        return h if self.training else floor_to_grid(h)
 
-    def train_in_one_pass(self, yes: bool = True) -> None:
-        """From now on trains on rates, or (False) on time steps again."""
-        self.one_pass = one_pass_of(self) if yes else None
+    def fire(self, h: Tensor) -> Tensor:
+        """1 where h >= threshold, else 0."""
+        return self.params.surrogate(h - self.params.threshold)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Spikes [T, B, ...] from a membrane of zero."""
-        if self.training and self.one_pass is not None:
-            self._check(x)
-            if x.shape[0] != 1:
-                raise ValueError(
-                    f"LIF trains in one pass on still images, of a time axis of 1; got a current of {tuple(x.shape)}. "
-                    "Train on frames with Phase(epochs, time_steps)."
-                )
-            return self.one_pass(x, self.params.surrogate, self.params.input_gain)
-        return self._steps(x, None, keep_last=False)[0]
+    def reset(self, h: Tensor, s: Tensor) -> Tensor:
+        """membrane(h after reset)."""
+        return self.membrane(self.params.reset(h, s, self.params.threshold))
 
-    def _check(self, x: Tensor) -> None:
-        if x.dim() < 2 or x.shape[0] not in (1, self.time_steps):
-            raise ValueError(
-                f"LIF with time_steps={self.time_steps} got a current of shape {tuple(x.shape)}; the first axis "
-                f"is time and must be 1 (a still input) or {self.time_steps}, the second the batch."
+    def lowered(self) -> IntegerNeuron:
+        """See Neuron. Raises LoweringError for another reset or membrane, or a subclass with other steps."""
+        if any(getattr(type(self), step) is not getattr(LIF, step) for step in ("charge", "fire", "reset", "initial")):
+            raise LoweringError(
+                f"{type(self).__name__} changes LIF's steps and has no integer form of its own. Write its `lowered`."
             )
-        if not x.is_floating_point():
-            raise TypeError(
-                f"LIF takes a floating-point current, got {x.dtype}. (Bytes go through spikelet.nn.Encode().)"
-            )
-
-    def _steps(self, x: Tensor, v: Tensor | None, keep_last: bool) -> tuple[Tensor, Tensor | None]:
-        self._check(x)
-        exact = not self.training
-        # chunks of [T*B, ...] and not slices of [T, B, ...], whose gradients lose channels-last (results/LOG.md)
-        currents = (round_to_grid(x).double() if exact else x).flatten(0, 1).chunk(x.shape[0])
-        spikes = []
-        for t in range(self.time_steps):
-            current = currents[t if x.shape[0] > 1 else 0]
-            v = torch.zeros_like(current) if v is None else v.to(current.dtype)
-            s, r = lif_step(current, v, self.params, exact=exact)
-            spikes.append(s)
-            last = t == self.time_steps - 1
-            v = self.membrane(r) if keep_last or not last else None
-        out = torch.cat(spikes) if len(spikes) > 1 else spikes[0]
-        out = out.unflatten(0, (self.time_steps, x.shape[1]))
-        return out.to(x.dtype), None if v is None else v.to(x.dtype)
+        p = self.params
+        bits = next(k for k in range(LEAK_BITS + 1) if p.leak * 2**k % 1 == 0)
+        return IntegerNeuron(
+            leak=round(p.leak * 2**bits),
+            gain=round(p.input_gain * 2**bits),
+            leak_bits=bits,
+            threshold=round(p.threshold * 2**FRACTION_BITS),
+            reset=_lowered_reset(p),
+            membrane=_lowered_membrane(self.membrane),
+        )
 
     def extra_repr(self) -> str:
         return f"time_steps={self.time_steps}, params={self.params}"
+
+
+def _lowered_reset(p: LIFParams) -> Literal["hard", "soft"] | int:
+    if type(p.reset) is Hard:
+        return "hard"
+    if type(p.reset) is not Soft:
+        raise LoweringError(f"{type(p.reset).__name__} has no integer form. Use Hard() or Soft(drop).")
+    return "soft" if p.reset.drop in (None, p.threshold) else round(p.reset.drop * 2**FRACTION_BITS)
+
+
+def _lowered_membrane(membrane: nn.Module) -> tuple[int, int] | None:
+    if type(membrane) is FullMembrane:
+        return None
+    if type(membrane) is not QuantizedMembrane:  # a subclass may compute something else
+        raise LoweringError(
+            f"{type(membrane).__name__} has no integer form. "
+            "Use FullMembrane() or QuantizedMembrane(bits), whose scale does not depend on the batch."
+        )
+    if not torch.isfinite(membrane.log2_step):
+        raise LoweringError("its membrane's log2_step must be finite, got NaN or infinity.")
+    return membrane.bits, FRACTION_BITS - int(membrane.exponent())

@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from spikelet.quant.grid import FRACTION_BITS, floor_to_grid, round_half_up, straight_through
+from spikelet.quant.grid import FRACTION_BITS, round_half_up, straight_through
 
 
 class FullMembrane(nn.Module):
@@ -83,8 +83,3 @@ class BatchMaxMembrane(nn.Module):
 def membrane_of(bits: int) -> FullMembrane | QuantizedMembrane:
     """The membrane of a `membrane_bits=` argument: 2 to 8 quantized, 32 full."""
     return FullMembrane() if bits == 32 else QuantizedMembrane(bits)
-
-
-def on_grid(v: Tensor, training: bool) -> Tensor:
-    """Floors to the grid in evaluation (spec N2); training skips it, the error is 2^-12 of a threshold."""
-    return v if training else floor_to_grid(v)

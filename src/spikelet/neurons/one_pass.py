@@ -19,33 +19,37 @@ import copy
 import dataclasses
 import math
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from spikelet.neurons.lif import LIF, LIFParams
 from spikelet.neurons.membrane import FullMembrane, QuantizedMembrane
 from spikelet.neurons.surrogate import Surrogate
 from spikelet.quant.grid import FRACTION_BITS
 
-if TYPE_CHECKING:
-    from spikelet.neurons.lif import LIF, LIFParams
-
 
 @dataclasses.dataclass(frozen=True)
 class OnePass:
-    """The rate function of one neuron. levels: (theta, how many of theta_1..theta_T equal it), ascending."""
+    """The rate function of one neuron: currents to firing rates of the same shape.
+
+    levels: (theta, how many of theta_1..theta_T equal it), ascending.
+    surrogate: the neuron's.
+    gain: what the neuron multiplies its current by.
+    """
 
     levels: tuple[tuple[float, int], ...]
+    surrogate: Surrogate
+    gain: float
 
     @property
     def time_steps(self) -> int:
         """T."""
         return sum(count for _, count in self.levels)
 
-    def __call__(self, x: Tensor, surrogate: Surrogate, gain: float) -> Tensor:
-        """Rates of the shape of `x`; `gain` is what the neuron multiplies its current by."""
-        rates = [count / self.time_steps * surrogate(gain * (x - theta)) for theta, count in self.levels]
+    def __call__(self, x: Tensor) -> Tensor:
+        """Rates of the shape of `x`."""
+        rates = [count / self.time_steps * self.surrogate(self.gain * (x - theta)) for theta, count in self.levels]
         return sum(rates[1:], start=rates[0])
 
 
@@ -73,7 +77,8 @@ def one_pass_of(neuron: LIF) -> OnePass:
         middle = (below + enough) // 2
         fired = evaluated(middle[None].double() * 2.0**-FRACTION_BITS).sum(0) >= wanted
         below, enough = torch.where(fired, below, middle), torch.where(fired, middle, enough)
-    return OnePass(tuple(sorted(Counter((enough.double() * 2.0**-FRACTION_BITS).tolist()).items())))
+    levels = tuple(sorted(Counter((enough.double() * 2.0**-FRACTION_BITS).tolist()).items()))
+    return OnePass(levels, neuron.params.surrogate, neuron.params.input_gain)
 
 
 def _always_fires(p: LIFParams) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.lowering.trace import trace
-from spikelet.neurons import LIF
+from spikelet.neurons import LIF, time_steps_of
 from spikelet.nn import Encode, MaxPool2d
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
@@ -38,10 +38,10 @@ def profile(
         name: for the report; the class's name where empty.
     Raises:
         TypeError: batches that are no tensors.
-        ValueError: a batch of another shape, no samples, a layer that can't be counted, no LIF layer, or LIF layers
+        ValueError: a batch of another shape, no samples, a layer that can't be counted, no neurons, or neurons
             of different time_steps.
     """
-    time_steps = _time_steps(model)
+    time_steps = time_steps_of(model)
     device = device_of(model)
     inputs = (x.to(device) for x in inputs_of(batches))
     first = next(inputs, None)
@@ -56,15 +56,6 @@ def profile(
         peak_arena_bytes=peak_bytes(_buffers(model, one_sample(first))),
         tables=tuple(tables),
     )
-
-
-def _time_steps(model: nn.Module) -> int:
-    steps = {name: module.time_steps for name, module in model.named_modules() if isinstance(module, LIF)}
-    if not steps:
-        raise ValueError("the model has no LIF layer; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
-    if len(set(steps.values())) > 1:
-        raise ValueError(f"all LIF layers must have the same time_steps, got {steps}.")
-    return next(iter(steps.values()))
 
 
 def _buffers(model: nn.Module, x: Tensor) -> list[Buffer]:

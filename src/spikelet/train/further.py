@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from spikelet.data.samples import DataSplits
-from spikelet.neurons import LIF
+from spikelet.neurons import time_steps_of
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
 from spikelet.train.loop import Loop
@@ -18,15 +18,12 @@ from spikelet.train.progress import Reporter
 
 
 def further(training: Training, model: nn.Module, epochs: int) -> Training:
-    """`training` with one phase, `epochs` at the time steps that the model's LIF layers have, and without a teacher.
+    """`training` with one phase, `epochs` at the time steps that the model's neurons have, and without a teacher.
 
     Raises:
-        ValueError: there are none.
+        SpikeletError: the model has no spiking neurons, or neurons of different time_steps.
     """
-    time_steps = next((module.time_steps for module in model.modules() if isinstance(module, LIF)), None)
-    if time_steps is None:
-        raise ValueError("the model has no LIF layer; what is trained here are spiking networks.")
-    return dataclasses.replace(training.plain(), phases=(Phase(epochs, time_steps),))
+    return dataclasses.replace(training.plain(), phases=(Phase(epochs, time_steps_of(model)),))
 
 
 def train_further(

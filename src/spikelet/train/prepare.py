@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from spikelet.neurons import LIF
+from spikelet.neurons import LIF, Neuron, OnePass, one_pass_of
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip, Straight
 from spikelet.quant.binary import Estimator
@@ -13,18 +13,31 @@ from spikelet.train.parts import Phase
 
 
 def set_phase(model: nn.Module, phase: Phase) -> None:
-    """Every LIF layer of `model` to the phase's T steps, in one pass or not."""
+    """Sets every neuron of `model` to the phase's T steps, and to train in one pass or not.
+
+    Raises:
+        ValueError: one pass, with a neuron other than LIF or with a membrane that has no rate function.
+    """
     for module in model.modules():
-        if isinstance(module, LIF):
+        if isinstance(module, Neuron):
             module.time_steps = phase.time_steps
-            module.train_in_one_pass(phase.one_pass)
+            module.rate = _rate(module) if phase.one_pass else None
+
+
+def _rate(neuron: Neuron) -> OnePass:
+    if not isinstance(neuron, LIF):
+        raise ValueError(
+            f"one pass takes LIF neurons, got {type(neuron).__name__}. "
+            "Train it on real steps: Phase(epochs, time_steps)."
+        )
+    return one_pass_of(neuron)
 
 
 def set_real_steps(model: nn.Module) -> None:
-    """No LIF layer of `model` trains in one pass any more: how a model is left."""
+    """Lets every neuron of `model` train on real time steps again: how a model is left."""
     for module in model.modules():
-        if isinstance(module, LIF):
-            module.train_in_one_pass(False)
+        if isinstance(module, Neuron):
+            module.rate = None
 
 
 def set_binary(model: nn.Module, config: Training, epoch: int) -> None:
