@@ -1,6 +1,7 @@
 # Every target prepares the environment it needs: Python 3.11 or newer with venv, a C compiler and make are enough.
 #   make demo    train on digits, pack, run natively, compare spike for spike
 #   make test    the test suite                (PYTEST_ARGS="-k lif -x" narrows it)
+#   make device  install without torch in a new environment, and run a shipped model there
 #   make lint    formatting, style, types, spelling
 #   make bench   timings of the native runtime beside PyTorch's
 #   make fuzz    100,000 damaged artifact files against the loader
@@ -21,16 +22,16 @@ SPIKINGJELLY := spikingjelly==2.0.0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench fuzz clean distclean
+.PHONY: help demo test device lint bench fuzz clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
-$(READY): pyproject.toml Makefile $(NATIVE_SOURCES)
+$(READY): pyproject.toml constraints.txt Makefile $(NATIVE_SOURCES)
 	@test -n "$(PYTHON)" || { echo "spikelet needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[all,dev]'
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --no-deps $(NEUROBENCH) $(SPIKINGJELLY)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '.[all,dev]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --no-deps $(NEUROBENCH) $(SPIKINGJELLY)
 	@touch $@
 
 demo: $(READY)
@@ -38,6 +39,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+device: $(READY)
+	$(PY) -m pytest -m index
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

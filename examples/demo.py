@@ -20,7 +20,7 @@ from demo_plot import Story, plot
 from torch import nn
 
 import spikelet
-from spikelet.cli.printing import console, facts, heading, percent, say
+from spikelet.cli.printing import facts, heading, percent, say
 from spikelet.cli.reporters import reporter_for
 from spikelet.data import DataSplits, batches, load
 from spikelet.graph.ir import IntGraph
@@ -59,7 +59,7 @@ def main(folder: Path, config: TrainConfig) -> None:
         ("synaptic operations", f"{cost.paper_sops:,.0f} SOPs and {cost.paper_macs:,.0f} MACs an image, papers' rule"),
     ]
     heading(f"\n{config.model} on {data.test.name}: {len(data.test)} test images, T = {graph.time_steps}")
-    console().print(facts(rows))
+    facts(rows)
 
     history = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
     plot(Story(graph, data.test, history, found.integer_accuracy, 4 * parameters, size), folder / "report.png")
@@ -75,7 +75,7 @@ def train(config: TrainConfig, data: DataSplits, folder: Path) -> nn.Module:
     """A new run in `folder`, shown as it goes; the model in evaluation mode."""
     if folder.exists():
         shutil.rmtree(folder)
-    return Run(config, data, folder, reporter_for(config, console())).train()
+    return Run(config, data, folder, reporter_for(config)).train()
 
 
 def latencies(graph: IntGraph, model: nn.Module, data: DataSplits) -> tuple[float, float]:

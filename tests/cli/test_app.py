@@ -13,10 +13,11 @@ import pytest
 
 import spikelet
 from spikelet import cli
-from spikelet.cli import main
 
 CLI = Path(cli.__file__).parent
-COMMANDS = ("train", "eval", "profile", "pack", "run", "models", "fit")
+TORCH = ("train", "eval", "profile", "pack", "fit")
+DEVICE = ("run", "inspect", "verify", "models")
+COMMANDS = (*TORCH, *DEVICE)
 
 
 def test_help_lists_every_command(command: Callable[..., Any]) -> None:
@@ -75,30 +76,16 @@ def test_the_module_runs_as_the_console_script_does(tmp_path: Path) -> None:
     assert done.stderr.startswith("error: no file 'nothing'")
 
 
-@pytest.mark.parametrize("library", ["typer", "rich"])
-def test_a_missing_library_names_the_extra(
-    library: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in [n for n in sys.modules if n.split(".")[0] == library or n.startswith("spikelet.cli.")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err == (
-        f"error: the command line needs {library}. Install it with: pip install 'spikelet[cli]'\n"
-    )
-
-
-def test_help_needs_nothing_but_typer_and_rich() -> None:
+def test_help_needs_nothing_but_click() -> None:
     loaded = {
         name
-        for file in ("__init__.py", "app.py", "options.py", "printing.py")
+        for file in ("__init__.py", "app.py", "commands.py", "options.py", "printing.py")
         for node in ast.parse((CLI / file).read_text()).body
         for name in _imported(node)
     }
-    ours = {"spikelet.cli.options", "spikelet.cli.printing"}
-    assert {name.split(".")[0] for name in loaded - ours} - sys.stdlib_module_names == {"typer", "rich"}
+    ours = {"spikelet", *(f"spikelet.cli.{name}" for name in ("commands", "options", "printing"))}
+    ours |= {"spikelet.base.optional", "spikelet.base.table"}
+    assert {name.split(".")[0] for name in loaded - ours} - sys.stdlib_module_names == {"click"}
 
 
 def _imported(node: ast.stmt) -> list[str]:

@@ -14,7 +14,7 @@ from spikelet.recipes import RECIPES
 def test_everything_there_is_is_listed(command: Callable[..., Any]) -> None:
     text = command("models").output
     for name in (*spikelet.list_models(), *RECIPES, *zoo.names()):
-        assert f" {name} " in text, name
+        assert f"\n{name} " in text, name
 
 
 def test_networks_are_listed_with_their_parameters(command: Callable[..., Any]) -> None:

@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from spikelet.cli.profiling import _that_fit
-from spikelet.profiling import Table
 
 
 def test_a_run_prints_every_part_and_saves_the_same_as_json(
@@ -51,17 +46,6 @@ def test_an_unknown_part_is_refused(trained: Path, command: Callable[..., Any]) 
     done = command("profile", trained, "--part", "money")
     assert done.exit_code == 2
     assert "--part must be one of size, operations, energy, got 'money'" in done.stderr
-
-
-@settings(max_examples=40)
-@given(widths=st.lists(st.integers(1, 30), min_size=2, max_size=12), room=st.integers(10, 120))
-def test_every_column_is_printed_once_beside_the_layers_names(widths: list[int], room: int) -> None:
-    heads = tuple("x" * width for width in widths)
-    groups = list(_that_fit(Table(heads, (("",) * len(heads),), ()), room))
-    assert [c for group in groups for c in group[1:]] == list(range(1, len(heads)))
-    for group in groups:
-        assert group[0] == 0
-        assert 2 + sum(widths[c] + 3 for c in group) <= room or len(group) == 2
 
 
 @pytest.mark.parametrize("out", ["no-such-folder/p.json"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,22 +26,24 @@ def digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_scores_are_the_softmax_of_the_real_logits(packed: Path, digit: Path, command: Callable[..., Any]) -> None:
+def test_logits_and_scores_are_those_of_the_program(packed: Path, digit: Path, command: Callable[..., Any]) -> None:
     graph = spikelet.load(packed)
-    real = spikelet.Program(graph)(load("digits").test.x[:1].numpy())[0] * graph.logit_scale
+    logits = spikelet.Program(graph)(load("digits").test.x[:1].numpy())[0]
+    real = logits * graph.logit_scale
     expected = np.exp(real) / np.exp(real).sum()
     done = command("run", packed, digit)
     assert done.exit_code == 0, done.output
-    found = re.findall(r"^ (\d) +([\d.]+) %", done.output, re.MULTILINE)
+    found = re.findall(r"^(\d) +(-?[\d,]+) +([\d.]+) %", done.output, re.MULTILINE)
     assert len(found) == 5
-    assert [score for _, score in found] == [f"{100 * expected[int(k)]:.2f}" for k, _ in found]
-    assert [int(k) for k, _ in found] == np.argsort(-expected, kind="stable")[:5].tolist()
+    assert [score for _, _, score in found] == [f"{100 * expected[int(k)]:.2f}" for k, _, _ in found]
+    assert [logit for _, logit, _ in found] == [f"{logits[int(k)]:,}" for k, _, _ in found]
+    assert [int(k) for k, _, _ in found] == np.argsort(-expected, kind="stable")[:5].tolist()
 
 
 def test_every_image_gets_a_table_of_the_size_asked_for(packed: Path, digit: Path, command: Callable[..., Any]) -> None:
     text = command("run", packed, digit, digit, "--top", 2).output
     assert text.count("used as it is") == 2
-    assert len(re.findall(r"^ \d +[\d.]+ %", text, re.MULTILINE)) == 4
+    assert len(re.findall(r"^\d +\S+ +[\d.]+ %", text, re.MULTILINE)) == 4
 
 
 def test_a_shipped_model_runs_by_name(tmp_path: Path, command: Callable[..., Any]) -> None:
@@ -132,12 +133,6 @@ def test_a_picture_that_is_not_there_is_refused(packed: Path, command: Callable[
     done = command("run", packed, "nothing.png")
     assert done.exit_code == 2
     assert done.stderr == "error: there is no file nothing.png.\n"
-
-
-def test_pictures_without_pillow_name_the_extra(digit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(ImportError, match=r"pip install 'spikelet\[data\]'"):
-        read_picture(digit, (1, 8, 8), 2)
 
 
 def test_scores_of_large_logits_stay_finite() -> None:

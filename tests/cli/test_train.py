@@ -103,7 +103,7 @@ def test_tensorboard_gets_the_scalars(tmp_path: Path, command: Callable[..., Any
 def test_tensorboard_without_its_library_names_the_extra(
     tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
     done = command("train", "tiny", "--out", tmp_path / "run", "--tensorboard")
     assert done.exit_code == 2
     assert "pip install 'spikelet[tensorboard]'" in done.stderr

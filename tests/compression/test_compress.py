@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -385,17 +384,6 @@ def test_the_report_reads_as_a_table():
     table = report.table()
     assert all(len(row) == len(table.columns) for row in (*table.rows, *table.footer))
     assert {row[0] for row in table.rows} >= {n for n, m in model.named_modules() if isinstance(m, Conv2d | Linear)}
-
-
-def test_the_report_prints_on_a_console_of_rich():
-    rich = pytest.importorskip("rich.console")
-    model, x = trained("qsnn_vggsnn", 1, 4, 2, 0)
-    _, report = compress(model, [Prune(0.5)], x)
-    console = rich.Console(width=120, record=True, file=io.StringIO())
-    console.print(report)
-    text = console.export_text()
-    assert "4 → 2" in text
-    assert "scoring by SVS" in text
 
 
 def test_a_model_that_profile_can_t_count_still_gets_a_report():

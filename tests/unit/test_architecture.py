@@ -35,7 +35,7 @@ LINE = (
 )
 TOP = "the package itself"  # re-exports everything, so it stands between zoo and cli
 RANK = {name: i for i, name in enumerate((*LINE[:-1], TOP, LINE[-1]))}
-OPTIONAL = ("datasets", "tonic", "accelerate", "sklearn", "matplotlib", "rich", "typer", "tensorboard", "PIL")
+OPTIONAL = ("datasets", "tonic", "accelerate", "sklearn", "matplotlib", "click", "tensorboard", "PIL")
 
 
 def imported_names(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -27,6 +27,10 @@ class TimeAxisError(SpikeletError):
     """A batch whose layout is not the one that `time_axis` declares; names the shape and the way out."""
 
 
+class MissingLibrary(SpikeletError, ImportError):
+    """An optional library that is not installed; names the extra that installs it."""
+
+
 class LoweringError(SpikeletError):
     """A module that can't become integers; names it, and why."""
 

@@ -8,16 +8,9 @@ So `--help` loads no more than it needs, and a missing library is only missed by
 
 from __future__ import annotations
 
-import sys
-
 
 def main() -> None:
     """Runs the command line; the console script `spikelet` and `python -m spikelet` call this."""
-    try:
-        from spikelet.cli.app import app
-    except ModuleNotFoundError as error:
-        if error.name not in ("typer", "rich"):
-            raise
-        sys.stderr.write(f"error: the command line needs {error.name}. Install it with: pip install 'spikelet[cli]'\n")
-        raise SystemExit(2) from error
+    from spikelet.cli.app import app
+
     app(prog_name="spikelet")

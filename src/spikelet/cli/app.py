@@ -6,138 +6,96 @@ one red line `error: ...` and exit code 2; `spikelet --debug COMMAND` shows its 
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from typer.core import TyperGroup
+import click
 
-from spikelet.cli.options import with_options
-from spikelet.cli.printing import print_error, say
+from spikelet import __version__
+from spikelet.cli.commands import Commands, TorchCommand
+from spikelet.cli.options import FitOptions, TrainOptions
 
-EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)
-EXIT_ERROR = 2
 EXIT_MISSED = 1
+PATH = click.Path(path_type=Path)
+POSITIVE = click.IntRange(min=1)
 
-TARGET = "A run folder, a packed file, or the name of a shipped model (`spikelet models`)."
-Target = Annotated[str, typer.Argument(metavar="TARGET", help=TARGET, show_default=False)]
-Data = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Data set: a name, a folder, or a hub id. Default: the one it was trained on."),
-]
-DataRoot = Annotated[str | None, typer.Option(metavar="PATH", help="Folder in which a named data set lies.")]
-Split = Annotated[str, typer.Option(help="'test', or 'validation', or 'train'.")]
-Threads = Annotated[int, typer.Option(min=1, max=64, help="Of PyTorch and of the integer program.")]
-
-
-class Commands(TyperGroup):
-    """The group of commands; says what went wrong in one line."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Runs a command. Raises typer.Exit with code 2 after an expected error."""
-        try:
-            return super().invoke(ctx)
-        except EXPECTED as error:
-            if ctx.params["debug"]:
-                raise
-            print_error(error)
-            raise typer.Exit(EXIT_ERROR) from None
-
-
-app = typer.Typer(
-    cls=Commands,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
+target = click.argument("target")
+data = click.option(
+    "--data", metavar="NAME", help="Data set: a name, a folder, or a hub id. Default: the one it was trained on."
 )
+data_root = click.option("--data-root", metavar="PATH", help="Folder that holds the data set.")
+split = click.option("--split", default="test", show_default=True, help="'test', 'validation' or 'train'.")
+threads = click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1, 64), help="Threads of the computation."
+)
+torch_threads = click.option("--threads", type=POSITIVE, help="Threads of PyTorch. Default: its own choice.")
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        from spikelet import __version__
-
-        say(f"spikelet {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def spikelet(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
-    ] = False,
-) -> None:
+@click.group(cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.version_option(__version__, message="spikelet %(version)s")
+def app(debug: bool) -> None:
     """Train, compress and deploy spiking networks; what you evaluate is what you deploy.
 
-    A first tour, about a minute on a laptop; `spikelet COMMAND --help` explains each step:
+    A first tour takes about a minute on a laptop; `spikelet COMMAND --help` explains each step.
 
-    - `spikelet train qsnn-digits`
-    - `spikelet eval runs/qsnn-digits`
-    - `spikelet pack runs/qsnn-digits --out digits.safetensors`
-    - `spikelet run digits.safetensors image.png`
-    - `spikelet fit runs/qsnn-digits --max-bytes 8k`
+    \b
+      spikelet train qsnn-digits
+      spikelet eval runs/qsnn-digits
+      spikelet pack runs/qsnn-digits --out digits.safetensors
+      spikelet inspect digits.safetensors
+      spikelet verify digits.safetensors
+      spikelet run digits.safetensors image.png
+      spikelet fit runs/qsnn-digits --max-bytes 8k
     """
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainOptions:
-    """What `spikelet train` is told; None where nothing was said."""
-
-    recipe: Annotated[str | None, typer.Argument(help="Name of a recipe; `spikelet models` lists them.")] = None
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the run. Default: runs/RECIPE.")] = None
-    resume: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Continue this run, bit for bit, with the configuration in DIR/config.json."),
-    ] = None
-    data_root: DataRoot = None
-    seed: Annotated[
-        int | None, typer.Option(help="Of the weights, the order and the augmentation. Default: the recipe's, 0.")
-    ] = None
-    weight_bits: Annotated[
-        int | None, typer.Option(help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's.")
-    ] = None
-    membrane_bits: Annotated[
-        int | None, typer.Option(help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
-    ] = None
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch. Default: its own choice.")] = None
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write scalars to DIR/tensorboard.")] = False
-
-
-@app.command("train")
-@with_options(TrainOptions)
-def train(options: TrainOptions) -> None:
+@app.command(cls=TorchCommand)
+@click.argument("recipe", required=False)
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the run. Default: runs/RECIPE.")
+@click.option("--resume", type=PATH, metavar="DIR", help="Continue this run, bit for bit, as DIR/config.json says.")
+@data_root
+@click.option("--seed", type=int, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
+@click.option(
+    "--weight-bits", type=int, help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's."
+)
+@click.option("--membrane-bits", type=int, help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
+@torch_threads
+@click.option("--tensorboard", is_flag=True, help="Also write scalars to DIR/tensorboard.")
+def train(**options: Any) -> None:
     """Train a network by a recipe.
 
-    A recipe is a function of spikelet.recipes that holds every setting of a training. The run folder gets
-    config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end weights.safetensors; a
-    recipe with a teacher trains it first, in the folder teacher/. A killed run continues with `--resume DIR`. The test
-    set is looked at once, after the last epoch.
+    A recipe (`spikelet models` lists them) holds every setting of a training. The run folder gets config.json, one
+    checkpoint that is replaced after each epoch, metrics.jsonl, and at the end weights.safetensors. A recipe with a
+    teacher trains it first, in the folder teacher/. A killed run continues with --resume DIR. The test set is used
+    once, after the last epoch.
 
-    Example: `spikelet train qsnn-digits --out runs/digits --seed 1`
+    \b
+    Example:
+      spikelet train qsnn-digits --out runs/digits --seed 1
     """
     from spikelet.cli.training import train as work
 
-    work(options)
+    work(TrainOptions(**options))
 
 
-@app.command("eval")
-def evaluate(
-    target: Target,
-    data: Data = None,
-    data_root: DataRoot = None,
-    split: Split = "test",
-    threads: Threads = 1,
-) -> None:
+@app.command("eval", cls=TorchCommand)
+@target
+@data
+@data_root
+@split
+@threads
+def evaluate(target: str, data: str | None, data_root: str | None, split: str, threads: int) -> None:
     """Measure accuracy, and compare PyTorch with the integers.
 
-    A run folder is evaluated in PyTorch *and* as the native integer program, and every spike and every logit of the two
-    is compared; with float weights there is only PyTorch. Of a packed file there is only the integer program; it needs
-    no model code.
+    TARGET is a run folder, a packed file, or the name of a shipped model (`spikelet models`). A run folder is
+    evaluated in PyTorch and as the native integer program, and every spike and every logit of the two is compared; a
+    run with float weights has no integer program. A packed file is evaluated as the integer program; it needs no
+    model code.
 
-    Example: `spikelet eval runs/digits`
+    \b
+    Example:
+      spikelet eval runs/digits
     """
     from spikelet.cli.evaluation import evaluate as work
     from spikelet.cli.sources import Choice
@@ -145,139 +103,174 @@ def evaluate(
     work(target, Choice(data, data_root, split), threads)
 
 
-@app.command("profile")
-def profile(
-    target: Target,
-    data: Data = None,
-    data_root: DataRoot = None,
-    split: Split = "test",
-    samples: Annotated[
-        int | None, typer.Option(min=1, help="Samples to run. Default: 100 of a run folder, 16 of a packed file.")
-    ] = None,
-    part: Annotated[
-        list[str] | None, typer.Option(help="'size', 'operations' or 'energy'; may be repeated. Default: all.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the whole profile as JSON.")] = None,
-    threads: Threads = 1,
-) -> None:
+@app.command(cls=TorchCommand)
+@target
+@data
+@data_root
+@split
+@click.option("--samples", type=POSITIVE, help="Samples to run. Default: 100 of a run folder, 16 of a packed file.")
+@click.option("--part", multiple=True, help="'size', 'operations' or 'energy'; may be repeated. Default: all.")
+@click.option("--out", type=PATH, metavar="FILE", help="Save the whole profile as JSON.")
+@threads
+def profile(target: str, data: str | None, data_root: str | None, split: str, **how: Any) -> None:
     """Count bytes, spikes, operations and energy by layer.
 
-    Parameters, bits, packed bytes, firing rates, synaptic operations by the papers' rule and by NeuroBench's, and
-    energy under each named table; never one unlabelled "energy". All are means per sample. A run folder is counted as a
-    PyTorch module, a packed file as integers.
+    TARGET is a run folder, a packed file, or the name of a shipped model (`spikelet models`). The tables show
+    parameters, bits, packed bytes, firing rates, synaptic operations by the papers' rule and by NeuroBench's, and
+    energy under each named table. All are means per sample. A run folder is counted as a PyTorch module, a packed
+    file as integers.
 
-    Example: `spikelet profile runs/digits --part size --out profile.json`
+    \b
+    Example:
+      spikelet profile runs/digits --part size --out profile.json
     """
     from spikelet.cli.profiling import Work
     from spikelet.cli.profiling import profile as work
     from spikelet.cli.sources import Choice
 
-    work(target, Choice(data, data_root, split), Work(samples, tuple(part or ()), threads), out)
+    work(target, Choice(data, data_root, split), Work(how["samples"], how["part"], how["threads"]), how["out"])
 
 
-@dataclasses.dataclass(frozen=True)
-class FitOptions:
-    """What `spikelet fit` is told."""
-
-    model: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.", show_default=False)]
-    max_bytes: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Limit of the packed file: 100000, 100k, 1.5M or 96Ki.")
-    ] = None
-    max_sops: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N",
-            help="Limit of accumulates per sample. Layers that read pixels or averages multiply, and do not count.",
-        ),
-    ] = None
-    max_accuracy_drop: Annotated[
-        float | None, typer.Option(metavar="POINTS", help="Percentage points of test accuracy that may be lost.")
-    ] = None
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the answer. Default: MODEL-fit.")] = None
-    epochs: Annotated[int, typer.Option(min=1, help="Training of the chosen plan.")] = 20
-    probes: Annotated[int, typer.Option(min=1, help="Plans that are trained briefly before one is chosen.")] = 4
-    probe_epochs: Annotated[int, typer.Option(min=1, help="Training of each of them.")] = 1
-    validation: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="Of the training images, to judge by. Default: those held out in training."),
-    ] = None
-    seed: Annotated[int, typer.Option(help="Of the search, the order and the augmentation.")] = 0
-    data_root: DataRoot = None
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of PyTorch. Default: its own choice.")] = None
-
-
-@app.command("fit")
-@with_options(FitOptions)
-def fit(options: FitOptions) -> None:
+@app.command(cls=TorchCommand)
+@click.argument("model", metavar="DIR", type=PATH)
+@click.option("--max-bytes", metavar="SIZE", help="Limit of the packed file: 100000, 100k, 1.5M or 96Ki.")
+@click.option(
+    "--max-sops",
+    metavar="N",
+    type=float,
+    help="Limit of accumulates per sample. Layers that read pixels or averages multiply, and do not count.",
+)
+@click.option(
+    "--max-accuracy-drop", metavar="POINTS", type=float, help="Percentage points of test accuracy that may be lost."
+)
+@click.option("--out", metavar="DIR", type=PATH, help="Folder of the answer. Default: DIR-fit.")
+@click.option("--epochs", default=20, show_default=True, type=POSITIVE, help="Epochs of the chosen plan's training.")
+@click.option("--probes", default=4, show_default=True, type=POSITIVE, help="Plans to train briefly before the choice.")
+@click.option("--probe-epochs", default=1, show_default=True, type=POSITIVE, help="Epochs of each brief training.")
+@click.option(
+    "--validation",
+    metavar="SHARE",
+    type=float,
+    help="Share of the training images to judge by. Default: the images held out in training.",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the search, the order and the augmentation.")
+@data_root
+@torch_threads
+def fit(**options: Any) -> None:
     """Make a trained network fit a budget of bytes and operations.
 
-    Bits a layer and channels a group are chosen by what each costs in loss, measured on training images; a search finds
-    the plans that no other beats; a few are trained briefly and judged on validation images, one is trained in full
-    and packed. Training is that of the run, on labels alone. The folder gets model.safetensors, fit.json and fit.png,
-    the whole front of accuracy, bytes and operations. Exit code 1 where a limit was not met.
+    DIR is the folder of a finished run. Each layer's bits and each group's channels are chosen by what they cost in
+    loss, measured on training images. A search finds the plans that no other beats; a few are trained briefly and
+    judged on validation images; one is trained in full and packed. The training is the run's, on labels alone. The
+    new folder gets model.safetensors, fit.json and fit.png, the whole front of accuracy, bytes and operations. The
+    exit code is 1 where a limit was missed.
 
-    Example: `spikelet fit runs/qsnn-digits --max-bytes 8k --max-accuracy-drop 2`
+    \b
+    Example:
+      spikelet fit runs/qsnn-digits --max-bytes 8k --max-accuracy-drop 2
     """
     from spikelet.cli.fitting import fit as work
 
-    if not work(options):
-        raise typer.Exit(EXIT_MISSED)
+    if not work(FitOptions(**options)):
+        raise click.exceptions.Exit(EXIT_MISSED)
 
 
-@app.command("pack")
-def pack(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a finished run.", show_default=False)],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write, such as model.safetensors.")],
-) -> None:
+@app.command(cls=TorchCommand)
+@click.argument("folder", metavar="DIR", type=PATH)
+@click.option("--out", metavar="FILE", type=PATH, required=True, help="The file to write, such as model.safetensors.")
+def pack(folder: Path, out: Path) -> None:
     """Make one small integer file of a finished run.
 
-    The network is lowered to integers; overflow is proved impossible for every input, or refused by the layer's name.
-    The file also holds the class names and where the model comes from. Its bytes are printed beside what theory asks
-    for.
+    DIR is the folder of a finished run. The network is lowered to integers; every sum is proved to fit its integers
+    for every input, or the layer where it does not is named. The file also holds the class names and the model's
+    origin. Its bytes are printed beside the bytes that theory asks for.
 
-    Example: `spikelet pack runs/digits --out digits.safetensors`
+    \b
+    Example:
+      spikelet pack runs/digits --out digits.safetensors
     """
     from spikelet.cli.packing import pack as work
 
     work(folder, out)
 
 
-@app.command("run")
-def run(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A packed file, or the name of a shipped model.", show_default=False)
-    ],
-    images: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="IMAGE", help="Pictures, or .npy files of uint8 [C, H, W] or [T, C, H, W].", show_default=False
-        ),
-    ],
-    top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5,
-    threads: Threads = 1,
-) -> None:
-    """Classify pictures with the native integer program.
+@app.command()
+@click.argument("model")
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=PATH)
+@click.option("--top", default=5, show_default=True, type=POSITIVE, help="How many classes to show.")
+@threads
+def run(model: str, images: tuple[Path, ...], top: int, threads: int) -> None:
+    """Classify images with the native integer program.
 
-    A picture is cut to the middle and resized to what the network takes, in grey or in colour; one line says what was
-    done to it. The table shows the best classes with their scores, the softmax of the real logits.
+    MODEL is a packed file or the name of a shipped model. An IMAGE is a picture, or an .npy file of uint8 [C, H, W],
+    or [T, C, H, W] for one frame a time step. A picture is cut to the middle and resized to what the network takes,
+    in grey or in colour; one line says what was done. The table shows the best classes, their integer logits and
+    their scores, the softmax of the real logits.
 
-    Example: `spikelet run digits.safetensors three.png four.png`
+    \b
+    Example:
+      spikelet run qsnn-vgg-s-fashion-mnist shirt.png --top 3
     """
     from spikelet.cli.running import run as work
 
     work(model, images, top, threads)
 
 
-@app.command("models")
-def models(
-    pattern: Annotated[str, typer.Argument(help="A part of a name, or a shell pattern.")] = "*",
-) -> None:
+@app.command()
+@click.argument("model")
+def inspect(model: str) -> None:
+    """Show what a packed file holds.
+
+    MODEL is a packed file or the name of a shipped model. The first table shows every node: operation, inputs, output
+    shape, weights, bits, bytes and operations of one time step. Below stand the bytes by part, the classes and the
+    file's own words about its origin.
+
+    \b
+    Example:
+      spikelet inspect qsnn-vgg-s-cifar10
+    """
+    from spikelet.cli.inspecting import inspect as work
+
+    work(model)
+
+
+@app.command()
+@click.argument("model")
+@click.argument("images", metavar="[IMAGE]...", nargs=-1, type=PATH)
+@click.option("--samples", default=4, show_default=True, type=POSITIVE, help="Random inputs, where no image is given.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the random inputs.")
+@threads
+def verify(model: str, images: tuple[Path, ...], samples: int, seed: int, threads: int) -> None:
+    """Check that a packed file is whole and runs exactly on this machine.
+
+    MODEL is a packed file or the name of a shipped model. The file is whole if its checksum and every field are right
+    and its bytes are those that its graph is written to. Then every kernel set of this machine runs the images, or
+    random bytes, and every spike and logit is compared with the reference in NumPy. The exit code is 1 where one
+    differs.
+
+    \b
+    Example:
+      spikelet verify digits.safetensors three.png four.png
+    """
+    from spikelet.cli.verifying import Inputs
+    from spikelet.cli.verifying import verify as work
+
+    if not work(model, Inputs(images, samples, seed), threads):
+        raise click.exceptions.Exit(EXIT_MISSED)
+
+
+@app.command()
+@click.argument("pattern", default="*")
+def models(pattern: str) -> None:
     """List networks, recipes and shipped models.
 
-    Networks are what `spikelet.create_model` builds, recipes what `spikelet train` takes, shipped models what `spikelet
-    run` and `spikelet.load` take by name; their bytes and accuracy are those of their model cards.
+    PATTERN is a part of a name, or a shell pattern. Networks are what `spikelet.create_model` builds, recipes what
+    `spikelet train` takes, shipped models what `spikelet run` and `spikelet.load` take by name; their bytes and
+    accuracy are those of their model cards. Networks and recipes need PyTorch.
 
-    Example: `spikelet models cifar10`
+    \b
+    Example:
+      spikelet models cifar10
     """
     from spikelet.cli.catalogue import models as work
 

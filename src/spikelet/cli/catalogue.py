@@ -4,59 +4,74 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from spikelet import zoo
-from spikelet.cli.printing import console, heading, table
-from spikelet.models import create_model
-from spikelet.models.catalogue import MODELS
-from spikelet.recipes import RECIPES
+from spikelet.base.errors import MissingLibrary
+from spikelet.base.table import Table
+from spikelet.cli.printing import heading, say, show
 
 NOTHING = "-"
+NUMBERS = ("bytes", "parameters")
+SHIPPED = ("name", "bytes", "accuracy, integers", "data")
+NETWORKS = ("name", "parameters", "what")
+TRAININGS = ("name", "network", "data", "bits W/U", "epochs at T", "what")
 
 
 def models(pattern: str) -> None:
-    """Prints what matches `pattern`, a shell pattern or a part of a name.
+    """Prints what matches `pattern`, a shell pattern or a part of a name; networks and recipes where PyTorch is.
 
     Raises:
         ValueError: nothing does.
     """
+    networks, recipes = _trainable()
+    everything = [*networks, *recipes, *zoo.names()]
     shell = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
-    networks, recipes, shipped = (fnmatch.filter(names, shell) for names in (sorted(MODELS), RECIPES, zoo.names()))
-    if not (networks or recipes or shipped):
-        everything = ", ".join([*sorted(MODELS), *RECIPES, *zoo.names()])
-        raise ValueError(f"nothing matches {pattern!r}. There are: {everything}.")
-    _print("Networks: spikelet.create_model(NAME, ...)", ("name", "parameters", "what"), map(_network, networks))
-    _print(
-        "Recipes: spikelet train NAME",
-        ("name", "network", "data", "bits W/U", "epochs at T", "what"),
-        map(_recipe, recipes),
-    )
-    _print("Shipped: spikelet run NAME IMAGE", ("name", "bytes", "accuracy, integers", "data"), map(_shipped, shipped))
+    found = set(fnmatch.filter(everything, shell))
+    if not found:
+        raise ValueError(f"nothing matches {pattern!r}. There are: {', '.join(everything)}.")
+    built, made = (_network(n) for n in networks if n in found), (_recipe(n) for n in recipes if n in found)
+    _print("Networks: spikelet.create_model(NAME, ...)", NETWORKS, built)
+    _print("Recipes: spikelet train NAME", TRAININGS, made)
+    _print("Shipped: spikelet run NAME IMAGE", SHIPPED, (_shipped(n) for n in zoo.names() if n in found))
 
 
-def _print(title: str, columns: Sequence[str], rows: Iterable[tuple[str, ...]]) -> None:
-    found = list(rows)
+def _trainable() -> tuple[list[str], list[str]]:
+    """The names of networks and of recipes; without PyTorch neither, and a line that says so."""
+    try:
+        from spikelet.models import list_models
+        from spikelet.recipes import RECIPES
+    except MissingLibrary:
+        say("Networks and recipes are listed where PyTorch is: pip install 'spikelet[train]'\n", dim=True)
+        return [], []
+    return list_models(), list(RECIPES)
+
+
+def _print(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    found = tuple(rows)
     if found:
         heading(title)
-        made = table(columns, found)
-        made.columns[-1].justify = "left"
-        console().print(made)
+        show(Table(columns, found, prose=tuple(i for i, title in enumerate(columns) if title not in NUMBERS)))
 
 
 def _network(name: str) -> tuple[str, ...]:
+    from spikelet.models.catalogue import MODELS, create_model
+
     parameters = sum(p.numel() for p in create_model(name).parameters())
     return name, f"{parameters:,}", _first_line(MODELS[name])
 
 
 def _recipe(name: str) -> tuple[str, ...]:
-    config = RECIPES[name]()
+    from spikelet.recipes import RECIPES
+
+    make = RECIPES[name]
+    config = make()
     bits = "/".join(str(config.model_options.get(k, NOTHING)) for k in ("weight_bits", "membrane_bits"))
     phases = " + ".join(f"{p.epochs} at {p.time_steps}" for p in config.phases)
     if config.teacher is not None:
         phases += f", {config.teacher.epochs} of a teacher"
-    return name, config.model, config.data, bits, phases, _first_line(RECIPES[name])
+    return name, config.model, config.data, bits, phases, _first_line(make)
 
 
 def _shipped(name: str) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ A run with float weights has the first alone: it is what others are compared wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterator
 
+import click
 import torch
-from rich.progress import track
 from torch import Tensor
 
-from spikelet.cli.printing import console, facts, heading, percent, say
+from spikelet.cli.printing import facts, heading, percent, say
 from spikelet.cli.result import FILE, Result, load_result, result_of
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import Batches, Samples, batches
@@ -34,7 +35,9 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     opened = open_target(target)
     splits, samples = samples_of(opened, choice)
     if isinstance(opened, Packed):
-        _print_packed(opened, samples, choice.split, _hits(opened, samples, threads))
+        hits = _hits(opened, samples, threads)
+        heading(_title(opened.name, samples, choice.split))
+        facts([("accuracy, integer program", percent(hits / len(samples)))])
         return
     if has_float_weights(opened.model):
         accuracy = accuracy_of(opened.model, _shown(batches(samples, BATCH)))
@@ -45,7 +48,7 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     if choice.is_own_test_set:
         _keep(opened, result_of(splits, accuracy))
     heading(_title(str(opened.folder), samples, choice.split))
-    console().print(facts(rows))
+    facts(rows)
 
 
 def _keep(opened: Trained, result: Result) -> None:
@@ -57,7 +60,7 @@ def _keep(opened: Trained, result: Result) -> None:
     if (before.about, before.test_samples) == (result.about, result.test_samples):
         result.save(opened.folder)
     else:
-        say(f"{FILE} is left as it is: it tells of {before.test_samples:,} samples of {before.about}", "yellow")
+        say(f"{FILE} is left as it is: it tells of {before.test_samples:,} samples of {before.about}", fg="yellow")
 
 
 def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:
@@ -72,21 +75,15 @@ def _hits(opened: Packed, samples: Samples, threads: int) -> int:
     return sum(int((program(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in _shown(batches(samples, BATCH)))
 
 
-def _shown(made: Batches) -> Iterable[tuple[Tensor, Tensor]]:
+def _shown(made: Batches) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches, with a bar while they last where someone watches."""
-    out = console()
-    return track(made, "evaluating", console=out, transient=True, disable=not out.is_terminal)
+    with click.progressbar(made, label="evaluating", hidden=not sys.stdout.isatty()) as shown:
+        yield from shown
 
 
 def _title(name: str, samples: Samples, split: str) -> str:
     note = f", {samples.note}" if samples.note else ""
     return f"{name} on {samples.name}{note}: {split} set, {len(samples):,} samples"
-
-
-def _print_packed(opened: Packed, samples: Samples, split: str, hits: int) -> None:
-    rows = [("accuracy, integer program", percent(hits / len(samples)))]
-    heading(_title(opened.name, samples, split))
-    console().print(facts(rows))
 
 
 def _facts(v: Verification) -> list[tuple[str, str]]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from spikelet.base.files import atomic_write
-from spikelet.cli.app import FitOptions
+from spikelet.base.table import Table
+from spikelet.cli.options import FitOptions
 from spikelet.cli.packing import origin
-from spikelet.cli.printing import console, heading, percent, say, table
+from spikelet.cli.printing import heading, percent, say, show
 from spikelet.cli.reporters import reporter_for
 from spikelet.cli.result import load_result
 from spikelet.cli.sources import spiking_run, splits_of
@@ -26,6 +26,9 @@ from spikelet.fitting.picture import draw, require_matplotlib
 from spikelet.fitting.search import Candidate
 from spikelet.graph.artifact import save
 from spikelet.train import Reporter, Training
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 ROWS = 12  # of the front that are printed
 SCHEMA = "spikelet.fit/1"
@@ -59,54 +62,51 @@ def fit(options: FitOptions) -> bool:
     )
     require_matplotlib()  # before the training, not after
     run = options.model.resolve() if options.model.name in ("", "..") else options.model
-    out, screen = options.out or run.with_name(f"{run.name}-fit"), console()
+    out = options.out or run.with_name(f"{run.name}-fit")
     if there := [name for name in FILES if (out / name).exists()]:
         raise ValueError(f"{out} holds {there[0]} already. Choose another --out, or remove it.")
     out.mkdir(parents=True, exist_ok=True)  # before the training: a folder that can't be made is no news after it
     training = dataclasses.replace(config.plain(), seed=options.seed)
     known = {name: text for name, text in origin(config, result).items() if name not in OF_THE_START}
-    fitted = Job(model, data, budget, training, settings, result.labels, known).run(_Shown(screen))
+    fitted = Job(model, data, budget, training, settings, result.labels, known).run(_Shown())
     save(fitted.graph, out / MODEL)
     with atomic_write(out / FIGURES) as file:
         file.write((json.dumps(_json(fitted), indent=1) + "\n").encode())
     draw(fitted, out / PICTURE)
-    _show(fitted, out, screen)
+    _show(fitted, out)
     return fitted.is_within_budget
 
 
 class _Shown:
     """A bar for the measurements, and each training shown as `spikelet train` shows it."""
 
-    def __init__(self, screen: Console) -> None:
-        self.screen = screen
-        self.bar: Progress | None = None
+    def __init__(self) -> None:
+        self.bar: ProgressBar[int] | None = None
 
     def reporter(self, training: Training) -> Reporter:
         """A bar or lines for one training."""
         self._close()
-        return reporter_for(training, self.screen)
+        return reporter_for(training)
 
     def stage(self, name: str, steps: int) -> None:
         """Says what begins, with a bar over its steps."""
         self._close()
-        columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
-        self.bar = Progress(TextColumn("{task.description}"), *columns, console=self.screen)
-        self.task = self.bar.add_task(name, total=steps)
-        if self.screen.is_terminal:
-            self.bar.start()
+        if sys.stdout.isatty():
+            self.bar = click.progressbar(length=steps, label=name, show_pos=True)
+            self.bar.render_progress()
         else:
-            self.screen.print(f"{name}: {steps} steps")
+            say(f"{name}: {steps} steps")
 
     def step(self) -> None:
         """Moves the bar."""
         if self.bar is not None:
-            self.bar.advance(self.task)
+            self.bar.update(1)
             if self.bar.finished:
                 self._close()
 
     def _close(self) -> None:
         if self.bar is not None:
-            self.bar.stop()
+            self.bar.render_finish()
             self.bar = None
 
 
@@ -131,26 +131,26 @@ def _json(fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def _show(fitted: Fitted, out: Path, screen: Console) -> None:
+def _show(fitted: Fitted, out: Path) -> None:
     heading(f"The front: {len(fitted.front)} plans that no other is predicted to beat")
-    screen.print(_front(fitted))
+    show(_front(fitted))
     heading("The chosen plan")
-    screen.print(_plan(fitted))
+    show(_plan(fitted))
     heading(f"Measured on {fitted.judged_on}")
-    screen.print(_measured(fitted))
+    show(_measured(fitted))
     verdict = "within the budget" if fitted.is_within_budget else "NOT within the budget"
     result = f"{fitted.result.size:,} bytes, {fitted.result.sops:,.0f} SOPs"
-    say(f"{verdict}: {result}, {fitted.accuracy_drop:+.2f} points of accuracy lost", "bold")
+    say(f"{verdict}: {result}, {fitted.accuracy_drop:+.2f} points of accuracy lost", bold=True)
     for missed in fitted.missed:
-        say(f"  {missed}", "yellow")
-    say(f"saved {out / MODEL}, {FIGURES} and {PICTURE}", "dim")
+        say(f"  {missed}", fg="yellow")
+    say(f"saved {out / MODEL}, {FIGURES} and {PICTURE}", dim=True)
 
 
 def _front(fitted: Fitted) -> Table:
     step = max(1, len(fitted.front) // ROWS)
     shown = fitted.front[::step]
     rows = [(f"{c.cost.size:,}", f"{c.cost.sops:,.0f}", f"{c.loss_increase:.3f}", _bits(c)) for c in shown]
-    return table(("bytes, at most", "SOPs", "added loss", "bits by layer"), rows)
+    return Table(("bytes, at most", "SOPs", "added loss", "bits by layer"), tuple(rows))
 
 
 def _bits(c: Candidate) -> str:
@@ -160,7 +160,7 @@ def _bits(c: Candidate) -> str:
 def _plan(fitted: Fitted) -> Table:
     rows = [(layer, f"{bits} bits") for layer, bits in fitted.plan.bits.items()]
     rows += [(group, f"{percent(ratio)} of its channels leave") for group, ratio in fitted.plan.ratios.items()]
-    return table(("layer or group", "choice"), rows)
+    return Table(("layer or group", "choice"), tuple(rows), prose=(0, 1))
 
 
 def _measured(fitted: Fitted) -> Table:
@@ -168,8 +168,5 @@ def _measured(fitted: Fitted) -> Table:
         return name, percent(m.accuracy), f"{m.size:,}", f"{m.sops:,.0f}"
 
     tried = [row(f"tried {i + 1} (validation)", p.measured) for i, p in enumerate(fitted.probes)]
-    return table(
-        ("network", "accuracy", "bytes", "SOPs"),
-        [row("start", fitted.start), *tried],
-        footer=[row("result", fitted.result)],
-    )
+    rows = (row("start", fitted.start), *tried)
+    return Table(("network", "accuracy", "bytes", "SOPs"), rows, (row("result", fitted.result),))

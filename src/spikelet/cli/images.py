@@ -37,7 +37,6 @@ def read_picture(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a picture, of more than 8 bits, or an array of another type or shape.
-        ImportError: Pillow is not installed.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
@@ -47,10 +46,8 @@ def read_picture(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture
         raise ValueError(
             f"{path}: the model takes input of shape {list(shape)}, which is no picture. Give an .npy file."
         )
-    try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
-    except ImportError as error:
-        raise ImportError("reading pictures needs Pillow. Install it with: pip install 'spikelet[data]'") from error
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
         with Image.open(path) as opened:
             opened.load()

@@ -1,37 +1,39 @@
-"""A command whose options are the fields of a dataclass, for commands with many."""
+"""What a command with many options is told, as one value. The words and their help stand in app.py."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar, get_type_hints
-
-Options = TypeVar("Options")
+from pathlib import Path
 
 
-def with_options(kind: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
-    """Makes a function of one `kind` into one of its fields by keyword, which is how typer learns of them.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What `spikelet train` is told; None where nothing was said."""
 
-    Args:
-        kind: a dataclass; each field's annotation is typer's.
-    """
-    hints = get_type_hints(kind, include_extras=True)
-    parameters = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-    ]
+    recipe: str | None = None
+    out: Path | None = None
+    resume: Path | None = None
+    data_root: str | None = None
+    seed: int | None = None
+    weight_bits: int | None = None
+    membrane_bits: int | None = None
+    threads: int | None = None
+    tensorboard: bool = False
 
-    def decorate(command: Callable[[Options], None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def by_keyword(**values: Any) -> None:
-            command(kind(**values))
 
-        by_keyword.__annotations__ = {p.name: p.annotation for p in parameters}
-        by_keyword.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        return by_keyword
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """What `spikelet fit` is told; None where nothing was said."""
 
-    return decorate
+    model: Path
+    max_bytes: str | None
+    max_sops: float | None
+    max_accuracy_drop: float | None
+    out: Path | None
+    epochs: int
+    probes: int
+    probe_epochs: int
+    validation: float | None
+    seed: int
+    data_root: str | None
+    threads: int | None

@@ -11,10 +11,10 @@ import json
 from pathlib import Path
 
 import torch
-from rich.table import Table
 
 import spikelet
-from spikelet.cli.printing import console, facts, heading, percent, table
+from spikelet.base.table import Table
+from spikelet.cli.printing import facts, heading, percent, show
 from spikelet.cli.result import Result, load_result, recipe_of
 from spikelet.cli.sources import spiking_run
 from spikelet.graph import ir
@@ -38,13 +38,12 @@ def pack(folder: Path, out: Path) -> None:
     result = load_result(folder)
     graph = lower(model, _example(result), labels=result.labels, meta=origin(config, result))
     save(graph, out)
-    screen = console()
     heading("Bytes")
-    screen.print(_bytes_by_layer(graph))
-    screen.print(_totals(graph, out))
-    heading("\nWhat the file says")
-    screen.print(facts([("classes", ", ".join(graph.labels)), *graph.meta.items()]))
-    heading(f"\nsaved {out}")
+    show(_bytes_by_layer(graph))
+    facts(_totals(graph, out))
+    heading("What the file says")
+    facts([("classes", ", ".join(graph.labels)), *graph.meta.items()])
+    heading(f"saved {out}")
 
 
 def _example(result: Result) -> torch.Tensor:
@@ -84,20 +83,18 @@ def _bytes_by_layer(graph: IntGraph) -> Table:
             rows.append((node.name, f"{node.weight.size:,}", str(node.bits), f"{node_bytes(node):,}"))
         elif isinstance(node, ir.Affine):
             rows.append((node.name, f"{node.shift.size:,} channels", "-", f"{node_bytes(node):,}"))
-    return table(("layer", "weights", "bits", "bytes"), rows)
+    return Table(("layer", "weights", "bits", "bytes"), tuple(rows))
 
 
-def _totals(graph: IntGraph, path: Path) -> Table:
+def _totals(graph: IntGraph, path: Path) -> list[tuple[str, str]]:
     weights = [node for node in graph.nodes if isinstance(node, ir.Conv | ir.Linear)]
     codes = sum(node.weight.size * node.bits for node in weights) / 8
     constants = sum(node_bytes(node) for node in graph.of_type(ir.Affine))
     size, count = path.stat().st_size, sum(node.weight.size for node in weights)
     theory = codes + constants
-    return facts(
-        [
-            ("weights", f"{codes:,.0f} B for {count:,} weights ({FLOAT_BYTES * count:,} B as float32)"),
-            ("scales and thresholds", f"{constants:,} B"),
-            ("theory", f"{theory:,.0f} B"),
-            ("file", f"{size:,} B = theory x {size / theory:.3f}, or theory + {size - theory:,.0f} B of header"),
-        ],
-    )
+    return [
+        ("weights", f"{codes:,.0f} B for {count:,} weights ({FLOAT_BYTES * count:,} B as float32)"),
+        ("scales and thresholds", f"{constants:,} B"),
+        ("theory", f"{theory:,.0f} B"),
+        ("file", f"{size:,} B = theory x {size / theory:.3f}, or theory + {size - theory:,.0f} B of header"),
+    ]

@@ -1,62 +1,50 @@
-"""How the commands speak: one console for text and tables, one for errors. Numbers in one form everywhere."""
+"""How the commands speak: text and tables on standard output, errors on standard error, colours on a terminal only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shutil
+import sys
+from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
+
+from spikelet.base.table import Table
+from spikelet.base.table import facts as facts_of
 
 WIDTH_OF_A_FILE = 160  # columns where the output is no terminal
+WIDTH_OF_A_TERMINAL = 80  # where it does not say
 
 
-def console() -> Console:
-    """The standard output as it is now: colours and bars only on a terminal."""
-    made = Console(highlight=False)
-    return made if made.is_terminal else Console(highlight=False, width=WIDTH_OF_A_FILE)
+def width() -> int:
+    """The columns that fit on a line of the standard output."""
+    if sys.stdout.isatty():
+        return shutil.get_terminal_size((WIDTH_OF_A_TERMINAL, 24)).columns
+    return WIDTH_OF_A_FILE
 
 
 def print_error(error: BaseException) -> None:
     """The one red line, on standard error."""
-    text = Text(f"error: {error}", style="red")
-    Console(stderr=True, highlight=False).print(text, soft_wrap=True)
+    click.secho(f"error: {error}", fg="red", err=True)
 
 
-def say(text: str, style: str = "") -> None:
-    """A line of text, never wrapped and never read as markup."""
-    console().print(Text(text, style=style), soft_wrap=True)
+def say(text: str, **style: object) -> None:
+    """A line of text, never wrapped; `style` is click's: bold=True, fg="yellow" ..."""
+    click.secho(text, **style)  # type: ignore[arg-type]
 
 
 def heading(text: str) -> None:
     """What the table below it shows."""
-    say(text, "bold")
+    say(text, bold=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], footer: Iterable[Sequence[str]] = ()) -> Table:
-    """A table: text to the left in the first column, the others to the right; `footer` rows stand below a line."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, column in enumerate(columns):
-        made.add_column(column, justify="right" if i else "left", overflow="fold", no_wrap=not i)
-    for row in rows:
-        made.add_row(*map(Text, row))
-    closing = [tuple(row) for row in footer]
-    if closing:
-        made.add_section()
-    for row in closing:
-        made.add_row(*(Text(cell, style="bold") for cell in row))
-    return made
+def show(table: Table) -> None:
+    """A table as wide as the output allows, and an empty line."""
+    say(f"{table.text(width())}\n")
 
 
-def facts(rows: Iterable[tuple[str, str]]) -> Table:
-    """A table of names and values, without a heading row."""
-    made = Table(box=None, show_header=False, pad_edge=False)
-    made.add_column()
-    made.add_column(overflow="fold")
-    for name, value in rows:
-        made.add_row(Text(name, style="dim"), Text(value))
-    return made
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Names and values without titles, and an empty line."""
+    say(f"{facts_of(rows, width())}\n")
 
 
 def percent(share: float) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
 import torch
-from rich.console import Console
 
 from spikelet.base.files import atomic_write
-from spikelet.cli.printing import console, heading, say, table
+from spikelet.cli.printing import heading, say, show, width
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import batches
 from spikelet.profiling import Report, Table, profile_graph
@@ -20,7 +18,6 @@ from spikelet.profiling.table import PARTS, Part
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
 BATCH = 50
-GAP, EDGE = 3, 2  # columns between two cells, and beside the table
 TITLES = {
     "size": "Size",
     "operations": "Operations, means per sample over all time steps",
@@ -53,10 +50,9 @@ def profile(target: str, choice: Choice, work: Work, out: Path | None) -> None:
     """
     torch.set_num_threads(work.threads)
     report = _report(open_target(target), choice, work)
-    screen = console()
     say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
     for part in work.parts or PARTS:
-        _print_part(report.table(cast(Part, part)), TITLES[part], screen)
+        _print_part(report.table(cast(Part, part)), TITLES[part])
     if out is not None:
         with atomic_write(out) as file:
             file.write(report.to_json().encode())
@@ -73,25 +69,7 @@ def _report(opened: Trained | Packed, choice: Choice, work: Work) -> Report:
     return profile_graph(opened.graph, x.numpy())
 
 
-def _print_part(whole: Table, title: str, screen: Console) -> None:
+def _print_part(whole: Table, title: str) -> None:
     heading(title)
-    for chosen in _that_fit(whole, screen.width):
-        heads = [whole.columns[c] for c in chosen]
-        rows, footer = ([[row[c] for c in chosen] for row in part] for part in (whole.rows, whole.footer))
-        screen.print(table(heads, rows, footer))
-
-
-def _that_fit(whole: Table, width: int) -> Iterator[Sequence[int]]:
-    """Columns in groups no wider than `width`, each starting with the first column; a group has two at least."""
-    widths = [
-        max(len(max(head.split(), key=len)), *(len(row[c]) for row in (*whole.rows, *whole.footer))) + GAP
-        for c, head in enumerate(whole.columns)
-    ]
-    group, used = [0], widths[0] + EDGE
-    for c in range(1, len(widths)):
-        if used + widths[c] > width and len(group) > 1:
-            yield group
-            group, used = [0], widths[0] + EDGE
-        group.append(c)
-        used += widths[c]
-    yield group
+    for part in whole.split(width()):
+        show(part)

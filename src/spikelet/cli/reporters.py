@@ -7,19 +7,20 @@ word a third, so that a run that starts at T = 1 and ends at T = 4 is not promis
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+import click
 
+from spikelet.base.optional import need
 from spikelet.cli.printing import duration, percent
 from spikelet.train import Reporter, Training
 
 SMOOTHING = 0.9  # of the loss that the bar shows
-ESTIMATE_OVER_S = 300.0
+WORDS = 24  # columns that the bar's left side takes, so that the bar stays where it is
 
 
 class Work:
@@ -31,11 +32,11 @@ class Work:
 
     @property
     def total(self) -> int:
-        """Of the whole run."""
+        """The cost of the whole run."""
         return self._before[-1]
 
     def until(self, epoch: int, steps: int = 0) -> int:
-        """Of the epochs before `epoch` and of its first `steps` steps."""
+        """The cost of the epochs before `epoch` and of its first `steps` steps."""
         return self._before[epoch] + (steps * self._per_step[epoch] if steps else 0)
 
 
@@ -48,60 +49,53 @@ def epoch_line(metrics: dict[str, Any], epochs: int) -> str:
 
 
 class Bar:
-    """A progress bar over the whole run; `name` stands before its epochs."""
+    """A progress bar over what is left of the run; `name` stands before its epochs."""
 
-    def __init__(self, config: Training, console: Console, name: str = "") -> None:
-        self.config, self.name = config, name
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %  loss {task.fields[loss]}  validation {task.fields[validation]} "),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            speed_estimate_period=ESTIMATE_OVER_S,
-        )
+    def __init__(self, config: Training, out: TextIO, name: str = "") -> None:
+        self.config, self.out, self.name = config, out, name
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
-        """Shows the bar, filled as far as `done` epochs."""
-        self.work, self.loss = Work(self.config, steps_per_epoch), 0.0
-        self.task = self.progress.add_task(
-            self.name, total=self.work.total, completed=self.work.until(done), loss="-", validation="-"
+        """Shows the bar, empty: a resumed run counts what is still to do."""
+        self.work, self.loss, self.validation = Work(self.config, steps_per_epoch), 0.0, "-"
+        self.at = self.work.until(done)
+        self.progress = click.progressbar(
+            length=self.work.total - self.at, label=self.name.ljust(WORDS), file=self.out, item_show_func=self._figures
         )
-        self.progress.start()
+        self.progress.render_progress()
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         """Moves the bar."""
         self.loss = SMOOTHING * self.loss + (1 - SMOOTHING) * loss if self.loss else loss
-        self.progress.update(
-            self.task,
-            completed=self.work.until(epoch, step + 1),
-            description=f"{self.name}epoch {epoch + 1}/{self.config.epochs}",
-            loss=f"{self.loss:.3f}",
-        )
+        self.progress.label = f"{self.name}epoch {epoch + 1}/{self.config.epochs}".ljust(WORDS)
+        now = self.work.until(epoch, step + 1)
+        self.progress.update(now - self.at, self)
+        self.at = now
 
     def epoch(self, metrics: dict[str, Any]) -> None:
         """Shows the validation accuracy."""
         if "validation_accuracy" in metrics:
-            self.progress.update(self.task, validation=percent(metrics["validation_accuracy"]))
+            self.validation = percent(metrics["validation_accuracy"])
+            self.progress.render_progress()
 
     def finish(self) -> None:
         """Leaves the bar as it stands."""
-        self.progress.stop()
+        self.progress.render_finish()
+
+    def _figures(self, shown: object) -> str:
+        return f"loss {self.loss:.3f}  validation {self.validation}" if shown else ""
 
 
 class Lines:
     """One line an epoch, for files and pipes; `name` stands before each."""
 
-    def __init__(self, config: Training, console: Console, name: str = "") -> None:
-        self.config, self.console, self.name = config, console, name
+    def __init__(self, config: Training, out: TextIO, name: str = "") -> None:
+        self.config, self.out, self.name = config, out, name
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
         """Says what will be done."""
         self.work, self.done, self.started = Work(self.config, steps_per_epoch), done, time.monotonic()
         already = f", {done} of them done" if done else ""
-        self.console.print(f"{self.name}{epochs} epochs of {steps_per_epoch} steps{already}", soft_wrap=True)
+        click.echo(f"{self.name}{epochs} epochs of {steps_per_epoch} steps{already}", file=self.out)
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         """Nothing: a line a step would be too many."""
@@ -111,7 +105,7 @@ class Lines:
         now, start = self.work.until(metrics["epoch"] + 1), self.work.until(self.done)
         left = (time.monotonic() - self.started) * (self.work.total - now) / (now - start)
         line = self.name + epoch_line(metrics, self.config.epochs)
-        self.console.print(f"{line}  left {duration(left)}", soft_wrap=True)
+        click.echo(f"{line}  left {duration(left)}", file=self.out)
 
     def finish(self) -> None:
         """Nothing: each line is complete."""
@@ -121,16 +115,13 @@ class TensorBoard:
     """Scalars in `folder`: the loss of each step, and each epoch's metrics.
 
     Raises:
-        ImportError: tensorboard is not installed.
+        MissingLibrary: tensorboard is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise ImportError(
-                "--tensorboard needs tensorboard. Install it with: pip install 'spikelet[tensorboard]'"
-            ) from error
+        need("tensorboard", package="tensorboard", extra="tensorboard", what="--tensorboard")
+        from torch.utils.tensorboard import SummaryWriter
+
         self.writer = SummaryWriter(str(folder))
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
@@ -160,26 +151,27 @@ class Together:
         self.reporters = tuple(reporters)
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
-        """To each."""
+        """Told to each."""
         for reporter in self.reporters:
             reporter.start(epochs, steps_per_epoch, done)
 
     def step(self, epoch: int, step: int, loss: float) -> None:
-        """To each."""
+        """Told to each."""
         for reporter in self.reporters:
             reporter.step(epoch, step, loss)
 
     def epoch(self, metrics: dict[str, Any]) -> None:
-        """To each."""
+        """Told to each."""
         for reporter in self.reporters:
             reporter.epoch(metrics)
 
     def finish(self) -> None:
-        """To each."""
+        """Told to each."""
         for reporter in self.reporters:
             reporter.finish()
 
 
-def reporter_for(config: Training, console: Console, name: str = "") -> Reporter:
-    """A bar where `console` is a terminal, lines where it is not."""
-    return Bar(config, console, name) if console.is_terminal else Lines(config, console, name)
+def reporter_for(config: Training, name: str = "", out: TextIO | None = None) -> Reporter:
+    """A bar where `out` (None: the standard output) is a terminal, lines where it is not."""
+    stream = sys.stdout if out is None else out
+    return Bar(config, stream, name) if stream.isatty() else Lines(config, stream, name)

@@ -1,24 +1,28 @@
-"""`spikelet run`: pictures through the native integer program, classes out.
+"""`spikelet run`: images through the native integer program; classes, logits and scores out.
 
 score[k] = softmax(integer logit * logit_scale)[k]
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.table import Table
 from spikelet.cli.images import read_picture
-from spikelet.cli.printing import console, percent, say, table
+from spikelet.cli.printing import percent, say, show
 from spikelet.runtime import Program
 from spikelet.zoo import load
 
 BAR = 24  # characters of a score of 1
+COLUMNS = ("class", "logit", "score", "")
+PROSE = (0, 3)  # the class and the bar
 
 
-def run(model: str, images: list[Path], top: int, threads: int) -> None:
+def run(model: str, images: Sequence[Path], top: int, threads: int) -> None:
     """Prints the `top` classes of each image.
 
     Raises:
@@ -26,17 +30,21 @@ def run(model: str, images: list[Path], top: int, threads: int) -> None:
     """
     graph = load(model)
     program = Program(graph, threads)
-    screen = console()
     for path in images:
         picture = read_picture(path, graph.input.shape, graph.time_steps)
-        say(f"{path}: {picture.done}", "dim")
-        scores = softmax(program(picture.batch)[0] * graph.logit_scale)
-        names = graph.labels or [str(k) for k in range(len(scores))]
-        best = np.argsort(-scores, kind="stable")[:top]
-        rows = [(names[k], percent(float(scores[k])), "━" * round(BAR * float(scores[k]))) for k in best]
-        made = table(("class", "score", ""), rows)
-        made.columns[2].justify = "left"
-        screen.print(made)
+        say(f"{path}: {picture.done}", dim=True)
+        logits = program(picture.batch)[0]
+        show(_table(logits, softmax(logits * graph.logit_scale), graph.labels, top))
+
+
+def _table(logits_K: NDArray[np.int32], scores_K: NDArray[np.float64], labels: Sequence[str], top: int) -> Table:
+    names = list(labels) or [str(k) for k in range(len(scores_K))]
+    best = np.argsort(-scores_K, kind="stable")[:top]
+    return Table(COLUMNS, tuple(_row(names[k], int(logits_K[k]), float(scores_K[k])) for k in best), prose=PROSE)
+
+
+def _row(name: str, logit: int, score: float) -> tuple[str, ...]:
+    return name, f"{logit:,}", percent(score), "━" * round(BAR * score)
 
 
 def softmax(logits_K: NDArray[np.float64]) -> NDArray[np.float64]:

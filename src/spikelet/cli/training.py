@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import nn
 
-from spikelet.cli.app import TrainOptions
-from spikelet.cli.printing import console, duration, facts, percent, say, table
+from spikelet.base.table import Table
+from spikelet.cli.options import TrainOptions
+from spikelet.cli.printing import duration, facts, percent, say, show
 from spikelet.cli.reporters import TensorBoard, Together, reporter_for
 from spikelet.cli.result import result_of
 from spikelet.cli.sources import splits_of
@@ -38,26 +37,26 @@ def train(options: TrainOptions) -> None:
         torch.set_num_threads(options.threads)
     data = splits_of(config, options.data_root)
     run = Run(config, data, folder)
-    main, out = run.loop.accelerator.is_main_process, console()
+    main = run.loop.accelerator.is_main_process
     if main:
-        out.print(_summary(config, folder, data.train, run.model))
+        facts(_summary(config, folder, data.train, run.model))
         for part in (run.taught_by, run):
             if part is not None:
-                part.loop.reporter = _reporter(options, part.config, part.folder, out)
+                part.loop.reporter = _reporter(options, part.config, part.folder)
     try:
         run.train()
     except KeyboardInterrupt:
-        say(f"stopped. Go on with: spikelet train --resume {folder}", "yellow")
+        say(f"stopped. Go on with: spikelet train --resume {folder}", fg="yellow")
         raise
     if main:
-        out.print(_epochs(folder))
+        show(_epochs(folder))
         accuracy = _accuracy(run, data.test) if len(data.test) else None
         result = result_of(data, accuracy)
         result.save(folder)
         where = f"{result.about}, {len(data.test)} samples, last epoch"
-        say("no test set" if accuracy is None else f"test accuracy {percent(accuracy)}  ({where})", "bold")
+        say("no test set" if accuracy is None else f"test accuracy {percent(accuracy)}  ({where})", bold=True)
         pack = "" if config.analog else f"  ·  spikelet pack {folder} --out model.safetensors"
-        say(f"next: spikelet eval {folder}{pack}", "dim")
+        say(f"next: spikelet eval {folder}{pack}", dim=True)
 
 
 def _what_and_where(options: TrainOptions) -> tuple[TrainConfig, Path]:
@@ -73,25 +72,23 @@ def _what_and_where(options: TrainOptions) -> tuple[TrainConfig, Path]:
     return RECIPES[options.recipe](**given), options.out or Path("runs") / options.recipe
 
 
-def _reporter(options: TrainOptions, config: TrainConfig, folder: Path, out: Console) -> Reporter:
-    shown = reporter_for(config, out, "teacher  " if config.analog else "")
+def _reporter(options: TrainOptions, config: TrainConfig, folder: Path) -> Reporter:
+    shown = reporter_for(config, "teacher  " if config.analog else "")
     return Together((shown, TensorBoard(folder / "tensorboard"))) if options.tensorboard else shown
 
 
-def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module) -> Table:
+def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module) -> list[tuple[str, str]]:
     phases = " + ".join(map(str, config.phases))
     parameters = sum(p.numel() for p in model.parameters())
     note = f" ({data.note})" if data.note else ""
     teacher = [] if config.teacher is None else [("teacher", _teacher(config.teacher))]
-    return facts(
-        [
-            ("run", str(folder)),
-            ("model", f"{config.model}, {parameters:,} parameters, {_options(config)}"),
-            ("data", f"{data.name}{note}, {len(data):,} training samples {list(data.sample_shape)}"),
-            ("epochs", f"{phases}, batches of {config.batch_size}, seed {config.seed}"),
-            *teacher,
-        ],
-    )
+    return [
+        ("run", str(folder)),
+        ("model", f"{config.model}, {parameters:,} parameters, {_options(config)}"),
+        ("data", f"{data.name}{note}, {len(data):,} training samples {list(data.sample_shape)}"),
+        ("epochs", f"{phases}, batches of {config.batch_size}, seed {config.seed}"),
+        *teacher,
+    ]
 
 
 def _teacher(teacher: Teacher) -> str:
@@ -113,8 +110,8 @@ def _epochs(folder: Path) -> Table:
     shown = [h for h in history if (len(history) - 1 - h["epoch"]) % every == 0]
     columns = ("epoch", "T", "loss", "validation", "firing rate", "learning rate", "time")
     totals = [("its teacher before", _seconds(teacher)), ("total", _seconds(teacher) + _seconds(history))]
-    last = [(name, "", "", "", "", "", duration(seconds)) for name, seconds in totals[not teacher :]]
-    return table(columns, map(_row, shown), last)
+    last = tuple((name, "", "", "", "", "", duration(seconds)) for name, seconds in totals[not teacher :])
+    return Table(columns, tuple(map(_row, shown)), last)
 
 
 def _seconds(history: list[dict[str, Any]]) -> float:

@@ -1,5 +1,6 @@
 """Smaller networks from trained ones."""
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import CompressionError as CompressionError
 from spikelet.compression.channels import Channels as Channels
 from spikelet.compression.channels import find_channels as find_channels

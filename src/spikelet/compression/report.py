@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from spikelet.base.table import Table
 from spikelet.compression.layer_costs import Figures
 from spikelet.compression.passes.base import Row
-from spikelet.profiling.table import NOTHING, Table
+from spikelet.profiling.table import NOTHING
 
 ARROW = " → "
 
@@ -54,35 +55,7 @@ class Report:
         return [str(row) for row in self.rows if row.what not in ("channels", "weight bits", "membrane bits")]
 
     def __str__(self) -> str:
-        table = self.table()
-        lines = [table.columns, *table.rows, *table.footer]
-        widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
-
-        def text(line: tuple[str, ...]) -> str:
-            cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-            return "  ".join([line[0].ljust(widths[0]), *cells]).rstrip()
-
-        rule = "-" * (sum(widths) + 2 * len(widths) - 2)
-        body = [text(table.columns), rule, *map(text, table.rows), rule, *map(text, table.footer)]
-        return "\n".join([*body, *self.notes])
-
-    def __rich__(self) -> Any:
-        """The table for a console of rich, with the notes below."""
-        from rich import box
-        from rich.console import Group
-        from rich.table import Table as RichTable
-        from rich.text import Text
-
-        table = self.table()
-        made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-        for i, column in enumerate(table.columns):
-            made.add_column(column, justify="right" if i else "left", no_wrap=True)
-        for line in table.rows:
-            made.add_row(*map(Text, line))
-        made.add_section()
-        for line in table.footer:
-            made.add_row(*(Text(cell, style="bold") for cell in line))
-        return Group(made, *map(Text, self.notes))
+        return "\n".join([str(self.table()), *self.notes])
 
 
 def _total(figures: Mapping[str, Figures], field: Callable[[Figures], Any]) -> Any:

@@ -1,5 +1,6 @@
 """Data sets as bytes in memory, time first, with augmentation and an order that can be resumed."""
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.data.augmentation import Augmentation as Augmentation
 from spikelet.data.augmentation import Compose as Compose
 from spikelet.data.augmentation import OneOf as OneOf

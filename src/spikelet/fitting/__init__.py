@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import BudgetError as BudgetError
 from spikelet.data.samples import DataSplits
 from spikelet.fitting.budget import Budget as Budget
@@ -12,6 +13,9 @@ from spikelet.fitting.job import Job, Quiet, Watcher
 from spikelet.fitting.job import Settings as Settings
 from spikelet.fitting.sensitivity import Choices as Choices
 from spikelet.train import Training
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def fit(

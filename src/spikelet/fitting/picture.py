@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikelet.base.files import atomic_write
+from spikelet.base.optional import need
 from spikelet.fitting.job import Fitted, Measured
 
 if TYPE_CHECKING:
@@ -15,18 +16,15 @@ INK, FAINT, START, PROBE, RESULT = "#22303c", "#8795a1", "#8e6bb0", "#2a6f97", "
 
 
 def require_matplotlib() -> None:
-    """Raises ImportError where it is missing; names the extra."""
-    try:
-        import matplotlib as mpl  # noqa: F401
-    except ImportError as e:
-        raise ImportError("the picture needs matplotlib. Install it with: pip install 'spikelet[fit]'") from e
+    """Raises MissingLibrary where matplotlib is not installed."""
+    need("matplotlib", package="matplotlib", extra="fit", what="the picture")
 
 
 def draw(fitted: Fitted, path: Path) -> None:
     """Writes the picture as PNG; no window is opened.
 
     Raises:
-        ImportError: matplotlib is missing.
+        MissingLibrary: matplotlib is not installed.
     """
     require_matplotlib()
     from matplotlib.figure import Figure

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from spikelet.base.optional import need
 from spikelet.fitting.cost import Cost, CostModel
 from spikelet.fitting.plan import Plan
 from spikelet.fitting.sensitivity import Choices, Sensitivity
@@ -93,10 +94,7 @@ def _uniform(names: list[tuple[str, str, list[Any]]], choices: Choices) -> Itera
 
 
 def require_optuna() -> Any:
-    """Optuna, without its log output. Raises ImportError where it is missing; names the extra."""
-    try:
-        import optuna
-    except ImportError as e:
-        raise ImportError("fitting searches with optuna. Install it with: pip install 'spikelet[fit]'") from e
+    """Optuna, without its log output. Raises MissingLibrary where it is not installed."""
+    optuna = need("optuna", package="optuna", extra="fit", what="fitting")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna

@@ -1,5 +1,6 @@
 """Networks of the published systems."""
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.models.catalogue import create_model as create_model
 from spikelet.models.catalogue import list_models as list_models
 from spikelet.models.qpsnn import qpsnn_resnet18 as qpsnn_resnet18

@@ -1,5 +1,6 @@
 """Spiking neurons: current in, spikes out."""
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.neurons.lif import LIF as LIF
 from spikelet.neurons.lif import LIFParams as LIFParams
 from spikelet.neurons.membrane import BatchMaxMembrane as BatchMaxMembrane

@@ -1,5 +1,6 @@
 """The pieces between neurons, time first and exact in evaluation."""
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.nn.channel_map import ChannelMap as ChannelMap
 from spikelet.nn.encode import Encode as Encode
 from spikelet.nn.norm import BatchNorm2d as BatchNorm2d

@@ -1,5 +1,7 @@
 """What a network costs: bytes, operations by every convention, energy by every named table."""
 
+from spikelet.base import torch_needed as torch_needed
+from spikelet.base.table import Table as Table
 from spikelet.profiling.energy import HOROWITZ_FP32 as HOROWITZ_FP32
 from spikelet.profiling.energy import HOROWITZ_INT as HOROWITZ_INT
 from spikelet.profiling.energy import LEMAIRE as LEMAIRE
@@ -14,4 +16,3 @@ from spikelet.profiling.report import Report as Report
 from spikelet.profiling.size import architecture_of as architecture_of
 from spikelet.profiling.size import paper_megabytes as paper_megabytes
 from spikelet.profiling.size import state_megabytes as state_megabytes
-from spikelet.profiling.table import Table as Table

@@ -12,10 +12,11 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from spikelet.base.table import Table
 from spikelet.profiling.baseline import quantized_twin
 from spikelet.profiling.energy import EnergyTable
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
-from spikelet.profiling.table import PARTS, Part, Subject, Table, table_of
+from spikelet.profiling.table import PARTS, Part, Subject, table_of
 
 SCHEMA = "spikelet.profile/1"
 

@@ -10,19 +10,12 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from spikelet.base.table import Table
+
 Part = Literal["size", "operations", "energy"]
 PARTS: tuple[Part, ...] = ("size", "operations", "energy")
 NOTHING = "-"
 PJ_PER_UJ = 1e6
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """Column titles, one row a layer, and closing rows: the total, and the network without spikes."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    footer: tuple[tuple[str, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +70,7 @@ COLUMNS: dict[Literal["size", "operations"], tuple[tuple[str, str, Format], ...]
 
 
 def table_of(parts: Sequence[Part], layers: Sequence[Subject], footer: Sequence[Subject]) -> Table:
-    """The named parts side by side.
+    """The named parts side by side: one row a layer; below, the total and the network without spikes.
 
     Raises:
         ValueError: there is no such part.

@@ -1,5 +1,6 @@
 """Weights to small integers."""
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.quant.binary import EDE as EDE
 from spikelet.quant.binary import Binary as Binary
 from spikelet.quant.binary import Clip as Clip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.recipes import qsnn
 from spikelet.train import TrainConfig
 

@@ -1,5 +1,6 @@
 """Training: one loop, typed configurations, exact resume."""
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import CheckpointError as CheckpointError
 from spikelet.train.checkpoint import load_run as load_run
 from spikelet.train.config import TrainConfig as TrainConfig

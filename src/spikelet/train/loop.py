@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.optional import need
 from spikelet.data.batches import Batches, Epoch, Share, batches
 from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
@@ -60,13 +61,13 @@ def _accelerator(config: Training) -> Accelerator:
     """On the CPU where Accelerate would take Apple's GPU, which has no float64.
 
     Raises:
+        MissingLibrary: accelerate is not installed.
         ValueError: this process has trained in another precision, and Accelerate allows one.
     """
-    try:
-        from accelerate import Accelerator, DistributedDataParallelKwargs
-        from accelerate.state import AcceleratorState, is_initialized
-    except ImportError as e:
-        raise ImportError("training needs accelerate. Install it with: pip install 'spikelet[train]'") from e
+    need("accelerate", package="accelerate", extra="train", what="training")
+    from accelerate import Accelerator, DistributedDataParallelKwargs
+    from accelerate.state import AcceleratorState, is_initialized
+
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # at T = 1 no membrane is stored
     apple = torch.backends.mps.is_available()
     cpu = apple or not torch.accelerator.is_available()  # said, or several processes would not find each other
@@ -88,6 +89,7 @@ class Loop:
         reporter: is told about steps and epochs.
     Raises:
         OSError: training.compile on a CPU, and no C++ compiler is found.
+        MissingLibrary: accelerate is not installed.
         ValueError: this process has trained in another precision.
     """
 

@@ -21,6 +21,22 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.safetensors"))
 
 
+def path_of(name_or_path: str | os.PathLike[str]) -> Path:
+    """The file that `load` reads.
+
+    Raises:
+        FileNotFoundError: neither a file nor a shipped model; says which there are.
+    """
+    path = Path(name_or_path)
+    if not path.exists() and str(name_or_path) in names():
+        path = _FOLDER / f"{name_or_path}.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no file {str(name_or_path)!r}, and no such model ships with spikelet. There are: {names()}."
+        )
+    return path
+
+
 def load(
     name_or_path: str | os.PathLike[str],
     *,
@@ -36,14 +52,7 @@ def load(
         FileNotFoundError: neither a file nor a shipped model; says which there are.
         ArtifactError, GraphError: the file is damaged; names the field.
     """
-    path = Path(name_or_path)
-    if not path.exists() and str(name_or_path) in names():
-        path = _FOLDER / f"{name_or_path}.safetensors"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no file {str(name_or_path)!r}, and no such model ships with spikelet. There are: {names()}."
-        )
-    return artifact.load(path, max_bytes=max_bytes, max_operations=max_operations)
+    return artifact.load(path_of(name_or_path), max_bytes=max_bytes, max_operations=max_operations)
 
 
 def card(name: str) -> str:
