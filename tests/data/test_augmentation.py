@@ -19,7 +19,7 @@ from spikelet.data import (
     TimeShift,
     TrivialAugment,
 )
-from spikelet.data.warp import roll, shear_matrix, shift_matrix, translate, turn_matrix, warp
+from spikelet.data.augment.warp import roll, shear_matrix, shift_matrix, translate, turn_matrix, warp
 from tests.data.catalogue import events, images, seeded
 
 NOTHING = (RandomCrop(0), HorizontalFlip(0), Roll(0), Rotate(0), ShearX(0), Cutout(0), Compose(()))

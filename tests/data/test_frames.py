@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikelet.data.frames import SLICERS, by_count, by_duration, frames
+from spikelet.data.readers.frames import SLICERS, by_count, by_duration, frames
 
 EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
 times = st.lists(st.integers(0, 2**23), min_size=1, max_size=60).map(lambda t: np.array(sorted(t), np.int64))

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from spikelet.data import load
-from spikelet.data.decoded_cache import cache_folder, recall
-from spikelet.data.labels import numbered
-from spikelet.data.nmnist import has_nmnist_files
+from spikelet.data.readers.decoded_cache import cache_folder, recall
+from spikelet.data.readers.labels import numbered
+from spikelet.data.readers.nmnist import has_nmnist_files
 
 datasets = pytest.importorskip("datasets")
 Image = pytest.importorskip("PIL.Image")
@@ -244,7 +244,7 @@ def _unreachable(source: str) -> None:
 def test_decoding_happens_once(tmp_path, monkeypatch):
     root = write(tmp_path, {"train": COLOUR[:6], "test": COLOUR[6:]})
     first = load(root)
-    monkeypatch.setattr("spikelet.data.hub._to_bytes", None)
+    monkeypatch.setattr("spikelet.data.readers.hub._to_bytes", None)
     second = load(root)
     assert torch.equal(first.train.x, second.train.x)
     assert torch.equal(first.test.x, second.test.x)

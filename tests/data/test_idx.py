@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from spikelet.data.idx import read_idx
+from spikelet.data.readers.idx import read_idx
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from spikelet.data import load, names
-from spikelet.data.mnist import DEBIAN_FASHION_MNIST
+from spikelet.data.readers.mnist import DEBIAN_FASHION_MNIST
 from tests.data.test_idx import idx_bytes
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 28, 28)).astype(np.uint8)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from spikelet.data import AutoAugment, TrivialAugment
-from spikelet.data.pixel_ops import OPS, apply_ops
-from spikelet.data.policies import CIFAR10_POLICY, SCALES
+from spikelet.data.augment.pixel_ops import OPS, apply_ops
+from spikelet.data.augment.policies import CIFAR10_POLICY, SCALES
 from tests.data.catalogue import images, seeded
 
 PHOTOMETRIC = (

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikelet.data import DataSplits, Samples, stratified_split
-from spikelet.data.fit import fit
+from spikelet.data.readers.crop import crop
 from spikelet.data.split import hold_out
 from tests.data.catalogue import images
 
@@ -72,10 +72,10 @@ def test_a_subset_keeps_samples_with_their_labels():
     assert (part.labels, part.name, part.note) == (LABELS, "made up", "random bytes")
 
 
-def test_a_note_is_said_in_every_part():
-    splits = DataSplits(_samples(), _samples(), _samples()).with_note("JPEG q75 copy")
-    assert {part.note for part in (splits.train, splits.validation, splits.test)} == {"JPEG q75 copy"}
-    assert repr(splits.test) == "Samples(made up, JPEG q75 copy: 12 x [3, 17, 14] uint8, 3 classes)"
+def test_a_note_is_said_with_the_data():
+    splits = DataSplits(_samples(), _samples(), _samples()).map(lambda part: part.subset(torch.arange(2)))
+    assert {part.note for part in (splits.train, splits.validation, splits.test)} == {"random bytes"}
+    assert repr(splits.test) == "Samples(made up, random bytes: 2 x [3, 17, 14] uint8, 3 classes)"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_parts_that_do_not_fit_are_refused(x, y, error, message):
 @pytest.mark.parametrize("side", [1, 8, 14, 15, 17, 20])
 def test_fitting_cuts_or_pads_about_the_centre(side):
     data = Samples(images(), torch.zeros(12, dtype=torch.int64), LABELS, "made up")
-    x = fit(data, side).x
+    x = crop(data, side).x
     assert x.shape == (12, 3, side, side)
     top, left = (side - 17) // 2, (side - 14) // 2
     for i in range(side):
@@ -109,4 +109,4 @@ def test_fitting_cuts_or_pads_about_the_centre(side):
 
 def test_fitting_to_nothing_is_refused():
     with pytest.raises(ValueError, match="image_size must be a positive number of pixels, got 0"):
-        fit(_samples(), 0)
+        crop(_samples(), 0)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
+from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip, Straight, Uniform
 from spikelet.recipes import RECIPES
 from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig
-from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.prepare import set_binary, set_phase
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 from tests.support.catalogue import small_model

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from spikelet.data.augmentation import Augmentation
+from spikelet.data.augment.augmentation import Augmentation
 from spikelet.data.order import generator, permutation
 from spikelet.data.samples import Samples
 

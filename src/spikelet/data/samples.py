@@ -98,7 +98,3 @@ class DataSplits:
     def to(self, device: torch.device | str) -> DataSplits:
         """The same splits on `device`."""
         return self.map(lambda part: part.to(device))
-
-    def with_note(self, note: str) -> DataSplits:
-        """The same splits with `note` to be said beside every figure, such as "JPEG q75 copy"."""
-        return self.map(lambda part: dataclasses.replace(part, note=note))

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
-from spikelet.train.augment import AUGMENTATIONS
+from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.train.objective import LOSSES
 from spikelet.train.parts import DualRegulation, Optimizer, Phase, Teacher, whole
 
@@ -18,7 +18,7 @@ PRECISIONS = ("no", "bf16", "fp16")  # of Accelerate's mixed precision
 class Training:
     """How a network is trained, whichever it is."""
 
-    augment: str = "none"  # a name in train.augment.AUGMENTATIONS
+    augment: str = "none"  # a name in data.augment.names.AUGMENTATIONS
     phases: tuple[Phase, ...] = (Phase(20, 2),)
     batch_size: int = 128  # of all processes together
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)

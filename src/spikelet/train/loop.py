@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.optional import need
+from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.data.batches import Batches, Epoch, Share, batches
 from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
-from spikelet.train.augment import AUGMENTATIONS
 from spikelet.train.compiler import compiled, require_compiler
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 
 from spikelet.base.optional import need
+from spikelet.data.readers.crop import crop_splits
+from spikelet.data.readers.reader import Request
 from spikelet.data.samples import DataSplits, Samples
 from spikelet.data.split import stratified_split
 
@@ -19,8 +21,8 @@ _TEST_FRACTION = 0.2
 _TEST_SEED = 0
 
 
-def read_digits() -> DataSplits:
-    """Training and test digits, x uint8 [N, 1, 8, 8]; no validation part.
+def read(request: Request) -> DataSplits:
+    """Training and test digits, x uint8 [N, 1, 8, 8], cropped to `request.image_size`; no validation part.
 
     Raises:
         ImportError: scikit-learn is not installed.
@@ -31,4 +33,5 @@ def read_digits() -> DataSplits:
     y = torch.from_numpy(target.astype(np.int64))
     everything = Samples(torch.from_numpy(x), y, tuple("0123456789"), "digits", "scikit-learn's 8x8 digits")
     train, test = stratified_split(y, _TEST_FRACTION, _TEST_SEED)
-    return DataSplits(everything.subset(train), everything.subset(test[:0]), everything.subset(test))
+    splits = DataSplits(everything.subset(train), everything.subset(test[:0]), everything.subset(test))
+    return crop_splits(splits, request.image_size)

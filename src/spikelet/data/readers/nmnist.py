@@ -21,7 +21,9 @@ import numpy as np
 import torch
 
 from spikelet.base.optional import need
-from spikelet.data.frames import Slicer, frames
+from spikelet.data.readers.crop import crop_splits
+from spikelet.data.readers.frames import SLICERS, Slicer, frames
+from spikelet.data.readers.reader import Request
 from spikelet.data.samples import DataSplits, Samples
 
 SIDE = 34
@@ -99,22 +101,25 @@ def _read_split(root: Path, folder: str, time_steps: int, slicer: Slicer) -> Sam
     return Samples(torch.from_numpy(stacked), targets, tuple("0123456789"), "nmnist", f"{time_steps} frames")
 
 
-def read_nmnist(root: Path, time_steps: int, slicer: Slicer) -> DataSplits:
-    """The recordings under `root` as frames, x uint8 [N, T, 2, 34, 34]; no validation part.
+def read(request: Request) -> DataSplits:
+    """The recordings of a folder as frames, x uint8 [N, T, 2, 34, 34], cropped to `request.image_size`; no validation
+    part.
 
-    Args:
-        root: holds Train and Test, or train.zip and test.zip; either of the two parts may be missing.
-        time_steps: T, frames a recording is cut into.
-        slicer: see spikelet.data.frames.
+    The folder holds Train and Test, or train.zip and test.zip; either of the two parts may be missing.
+
     Raises:
         FileNotFoundError: neither part is there.
-        ValueError: a zip or a recording is damaged, or a zip holds a name it should not.
+        ValueError: no time steps, a zip or a recording is damaged, or a zip holds a name it should not.
         ImportError: tonic is not installed.
     """
+    root = request.folder()
+    if request.time_steps is None:
+        raise ValueError("N-MNIST needs time_steps, the number of frames a recording is cut into: time_steps=10, say.")
     if not has_nmnist_files(root):
         raise FileNotFoundError(
             f"{root} has no recordings: Train/<digit>/<number>.bin and Test/<digit>/<number>.bin were expected, "
             "or train.zip and test.zip as N-MNIST is published."
         )
-    train, test = (_read_split(root, folder, time_steps, slicer) for folder in ("Train", "Test"))
-    return DataSplits(train, train.subset(torch.arange(0)), test)
+    slicer = SLICERS[request.slicing]
+    train, test = (_read_split(root, folder, request.time_steps, slicer) for folder in ("Train", "Test"))
+    return crop_splits(DataSplits(train, train.subset(torch.arange(0)), test), request.image_size)

@@ -16,8 +16,8 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from spikelet.data.augmentation import Augmentation, batch_size, check_probability
-from spikelet.data.pixel_ops import OPS, apply_ops
+from spikelet.data.augment.augmentation import Augmentation, batch_size, check_probability
+from spikelet.data.augment.pixel_ops import OPS, apply_ops
 
 
 @dataclasses.dataclass(frozen=True)

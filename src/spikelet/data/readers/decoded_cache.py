@@ -1,7 +1,7 @@
 """Arrays that are slow to make, kept on disk under the name of what they were made from.
 
     folder   $SPIKELET_CACHE, else $XDG_CACHE_HOME/spikelet, else ~/.cache/spikelet
-    file     decoded/<sha256 of the source>.npy, written beside its place and moved there in one step
+    file     decoded/<sha256 of the source>.npy, whole or absent (base/files.py)
 
 A file that is missing or does not read as such an array is made anew. Deleting the folder costs time only.
 """
@@ -9,12 +9,13 @@ A file that is missing or does not read as such an array is made anew. Deleting 
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from spikelet.base.files import atomic_write
 
 
 def cache_folder() -> Path:
@@ -57,11 +58,5 @@ def _read(path: Path) -> np.ndarray | None:
 
 def _write(path: Path, array: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.save(stream, array, allow_pickle=False)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink()
-        raise
+    with atomic_write(path) as stream:
+        np.save(stream, array, allow_pickle=False)

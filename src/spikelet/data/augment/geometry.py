@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from spikelet.data.augmentation import (
+from spikelet.data.augment.augmentation import (
     Augmentation,
     check_not_negative,
     check_probability,
@@ -17,7 +17,7 @@ from spikelet.data.augmentation import (
     select_samples,
     uniform,
 )
-from spikelet.data.warp import roll, shear_matrix, translate, turn_matrix, warp
+from spikelet.data.augment.warp import roll, shear_matrix, translate, turn_matrix, warp
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from spikelet.data.augmentation import (
+from spikelet.data.augment.augmentation import (
     Augmentation,
     Compose,
     OneOf,
@@ -16,7 +16,7 @@ from spikelet.data.augmentation import (
     check_probability,
     integers,
 )
-from spikelet.data.geometry import Cutout, HorizontalFlip, Roll, Rotate, ShearX
+from spikelet.data.augment.geometry import Cutout, HorizontalFlip, Roll, Rotate, ShearX
 
 
 def _check_frames(augmentation: Augmentation, x: Tensor) -> None:

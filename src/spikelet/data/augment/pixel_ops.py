@@ -22,7 +22,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from spikelet.data.warp import shear_matrix, shift_matrix, turn_matrix, warp
+from spikelet.data.augment.warp import shear_matrix, shift_matrix, turn_matrix, warp
 
 Op = Callable[[Tensor, Tensor], Tensor]
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikelet.data.idx import read_idx
+from spikelet.data.readers.crop import crop_splits
+from spikelet.data.readers.idx import read_idx
+from spikelet.data.readers.reader import Request
 from spikelet.data.samples import DataSplits, Samples
 
 DIGITS = tuple("0123456789")
@@ -49,16 +51,22 @@ def _read_split(root: Path, stem: str, labels: tuple[str, ...], name: str) -> Sa
     return Samples(torch.from_numpy(x[:, None].copy()), torch.from_numpy(y.astype(np.int64)), labels, name)
 
 
-def read_mnist(root: Path, labels: tuple[str, ...], name: str) -> DataSplits:
-    """Training and test images of a folder, x uint8 [N, 1, 28, 28]; no validation part.
+def read_digits(request: Request) -> DataSplits:
+    """Training and test images of MNIST, or of another set of ten digits in its layout; see `_read`."""
+    return _read(request, request.folder(), DIGITS)
 
-    Args:
-        root: the folder.
-        labels: class names.
-        name: of the data set.
+
+def read_garments(request: Request) -> DataSplits:
+    """Training and test images of Fashion-MNIST; see `_read`."""
+    return _read(request, request.folder(DEBIAN_FASHION_MNIST), GARMENTS)
+
+
+def _read(request: Request, root: Path, labels: tuple[str, ...]) -> DataSplits:
+    """Training and test images of a folder, x uint8 [N, 1, 28, 28] or cropped to `image_size`; no validation part.
+
     Raises:
         FileNotFoundError: one of the four files is missing.
         ValueError: a file is damaged, or images and labels do not fit.
     """
-    train, test = (_read_split(root, stem, labels, name) for stem in _STEMS.values())
-    return DataSplits(train, train.subset(torch.arange(0)), test)
+    train, test = (_read_split(root, stem, labels, request.name) for stem in _STEMS.values())
+    return crop_splits(DataSplits(train, train.subset(torch.arange(0)), test), request.image_size)

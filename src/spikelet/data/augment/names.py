@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spikelet.data.augmentation import Augmentation, Compose
-from spikelet.data.event_augmentation import neuromorphic
-from spikelet.data.geometry import Cutout, HorizontalFlip, RandomCrop, Roll
-from spikelet.data.policies import AutoAugment
+from spikelet.data.augment.augmentation import Augmentation, Compose
+from spikelet.data.augment.events import neuromorphic
+from spikelet.data.augment.geometry import Cutout, HorizontalFlip, RandomCrop, Roll
+from spikelet.data.augment.policies import AutoAugment
 
 AUGMENTATIONS: dict[str, Augmentation | None] = {
     "none": None,

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from spikelet.base.optional import need
-from spikelet.data.decoded_cache import recall
-from spikelet.data.labels import numbered
+from spikelet.data.readers.decoded_cache import recall
+from spikelet.data.readers.labels import numbered
 from spikelet.data.samples import DataSplits, Samples
 
 _SPLITS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}

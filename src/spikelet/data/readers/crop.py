@@ -9,10 +9,10 @@ import dataclasses
 
 import torch.nn.functional as F
 
-from spikelet.data.samples import Samples
+from spikelet.data.samples import DataSplits, Samples
 
 
-def fit(data: Samples, side: int | None) -> Samples:
+def crop(data: Samples, side: int | None) -> Samples:
     """Samples of `side` x `side` pixels; None leaves them as they are.
 
     Raises:
@@ -24,3 +24,8 @@ def fit(data: Samples, side: int | None) -> Samples:
         raise ValueError(f"image_size must be a positive number of pixels, got {side}.")
     (top, bottom), (left, right) = ((d // 2, d - d // 2) for d in (side - s for s in data.x.shape[-2:]))
     return dataclasses.replace(data, x=F.pad(data.x, (left, right, top, bottom)))
+
+
+def crop_splits(splits: DataSplits, side: int | None) -> DataSplits:
+    """`crop` applied to training, validation and test set."""
+    return splits.map(lambda part: crop(part, side))

@@ -1,0 +1,58 @@
+"""What a reader of a data set is given, and what the table of readers says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from spikelet.data.samples import DataSplits
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What `load` was asked for.
+
+    name: of the data set, for errors and reports.
+    about: what the table of readers says of it.
+    root: the folder it lies in, or None.
+    time_steps, slicing: how recordings of events are cut into frames.
+    image_size: side in pixels, or None.
+    columns: names of the image and of the label column, or None.
+    """
+
+    name: str
+    about: str = ""
+    root: Path | None = None
+    time_steps: int | None = None
+    slicing: str = "duration"
+    image_size: int | None = None
+    columns: tuple[str, str] | None = None
+
+    def folder(self, usual: Path | None = None) -> Path:
+        """The folder that the data set lies in, `usual` unless a root was given.
+
+        Raises:
+            FileNotFoundError: no folder was given, or it is not there.
+        """
+        root = usual if self.root is None else self.root.expanduser()
+        if root is None or not root.is_dir():
+            where = (
+                "needs root=, the folder it lies in" if root is None else f"is not at {str(root)!r}, which is no folder"
+            )
+            raise FileNotFoundError(f"{self.name} {where}. ({self.name}: {self.about}.)")
+        return root
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+    """One data set.
+
+    about: where it comes from, in one line.
+    read: makes training, validation and test set from a request; a part that the source lacks is empty.
+    is_in: whether a folder that was given by its path holds such a data set; None for one that is asked for by name.
+    """
+
+    about: str
+    read: Callable[[Request], DataSplits]
+    is_in: Callable[[Path], bool] | None = None

@@ -1,0 +1,40 @@
+"""A data set is one reader and one line in the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from spikelet.data import DataSplits, Samples, load, names
+from spikelet.data.readers import READERS
+from spikelet.data.readers.reader import Reader, Request
+
+
+def toy(request: Request) -> DataSplits:
+    """Twenty images, whose value is the side that was asked for."""
+    x = torch.full((20, 1, 2, 2), request.image_size or 0, dtype=torch.uint8)
+    everything = Samples(x, torch.arange(20) % 2, ("a", "b"), request.name)
+    return DataSplits(everything, everything.subset(torch.arange(0)), everything)
+
+
+def test_a_new_data_set_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(READERS, "toy", Reader("a toy", toy, lambda folder: (folder / "toy").exists()))
+    assert names()[-1] == "toy"
+    splits = load("toy", image_size=7, validation=0.2)
+    assert (len(splits.train), len(splits.validation), splits.train.name) == (16, 4, "toy")
+    assert set(splits.train.x.unique().tolist()) == {7}
+    (tmp_path / "toy").touch()
+    assert load(tmp_path).train.name == tmp_path.name
+    with pytest.raises(FileNotFoundError, match=r"toy +a toy"):
+        load("no such set")
+
+
+def test_a_reader_s_folder_must_be_there(tmp_path: Path) -> None:
+    request = Request("toy", "a toy")
+    with pytest.raises(FileNotFoundError, match=r"toy needs root=, the folder it lies in\. \(toy: a toy\.\)"):
+        request.folder()
+    assert request.folder(tmp_path) == tmp_path
+    with pytest.raises(FileNotFoundError, match="which is no folder"):
+        request.folder(tmp_path / "lost")
