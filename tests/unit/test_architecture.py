@@ -1,41 +1,53 @@
-"""The folders of `spikelet` form one line. Each may import those on its left, never those on its right.
+"""Who may import whom: a ground floor, two wings, and the rooms where they meet.
 
-Imports count at every level: at the top of a file, inside a function, under `if TYPE_CHECKING`, and by name through
-`importlib.import_module("spikelet....")`. A device takes numpy, training takes torch and safetensors too, nothing more.
+                 cli
+                  spikelet                                        the package itself: re-exports
+        lowering, profiling, compression, fitting                 where the wings meet
+    quant ... train, recipes   |   graph, runtime, zoo            floating wing (torch) | integer wing (never torch)
+                 base                                             errors, codes, bits, files, tables
+
+A folder may import the floors below it and the folders on its left, never those on its right, above it, or in the other
+wing. Imports count at every level: at the top of a file, inside a function, under `if TYPE_CHECKING`, and by name
+through `importlib.import_module("spikelet....")`. A device takes numpy, training takes torch and safetensors too,
+nothing more.
 """
 
 from __future__ import annotations
 
 import ast
+import graphlib
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-SRC = Path(__file__).resolve().parents[2] / "src"
-PACKAGE = SRC / "spikelet"
-LINE = (
-    "base",
-    "quant",
-    "neurons",
-    "nn",
-    "models",
-    "interop",
-    "data",
-    "graph",
-    "lowering",
-    "runtime",
-    "profiling",
-    "train",
-    "compression",
-    "fitting",
-    "recipes",
-    "zoo",
-    "cli",
-)
-TOP = "the package itself"  # re-exports everything, so it stands between zoo and cli
-RANK = {name: i for i, name in enumerate((*LINE[:-1], TOP, LINE[-1]))}
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "spikelet"
+
+GROUND = ("base",)
+FLOATING = ("quant", "neurons", "nn", "models", "interop", "data", "train", "recipes")
+INTEGER = ("graph", "runtime", "zoo")
+MEETING = ("lowering", "profiling", "compression", "fitting")
+TOP = "the package itself"
+FOLDERS = (*GROUND, *FLOATING, *INTEGER, *MEETING, "cli")
 OPTIONAL = ("datasets", "tonic", "accelerate", "sklearn", "matplotlib", "click", "tensorboard", "PIL")
+
+
+def below(floor: tuple[str, ...], rooms: tuple[str, ...]) -> dict[str, set[str]]:
+    """What each room of a floor may import: `rooms`, its neighbours on the left, and itself."""
+    return {name: {*rooms, *floor[: i + 1]} for i, name in enumerate(floor)}
+
+
+MAY_IMPORT = {
+    **below(GROUND, ()),
+    **below(FLOATING, GROUND),
+    **below(INTEGER, GROUND),
+    **below(MEETING, (*GROUND, *FLOATING, *INTEGER)),
+    "cli": {*FOLDERS, TOP},
+}
 
 
 def imported_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -50,15 +62,15 @@ def imported_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def folder_of(name: str) -> str | None:
-    """The folder of the line that the dotted `name` belongs to; None for somebody else's package."""
+    """The folder that the dotted `name` belongs to; None for somebody else's package."""
     parts = name.split(".")
     if parts[0] != "spikelet":
         return None
-    return parts[1] if len(parts) > 1 and parts[1] in LINE else TOP
+    return parts[1] if len(parts) > 1 and parts[1] in FOLDERS else TOP
 
 
 def wrong_way_imports(package: Path) -> list[str]:
-    """One sentence for each import under `package` that goes to the right, or is relative."""
+    """One sentence for each import under `package` that its folder may not make, or that is relative."""
     found = []
     for path in sorted(package.glob("*/**/*.py")):
         here = path.relative_to(package).parts[0]
@@ -67,42 +79,121 @@ def wrong_way_imports(package: Path) -> list[str]:
                 found.append(f"{path.relative_to(package)}:{line} imports relatively ({name})")
                 continue
             there = folder_of(name)
-            if there is not None and RANK[there] > RANK[here]:
+            if there is not None and there not in MAY_IMPORT[here]:
                 found.append(f"{path.relative_to(package)}:{line} imports {name}")
     return found
 
 
-def test_folders_import_only_those_on_their_left():
+def imports_of(package: Path) -> dict[str, set[str]]:
+    """The modules of `package` that each of its modules imports, lazily or not, by dotted name."""
+    files = {_dotted(path, package): path for path in package.rglob("*.py")}
+    names = {name: {said for _, said in imported_names(ast.parse(path.read_text()))} for name, path in files.items()}
+    return {name: {m for said in names[name] if (m := _module(said, files))} - {name} for name in files}
+
+
+def _dotted(path: Path, package: Path) -> str:
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _module(said: str, files: Mapping[str, Path]) -> str | None:
+    """The module that an imported name is or comes from; None for somebody else's."""
+    return said if said in files else parent if (parent := said.rpartition(".")[0]) in files else None
+
+
+def includes_of(folder: Path) -> dict[str, set[str]]:
+    """The files of ours that each C file includes."""
+    pattern = re.compile(r'^#\s*include "([^"]+)"', re.MULTILINE)
+    return {path.name: set(pattern.findall(path.read_text())) for path in sorted(folder.glob("*.[ch]"))}
+
+
+def circle_in(graph: Mapping[str, set[str]]) -> list[str]:
+    """A circle of `graph`, its first name once more at the end; [] where it has none."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_folders_import_what_is_below_them_and_on_their_left():
     assert wrong_way_imports(PACKAGE) == []
 
 
-def test_every_module_lives_in_a_folder_of_the_line():
+def test_every_module_lives_in_a_folder_with_a_place():
     folders = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert folders == set(LINE), "a new folder takes its place in LINE; a lost one leaves it"
+    assert folders == set(FOLDERS), "a new folder takes its place here; a lost one leaves it"
     assert {path.name for path in PACKAGE.glob("*.py")} <= {"__init__.py", "__main__.py"}
+
+
+def test_no_module_imports_itself_through_others():
+    assert circle_in(imports_of(PACKAGE)) == []
+
+
+def test_no_header_includes_itself_through_others():
+    assert circle_in(includes_of(ROOT / "csrc")) == []
+
+
+def test_the_ground_floor_and_the_integer_wing_name_no_torch():
+    found = [
+        f"{path.relative_to(PACKAGE)}:{line}"
+        for folder in (*GROUND, *INTEGER)
+        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        for line, name in imported_names(ast.parse(path.read_text()))
+        if name.split(".")[0] == "torch"
+    ]
+    assert found == []
 
 
 def test_a_wrong_import_is_found_at_any_level(tmp_path: Path):
     lines = {
         "top.py": "from spikelet.lowering import lower",
         "inner.py": "def f():\n    import spikelet.train.loop",
-        "typing.py": "if TYPE_CHECKING:\n    from spikelet import graph",
+        "typing.py": "if TYPE_CHECKING:\n    from spikelet import fitting",
         "facade.py": "from spikelet import create_model",
         "relative.py": "from ..neurons import LIF",
-        "by_name.py": "importlib.import_module('spikelet.zoo')",
-        "fine.py": "import torch\nfrom spikelet.quant.grid import Grid",
+        "by_name.py": "importlib.import_module('spikelet.cli')",
+        "wing.py": "from spikelet.graph.ir import IntGraph",
+        "fine.py": "import torch\nfrom spikelet.quant.grid import Grid\nfrom spikelet.base import errors",
     }
     (tmp_path / "quant").mkdir()
     for name, text in lines.items():
         (tmp_path / "quant" / name).write_text(text)
     assert wrong_way_imports(tmp_path) == [
-        "quant/by_name.py:1 imports spikelet.zoo",
+        "quant/by_name.py:1 imports spikelet.cli",
         "quant/facade.py:1 imports spikelet.create_model",
         "quant/inner.py:2 imports spikelet.train.loop",
         "quant/relative.py:1 imports relatively (..neurons.LIF)",
         "quant/top.py:1 imports spikelet.lowering.lower",
-        "quant/typing.py:2 imports spikelet.graph",
+        "quant/typing.py:2 imports spikelet.fitting",
+        "quant/wing.py:1 imports spikelet.graph.ir.IntGraph",
     ]
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_a_circle_of_imports_is_found(lazily: bool, tmp_path: Path):
+    package = tmp_path / "spikelet"
+    (package / "room").mkdir(parents=True)
+    back = "from spikelet.room.a import f"
+    texts = {
+        "__init__.py": "",
+        "room/__init__.py": "from spikelet.room.a import f",
+        "room/a.py": "from spikelet.room import b",
+        "room/b.py": "import spikelet.room.c",
+        "room/c.py": f"def g():\n    {back}" if lazily else back,
+    }
+    for name, text in texts.items():
+        (package / name).write_text(text)
+    circle = circle_in(imports_of(package))
+    assert circle[0] == circle[-1]
+    assert set(circle) == {"spikelet.room.a", "spikelet.room.b", "spikelet.room.c"}
+
+
+def test_the_places_that_the_architecture_names_exist():
+    names = set(re.findall(r"`([\w/.]+/[\w.]*|[\w]+\.(?:py|md|c|h))`", (ROOT / "ARCHITECTURE.md").read_text()))
+    names = {name for name in names if "foo" not in name}
+    places = (ROOT, PACKAGE, *(PACKAGE / folder for folder in FOLDERS))
+    assert sorted(name for name in names if not any((place / name).exists() for place in places)) == []
 
 
 def packages_loaded_by(statement: str) -> set[str]:
@@ -125,6 +216,6 @@ def test_a_device_loads_numpy_and_nothing_else():
 
 
 def test_training_loads_its_three_dependencies_and_nothing_else():
-    loaded = packages_loaded_by(f"import {', '.join(f'spikelet.{name}' for name in LINE if name != 'cli')}")
+    loaded = packages_loaded_by(f"import {', '.join(f'spikelet.{name}' for name in FOLDERS if name != 'cli')}")
     assert loaded.isdisjoint(OPTIONAL)
     assert loaded - packages_loaded_by("import torch, numpy, safetensors, safetensors.torch") == {"spikelet"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import functools
+import sys
 from pathlib import Path
 
-import spikelet.runtime
 from spikelet.base.errors import RuntimeUnavailable
 from spikelet.runtime.structures import Call, Field, Kind, Op, differences
 
@@ -31,7 +31,7 @@ def library() -> ctypes.CDLL:
     Raises:
         RuntimeUnavailable: it was not built, or belongs to another version of these files.
     """
-    folders = [Path(folder) for folder in spikelet.runtime.__path__]
+    folders = [Path(folder) for folder in sys.modules["spikelet.runtime"].__path__]
     path = next((folder / name for folder in folders for name in NAMES if (folder / name).is_file()), None)
     if path is None:
         raise RuntimeUnavailable(
