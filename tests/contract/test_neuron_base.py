@@ -55,7 +55,7 @@ def test_a_trace_is_charge_spikes_and_membrane_of_every_step(make: Make):
         trace = lif.trace(x)
         assert torch.equal(trace.spikes, lif(x))
         assert trace.charge.shape == trace.membrane.shape == x.shape
-        assert torch.equal(trace.spikes == 1, trace.charge >= lif.params.threshold)
+        assert torch.equal(trace.spikes > 0, trace.charge >= lif.params.threshold)
         v = None
         for t in range(T):
             s, v = LIF(1, lif.params, lif.membrane).train(lif.training).run(x[t : t + 1], v)

@@ -19,6 +19,7 @@ from spikelet.neurons import (
     Triangle,
     one_pass_of,
 )
+from spikelet.quant.grid import round_to_grid
 from spikelet.train import Phase
 from spikelet.train.prepare import set_phase
 from tests.support.catalogue import NEURONS, PARAMS
@@ -41,23 +42,28 @@ def test_every_theta_is_where_the_neuron_begins_to_fire_so_often(make: Make):
         lif.rate = one_pass_of(lif)
         assert isinstance(lif.rate, OnePass)
         assert lif.rate.time_steps == T
+        assert sum(count for _, count in lif.rate.levels) == T * lif.params.levels
         thetas = [theta for theta, count in lif.rate.levels for _ in range(count)]
         assert thetas == sorted(thetas)
         theta = torch.tensor(thetas)
-        counts = lif.eval()(torch.stack([theta - STEP, theta])[None]).sum(0)
-        n = torch.arange(1, T + 1)
+        counts = lif.eval()(torch.stack([theta - STEP, theta])[None]).sum(0) / lif.value
+        n = torch.arange(1, T * lif.params.levels + 1)
         assert (counts[0] < n).all()
         assert (counts[1] >= n).all()
 
 
-# with a membrane in full, counts grow with the current but for a soft reset of a leaking one
-MONOTONE = {name: make for name, make in NEURONS.items() if PARAMS[name].leak == 1 or PARAMS[name].reset == Hard()}
+def counts_grow(p: LIFParams) -> bool:
+    """Whether a larger constant current never gives fewer spikes, with a membrane in full."""
+    return p.leak in (0, 1) or (p.reset == Hard() and p.levels == 1)
+
+
+MONOTONE = {name: make for name, make in NEURONS.items() if counts_grow(PARAMS[name])}
 
 
 @pytest.mark.parametrize("make", MONOTONE.values(), ids=list(MONOTONE))
 def test_rates_are_those_of_a_constant_current_ties_included(make: Make):
     full = make(T)[0]
-    x = torch.cat([torch.randn(2000) * 2, torch.arange(-8, 64) / 16])[None]
+    x = round_to_grid(torch.cat([torch.randn(2000) * 2, torch.arange(-8, 64) / 16])[None])
     assert torch.equal(rates(full, x), full.eval()(x).mean(0, keepdim=True))
 
 
@@ -107,6 +113,11 @@ def test_a_phase_turns_it_on_and_the_next_one_off():
 def test_a_membrane_without_one_rate_is_refused(membrane: torch.nn.Module):
     with pytest.raises(ValueError, match=rf"one pass takes LIF with .*, got {type(membrane).__name__}"):
         one_pass_of(LIF(2, membrane=membrane))
+
+
+def test_constants_by_channel_have_no_one_rate():
+    with pytest.raises(ValueError, match="one pass takes LIF whose constants are numbers, got constants by channel"):
+        one_pass_of(LIF(2, LIFParams(leak=(0.5, 0.25))))
 
 
 def test_bytes_are_refused():

@@ -99,6 +99,14 @@ PARAMS: dict[str, LIFParams] = {
         ),
         RESETS.items(),
     )
+} | {
+    "start": LIFParams(1.0, reset=Soft(), start=0.5),
+    "gain": LIFParams(0.5, gain=0.75),
+    "rounding-4": LIFParams.rounding(4),
+    "rounding-16": LIFParams.rounding(16, 2.0),
+    "levels-3-soft": LIFParams(1.0, 0.5, reset=Soft(), levels=3, step=0.25, start=0.25),
+    "levels-5-drop": LIFParams(253 / 256, 0.5, reset=Soft(0.375), levels=5, step=0.25),
+    "levels-2-hard": LIFParams(0.75, 0.5, levels=2, step=0.75, start=-0.5),
 }
 
 NEURONS: dict[str, Callable[[int], list[LIF]]] = {  # with each of four membranes

@@ -117,6 +117,15 @@ def _neuron(b: Builder, call: Call, values: list[Value]) -> Value:
         n = neuron.lowered()
     except LoweringError as e:
         raise LoweringError(f"{call.where}: {e}") from e
+    wide = (
+        n.levels > 1
+        or n.rounding != "floor"
+        or any(isinstance(v, np.ndarray) for v in (n.leak, n.gain, n.threshold, n.reset, n.start))
+    )
+    if wide or n.start != 0:
+        raise LoweringError(
+            f"{call.where}: several levels, a start and constants by channel have no integer form in format 2."
+        )
     x = b.on_grid(values[0], call.where)
     membrane = None if n.membrane is None else ir.Membrane(*n.membrane)
     fields = {field: getattr(n, field) for field in ("leak", "gain", "leak_bits", "threshold", "reset")}

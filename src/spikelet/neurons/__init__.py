@@ -2,7 +2,6 @@
 
 from spikelet.base import torch_needed as torch_needed
 from spikelet.neurons.lif import LIF as LIF
-from spikelet.neurons.lif import LIFParams as LIFParams
 from spikelet.neurons.membrane import BatchMaxMembrane as BatchMaxMembrane
 from spikelet.neurons.membrane import FullMembrane as FullMembrane
 from spikelet.neurons.membrane import QuantizedMembrane as QuantizedMembrane
@@ -14,6 +13,7 @@ from spikelet.neurons.neuron import neurons_of as neurons_of
 from spikelet.neurons.neuron import time_steps_of as time_steps_of
 from spikelet.neurons.one_pass import OnePass as OnePass
 from spikelet.neurons.one_pass import one_pass_of as one_pass_of
+from spikelet.neurons.params import LIFParams as LIFParams
 from spikelet.neurons.reset import Hard as Hard
 from spikelet.neurons.reset import Soft as Soft
 from spikelet.neurons.surrogate import ATan as ATan

@@ -1,68 +1,45 @@
 """The leaky integrate-and-fire neuron, time first, stateless between calls.
 
-    h[t] = leak * v[t-1] + gain * x[t]        charge;  gain = 1, or 1 - leak with `scale_input`
-    s[t] = 1 if h[t] >= threshold else 0      a tie fires (spec N1)
-    r[t] = h (1 - s)  or  h - drop * s        hard or soft reset; drop = threshold unless given
-    v[t] = membrane(r[t])                     full precision, or k bits (see membrane.py)
+    h[t] = round(leak * v[t-1] + gain * x[t])                 charge;  v[-1] = start
+    n[t] = clip(floor((h - threshold) / step) + 1, 0, D)      spikes in the step; a tie fires (spec N1)
+    r[t] = h where n = 0, else 0   or   h - drop * n          hard or soft reset;  drop = step unless given
+    v[t] = membrane(r[t])                                     full precision, or k bits (see membrane.py)
+    s[t] = n[t] / 2^ceil(log2 D)                              output
 
-leak = 1 - 1/tau is dimensionless and a multiple of 2^-8; leak = 1 is the integrate-and-fire neuron.
-In eval mode x is rounded to the grid 2^-12 and the charge floors to it, so that an int32 membrane
-gives the same spikes; training leaves both out. Evaluation charges in float64, where leak * v, of up to
-20 fraction bits, is exact.
+D = `levels` = 1 is the neuron of the field: n = 1 if h >= threshold, s = n. Every constant but D may go by channel
+(LIFParams). leak = 1 - 1/tau is dimensionless and a multiple of 2^-8; leak = 1 is the integrate-and-fire neuron.
+With more levels it is a neuron that emits a count, as IE-LIF (QSD-Transformer, arXiv:2501.13492) and quantized ReLU
+(Bu et al., ICLR 2022) do: leak 0, threshold u/2D, step u/D (`LIFParams.rounding`).
 
-Q-SNN's neuron is `LIF(leak=0.5, reset=Hard(), membrane=QuantizedMembrane(k), surrogate=Triangle(1.0))`
-with its order charge, fire, reset, quantise (its eq. 10; its algorithm 1 quantises before it fires).
-Differences from the authors' code: h >= threshold fires (theirs is strict), the membrane's step is static.
+In eval mode x is rounded to the grid 2^-12 and so is the charge, so that an int32 membrane gives the same spikes;
+training leaves both out. Evaluation charges in float64, where leak * v, of up to 20 fraction bits, is exact.
+
+Gradient of n: the sum over the levels d of surrogate'(h - threshold - d * step). With Rectangle(step) that is the
+straight-through estimator on the range in which the count changes.
+
+Q-SNN's neuron (Wei et al., ACM MM 2024, arXiv:2406.13672) is
+`LIF(T, LIFParams(leak=0.5, reset=Hard(), surrogate=Triangle(1.0)), QuantizedMembrane(k))` with its order charge, fire,
+reset, quantise (its eq. 10; its algorithm 1 quantises before it fires). Differences from the authors' code:
+h >= threshold fires (theirs is strict), the membrane's step is static.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import LoweringError
+from spikelet.neurons.constants import LEAK_BITS as LEAK_BITS
+from spikelet.neurons.constants import fewest_bits, integers, like
 from spikelet.neurons.membrane import FullMembrane, QuantizedMembrane
-from spikelet.neurons.neuron import IntegerNeuron, Neuron
-from spikelet.neurons.reset import Hard, Reset, Soft
-from spikelet.neurons.surrogate import Surrogate, Triangle
-from spikelet.quant.grid import FRACTION_BITS, floor_to_grid
-
-LEAK_BITS = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class LIFParams:
-    """A neuron's constants. Raises ValueError where one is out of range."""
-
-    leak: float = 0.5  # membrane kept per step, dimensionless, a multiple of 2^-8 in [0, 1]
-    threshold: float = 1.0  # in units of the current, a multiple of 2^-12 above 0
-    scale_input: bool = False  # multiply the current by 1 - leak
-    reset: Reset = dataclasses.field(default_factory=Hard)
-    surrogate: Surrogate = dataclasses.field(default_factory=Triangle)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.leak <= 1:
-            raise ValueError(f"LIFParams.leak must lie in [0, 1], got {self.leak}. (leak = 1 - 1/tau.)")
-        if self.leak * 2**LEAK_BITS % 1:
-            raise ValueError(
-                f"LIFParams.leak must be a multiple of 2^-{LEAK_BITS}, got {self.leak}; "
-                f"the nearest is {round(self.leak * 2**LEAK_BITS) / 2**LEAK_BITS}."
-            )
-        if not 0 < self.threshold < 2 ** (23 - FRACTION_BITS) or self.threshold * 2**FRACTION_BITS % 1:
-            raise ValueError(
-                f"LIFParams.threshold must be a multiple of 2^-{FRACTION_BITS} above 0 and below 2048, "
-                f"got {self.threshold}."
-            )
-        if self.scale_input and self.leak == 1:
-            raise ValueError("LIFParams.scale_input with leak = 1 multiplies every current by 0; choose leak < 1.")
-
-    @property
-    def input_gain(self) -> float:
-        """What a current is multiplied by: 1, or 1 - leak."""
-        return 1 - self.leak if self.scale_input else 1.0
+from spikelet.neurons.neuron import Constant, IntegerNeuron, Neuron
+from spikelet.neurons.params import LIFParams as LIFParams
+from spikelet.neurons.reset import Hard, Soft
+from spikelet.quant.grid import FRACTION_BITS, floor_to_grid, round_to_grid
 
 
 class LIF(Neuron):
@@ -74,8 +51,9 @@ class LIF(Neuron):
         membrane: FullMembrane(), QuantizedMembrane(bits), or any module from membrane to membrane (which must be one
             of the two to be lowered).
 
-    Shapes: current x [T or 1, B, ...] -> spikes [T, B, ...] of 0 and 1. Every call starts from a
-    membrane of zero; `run` takes and returns the membrane for streaming.
+    Shapes: current x [T or 1, B, ...] -> spikes [T, B, ...]: 0 and 1, or multiples of `value` with several levels.
+    Constants by channel take [T, B, C, ...]. Every call starts from `start`; `run` takes and returns the membrane for
+    streaming.
     """
 
     def __init__(
@@ -88,19 +66,44 @@ class LIF(Neuron):
         self.params = params or LIFParams()
         self.membrane = membrane or FullMembrane()
 
+    @property
+    def value(self) -> float:
+        """What one spike is worth in the output: 1 / 2^ceil(log2 levels)."""
+        return self.params.value
+
+    def initial(self, current: Tensor) -> Tensor:
+        """`start` in every neuron."""
+        if self.params.start == 0:
+            return torch.zeros_like(current)
+        return torch.zeros_like(current) + like(self.params.start, current)
+
     def charge(self, x: Tensor, v: Tensor) -> Tensor:
         """leak * v + gain * x, on the grid in evaluation."""
         p = self.params
-        h = p.leak * v + (x if p.input_gain == 1 else p.input_gain * x)
-        return h if self.training else floor_to_grid(h)
+        h = like(p.leak, x) * v + (x if p.input_gain == 1 else like(p.input_gain, x) * x)
+        if self.training:
+            return h
+        return floor_to_grid(h) if p.charge_rounding == "floor" else round_to_grid(h)
 
     def fire(self, h: Tensor) -> Tensor:
-        """1 where h >= threshold, else 0."""
-        return self.params.surrogate(h - self.params.threshold)
+        """Spikes of one step: their count times `value`."""
+        p = self.params
+        above = h - like(p.threshold, h)
+        if p.levels == 1:
+            return p.surrogate(above)
+        return p.surrogate.count(above, like(p.spacing, h), p.levels) * p.value
 
     def reset(self, h: Tensor, s: Tensor) -> Tensor:
         """membrane(h after reset)."""
-        return self.membrane(self.params.reset(h, s, self.params.threshold))
+        p = self.params
+        if p.levels > 1:
+            s = s / p.value
+            s = s.clamp(max=1) if isinstance(p.reset, Hard) else s
+        return self.membrane(p.reset(h, s, p.spacing))
+
+    def keep_channels(self, channels: Sequence[int]) -> None:
+        """Keeps the constants of these channels, in this order."""
+        self.params = self.params.keep(channels)
 
     def lowered(self) -> IntegerNeuron:
         """See Neuron. Raises LoweringError for another reset or membrane, or a subclass with other steps."""
@@ -109,26 +112,39 @@ class LIF(Neuron):
                 f"{type(self).__name__} changes LIF's steps and has no integer form of its own. Write its `lowered`."
             )
         p = self.params
-        bits = next(k for k in range(LEAK_BITS + 1) if p.leak * 2**k % 1 == 0)
+        bits = fewest_bits(p.leak, p.input_gain)
+        threshold = integers(p.threshold)
+        step = None if p.step is None or _same(integers(p.step), threshold) else integers(p.step)
         return IntegerNeuron(
-            leak=round(p.leak * 2**bits),
-            gain=round(p.input_gain * 2**bits),
+            leak=integers(p.leak, bits),
+            gain=integers(p.input_gain, bits),
             leak_bits=bits,
-            threshold=round(p.threshold * 2**FRACTION_BITS),
-            reset=_lowered_reset(p),
+            threshold=threshold,
+            reset=_lowered_reset(p, threshold if step is None else step),
             membrane=_lowered_membrane(self.membrane),
+            levels=p.levels,
+            step=step,
+            start=integers(p.start),
+            rounding=p.charge_rounding,
+            value=self.value,
         )
 
     def extra_repr(self) -> str:
         return f"time_steps={self.time_steps}, params={self.params}"
 
 
-def _lowered_reset(p: LIFParams) -> Literal["hard", "soft"] | int:
+def _lowered_reset(p: LIFParams, spacing: Constant) -> Literal["hard", "soft"] | Constant:
     if type(p.reset) is Hard:
         return "hard"
     if type(p.reset) is not Soft:
         raise LoweringError(f"{type(p.reset).__name__} has no integer form. Use Hard() or Soft(drop).")
-    return "soft" if p.reset.drop in (None, p.threshold) else round(p.reset.drop * 2**FRACTION_BITS)
+    if p.reset.drop is None or _same(integers(p.reset.drop), spacing):
+        return "soft"
+    return integers(p.reset.drop)
+
+
+def _same(a: Constant, b: Constant) -> bool:
+    return bool(np.array_equal(a, b))
 
 
 def _lowered_membrane(membrane: nn.Module) -> tuple[int, int] | None:

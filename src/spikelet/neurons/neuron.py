@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -116,6 +116,14 @@ class Neuron(nn.Module, abc.ABC):
     @abc.abstractmethod
     def lowered(self) -> IntegerNeuron:
         """The integers that compute what evaluation computes. Raises LoweringError where there are none."""
+
+    @property
+    def value(self) -> float:
+        """What one spike is worth in the output: 1."""
+        return 1.0
+
+    def keep_channels(self, channels: Sequence[int]) -> None:
+        """Keeps what the neuron holds for these channels, in this order. This base holds nothing by channel."""
 
     def initial(self, current: Tensor) -> Tensor:
         """Membrane before the first step, of the shape of one step's current [B, ...]: 0."""

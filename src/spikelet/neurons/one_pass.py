@@ -1,16 +1,16 @@
 """Training without time: a still image's firing rate in one pass.
 
-    r(x) = 1/T sum_n 1[x >= theta_n],   n = 1..T          backwards every step has the neuron's surrogate
+    r(x) = value/T sum_n 1[x >= theta_n],   n = 1..T D          backwards every step has the neuron's surrogate
 
-theta_n is the least constant current with which the neuron, as it evaluates (leak, reset, membrane bits and all), fires
-n times in T steps; LIF with leak 1/2, hard reset and a membrane of 2 bits has theta = (1/2, 1) at T = 2. One
-pass has the convolutions of T = 1 and up to T + 1 levels instead of two. It is exact for neurons whose current does not
-change, those behind the first layer; deeper ones see their current's mean, and behind a maximum the largest of the
-means, which is no more than the mean of the largest. So a network learns in one pass and then goes on for some epochs
-at its real T steps, where a quantized membrane learns its step. Evaluation always takes the real steps.
+theta_n is the least constant current with which the neuron, as it evaluates (leak, reset, membrane bits and all), gives
+n spikes in T steps of up to D spikes; LIF with leak 1/2, hard reset and a membrane of 2 bits has theta = (1/2, 1) at
+T = 2. One pass has the convolutions of T = 1 and up to T D + 1 levels. It is exact for neurons whose current does not
+change, those behind the first layer. Deeper neurons receive the time-averaged current. Behind max pooling that is
+biased low: max_i mean_t x_i <= mean_t max_i x_i. So a network learns in one pass and then goes on for some epochs at
+its real T steps, where a quantized membrane learns its step. Evaluation always takes the real steps.
 
-Ours. The levels are those of quantized-ReLU conversion (Bu et al., "Optimal ANN-SNN conversion", ICLR 2022) where the
-neuron does not leak and resets softly.
+Ours. The levels are those of quantized-ReLU conversion (Bu et al., "Optimal ANN-SNN conversion", ICLR 2022,
+arXiv:2303.04347) where the neuron does not leak and resets softly.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from collections import Counter
 import torch
 from torch import Tensor
 
+from spikelet.neurons.constants import Real
 from spikelet.neurons.lif import LIF, LIFParams
 from spikelet.neurons.membrane import FullMembrane, QuantizedMembrane
+from spikelet.neurons.reset import Soft
 from spikelet.neurons.surrogate import Surrogate
 from spikelet.quant.grid import FRACTION_BITS
 
@@ -33,24 +35,23 @@ from spikelet.quant.grid import FRACTION_BITS
 class OnePass:
     """The rate function of one neuron: currents to firing rates of the same shape.
 
-    levels: (theta, how many of theta_1..theta_T equal it), ascending.
+    levels: (theta, how many of theta_1..theta_TD equal it), ascending.
+    time_steps: T.
     surrogate: the neuron's.
     gain: what the neuron multiplies its current by.
+    value: what one spike is worth in the output.
     """
 
     levels: tuple[tuple[float, int], ...]
+    time_steps: int
     surrogate: Surrogate
     gain: float
-
-    @property
-    def time_steps(self) -> int:
-        """T."""
-        return sum(count for _, count in self.levels)
+    value: float = 1.0
 
     def __call__(self, x: Tensor) -> Tensor:
         """Rates of the shape of `x`."""
-        rates = [count / self.time_steps * self.surrogate(self.gain * (x - theta)) for theta, count in self.levels]
-        return sum(rates[1:], start=rates[0])
+        spikes = [count * self.surrogate(self.gain * (x - theta)) for theta, count in self.levels]
+        return sum(spikes[1:], start=spikes[0]) * self.value / self.time_steps
 
 
 @torch.no_grad()
@@ -61,28 +62,47 @@ def one_pass_of(neuron: LIF) -> OnePass:
     membrane bits or another reset make an exception, theta is one of the currents at which the count passes n.
 
     Raises:
-        ValueError: another membrane, which may tell channels or batches apart: there is no one function of the current.
+        ValueError: constants by channel, or another membrane, which may tell channels or batches apart: there is no one
+            function of the current.
     """
     if not isinstance(neuron.membrane, FullMembrane | QuantizedMembrane):
         raise ValueError(
             f"one pass takes LIF with a FullMembrane or a QuantizedMembrane, got {type(neuron.membrane).__name__}. "
             "Train it on real steps: Phase(epochs, time_steps)."
         )
+    if neuron.params.channels is not None:
+        raise ValueError(
+            "one pass takes LIF whose constants are numbers, got constants by channel. "
+            "Train it on real steps: Phase(epochs, time_steps)."
+        )
+    p = neuron.params
     evaluated = copy.deepcopy(neuron).eval()
     device = next((p.device for p in neuron.parameters()), None)
-    wanted = torch.arange(1, neuron.time_steps + 1, device=device)
-    below = torch.zeros_like(wanted)  # grid steps of a current that fires fewer than n times
-    enough = torch.full_like(wanted, _always_fires(neuron.params))
+    wanted = torch.arange(1, neuron.time_steps * p.levels + 1, device=device)
+    least, most = _bounds(p)
+    below, enough = torch.full_like(wanted, least), torch.full_like(wanted, most)
     while bool((enough - below > 1).any()):
         middle = (below + enough) // 2
-        fired = evaluated(middle[None].double() * 2.0**-FRACTION_BITS).sum(0) >= wanted
+        fired = evaluated(middle[None].double() * 2.0**-FRACTION_BITS).sum(0) >= wanted * p.value
         below, enough = torch.where(fired, below, middle), torch.where(fired, middle, enough)
     levels = tuple(sorted(Counter((enough.double() * 2.0**-FRACTION_BITS).tolist()).items()))
-    return OnePass(levels, neuron.params.surrogate, neuron.params.input_gain)
+    return OnePass(levels, neuron.time_steps, p.surrogate, _number(p.input_gain), p.value)
 
 
-def _always_fires(p: LIFParams) -> int:
-    """Grid steps of a constant current that fires in every step: it makes up for the lowest membrane that a reset and
-    half a step of a quantized membrane (at most 1) leave."""
-    lowest = min(0.0, float(p.reset(torch.tensor(p.threshold), torch.ones(()), p.threshold))) - 0.5
-    return math.ceil((p.threshold - p.leak * lowest) / p.input_gain * 2**FRACTION_BITS)
+def _bounds(p: LIFParams) -> tuple[int, int]:
+    """Grid steps of a constant current that never fires, and of one that gives every spike in every step: it makes up
+    for the lowest membrane that a reset and half a step of a quantized membrane (at most 1) leave."""
+    threshold, step, leak, gain, start = map(_number, (p.threshold, p.spacing, p.leak, p.input_gain, p.start))
+    top = threshold + (p.levels - 1) * step
+    after = [
+        float(p.reset(torch.tensor(threshold + (n - 1) * step), torch.tensor(float(n)), p.spacing))
+        for n in ((1, p.levels) if isinstance(p.reset, Soft) else (1,))
+    ]
+    lowest = min(0.0, start, *after) - 0.5
+    never = min(0, math.floor((threshold - leak * max(0.0, start)) / gain * 2**FRACTION_BITS) - 1)
+    return never, math.ceil((top - leak * lowest) / gain * 2**FRACTION_BITS)
+
+
+def _number(value: Real) -> float:
+    assert isinstance(value, float | int)
+    return value

@@ -1,6 +1,8 @@
 """What happens to a membrane that fired: it goes to zero, or loses an amount.
 
-    hard: v = h (1 - s)        soft: v = h - drop * s,   drop = threshold unless it is given
+    hard: v = h (1 - s)        soft: v = h - drop * n,   drop = step (the threshold at one level) unless it is given
+
+s is whether the neuron fired, n how many spikes it gave in the step (at one level the same).
 
 A drop other than the threshold stands for rules of other libraries. snnTorch's default subtracts the threshold a step
 late, h[t+1] = leak * h[t] + x - threshold * s[t], which is a drop of threshold / leak at once; its "none" is one of 0.
@@ -12,6 +14,7 @@ import dataclasses
 
 from torch import Tensor
 
+from spikelet.neurons.constants import Real, like, numbers, off_grid, real
 from spikelet.quant.grid import FRACTION_BITS
 
 
@@ -19,31 +22,34 @@ from spikelet.quant.grid import FRACTION_BITS
 class Hard:
     """v = h (1 - s)."""
 
-    def __call__(self, h: Tensor, s: Tensor, threshold: float) -> Tensor:
+    def __call__(self, h: Tensor, s: Tensor, step: Real) -> Tensor:
         return h * (1 - s)
 
 
 @dataclasses.dataclass(frozen=True)
 class Soft:
-    """v = h - drop * s; a drop of None is the threshold.
+    """v = h - drop * n; a drop of None is the neuron's step, which is its threshold at one level.
+
+    drop may go by channel: a sequence or tensor [C], kept as a tuple.
 
     Raises:
         ValueError: drop is negative, 2048 or more, or off the grid 2^-12.
     """
 
-    drop: float | None = None
+    drop: Real | None = None
 
     def __post_init__(self) -> None:
         if self.drop is None:
             return
-        if not 0 <= self.drop < 2 ** (23 - FRACTION_BITS) or self.drop * 2**FRACTION_BITS % 1:
+        object.__setattr__(self, "drop", real(self.drop, "Soft.drop"))
+        if off_grid(self.drop) or any(not 0 <= v < 2 ** (23 - FRACTION_BITS) for v in numbers(self.drop)):
             raise ValueError(
                 f"Soft.drop must be a multiple of 2^-{FRACTION_BITS} from 0 to below 2048, or None for the threshold, "
                 f"got {self.drop}."
             )
 
-    def __call__(self, h: Tensor, s: Tensor, threshold: float) -> Tensor:
-        return h - (threshold if self.drop is None else self.drop) * s
+    def __call__(self, h: Tensor, s: Tensor, step: Real) -> Tensor:
+        return h - like(step if self.drop is None else self.drop, h) * s
 
 
 Reset = Hard | Soft

@@ -4,7 +4,7 @@ x is membrane minus threshold. Every surrogate has `slope(x)` and its smooth `pr
 d primitive / dx = slope.
 
     Triangle(width)     max(0, w - |x|) / w^2        Q-SNN's with w = 1
-    Rectangle(width)    1[|x| < w/2] / w
+    Rectangle(width)    1[-w/2 <= x < w/2] / w
     ATan(alpha)         (a/2) / (1 + (pi a x / 2)^2)  SpikingJelly's default, a = 2
     Sigmoid(alpha)      a s (1 - s),  s = sigmoid(a x)
 """
@@ -35,6 +35,10 @@ class Surrogate(abc.ABC):
         """1 where x >= 0, else 0, in the dtype of `x`."""
         return _Fire.apply(x, self)
 
+    def count(self, x: Tensor, step: float | Tensor, levels: int) -> Tensor:
+        """clip(floor(x / step) + 1, 0, levels); backwards the sum of slope(x - d * step) over d = 0..levels - 1."""
+        return _Count.apply(x, step, levels, self)
+
 
 class _Fire(torch.autograd.Function):
     @staticmethod
@@ -47,6 +51,22 @@ class _Fire(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (x,) = ctx.saved_tensors
         return grad * ctx.surrogate.slope(x), None
+
+
+class _Count(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, step: float | Tensor, levels: int, surrogate: Surrogate) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.step, ctx.levels, ctx.surrogate = step, levels, surrogate
+        return (torch.floor(x / step) + 1).clamp(0, levels)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        (x,) = ctx.saved_tensors
+        slope = torch.zeros_like(x)
+        for level in range(ctx.levels):
+            slope += ctx.surrogate.slope(x - level * ctx.step)
+        return grad * slope, None, None, None
 
 
 def _check_positive(owner: str, value: float) -> None:
@@ -73,7 +93,7 @@ class Triangle(Surrogate):
 
 @dataclasses.dataclass(frozen=True)
 class Rectangle(Surrogate):
-    """1[|x| < w/2] / w."""
+    """1[-w/2 <= x < w/2] / w: windows side by side leave no gap."""
 
     width: float = 1.0
 
@@ -81,7 +101,7 @@ class Rectangle(Surrogate):
         _check_positive("Rectangle.width", self.width)
 
     def slope(self, x: Tensor) -> Tensor:
-        return (x.abs() < self.width / 2).to(x.dtype) / self.width
+        return ((x >= -self.width / 2) & (x < self.width / 2)).to(x.dtype) / self.width
 
     def primitive(self, x: Tensor) -> Tensor:
         return x.clamp(-self.width / 2, self.width / 2) / self.width + 0.5

@@ -112,7 +112,7 @@ class _Listening:
 def _listening(neurons: list[LIF]) -> Iterator[None]:
     params = [neuron.params for neuron in neurons]
     for neuron, p in zip(neurons, params, strict=True):
-        listening = cast(Surrogate, _Listening(p.surrogate, p.threshold))
+        listening = cast(Surrogate, _Listening(p.surrogate, cast(float, p.threshold)))
         neuron.params = dataclasses.replace(p, surrogate=listening)
     try:
         yield
