@@ -1,6 +1,6 @@
 """A trained CIFAR-10 network of 8-bit weights, more than 1 MB, fitted to 100 kB, unattended.
 
-    python -m benchmarks.fit_cifar10 --data-root ../shared/data/cifar10 --threads 2
+    python -m benchmarks.fit_cifar10 --data-root data/cifar10 --threads 2
 
 The start is qsnn_vgg_s_avg of 32-64-128-256 channels (1.18 M weights, 13 M multiply-accumulates a step), T = 2, 2-bit
 membranes, trained with the settings of `qsnn-cifar10` for fewer epochs. The budget is 100,000 bytes and two points of
@@ -75,7 +75,7 @@ def _record(variant: str, graph: ir.IntGraph, model: nn.Module, data: DataSplits
 def main() -> None:
     """Trains, fits, and appends two rows to results/results.csv; where they are, it does nothing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data-root", default="../shared/data/cifar10")
+    parser.add_argument("--data-root", default=None, help="folder of CIFAR-10's parquet files; default: the hub's")
     parser.add_argument("--work", type=Path, default=Path("runs/fit_cifar10"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--probes", type=int, default=2)

@@ -1,7 +1,7 @@
 """What more bits bring to a trained network of 1-bit weights and 2-bit membranes: each variant goes on from the same
 weights, with the same images and as many epochs, the control with nothing changed among them.
 
-    python -m benchmarks.membrane_bits runs/qsnn-cifar10 --recipe qsnn-cifar10 --data-root ../shared/data/cifar10
+    python -m benchmarks.membrane_bits runs/qsnn-cifar10 --recipe qsnn-cifar10 --data-root data/cifar10
 
 Real time steps, a cosine from a quarter of the recipe's learning rate, the recipe's other settings, its teacher if it
 had one; last epoch, the whole test set in PyTorch and as the integer program. The paper trains each of its rows from

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.record import ROOT, command, commit, device, record
+from benchmarks.record import ROOT, command, commit, device, portable, record
 from benchmarks.verified import verified
 from spikelet import lower, save
 from spikelet.cli.packing import origin
@@ -115,7 +115,7 @@ def _epochs(config: TrainConfig) -> str:
 
 
 def _command(options: argparse.Namespace, config: TrainConfig) -> str:
-    root = f" --data-root {options.data_root}" if options.data_root else ""
+    root = f" --data-root {portable(options.data_root)}" if options.data_root else ""
     return f"spikelet train {options.recipe} --seed {config.seed}{root}"
 
 

@@ -178,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="+", choices=sorted(TABLES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--data-root", default="../shared/data/cifar10")
+    parser.add_argument("--data-root", default=None, help="folder of CIFAR-10's parquet files; default: the hub's")
     parser.add_argument("--work", type=Path, default=Path("runs/qpsnn_accuracy"), help="where trained networks wait")
     options = parser.parse_args()
     torch.set_num_threads(1)

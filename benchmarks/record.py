@@ -46,7 +46,20 @@ def command() -> str:
     """What was typed: `python -m benchmarks.x ...` where sys.argv holds the file's path."""
     main = sys.modules["__main__"].__spec__
     what = [sys.argv[0]] if main is None or sys.argv[0].startswith("-m ") else ["-m", main.name]
-    return shlex.join(["python", *what, *sys.argv[1:]])
+    return shlex.join(["python", *what, *map(portable, sys.argv[1:])])
+
+
+def portable(word: str) -> str:
+    """A word of a command as it is recorded: a path that leads out of the checkout is `data/` and its last name.
+
+    Where the data lies is this machine's business; which data it is, everybody's.
+    """
+    option, equals, text = word.rpartition("=")
+    if not text.startswith(("/", "~", "..")):
+        return word
+    path = (ROOT / Path(text).expanduser()).resolve()
+    inside = path.is_relative_to(ROOT)
+    return f"{option}{equals}{path.relative_to(ROOT) if inside else f'data/{path.name}'}"
 
 
 def _cpuinfo() -> list[str]:

@@ -21,6 +21,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 450, 60, 8
 LONG_FILES: dict[str, str] = {}
 LONG_FUNCTIONS: dict[str, str] = {}
 MANY_PARAMETERS: dict[str, str] = {}
+BESIDE = {"tests/conftest.py": "the fixture that finds data beside the checkout, and skips without them"}
 HOST_NAMES = {"LICENSE": "the licence's own text, word for word"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -184,6 +185,10 @@ def test_nothing_is_left_unfinished(word: str):
 
 def test_no_path_of_one_machine():
     assert lines_matching("/" + r"(work|tmp|root|home)/") == {}
+
+
+def test_no_path_beside_the_checkout():
+    assert unexplained(lines_matching(r"\.\./" + "shared"), BESIDE) == {}
 
 
 def test_no_name_of_an_internet_host():

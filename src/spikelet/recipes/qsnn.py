@@ -50,7 +50,7 @@ def fashion_mnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -
 
 
 def nmnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """N-MNIST (1,000 training recordings in ../shared), 34x34 frames of two polarities, T = 5."""
+    """N-MNIST, 34x34 frames of two polarities, T = 5."""
     return TrainConfig(
         model="qsnn_vgg_s",
         model_options={
