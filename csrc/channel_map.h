@@ -17,7 +17,7 @@ SPK_INLINE uint64_t bits_at(const uint64_t *words, size_t at, size_t n) {
 }
 
 SPK_INLINE void map_spikes(const spk_op *op, const uint64_t *from, uint64_t *to) {
-    memset(to, 0, spk_words(op->out_c) * sizeof *to);
+    if (!op->add_to) memset(to, 0, spk_words(op->out_c) * sizeof *to);
     for (const int32_t *run = op->channels; run[2] > 0; run += 3) {
         size_t target = (size_t)run[0], source = (size_t)run[1], left = (size_t)run[2];
         while (left > 0) { /* up to the end of a target word */
@@ -29,7 +29,7 @@ SPK_INLINE void map_spikes(const spk_op *op, const uint64_t *from, uint64_t *to)
 }
 
 SPK_INLINE void map_values(const spk_op *op, const int32_t *from, int32_t *to) {
-    memset(to, 0, spk_lanes(op->out_c) * sizeof *to);
+    if (!op->add_to) memset(to, 0, spk_lanes(op->out_c) * sizeof *to);
     for (const int32_t *run = op->channels; run[2] > 0; run += 3)
         memcpy(to + run[0], from + run[1], (size_t)run[2] * sizeof *to);
 }

@@ -2,11 +2,12 @@
    SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h, events_*.h and sliced_*.h. */
 
 #include "channel_map.h"
+#include "matmul.h"
 #include "pairs.h"
+#include "plain.h"
 #include "pointwise.h"
 #include "pool.h"
 #include "rows.h"
-#include "scalar.h"
 #include "sliced.h"
 
 extern const spk_kernels SPK_SET_TABLE;
@@ -24,9 +25,9 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_MAXPOOL_SPIKES] = {max_pool_spikes, NULL},
             [SPK_MAXPOOL_VALUES] = {max_pool_values, NULL},
             [SPK_SUMPOOL] = {sum_pool_values, NULL},
-            [SPK_RESHAPE] = {spk_scalar_reshape, NULL},
             [SPK_CHANNEL_MAP] = {channel_map, NULL},
-            [SPK_EXPORT_VALUES] = {spk_scalar_export_values, NULL},
-            [SPK_EXPORT_SPIKES] = {spk_scalar_export_spikes, NULL},
+            [SPK_MUL] = {multiply, NULL},
+            [SPK_MATMUL] = {multiply_matrices, matrices_bytes},
+            SPK_PLAIN_KERNELS,
         },
 };

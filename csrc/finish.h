@@ -5,6 +5,7 @@
 #define SPIKELET_FINISH_H
 
 #include "fused.h"
+#include "neuron.h"
 
 /* O4, by 32-bit products (spikelet.h: SPK_AFFINE_SPLIT). */
 SPK_INLINE void affine_split(const spk_op *op, const tile *m, int has_low) {
@@ -41,8 +42,38 @@ SPK_INLINE void affine_wide(const spk_op *op, const tile *m) {
     }
 }
 
-SPK_INLINE void finish_affine(const spk_op *op, const tile *m) {
-    if (op->affine == SPK_AFFINE_SPLIT && op->split == 0)
+/* O4 with constants by step. A still source spreads from the last step to the first. */
+SPK_INLINE void affine_timed(const spk_op *op, const spk_frame *f, tile *m) {
+    const size_t channels = spk_lanes(op->out_c), first = (size_t)f->call->t0 + m->t0;
+    for (size_t p = 0; p < m->pixels; p++) {
+        for (size_t t = m->steps; t-- > 0;) {
+            const size_t row = (first + t) * channels;
+            const int32_t *from = tile_row(m, p, m->rows == 1 ? 0 : t);
+            int32_t *to = tile_row(m, p, t);
+            for (size_t c = 0; c < channels; c += 8)
+                v_store(to + c, v_affine_wide(v_load(from + c), v_load(op->multiplier + row + c),
+                                              v_load(op->shift + row + c), v_load(op->offset + row + c)));
+        }
+    }
+    m->rows = m->steps;
+}
+
+SPK_INLINE void finish_clip(const spk_op *op, const tile *m) {
+    for (size_t c = 0; c < spk_lanes(op->out_c); c += 8) {
+        const vec low = v_load(op->clip_low + c), high = v_load(op->clip_high + c);
+        for (size_t p = 0; p < m->pixels; p++) {
+            for (size_t r = 0; r < m->rows; r++) {
+                int32_t *at = tile_row(m, p, r) + c;
+                v_store(at, v_max32(low, v_min32(high, v_load(at))));
+            }
+        }
+    }
+}
+
+SPK_INLINE void finish_affine(const spk_op *op, const spk_frame *f, tile *m) {
+    if (op->affine_t > 1)
+        affine_timed(op, f, m);
+    else if (op->affine == SPK_AFFINE_SPLIT && op->split == 0)
         affine_split(op, m, 0);
     else if (op->affine == SPK_AFFINE_SPLIT)
         affine_split(op, m, 1);
@@ -115,11 +146,12 @@ static void finish(const spk_op *op, const spk_frame *f, tile *m) {
         fused(op, f, m);
         return;
     }
-    finish_affine(op, m);
+    finish_affine(op, f, m);
+    if (op->clipped) finish_clip(op, m);
     if (op->addend >= 0) finish_add(op, f, m);
     if (op->values >= 0 && op->sum_time) finish_sum(op, f, m);
     if (op->values >= 0 && !op->sum_time) finish_values(op, f, m);
-    if (op->spikes >= 0) finish_lif(op, f, m);
+    if (op->spikes >= 0 || op->counts >= 0) finish_lif(op, f, m);
 }
 
 #endif

@@ -17,8 +17,8 @@ typedef struct variant {
 
 /* Whether `fused` does what `finish` would. */
 SPK_INLINE int fuses(const spk_op *op, const tile *m) {
-    const int shifts = op->gain == 1 << op->leak_bits && whole_log2(op->leak) >= 0;
-    return op->spikes >= 0 && op->affine == SPK_AFFINE_SPLIT && shifts && !op->sum_time && m->rows == m->steps;
+    const int plain = op->neuron == NULL && charge_of(op) == CHARGE_SHIFT && !op->clipped && !op->sum_time;
+    return op->spikes >= 0 && op->affine == SPK_AFFINE_SPLIT && plain && m->rows == m->steps;
 }
 
 /* Pointers to the first of a tile's pixels at its first step, for channel 0. */
@@ -50,7 +50,6 @@ SPK_INLINE void fused_tile(const spk_op *op, const spk_frame *f, const tile *m, 
     const lif_constants lif = lif_of(op, CHARGE_SHIFT);
     const places q = places_of(op, f, m);
     const size_t channels = spk_lanes(op->out_c), words = spk_words(op->out_c), steps = m->steps, lanes = m->lanes;
-    const int begins = m->t0 == 0, ends = m->t0 + steps == (size_t)op->T;
     const int32_t split = op->split;
     const int32_t *highs = op->high, *lows = op->low, *halves = op->half, *rests = op->rest, *offsets = op->offset;
     const int32_t *zeros = op->addend_zero, *ones = op->addend_one;
@@ -66,7 +65,7 @@ SPK_INLINE void fused_tile(const spk_op *op, const spk_frame *f, const tile *m, 
             int32_t *values = k.store ? q.values + p * channels + c : NULL;
             const int32_t *addend_values = k.source == SPK_VALUES ? q.addend_values + p * channels + c : NULL;
             const uint64_t *addend_spikes = k.source == SPK_SPIKES ? q.addend_spikes + p * words + c / 64 : NULL;
-            vec v = begins ? v_zero() : v_load(membrane);
+            vec v = m->begins ? v_zero() : v_load(membrane);
             for (size_t t = 0; t < steps; t++, sums += lanes, spikes += q.spikes_step) {
                 const vec n = v_load(sums);
                 vec product = v_add32(v_mul32(high, n), half);
@@ -86,7 +85,7 @@ SPK_INLINE void fused_tile(const spk_op *op, const spk_frame *f, const tile *m, 
                 }
                 v = lif_step(&lif, x, v, spikes, c, CHARGE_SHIFT, k.soft, k.rounded);
             }
-            if (!ends) v_store(membrane, v);
+            if (!m->ends) v_store(membrane, v);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 #include "tile.h"
 
-/* How the charge h = (leak v + gain x) >> leak_bits is evaluated. */
+/* How the charge h = (leak v + gain x + rounding) >> leak_bits is evaluated. */
 typedef enum charge { CHARGE_SHIFT, CHARGE_MULTIPLY } charge;
 
 /* log2 of a power of two, or -1. */
@@ -15,9 +15,14 @@ SPK_INLINE int32_t whole_log2(int32_t n) {
     return n == 1 ? k : -1;
 }
 
+SPK_INLINE charge charge_of(const spk_op *op) {
+    const int shifts = op->gain == 1 << op->leak_bits && whole_log2(op->leak) >= 0 && op->rounding == 0;
+    return shifts ? CHARGE_SHIFT : CHARGE_MULTIPLY;
+}
+
 /* What LIF steps need, in registers. */
 typedef struct lif_constants {
-    vec below, drop, leak, gain, half, top, bottom; /* below = threshold - 1 */
+    vec below, drop, leak, gain, rounding, half, top, bottom; /* below = threshold - 1 */
     int32_t leak_shift, leak_bits, membrane_shift;
 } lif_constants;
 
@@ -27,6 +32,7 @@ SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
     k.drop = v_set32(op->drop);
     k.leak = v_set32(op->leak);
     k.gain = v_set32(op->gain);
+    k.rounding = v_set32(op->rounding);
     k.half = v_set32((int32_t)((1u << op->membrane_shift) >> 1));
     k.top = v_set32(op->membrane_top);
     k.bottom = v_set32(-op->membrane_top);
@@ -36,43 +42,47 @@ SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
     return k;
 }
 
-/* One step from x: the spikes go to `to`, the new membrane is returned. With a gain of one and a leak of
-   2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
-SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft,
-                        int rounded) {
-    const vec h = how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift))
-                                      : v_sra32(v_add32(v_mul32(k->leak, v), v_mul32(k->gain, x)), k->leak_bits);
-    const vec fires = v_gt32(h, k->below);
-    put_spikes(to, c, v_signs32(fires));
-    v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
-    if (!rounded) return v;
+/* A k-bit membrane. */
+SPK_INLINE vec stored_membrane(const lif_constants *k, vec v) {
     const vec stored = v_sra32(v_add32(v, k->half), k->membrane_shift);
     return v_sll32(v_max32(k->bottom, v_min32(k->top, stored)), k->membrane_shift);
 }
 
-/* O6, for one way to charge, reset and store. */
+/* One step from x: the spikes go to `to`, the new membrane is returned. With a gain of one and a leak of
+   2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
+SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft,
+                        int rounded) {
+    const vec h = how == CHARGE_SHIFT
+                      ? v_add32(x, v_sra32(v, k->leak_shift))
+                      : v_sra32(v_add32(v_add32(v_mul32(k->leak, v), v_mul32(k->gain, x)), k->rounding), k->leak_bits);
+    const vec fires = v_gt32(h, k->below);
+    put_spikes(to, c, v_signs32(fires));
+    v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
+    return rounded ? stored_membrane(k, v) : v;
+}
+
+/* O6 with one level and one set of constants, for one way to charge, reset and store. */
 SPK_INLINE void lif_tile(const spk_op *op, const spk_frame *f, const tile *m, charge how, int soft, int rounded) {
     const lif_constants k = lif_of(op, how);
     const size_t channels = spk_lanes(op->out_c), words = spk_words(op->out_c), step = spk_out_pixels(op) * words;
     const size_t steps = m->steps, stride = m->rows == 1 ? 0 : m->lanes;
-    const int begins = m->t0 == 0, ends = m->t0 + steps == (size_t)op->T;
     for (size_t p = 0; p < m->pixels; p++) {
         uint64_t *spikes = spk_spikes_at(f, op->spikes) + m->t0 * step + (m->pixel + p) * words;
         const int32_t *sums = tile_row(m, p, 0);
         int32_t *membrane = m->membrane + p * channels;
         for (size_t c = 0; c < channels; c += 8) {
-            vec v = begins ? v_zero() : v_load(membrane + c);
+            vec v = m->begins ? v_zero() : v_load(membrane + c);
             const int32_t *from = sums + c;
             uint64_t *to = spikes;
             for (size_t t = 0; t < steps; t++, from += stride, to += step)
                 v = lif_step(&k, v_load(from), v, to, c, how, soft, rounded);
-            if (!ends) v_store(membrane + c, v);
+            if (!m->ends) v_store(membrane + c, v);
         }
     }
 }
 
-static void finish_lif(const spk_op *op, const spk_frame *f, const tile *m) {
-    const charge how = op->gain == 1 << op->leak_bits && whole_log2(op->leak) >= 0 ? CHARGE_SHIFT : CHARGE_MULTIPLY;
+static void lif(const spk_op *op, const spk_frame *f, const tile *m) {
+    const charge how = charge_of(op);
     const int way = (how == CHARGE_SHIFT ? 0 : 4) + (op->soft_reset ? 2 : 0) + (op->membrane_shift ? 1 : 0);
     switch (way) {
     case 0:

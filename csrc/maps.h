@@ -30,9 +30,15 @@ static inline const uint8_t *spk_bytes_at(const spk_frame *f, size_t t) {
     return call->x + (t * (size_t)call->batch + (size_t)f->sample) * (size_t)call->x_size;
 }
 
-/* Steps of z (see spk_op): T if the source or the addend has them. */
+/* What the operation remembers of this sample from one call to the next: a map of values. */
+static inline int32_t *spk_state_at(const spk_op *op, const spk_frame *f) {
+    return (int32_t *)(void *)(f->call->state + f->sample * f->call->state_bytes + op->state);
+}
+
+/* Steps of z (see spk_op): T if the source, the affine step or the addend has them. */
 static inline int32_t spk_steps(const spk_op *op) {
-    return op->addend >= 0 && op->addend_t > op->in_t ? op->addend_t : op->in_t;
+    const int32_t steps = op->affine_t > 1 ? op->T : op->in_t;
+    return op->addend >= 0 && op->addend_t > steps ? op->addend_t : steps;
 }
 
 /* The step to read of an edge that has `steps` of them. */
@@ -44,28 +50,28 @@ typedef struct window {
     int32_t u0, u1, v0, v1;
 } window;
 
-static inline int32_t spk_clip_tap(int64_t tap, int32_t kernel) {
-    return tap < 0 ? 0 : tap > kernel ? kernel : (int32_t)tap;
+/* Taps before `distance` positions of the map, `dilation` apart. */
+static inline int32_t spk_taps_before(int64_t distance, int32_t dilation, int32_t kernel) {
+    if (dilation > 1) distance = (distance + dilation - 1) / dilation;
+    return distance < 0 ? 0 : distance > kernel ? kernel : (int32_t)distance;
 }
 
 static inline window window_at(const spk_op *op, size_t y, size_t x) {
     window w = {.top = (int64_t)y * op->stride_h - op->pad_h, .left = (int64_t)x * op->stride_w - op->pad_w};
-    w.u0 = spk_clip_tap(-w.top, op->kernel_h);
-    w.u1 = spk_clip_tap(op->in_h - w.top, op->kernel_h);
-    w.v0 = spk_clip_tap(-w.left, op->kernel_w);
-    w.v1 = spk_clip_tap(op->in_w - w.left, op->kernel_w);
+    w.u0 = spk_taps_before(-w.top, op->dilation_h, op->kernel_h);
+    w.u1 = spk_taps_before(op->in_h - w.top, op->dilation_h, op->kernel_h);
+    w.v0 = spk_taps_before(-w.left, op->dilation_w, op->kernel_w);
+    w.v1 = spk_taps_before(op->in_w - w.left, op->dilation_w, op->kernel_w);
     return w;
 }
 
 /* The row and column of the input under tap (u, v) of a window. */
 static inline size_t window_y(const spk_op *op, window w, int32_t u) {
-    (void)op;
-    return (size_t)(w.top + u);
+    return (size_t)(w.top + (int64_t)u * op->dilation_h);
 }
 
 static inline size_t window_x(const spk_op *op, window w, int32_t v) {
-    (void)op;
-    return (size_t)(w.left + v);
+    return (size_t)(w.left + (int64_t)v * op->dilation_w);
 }
 
 /* A scratch area that is divided piece by piece; without a base it is only measured. */

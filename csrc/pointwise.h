@@ -36,7 +36,7 @@ SPK_INLINE void values_odd(const spk_op *op, const spk_frame *f, window w, size_
             for (int32_t v = w.v0; v < w.v1; v++)
                 for (size_t c = g * inputs; c < (g + 1) * inputs; c++)
                     total +=
-                        (uint32_t)source_at(op, f, t, (size_t)(w.top + u) * (size_t)op->in_w + (size_t)(w.left + v), c);
+                        (uint32_t)source_at(op, f, t, window_y(op, w, u) * (size_t)op->in_w + window_x(op, w, v), c);
         for (size_t o = 0; o < outputs; o++) sums[o] = (int32_t)(2 * (uint32_t)sums[o] + total);
     }
 }
@@ -48,7 +48,7 @@ SPK_INLINE void values_window(const spk_op *op, const spk_frame *f, window w, si
     for (size_t c = 0; c < spk_lanes(op->out_c); c += 8) v_store(sums + c, v_zero());
     for (int32_t u = w.u0; u < w.u1; u++) {
         for (int32_t v = w.v0; v < w.v1; v++) {
-            const size_t pixel = (size_t)(w.top + u) * (size_t)op->in_w + (size_t)(w.left + v);
+            const size_t pixel = window_y(op, w, u) * (size_t)op->in_w + window_x(op, w, v);
             const int8_t *row = weight + (size_t)(u * op->kernel_w + v) * (size_t)op->in_c * (size_t)op->row_bytes;
             for (size_t c = 0; c < (size_t)op->in_c; c++, row += op->row_bytes) {
                 const int32_t x = source_at(op, f, t, pixel, c);

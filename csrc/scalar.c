@@ -2,9 +2,10 @@
    optimised. Sums run in uint32_t, which wraps where int32_t must not: every final value is inside
    int32 (graph/analysis.py proves it), a partial sum need not be. */
 
-#include "scalar.h"
+#include <string.h>
 
-#include "maps.h"
+#include "matrices.h"
+#include "plain.h"
 
 /* The spike of channel c at a pixel of a map, step t. */
 static int32_t read_spike(const spk_frame *f, int64_t map, int32_t channels, size_t at, size_t c) {
@@ -48,11 +49,14 @@ static int32_t source_value(const spk_op *op, const spk_frame *f, size_t t, size
     return op->kind == SPK_POINTWISE ? read_source(op, f, t, o, y, x) : convolve(op, f, t, o, y, x);
 }
 
-/* O4 */
-static int32_t affine(const spk_op *op, int32_t x, size_t c) {
+/* O4: channel c at step t of the call. */
+static int32_t affine(const spk_op *op, const spk_frame *f, int32_t x, size_t t, size_t c) {
     if (op->affine == SPK_AFFINE_NONE) return x;
-    const int64_t product = (int64_t)op->multiplier[c] * x, half = ((int64_t)1 << op->shift[c]) >> 1;
-    return (int32_t)(((product + half) >> op->shift[c]) + op->offset[c]);
+    const size_t at = (op->affine_t > 1 ? (size_t)f->call->t0 + t : 0) * spk_lanes(op->out_c) + c;
+    const int64_t product = (int64_t)op->multiplier[at] * x, half = ((int64_t)1 << op->shift[at]) >> 1;
+    const int32_t y = (int32_t)(((product + half) >> op->shift[at]) + op->offset[at]);
+    if (!op->clipped) return y;
+    return y < op->clip_low[c] ? op->clip_low[c] : y > op->clip_high[c] ? op->clip_high[c] : y;
 }
 
 /* O5: what is added to channel c of a pixel. */
@@ -61,30 +65,54 @@ static int32_t read_addend(const spk_op *op, const spk_frame *f, size_t at, size
     return read_spike(f, op->addend, op->out_c, at, c) ? op->addend_one[c] : op->addend_zero[c];
 }
 
-/* O6: one step; *v is the membrane; returns the spike. */
-static uint64_t fire(const spk_op *op, int32_t x, int32_t *v) {
-    const int64_t charge = (int64_t)op->leak * *v + (int64_t)op->gain * x;
-    const int64_t h = charge >> op->leak_bits;
-    const int spike = h >= op->threshold;
+/* O6's constants of one channel. */
+typedef struct constants {
+    int64_t leak, gain, threshold, step, drop, start, levels;
+} constants;
+
+static constants constants_of(const spk_op *op, size_t c) {
+    if (op->neuron == NULL) return (constants){op->leak, op->gain, op->threshold, 1, op->drop, 0, 1};
+    const size_t lanes = spk_lanes(op->out_c);
+    const int32_t *k = op->neuron + c;
+    return (constants){k[SPK_LEAK * lanes], k[SPK_GAIN * lanes], k[SPK_THRESHOLD * lanes],
+                       k[SPK_STEP * lanes], k[SPK_DROP * lanes], k[SPK_START * lanes],
+                       op->levels};
+}
+
+/* O6: one step; *v is the membrane; returns the spikes. */
+static int32_t fire(const spk_op *op, constants k, int32_t x, int32_t *v) {
+    const int64_t charge = k.leak * *v + k.gain * x + op->rounding;
+    const int64_t h = charge >> op->leak_bits, over = h - k.threshold;
+    const int64_t reached = over < 0 ? 0 : over / k.step + 1, spikes = reached > k.levels ? k.levels : reached;
     int64_t r = h;
-    if (spike) r = op->soft_reset ? h - op->drop : 0;
+    if (spikes > 0) r = op->soft_reset ? h - k.drop * spikes : 0;
     if (op->membrane_shift) {
         const int64_t unit = (int64_t)1 << op->membrane_shift, top = op->membrane_top;
         r = (r + unit / 2) >> op->membrane_shift;
         r = (r > top ? top : r < -top ? -top : r) * unit;
     }
     *v = (int32_t)r;
-    return (uint64_t)spike;
+    return (int32_t)spikes;
+}
+
+/* O6: one step of a stage, its spikes into their map. */
+static void neuron_step(const spk_op *op, const spk_frame *f, size_t at, size_t o, int32_t z, int32_t *v) {
+    const int32_t spikes = fire(op, constants_of(op, o), z, v);
+    if (op->counts >= 0)
+        spk_values_at(f, op->counts)[at * spk_lanes(op->out_c) + o] = spikes;
+    else
+        spk_spikes_at(f, op->spikes)[at * spk_words(op->out_c) + o / 64] |= (uint64_t)spikes << (o % 64);
 }
 
 /* One output channel of one pixel, through all steps. */
 static void neuron(const spk_op *op, const spk_frame *f, size_t o, size_t y, size_t x) {
     const size_t pixels = spk_out_pixels(op), pixel = y * (size_t)op->out_w + x, lanes = spk_lanes(op->out_c);
     const int32_t steps = spk_steps(op);
+    int32_t *const state = op->state >= 0 ? spk_state_at(op, f) + pixel * lanes + o : NULL;
     uint32_t total = 0;
-    int32_t v = 0;
+    int32_t v = state ? *state : (int32_t)constants_of(op, o).start;
     for (size_t t = 0; t < (size_t)op->T; t++) {
-        int32_t z = affine(op, source_value(op, f, spk_step(op->in_t, t), o, y, x), o);
+        int32_t z = affine(op, f, source_value(op, f, spk_step(op->in_t, t), o, y, x), t, o);
         if (op->addend >= 0) {
             const size_t at = spk_step(op->addend_t, t) * pixels + pixel;
             z = (int32_t)((uint32_t)z + (uint32_t)read_addend(op, f, at, o));
@@ -92,26 +120,20 @@ static void neuron(const spk_op *op, const spk_frame *f, size_t o, size_t y, siz
         total += (uint32_t)z;
         if (op->values >= 0 && !op->sum_time)
             spk_values_at(f, op->values)[(spk_step(steps, t) * pixels + pixel) * lanes + o] = z;
-        if (op->spikes >= 0) {
-            const size_t at = (t * pixels + pixel) * spk_words(op->out_c) + o / 64;
-            spk_spikes_at(f, op->spikes)[at] |= fire(op, z, &v) << (o % 64);
-        }
+        if (op->spikes >= 0 || op->counts >= 0) neuron_step(op, f, t * pixels + pixel, o, z, &v);
     }
+    if (state) *state = v;
     if (op->values >= 0 && op->sum_time) spk_values_at(f, op->values)[pixel * lanes + o] = (int32_t)total;
 }
 
-/* Zeroes what a stage will write: spikes are set bit by bit, and pads must hold 0. */
+/* Zeroes what an operation will write: spikes are set bit by bit, and pads must hold 0. */
 static void clear_results(const spk_op *op, const spk_frame *f) {
-    const size_t pixels = spk_out_pixels(op);
-    if (op->values >= 0) {
-        const size_t steps = op->sum_time ? 1 : (size_t)spk_steps(op);
-        int32_t *values = spk_values_at(f, op->values);
-        for (size_t i = 0; i < steps * pixels * spk_lanes(op->out_c); i++) values[i] = 0;
-    }
-    if (op->spikes >= 0) {
-        uint64_t *spikes = spk_spikes_at(f, op->spikes);
-        for (size_t i = 0; i < (size_t)op->T * pixels * spk_words(op->out_c); i++) spikes[i] = 0;
-    }
+    const size_t pixels = spk_out_pixels(op), steps = op->sum_time ? 1 : (size_t)spk_steps(op);
+    if (op->values >= 0) memset(f->arena + op->values, 0, steps * pixels * spk_lanes(op->out_c) * sizeof(int32_t));
+    if (op->spikes >= 0)
+        memset(f->arena + op->spikes, 0, (size_t)op->T * pixels * spk_words(op->out_c) * sizeof(uint64_t));
+    if (op->counts >= 0)
+        memset(f->arena + op->counts, 0, (size_t)op->T * pixels * spk_lanes(op->out_c) * sizeof(int32_t));
 }
 
 static void stage(const spk_op *op, const spk_frame *f) {
@@ -165,23 +187,10 @@ static void pool(const spk_op *op, const spk_frame *f) {
                 }
 }
 
-/* O9 */
-void spk_scalar_reshape(const spk_op *op, const spk_frame *f) {
-    const size_t pixels = spk_in_pixels(op), lanes = spk_lanes(op->out_c);
-    clear_results(op, f);
-    for (size_t t = 0; t < (size_t)op->in_t; t++)
-        for (size_t y = 0; y < (size_t)op->in_h; y++)
-            for (size_t x = 0; x < (size_t)op->in_w; x++)
-                for (size_t c = 0; c < (size_t)op->in_c; c++) {
-                    const size_t feature = c * pixels + y * (size_t)op->in_w + x;
-                    spk_values_at(f, op->values)[t * lanes + feature] = read_source(op, f, t, c, y, x);
-                }
-}
-
 /* O11: output channel c of a run is source channel c - run[0] + run[1]; one in no run is zero. */
 static void map_channels(const spk_op *op, const spk_frame *f) {
     const size_t pixels = spk_out_pixels(op);
-    clear_results(op, f);
+    if (!op->add_to) clear_results(op, f);
     for (size_t t = 0; t < (size_t)op->in_t; t++)
         for (size_t y = 0; y < (size_t)op->out_h; y++)
             for (size_t x = 0; x < (size_t)op->out_w; x++)
@@ -198,23 +207,40 @@ static void map_channels(const spk_op *op, const spk_frame *f) {
                     }
 }
 
-void spk_scalar_export_values(const spk_op *op, const spk_frame *f) {
-    int32_t *logits = f->call->logits + f->sample * f->call->logit_count;
-    for (size_t y = 0; y < (size_t)op->in_h; y++)
-        for (size_t x = 0; x < (size_t)op->in_w; x++)
-            for (size_t c = 0; c < (size_t)op->in_c; c++)
-                logits[c * spk_in_pixels(op) + y * (size_t)op->in_w + x] = read_source(op, f, 0, c, y, x);
+/* O13 */
+static void multiply(const spk_op *op, const spk_frame *f) {
+    const size_t pixels = spk_out_pixels(op), lanes = spk_lanes(op->out_c);
+    const int32_t *a = spk_values_at(f, op->src), *b = spk_values_at(f, op->addend);
+    clear_results(op, f);
+    for (size_t t = 0; t < (size_t)spk_steps(op); t++)
+        for (size_t pixel = 0; pixel < pixels; pixel++)
+            for (size_t c = 0; c < (size_t)op->out_c; c++) {
+                const int64_t x = a[(spk_step(op->in_t, t) * pixels + pixel) * lanes + c];
+                const int64_t y = b[(spk_step(op->addend_t, t) * pixels + pixel) * lanes + c];
+                spk_values_at(f, op->values)[(t * pixels + pixel) * lanes + c] = (int32_t)(x * y);
+            }
 }
 
-void spk_scalar_export_spikes(const spk_op *op, const spk_frame *f) {
-    const size_t batch = (size_t)f->call->batch, size = spk_in_pixels(op) * (size_t)op->in_c;
-    uint8_t *node = f->call->spikes + op->external * f->call->batch;
-    for (size_t t = 0; t < (size_t)op->T; t++) {
-        uint8_t *map = node + (t * batch + (size_t)f->sample) * size;
-        for (size_t y = 0; y < (size_t)op->in_h; y++)
-            for (size_t x = 0; x < (size_t)op->in_w; x++)
-                for (size_t c = 0; c < (size_t)op->in_c; c++)
-                    map[c * spk_in_pixels(op) + y * (size_t)op->in_w + x] = (uint8_t)read_source(op, f, t, c, y, x);
+/* O12 */
+static void multiply_matrices(const spk_op *op, const spk_frame *f) {
+    const matrix_steps in_a = steps_of(op->transpose_a, spk_lanes(op->in_c));
+    const matrix_steps in_b = steps_of(op->transpose_b, spk_lanes(op->addend_c));
+    clear_results(op, f);
+    for (size_t t = 0; t < (size_t)spk_steps(op); t++) {
+        const matrices m = matrices_of(op, f, t);
+        for (size_t i = 0; i < m.count * (size_t)op->heads; i++) {
+            const size_t row = i / (size_t)op->heads, g = i % (size_t)op->heads;
+            const int32_t *a = m.a + row * m.a_positions * spk_lanes(op->in_c) + g * m.a_channels;
+            const int32_t *b = m.b + row * m.b_positions * spk_lanes(op->addend_c) + g * m.b_channels;
+            for (size_t r = 0; r < m.rows; r++)
+                for (size_t s = 0; s < m.columns; s++) {
+                    uint32_t sum = 0;
+                    for (size_t k = 0; k < m.inner; k++)
+                        sum +=
+                            (uint32_t)a[r * in_a.row + k * in_a.column] * (uint32_t)b[k * in_b.row + s * in_b.column];
+                    m.y[(row * m.columns + s) * spk_lanes(op->out_c) + g * m.rows + r] = (int32_t)sum;
+                }
+        }
     }
 }
 
@@ -233,9 +259,9 @@ const spk_kernels spk_kernels_scalar = {
             [SPK_MAXPOOL_SPIKES] = {pool, NULL},
             [SPK_MAXPOOL_VALUES] = {pool, NULL},
             [SPK_SUMPOOL] = {pool, NULL},
-            [SPK_RESHAPE] = {spk_scalar_reshape, NULL},
             [SPK_CHANNEL_MAP] = {map_channels, NULL},
-            [SPK_EXPORT_VALUES] = {spk_scalar_export_values, NULL},
-            [SPK_EXPORT_SPIKES] = {spk_scalar_export_spikes, NULL},
+            [SPK_MUL] = {multiply, NULL},
+            [SPK_MATMUL] = {multiply_matrices, NULL},
+            SPK_PLAIN_KERNELS,
         },
 };

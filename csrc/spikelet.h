@@ -2,8 +2,8 @@
 
    A program is a flat array of operations over one arena, made and checked by
    spikelet/runtime (Python); C trusts its pointers and never sees a file. Nothing here allocates,
-   recurses, keeps state between calls or uses floating point. Meanings O1 ... O10 are those of
-   docs/spec/operations.md.
+   recurses, keeps state between calls or uses floating point: what a stream carries from step to step is
+   the caller's. Meanings O1 ... O16 are those of docs/spec/operations.md.
 
    Maps of one sample live in the arena, channels last, at 64-byte boundaries:
 
@@ -12,7 +12,10 @@
               bit c % 64 of word c / 64 is channel c; pads hold 0
 
    steps is T, or 1 for an edge that is the same at every step. Bytes from outside stay where the
-   caller has them: uint8 [steps][batch][channels][height][width]. */
+   caller has them: uint8 [steps][batch][channels][height][width].
+
+   A stream's state of one sample is what its neurons, delays and sums over time remember, each a map of
+   values at an offset of its own: membranes, the last input, the sum so far. */
 
 #ifndef SPIKELET_H
 #define SPIKELET_H
@@ -44,7 +47,18 @@ typedef enum spk_kind {
     SPK_RESHAPE,        /* values (C, H, W) to (C*H*W, 1, 1), row-major; O9 */
     SPK_CHANNEL_MAP,    /* values or spikes; O11 */
     SPK_EXPORT_VALUES,  /* values to the caller's logits, int32 [batch][C*H*W] */
-    SPK_EXPORT_SPIKES,  /* spikes to the caller's uint8 [T][batch][C][H][W] */
+    SPK_EXPORT_SPIKES,  /* spikes or values 0..255 to the caller's uint8 [T][batch][C][H][W] */
+    SPK_EXPORT_STEPS,   /* values to the caller's int32 [T][batch][C][H][W] */
+    SPK_EXPAND,         /* values, a dimension of 1 repeated; O5, O13 */
+    SPK_MUL,            /* source * addend, values; O13 */
+    SPK_MATMUL,         /* source and addend as matrices, values; O12 */
+    SPK_CONSTANT,       /* int32 `weight`, as it lies in memory, to values; O14 */
+    SPK_GATHER,         /* pixels by `index`, values or spikes; O15 */
+    SPK_RUNNING,        /* values to their sums so far; O10 */
+    SPK_CARRY,          /* values += state, state = values: a sum over time goes on; O10 */
+    SPK_DELAY,          /* values one step later; at first the state, or 0; O16 */
+    SPK_KEEP,           /* state = the last step of the source; O16 */
+    SPK_CALL,           /* the caller's own function; any other operation */
     SPK_KINDS
 } spk_kind;
 
@@ -61,10 +75,10 @@ typedef enum spk_affine {
 /* One fused operation of one sample, for all time steps:
 
      n = synapses(source)             in_t steps
-     y = affine(n)                    optional
+     y = affine(n)                    optional, clipped or not
      z = y + addend                   optional: values, or of a spike addend_one, of none addend_zero
      values <- z, or sum_t z          optional
-     spikes <- lif(z)                 optional, T steps
+     spikes <- lif(z)                 optional, T steps; or counts <- lif(z), a neuron of several levels
 
    Offsets count bytes from the start of the thread's arena; -1 is "none". */
 #define SPK_OP_FIELDS(FIELD)                                                                                           \
@@ -103,12 +117,29 @@ typedef enum spk_affine {
     FIELD(int32_t, membrane_shift) /* 0: the membrane keeps every bit */                                               \
     FIELD(int32_t, membrane_top)                                                                                       \
     FIELD(int32_t, drop) /* what a spike takes from the membrane, with soft_reset */                                   \
+    FIELD(int32_t, dilation_h)                                                                                         \
+    FIELD(int32_t, dilation_w) /* between the taps of a kernel */                                                      \
+    FIELD(int32_t, affine_t)   /* 1, or more: affine constants [steps][channels], from step t0 of the call on */       \
+    FIELD(int32_t, clipped)    /* whether clip_low and clip_high hold after the affine step */                         \
+    FIELD(int32_t, rounding)   /* what is added to the charge before the shift by leak_bits */                         \
+    FIELD(int32_t, levels)     /* most spikes of a neuron and step */                                                  \
+    FIELD(int32_t, add_to)     /* SPK_CHANNEL_MAP, SPK_GATHER: the rest of the map is there already, else 0 */         \
+    FIELD(int32_t, heads)                                                                                              \
+    FIELD(int32_t, transpose_a)                                                                                        \
+    FIELD(int32_t, transpose_b)                                                                                        \
+    FIELD(int32_t, by_row)                                                                                             \
+    FIELD(int32_t, narrow)   /* SPK_MATMUL: both sources within -32767..32767 */                                       \
+    FIELD(int32_t, addend_c) /* the addend's map, where it is not the output's */                                      \
+    FIELD(int32_t, addend_h)                                                                                           \
+    FIELD(int32_t, addend_w)                                                                                           \
     FIELD(int64_t, src)                                                                                                \
     FIELD(int64_t, addend)                                                                                             \
     FIELD(int64_t, values)                                                                                             \
     FIELD(int64_t, spikes)                                                                                             \
+    FIELD(int64_t, counts)                                                                                             \
+    FIELD(int64_t, state) /* offset in the state of a sample; -1: the operation keeps none */                          \
     FIELD(int64_t, scratch)                                                                                            \
-    FIELD(int64_t, external)  /* SPK_EXPORT_SPIKES: values per sample that stand before this node's */                 \
+    FIELD(int64_t, external)  /* exports: values per sample before this node's; SPK_CALL: its number */                \
     FIELD(int64_t, row_bytes) /* weights of one synapse, padded */                                                     \
     FIELD(const void *, weight)                                                                                        \
     FIELD(const int32_t *, multiplier) /* per channel, padded to 8, as all constants below */                          \
@@ -121,7 +152,25 @@ typedef enum spk_affine {
     FIELD(const int32_t *, addend_zero)                                                                                \
     FIELD(const int32_t *, addend_one)                                                                                 \
     FIELD(const int32_t *, channels) /* SPK_CHANNEL_MAP: runs of neighbours, each (first channel of the output,        \
-                                        first of the source, how many); the last has none */
+                                        first of the source, how many); the last has none */                           \
+    FIELD(const int32_t *, clip_low)                                                                                   \
+    FIELD(const int32_t *, clip_high)                                                                                  \
+    FIELD(const int32_t *, neuron) /* or NULL: [SPK_NEURON_ROWS + levels][channels], see spk_neuron_row */             \
+    FIELD(const int32_t *, index)  /* SPK_GATHER: the source's pixel of every pixel, or -1 */
+
+typedef void (*spk_callback)(int64_t number, int64_t sample, uint8_t *arena);
+
+/* The rows of `neuron`: O6 with constants by channel or several levels. A cut is threshold + j * step - 1, or the
+   largest int32: the charges above j cuts give j spikes. */
+typedef enum spk_neuron_row {
+    SPK_LEAK,
+    SPK_GAIN,
+    SPK_THRESHOLD,
+    SPK_STEP,
+    SPK_DROP,
+    SPK_START,
+    SPK_NEURON_ROWS
+} spk_neuron_row;
 
 /* One batch, as the caller gives it. */
 #define SPK_CALL_FIELDS(FIELD)                                                                                         \
@@ -136,7 +185,12 @@ typedef enum spk_affine {
     FIELD(uint8_t *, arena)  /* threads * arena_bytes, 64-byte aligned */                                              \
     FIELD(int64_t, arena_bytes)                                                                                        \
     FIELD(int32_t, threads) /* 1 .. SPK_MAX_THREADS */                                                                 \
-    FIELD(int32_t, set)     /* index of the kernel set */
+    FIELD(int32_t, set)     /* index of the kernel set */                                                              \
+    FIELD(int64_t, t0)      /* the number of the first step */                                                         \
+    FIELD(uint8_t *, state) /* [batch][state_bytes], or NULL */                                                        \
+    FIELD(int64_t, state_bytes)                                                                                        \
+    FIELD(int32_t *, outputs)     /* node after node [steps][batch][C][H][W], or NULL */                               \
+    FIELD(spk_callback, callback) /* runs SPK_CALL number `number` for a sample, in a thread's arena */
 
 #define SPK_MEMBER(type, name) type name;
 

@@ -14,7 +14,7 @@ typedef struct sweep_scratch {
 
 /* Steps that an operation goes through: T where something after the source has a time axis. */
 SPK_INLINE size_t total_steps(const spk_op *op) {
-    const int timed = op->spikes >= 0 || op->sum_time || spk_steps(op) > 1;
+    const int timed = op->spikes >= 0 || op->counts >= 0 || op->sum_time || spk_steps(op) > 1;
     return timed ? (size_t)op->T : 1;
 }
 
@@ -48,7 +48,10 @@ static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, 
         begin(kernel, op, f, y);
         for (size_t x = 0; x < width; x += s->pixels) {
             for (size_t t0 = 0; t0 < total; t0 += CHUNK) {
-                tile m = {s->sums, s->membrane, s->lanes, 1, y * width + x, s->pixels, t0, chunk_steps(op, t0)};
+                tile m = {.sums = s->sums, .lanes = s->lanes, .rows = 1, .pixel = y * width + x, .pixels = s->pixels};
+                m.t0 = t0, m.steps = chunk_steps(op, t0);
+                m.membrane = op->state < 0 ? s->membrane : spk_state_at(op, f) + m.pixel * spk_lanes(op->out_c);
+                m.begins = op->state < 0 && t0 == 0, m.ends = op->state < 0 && t0 + m.steps == (size_t)op->T;
                 if (m.pixels > width - x) m.pixels = width - x;
                 if (op->in_t > 1) m.rows = m.steps;
                 for (size_t p = 0; p < m.pixels; p++)

@@ -15,7 +15,8 @@ enum {
    same at every step, only row 0 of a pixel is there: rows = 1. */
 typedef struct tile {
     int32_t *sums;
-    int32_t *membrane; /* [pixels][channels], between chunks */
+    int32_t *membrane; /* [pixels][channels], between chunks, or between the calls of a stream */
+    int begins, ends;  /* whether no step comes before, none after, so that there is no membrane to read or write */
     size_t lanes, rows;
     size_t pixel, pixels, t0, steps;
 } tile;

@@ -13,7 +13,7 @@ from typing import Any
 
 from spikelet.runtime import layout
 from spikelet.runtime.library import KernelSet, library
-from spikelet.runtime.structures import NONE, Form, Kind, Op
+from spikelet.runtime.structures import NONE, PLACES, Form, Kind, Op
 
 Map = tuple[int, int, int]
 
@@ -22,6 +22,9 @@ def natural(shape: tuple[int, ...]) -> Map:
     """(C, H, W), or (F,) as (F, 1, 1)."""
     c, h, w = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
     return c, h, w
+
+
+DEFAULTS = {"groups": 1, "dilation_h": 1, "dilation_w": 1, "affine_t": 1, "levels": 1}
 
 
 @dataclasses.dataclass(eq=False)
@@ -80,7 +83,7 @@ class Emitter:
         in_c, map_h, map_w = source.map
         shape = {"in_c": in_c, "in_h": map_h // pool, "in_w": map_w // pool, "map_h": map_h, "map_w": map_w}
         shape |= {"out_c": map_[0], "out_h": map_[1], "out_w": map_[2], "in_t": source.steps, "T": self.T}
-        self._steps.append(({"kind": kind, "source": source.form, "groups": 1} | shape | fields, buffers))
+        self._steps.append(({"kind": kind, "source": source.form} | DEFAULTS | shape | fields, buffers))
 
     def finish(self, spike_outputs: tuple[tuple[str, tuple[int, ...]], ...], keep: list[object]) -> Plan:
         """The plan, which holds what it must `keep`. All operations share scratch memory at the arena's start."""
@@ -100,7 +103,7 @@ class Emitter:
 
 def _fill(op: Op, fields: dict[str, Any]) -> None:
     """Writes `fields`; places that are not named are absent."""
-    for name in ("src", "addend", "values", "spikes"):
+    for name in PLACES:
         setattr(op, name, NONE)
     for name, value in fields.items():
         setattr(op, name, int(value))

@@ -28,6 +28,17 @@ class Kind(enum.IntEnum):
     CHANNEL_MAP = 10
     EXPORT_VALUES = 11
     EXPORT_SPIKES = 12
+    EXPORT_STEPS = 13
+    EXPAND = 14
+    MUL = 15
+    MATMUL = 16
+    CONSTANT = 17
+    GATHER = 18
+    RUNNING = 19
+    CARRY = 20
+    DELAY = 21
+    KEEP = 22
+    CALL = 23
 
 
 class Form(enum.IntEnum):
@@ -50,12 +61,14 @@ _INT32 = (
     "kind", "source", "T", "in_c", "in_h", "in_w", "in_t", "out_c", "out_h", "out_w", "map_h", "map_w", "pool",
     "kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w", "groups", "code_top", "odd", "affine", "split",
     "addend_source", "addend_t", "sum_time", "leak", "gain", "leak_bits", "threshold", "soft_reset",
-    "membrane_shift", "membrane_top", "drop",
+    "membrane_shift", "membrane_top", "drop", "dilation_h", "dilation_w", "affine_t", "clipped", "rounding", "levels",
+    "add_to", "heads", "transpose_a", "transpose_b", "by_row", "narrow", "addend_c", "addend_h", "addend_w",
 )  # fmt: skip
-_INT64 = ("src", "addend", "values", "spikes", "scratch", "external", "row_bytes")
+_INT64 = ("src", "addend", "values", "spikes", "counts", "state", "scratch", "external", "row_bytes")
+PLACES = ("src", "addend", "values", "spikes", "counts", "state")  # NONE where an operation has none
 _POINTERS = (
     "weight", "multiplier", "shift", "offset", "high", "low", "half", "rest", "addend_zero", "addend_one",
-    "channels",
+    "channels", "clip_low", "clip_high", "neuron", "index",
 )  # fmt: skip
 
 
@@ -67,6 +80,9 @@ class Op(ctypes.Structure):
         + [(name, ctypes.c_int64) for name in _INT64]
         + [(name, ctypes.c_void_p) for name in _POINTERS]
     )
+
+
+Callback = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)  # number, sample, arena
 
 
 class Call(ctypes.Structure):
@@ -85,6 +101,11 @@ class Call(ctypes.Structure):
         ("arena_bytes", ctypes.c_int64),
         ("threads", ctypes.c_int32),
         ("set", ctypes.c_int32),
+        ("t0", ctypes.c_int64),
+        ("state", ctypes.c_void_p),
+        ("state_bytes", ctypes.c_int64),
+        ("outputs", ctypes.c_void_p),
+        ("callback", Callback),
     )
 
 

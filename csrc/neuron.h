@@ -1,0 +1,75 @@
+/* O6 in full: constants by channel, several levels, a membrane that starts anywhere. Part of a tile's end, as lif.h. */
+
+#ifndef SPIKELET_NEURON_H
+#define SPIKELET_NEURON_H
+
+#include "lif.h"
+
+/* Eight neurons' rows of constants, and where a tile's results go. */
+typedef struct neurons {
+    vec leak, gain, drop, start;
+    const int32_t *cuts; /* [levels][channels] */
+    size_t channels;
+} neurons;
+
+SPK_INLINE neurons neurons_at(const spk_op *op, size_t c) {
+    const size_t channels = spk_lanes(op->out_c);
+    const int32_t *k = op->neuron + c;
+    neurons n = {.cuts = k + SPK_NEURON_ROWS * channels, .channels = channels};
+    n.leak = v_load(k + SPK_LEAK * channels);
+    n.gain = v_load(k + SPK_GAIN * channels);
+    n.drop = v_load(k + SPK_DROP * channels);
+    n.start = v_load(k + SPK_START * channels);
+    return n;
+}
+
+/* How many cuts lie below h; they ascend. */
+SPK_INLINE vec spikes_of(const neurons *n, vec h, int32_t levels) {
+    vec count = v_zero();
+    for (int32_t j = 0; j < levels; j++) {
+        const vec above = v_gt32(h, v_load(n->cuts + (size_t)j * n->channels));
+        if (v_signs32(above) == 0) break;
+        count = v_sub32(count, above);
+    }
+    return count;
+}
+
+/* Spikes of several levels are values. */
+SPK_INLINE void put_counts(const spk_op *op, const spk_frame *f, const tile *m, size_t p, size_t t, size_t c,
+                           vec count) {
+    const size_t pixel = (m->t0 + t) * spk_out_pixels(op) + m->pixel + p;
+    if (op->counts >= 0)
+        v_store(spk_values_at(f, op->counts) + pixel * spk_lanes(op->out_c) + c, count);
+    else
+        put_spikes(spk_spikes_at(f, op->spikes) + pixel * spk_words(op->out_c), c, v_signs32(v_sub32(v_zero(), count)));
+}
+
+static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
+    const lif_constants k = lif_of(op, CHARGE_MULTIPLY);
+    const size_t channels = spk_lanes(op->out_c);
+    for (size_t c = 0; c < channels; c += 8) {
+        const neurons n = neurons_at(op, c);
+        for (size_t p = 0; p < m->pixels; p++) {
+            int32_t *membrane = m->membrane + p * channels + c;
+            vec v = m->begins ? n.start : v_load(membrane);
+            for (size_t t = 0; t < m->steps; t++) {
+                const vec x = v_load(tile_row(m, p, m->rows == 1 ? 0 : t) + c);
+                const vec sum = v_add32(v_add32(v_mul32(n.leak, v), v_mul32(n.gain, x)), k.rounding);
+                const vec h = v_sra32(sum, k.leak_bits), count = spikes_of(&n, h, op->levels);
+                put_counts(op, f, m, p, t, c, count);
+                v = op->soft_reset ? v_sub32(h, v_mul32(count, n.drop)) : v_andnot(v_gt32(count, v_zero()), h);
+                if (op->membrane_shift) v = stored_membrane(&k, v);
+            }
+            if (!m->ends) v_store(membrane, v);
+        }
+    }
+}
+
+static void finish_lif(const spk_op *op, const spk_frame *f, const tile *m) {
+    if (op->neuron)
+        neuron(op, f, m);
+    else
+        lif(op, f, m);
+}
+
+#endif
