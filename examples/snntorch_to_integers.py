@@ -78,6 +78,7 @@ def main(folder: Path, epochs: int = 4, finetune_epochs: int = 4) -> Verificatio
     train(net, data, epochs)
 
     model = spikelet.from_snntorch(net, time_steps=T, round_leak=True)  # bytes in, no state; net is left alone
+    print(f"beside snnTorch:\n{model.compare(batches(data.test, 200))}")  # what the grids cost
     outer = first() | last()
     bits = [Quantize(4, where=~outer), Quantize(Uniform(8, per_channel=False), where=outer)]
     small, report = spikelet.compress(model, [*bits, Prune(0.25), Finetune(finetune_epochs)], data)
@@ -87,6 +88,7 @@ def main(folder: Path, epochs: int = 4, finetune_epochs: int = 4) -> Verificatio
     spikelet.save(graph, folder / "snntorch.safetensors")
     program = spikelet.Program(spikelet.load(folder / "snntorch.safetensors"))  # needs no PyTorch code
     logits = program(data.test.x[:5].numpy())
+    print(f"compressed, as integers, beside snnTorch:\n{small.compare(batches(data.test, 200), program=program)}")
 
     floats = 4 * sum(p.numel() for p in net.parameters())
     print(f"{(folder / 'snntorch.safetensors').stat().st_size:,} bytes; the float32 network has {floats:,}")

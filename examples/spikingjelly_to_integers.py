@@ -70,6 +70,7 @@ def main(folder: Path, epochs: int = 4, finetune_epochs: int = 4) -> Verificatio
     train(net, data, epochs)
 
     model = spikelet.from_spikingjelly(net, time_steps=T)  # bytes in, no state; net is left alone
+    print(f"beside SpikingJelly:\n{model.compare(batches(data.test, 200))}")  # what the grids cost
     outer = first() | last()
     bits = [Quantize(4, where=~outer), Quantize(Uniform(8, per_channel=False), where=outer)]
     small, report = spikelet.compress(model, [*bits, Prune(0.25), Finetune(finetune_epochs)], data)
@@ -79,6 +80,7 @@ def main(folder: Path, epochs: int = 4, finetune_epochs: int = 4) -> Verificatio
     spikelet.save(graph, folder / "spikingjelly.safetensors")
     program = spikelet.Program(spikelet.load(folder / "spikingjelly.safetensors"))  # needs no PyTorch code
     logits = program(data.test.x[:5].numpy())
+    print(f"compressed, as integers, beside SpikingJelly:\n{small.compare(batches(data.test, 200), program=program)}")
 
     floats = 4 * sum(p.numel() for p in net.parameters())
     print(f"{(folder / 'spikingjelly.safetensors').stat().st_size:,} bytes; the float32 network has {floats:,}")

@@ -235,7 +235,7 @@ def test_a_normalised_image_is_folded_into_the_first_layer_with_its_borders() ->
 def test_frames_of_event_counts_are_taken_as_they_are() -> None:
     net = settled(networks()["class-m"]())
     frames = torch.randint(0, 4, (T, 2, 3, 8, 8), dtype=torch.uint8)
-    model = spikelet.from_spikingjelly(net, time_steps=T, scale=1.0)
+    model = spikelet.from_spikingjelly(net, time_steps=T, time_axis=0, scale=1.0)
     expected = net(frames.float())
     assert torch.allclose(model(frames), expected, rtol=1e-4, atol=2e-4)
 

@@ -2,56 +2,69 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from torch import nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.converted import Converted, Forward
-from spikelet.interop.pixels import fold_pixels
+from spikelet.interop.image import Image, ImageOptions, image_of
+from spikelet.interop.original import Original
+from spikelet.interop.pixels import ScaledImage, fold_pixels
 from spikelet.interop.swap import Swap
 from spikelet.nn import Conv2d, Linear
 
 
-@dataclasses.dataclass(frozen=True)
-class Image:
-    """What the network's input was: (scale * byte - mean) / std, read by the layer `first`."""
-
-    scale: float
-    mean: Sequence[float] | None
-    std: Sequence[float] | None
-    first: str | None
-
-
-def convert(swap: Swap, image: Image, forward: Forward | None, *, per_step: bool) -> Converted:
+def convert(
+    swap: Swap, original: Original, options: ImageOptions, forward: Forward | None, *, per_step: bool
+) -> Converted:
     """The network of `swap` as a module of ours.
 
     Raises:
-        ConversionError: a module has no counterpart, or the image's layer is not there.
+        ConversionError: a module has no counterpart, or the image's layers are not there.
     """
     net = swap(per_step=per_step)
-    name = _first(net, image.first)
-    layer = net.get_submodule(name)
-    assert isinstance(layer, Conv2d | Linear), "as _first has seen"
-    mean, std = (0.0,) if image.mean is None else image.mean, (1.0,) if image.std is None else image.std
-    pooled = swap.factors.get(id(swap.net.get_submodule(name)), 1.0)
-    called = name or type(net).__name__
-    folded = fold_pixels(layer, called, image.scale, tuple(mean), tuple(std), pool_factor=pooled)
-    model = Converted(_put(net, layer, folded.train(layer.training)), name, forward)
+    image, first = original.image, _first(net, options.get("first"))
+    for name in first if not image.is_encoded else ():
+        net = _fold(swap, net, name, image)
+    scaled = None if first else ScaledImage(image, _channels(net, image))
+    model = Converted(net, first, forward, original, scaled)
     model.training = swap.net.training  # its modules have theirs, which train() would lose
     return model
 
 
-def _first(net: nn.Module, wanted: str | None) -> str:
+def _fold(swap: Swap, net: nn.Module, name: str, image: Image) -> nn.Module:
+    layer = net.get_submodule(name)
+    assert isinstance(layer, Conv2d | Linear), "as _first has seen"
+    pool_factor = swap.factors.get(id(swap.net.get_submodule(name)), 1.0)
+    folded = fold_pixels(layer, name or type(net).__name__, image, pool_factor=pool_factor)
+    return _put(net, layer, folded.train(layer.training))
+
+
+def _first(net: nn.Module, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the layers that read the image; () for none of them."""
     names = [name for name, m in net.named_modules() if isinstance(m, Conv2d | Linear)]
     if not names:
         raise ConversionError(f"{type(net).__name__} has no Conv2d or Linear, which would read the image.")
-    if wanted is not None and wanted not in names:
-        raise ConversionError(
-            f"first must name the Conv2d or Linear that reads the image, got {wanted!r}; there are {names}."
-        )
-    return names[0] if wanted is None else wanted
+    if wanted is None:
+        return (names[0],)
+    chosen = (wanted,) if isinstance(wanted, str) else tuple(dict.fromkeys(wanted))
+    for name in chosen:
+        if name not in names:
+            raise ConversionError(
+                f"first must name the Conv2d or Linear that reads the image, got {name!r}; there are {names}."
+            )
+    return chosen
+
+
+def _channels(net: nn.Module, image: Image) -> int:
+    """C of the image, which a ScaledImage must know."""
+    told = max(len(image.mean), len(image.std))
+    convolution = next((m for m in net.modules() if isinstance(m, Conv2d)), None)
+    if told == 1 and convolution is None:
+        raise ConversionError("first=() needs a Conv2d, or mean and std with one number a channel, to know C.")
+    return convolution.in_channels if convolution is not None and told == 1 else told
 
 
 def _put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
@@ -63,3 +76,13 @@ def _put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
             if child is old:
                 setattr(module, name, new)
     return net
+
+
+def original_of(
+    net: nn.Module, options: ImageOptions, time_steps: int, time_axis: TimeAxis, has_body: bool
+) -> Original:
+    """`net` as it stands beside its conversion. Raises ConversionError for options that are wrong."""
+    unknown = set(options) - set(ImageOptions.__annotations__)
+    if unknown:
+        raise TypeError(f"{sorted(unknown)[0]!r} is no argument of a conversion.")
+    return Original(net, image_of(options, time_axis), time_steps, time_axis, has_body)

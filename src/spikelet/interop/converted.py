@@ -1,16 +1,22 @@
 """A converted network: bytes in, the network's own output out, stateless between calls.
 
-    uint8 [B, C, H, W] or [T, B, C, H, W]  ->  Encode  ->  the network's own forward over [1 or T, B, ...]
+    time_axis   bytes                  what the network's own forward gets        what it gives
+    None        [B, C, H, W]           [1, B, C, H, W]                            [T, B, ...], or [B, ...] after a mean
+    0           [T, B, C, H, W]        [T, B, C, H, W]                            the same
+    1           [B, T, C, H, W]        [B, T, C, H, W], which it transposes       the same; [B, T, ...] is turned
 
 The network's Python code runs once for all time steps, which is right for code that treats a tensor's leading axes
-alike: residual sums, nn.Sequential, means over time. It is wrong for code that steps through time itself, and the
-first forward pass finds that out: a neuron that is called twice in it stands in a loop over time (or is shared between
-two places, which in a stateful library means that both see one membrane).
+alike: residual sums, nn.Sequential, means over time. It is wrong for code that steps through time itself, or that takes
+the batch for time. The first forward pass tries the code on zeros first, in a batch whose size is neither 1 nor T, so
+that the two axes can't be confused: a neuron that gets another first axis than time refuses it; one that is called
+twice stands in a loop over time (or is shared between two places, which in a stateful library means that both see one
+membrane); and every use of the image is followed (uses.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -18,47 +24,92 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.neurons import LIF
-from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear
+from spikelet.base.time_axis import join_shape, split_shape
+from spikelet.interop.comparison import Comparison, Integers, compare
+from spikelet.interop.original import Original, Run
+from spikelet.interop.pixels import ScaledImage
+from spikelet.interop.uses import followed, require_folded
+from spikelet.neurons import Neuron
+from spikelet.nn import Encode
+from spikelet.nn.device import device_of
 
 Forward = Callable[[Any, Tensor], Any]
 
 
 class Converted(nn.Module):
-    """See the module's text. Made by `from_spikingjelly` and `from_snntorch`.
+    """A network of another library as spikelet layers. Made by `from_spikingjelly` and `from_snntorch`.
 
     Args:
         net: the network, its layers swapped.
-        first: name of its layer that reads the image, and that the value of a byte was folded into.
-        forward: what to call instead of net's own forward, with the network and its input [1 or T, B, C, H, W].
+        first: names of its layers that read the image, and that its scale, mean and std were folded into.
+        forward: what to call instead of net's own forward, with the network and its input.
+        original: the network as it was, and what the conversion was told of it.
+        scaled: gives the image its scale, mean and std where no layer was folded.
 
-    Of a tuple, such as snnTorch's (spikes, membranes), the first entry is the output.
+    The first entry of a tuple, such as snnTorch's (spikes, membranes), is the output.
     """
 
-    def __init__(self, net: nn.Module, first: str, forward: Forward | None) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        first: tuple[str, ...],
+        forward: Forward | None,
+        original: Original,
+        scaled: ScaledImage | None = None,
+    ) -> None:
         super().__init__()
         self.encode = Encode()
+        self.scaled = scaled
         self.net = net
         self.first = first
         self.own_forward = forward
-        self.tried = False
+        self.original = original
+        self.time_steps, self.time_axis = original.time_steps, original.time_axis
+        self.gives_batch_first = False
+        self.untried: list[nn.Module] = [_shadow(net)]  # in a list, so that it is no module of this one
 
     def forward(self, x: Tensor) -> Tensor:
-        """uint8 [B, C, H, W] or [T, B, C, H, W] -> what the network gives, with a time axis unless it takes a mean.
+        """uint8 [B, C, H, W], or frames of the declared time axis -> what the network gives, time first.
 
         Raises:
+            TimeAxisError: `x` has another layout than `time_axis` says, or another number of steps.
             ConversionError: in the first pass, if the network's code can't run time first.
         """
+        split_shape(x.shape, self.time_axis, time_steps=self.time_steps, sample_axes=3)
         current = self.encode(x)
-        if self.tried:
-            return self._run(current)
-        with self._watched(current), self._explained():
-            output = self._run(current)
-        self.tried = True
-        return output
+        if self.untried:
+            self._try(self.untried[0].to(device_of(self)), x)
+            self.untried.clear()
+        output = self._run(self.net, current)
+        return output.transpose(0, 1) if self.gives_batch_first else output
 
-    def _run(self, current: Tensor) -> Tensor:
-        output = self.net(current) if self.own_forward is None else self.own_forward(self.net, current)
+    def compare(
+        self,
+        batches: Iterable[tuple[Tensor, Tensor]],
+        *,
+        program: Integers | None = None,
+        original: nn.Module | None = None,
+        run: Run | None = None,
+    ) -> Comparison:
+        """Compares this model, in evaluation mode, with the network of the other library, left alone.
+
+            print(model.compare(batches))                                       # what the grids cost
+            print(small.compare(batches, program=spikelet.Program(graph)))      # what compression cost, in integers
+
+        Args:
+            batches: pairs of bytes, in this model's layout, and labels [B].
+            program: the integers of this model, which then take its place.
+            original: the network that was converted; needed for a model that was read from a file.
+            run: `run(net, x)` returns logits [B, K] or [T, B, K] of the original for x = (scale * byte - mean) / std.
+                Unless given, a network in steps is called T times, all others once.
+        Raises:
+            ConversionError: the original can't be run so, or its neurons took another number of time steps.
+        """
+        return compare(self, batches, program=program, original=original, run=run)
+
+    def _run(self, net: nn.Module, current: Tensor) -> Tensor:
+        current = current if self.scaled is None else self.scaled(current)
+        output = net(current) if self.own_forward is None else self.own_forward(net, current)
         output = output[0] if isinstance(output, tuple) else output
         if not isinstance(output, Tensor):
             raise ConversionError(
@@ -66,6 +117,22 @@ class Converted(nn.Module):
                 f"{_WAY_OUT}"
             )
         return output
+
+    @torch.no_grad()
+    def _try(self, net: nn.Module, x: Tensor) -> None:
+        """One pass of zeros, in evaluation, in a batch whose size is not to be confused with 1 or T."""
+        batch = next(size for size in (2, 3) if size != self.time_steps)
+        shape = join_shape(self.time_steps, batch, x.shape[-3:], self.time_axis)
+        current = self.encode(torch.zeros(shape, dtype=torch.uint8, device=x.device))
+        image, is_folded = self.original.image, self.scaled is None and not self.original.image.is_encoded
+        with _once_each(net), self._explained():
+            if not is_folded:
+                output = self._run(net, current)
+            else:
+                with followed(net, current, image) as uses:
+                    output = self._run(net, current)
+                require_folded(uses, self.first, type(net).__name__)
+        self.gives_batch_first = self.time_axis == 1 and output.shape[:2] == (batch, self.time_steps)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -75,46 +142,49 @@ class Converted(nn.Module):
             raise
         except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as e:
             raise ConversionError(
-                f"{type(self.net).__name__}'s forward does not run on time-first tensors [T, B, ...]: {e} {_WAY_OUT}"
+                f"{type(self.net).__name__}'s forward does not run on {_LAYOUT[self.time_axis]}: {e} {_WAY_OUT}"
             ) from e
 
-    @contextmanager
-    def _watched(self, current: Tensor) -> Iterator[None]:
-        """Hooks that refuse a second call of a neuron, and a second reader of the image."""
-        first = self.net.get_submodule(self.first)
-        inside_first = set(first.modules())
-        ran: set[str] = set()
 
-        def watch(name: str, module: nn.Module) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-            def before(m: nn.Module, args: tuple[Any, ...]) -> None:
-                if isinstance(module, LIF) and name in ran:
-                    raise ConversionError(
-                        f"{name}: ran twice in one forward pass, so it stands in a loop over time, or in two places "
-                        f"that share its membrane; converted neurons take all time steps at once. {_WAY_OUT}"
-                    )
-                if m is not first and (self.first not in ran or _same_memory(args, current)):
-                    raise ConversionError(
-                        f"{name}: reads the image, and {self.first!r} was taken for the one layer that does (the value "
-                        "of a byte is folded into its weights). Name the right layer: first=..."
-                    )
-                ran.add(name)
-
-            return before
-
-        with ExitStack() as stack:
-            for name, module in self.net.named_modules():
-                if module is first or (isinstance(module, _WATCHED) and module not in inside_first):
-                    stack.callback(module.register_forward_pre_hook(watch(name, module)).remove)
-            yield
-
-
-_WATCHED = (Conv2d, Linear, BatchNorm2d, LIF)
+_LAYOUT = {
+    None: "time-first tensors [T, B, ...] (the image has T = 1)",
+    0: "time-first tensors [T, B, ...] (time_axis=0)",
+    1: "batch-first frames [B, T, ...] that it makes time first itself (time_axis=1)",
+}
 _WAY_OUT = (
     "Pass forward=..., a function of the network and its input [T, B, C, H, W] that is the body of one step without "
-    "the loop, such as lambda net, x: net.fc(net.features(x).flatten(2)), or convert its layers in an nn.Sequential."
+    "the loop, such as lambda net, x: net.fc(net.features(x).flatten(2)), or convert its layers in an nn.Sequential. "
+    "A network that takes [B, T, ...] and transposes it needs time_axis=1."
 )
 
 
-def _same_memory(args: tuple[Any, ...], image: Tensor) -> bool:
-    tensors = [a for a in args if isinstance(a, Tensor)]
-    return any(t.untyped_storage().data_ptr() == image.untyped_storage().data_ptr() for t in tensors)
+def _shadow(net: nn.Module) -> nn.Module:
+    """`net` with the same tensors and modules of its own, evaluating: hooks that `net` gets later don't see it run."""
+    tensors = [*net.parameters(), *net.buffers()]
+    shadow = copy.deepcopy(net, {id(t): t for t in tensors})
+    for module in shadow.modules():
+        module.training = False
+    return shadow
+
+
+@contextmanager
+def _once_each(net: nn.Module) -> Iterator[None]:
+    """Refuses a second call of a neuron."""
+    ran: set[str] = set()
+
+    def watch(name: str) -> Callable[[nn.Module, Any], None]:
+        def before(module: nn.Module, args: Any) -> None:
+            if name in ran:
+                raise ConversionError(
+                    f"{name}: ran twice in one forward pass, so it stands in a loop over time, or in two places "
+                    f"that share its membrane; converted neurons take all time steps at once. {_WAY_OUT}"
+                )
+            ran.add(name)
+
+        return before
+
+    with ExitStack() as stack:
+        for name, module in net.named_modules():
+            if isinstance(module, Neuron):
+                stack.callback(module.register_forward_pre_hook(watch(name)).remove)
+        yield

@@ -1,4 +1,4 @@
-"""What the network was trained on, as bytes: folded into the weights of its first layer, exactly.
+"""What the network was fed, from bytes: folded into the weights of the layers that read the image, exactly.
 
     theirs   x[c] = (scale * u - mean[c]) / std[c]        u = 0 .. 255; scale = 1/255 for ToTensor and x.float() / 255
     ours     x    = u / 256                               (spikelet.nn.Encode)
@@ -12,19 +12,56 @@ a bias would be added at the borders in full. There the first layer becomes a `P
 convolution of the same geometry that reads a constant image of ones, padded with zeros like the other:
 
     y = (W f) * ours + (W o) * ones + b          both exact at every position; the second is the same for every image
+
+The fold is right for layers that read the image, or a pool of it, and for nothing else (uses.py sees to that). Where
+other code uses the image, `ScaledImage` gives it theirs itself, rounded to the grid 2^-12.
 """
 
 from __future__ import annotations
-
-import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.interop.image import Image
 from spikelet.nn import BatchNorm2d, Conv2d, Linear
+from spikelet.nn.norm import MAX_GAIN
 from spikelet.quant import FullPrecision
+
+
+class ScaledImage(nn.Module):
+    """round(f[c] * x) + o[c] on the grid 2^-12, also while the network trains. Nothing of it is learned.
+
+    Args:
+        image: what the network was fed; f and o are its gain and offset, f rounded to 15 bits (`snap_gain`).
+        channels: C.
+    Raises:
+        ConversionError: f is 512 or more.
+    """
+
+    def __init__(self, image: Image, channels: int) -> None:
+        super().__init__()
+        gain, offset = image.gain_and_offset()
+        if gain.max() >= MAX_GAIN:
+            raise ConversionError(
+                f"first=() can scale an image by less than {MAX_GAIN / 256:.3g} a byte, got scale / std = "
+                f"{gain.max().item() / 256:.3g}. Name the layers that read the image instead: first=(...)."
+            )
+        self.norm = BatchNorm2d(channels, eps=0.0)
+        with torch.no_grad():
+            self.norm.weight.copy_(gain).requires_grad_(False)
+            self.norm.bias.copy_(offset).requires_grad_(False)
+        self.norm.eval()
+
+    def train(self, mode: bool = True) -> ScaledImage:
+        """The norm keeps evaluating: there are no statistics to learn."""
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Bytes / 256 [T, B, C, H, W] -> what the network was fed, of the same shape."""
+        return self.norm(x)
 
 
 class PixelConv2d(nn.Module):
@@ -53,34 +90,22 @@ class PixelConv2d(nn.Module):
 
 
 def fold_pixels(
-    layer: Conv2d | Linear,
-    name: str,
-    scale: float,
-    mean: Sequence[float],
-    std: Sequence[float],
-    *,
-    pool_factor: float = 1.0,
+    layer: Conv2d | Linear, name: str, image: Image, *, pool_factor: float = 1.0
 ) -> Conv2d | Linear | PixelConv2d:
-    """The first layer, reading bytes / 256 instead of (scale * bytes - mean) / std. Changes `layer`.
+    """The layer, reading bytes / 256 instead of what the network was fed. Changes `layer`.
 
     Args:
         layer: reads the image, a Linear flattened channel by channel.
         name: for errors.
-        scale: what one byte was worth.
-        mean, std: one number a channel, or one for all.
+        image: what the network was fed.
         pool_factor: what its weights hold of an average pool before it (layers.py), which a mean does not go through.
     Raises:
-        ConversionError: numbers that don't fit the layer.
+        ConversionError: mean or std doesn't fit the layer.
     """
-    if not (math.isfinite(scale) and scale > 0):
-        raise ConversionError(
-            f"scale must be a positive number, the value of one byte, got {scale}. (ToTensor: 1/255.)"
-        )
-    if not (all(map(math.isfinite, mean)) and all(math.isfinite(s) and s > 0 for s in std)):
-        raise ConversionError(f"mean and std must be finite, std above 0, got mean={tuple(mean)}, std={tuple(std)}.")
     weight = layer.weight.detach().double()
-    factor, offset = 256 * scale / _along(std, layer, name, "std"), -_along(mean, layer, name, "mean")
-    offset = offset * factor / (256 * scale * pool_factor)
+    factor = 256 * image.scale / _along(image.std, layer, name, "std")
+    offset = -_along(image.mean, layer, name, "mean")
+    offset = offset * factor / (256 * image.scale * pool_factor)
     with torch.no_grad():
         border = (weight * offset).to(layer.weight.dtype)
         layer.weight.copy_(weight * factor)
@@ -93,7 +118,7 @@ def fold_pixels(
     return layer
 
 
-def _along(values: Sequence[float], layer: Conv2d | Linear, name: str, what: str) -> Tensor:
+def _along(values: tuple[float, ...], layer: Conv2d | Linear, name: str, what: str) -> Tensor:
     """One number a channel, shaped to multiply `layer`'s weight; for grouped convolutions [O, I / groups, 1, 1]."""
     inputs = layer.in_channels if isinstance(layer, Conv2d) else layer.in_features
     fits = len(values) in (1, inputs) if isinstance(layer, Conv2d) else values and inputs % len(values) == 0

@@ -26,16 +26,17 @@ statistics over all steps together, not step by step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.interop.convert import Image, convert
+from spikelet.base.time_axis import TimeAxis
+from spikelet.interop.convert import convert, original_of
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, to_lif
+from spikelet.interop.image import ImageOptions
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_snntorch
 from spikelet.interop.swap import Library, Swap
@@ -131,12 +132,10 @@ def from_snntorch(
     net: nn.Module,
     *,
     time_steps: int,
-    scale: float = 1 / 255,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    first: str | None = None,
+    time_axis: TimeAxis = None,
     round_leak: bool = False,
     forward: Forward | None = None,
+    **image: Unpack[ImageOptions],
 ) -> Converted:
     """A snnTorch network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
 
@@ -151,18 +150,26 @@ def from_snntorch(
             return net.fc(spk1.flatten(2))
         model = spikelet.from_snntorch(net, time_steps=8, forward=body)
 
+    `model.compare(batches)` says how many spikes and classes differ from net's own.
+
     Args:
         net: the network, left alone.
         time_steps: T.
-        scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all. This is
-            folded into the weights of the first layer exactly, also at zero-padded borders (see pixels.py).
-        first: name of the Conv2d or Linear that reads the image; unless given, the first that net defines.
-        round_leak: take the multiple of 2^-8 nearest to a beta that is none, such as 0.9. Otherwise it is refused.
-        forward: `forward(net, x)` instead of net's own, with x of [1 or T, B, C, H, W].
+        time_axis: None for still images [B, C, H, W]; 0 for frames [T, B, ...]; 1 for frames [B, T, ...], which net's
+            forward (or `forward`) makes time first itself.
+        round_leak: take the multiple of 2^-8 nearest to a beta that is no such multiple, such as 0.9. It is refused
+            otherwise.
+        forward: `forward(net, x)` instead of net's own, with x of [1, B, C, H, W] or the frames.
+        image: scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all.
+            Frames need a scale; still images have 1/255 unless given. They are folded into the weights of the layers
+            that read the image exactly, also at zero-padded borders (pixels.py). first: names of these layers; unless
+            given, the first that net defines. first=(): none, the image itself is scaled, on the grid 2^-12.
     Returns:
-        uint8 [B, C, H, W] or [T, B, C, H, W] -> what net gives (of a tuple the first), on the grids of lowering.
+        uint8 images or frames -> what net gives (the first entry of a tuple), on the grids of lowering.
     Raises:
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
     swap = Swap(net, LIBRARY, time_steps, round_leak)
-    return convert(swap, Image(scale, mean, std, first), forward, per_step=True)
+    original = original_of(net, image, time_steps, time_axis, forward is not None)
+    original.per_step = True
+    return convert(swap, original, image, forward, per_step=True)

@@ -23,17 +23,19 @@ as theirs does in step mode 'm' and not in 's'.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 import torch
 from torch import nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.base.time_axis import TimeAxis
 from spikelet.interop import layers
-from spikelet.interop.convert import Image, convert
+from spikelet.interop.convert import convert, original_of
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, to_lif
+from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import Rule
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_spikingjelly
@@ -119,12 +121,10 @@ def from_spikingjelly(
     net: nn.Module,
     *,
     time_steps: int,
-    scale: float = 1 / 255,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    first: str | None = None,
+    time_axis: TimeAxis = None,
     round_leak: bool = False,
     forward: Forward | None = None,
+    **image: Unpack[ImageOptions],
 ) -> Converted:
     """A SpikingJelly network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
 
@@ -133,17 +133,22 @@ def from_spikingjelly(
             if isinstance(layer, spikelet.nn.Conv2d): layer.quantizer = Uniform(4)
         graph = spikelet.lower(model, images)                            # ... and it is integers
 
+    `model.compare(batches)` says how many spikes and classes differ from net's own.
+
     Args:
         net: the network, left alone. Its own Python code is kept; it runs once for all steps, time first.
         time_steps: T.
-        scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all. This is
-            folded into the weights of the first layer exactly, also at zero-padded borders (see pixels.py).
-        first: name of the Conv2d or Linear that reads the image; unless given, the first that net defines.
-        round_leak: take the multiple of 2^-8 nearest to a leak that is none. Otherwise it is refused.
+        time_axis: None for still images [B, C, H, W]; 0 for frames [T, B, ...]; 1 for frames [B, T, ...], which net's
+            forward (or `forward`) makes time first itself.
+        round_leak: take the multiple of 2^-8 nearest to a leak that is no such multiple. It is refused otherwise.
         forward: `forward(net, x)` instead of net's own: for code that loops over time, or repeats its images in time
-            (`x.unsqueeze(0).repeat(T, 1, 1, 1, 1)`), with x of [1 or T, B, C, H, W].
+            (`x.unsqueeze(0).repeat(T, 1, 1, 1, 1)`), with x of [1, B, C, H, W] or the frames.
+        image: scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all.
+            Frames need a scale; still images have 1/255 unless given. They are folded into the weights of the layers
+            that read the image exactly, also at zero-padded borders (pixels.py). first: names of these layers; unless
+            given, the first that net defines. first=(): none, the image itself is scaled, on the grid 2^-12.
     Returns:
-        uint8 [B, C, H, W] or [T, B, C, H, W] -> what net gives, in evaluation on the grids of lowering.
+        uint8 images or frames -> what net gives, in evaluation on the grids of lowering.
     Raises:
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
@@ -155,7 +160,9 @@ def from_spikingjelly(
             f"all neurons must have one step_mode, got {free}. Call functional.set_step_mode(net, 'm')."
         )
     swap = Swap(net, LIBRARY, time_steps, round_leak)
-    model = convert(swap, Image(scale, mean, std, first), forward, per_step=_is_per_step(net, free))
+    original = original_of(net, image, time_steps, time_axis, forward is not None)
+    original.per_step = _is_per_step(net, free)
+    model = convert(swap, original, image, forward, per_step=original.per_step)
     for module in model.modules():
         if hasattr(module, "step_mode"):
             module.step_mode = "m"  # type: ignore[assignment]

@@ -1,0 +1,206 @@
+"""How far a converted network is from the one of the other library: spikes by layer, classes, accuracies.
+
+Conversion moves leaks and thresholds to grids (dynamics.py) and evaluates currents on the grid 2^-12, so charges near
+a threshold may fall on its other side. `spikelet.verify` can't show that: it compares the converted network with its
+own integers, which are equal to it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spikelet.base.errors import ConversionError
+from spikelet.base.time_axis import split_shape
+from spikelet.interop.original import Run, Runner
+from spikelet.neurons import Neuron
+from spikelet.nn.device import device_of
+from spikelet.nn.evaluation import evaluation_mode
+
+if TYPE_CHECKING:
+    from spikelet.interop.converted import Converted
+
+
+class Integers(Protocol):
+    """An integer program of the converted network: spikelet.Program(graph) or spikelet.Reference(graph)."""
+
+    def __call__(self, x: NDArray[np.uint8]) -> NDArray[np.int32]: ...
+
+    def spikes(self, x: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerSpikes:
+    """One layer of neurons: `compared` neurons times steps times samples, spikes of each network, and how many differ.
+
+    different: None where the layers have other shapes, as after pruning.
+    """
+
+    name: str
+    compared: int
+    original: int
+    here: int
+    different: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """What `Converted.compare` found. Its text is a table.
+
+    here: "converted model", or "integers".
+    same_class: samples to which both networks give the same class.
+    original_correct, correct: samples whose class is their label.
+    """
+
+    here: str
+    samples: int
+    layers: tuple[LayerSpikes, ...]
+    same_class: int
+    original_correct: int
+    correct: int
+
+    @property
+    def different(self) -> int:
+        """Spikes that differ, in all layers that could be compared."""
+        return sum(layer.different or 0 for layer in self.layers)
+
+    @property
+    def compared(self) -> int:
+        """Neurons times steps times samples that could be compared."""
+        return sum(layer.compared for layer in self.layers if layer.different is not None)
+
+    @property
+    def agreement(self) -> float:
+        """Share of samples to which both networks give the same class."""
+        return self.same_class / self.samples
+
+    @property
+    def original_accuracy(self) -> float:
+        """Accuracy of the other library's network."""
+        return self.original_correct / self.samples
+
+    @property
+    def accuracy(self) -> float:
+        """Accuracy of the converted model, or of its integers."""
+        return self.correct / self.samples
+
+    def __str__(self) -> str:
+        width = max([len("layer"), *(len(layer.name) for layer in self.layers)])
+        lines = [f"{'layer':{width}}  {'original':>12}  {self.here:>15}  {'differ':>12}  {'share':>8}"]
+        for layer in self.layers:
+            differ = ("other shape", "") if layer.different is None else _differ(layer.different, layer.compared)
+            lines.append(
+                f"{layer.name:{width}}  {layer.original:12,}  {layer.here:15,}  {differ[0]:>12}  {differ[1]:>8}"
+            )
+        return "\n".join(
+            [
+                *lines,
+                f"accuracy on {self.samples} samples: original {self.original_accuracy:.2%}, {self.here} "
+                f"{self.accuracy:.2%}; the same class for {self.agreement:.2%}",
+            ]
+        )
+
+
+def _differ(different: int, compared: int) -> tuple[str, str]:
+    return f"{different:,}", f"{different / compared:.2%}" if compared else ""
+
+
+class _Here:
+    """The converted network as PyTorch or as integers: class scores [B, K], and spikes by neuron."""
+
+    def __init__(self, model: Converted, neurons: dict[str, Neuron], program: Integers | None) -> None:
+        self.model, self.neurons, self.program = model, neurons, program
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.program is not None:
+            frames = x.transpose(0, 1) if self.model.time_axis == 1 else x  # integers are time first
+            pixels = np.ascontiguousarray(frames.cpu().numpy())
+            spikes = {name: torch.from_numpy(s) for name, s in self.program.spikes(pixels).items()}
+            lost = [name for name in self.neurons if name not in spikes]
+            if lost:
+                raise ConversionError(f"program has no neurons {lost[0]!r}; pass the one lowered from this model.")
+            return torch.from_numpy(self.program(pixels)), spikes
+        seen: dict[str, Tensor] = {}
+
+        def keep(name: str) -> Any:
+            return lambda module, inputs, output: seen.update({name: output.clone()})
+
+        hooks = [neuron.register_forward_hook(keep(name)) for name, neuron in self.neurons.items()]
+        try:
+            with evaluation_mode(self.model), torch.no_grad():
+                output = self.model(x.to(device_of(self.model)))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return _scores(output, 0), seen
+
+
+def _scores(output: Tensor, time_axis: int) -> Tensor:
+    if output.dim() not in (2, 3):
+        raise ConversionError(
+            f"compare needs class scores, [B, K] or with a time axis of T; got {tuple(output.shape)}. Pass run=, a "
+            "function of the network and its input that returns them."
+        )
+    return output.mean(time_axis) if output.dim() == 3 else output
+
+
+def compare(
+    model: Converted,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    program: Integers | None,
+    original: nn.Module | None,
+    run: Run | None,
+) -> Comparison:
+    """See `Converted.compare`."""
+    named = {f"net.{name}": m for name, m in model.net.named_modules() if isinstance(m, Neuron)}
+    here = _Here(model, named, program)
+    total = {name: np.zeros(4, dtype=np.int64) for name in named}
+    alike: dict[str, bool] = dict.fromkeys(named, True)
+    counts = np.zeros(4, dtype=np.int64)
+    with model.original.running(original, run) as runner:
+        for x, y in batches:
+            split_shape(x.shape, model.time_axis, time_steps=model.time_steps, sample_axes=3)
+            scores, spikes = here(x)
+            theirs, expected = _theirs(model, runner, x, list(named))
+            for name in named:
+                ours, other = spikes[name].cpu().long(), expected[name].cpu().long()
+                if ours.numel() == other.numel():
+                    different = int((ours != other.reshape(ours.shape)).sum())
+                else:
+                    alike[name], different = False, 0
+                total[name] += [other.numel(), int(other.sum()), int(ours.sum()), different]
+            classes, others, labels = scores.argmax(1).cpu(), theirs.argmax(1).cpu(), y.cpu()
+            hits = ((classes == others), (others == labels), (classes == labels))
+            counts += [len(y), *(int(hit.sum()) for hit in hits)]
+    if not counts[0]:
+        raise ConversionError("compare needs at least one sample, got no batches.")
+    layers = tuple(
+        LayerSpikes(name, *(int(n) for n in total[name][:3]), int(total[name][3]) if alike[name] else None)
+        for name in named
+    )
+    return Comparison(
+        "converted model" if program is None else "integers", int(counts[0]), layers, *map(int, counts[1:])
+    )
+
+
+def _theirs(model: Converted, runner: Runner, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Class scores and spikes of the original; a neuron that ran once a step gives T tensors."""
+    modules = dict(runner.net.named_modules())
+    homes = {name: name.removeprefix("net.") for name in names}
+    homes = {name: home if home in modules else home.rpartition(".")[0] for name, home in homes.items()}  # WithMembrane
+    output, calls = runner(x, list(homes.values()))
+    for home, made in calls.items():
+        if len(made) not in (1, model.time_steps):
+            raise ConversionError(
+                f"{home}: ran {len(made)} times in the original network, and the conversion was told of "
+                f"time_steps={model.time_steps}. Convert it with as many time steps as its own loop takes."
+            )
+    stacked = {name: torch.stack(calls[home]) for name, home in homes.items()}
+    return _scores(output, int(model.gives_batch_first)), stacked

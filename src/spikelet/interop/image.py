@@ -1,0 +1,108 @@
+"""What a network of another library was fed: (scale * byte - mean) / std, one mean and std a channel or one for all.
+
+    scale = 1/255     x.float() / 255, or torchvision's ToTensor         the default for still images
+    scale = 1         event counts, or spikes of 0 and 1, as they are
+
+Frames have no default: an event count of 3 is worth 3 to one network and 3/255 to another, and nothing but the caller
+knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+
+from spikelet.base.errors import ConversionError
+from spikelet.base.time_axis import TimeAxis, check_time_axis
+
+
+class ImageOptions(TypedDict, total=False):
+    """The keywords with which a caller of `from_spikingjelly` or `from_snntorch` describes the network's input.
+
+    scale: the value of one byte. 1/255 for still images unless given; frames (time_axis=0 or 1) need it.
+    mean, std: one number a channel, or one for all; 0 and 1 unless given.
+    first: names of the Conv2d or Linear layers that read the image, into whose weights scale, mean and std are folded;
+        unless given, the first that the network defines. (): none, the image itself is scaled, on the grid 2^-12.
+    """
+
+    scale: float | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    first: str | Sequence[str] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """See the module's equation. Raises ConversionError for numbers that are no scale, mean or std."""
+
+    scale: float
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise ConversionError(
+                f"scale must be a positive number, the value of one byte, got {self.scale}. (ToTensor: 1/255.)"
+            )
+        if not (all(map(math.isfinite, self.mean)) and all(math.isfinite(s) and s > 0 for s in self.std)):
+            raise ConversionError(f"mean and std must be finite, std above 0, got mean={self.mean}, std={self.std}.")
+        lengths = {len(self.mean), len(self.std)}
+        if 0 in lengths or len(lengths - {1}) > 1:
+            raise ConversionError(
+                f"mean and std must have one number a channel, or one for all, got mean={self.mean}, std={self.std}."
+            )
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the network was fed what spikelet.nn.Encode gives, byte / 256, so that nothing has to be folded."""
+        return self.scale == 1 / 256 and not self.has_mean and set(self.std) == {1.0}
+
+    @property
+    def has_mean(self) -> bool:
+        """Whether a byte of 0 was fed as another number than 0."""
+        return any(self.mean)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all channels share mean and std."""
+        return len(set(self.mean)) == len(set(self.std)) == 1
+
+    def gain_and_offset(self) -> tuple[Tensor, Tensor]:
+        """f and o, float64 [1 or C], with (scale * byte - mean) / std = f * byte / 256 + o."""
+        mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.mean, self.std))
+        return 256 * self.scale / std, -mean / std
+
+    def floats(self, x: Tensor) -> Tensor:
+        """What the network was fed for bytes `x` [..., C, H, W], in float32."""
+        gain, offset = (_spread(values, tuple(x.shape[-3:])).to(x.device) for values in self.gain_and_offset())
+        return (gain * (x.double() / 256) + offset).float()
+
+
+def _spread(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """One value for all, one a channel, or one an element, shaped to go with images of `shape` (C, H, W)."""
+    if len(values) in (1, shape[0]):
+        return values.view(-1, 1, 1)
+    if len(values) == math.prod(shape):
+        return values.view(shape)
+    raise ConversionError(f"mean and std must have one number a channel of {shape[0]}, got {len(values)}.")
+
+
+def image_of(options: ImageOptions, time_axis: TimeAxis) -> Image:
+    """The Image that a caller's options describe.
+
+    Raises:
+        ConversionError: no scale for frames, or numbers that are no scale, mean or std.
+    """
+    scale = options.get("scale")
+    if check_time_axis(time_axis) is not None and scale is None:
+        raise ConversionError(
+            f"scale must be given for frames (time_axis={time_axis}): the value that one byte of a frame had for the "
+            "network. Pass scale=1.0 for event counts as they are, scale=1/255 for frames that were divided by 255."
+        )
+    given = {name: tuple(options.get(name) or ()) for name in ("mean", "std") if options.get(name) is not None}
+    return Image(1 / 255 if scale is None else float(scale), **given)

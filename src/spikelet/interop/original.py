@@ -1,0 +1,150 @@
+"""The network that was converted, run as its own library runs it, so that the conversion can be compared with it.
+
+    one step at a time       net(x[t]) for t = 1 .. T, states reset before      snnTorch, SpikingJelly in step mode 's'
+    all steps at once        net(x), x [T, B, ...]                              SpikingJelly in step mode 'm'
+    its own loop             net(x)                                             where `forward=` replaced its forward
+
+Every run takes place on a copy in evaluation mode, so the network keeps its weights, modes and membranes. It is the
+network as it is now: one that was trained further after the conversion differs for that reason too.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.base.errors import ConversionError
+from spikelet.base.time_axis import TimeAxis
+from spikelet.interop.image import Image
+from spikelet.nn.device import device_of
+from spikelet.nn.evaluation import evaluation_mode
+
+Run = Callable[[Any, Tensor], Any]
+
+
+@dataclasses.dataclass
+class Original:
+    """A network of another library and what its conversion was told of it.
+
+    net: None after a copy through a file.
+    image: what it was fed.
+    time_steps, time_axis: as the caller gave them.
+    has_body: the conversion replaced its forward, which therefore runs time by itself.
+    per_step: its forward sees one time step.
+    """
+
+    net: nn.Module | None
+    image: Image
+    time_steps: int
+    time_axis: TimeAxis
+    has_body: bool = False
+    per_step: bool = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Original:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "net": None}
+
+    @contextmanager
+    def running(self, net: nn.Module | None, run: Run | None) -> Iterator[Runner]:
+        """A Runner on a copy of `net`, or of the network that was converted.
+
+        Raises:
+            ConversionError: there is no network, or it can't be copied.
+        """
+        chosen = self.net if net is None else net
+        if chosen is None:
+            raise ConversionError(
+                "this model was read from a file, and its original is not in it. Pass original=, the network that was "
+                "converted."
+            )
+        copied = detached_copy(chosen)
+        with evaluation_mode(copied), torch.no_grad():
+            yield Runner(self, copied, run)
+
+
+@dataclasses.dataclass
+class Runner:
+    """Runs the copy `net` on bytes; `run(net, floats)` replaces the library's way where it is given."""
+
+    original: Original
+    net: nn.Module
+    run: Run | None
+
+    def __call__(self, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, list[Tensor]]]:
+        """What the network gives for bytes `x`, and what each neuron of `names` gave, one tensor a call."""
+        _reset(self.net)
+        floats = self.original.image.floats(x.to(device_of(self.net)))
+        spikes: dict[str, list[Tensor]] = {name: [] for name in names}
+        hooks = [self.net.get_submodule(name).register_forward_hook(_appender(spikes[name])) for name in names]
+        try:
+            output = self._output(floats)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return output, spikes
+
+    def _output(self, x: Tensor) -> Tensor:
+        o = self.original
+        if self.run is not None:
+            return first_of(self.run(self.net, x))
+        if o.has_body:
+            return first_of(self.net(x))
+        if o.per_step:
+            frames = [x] * o.time_steps if o.time_axis is None else list(x.unbind(o.time_axis))
+            return torch.stack([first_of(self.net(frame)) for frame in frames])
+        return first_of(self.net(x.expand(o.time_steps, *x.shape).contiguous() if o.time_axis is None else x))
+
+
+def first_of(output: Any) -> Tensor:
+    """A tensor, or the first of a tuple such as snnTorch's (spikes, membrane)."""
+    first = output[0] if isinstance(output, tuple | list) else output
+    if not isinstance(first, Tensor):
+        raise ConversionError(
+            f"the original network must return a tensor, or a tuple that starts with one, got {type(first).__name__}. "
+            "Pass run=, a function of the network and its input that returns its logits."
+        )
+    return first
+
+
+def _appender(calls: list[Tensor]) -> Callable[[nn.Module, Any, Any], None]:
+    return lambda module, inputs, output: calls.append(first_of(output).detach().clone())
+
+
+def _reset(net: nn.Module) -> None:
+    """Puts every neuron's membrane to zero, as functional.reset_net and utils.reset do."""
+    for module in net.modules():
+        if type(module).__module__.partition(".")[0] not in ("spikingjelly", "snntorch"):
+            continue
+        for name in ("reset", "reset_mem"):
+            if callable(getattr(module, name, None)):
+                getattr(module, name)()
+                break
+
+
+def detached_copy(net: nn.Module) -> nn.Module:
+    """A copy of `net`; tensors that it keeps from its last run are copied without the graph behind them.
+
+    Raises:
+        ConversionError: something else in it can't be copied.
+    """
+    memo: dict[int, Any] = {}
+    for module in net.modules():
+        for kept in (vars(module), *(v for v in vars(module).values() if isinstance(v, dict))):
+            for value in kept.values():
+                if isinstance(value, Tensor) and not value.is_leaf:
+                    memo[id(value)] = value.detach().clone()
+    try:
+        return copy.deepcopy(net, memo)
+    except (RuntimeError, TypeError) as e:
+        raise ConversionError(
+            f"{type(net).__name__} can't be copied to be run: {e}. Reset its state first (functional.reset_net(net), "
+            "utils.reset(net)), and drop tensors that it keeps from the last forward pass."
+        ) from e

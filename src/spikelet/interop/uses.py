@@ -1,0 +1,185 @@
+"""Every use that a network's code makes of the image, followed through one forward pass.
+
+The image travels as byte / 256, and its scale, mean and std stand in the weights of the layers that read it. So a
+tensor is *raw* while it holds the image in bytes / 256, and what may be done to it is little:
+
+    layers of `first`                                   read it; what they give is not raw
+    pools, reshapes, slices, means, copies              commute with f * x + o, and what they give is raw
+    anything else: a sum with another tensor, x / 255,  would take byte / 256 for what the network was fed: a misuse
+    a norm, a neuron, a comparison
+
+What commutes depends on the image: slices may pick channels where all share mean and std, sums and padding need a mean
+of 0. Tensors are followed by identity, through
+modules by hooks and through tensor functions by a TorchFunctionMode.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from spikelet.base.errors import ConversionError
+from spikelet.interop.image import Image
+from spikelet.interop.layers import AdaptiveMean, Dropout
+from spikelet.interop.pixels import PixelConv2d
+from spikelet.neurons import Neuron
+from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
+
+READERS = (Conv2d, Linear, PixelConv2d)
+COMMUTING = (MaxPool2d, SumPool2d, AdaptiveMean, nn.Flatten, nn.Identity)
+LEAVES = (*READERS, *COMMUTING, Dropout, BatchNorm2d, Neuron)
+
+_ALWAYS = {
+    "flatten", "unflatten", "reshape", "view", "view_as", "reshape_as", "squeeze", "unsqueeze", "contiguous", "clone",
+    "detach", "detach_", "to", "float", "double", "type", "cpu", "cuda", "max_pool2d", "adaptive_max_pool2d",
+    "adaptive_avg_pool2d",
+}  # fmt: skip
+_WHERE_CHANNELS_STAY = {
+    "permute", "transpose", "swapaxes", "movedim", "moveaxis", "expand", "expand_as", "repeat", "tile", "__get__",
+}  # fmt: skip
+_SAME_IN_ALL_CHANNELS = {
+    "__getitem__", "__iter__", "select", "unbind", "narrow", "chunk", "split", "index_select", "flip", "roll", "cat",
+    "concat", "stack", "mean", "amax",
+}  # fmt: skip
+_ZERO_STAYS_ZERO = {"sum", "avg_pool2d", "pad", "constant_pad_nd"}
+
+
+@dataclasses.dataclass
+class Uses:
+    """What was seen: the layers that read the image, those that read anything else, and each misuse in words."""
+
+    readers: list[str] = dataclasses.field(default_factory=list)
+    others: list[str] = dataclasses.field(default_factory=list)
+    misuses: list[str] = dataclasses.field(default_factory=list)
+
+
+class _Follower(TorchFunctionMode):
+    def __init__(self, image: Image, uses: Uses) -> None:
+        super().__init__()
+        self.image, self.uses = image, uses
+        self.raw: dict[int, Tensor] = {}  # the tensors themselves, so that their ids stay theirs
+        self.inside = 0
+
+    def reads(self, tree: Any) -> bool:
+        return any(id(t) in self.raw for t in _tensors(tree))
+
+    def mark(self, tree: Any) -> None:
+        self.raw.update({id(t): t for t in _tensors(tree)})
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if self.inside or not self.reads((args, kwargs)):
+            return func(*args, **kwargs)
+        output = func(*args, **kwargs)
+        name = getattr(func, "__name__", str(func))
+        makes_tensors = any(True for _ in _tensors(output))
+        if self.commutes(name, args, output):
+            self.mark(output)
+        elif makes_tensors or name == "__setitem__":
+            self.uses.misuses.append(f"the tensor function {name!r}")
+        return output
+
+    def commutes(self, name: str, args: Any, output: Any) -> bool:
+        """Whether a tensor function may be applied before scale, mean and std as well as after."""
+        inputs, image = list(_tensors(args)), self.image
+        if not all(id(t) in self.raw for t in inputs):
+            return False
+        if name in _ALWAYS or (name in _SAME_IN_ALL_CHANNELS and image.is_uniform):
+            return True
+        if name in _WHERE_CHANNELS_STAY:
+            return image.is_uniform or all(_keeps_channels(inputs[0], t) for t in _tensors(output))
+        return name in _ZERO_STAYS_ZERO and not image.has_mean and image.is_uniform
+
+    def before(self, name: str, module: nn.Module, inputs: Any) -> None:
+        if not self.inside and isinstance(module, READERS) and not self.reads(inputs):
+            self.uses.others.append(name)
+        self.inside += 1
+
+    def after(self, name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        self.inside -= 1
+        if self.inside or not self.reads(inputs):
+            return
+        if isinstance(module, READERS):
+            self.uses.readers.append(name)
+        elif isinstance(module, COMMUTING) or (isinstance(module, Dropout) and not self.image.has_mean):
+            self.mark(output)
+        else:
+            self.uses.misuses.append(f"{name} ({type(module).__name__})")
+
+
+def _keeps_channels(before: Tensor, after: Tensor) -> bool:
+    """Whether the last three axes, [C, H, W], are as they were."""
+    return before.shape[-3:] == after.shape[-3:] and before.stride()[-3:] == after.stride()[-3:]
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, tuple | list):
+        for item in tree:
+            yield from _tensors(item)
+    elif isinstance(tree, dict):
+        yield from _tensors(list(tree.values()))
+
+
+@contextmanager
+def followed(net: nn.Module, x: Tensor, image: Image) -> Iterator[Uses]:
+    """Follows `x`, the image in bytes / 256, through what `net` does inside the block."""
+    uses = Uses()
+    follower = _Follower(image, uses)
+    follower.mark(x)
+    leaves = [(name, module) for name, module in net.named_modules() if isinstance(module, LEAVES)]
+    hooks = [hook for name, module in leaves for hook in _hooks(follower, name, module)]
+    try:
+        with follower:
+            yield uses
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _hooks(follower: _Follower, name: str, module: nn.Module) -> list[Any]:
+    def before(m: nn.Module, args: Any, kwargs: Any) -> None:
+        follower.before(name, m, (args, kwargs))
+
+    def after(m: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        follower.after(name, m, (args, kwargs), output)
+
+    return [
+        module.register_forward_pre_hook(before, with_kwargs=True),
+        module.register_forward_hook(after, with_kwargs=True),
+    ]
+
+
+def require_folded(uses: Uses, first: tuple[str, ...], net: str) -> None:
+    """Raises ConversionError unless the image was read by the layers `first` alone, and those read nothing else."""
+    if uses.misuses:
+        raise ConversionError(
+            f"{net} uses the image in {_listed(uses.misuses)}, which would see byte / 256 instead of what it was fed: "
+            f"scale, mean and std are folded into the weights of {_listed(first)}. Pass first=() to have the image "
+            "itself scaled, on the grid 2^-12, or give the network's body without that step as forward=... "
+            "(x / 255 and (x - mean) / std belong in scale=, mean= and std=)."
+        )
+    read = tuple(dict.fromkeys(uses.readers))
+    if set(read) != set(first):
+        raise ConversionError(
+            f"the image is read by {_listed(read)}, and its scale, mean and std were folded into {_listed(first)}. "
+            f"Name the layers that read it: first={read}."
+        )
+    both = [name for name in read if name in uses.others]
+    if both:
+        raise ConversionError(
+            f"{_listed(both)} reads the image and other tensors, and the image's scale is folded into its weights. "
+            "Pass first=() to have the image itself scaled, on the grid 2^-12."
+        )
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    return " and ".join(dict.fromkeys(names)) or "no layer"
