@@ -112,6 +112,7 @@ def test_a_leak_that_float32_can_only_nearly_say_is_the_one_meant() -> None:
     [
         (dynamics(0.0, after=After.LATE), r"n: subtracts its threshold a step late, which a leak of 0 .*can't pass on"),
         (dynamics(float("nan")), "n: its leak must be a number, got nan"),
+        (dynamics(threshold=float("inf")), "n: its threshold must be a number, got inf. A neuron that never fires"),
         (dynamics(threshold=-1.0), "n: its neuron can't be one of ours: LIFParams.threshold must be .* got -1"),
         (dynamics(threshold=4000.0), "n: its neuron can't be one of ours: LIFParams.threshold"),
         (dynamics(1.5), r"n: its neuron can't be one of ours: LIFParams.leak must lie in \[0, 1\], got 1.5"),

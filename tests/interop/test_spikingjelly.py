@@ -411,6 +411,21 @@ def test_what_has_no_counterpart_is_refused_by_name(make: Callable[[], nn.Module
     assert [(name, id(m)) for name, m in net.named_modules()] == before
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_network_of_another_precision_is_refused(dtype: torch.dtype) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), neuron.IFNode()).to(dtype)
+    with pytest.raises(ConversionError, match=rf"0.weight: conversion takes networks of float32, got {dtype}"):
+        spikelet.from_spikingjelly(net, time_steps=T)
+
+
+def test_a_neuron_of_spikingjelly_s_old_package_is_refused_by_name() -> None:
+    old = type("MultiStepLIFNode", (nn.Module,), {"__module__": "spikingjelly.clock_driven.neuron"})
+    with pytest.raises(
+        ConversionError, match=r"1: MultiStepLIFNode is of spikingjelly.clock_driven, "
+    ):
+        spikelet.from_spikingjelly(nn.Sequential(nn.Conv2d(3, 4, 1), old()), time_steps=T)
+
+
 def test_two_step_modes_in_one_network_are_refused() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 1), neuron.IFNode(), neuron.IFNode(step_mode="m"))
     with pytest.raises(

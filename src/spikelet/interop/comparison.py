@@ -182,8 +182,8 @@ def compare(
     if not counts[0]:
         raise ConversionError("compare needs at least one sample, got no batches.")
     layers = tuple(
-        LayerSpikes(name, *(int(n) for n in total[name][:3]), int(total[name][3]) if alike[name] else None)
-        for name in named
+        LayerSpikes(name, int(n[0]), int(n[1]), int(n[2]), int(n[3]) if alike[name] else None)
+        for name, n in total.items()
     )
     return Comparison(
         "converted model" if program is None else "integers", int(counts[0]), layers, *map(int, counts[1:])

@@ -63,6 +63,11 @@ def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LI
         ConversionError: a constant has no place on the grids; names the module, the constant and the way out.
     """
     leak = _leak(name, neuron, round_leak)
+    if not math.isfinite(neuron.threshold):
+        raise ConversionError(
+            f"{name}: its threshold must be a number, got {neuron.threshold}. A neuron that never fires, read by its "
+            "membrane, has no counterpart here: leave it out, and take the mean over time of its current as the output."
+        )
     steps = neuron.threshold / GRID
     threshold = (math.floor(steps) + 1 if neuron.strictly_above else math.ceil(steps)) * GRID
     try:

@@ -152,6 +152,12 @@ def from_spikingjelly(
     Raises:
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
+    for name, module in net.named_modules():
+        if LIBRARY.owns(type(module)) and ".clock_driven" in type(module).__module__:
+            raise ConversionError(
+                f"{name}: {type(module).__name__} is of spikingjelly.clock_driven, which SpikingJelly gave up for "
+                "activation_based. Build the network with spikingjelly.activation_based and load its state_dict there."
+            )
     modes = {n: m.step_mode for n, m in net.named_modules() if type(m).__name__ in NEURONS and LIBRARY.owns(type(m))}
     inside = [n for n, m in net.named_modules() if type(m).__name__ in LIBRARY.step_containers]
     free = {n: mode for n, mode in modes.items() if not any(n.startswith(f"{outer}.") or not outer for outer in inside)}

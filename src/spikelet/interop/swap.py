@@ -11,6 +11,7 @@ import dataclasses
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 
+import torch
 from torch import nn
 
 from spikelet.base.errors import ConversionError
@@ -64,6 +65,7 @@ class Swap:
         Raises:
             ConversionError: names a module that has no counterpart.
         """
+        self._require_float32()
         self._visit(self.net, "", per_step)
         try:
             for container in self.step_containers:
@@ -75,6 +77,13 @@ class Swap:
                 f"{type(self.net).__name__} can't be copied: {e}. Reset its state first (functional.reset_net(net), "
                 "utils.reset(net)), and drop tensors that it keeps from the last forward pass."
             ) from e
+
+    def _require_float32(self) -> None:
+        for name, tensor in [*self.net.named_parameters(), *self.net.named_buffers()]:
+            if tensor.is_floating_point() and tensor.dtype != torch.float32:
+                raise ConversionError(
+                    f"{name}: conversion takes networks of float32, got {tensor.dtype}. Convert net.float()."
+                )
 
     def _visit(self, module: nn.Module, name: str, per_step: bool) -> None:
         if id(module) in self.memo:
