@@ -420,9 +420,7 @@ def test_a_network_of_another_precision_is_refused(dtype: torch.dtype) -> None:
 
 def test_a_neuron_of_spikingjelly_s_old_package_is_refused_by_name() -> None:
     old = type("MultiStepLIFNode", (nn.Module,), {"__module__": "spikingjelly.clock_driven.neuron"})
-    with pytest.raises(
-        ConversionError, match=r"1: MultiStepLIFNode is of spikingjelly.clock_driven, "
-    ):
+    with pytest.raises(ConversionError, match=r"1: MultiStepLIFNode is of spikingjelly.clock_driven, "):
         spikelet.from_spikingjelly(nn.Sequential(nn.Conv2d(3, 4, 1), old()), time_steps=T)
 
 
