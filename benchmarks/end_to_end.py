@@ -36,6 +36,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.record import command, commit, device
+from spikelet.base.codes import values_of
 from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph import ir
 from spikelet.lowering import lower
@@ -50,18 +51,21 @@ class PlainTorch(nn.Module):
         super().__init__()
         self.graph = graph
         users = {n.name: [u for u in graph.nodes if n.name in u.inputs] for n in graph.nodes}
-        self.steps: list[tuple[ir.Node, str]] = []  # a node, and the name that its value takes
+        self.steps: list[tuple[ir.Operation, str]] = []  # a node, and the name that its value takes
         folded: set[str] = set()
         for node in graph.nodes[1:]:
             if node.name in folded:
                 continue
             name = node.name
             if isinstance(node, ir.Conv | ir.Linear):
-                weight, bias = torch.tensor(node.weight, dtype=torch.float32), None
+                weight, bias = torch.tensor(values_of(node.weight, node.bits, node.grid), dtype=torch.float32), None
                 after = users[name][0] if len(users[name]) == 1 else None
                 if isinstance(after, ir.Affine):
-                    gain = torch.tensor(after.multiplier * 2.0 ** -after.shift.astype(float), dtype=torch.float32)
-                    weight, bias = weight * gain.view(-1, *[1] * (weight.dim() - 1)), torch.tensor(after.offset).float()
+                    gain = torch.tensor(after.multiplier[0] * 2.0 ** -after.shift[0].astype(float), dtype=torch.float32)
+                    weight, bias = (
+                        weight * gain.view(-1, *[1] * (weight.dim() - 1)),
+                        torch.tensor(after.offset[0]).float(),
+                    )
                     folded.add(after.name)
                     name = after.name
                 self.register_buffer(f"w{len(self.steps)}", weight)
@@ -76,7 +80,7 @@ class PlainTorch(nn.Module):
             values[name] = self._run(node, [values[n] for n in node.inputs], i)
         return values[self.graph.output.name][0]
 
-    def _run(self, node: ir.Node, xs: list[Tensor], i: int) -> Tensor:
+    def _run(self, node: ir.Operation, xs: list[Tensor], i: int) -> Tensor:
         x = xs[0]
         weight, bias = getattr(self, f"w{i}", None), getattr(self, f"b{i}", None)
         match node:
@@ -93,7 +97,7 @@ class PlainTorch(nn.Module):
             case _:
                 return self._reshaped(node, x)
 
-    def _reshaped(self, node: ir.Node, x: Tensor) -> Tensor:
+    def _reshaped(self, node: ir.Operation, x: Tensor) -> Tensor:
         match node:
             case ir.MaxPool():
                 return _fold(x, lambda z: F.max_pool2d(z, node.kernel, node.stride, node.padding))

@@ -26,7 +26,7 @@ from spikelet.data.samples import DataSplits
 from spikelet.fitting import Settings
 from spikelet.fitting.job import Quiet
 from spikelet.graph import ir
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.recipes import RECIPES
 from spikelet.train import Phase, Run, TrainConfig
 

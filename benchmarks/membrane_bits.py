@@ -23,7 +23,7 @@ from spikelet import compress, lower
 from spikelet.compression import Finetune, Pass, Quantize, QuantizeMembranes
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.train import Distillation, TrainConfig, evaluate, load_run
 from spikelet.train.run import TEACHER
 

@@ -23,7 +23,7 @@ from benchmarks.record import ROOT, command, commit, device
 from spikelet import Program, compress, lower
 from spikelet.compression import Prune
 from spikelet.compression.criteria import WeightL1
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.graph.ir import IntGraph
 from spikelet.profiling import profile
 

@@ -21,7 +21,7 @@ from spikelet import lower, save
 from spikelet.cli.packing import origin
 from spikelet.cli.result import result_of
 from spikelet.data import load
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.graph.ir import IntGraph
 from spikelet.lowering.verify import Verification
 from spikelet.train import TrainConfig, load_run

@@ -33,7 +33,7 @@ from spikelet.compression import Finetune, Prune
 from spikelet.compression.criteria import SVS, Criterion, MembraneL1, NormScale, Random, WeightL1
 from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.models.blocks import Precision, spiking_conv
 from spikelet.models.qpsnn import rescaled
 from spikelet.models.qsnn import SpikingClassifier

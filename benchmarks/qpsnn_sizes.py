@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.profiling import qpsnn_megabytes

@@ -1,6 +1,6 @@
 """A model file taken apart and put together again, to damage one part and leave the rest right.
 
-Written from docs/spec/artifact.md alone: it shares no code with spikelet.graph.artifact.
+Written from docs/spec/artifact.md alone: it shares no code with spikelet.graph.file.artifact.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spikelet.graph import ir
+from tests.nodes import conv, linear
 
 
 @dataclasses.dataclass
@@ -89,20 +90,20 @@ def small_graph() -> ir.IntGraph:
     w3 = rng.integers(-127, 128, (2, 12)).astype(np.int8)
     b1 = (np.array([3, -2, 1], np.int32), np.array([1, 2, 0], np.uint8), np.array([-5, 70000, 9], np.int32))
     b2 = (np.array([40000, 7, -1], np.int32), np.array([9, 1, 0], np.uint8), np.array([1, 0, -1], np.int32))
-    return ir.IntGraph(
+    return ir.IntGraph.of_logits(
         nodes=(
             ir.Input("x", (), (2, 4, 4)),
-            ir.Conv("c1", ("x",), w1, 1, (1, 1), (1, 1), 1),
+            conv("c1", ("x",), w1, 1, (1, 1), (1, 1), 1),
             ir.Affine("b1", ("c1",), *b1),
             ir.Lif("s1", ("b1",), 128, 256, 8, 900, "hard", ir.Membrane(2, 9)),
-            ir.Conv("c2", ("s1",), w2, 2, (1, 1), (0, 0), 3),
+            conv("c2", ("s1",), w2, 2, (1, 1), (0, 0), 3),
             ir.Affine("b2", ("c2",), *b2),
             ir.Lif("s2", ("b2",), 1, 1, 1, 2, "soft", None),
             ir.Add("sum", ("s1", "s2")),
             ir.MaxPool("max", ("sum",), 3, 2, 1),
             ir.SumPool("pool", ("max",), 1),
             ir.Flatten("flat", ("pool",)),
-            ir.Linear("fc", ("flat",), w3, 8),
+            linear("fc", ("flat",), w3, 8),
             ir.SumTime("logits", ("fc",)),
         ),
         time_steps=3,
@@ -122,20 +123,20 @@ def odd_graph() -> ir.IntGraph:
     fc = (2 * rng.integers(0, 32, (2, 20)) - 31).astype(np.int8)
     b1 = (np.array([1, 3, -1], np.int32), np.array([3, 4, 3], np.uint8), np.array([0, 5, 800], np.int32))
     lif = {"leak": 128, "gain": 256, "leak_bits": 8, "membrane": None}
-    return ir.IntGraph(
+    return ir.IntGraph.of_logits(
         nodes=(
             ir.Input("x", (), (2, 4, 4)),
-            ir.Conv("c1", ("x",), w1, 8, (1, 1), (1, 1), 1, "odd"),
+            conv("c1", ("x",), w1, 8, (1, 1), (1, 1), 1, "odd"),
             ir.Affine("b1", ("c1",), *b1),
             ir.Lif("s1", ("b1",), threshold=700, reset="hard", **lif),  # type: ignore[arg-type]
-            ir.Conv("c2", ("s1",), w2, 2, (2, 2), (0, 0), 1, "odd"),
+            conv("c2", ("s1",), w2, 2, (2, 2), (0, 0), 1, "odd"),
             ir.ChannelMap("m1", ("s1",), np.array([-1, 0, 1, 2, -1], np.int16), 2),
             ir.Add("sum", ("c2", "m1")),
             ir.Lif("s2", ("sum",), threshold=2, reset=3, **lif),  # type: ignore[arg-type]
-            ir.Conv("c3", ("s2",), w3, 2, (1, 1), (0, 0), 5),
+            conv("c3", ("s2",), w3, 2, (1, 1), (0, 0), 5),
             ir.ChannelMap("m2", ("c3",), np.array([4, 4, 0, -1, 2], np.int16), 1),
             ir.Flatten("flat", ("m2",)),
-            ir.Linear("fc", ("flat",), fc, 5, "odd"),
+            linear("fc", ("flat",), fc, 5, "odd"),
             ir.SumTime("logits", ("fc",)),
         ),
         time_steps=3,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from tests.artifact_parts import FileParts, compact, from_header, from_text, small_graph, with_checksum
 
 DATA = dumps(small_graph())

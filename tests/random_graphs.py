@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.base.codes import Codes, dtype_of, has_zero, top_code
+from spikelet.base.codes import Codes, has_zero, stored, top_code, values_of
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.reference import MEANING
+from tests.meaning import meaning
 
 CHANNELS = (1, 2, 3, 5, 8, 16, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129)
 WIDE = (256, 257, 300)
@@ -63,7 +63,7 @@ def random_input(graph: ir.IntGraph, batch: int, seed: int) -> NDArray[np.uint8]
 
 def _reach(weight: dict[str, Any]) -> int:
     """The largest sum of an output's codes, signs left out."""
-    codes = np.abs(weight["weight"].astype(int))
+    codes = np.abs(values_of(weight["weight"], weight["bits"], weight["grid"]).astype(int))
     return int(codes.reshape(len(codes), -1).sum(1).max())
 
 
@@ -87,7 +87,7 @@ class _Grower:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         self.T = (*range(1, 9), 17)[rng.integers(9)]  # kernels take 16 steps at a time
-        self.nodes: list[ir.Node] = []
+        self.nodes: list[ir.Operation] = []
 
     def graph(self) -> ir.IntGraph:
         """Input, one to four blocks, a head."""
@@ -102,7 +102,7 @@ class _Grower:
         classes = edge.shape[0]
         labels = tuple(f"class {k}" for k in range(classes)) if self.coin() else ()
         scale = float(2.0 ** self.rng.uniform(-20, 2))
-        return ir.IntGraph(tuple(self.nodes), self.T, scale, labels, {"origin": "random_graph"})
+        return ir.IntGraph.of_logits(tuple(self.nodes), self.T, scale, labels, {"origin": "random_graph"})
 
     # Drawing.
 
@@ -122,20 +122,23 @@ class _Grower:
         return {"weight": self.codes(shape, bits, grid), "bits": bits, "grid": grid}
 
     def codes(self, shape: tuple[int, ...], bits: int, grid: str) -> Codes:
+        return stored(self._codes(shape, bits, grid), bits, grid)
+
+    def _codes(self, shape: tuple[int, ...], bits: int, grid: str) -> NDArray[np.int64]:
         top = top_code(bits, grid)
         if self.coin(0.1):
-            return np.full(shape, self.pick((-top, top)), dtype_of(bits, grid))
+            return np.full(shape, self.pick((-top, top)))
         if has_zero(bits, grid):
-            return self.rng.integers(-top, top + 1, shape).astype(np.int8)
-        return (2 * self.rng.integers(0, top + 1, shape) - top).astype(dtype_of(bits, grid))
+            return self.rng.integers(-top, top + 1, shape)
+        return 2 * self.rng.integers(0, top + 1, shape) - top
 
     # Appending.
 
-    def append(self, kind: type[ir.Node], sources: list[_Edge], bound: int, **fields: Any) -> _Edge:
+    def append(self, kind: type[ir.Operation], sources: list[_Edge], bound: int, **fields: Any) -> _Edge:
         name = f"{kind.__name__.lower()}{len(self.nodes)}"
         node = kind(name, tuple(s.name for s in sources), **fields)
         self.nodes.append(node)
-        values = MEANING[kind](node, *(s.values for s in sources), T=self.T)
+        values = meaning(node, *(s.values for s in sources), T=self.T)
         summed = kind is ir.SumTime or sources[0].summed
         if 0 in values.shape:
             raise GraphError(f"{name}: nothing left of the map.")

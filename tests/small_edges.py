@@ -11,8 +11,8 @@ from spikelet.graph import ir
 TOP = 2**31 - 1
 
 
-def graph_of(*nodes: ir.Node, time_steps: int = 1, **fields: Any) -> ir.IntGraph:
-    return ir.IntGraph(nodes, time_steps, fields.pop("logit_scale", 1.0), **fields)
+def graph_of(*nodes: ir.Operation, time_steps: int = 1, **fields: Any) -> ir.IntGraph:
+    return ir.IntGraph.of_logits(nodes, time_steps, fields.pop("logit_scale", 1.0), **fields)
 
 
 def constant(name: str, source: str, *values: int) -> ir.Affine:

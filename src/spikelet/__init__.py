@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spikelet.compression import compress as compress
     from spikelet.fitting import Budget as Budget
     from spikelet.fitting import fit as fit
-    from spikelet.graph.artifact import save as save
+    from spikelet.graph.file.artifact import save as save
     from spikelet.graph.ir import IntGraph as IntGraph
     from spikelet.graph.reference import Reference as Reference
     from spikelet.interop import from_snntorch as from_snntorch
@@ -79,7 +79,7 @@ _HOMES = {
     "load": "zoo",
     "lower": "lowering",
     "profile": "profiling",
-    "save": "graph.artifact",
+    "save": "graph.file.artifact",
     "verify": "lowering",
 }
 _FOLDERS = (

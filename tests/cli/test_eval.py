@@ -113,7 +113,7 @@ def test_a_file_that_does_not_say_its_data_asks_for_it(
 ) -> None:
     graph = spikelet.load(packed)
     bare = tmp_path / "bare.safetensors"
-    spikelet.save(IntGraph(graph.nodes, graph.time_steps, graph.logit_scale), bare)
+    spikelet.save(IntGraph.of_logits(graph.nodes, graph.time_steps, graph.logit_scale), bare)
     done = command("eval", bare)
     assert done.exit_code == 2
     assert "Name a data set with --data NAME" in done.stderr

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import LoweringError, lower
 from spikelet.models import create_model, list_models
 from spikelet.neurons import LIF, FullMembrane, QuantizedMembrane

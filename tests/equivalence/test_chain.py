@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.graph import ir
-from spikelet.graph.artifact import load, save
+from spikelet.graph.file.artifact import load, save
 from spikelet.graph.reference import Reference
 from spikelet.lowering import lower, verify
 from spikelet.lowering.verify import Backend

@@ -10,7 +10,7 @@ from spikelet.compression import find_channels
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.fitting.sensitivity import recalibrate
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear

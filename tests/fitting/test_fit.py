@@ -14,7 +14,7 @@ from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.job import Job, Measured, subject_of
 from spikelet.fitting.sensitivity import recalibrate
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.nn import Encode, Linear

@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spikelet.base.errors import ArtifactError, GraphError
-from spikelet.graph.artifact import dumps, loads
+from spikelet.graph.file.artifact import dumps, loads
 from tests.artifact_parts import FileParts, compact, from_header, odd_graph, small_graph, with_checksum
 from tests.random_graphs import random_graph
 

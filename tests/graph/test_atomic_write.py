@@ -13,7 +13,7 @@ import pytest
 
 from spikelet.base import files as atomic_write_module
 from spikelet.base.files import atomic_write
-from spikelet.graph.artifact import dumps, load, save
+from spikelet.graph.file.artifact import dumps, load, save
 from tests.artifact_parts import assert_same_graph, small_graph
 
 

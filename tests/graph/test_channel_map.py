@@ -10,7 +10,7 @@ import pytest
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.reference import MEANING
+from tests.meaning import meaning
 from tests.small_edges import X1, constant, graph_of
 
 
@@ -19,7 +19,7 @@ def channel_map(source: Any, stride: int = 1, dtype: type = np.int16) -> ir.Chan
 
 
 def run(node: ir.ChannelMap, x: Any) -> list:
-    return MEANING[ir.ChannelMap](node, np.asarray(x, np.int64)[None, None], T=1)[0, 0].tolist()
+    return meaning(node, np.asarray(x, np.int64)[None, None], T=1)[0, 0].tolist()
 
 
 def test_the_examples_of_the_specification_hold() -> None:

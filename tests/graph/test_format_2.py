@@ -11,8 +11,8 @@ import pytest
 
 from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph import ir
-from spikelet.graph.artifact import dumps, loads
-from spikelet.graph.document import format_of
+from spikelet.graph.file.artifact import dumps, loads
+from spikelet.graph.file.limits import shapes_of
 from tests.artifact_parts import FileParts, odd_graph, small_graph
 
 DATA = dumps(odd_graph())
@@ -52,19 +52,17 @@ def test_the_safetensors_library_writes_it_back_byte_for_byte() -> None:
     assert safetensors_numpy.save(safetensors_numpy.load(DATA), metadata={"spikelet": text}) == DATA
 
 
-def test_any_of_the_three_novelties_makes_a_file_of_format_2() -> None:
+def test_any_of_the_three_novelties_makes_a_node_of_format_2() -> None:
     small = small_graph()
-    for i, node in enumerate(small.nodes):
+    shapes = shapes_of(small.nodes)
+    for node in small.nodes:
+        sources = [shapes[name] for name in node.inputs]
+        assert node.since(*sources) == 1
         if isinstance(node, ir.Lif):
-            changed = dataclasses.replace(node, reset=7)
+            assert dataclasses.replace(node, reset=7).since(*sources) == 2
         elif isinstance(node, ir.Linear):
-            changed = dataclasses.replace(node, weight=node.weight.astype(np.int16) | 1, grid="odd")
-        elif isinstance(node, ir.Flatten):
-            changed = ir.ChannelMap(node.name, node.inputs, np.zeros(3, np.int16), 1)
-        else:
-            continue
-        assert format_of((*small.nodes[:i], changed, *small.nodes[i + 1 :])) == 2
-    assert format_of(small.nodes) == 1
+            assert dataclasses.replace(node, grid="odd").since(*sources) == 2
+    assert ir.ChannelMap("m", ("x",), np.zeros(3, np.int16), 1).since((1, 2, 2)) == 2
 
 
 def test_odd_codes_take_their_bits() -> None:
@@ -77,7 +75,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "a grid that is a list": (node("c1", grid=["odd"]), r"\(conv 'c1'\): grid: must be 'symmetric' or 'odd'"),
     "no grid": (lambda p: p.node("c1").__delitem__("grid"), r"\(conv 'c1'\): the attribute 'grid' is missing"),
     "a grid stated twice": (node("c2", grid="odd"), "header: is not the one canonical text"),
-    "codes of another grid": (node("fc", grid="symmetric"), r"fc: weight codes must be -15\.\.15"),
+    "codes of another grid": (node("fc", grid="symmetric"), r"fc: weight must be -15\.\.15"),
     "an odd grid at 1 bit": (node("fc", bits=1, shape=[2, 100]), "fc: grid must be 'symmetric' at 1 bit"),
     "a map without stride": (
         lambda p: p.node("m1").__delitem__("stride"),

@@ -12,7 +12,7 @@ import tracemalloc
 import pytest
 
 from spikelet.base.errors import ArtifactError, GraphError, SpikeletError
-from spikelet.graph.artifact import dumps, loads
+from spikelet.graph.file.artifact import dumps, loads
 from tests.artifact_parts import FileParts, compact, from_header, from_text, with_checksum
 from tests.fuzz import fuzz_artifact
 from tests.malformed_changes import (
@@ -194,8 +194,9 @@ DOCUMENT: dict[str, tuple[Change, str]] = {
         lambda p: from_text(compact(p.document, sort_keys=True), p.tensors, p.body),
         "spikelet: the field 'checksum' is missing",
     ),
-    "format 0": (field("format", 0), "format: this is version 0, this spikelet reads versions 1 to 2"),
-    "format 3": (field("format", 3), "format: this is version 3, .* Upgrade spikelet"),
+    "format 0": (field("format", 0), "format: this is version 0, this spikelet reads versions 1 to 3"),
+    "format 4": (field("format", 4), "format: this is version 4, .* Upgrade spikelet"),
+    "format 3 with a scale of format 1": (field("format", 3), "spikelet: the field 'outputs' is missing"),
     "format -1": (field("format", -1), "format: this is version -1"),
     "format '1'": (field("format", "1"), "format: this is version '1'"),
     "format true": (field("format", True), "format: this is version True"),

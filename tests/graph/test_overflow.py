@@ -10,6 +10,7 @@ import pytest
 from spikelet.base.errors import GraphError, OverflowRefused
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
+from tests.nodes import conv, linear
 from tests.small_edges import TOP, X1, between, constant, graph_of
 
 # --- overflow is refused, by name, and only beyond the last integer ----------------------------------
@@ -29,7 +30,7 @@ def test_the_last_integer_fits_and_the_next_is_refused(value: int, other: int, f
         analyse(graph)
 
 
-def _overflowing(node: ir.Node, *shape: int) -> ir.IntGraph:
+def _overflowing(node: ir.Operation, *shape: int) -> ir.IntGraph:
     """`node` over an edge "a" of -2^30 in every channel."""
     return graph_of(ir.Input("x", (), shape), constant("a", "x", *[-(2**30)] * shape[0]), node, time_steps=3)
 
@@ -37,16 +38,16 @@ def _overflowing(node: ir.Node, *shape: int) -> ir.IntGraph:
 @pytest.mark.parametrize(
     ("node", "shape"),
     [
-        (ir.Conv("n", ("a",), np.ones((1, 3, 1, 1), np.int8), 1, (1, 1), (0, 0), 1), (3, 1, 1)),
-        (ir.Linear("n", ("a",), np.full((1, 1), -2, np.int8), 3), (1,)),
+        (conv("n", ("a",), np.ones((1, 3, 1, 1), np.int8), 1, (1, 1), (0, 0), 1), (3, 1, 1)),
+        (linear("n", ("a",), np.full((1, 1), -2, np.int8), 3), (1,)),
         (ir.Affine("n", ("a",), *(np.array([v], t) for v, t in ((5, np.int32), (1, np.uint8), (0, np.int32)))), (1,)),
         (ir.Add("n", ("a", "a", "a")), (1,)),
         (ir.SumPool("n", ("a",), 2), (1, 2, 2)),
         (ir.SumTime("n", ("a",)), (1,)),
     ],
-    ids=lambda v: type(v).__name__ if isinstance(v, ir.Node) else "",
+    ids=lambda v: type(v).__name__ if isinstance(v, ir.Operation) else "",
 )
-def test_an_overflow_is_refused_by_the_name_of_its_node(node: ir.Node, shape: tuple[int, ...]) -> None:
+def test_an_overflow_is_refused_by_the_name_of_its_node(node: ir.Operation, shape: tuple[int, ...]) -> None:
     with pytest.raises(
         OverflowRefused, match=r"n: (output|a partial sum) may reach \[.*\], beyond 32 bits\. Use fewer input channels"
     ):
@@ -108,7 +109,7 @@ def test_where_a_neuron_is_accepted_no_sequence_of_extreme_currents_overflows_it
 def test_partial_sums_that_leave_int32_are_refused_though_the_whole_sum_fits() -> None:
     big = constant("big", "x", 2_000_000_000)
     small = constant("small", "x", -2_000_000_000)
-    graph = ir.IntGraph(
+    graph = ir.IntGraph.of_logits(
         (ir.Input("x", (), (1,)), big, small, ir.Add("sum", ("big", "big", "small")), ir.SumTime("out", ("sum",))),
         1,
         1.0,
@@ -119,13 +120,13 @@ def test_partial_sums_that_leave_int32_are_refused_though_the_whole_sum_fits() -
 
 def test_a_numpy_attribute_is_refused_because_it_could_wrap() -> None:
     pool = ir.MaxPool("pool", ("x",), np.int32(2), 1, 0)  # type: ignore[arg-type]
-    graph = ir.IntGraph((ir.Input("x", (), (1, 4, 4)), pool), 1, 1.0)
+    graph = ir.IntGraph.of_logits((ir.Input("x", (), (1, 4, 4)), pool), 1, 1.0)
     with pytest.raises(GraphError, match=r"pool: kernel must be a plain Python number, got np.int32\(2\)"):
         analyse(graph)
 
 
 def test_flattening_more_than_fits_is_refused_before_memory_is_taken() -> None:
-    graph = ir.IntGraph((ir.Input("x", (), (3, 20_000, 20_000)), ir.Flatten("flat", ("x",))), 1, 1.0)
+    graph = ir.IntGraph.of_logits((ir.Input("x", (), (3, 20_000, 20_000)), ir.Flatten("flat", ("x",))), 1, 1.0)
     with pytest.raises(GraphError, match="flat: input size must be at most 16777216 values, got 1200000000"):
         analyse(graph)
 
@@ -134,9 +135,9 @@ def test_a_sum_of_more_weights_than_its_own_bounds_can_hold_is_refused():
     weight = np.ones((1, 1, 4097, 4097), np.int8)
     nodes = (
         ir.Input("x", (), (1, 4097, 4097)),
-        ir.Conv("c", ("x",), weight, 1, (1, 1), (0, 0), 1),
+        conv("c", ("x",), weight, 1, (1, 1), (0, 0), 1),
         ir.Flatten("f", ("c",)),
         ir.SumTime("y", ("f",)),
     )
     with pytest.raises(GraphError, match="c: weights of one output must be at most 16777216, got 16785409"):
-        analyse(ir.IntGraph(nodes, 1, 1.0))
+        analyse(ir.IntGraph.of_logits(nodes, 1, 1.0))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.graph import ir
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.interop.converted import Converted
 from spikelet.neurons import LIF, QuantizedMembrane
 from spikelet.nn import BatchNorm2d, Conv2d, Linear

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.codes import values_of
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
 from spikelet.models import create_model
@@ -49,14 +50,16 @@ def test_a_graph_counts_what_loops_count(seed: int):
     layers = {layer.name: layer for layer in profile_graph(graph, x).synapses}
     for node in graph.of_type(ir.Conv):
         inputs = torch.from_numpy(edges[node.inputs[0]]).flatten(0, 1)
+        codes = values_of(node.weight, node.bits, node.grid)
         if node.stride[0] != node.stride[1] or node.padding[0] != node.padding[1] or node.weight.size > 300:
             continue
         counts = layers[node.name].neurobench
-        looped = conv_operations(torch.from_numpy(node.weight), inputs, node.stride[0], node.padding[0], node.groups)
+        looped = conv_operations(torch.from_numpy(codes), inputs, node.stride[0], node.padding[0], node.groups)
         assert (counts.effective_acs + counts.effective_macs) * 2 == looped
     for node in graph.of_type(ir.Linear):
         inputs = torch.from_numpy(edges[node.inputs[0]]).flatten(0, 1)
-        pairs = (inputs != 0).double() @ torch.from_numpy(node.weight != 0).double().T
+        codes = values_of(node.weight, node.bits, node.grid)
+        pairs = (inputs != 0).double() @ torch.from_numpy(codes != 0).double().T
         counts = layers[node.name].neurobench
         assert (counts.effective_acs + counts.effective_macs) * 2 == pairs.sum()
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from benchmarks.qpsnn_sizes import IMAGENET, PUBLISHED, Row, sizes
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.profiling import profile, qpsnn_megabytes, qpsnn_millijoules, qpsnn_millijoules_of

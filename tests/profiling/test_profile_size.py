@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from spikelet.graph.document import arrays
+from spikelet.graph.file.document import arrays_of
 from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.neurons import LIF
@@ -91,7 +91,7 @@ def test_a_networks_bytes_are_those_of_its_graph_where_no_spikes_join_a_sum(name
 def test_a_graphs_packed_bytes_are_all_that_its_file_holds_beside_the_header(name: str):
     model, x = small_model(name)
     graph = lower(model, x)
-    stored = sum(a.nbytes for node in graph.nodes for _, a in arrays(node))
+    stored = sum(a.nbytes for node in graph.nodes for _, a in arrays_of(node, 3))
     assert profile_graph(graph, x.numpy()).total.packed_bytes == stored
 
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from spikelet import Program, Reference
-from spikelet.base.codes import dtype_of
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.runtime import RuntimeUnavailable, kernel_sets
 from spikelet.runtime.layout import runs
+from tests.nodes import conv, linear
 from tests.random_graphs import random_graph, random_input
 
 SETS = [s.name for s in kernel_sets()]
@@ -54,11 +54,11 @@ def test_more_steps_than_a_kernel_takes_at_a_time(time_steps: int) -> None:
 def test_adds_within_adds_within_adds() -> None:
     """conv_1 + (conv_2 + (... + conv_300)): no depth of Python's calls."""
     one = np.ones((4, 1, 1, 1), np.int8)
-    convs = [ir.Conv(f"c{i}", ("x",), one if i % 3 else -one, 1, (1, 1), (0, 0), 1) for i in range(300)]
+    convs = [conv(f"c{i}", ("x",), one if i % 3 else -one, 1, (1, 1), (0, 0), 1) for i in range(300)]
     inner = ir.Add("a298", ("c298", "c299"))
     adds = [inner, *(ir.Add(f"a{i}", (f"c{i}", f"a{i + 1}")) for i in range(297, -1, -1))]
     end = (ir.Flatten("flat", ("a0",)), ir.SumTime("logits", ("flat",)))
-    graph = ir.IntGraph((ir.Input("x", (), (1, 2, 2)), *convs, *adds, *end), 2, 1.0)
+    graph = ir.IntGraph.of_logits((ir.Input("x", (), (1, 2, 2)), *convs, *adds, *end), 2, 1.0)
     x = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2)
     np.testing.assert_array_equal(Program(graph)(x), Reference(graph)(x))
 
@@ -81,20 +81,20 @@ def test_awkward_channel_counts_and_full_inputs(channels: int) -> None:
 
 def _one_layer(weight: np.ndarray, channels: int) -> ir.IntGraph:
     """Pixels -> spikes -> 3x3 binary convolution -> spikes whose charge meets the threshold in ties -> logits."""
-    first = ir.Conv("first", ("x",), np.ones((channels, 1, 1, 1), np.int8), 1, (1, 1), (0, 0), 1)
+    first = conv("first", ("x",), np.ones((channels, 1, 1, 1), np.int8), 1, (1, 1), (0, 0), 1)
     lif: dict[str, Any] = {"leak": 1, "gain": 2, "leak_bits": 1, "reset": "hard", "membrane": None}
     nodes = (
         ir.Input("x", (), (1, 3, 3)),
         first,
         ir.Lif("early", ("first",), threshold=128, **lif),
-        ir.Conv("conv", ("early",), weight, 1, (1, 1), (1, 1), 1),
+        conv("conv", ("early",), weight, 1, (1, 1), (1, 1), 1),
         ir.Lif("late", ("conv",), threshold=1, **lif),
         ir.SumPool("pool", ("late",), 3),
         ir.Flatten("flat", ("pool",)),
-        ir.Linear("head", ("flat",), np.ones((2, channels), np.int8), 1),
+        linear("head", ("flat",), np.ones((2, channels), np.int8), 1),
         ir.SumTime("logits", ("head",)),
     )
-    return ir.IntGraph(nodes, 3, 1.0)
+    return ir.IntGraph.of_logits(nodes, 3, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -115,30 +115,30 @@ def test_odd_codes_at_every_width_over_spikes_sums_and_pixels(bits: int, groups:
 def _odd_layers(rng: np.random.Generator, bits: int, groups: int, outputs: int) -> ir.IntGraph:
     """Odd codes over pixels, over spikes, over pooled spikes, over sums of spikes and over a vector."""
 
-    def conv(name: str, source: str, o: int, i: int, kernel: int = 3) -> ir.Conv:
+    def layer(name: str, source: str, o: int, i: int, kernel: int = 3) -> ir.Conv:
         codes = 2 * rng.integers(0, 2**bits, (o, i // groups, kernel, kernel)) - (2**bits - 1)
-        weight = codes.astype(dtype_of(bits, "odd"))
-        return ir.Conv(name, (source,), weight, bits, (1, 1), (kernel // 2, kernel // 2), groups, "odd")
+        weight = codes.astype(np.int16)
+        return conv(name, (source,), weight, bits, (1, 1), (kernel // 2, kernel // 2), groups, "odd")
 
     lif: dict[str, Any] = {"leak": 1, "gain": 2, "leak_bits": 1, "reset": "soft", "membrane": None}
-    head = (2 * rng.integers(0, 2**bits, (4, outputs * 4)) - (2**bits - 1)).astype(dtype_of(bits, "odd"))
+    head = (2 * rng.integers(0, 2**bits, (4, outputs * 4)) - (2**bits - 1)).astype(np.int16)
     nodes = (
         ir.Input("x", (), (3, 4, 5)),
-        conv("pixels", "x", outputs, 3),
+        layer("pixels", "x", outputs, 3),
         ir.Lif("early", ("pixels",), threshold=1000, **lif),
-        conv("spikes", "early", outputs, outputs),
+        layer("spikes", "early", outputs, outputs),
         ir.Lif("middle", ("spikes",), threshold=2**bits, **lif),
         ir.Add("sum", ("early", "middle")),
-        conv("sums", "sum", outputs, outputs, 1),
+        layer("sums", "sum", outputs, outputs, 1),
         ir.Lif("late", ("sums",), threshold=2**bits - 1, **lif),
         ir.SumPool("pool", ("late",), 2),
-        conv("pooled", "pool", outputs, outputs),
+        layer("pooled", "pool", outputs, outputs),
         ir.Lif("last", ("pooled",), threshold=2**bits + 1, **lif),
         ir.Flatten("flat", ("last",)),
-        ir.Linear("head", ("flat",), head, bits, "odd"),
+        linear("head", ("flat",), head, bits, "odd"),
         ir.SumTime("logits", ("head",)),
     )
-    return ir.IntGraph(nodes, 3, 1.0)
+    return ir.IntGraph.of_logits(nodes, 3, 1.0)
 
 
 def test_a_program_may_be_called_from_several_threads_at_once() -> None:
@@ -208,7 +208,7 @@ def _channel_map(source: np.ndarray, channels: int, spikes: bool) -> ir.IntGraph
         ir.Flatten("f", ("m",)),
         ir.SumTime("y", ("f",)),
     )
-    return ir.IntGraph(nodes, 3, 1.0)
+    return ir.IntGraph.of_logits(nodes, 3, 1.0)
 
 
 @pytest.mark.parametrize(

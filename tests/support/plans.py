@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from spikelet import Program
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from tests.random_graphs import random_graph, random_input
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "plans.json"

@@ -321,7 +321,7 @@ def test_a_channel_map_of_more_channels_than_16_bits_count_is_refused():
 
 
 def test_a_map_of_logits_is_refused():
-    with pytest.raises(GraphError, match="the last node must give one vector of logits"):
+    with pytest.raises(GraphError, match="the first output must be one vector of logits"):
         lower(user(lambda m, x: m.lif(m.conv(x))), images())
 
 

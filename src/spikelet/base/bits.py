@@ -1,8 +1,7 @@
-"""Weight codes as packed bits (spec Q2, Q3, Q5). A code is stored as a field of b bits:
+"""Weight codes as packed bits (spec Q2, Q3, Q5). A graph's w (base/codes.py) is stored as a field of b bits:
 
-    symmetric   its two's complement, b = 2..8
-    odd         k = (code + s) / 2,  s = 2^b - 1: 0 .. s for -s .. s
-    1 bit       the same k: bit 1 = +1, bit 0 = -1
+    symmetric, full   two's complement
+    odd, 1 bit        k = w + 2^(b-1): 0 for the smallest code, 2^b - 1 for the largest; at 1 bit, bit 1 = +1
 
 Fields stand one after another in row-major order, the first in the lowest bits of the first byte; each field has
 its own lowest bit first. The bits after the last one, up to a whole byte, are zero.
@@ -17,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.base.codes import Codes, dtype_of, has_zero, top_code
+from spikelet.base.codes import Codes, is_odd
 from spikelet.base.errors import ArtifactError, GraphError
 
 
@@ -26,16 +25,18 @@ def packed_bytes(count: int, bits: int) -> int:
     return (count * bits + 7) // 8
 
 
-def pack(codes: Codes, bits: int, grid: str = "symmetric") -> NDArray[np.uint8]:
-    """Codes of any shape to uint8 [packed_bytes(codes.size, bits)].
+def pack(w: Codes, bits: int, grid: str = "symmetric") -> NDArray[np.uint8]:
+    """Codes, held as `w` of any shape, as uint8 [packed_bytes(w.size, bits)].
 
     Raises:
-        GraphError: `bits` is not 1 to 8, or a code does not fit.
+        GraphError: `bits` is not 1 to 8, or a w needs more bits.
     """
     _check_bits(bits)
-    fields = _fields(np.ascontiguousarray(codes).reshape(-1), bits, grid)
-    if bits == 1:
-        return np.packbits(fields, bitorder="little")
+    flat = np.ascontiguousarray(w).reshape(-1)
+    half = 2 ** (bits - 1)
+    if flat.size and (flat.min() < -half or flat.max() >= half):
+        raise GraphError(f"w of {bits} bits must be {-half} to {half - 1}, got {flat.min()} to {flat.max()}.")
+    fields = flat.astype(np.int8).view(np.uint8) ^ np.uint8(_flip(bits, grid))
     if bits == 8:
         return fields
     lanes = np.unpackbits(fields[:, None], axis=1, bitorder="little")
@@ -43,7 +44,7 @@ def pack(codes: Codes, bits: int, grid: str = "symmetric") -> NDArray[np.uint8]:
 
 
 def unpack(packed: NDArray[np.uint8], count: int, bits: int, grid: str = "symmetric") -> Codes:
-    """The inverse of `pack`: [count], int8, or int16 for odd codes of 8 bits.
+    """The inverse of `pack`: w, int8 [count].
 
     Raises:
         GraphError: `bits` is not 1 to 8.
@@ -58,39 +59,18 @@ def unpack(packed: NDArray[np.uint8], count: int, bits: int, grid: str = "symmet
     padding = int(packed[-1]) >> used if used else 0
     if padding:
         raise ArtifactError(f"the {8 - used} padding bits after the last code must be 0, got {padding:b} (binary).")
-    odd = not has_zero(bits, grid)
-    fields = packed if bits == 8 else _unpacked_fields(packed, count, bits, signed=not odd)
-    if not odd:
-        return fields.view(np.int8).copy()
-    codes = fields.astype(dtype_of(bits, grid))
-    codes *= 2  # may wrap, and the subtraction wraps back
-    codes -= top_code(bits, grid)
-    return codes
-
-
-def _unpacked_fields(packed: NDArray[np.uint8], count: int, bits: int, *, signed: bool) -> NDArray[np.uint8]:
+    if bits == 8:
+        return (packed ^ np.uint8(_flip(bits, grid))).view(np.int8)
     lanes = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
-    if signed:
-        lanes = np.concatenate([lanes, np.repeat(lanes[:, -1:], 8 - bits, axis=1)], axis=1)
-    return np.packbits(lanes, axis=1, bitorder="little").reshape(-1)
+    if is_odd(bits, grid):
+        lanes[:, -1] ^= 1
+    signed = np.concatenate([lanes, np.repeat(lanes[:, -1:], 8 - bits, axis=1)], axis=1)
+    return np.packbits(signed, axis=1, bitorder="little").reshape(-1).view(np.int8)
 
 
-def _fields(codes: Codes, bits: int, grid: str) -> NDArray[np.uint8]:
-    """The field of every code, uint8 [codes.size]."""
-    odd, top = not has_zero(bits, grid), top_code(bits, grid)
-    low, high = (-top, top) if odd else (-top - 1, top)
-    if codes.size and (codes.min() < low or codes.max() > high):
-        raise GraphError(_wrong(bits, low, high, odd, f"{codes.min()} to {codes.max()}"))
-    if odd and not (codes & 1).all():
-        raise GraphError(_wrong(bits, low, high, odd, f"{codes.min()} to {codes.max()} with even ones"))
-    if odd:
-        return ((codes.astype(np.int16) + np.int16(high)) >> 1).astype(np.uint8)
-    return codes.astype(np.int8).view(np.uint8)
-
-
-def _wrong(bits: int, low: int, high: int, odd: bool, got: str) -> str:
-    wanted = "-1 or +1" if bits == 1 else f"{low} to {high}{', all odd' if odd else ''}"
-    return f"codes of {bits} bits must be {wanted}, got {got}."
+def _flip(bits: int, grid: str) -> int:
+    """The bit in which k = w + 2^(b-1) differs from w's two's complement."""
+    return 1 << (bits - 1) if is_odd(bits, grid) else 0
 
 
 def _check_bits(bits: int) -> None:

@@ -24,7 +24,7 @@ from spikelet.fitting.budget import parse_bytes
 from spikelet.fitting.job import Job, Measured
 from spikelet.fitting.picture import draw, require_matplotlib
 from spikelet.fitting.search import Candidate
-from spikelet.graph.artifact import save
+from spikelet.graph.file.artifact import save
 from spikelet.train import Reporter, Training
 
 if TYPE_CHECKING:

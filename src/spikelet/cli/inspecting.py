@@ -8,7 +8,7 @@ from spikelet.base.table import Table
 from spikelet.cli.printing import facts, heading, show
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.document import arrays
+from spikelet.graph.file.document import stored_bytes
 from spikelet.zoo import load, path_of
 
 COLUMNS = ("node", "operation", "reads", "output", "values", "bits", "bytes")
@@ -38,7 +38,7 @@ def _nodes(graph: ir.IntGraph) -> Table:
     return Table(COLUMNS, rows, (("total", "", "", "", "", "", f"{sum(map(stored_bytes, graph.nodes)):,}"),), PROSE)
 
 
-def _row(node: ir.Node, shape: tuple[int, ...]) -> tuple[str, ...]:
+def _row(node: ir.Operation, shape: tuple[int, ...]) -> tuple[str, ...]:
     """Weights and their bits where the node has any; the bytes of all its arrays."""
     weight = getattr(node, "weight", None)
     values, bits = ("", "") if weight is None else (f"{weight.size:,}", str(getattr(node, "bits", "")))
@@ -47,9 +47,9 @@ def _row(node: ir.Node, shape: tuple[int, ...]) -> tuple[str, ...]:
     return node.name, type(node).__name__, reads, " x ".join(map(str, shape)), values, bits, f"{size:,}" if size else ""
 
 
-def stored_bytes(node: ir.Node) -> int:
+def stored_bytes(node: ir.Operation) -> int:
     """The bytes that a node's arrays take in the file."""
-    return sum(values.nbytes for _, values in arrays(node))
+    return stored_bytes(node)
 
 
 def _bytes(graph: ir.IntGraph, size: int) -> list[tuple[str, str]]:

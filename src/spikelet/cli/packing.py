@@ -18,7 +18,7 @@ from spikelet.cli.printing import facts, heading, percent, show
 from spikelet.cli.result import Result, load_result, recipe_of
 from spikelet.cli.sources import spiking_run
 from spikelet.graph import ir
-from spikelet.graph.artifact import save
+from spikelet.graph.file.artifact import save
 from spikelet.graph.ir import IntGraph
 from spikelet.lowering import lower
 from spikelet.profiling.packed import node_bytes

@@ -26,7 +26,7 @@ from spikelet.fitting.plan import Plan, Subject
 from spikelet.fitting.search import Candidate, require_optuna, search
 from spikelet.fitting.sensitivity import Choices, Samples, measure, recalibrate
 from spikelet.graph import ir
-from spikelet.graph.artifact import dumps
+from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.nn import Conv2d, Linear
 from spikelet.nn.device import device_of

@@ -1,24 +1,22 @@
-"""The meaning of every operation, in NumPy, written to be read rather than to be fast.
+"""Runs a graph by the meaning of its operations (`Operation.advance`), in NumPy: right, not fast.
 
-Each function is the statement of docs/spec/operations.md with the same number. Arrays are
-[T or 1, B, ...] int64; a time axis of 1 is a still edge, or one that SumTime has added up. Every value is
+Arrays are [T or 1, B, ...] int64; a time axis of 1 is a still edge, or one that SumTime has added up. Every value is
 inside int32, as `analysis.analyse` has proved, so no backend's 32-bit arithmetic can differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import dataclasses
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from spikelet.base.errors import GraphError
-from spikelet.graph import ir
-from spikelet.graph.analysis import affine, analyse, store_membrane
-
-Int64 = NDArray[np.int64]
+from spikelet.graph.analysis import analyse, reads_later_nodes, reason_to_end
+from spikelet.graph.edge import Edge, Int64
+from spikelet.graph.graph import IntGraph
+from spikelet.graph.ops.lif import Lif
+from spikelet.graph.ops.operation import State
 
 
 class Reference:
@@ -27,9 +25,9 @@ class Reference:
     x: uint8 [B, *input shape] (the same image every step) or [T, B, *input shape] (frames).
     """
 
-    def __init__(self, graph: ir.IntGraph) -> None:
+    def __init__(self, graph: IntGraph) -> None:
         self.graph = graph
-        analyse(graph)
+        self._edges = analyse(graph)
 
     def __call__(self, x: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Integer logits [B, K]."""
@@ -38,17 +36,124 @@ class Reference:
     def spikes(self, x: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
         """Spikes [T, B, ...] of every Lif, by node name."""
         edges = self.edges(x)
-        return {n.name: edges[n.name].astype(np.uint8) for n in self.graph.of_type(ir.Lif)}
+        return {n.name: edges[n.name].astype(np.uint8) for n in self.graph.of_type(Lif)}
+
+    def outputs(self, x: NDArray[np.uint8]) -> dict[str, NDArray[np.int32]]:
+        """Every output by node name: int32 [T, B, ...], or [B, ...] of one that has been summed over time."""
+        edges, t = self.edges(x), self.graph.time_steps
+        return {o.node: as_output(edges[o.node], self._edges[o.node], t) for o in self.graph.outputs}
 
     def edges(self, x: NDArray[np.uint8]) -> dict[str, Int64]:
         """Every edge's values by node name, [T or 1, B, ...]."""
-        values: dict[str, Int64] = {self.graph.input.name: time_first(x, self.graph).astype(np.int64)}
-        for node in self.graph.nodes[1:]:
-            values[node.name] = MEANING[type(node)](node, *(values[n] for n in node.inputs), T=self.graph.time_steps)
-        return values
+        frames, t = time_first(x, self.graph).astype(np.int64), self.graph.time_steps
+        if not reads_later_nodes(self.graph):
+            return advance(self.graph, frames, range(t), {})[0]
+        state: States = {}
+        every: list[dict[str, Int64]] = []
+        for i in range(t):
+            values, state = advance(
+                self.graph, frames[i : i + 1] if len(frames) > 1 else frames, range(i, i + 1), state
+            )
+            every.append(values)
+        return {
+            name: np.concatenate([v[name] for v in every]) if edge.timed else every[-1][name]
+            for name, edge in self._edges.items()
+        }
+
+    def stream(self) -> ReferenceStream:
+        """The same graph, some steps at a time."""
+        return ReferenceStream(self.graph, self._edges)
 
 
-def time_first(x: NDArray[np.uint8], graph: ir.IntGraph) -> NDArray[np.uint8]:
+States = dict[str, State]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Progress:
+    """Where a stream stands: the number of steps taken, the batch, and the state of every node that has one."""
+
+    step: int
+    batch: int
+    states: States
+
+
+class ReferenceStream:
+    """Runs a graph some steps at a time; the caller keeps the state.
+
+    state = stream.start(batch); y, state = stream(x, state)    x: uint8 [steps, B, *input shape], any number of steps
+    """
+
+    def __init__(self, graph: IntGraph, edges: dict[str, Edge]) -> None:
+        self.graph, self._edges = graph, edges
+        self._one_by_one = reads_later_nodes(graph)
+
+    def start(self, batch: int) -> Progress:
+        """The state before the first step."""
+        if not isinstance(batch, int) or batch < 1:
+            raise GraphError(f"batch must be a whole number from 1, got {batch!r}.")
+        return Progress(0, batch, {})
+
+    def __call__(self, x: NDArray[np.uint8], state: Progress) -> tuple[NDArray[np.int32], Progress]:
+        """The first output after these steps, and the state to go on from: the sum so far [B, ...] where it is a sum
+        over time, else its steps [steps, B, ...].
+
+        Raises:
+            GraphError: `x` is not uint8 [steps, B, *input shape], or goes beyond the steps that the graph may take.
+        """
+        check_steps(self.graph, self._edges, x, state.batch, state.step)
+        frames = np.asarray(x).astype(np.int64)
+        name, states = self.graph.outputs[0].node, dict(state.states)
+        results, size = [], 1 if self._one_by_one else max(len(frames), 1)
+        for i in range(0, len(frames), size):
+            steps = range(state.step + i, state.step + min(i + size, len(frames)))
+            values, states = advance(self.graph, frames[i : i + size], steps, states)
+            results.append(as_output(values[name], self._edges[name], len(steps)))
+        y = np.concatenate(results) if self._edges[name].timed else results[-1]
+        return y, Progress(state.step + len(frames), state.batch, states)
+
+
+def check_steps(graph: IntGraph, edges: dict[str, Edge], x: object, batch: int, taken: int) -> None:
+    """Raises GraphError unless `x` is uint8 [steps, batch, *input shape] of steps that `graph` may still take."""
+    array = np.asarray(x)
+    if array.dtype != np.uint8 or array.shape[1:] != (batch, *graph.input.shape) or not array.shape[0]:
+        wanted = ", ".join(map(str, (batch, *graph.input.shape)))
+        raise GraphError(f"x must be uint8 of shape [steps, {wanted}], got {array.dtype} {array.shape}.")
+    if taken + len(array) > graph.time_steps and (reason := reason_to_end(graph, edges)):
+        raise GraphError(
+            f"x has {len(array)} steps after {taken} of {graph.time_steps}; {reason}. Start anew, or lower the model "
+            "with more time steps."
+        )
+
+
+def advance(graph: IntGraph, x: Int64, steps: range, states: States) -> tuple[dict[str, Int64], States]:
+    """Values of every node at `steps`, and the states after them.
+
+    A node that reads a later one is given that node's values of the step before, zeros at first; `steps` is then one.
+    """
+    values: dict[str, Int64] = {graph.input.name: x}
+    after: States = {}
+    waiting = []
+    for node in graph.nodes[1:]:
+        if any(name not in values for name in node.inputs):
+            before = states.get(node.name)
+            values[node.name] = np.zeros((1, x.shape[1], *node.output_shape()), np.int64) if before is None else before
+            waiting.append(node)
+            continue
+        sources = (values[name] for name in node.inputs)
+        y, after[node.name] = node.advance(*sources, steps=steps, state=states.get(node.name))
+        values[node.name] = y if y.shape[1] == x.shape[1] else np.broadcast_to(y, (len(y), x.shape[1], *y.shape[2:]))
+    for node in waiting:
+        after[node.name] = values[node.inputs[0]]
+    return values, after
+
+
+def as_output(values: Int64, edge: Edge, steps: int) -> NDArray[np.int32]:
+    """An edge's values as they leave: [steps, B, ...] of a timed edge, else [B, ...]."""
+    every = np.broadcast_to(values, (steps, *values.shape[1:])) if edge.timed else values[0]
+    return every.astype(np.int32)
+
+
+def time_first(x: NDArray[np.uint8], graph: IntGraph) -> NDArray[np.uint8]:
     """`x` as [T or 1, B, ...]; the one check of a program's input.
 
     Raises:
@@ -65,93 +170,3 @@ def time_first(x: NDArray[np.uint8], graph: ir.IntGraph) -> NDArray[np.uint8]:
     raise GraphError(
         f"x must have shape [B, {', '.join(map(str, shape))}] or [{t}, B, {', '.join(map(str, shape))}], got {x.shape}."
     )
-
-
-def _windows(x: Int64, kernel: tuple[int, int], stride: tuple[int, int]) -> Int64:
-    """[T, B, C, H, W] -> [T, B, C, H', W', kh, kw]."""
-    return sliding_window_view(x, kernel, axis=(3, 4))[:, :, :, :: stride[0], :: stride[1]]
-
-
-def conv(node: ir.Conv, x: Int64, T: int) -> Int64:
-    """O2: n[o, i, j] = sum over c, u, v of weight[o, c, u, v] * x[c, i*sh + u - ph, j*sw + v - pw]; 0 outside."""
-    (ph, pw), g = node.padding, node.groups
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (ph, ph), (pw, pw)))
-    o, i, kh, kw = node.weight.shape
-    w = _windows(padded, (kh, kw), node.stride)
-    w = w.reshape(*w.shape[:2], g, i, *w.shape[3:])
-    weight = node.weight.reshape(g, o // g, i, kh, kw)
-    # float64 sums of integers below 2^53 are exact, and BLAS makes them bearable
-    n = np.einsum("tbgiyxuv,goiuv->tbgoyx", w.astype(np.float64), weight.astype(np.float64), optimize=True)
-    return n.reshape(*n.shape[:2], o, *n.shape[4:]).astype(np.int64)
-
-
-def linear(node: ir.Linear, x: Int64, T: int) -> Int64:
-    """O3: n[o] = sum over i of weight[o, i] * x[i]."""
-    return x @ node.weight.astype(np.int64).T
-
-
-def affine_(node: ir.Affine, x: Int64, T: int) -> Int64:
-    """O4, per channel."""
-    shape = (-1,) + (1,) * (x.ndim - 3)
-    m, s, d = (v.astype(np.int64).reshape(shape) for v in (node.multiplier, node.shift, node.offset))
-    return affine(x, m, s, d)
-
-
-def add(node: ir.Add, *xs: Int64, T: int) -> Int64:
-    """O5; a still edge is added to every step."""
-    return sum(xs[1:], start=xs[0])
-
-
-def lif(node: ir.Lif, x: Int64, T: int) -> Int64:
-    """O6: T steps from a membrane of zero."""
-    v = np.zeros_like(x[0])
-    spikes = []
-    for t in range(T):
-        h = (node.leak * v + node.gain * x[t if len(x) > 1 else 0]) >> node.leak_bits
-        s = (h >= node.threshold).astype(np.int64)
-        v = h * (1 - s) if node.drop is None else h - node.drop * s
-        v = v if node.membrane is None else store_membrane(v, node.membrane)
-        spikes.append(s)
-    return np.stack(spikes)
-
-
-def max_pool(node: ir.MaxPool, x: Int64, T: int) -> Int64:
-    """O7: the padding holds a value below any other."""
-    p = node.padding
-    padded = np.pad(x, ((0, 0), (0, 0), (0, 0), (p, p), (p, p)), constant_values=-(2**40))
-    return _windows(padded, (node.kernel, node.kernel), (node.stride, node.stride)).max((-2, -1))
-
-
-def sum_pool(node: ir.SumPool, x: Int64, T: int) -> Int64:
-    """O8."""
-    return _windows(x, (node.kernel, node.kernel), (node.kernel, node.kernel)).sum((-2, -1))
-
-
-def flatten(node: ir.Flatten, x: Int64, T: int) -> Int64:
-    """O9."""
-    return x.reshape(*x.shape[:2], -1)
-
-
-def sum_time(node: ir.SumTime, x: Int64, T: int) -> Int64:
-    """O10."""
-    return x.sum(0, keepdims=True) if len(x) > 1 else x * T
-
-
-def channel_map(node: ir.ChannelMap, x: Int64, T: int) -> Int64:
-    """O11: channel -1 is one of zeros behind the last."""
-    with_zeros = np.concatenate([x, np.zeros_like(x[:, :, :1])], axis=2)
-    return with_zeros[:, :, node.source, :: node.stride, :: node.stride]
-
-
-MEANING: Mapping[type[ir.Node], Callable[..., Any]] = {
-    ir.Conv: conv,
-    ir.Linear: linear,
-    ir.Affine: affine_,
-    ir.Add: add,
-    ir.Lif: lif,
-    ir.MaxPool: max_pool,
-    ir.SumPool: sum_pool,
-    ir.Flatten: flatten,
-    ir.SumTime: sum_time,
-    ir.ChannelMap: channel_map,
-}

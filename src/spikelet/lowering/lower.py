@@ -66,7 +66,7 @@ def lower(
             builder.name(call.where)  # a use that leads nowhere counts as one: names say which use a node is
     logits = _logits(builder, values[made[-1]])
     scale = float(logits.scale.reshape(-1)[0])
-    graph = ir.IntGraph(tuple(builder.nodes), time_steps, scale, tuple(labels), dict(meta or {}))
+    graph = ir.IntGraph.of_logits(tuple(builder.nodes), time_steps, scale, tuple(labels), dict(meta or {}))
     _require_exact_floats(graph)
     return graph
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.codes import dtype_of
+from spikelet.base.codes import stored
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.trace import Call, tensors
@@ -27,7 +27,7 @@ Rule = Callable[[Builder, Call, list[Value]], Value]
 
 
 def _integers(coded: Coded) -> np.ndarray[Any, np.dtype[Any]]:
-    return coded.codes.detach().cpu().numpy().astype(dtype_of(coded.bits, coded.grid))
+    return stored(coded.codes.detach().cpu().numpy(), coded.bits, coded.grid)
 
 
 def _float64(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -142,7 +142,10 @@ def _max_pool(b: Builder, call: Call, values: list[Value]) -> Value:
     if pool.dilation not in (1, (1, 1)) or pool.ceil_mode:
         raise LoweringError(f"{call.where}: max pooling with dilation or ceil_mode is not supported.")
     return Value(
-        b.append(ir.MaxPool(b.name(call.where), (x.node,), kernel, stride, padding)), x.scale, x.channels, x.timed
+        b.append(ir.MaxPool(b.name(call.where), (x.node,), (kernel, kernel), (stride, stride), (padding, padding))),
+        x.scale,
+        x.channels,
+        x.timed,
     )
 
 
@@ -156,7 +159,7 @@ def _square(call: Call, field: str, value: Any) -> int:
 def _sum_pool(b: Builder, call: Call, values: list[Value]) -> Value:
     pool, (x,) = call.target, values
     assert isinstance(pool, SumPool2d)
-    node = ir.SumPool(b.name(call.where), (x.node,), pool.kernel_size)
+    node = ir.SumPool(b.name(call.where), (x.node,), (pool.kernel_size, pool.kernel_size))
     return Value(b.append(node), x.scale / pool.divisor, x.channels, x.timed)
 
 
@@ -218,7 +221,7 @@ def _mean(b: Builder, call: Call, values: list[Value]) -> Value:
         name = b.append(ir.SumTime(b.extra_name(_named(call, "mean")), (x.node,)))
         return Value(name, x.scale / b.time_steps, x.channels, timed=False)
     if dims == (3, 4) and len(before) == 5 and before[3] == before[4]:
-        name = b.append(ir.SumPool(b.extra_name(_named(call, "mean")), (x.node,), int(before[3])))
+        name = b.append(ir.SumPool(b.extra_name(_named(call, "mean")), (x.node,), (int(before[3]), int(before[3]))))
         if call.output.dim() == 3:  # without keepdim
             name = b.append(ir.Flatten(b.extra_name(_named(call, "flatten")), (name,)))
         return Value(name, x.scale / before[3] ** 2, x.channels, x.timed)

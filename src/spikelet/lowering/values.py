@@ -56,7 +56,7 @@ class Builder:
     def __init__(self, time_steps: int, modules: Collection[str]) -> None:
         self.time_steps = time_steps
         self.modules = modules
-        self.nodes: list[ir.Node] = []
+        self.nodes: list[ir.Operation] = []
         self.names: set[str] = set()
 
     def extra_name(self, wanted: str) -> str:
@@ -72,7 +72,7 @@ class Builder:
         self.names.add(name)
         return name
 
-    def append(self, node: ir.Node) -> str:
+    def append(self, node: ir.Operation) -> str:
         """Adds a node made with a name from `name`, and returns that name."""
         self.nodes.append(node)
         return node.name

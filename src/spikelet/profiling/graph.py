@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.codes import values_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge, analyse
 from spikelet.graph.reference import Reference, time_first
@@ -90,7 +91,7 @@ def _owned(graph: ir.IntGraph) -> dict[str, ir.Affine]:
 
 def _synapses(node: ir.Conv | ir.Linear, affine: ir.Affine | None, source: Edge, out: Edge, x: Int64) -> SynapseLayer:
     window = Window(node.stride, node.padding, node.groups) if isinstance(node, ir.Conv) else None
-    present = node.weight != 0
+    present = values_of(node.weight, node.bits, node.grid) != 0
     samples, positions = x.shape[1], x.shape[0] * x.shape[1]
     events = (x != 0).sum((0, 1))
     operations = float((events * fan_out(present, source.shape, window)).sum()) / samples

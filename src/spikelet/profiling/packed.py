@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from spikelet.base.bits import packed_bytes
 from spikelet.graph import ir
-from spikelet.graph.document import arrays
+from spikelet.graph.file.document import stored_bytes
 from spikelet.nn import Conv2d, Linear
 from spikelet.nn.norm import gain_and_offset
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
@@ -65,6 +65,6 @@ def _constants_bytes(offset_C: Tensor) -> int:
     return offset_C.numel() * (MULTIPLIER_AND_SHIFT_BYTES + (2 if narrow else 4))
 
 
-def node_bytes(node: ir.Node) -> int:
+def node_bytes(node: ir.Operation) -> int:
     """A node's arrays in the file, exactly."""
-    return sum(values.nbytes for _, values in arrays(node))
+    return stored_bytes(node)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from spikelet.base.codes import Codes
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
-from spikelet.graph.analysis import affine
+from spikelet.graph.ops.affine import affine
 from spikelet.runtime.structures import AffineMode
 
 Array = NDArray[np.generic]
@@ -61,7 +61,7 @@ class Weights:
     row_bytes: int
 
 
-def _by_synapse(weight_OIhw: Codes, groups: int) -> Codes:
+def _by_synapse(weight_OIhw: Array, groups: int) -> Array:
     """[O, I, kh, kw] -> [kh * kw * I * groups, O / groups]: k as in the module's docstring."""
     o, i, kh, kw = weight_OIhw.shape
     per_group = weight_OIhw.reshape(groups, o // groups, i, kh, kw)
@@ -77,13 +77,13 @@ def rows(name: str, weight_OIhw: Codes, groups: int) -> Weights:
     return _within_reach(name, padded)
 
 
-def sliced(name: str, weight_OIhw: Codes) -> Weights:
+def sliced(name: str, weight_OIhw: NDArray[np.int16]) -> Weights:
     """1-bit rows of one, two or a multiple of four words."""
     by_synapse = _by_synapse(weight_OIhw, 1)
     k, o = by_synapse.shape
     words = sliced_words(o)
     bits = np.zeros((k + 1, words * 64), np.uint8)
-    bits[:k, :o] = by_synapse > 0
+    bits[:k, :o] = np.greater(by_synapse, 0)
     bytes_ = np.packbits(bits, axis=1, bitorder="little").reshape(k + 1, words, 8)
     return _within_reach(name, bytes_.view("<u8").astype(np.uint64).reshape(k + 1, words))
 
@@ -94,7 +94,7 @@ def sliced_words(outputs: int) -> int:
     return words if words <= 2 else round_up(words, 4)
 
 
-def pairs(weight_OIhw: Codes) -> Weights:
+def pairs(weight_OIhw: NDArray[np.int16]) -> Weights:
     """int16 rows two by two; `row_bytes` are those of a pair."""
     o, i, kh, kw = weight_OIhw.shape
     padded = np.zeros((kh, round_up(kw * i, 2), round_up(o, 8)), np.int16)
@@ -134,8 +134,8 @@ class AffineConstants:
 def affine_constants(node: ir.Affine, low: NDArray[np.int64], high: NDArray[np.int64]) -> AffineConstants:
     """Constants for x inside [low, high], interval per channel."""
     reach = np.maximum(np.abs(low), np.abs(high))
-    m, s = node.multiplier.astype(np.int64), node.shift.astype(np.int64)
-    arrays = {"multiplier": m, "shift": s, "offset": node.offset.astype(np.int64)}
+    m, s, d = (v[0].astype(np.int64) for v in (node.multiplier, node.shift, node.offset))
+    arrays = {"multiplier": m, "shift": s, "offset": d}
     split, parts = next(((k, p) for k in range(24) if (p := _split(m, s, reach, k)) is not None), (0, None))
     mode = AffineMode.WIDE if parts is None else AffineMode.SPLIT
     return AffineConstants(mode, split, {name: _padded(a) for name, a in (arrays | (parts or {})).items()})
@@ -153,7 +153,7 @@ def levels(node: ir.Affine | None, channels: int) -> Levels:
     """Of `node`, or of the spikes themselves."""
     silent, fired = np.zeros(channels, np.int64), np.ones(channels, np.int64)
     if node is not None:
-        m, s, d = (v.astype(np.int64) for v in (node.multiplier, node.shift, node.offset))
+        m, s, d = (v[0].astype(np.int64) for v in (node.multiplier, node.shift, node.offset))
         silent, fired = affine(silent, m, s, d), affine(fired, m, s, d)
     return Levels(_padded(silent), _padded(fired))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from spikelet.graph import artifact
+from spikelet.graph.file import artifact
 from spikelet.graph.ir import IntGraph
 
 _FOLDER = Path(__file__).parent / "models"
@@ -47,7 +47,7 @@ def load(
 
     Args:
         name_or_path: a file wins over a shipped model of the same name.
-        max_bytes, max_operations: the most that the file may ask for, see `spikelet.graph.artifact.load`.
+        max_bytes, max_operations: the most that the file may ask for, see `spikelet.graph.file.artifact.load`.
     Raises:
         FileNotFoundError: neither a file nor a shipped model; says which there are.
         ArtifactError, GraphError: the file is damaged; names the field.

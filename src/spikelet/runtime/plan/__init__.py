@@ -6,8 +6,9 @@ set. `rules` says what becomes of a node, `stages` which nodes become one operat
 
 from __future__ import annotations
 
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
-from spikelet.graph.analysis import Edge
+from spikelet.graph.edge import Edge
 from spikelet.runtime.emit import Emitter, Plan
 from spikelet.runtime.library import KernelSet
 from spikelet.runtime.plan.constants import Packed as Packed
@@ -20,12 +21,20 @@ def make_plan(
     graph: ir.IntGraph, edges: dict[str, Edge], kernels: KernelSet, packed: Packed, *, still: bool, spikes: bool
 ) -> Plan:
     """The plan of `graph`, for an input of one step (`still`) or T, giving logits or every Lif's `spikes`."""
+    _require_known(graph, edges)
     roots = {n.name for n in graph.of_type(ir.Lif)} if spikes else {graph.output.name}
     planner = Planner(graph, edges, packed, roots, Emitter(kernels, graph.time_steps), RULES)
     planner.start(still)
     planner.make(planner.readers.live)
     outputs = _export_spikes(planner) if spikes else _export_logits(planner)
     return planner.emitter.finish(outputs, planner.constants.kept)
+
+
+def _require_known(graph: ir.IntGraph, edges: dict[str, Edge]) -> None:
+    """Raises GraphError where a node says what only format 3 can."""
+    for node in graph.nodes:
+        if node.since(*(edges[name].shape for name in node.inputs)) > 2:
+            raise GraphError(f"{node.name}: the native runtime can't run this {node.word}; use spikelet.Reference.")
 
 
 def _export_logits(plan: Planner) -> tuple[()]:

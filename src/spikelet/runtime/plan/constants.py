@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from spikelet.graph import ir
-from spikelet.graph.analysis import Edge
+from spikelet.graph.edge import Edge
+from spikelet.graph.ops.windows import Pair
 from spikelet.runtime import layout
 
 
@@ -16,7 +17,7 @@ class Packed:
     def __init__(self) -> None:
         self._made: dict[tuple[str, object], Any] = {}
 
-    def get(self, node: ir.Node, what: object, make: Callable[[], Any]) -> Any:
+    def get(self, node: ir.Operation, what: object, make: Callable[[], Any]) -> Any:
         """The packed form `what` of `node`."""
         key = node.name, what
         if key not in self._made:
@@ -31,7 +32,7 @@ class Constants:
         self.edges, self._packed = edges, packed
         self.kept: list[object] = []
 
-    def get(self, node: ir.Node, what: object, make: Callable[[], Any]) -> Any:
+    def get(self, node: ir.Operation, what: object, make: Callable[[], Any]) -> Any:
         """The packed form `what` of `node`, kept alive with the plan."""
         made = self._packed.get(node, what, make)
         self.kept.append(made)
@@ -45,7 +46,7 @@ class Constants:
         return {"affine": constants.mode, "split": constants.split} | pointers
 
 
-def neuron(node: ir.Lif) -> dict[str, int]:
+def neuron(node: ir.Lif) -> dict[str, Any]:
     """O6."""
     membrane = node.membrane
     return {
@@ -56,9 +57,9 @@ def neuron(node: ir.Lif) -> dict[str, int]:
     }  # fmt: skip
 
 
-def window(kernel: int, stride: int, padding: int) -> dict[str, int]:
-    """How a square window moves."""
+def window(kernel: Pair, stride: Pair, padding: Pair) -> dict[str, int]:
+    """How a window moves."""
     return {
-        "kernel_h": kernel, "kernel_w": kernel, "stride_h": stride, "stride_w": stride,
-        "pad_h": padding, "pad_w": padding,
+        "kernel_h": kernel[0], "kernel_w": kernel[1], "stride_h": stride[0], "stride_w": stride[1],
+        "pad_h": padding[0], "pad_w": padding[1],
     }  # fmt: skip

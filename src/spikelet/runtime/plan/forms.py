@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from spikelet.graph import ir
+from spikelet.graph.ops.windows import Pair
 from spikelet.runtime import layout
 from spikelet.runtime.emit import Emitter, Map, Value, natural
 from spikelet.runtime.plan.constants import Constants, window
@@ -21,7 +22,7 @@ class Pooled:
     """A SumPool over spikes that nobody has computed."""
 
     spikes: Value
-    kernel: int
+    kernel: Pair
     map: Map
 
 
@@ -51,12 +52,12 @@ class Forms:
         """The node's shape as (C, H, W)."""
         return natural(self._constants.edges[name].shape)
 
-    def bind(self, node: ir.Node, value: Value) -> None:
+    def bind(self, node: ir.Operation, value: Value) -> None:
         """`value` is the node's map from now on."""
         self._values[node.name, value.form] = value
         self.maps[node.name] = value.map
 
-    def rename(self, node: ir.Node, name: str) -> None:
+    def rename(self, node: ir.Operation, name: str) -> None:
         """`node` has the maps of the node called `name`."""
         if name in self.scaled:
             self.readable(name)
@@ -88,7 +89,11 @@ class Forms:
         """The int32 values of spikes, or of what had been left to be computed later."""
         if name in self.pooled:
             pooled = self.pooled[name]
-            source, kind, fields = self._unpacked(pooled.spikes), Kind.SUMPOOL, window(pooled.kernel, pooled.kernel, 0)
+            source, kind, fields = (
+                self._unpacked(pooled.spikes),
+                Kind.SUMPOOL,
+                window(pooled.kernel, pooled.kernel, (0, 0)),
+            )
         elif name in self.scaled:
             affine = self.scaled[name]
             source, kind, fields = self.readable(affine.inputs[0]), Kind.POINTWISE, self._constants.affine(affine)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from spikelet.graph import ir
-from spikelet.graph.analysis import Edge
+from spikelet.graph.edge import Edge
 from spikelet.runtime.emit import Emitter, Value, natural
 from spikelet.runtime.plan.constants import Constants, Packed
 from spikelet.runtime.plan.forms import Forms
@@ -29,7 +29,7 @@ class Planner:
         packed: Packed,
         roots: set[str],
         emitter: Emitter,
-        rules: Mapping[type[ir.Node], Rule],
+        rules: Mapping[type[ir.Operation], Rule],
     ) -> None:
         self.graph, self.edges, self.emitter, self._rules = graph, edges, emitter, rules
         self.constants = Constants(edges, packed)

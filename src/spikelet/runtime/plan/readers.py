@@ -15,7 +15,7 @@ class Readers:
         self._nodes = {n.name: n for n in graph.nodes}
         self._roots = roots
         self.live = self.needed_by(roots)
-        self._users: dict[str, list[ir.Node]] = {n.name: [] for n in graph.nodes}
+        self._users: dict[str, list[ir.Operation]] = {n.name: [] for n in graph.nodes}
         for node in graph.nodes:
             for name in dict.fromkeys(node.inputs) if node.name in self.live else ():
                 self._users[name].append(node)
@@ -30,19 +30,19 @@ class Readers:
                     left.append(name)
         return needed
 
-    def of(self, node: ir.Node) -> list[ir.Node]:
+    def of(self, node: ir.Operation) -> list[ir.Operation]:
         """The nodes that read `node`, in the order of the graph."""
         return self._users[node.name]
 
-    def is_root(self, node: ir.Node) -> bool:
+    def is_root(self, node: ir.Operation) -> bool:
         """Whether the node is a wanted result itself."""
         return node.name in self._roots
 
-    def is_read(self, node: ir.Node, but_by: ir.Node | None) -> bool:
+    def is_read(self, node: ir.Operation, but_by: ir.Operation | None) -> bool:
         """Whether anybody needs the node's values, `but_by` apart."""
         return self.is_root(node) or any(user is not but_by for user in self.of(node))
 
-    def only(self, node: ir.Node | None) -> ir.Node | None:
+    def only(self, node: ir.Operation | None) -> ir.Operation | None:
         """The node's one reader; None where it has several, or is a result itself."""
         if node is None or self.is_root(node) or len(self.of(node)) != 1:
             return None

@@ -30,7 +30,7 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     node, (name,) = layer.node, layer.node.inputs
     pooled = plan.forms.pooled.get(name)
     source = pooled.spikes if pooled else plan.forms.spikes(name) or plan.forms.readable(name)
-    pool, spikes = pooled.kernel if pooled else 1, source.form is Form.SPIKES
+    pool, spikes = pooled.kernel[0] if pooled else 1, source.form is Form.SPIKES
     kind = layer.kind(plan.emitter.kernels, plan.edges[name], spikes=spikes, pool=pool)
     weights: layout.Weights = plan.constants.get(node, (kind, layer.weight.shape), layer.packer(kind))
     place = {"pool": pool, "weight": weights.array.ctypes.data, "row_bytes": weights.row_bytes}
@@ -91,11 +91,11 @@ def sum_pool(plan: Planner, node: ir.SumPool) -> None:
     """O8: of spikes, left to be computed later."""
     (name,) = node.inputs
     spikes, shape = plan.forms.spikes(name), plan.forms.shape(node.name)
-    if spikes is not None:
+    if spikes is not None and node.kernel[0] == node.kernel[1]:
         plan.forms.pooled[node.name] = Pooled(spikes, node.kernel, shape)
         plan.forms.maps[node.name] = shape
         return
-    _map_to_map(plan, node, Kind.SUMPOOL, plan.forms.values(name), **window(node.kernel, node.kernel, 0))
+    _map_to_map(plan, node, Kind.SUMPOOL, plan.forms.values(name), **window(node.kernel, node.kernel, (0, 0)))
 
 
 def channel_map(plan: Planner, node: ir.ChannelMap) -> None:
@@ -107,7 +107,7 @@ def channel_map(plan: Planner, node: ir.ChannelMap) -> None:
     _map_to_map(plan, node, Kind.CHANNEL_MAP, source, channels=channels.ctypes.data, **stride)
 
 
-def _map_to_map(plan: Planner, node: ir.Node, kind: Kind, source: Value, **fields: int) -> None:
+def _map_to_map(plan: Planner, node: ir.Operation, kind: Kind, source: Value, **fields: int) -> None:
     """An operation of its own whose result has the form of its source."""
     out = plan.emitter.new(source.form, plan.forms.shape(node.name), source.steps)
     place = "spikes" if source.form is Form.SPIKES else "values"
@@ -120,7 +120,7 @@ def flatten(plan: Planner, node: ir.Flatten) -> None:
     plan.forms.rename(node, node.inputs[0])
 
 
-RULES: Mapping[type[ir.Node], Rule] = {
+RULES: Mapping[type[ir.Operation], Rule] = {
     ir.Conv: conv,
     ir.Linear: linear,
     ir.Affine: affine,

@@ -27,7 +27,7 @@ class Stage:
     source: Value
     map: Map
     fields: dict[str, Any]
-    tail: ir.Node | None = None
+    tail: ir.Operation | None = None
     affine: ir.Affine | None = None
     addend: Value | Scaled | None = None
     sum_time: ir.SumTime | None = None

@@ -20,10 +20,11 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from spikelet.base.codes import Codes, top_code
+from spikelet.base.codes import Codes, top_code, values_of
 from spikelet.graph import ir
-from spikelet.graph.analysis import Edge
+from spikelet.graph.edge import Edge
 from spikelet.runtime import layout
 from spikelet.runtime.library import KernelSet
 from spikelet.runtime.structures import Kind
@@ -34,7 +35,7 @@ PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Synapses:
-    """A layer as a convolution: its node, its codes [O, I / groups, kh, kw], how the kernel moves."""
+    """A layer as a convolution: its node, its w [O, I / groups, kh, kw], how the kernel moves."""
 
     node: ir.Conv | ir.Linear
     weight: Codes
@@ -55,14 +56,17 @@ class Synapses:
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
         """What packs the weights for a kernel of `kind`."""
         if kind is Kind.CONV_SLICED:
-            return lambda: layout.sliced(self.node.name, self.weight)
+            return lambda: layout.sliced(self.node.name, self._codes())
         if kind is Kind.CONV_PAIRS:
-            return lambda: layout.pairs(self.weight)
+            return lambda: layout.pairs(self._codes())
         return lambda: layout.rows(self.node.name, self._stored(), self.groups)
 
     def _stored(self) -> Codes:
         """What int8 rows hold: the codes, or w of odd codes 2 w + 1."""
-        return (self.weight >> 1).astype(np.int8) if self._odd else self.weight
+        return self.weight if self._odd else self._codes().astype(np.int8)
+
+    def _codes(self) -> NDArray[np.int16]:
+        return values_of(self.weight, self.node.bits, self.node.grid)
 
     @property
     def _odd(self) -> bool:

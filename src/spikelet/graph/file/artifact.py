@@ -22,22 +22,35 @@ from numpy.typing import NDArray
 
 from spikelet.base.errors import ArtifactError
 from spikelet.base.files import atomic_write
-from spikelet.graph import ir
-from spikelet.graph.analysis import analyse
-from spikelet.graph.container import ITEM_BYTES, TENSORS, header_of, split
-from spikelet.graph.document import Entry, arrays, entries_of, format_of, node_of, nodes_to_json, parts
-from spikelet.graph.footprint import footprint, operations
-from spikelet.graph.strict_json import canonical, fields, integer, shown, strict, string
+from spikelet.base.strict_json import canonical, fields, integer, shown, strict, string
+from spikelet.graph.analysis import MAX_OUTPUTS, analyse
+from spikelet.graph.file.container import ITEM_BYTES, MAX_TENSOR_BYTES, TENSORS, header_of, split
+from spikelet.graph.file.document import (
+    Entry,
+    Operations,
+    arrays_of,
+    entries_of,
+    filled_nodes,
+    format_of,
+    hollow_nodes,
+    nodes_to_json,
+    tensor_bytes,
+)
+from spikelet.graph.file.limits import footprint, operations
+from spikelet.graph.graph import IntGraph, Output
+from spikelet.graph.ops import OPERATIONS
+from spikelet.graph.ops.operation import Operation
 
-FORMATS = (1, 2)  # that are read; a file is written in the lowest that its graph needs
+FORMATS = (1, 2, 3)  # that are read; a file is written in the lowest that its graph needs
 MAX_BYTES = 2**30
 MAX_OPERATIONS = 2**40  # of one sample: minutes
-_FIELDS = {"checksum", "format", "labels", "logit_scale", "meta", "nodes", "time_steps"}
+_FIELDS = {"checksum", "format", "labels", "meta", "nodes", "time_steps"}
+_SCALES = {1: "logit_scale", 2: "logit_scale", 3: "outputs"}  # what says the outputs
 _CHECKSUM = re.compile(r'\{"checksum":"([0-9a-f]{64})",')
 _NUMPY = {"I32": "<i4", "I16": "<i2", "U8": "|u1"}
 
 
-def save(graph: ir.IntGraph, path: str | os.PathLike[str]) -> None:
+def save(graph: IntGraph, path: str | os.PathLike[str]) -> None:
     """Writes `graph` to `path`, atomically.
 
     Raises:
@@ -51,14 +64,19 @@ def save(graph: ir.IntGraph, path: str | os.PathLike[str]) -> None:
 
 
 def load(
-    path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, max_operations: int = MAX_OPERATIONS
-) -> ir.IntGraph:
+    path: str | os.PathLike[str],
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_operations: int = MAX_OPERATIONS,
+    known: Operations = OPERATIONS,
+) -> IntGraph:
     """The graph in the file `path`.
 
     Args:
         path: a file of `save`.
         max_bytes: the most memory that the file and the graph may take, each.
         max_operations: the most multiply-accumulates and the like that one sample may take, all time steps together.
+        known: the operations that the file may hold; with yours, `(*OPERATIONS, Yours)`.
     Raises:
         ArtifactError: not a valid file, too large or too slow; names the field.
         GraphError: a valid file of a graph without meaning; names the node.
@@ -74,7 +92,7 @@ def load(
                 "Pass a larger max_bytes if you trust the file."
             )
         data = file.read(status.st_size)
-    return loads(data, max_bytes=max_bytes, max_operations=max_operations)
+    return loads(data, max_bytes=max_bytes, max_operations=max_operations, known=known)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -82,47 +100,55 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def dumps(graph: ir.IntGraph) -> bytes:
+def dumps(graph: IntGraph) -> bytes:
     """The bytes of `graph`'s file. The same graph gives the same bytes everywhere.
 
     Raises:
         GraphError: the graph has no meaning.
         ArtifactError: it passes a limit of the format.
     """
-    analyse(graph)
+    text, version = canonical(_document(graph)), _format(graph)
     streams: dict[str, list[bytes]] = {name: [] for name in TENSORS}
     for node in graph.nodes:
-        for name, values in arrays(node):
+        for name, values in arrays_of(node, version):
             streams[name].append(values.tobytes())
     tensors = {name: b"".join(chunks) for name, chunks in streams.items()}
     body = b"".join(tensors.values())
-    text = canonical(_document(graph))
     return _header(text, _digest(body, text), {name: len(data) for name, data in tensors.items()}) + body
 
 
-def loads(data: bytes, *, max_bytes: int = MAX_BYTES, max_operations: int = MAX_OPERATIONS) -> ir.IntGraph:
-    """The graph of a file's bytes; see `load`."""
+def loads(
+    data: bytes,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_operations: int = MAX_OPERATIONS,
+    known: Operations = OPERATIONS,
+) -> IntGraph:
+    """The graph of a file's bytes; see `load`. `known`: the operations that it may hold."""
     file = split(data)
-    document = fields(strict(file.text, "spikelet"), _FIELDS, "spikelet")
-    version = document["format"]
-    if type(version) is not int or version not in FORMATS:
+    stated = strict(file.text, "spikelet")
+    version = stated.get("format") if isinstance(stated, dict) else None
+    if version not in FORMATS or type(version) is not int:
+        fields(stated, _FIELDS | {"logit_scale"}, "spikelet")
         raise ArtifactError(
             f"format: this is version {shown(version)}, this spikelet reads versions {FORMATS[0]} to {FORMATS[-1]}. "
             "Upgrade spikelet, or save the model again."
         )
+    document = fields(stated, _FIELDS | {_SCALES[version]}, "spikelet")
     rest = _verified(file.text, file.body)
-    entries = entries_of(document["nodes"], version)
+    entries = entries_of(document["nodes"], version, known)
     time_steps = integer(document["time_steps"], "time_steps", 1, 1024)
-    _require_at_most(max_bytes, footprint(entries), "need", "bytes of memory", "max_bytes")
-    _require_at_most(max_operations, operations(entries, time_steps), "take", "operations a sample", "max_operations")
-    graph = ir.IntGraph(
+    _require_at_most(min(max_bytes, MAX_TENSOR_BYTES), tensor_bytes(entries), "need", "bytes of memory", "max_bytes")
+    hollow = hollow_nodes(entries)
+    _require_at_most(max_bytes, footprint(hollow), "need", "bytes of memory", "max_bytes")
+    _require_at_most(max_operations, operations(hollow, time_steps), "take", "operations a sample", "max_operations")
+    graph = IntGraph(
         nodes=_nodes(entries, file.tensors),
         time_steps=time_steps,
-        logit_scale=_scale(document["logit_scale"]),
+        outputs=_outputs(document[_SCALES[version]], version, [entry.name for entry in entries]),
         labels=_labels(document["labels"]),
         meta=_meta(document["meta"]),
     )
-    analyse(graph)
     text = canonical(_document(graph))
     sizes = {name: len(content) for name, content in file.tensors.items()}
     if text != rest or _header(text, _digest(file.body, text), {n: sizes.get(n, 0) for n in TENSORS}) != file.header:
@@ -140,16 +166,40 @@ def _require_at_most(limit: int, value: int, verb: str, what: str, name: str) ->
 # --- the document: all but the arrays -------------------------------------------------------------
 
 
-def _document(graph: ir.IntGraph) -> dict[str, Any]:
+def _format(graph: IntGraph) -> int:
+    """The lowest format that can say `graph`; its meaning is checked on the way."""
+    shapes = {name: edge.shape for name, edge in analyse(graph).items()}
+    return format_of(graph.nodes, shapes, [output.node for output in graph.outputs])
+
+
+def _document(graph: IntGraph) -> dict[str, Any]:
     """The JSON object without its checksum."""
+    version = _format(graph)
+    position = {node.name: i for i, node in enumerate(graph.nodes)}
+    scales = [float(output.scale).hex() for output in graph.outputs]
+    named = [[position[output.node], scale] for output, scale in zip(graph.outputs, scales, strict=True)]
     return {
-        "format": format_of(graph.nodes),
+        "format": version,
         "labels": list(_labels(list(graph.labels))),
-        "logit_scale": float(graph.logit_scale).hex(),
+        _SCALES[version]: named if version >= 3 else scales[0],
         "meta": _meta(dict(graph.meta)),
-        "nodes": nodes_to_json(graph.nodes),
+        "nodes": nodes_to_json(graph.nodes, version),
         "time_steps": operator.index(graph.time_steps),
     }
+
+
+def _outputs(value: Any, version: int, names: Sequence[str]) -> tuple[Output, ...]:
+    if version < 3:
+        return (Output(names[-1], _scale(value, "logit_scale")),)
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_OUTPUTS:
+        raise ArtifactError(f"outputs: must be a list of 1 to {MAX_OUTPUTS} pairs, got {shown(value)}.")
+    outputs = []
+    for i, item in enumerate(value):
+        if not isinstance(item, list) or len(item) != 2:
+            raise ArtifactError(f"outputs[{i}]: must be [position of a node, scale], got {shown(item)}.")
+        place = integer(item[0], f"outputs[{i}]: position", 0, len(names) - 1)
+        outputs.append(Output(names[place], _scale(item[1], f"outputs[{i}]: scale")))
+    return tuple(outputs)
 
 
 def _labels(value: Any) -> tuple[str, ...]:
@@ -164,14 +214,14 @@ def _meta(value: Any) -> dict[str, str]:
     return {string(k, "meta: key"): string(v, f"meta: {shown(k)}") for k, v in value.items()}
 
 
-def _scale(value: Any) -> float:
-    text = string(value, "logit_scale")
+def _scale(value: Any, what: str) -> float:
+    text = string(value, what)
     try:
         scale = float.fromhex(text)
     except (ValueError, OverflowError):
-        raise ArtifactError(f"logit_scale: must be a hexadecimal float, got {shown(value)}.") from None
+        raise ArtifactError(f"{what}: must be a hexadecimal float, got {shown(value)}.") from None
     if scale.hex() != text:
-        raise ArtifactError(f"logit_scale: must be written as {scale.hex()!r}, got {shown(value)}.")
+        raise ArtifactError(f"{what}: must be written as {scale.hex()!r}, got {shown(value)}.")
     return scale
 
 
@@ -206,7 +256,7 @@ def _verified(text: str, body: memoryview) -> str:
 # --- arrays ---------------------------------------------------------------------------------------
 
 
-def _nodes(entries: Sequence[Entry], tensors: Mapping[str, memoryview]) -> tuple[ir.Node, ...]:
+def _nodes(entries: Sequence[Entry], tensors: Mapping[str, memoryview]) -> tuple[Operation, ...]:
     """Nodes with their arrays, taken from the tensors in order.
 
     Raises:
@@ -214,20 +264,11 @@ def _nodes(entries: Sequence[Entry], tensors: Mapping[str, memoryview]) -> tuple
     """
     wanted = dict.fromkeys(TENSORS, 0)
     for entry in entries:
-        for part in parts(entry):
-            wanted[part.tensor] += part.elements
-    streams: dict[str, NDArray[Any]] = {}
+        for stream in entry.streams:
+            wanted[stream.tensor] += stream.elements
+    elements: dict[str, NDArray[Any]] = {}
     for name, count in wanted.items():
-        streams[name] = np.frombuffer(tensors.get(name, b""), dtype=_NUMPY[TENSORS[name]])
-        if streams[name].size != count:
-            raise ArtifactError(f"tensor {name}: the nodes need {count} elements, got {streams[name].size}.")
-    used = dict.fromkeys(TENSORS, 0)
-    nodes: list[ir.Node] = []
-    for entry in entries:
-        values = []
-        for part in parts(entry):
-            first = used[part.tensor]
-            used[part.tensor] = first + part.elements
-            values.append(streams[part.tensor][first : used[part.tensor]])
-        nodes.append(node_of(entry, tuple(nodes[i].name for i in entry.inputs), values))
-    return tuple(nodes)
+        elements[name] = np.frombuffer(tensors.get(name, b""), dtype=_NUMPY[TENSORS[name]])
+        if elements[name].size != count:
+            raise ArtifactError(f"tensor {name}: the nodes need {count} elements, got {elements[name].size}.")
+    return tuple(filled_nodes(entries, elements))

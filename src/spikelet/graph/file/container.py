@@ -2,7 +2,7 @@
 
     u64 little-endian N | N bytes of JSON, padded with spaces to a multiple of 8 | tensor bytes
 
-The header holds one metadata entry, "spikelet", and at most one tensor of each of the seven names below,
+The header holds one metadata entry, "spikelet", and at most one tensor of each of the names below,
 in this order, without gaps; the names are in the order in which the safetensors library sorts them. The
 library reads such a file; this reader accepts no other safetensors file.
 """
@@ -16,15 +16,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from spikelet.base.errors import ArtifactError
-from spikelet.graph.strict_json import fields, integers, shown, strict, string
+from spikelet.base.strict_json import fields, integers, shown, strict, string
 
 MAX_HEADER_BYTES = 2**20
+MAX_TENSOR_BYTES = 2**31 - 1
 TENSORS: dict[str, str] = {
     "multiplier.i32": "I32",
     "offset.i32": "I32",
+    "value.i32": "I32",
     "multiplier.i16": "I16",
     "offset.i16": "I16",
     "source": "I16",
+    "value.i16": "I16",
     "shift": "U8",
     "weight": "U8",
 }
@@ -56,8 +59,8 @@ def header_of(metadata: str, sizes: Mapping[str, int]) -> bytes:
         begin, end = end, end + size * ITEM_BYTES[TENSORS[name]]
         if size:
             entries[name] = {"dtype": TENSORS[name], "shape": [size], "data_offsets": [begin, end]}
-    if end >= 2**31:
-        raise ArtifactError(f"tensors: take {end} bytes, files of up to {2**31 - 1} are supported.")
+    if end > MAX_TENSOR_BYTES:
+        raise ArtifactError(f"tensors: take {end} bytes, files of up to {MAX_TENSOR_BYTES} are supported.")
     # unlike `canonical`, keys stay in the order of the tensors, as the safetensors library writes them
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False)
     header = text.encode("utf-8")

@@ -1,0 +1,1 @@
+"""The packed model file: its container, its document, its limits."""

@@ -1,0 +1,71 @@
+"""What weighted operations (O2 conv, O3 linear) share: codes, their interval, their bits in a file."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from spikelet.base.bits import pack, packed_bytes, unpack
+from spikelet.base.codes import GRIDS, Codes, is_odd, values_of, w_range
+from spikelet.graph.edge import Int64
+from spikelet.graph.ops.operation import Interval, Operation
+from spikelet.graph.ops.record import Attribute, Stated, Stream, between, field, one_of
+
+Grid = Literal["symmetric", "odd", "full"]
+MAX_FAN_IN = 2**24  # weights of one output: 2^24 * 255 * 2^31 < 2^63, so that the bounds themselves can't wrap
+
+BITS = field("bits", between(1, 8))
+GRID = Attribute(
+    "grid",
+    lambda node, version: str(node.grid),
+    lambda value, what, version: one_of(*GRIDS[: 2 if version < 3 else 3])(value, what, version),
+    since=2,
+)
+
+
+def grid_of(stated: Stated) -> Grid:
+    """The grid of a file's entry; format 1 has but one."""
+    return stated.get("grid", "symmetric")
+
+
+def weight_stream(stated: Stated) -> list[Stream]:
+    """The codes, packed at their bits."""
+    shape, bits, grid = stated["shape"], stated["bits"], grid_of(stated)
+    count = math.prod(shape)
+
+    def write(node: Any) -> Any:
+        return pack(node.weight, bits, grid)
+
+    def read(elements: Any) -> Any:
+        return unpack(elements, count, bits, grid).reshape(shape)
+
+    return [Stream("weight", packed_bytes(count, bits), shape, np.int8, write, read)]
+
+
+def since_grid(bits: int, grid: str) -> int:
+    """The first format that can say codes of `grid`."""
+    return {"symmetric": 1, "odd": 2, "full": 3}.get(grid, 1)
+
+
+def check_codes(node: Operation, weight: Codes, bits: int, grid: str) -> None:
+    """Raises GraphError unless every w is one of its bits and grid."""
+    node.require(bits in range(1, 9), "bits", bits, "1 to 8")
+    node.require(grid in GRIDS, "grid", repr(grid), "'symmetric', 'odd' or 'full'")
+    node.require(bits > 1 or grid == "symmetric", "grid", repr(grid), "'symmetric' at 1 bit")
+    node.require(weight.dtype == np.int8, "weight dtype", weight.dtype, "int8")
+    node.require(weight.size > 0, "weight shape", weight.shape, "not empty")
+    fan_in = math.prod(weight.shape[1:])
+    node.require(fan_in <= MAX_FAN_IN, "weights of one output", fan_in, f"at most {MAX_FAN_IN}")
+    low, high = w_range(bits, grid)
+    smallest, largest = int(weight.min()), int(weight.max())
+    meaning = " (w of the code 2 w + 1)" if is_odd(bits, grid) else ""
+    node.require(low <= smallest and largest <= high, "weight", f"{smallest}..{largest}", f"{low}..{high}{meaning}")
+
+
+def dot_interval(weight: Codes, bits: int, grid: str, low: Int64, high: Int64) -> Interval:
+    """The interval of sum_i code[o, i] * x[i] for weights [O, I] and x in [low, high], each [I]."""
+    codes = values_of(weight, bits, grid).astype(np.int64)
+    plus, minus = np.maximum(codes, 0), np.minimum(codes, 0)
+    return plus @ low + minus @ high, plus @ high + minus @ low
