@@ -29,7 +29,7 @@ from spikelet.data.samples import DataSplits
 from spikelet.neurons import LIF, BatchMaxMembrane
 from spikelet.recipes import RECIPES
 from spikelet.train import DualRegulation, Optimizer, Phase, Run, TrainConfig, evaluate
-from spikelet.train.objective import firing_rates
+from spikelet.train.losses import firing_rates
 
 TABLE = "dual regulation"
 

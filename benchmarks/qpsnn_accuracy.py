@@ -39,7 +39,7 @@ from spikelet.models.qpsnn import rescaled
 from spikelet.models.qsnn import SpikingClassifier
 from spikelet.nn import Linear, MaxPool2d
 from spikelet.train import DualRegulation, Optimizer, Phase, Training, evaluate
-from spikelet.train.further import train_further
+from spikelet.train.finetune import train_further
 
 WIDTHS, POOLS_AFTER = (24, 32, 48, 64, 96, 96), (1, 3)
 EPOCHS, FINETUNE_EPOCHS, TIME_STEPS = 8, 4, 2

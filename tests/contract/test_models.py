@@ -16,7 +16,7 @@ from spikelet.neurons import LIF, FullMembrane, QuantizedMembrane
 from spikelet.nn import Conv2d, Linear
 from spikelet.profiling import profile
 from spikelet.quant import Binary, FullPrecision, ReScaW, Uniform
-from spikelet.train.objective import step_cross_entropy
+from spikelet.train.losses import step_cross_entropy
 from tests.support.catalogue import MODELS, model_input, small_model
 
 every_model = pytest.mark.parametrize("name", MODELS)

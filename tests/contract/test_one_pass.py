@@ -21,7 +21,7 @@ from spikelet.neurons import (
 )
 from spikelet.quant.grid import round_to_grid
 from spikelet.train import Phase
-from spikelet.train.prepare import set_phase
+from spikelet.train.phases import set_phase
 from tests.support.catalogue import NEURONS, PARAMS
 
 T = 5

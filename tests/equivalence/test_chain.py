@@ -25,7 +25,7 @@ from spikelet.neurons import LIF, QuantizedMembrane
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import Binary, ReScaW
 from spikelet.runtime import Program, kernel_sets
-from spikelet.train.objective import step_cross_entropy
+from spikelet.train.losses import step_cross_entropy
 from tests.equivalence.random_networks import (
     AddCurrents,
     AddSpikes,

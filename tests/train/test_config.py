@@ -17,7 +17,7 @@ from spikelet.nn import Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip, Straight, Uniform
 from spikelet.recipes import RECIPES
 from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig
-from spikelet.train.prepare import set_binary, set_phase
+from spikelet.train.phases import set_binary, set_phase
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 from tests.support.catalogue import small_model
 

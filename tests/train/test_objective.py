@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from spikelet.neurons import LIF, LIFParams
 from spikelet.train import DualRegulation, TrainConfig, evaluate
 from spikelet.train.evaluate import predict
-from spikelet.train.loop import Objective
-from spikelet.train.objective import LOSSES, firing_rates, mean_cross_entropy, rate_loss, step_cross_entropy
+from spikelet.train.losses import LOSSES, firing_rates, mean_cross_entropy, rate_loss, step_cross_entropy
+from spikelet.train.objective import Objective
 
 
 def test_the_rate_loss_by_hand():

@@ -317,11 +317,11 @@ def test_without_accelerate_the_error_names_the_extra(tmp_path: Path, monkeypatc
 
 def test_processes_share_each_step_s_samples(tmp_path: Path):
     run = Run(small_config(augment="none"), digits(), tmp_path)
-    alone = [x for x, _ in run.loop._batches(1)]
+    alone = [x for x, _ in run.loop.batches_of(1)]
 
     def share(rank: int, processes: int) -> list[Tensor]:
         run.loop.accelerator = SimpleNamespace(num_processes=processes, process_index=rank)  # type: ignore[assignment]
-        return [x for x, _ in run.loop._batches(1)]
+        return [x for x, _ in run.loop.batches_of(1)]
 
     for processes in (2, 4):
         shares = [share(rank, processes) for rank in range(processes)]

@@ -15,8 +15,8 @@ from spikelet.neurons import LIF
 from spikelet.train import Optimizer, Phase, Run, Teacher, TrainConfig, load_run
 from spikelet.train.analog import to_analog
 from spikelet.train.distillation import Distillation, divergence
-from spikelet.train.loop import Objective
-from spikelet.train.objective import firing_rates, rate_loss, step_cross_entropy
+from spikelet.train.losses import firing_rates, rate_loss, step_cross_entropy
+from spikelet.train.objective import Objective
 from spikelet.train.progress import Silent
 from tests.support.training_runs import Stop, assert_same_run, digits, metrics, small_config
 
@@ -118,7 +118,7 @@ def test_a_reporter_hears_of_the_networks_own_epochs_alone(tmp_path: Path):
 def test_a_rehearsal_leaves_no_trace(tmp_path: Path):
     run = Run(taught(), digits(), tmp_path)
     before, state = copy.deepcopy(run.model.state_dict()), torch.get_rng_state()
-    run._rehearse()
+    run.rehearse()
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
 

@@ -1,30 +1,29 @@
-"""The analog twin of a spiking network: the same convolutions, every neuron a ReLU, every weight a float.
+"""The analog twin (ANN counterpart) of a spiking network: the same layers, every neuron a ReLU, every weight a float.
 
     spike(t) = fire(...)  becomes  max(x, 0);   Q(W)  becomes  W
 
-It has no levels and no bits to lose, so it can teach its spiking twin (distillation.py). Nothing of it is
-deployed: lowering refuses what does not spike, and its batch norms evaluate as PyTorch's, not on a grid. (Biases keep
-theirs.)
+It loses nothing to rounding, so it can teach its spiking twin (distillation.py). It is never deployed: lowering refuses
+a network without spikes, and its batch norms evaluate as PyTorch's do, not on the grid 2^-12. Biases stay on that grid.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spikelet.neurons import LIF
+from spikelet.neurons import Neuron
 from spikelet.nn import BatchNorm2d, Conv2d, Linear
 from spikelet.quant import FullPrecision
 
 
 class AnalogNorm2d(BatchNorm2d):
-    """Batch norm without the grid, which costs float64."""
+    """Batch norm that evaluates in float32 as PyTorch does, without the grid and its float64."""
 
     def _exact(self, x: Tensor) -> Tensor:
         return nn.BatchNorm2d.forward(self, x)
 
     @classmethod
     def of(cls, norm: BatchNorm2d) -> AnalogNorm2d:
-        """With the very parameters and statistics of `norm`."""
+        """A norm that shares its parameters and statistics with `norm`."""
         analog = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         for name, value in [*norm._parameters.items(), *norm._buffers.items()]:
             setattr(analog, name, value)
@@ -32,14 +31,14 @@ class AnalogNorm2d(BatchNorm2d):
 
 
 def to_analog(model: nn.Module) -> nn.Module:
-    """`model`, changed in place: ReLU for each LIF layer, float weights. Frames stay frames, a second batch axis.
+    """`model` itself, changed in place: a ReLU for each neuron layer, float weights. Frames are more batch to it.
 
     Raises:
-        ValueError: `model` is itself a LIF layer, or has none.
+        ValueError: `model` is itself a neuron layer, or has no neurons.
     """
-    if isinstance(model, LIF) or not any(isinstance(m, LIF) for m in model.modules()):
+    if isinstance(model, Neuron) or not any(isinstance(m, Neuron) for m in model.modules()):
         raise ValueError(
-            f"model must be a network with LIF layers inside to have an analog twin, got {type(model).__name__}."
+            f"model must be a network with neurons inside to have an analog twin, got {type(model).__name__}."
         )
     analog = {module: _analog(module) for module in model.modules()}  # one for each, at however many places it stands
     for parent in list(model.modules()):
@@ -51,7 +50,7 @@ def to_analog(model: nn.Module) -> nn.Module:
 
 def _analog(module: nn.Module) -> nn.Module:
     match module:
-        case LIF():
+        case Neuron():
             return nn.ReLU()
         case BatchNorm2d():
             return AnalogNorm2d.of(module)

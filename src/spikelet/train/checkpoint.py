@@ -1,4 +1,4 @@
-"""A run on disk, so that a killed run goes on as if nothing had happened.
+"""A run on disk, which a killed run continues bit for bit.
 
     config.json          the TrainConfig
     checkpoint.pt        model, optimizer, epoch, history: one file, replaced atomically after each epoch
@@ -27,7 +27,7 @@ from spikelet.base.files import atomic_write
 from spikelet.models import create_model
 from spikelet.train.analog import to_analog
 from spikelet.train.config import TrainConfig
-from spikelet.train.prepare import set_binary, set_phase
+from spikelet.train.phases import set_binary, set_phase
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -59,7 +59,7 @@ def load_config(folder: Path) -> TrainConfig:
 def save_checkpoint(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
 ) -> None:
-    """The state after an epoch, and the metrics so far; metrics first, so that a kill in between loses no line."""
+    """Writes metrics so far and state after an epoch; metrics first, so that a kill in between loses no line."""
     buffer = io.BytesIO()
     torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}, buffer)
     _write(folder / "metrics.jsonl", "".join(json.dumps(h) + "\n" for h in history).encode())
@@ -67,13 +67,13 @@ def save_checkpoint(
 
 
 def load_history(folder: Path) -> list[dict[str, Any]]:
-    """The epochs' metrics of metrics.jsonl; empty where there is none."""
+    """The epochs' metrics from metrics.jsonl; empty without that file."""
     path = folder / "metrics.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Puts the state back and returns the history (empty where there is no checkpoint yet)."""
+    """The history of the epochs trained, after putting back their state; empty without a checkpoint."""
     path = folder / "checkpoint.pt"
     if not path.exists():
         return []
@@ -95,7 +95,7 @@ def save_weights(folder: Path, model: nn.Module) -> None:
 
 def build(config: TrainConfig) -> nn.Module:
     """The model of a configuration, with new weights and the quantizers and time steps of its last epoch."""
-    with torch.random.fork_rng(devices=[]):  # the caller's generator is none of ours
+    with torch.random.fork_rng(devices=[]):  # leaves the caller's generator alone
         torch.manual_seed(config.seed)
         model = create_model(config.model, **config.model_options)
     if config.analog:

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from spikelet.data.augment.names import AUGMENTATIONS
-from spikelet.train.objective import LOSSES
-from spikelet.train.parts import DualRegulation, Optimizer, Phase, Teacher, whole
+from spikelet.train.losses import LOSSES
+from spikelet.train.settings import DualRegulation, Optimizer, Phase, Teacher, whole
 
 GRADIENTS = ("clip", "ede", "straight")  # of quant/binary.py
 PRECISIONS = ("no", "bf16", "fp16")  # of Accelerate's mixed precision
@@ -16,14 +16,14 @@ PRECISIONS = ("no", "bf16", "fp16")  # of Accelerate's mixed precision
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """How a network is trained, whichever it is."""
+    """How a network is trained: everything that does not name the network or its data."""
 
     augment: str = "none"  # a name in data.augment.names.AUGMENTATIONS
     phases: tuple[Phase, ...] = (Phase(20, 2),)
     batch_size: int = 128  # of all processes together
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     regulation: DualRegulation = dataclasses.field(default_factory=DualRegulation)
-    loss: str = "steps"  # a name in train.objective.LOSSES
+    loss: str = "steps"  # a name in train.losses.LOSSES
     label_smoothing: float = 0.0
     gradient: str = "clip"  # estimator of the sign's gradient: one of GRADIENTS
     seed: int = 0
@@ -47,12 +47,12 @@ class Training:
             raise ValueError(f"{owner}.phases must hold at least one Phase(epochs, time_steps).")
 
     def plain(self) -> Training:
-        """What every network shares, without a configuration's model, data and teacher."""
+        """The settings of this class alone, without a configuration's model, data and teacher."""
         return Training(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Training)})
 
     @property
     def epochs(self) -> int:
-        """Of all phases."""
+        """Total epochs of all phases."""
         return sum(p.epochs for p in self.phases)
 
     def phase(self, epoch: int) -> Phase:
@@ -64,11 +64,11 @@ class Training:
         return self.phases[-1]
 
     def passes(self, epoch: int) -> int:
-        """Passes through a network that one sample takes in `epoch`; backwards counts as two."""
+        """Forward and backward passes per sample in `epoch`; a backward pass counts as two."""
         return 3 * self.phase(epoch).steps_computed
 
     def time_steps(self, epoch: int) -> int:
-        """T in `epoch`."""
+        """Time steps T of `epoch`."""
         return self.phase(epoch).time_steps
 
 
@@ -80,8 +80,8 @@ class TrainConfig(Training):
     model_options: dict[str, Any]
     data: str
     data_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    whiten: bool = False  # the first layer starts with the principal components of its pixels, see train/whiten.py
-    analog: bool = False  # train the model's analog twin in its place, see train/analog.py
+    whiten: bool = False  # start the first layer from the principal components of its pixels (train/whiten.py)
+    analog: bool = False  # train the model's analog twin in its place (train/analog.py)
     teacher: Teacher | None = None
 
     def __post_init__(self) -> None:
@@ -106,14 +106,14 @@ class TrainConfig(Training):
             )
 
     def passes(self, epoch: int) -> int:
-        """With the teacher's, which goes forwards only."""
+        """Forward and backward passes per sample in `epoch`, plus one forward pass of the teacher once it is active."""
         return super().passes(epoch) + (self.teacher is not None and epoch >= self.teacher.after)
 
     def of_teacher(self) -> TrainConfig:
-        """How `teacher` is trained.
+        """The configuration that trains the teacher.
 
         Raises:
-            ValueError: there is none.
+            ValueError: this configuration has no teacher.
         """
         if self.teacher is None:
             raise ValueError(
@@ -123,11 +123,11 @@ class TrainConfig(Training):
         return dataclasses.replace(self, analog=True, teacher=None, phases=phases, label_smoothing=0.0, loss="mean")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
+        """This configuration in plain JSON types."""
         return dataclasses.asdict(self)
 
     def to_json(self) -> str:
-        """The text of config.json; two configurations are the same run where it is the same."""
+        """The text of config.json. Two configurations with the same text are the same run."""
         return json.dumps(self.to_dict(), indent=1) + "\n"
 
     @staticmethod

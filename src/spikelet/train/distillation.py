@@ -3,8 +3,8 @@
     L = (1 - w) L_labels + w tau^2 KL(softmax(z_teacher / tau) || softmax(z / tau)),   z the mean over time
 
 The teacher sees the very images that the network sees, augmented as they are. tau^2 keeps the gradient's size whatever
-tau is (Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", 2015). The loss on firing rates is added
-to L as it is (objective.py).
+tau is (Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", arXiv:1503.02531). The loss of firing
+rates is added to L (objective.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.train.objective import mean_over_time
-from spikelet.train.parts import check_distillation
+from spikelet.train.losses import mean_over_time
+from spikelet.train.settings import check_distillation
 
 
 def divergence(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:

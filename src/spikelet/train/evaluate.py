@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
-from spikelet.train.objective import mean_over_time
+from spikelet.train.losses import mean_over_time
 
 
 @torch.no_grad()
 def predict(model: nn.Module, x: Tensor) -> Tensor:
-    """Logits [B, K], the mean over time."""
+    """Logits [B, K], averaged over time."""
     return mean_over_time(model(x))
 
 

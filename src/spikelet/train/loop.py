@@ -2,7 +2,7 @@
 
 Each epoch: shuffled batches -> augmentation -> forward over T steps -> loss -> step; then validation in
 evaluation mode and one line of metrics. The test set is not touched here. Whoever calls it decides what happens before
-and after an epoch: run.py sets the recipe's phases and writes checkpoints, further.py does neither.
+and after an epoch: run.py sets the recipe's phases and writes checkpoints, finetune.py does neither.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from spikelet.train.compiler import compiled, require_compiler
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
 from spikelet.train.evaluate import evaluate
-from spikelet.train.objective import LOSSES, firing_rates, mean_rate, rate_loss
+from spikelet.train.objective import Objective
 from spikelet.train.progress import Reporter, Silent
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 
@@ -32,33 +32,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-class Objective(nn.Module):
-    """Model, loss and teacher in one module, so that one compiled graph holds all.
-
-    Returns (loss, mean firing rate of all LIF layers, 0 without any).
-    """
-
-    def __init__(self, model: nn.Module, config: Training, distillation: Distillation | None = None) -> None:
-        super().__init__()
-        self.model, self.distillation = model, distillation
-        self.spike = config.regulation.spike
-        self.classify = LOSSES[config.loss]
-        self.label_smoothing = config.label_smoothing
-
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """x uint8 [B, ...] or [T, B, ...], y [B]."""
-        with firing_rates(self.model) as rates:
-            logits = self.model(x)
-            loss = self.classify(logits, y, self.label_smoothing)
-            if self.distillation is not None:
-                loss = self.distillation(x, logits, loss)
-            if self.spike:
-                loss = loss + self.spike * rate_loss(rates)
-            return loss, mean_rate(rates).to(loss.device).detach()
-
-
 def _accelerator(config: Training) -> Accelerator:
-    """On the CPU where Accelerate would take Apple's GPU, which has no float64.
+    """The accelerator of a training; the CPU instead of Apple's GPU, which has no float64.
 
     Raises:
         MissingLibrary: accelerate is not installed.
@@ -101,10 +76,10 @@ class Loop:
         self.accelerator = _accelerator(training)
         if training.compile:
             require_compiler()
-        # oneDNN's faster layout, see results/LOG.md
+        # oneDNN's faster layout
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer_of(self.model, training.optimizer)
-        self.steps_per_epoch = len(self._batches(0))
+        self.steps_per_epoch = len(self.batches_of(0))
 
     def run(
         self,
@@ -129,7 +104,7 @@ class Loop:
         try:
             for epoch in range(len(history), self.training.epochs):
                 before_epoch(epoch)
-                with torch.random.fork_rng(self._cuda()):  # the caller's generators are none of ours
+                with torch.random.fork_rng(self._cuda()):  # leaves the caller's generators alone
                     history.append(self._epoch(epoch, step_function, optimizer))
                 after_epoch()
                 if self.accelerator.is_main_process:
@@ -145,7 +120,7 @@ class Loop:
         total, steps = torch.zeros(2), self.training.epochs * self.steps_per_epoch
         # what layers draw, such as dropout's masks, depends on (seed, epoch) alone too
         torch.manual_seed(generator(self.training.seed, epoch, self.accelerator.process_index).initial_seed())
-        for step, (x, y) in enumerate(self._on_device(self._batches(epoch))):
+        for step, (x, y) in enumerate(self._on_device(self.batches_of(epoch))):
             rate = learning_rate(epoch * self.steps_per_epoch + step, steps, self.training.optimizer)
             set_learning_rate(self.optimizer, rate, self.training.optimizer)
             loss, firing = objective(x, y)
@@ -178,8 +153,8 @@ class Loop:
         device = self.accelerator.device
         return [device] if device.type == "cuda" else []
 
-    def _batches(self, epoch: int) -> Batches:
-        """This process's share. Order and augmentation depend on (seed, epoch, step) alone."""
+    def batches_of(self, epoch: int) -> Batches:
+        """This process's batches of an epoch. Order and augmentation depend on (seed, epoch, step) alone."""
         ranks = self.accelerator.num_processes
         return batches(
             self.data.train,

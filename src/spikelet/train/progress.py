@@ -1,4 +1,4 @@
-"""What a run tells the outside while it goes on. The loop only knows this protocol."""
+"""The events of a run, for progress bars and logs: a protocol, and the reporter that ignores them all."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """Tells nothing."""
+    """A reporter that ignores every event."""
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def step(self, epoch: int, step: int, loss: float) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def epoch(self, metrics: dict[str, Any]) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def finish(self) -> None:
-        """Nothing."""
+        """Does nothing."""

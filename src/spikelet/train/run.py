@@ -23,7 +23,7 @@ from spikelet.train.checkpoint import (
 from spikelet.train.config import TrainConfig
 from spikelet.train.distillation import Distillation
 from spikelet.train.loop import Loop
-from spikelet.train.prepare import set_binary, set_phase, set_real_steps
+from spikelet.train.phases import set_binary, set_phase, set_real_steps
 from spikelet.train.progress import Reporter
 from spikelet.train.whiten import whiten
 
@@ -81,15 +81,15 @@ class Run:
         teacher = self.config.teacher
         if teacher is None or self.taught_by is None:
             return None
-        self._rehearse()
+        self.rehearse()
         try:
             network = self.taught_by.train().to(self.loop.accelerator.device)
         except FloatingPointError as e:
             raise FloatingPointError(f"the teacher: {e}") from e
         return Distillation(network, teacher.weight, teacher.temperature)
 
-    def _rehearse(self) -> None:
-        """Two samples through a copy in every phase, so that what it refuses is known before its teacher is trained."""
+    def rehearse(self) -> None:
+        """Runs two samples through a copy in every phase, so that a refusal comes before the teacher's training."""
         model = copy.deepcopy(self.model).train()
         x = self.loop.data.train.batch(torch.arange(2))[0].to(device_of(model))
         with torch.random.fork_rng(devices=[]), torch.no_grad():

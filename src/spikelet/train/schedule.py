@@ -7,11 +7,11 @@ import math
 import torch
 from torch import nn
 
-from spikelet.train.parts import Optimizer
+from spikelet.train.settings import Optimizer
 
 
 def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
-    """Of optimisation step `step` in 0..steps-1."""
+    """The learning rate of optimisation step `step` in 0 .. steps - 1."""
     warm = max(1, round(settings.warmup * steps))
     if step < warm:
         return settings.lr * (step + 1) / warm
@@ -19,13 +19,13 @@ def learning_rate(step: int, steps: int, settings: Optimizer) -> float:
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: Optimizer) -> None:
-    """`rate`, and `settings.norm_lr` times that for parameters of one axis. Takes what `optimizer_of` made."""
+    """Sets `rate` in an optimizer of `optimizer_of`, and `settings.norm_lr` times it for parameters of one axis."""
     for group, factor in zip(optimizer.param_groups, (1.0, 1.0, settings.norm_lr), strict=True):
         group["lr"] = rate * factor
 
 
 def optimizer_of(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """AdamW or SGD of three groups: two and more axes, which decay; none, the learned steps; one, norms and biases."""
+    """AdamW or SGD with three groups: weights (two axes or more), which decay; scalar steps; norms and biases."""
     groups = [
         {
             "params": [p for p in model.parameters() if p.requires_grad and min(p.dim(), 2) == dim],

@@ -4,8 +4,8 @@
     rows of W:  v_1, -v_1, v_2, -v_2, ...      for min(c_out, 2 D) rows; the others stay as they are
 
 Both signs, because a spike tells positive from negative. Every row keeps the mean length of the rows before; batch norm
-sets each channel's scale. On the CIFAR-10 proxy of results/LOG.md the loss of the second epoch falls from 1.61 to 1.54.
-The first layer of Page (2019) and of Jordan's airbench (2024) divides by sqrt(e) and is frozen; here it learns.
+sets each channel's scale. Difference from the first layers of Page (2019) and Jordan (2024, arXiv:2404.00498): theirs
+divide by sqrt(e) and are frozen; this one learns.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def whiten(model: nn.Module, data: Samples) -> None:
     """Sets the weights of the first Conv2d of `model`, which must read the pixels of `data` directly, in place.
 
     Raises:
-        ValueError: there is no Conv2d, or it does not read the channels of `data`.
+        ValueError: `model` has no Conv2d, or its first does not read the channels of `data`.
     """
     conv = next((module for module in model.modules() if isinstance(module, Conv2d)), None)
     channels = data.sample_shape[-3]

@@ -11,9 +11,9 @@ from spikelet.compression.passes.base import Context, Row
 from spikelet.neurons import LIF
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
-from spikelet.train.further import further, train_further
-from spikelet.train.parts import DualRegulation, Optimizer, Phase
+from spikelet.train.finetune import further, train_further
 from spikelet.train.progress import Reporter
+from spikelet.train.settings import DualRegulation, Optimizer, Phase
 
 
 @dataclasses.dataclass(frozen=True)

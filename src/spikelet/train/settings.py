@@ -7,14 +7,14 @@ import math
 
 
 def positive(owner: str, **values: float) -> None:
-    """Refuses what is no number above 0, by the owner's and the field's name."""
+    """Raises ValueError unless every value is a finite number above 0; names the owner and the field."""
     for name, value in values.items():
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{owner}.{name} must be a number above 0, got {value}.")
 
 
 def whole(owner: str, **values: int) -> None:
-    """Refuses what is no whole number from 1 on."""
+    """Raises ValueError unless every value is a whole number from 1 on; names the owner and the field."""
     for name, value in values.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{owner}.{name} must be a whole number from 1 on, got {value!r}.")
@@ -24,7 +24,9 @@ def whole(owner: str, **values: int) -> None:
 class Phase:
     """A stretch of training at one number of time steps.
 
-    A direct-coded network at T = 1 costs half of T = 2 and learns the same weights, so a run may start there.
+    A network that reads static inputs costs half as much at T = 1 as at T = 2 and learns the same weights, so a run may
+    start there.
+
     one_pass: train on the firing rates of T steps, at about the cost of T = 1 (neurons/one_pass.py); for still images.
     """
 
@@ -42,7 +44,7 @@ class Phase:
 
     @property
     def steps_computed(self) -> int:
-        """Passes forwards that one sample takes."""
+        """Forward passes per sample: T, or 1 in one pass."""
         return 1 if self.one_pass else self.time_steps
 
 
@@ -70,7 +72,7 @@ class Optimizer:
 
 @dataclasses.dataclass(frozen=True)
 class DualRegulation:
-    """Q-SNN's weight-spike dual regulation, its halves apart.
+    """Q-SNN's weight-spike dual regulation (arXiv:2406.13672), with a switch for each half.
 
     weight: standardise binary weights before their sign.
     spike: lambda of the loss on firing rates, 0 for none (the paper 1e-3).
@@ -85,7 +87,7 @@ class DualRegulation:
 
 
 def check_distillation(owner: str, weight: float, temperature: float) -> None:
-    """Refuses a weight or a temperature that is none."""
+    """Raises ValueError unless 0 < weight <= 1 and temperature > 0."""
     positive(owner, temperature=temperature)
     if not 0 < weight <= 1:
         raise ValueError(f"{owner}.weight must lie in (0, 1], got {weight}. Without a teacher: teacher=None.")
@@ -93,15 +95,16 @@ def check_distillation(owner: str, weight: float, temperature: float) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Teacher:
-    """The network's analog twin (train/analog.py), trained first on the same data, then a teacher (distillation.py).
+    """A teacher: the network's analog twin (analog.py), trained first on the same data (distillation.py).
 
-    epochs: of its own training, with the recipe's data, augmentation, batches and optimizer, on labels alone. They are
-        not smoothed: smooth labels make a teacher whose logits say less (Mueller et al., NeurIPS 2019).
-    after: epochs in which the network learns without it; in one pass they take about three quarters of the time.
+    epochs: length of its own training, with the recipe's data, augmentation, batches and optimizer, on labels alone,
+        without label smoothing, which costs a teacher's logits information (Mueller et al., NeurIPS 2019,
+        arXiv:1906.02629).
+    after: epochs in which the network learns without the teacher.
     """
 
     epochs: int
-    weight: float = 0.9  # of the teacher's word in the loss; the labels have the rest
+    weight: float = 0.9  # w: share of the teacher's loss in the total; the labels have 1 - w
     temperature: float = 4.0
     after: int = 0
 

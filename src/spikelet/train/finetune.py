@@ -1,4 +1,4 @@
-"""More epochs for a network that is there, at its own time steps: fine-tuning."""
+"""Fine-tuning: more epochs for an existing network, at its own time steps."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from spikelet.neurons import time_steps_of
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
 from spikelet.train.loop import Loop
-from spikelet.train.parts import Phase
-from spikelet.train.prepare import set_real_steps
+from spikelet.train.phases import set_real_steps
 from spikelet.train.progress import Reporter
+from spikelet.train.settings import Phase
 
 
 def further(training: Training, model: nn.Module, epochs: int) -> Training:
-    """`training` with one phase, `epochs` at the time steps that the model's neurons have, and without a teacher.
+    """The settings of a fine-tuning: `training` with one phase of `epochs` at the model's T, without a teacher.
 
     Raises:
         SpikeletError: the model has no spiking neurons, or neurons of different time_steps.
@@ -33,8 +33,7 @@ def train_further(
     reporter: Reporter | None = None,
     distillation: Distillation | None = None,
 ) -> list[dict[str, Any]]:
-    """Trains `model` in place on real steps and returns the epochs' metrics. It ends in evaluation mode, its quantizers
-    as they were.
+    """The epochs' metrics of training `model` further, in place, on its T time steps. It ends in evaluation mode.
 
     distillation: a teacher beside the labels.
 

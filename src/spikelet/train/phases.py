@@ -1,4 +1,4 @@
-"""Sets what a recipe says about a model's layers: time steps, and how binary weights are trained."""
+"""What a training sets on a model's layers before an epoch: time steps, one pass, and how binary weights learn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spikelet.nn import Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip, Straight
 from spikelet.quant.binary import Estimator
 from spikelet.train.config import Training
-from spikelet.train.parts import Phase
+from spikelet.train.settings import Phase
 
 
 def set_phase(model: nn.Module, phase: Phase) -> None:
@@ -34,14 +34,14 @@ def _rate(neuron: Neuron) -> OnePass:
 
 
 def set_real_steps(model: nn.Module) -> None:
-    """Lets every neuron of `model` train on real time steps again: how a model is left."""
+    """Lets every neuron of `model` train on its T time steps again, as every model is left after a training."""
     for module in model.modules():
         if isinstance(module, Neuron):
             module.rate = None
 
 
 def set_binary(model: nn.Module, config: Training, epoch: int) -> None:
-    """The quantizer of every 1-bit layer: standardised or not, and the gradient estimator of this epoch."""
+    """Sets the quantizer of every 1-bit layer: standardised or not, and the gradient estimator of this epoch."""
     estimator = _estimator(config.gradient, min(epoch / max(config.epochs - 1, 1), 1.0))
     quantizer = Binary(standardize=config.regulation.weight, estimator=estimator)
     for module in model.modules():
