@@ -36,7 +36,8 @@ def test_shapes_classes_and_origin_are_said(packed: Path, command: Callable[...,
 
 def test_a_graph_without_words_has_no_empty_part(packed: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
     graph = spikelet.load(packed)
-    spikelet.save(spikelet.IntGraph.of_logits(graph.nodes, graph.time_steps, graph.logit_scale), tmp_path / "bare.safetensors")
+    bare = spikelet.IntGraph.of_logits(graph.nodes, graph.time_steps, graph.logit_scale)
+    spikelet.save(bare, tmp_path / "bare.safetensors")
     text = command("inspect", tmp_path / "bare.safetensors").output
     assert "without names" in text
     assert "origin" not in text

@@ -47,11 +47,6 @@ def _row(node: ir.Operation, shape: tuple[int, ...]) -> tuple[str, ...]:
     return node.name, type(node).__name__, reads, " x ".join(map(str, shape)), values, bits, f"{size:,}" if size else ""
 
 
-def stored_bytes(node: ir.Operation) -> int:
-    """The bytes that a node's arrays take in the file."""
-    return stored_bytes(node)
-
-
 def _bytes(graph: ir.IntGraph, size: int) -> list[tuple[str, str]]:
     weights = [node for node in graph.nodes if isinstance(node, ir.Conv | ir.Linear)]
     count = sum(node.weight.size for node in weights)

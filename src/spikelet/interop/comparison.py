@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,14 +17,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.base.time_axis import split_shape
-from spikelet.interop.original import Run, Runner
+from spikelet.base.time_axis import TimeAxis, split_shape
+from spikelet.interop.original import Original, Run, Runner
 from spikelet.neurons import Neuron
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 
-if TYPE_CHECKING:
-    from spikelet.interop.converted import Converted
+
+class Model(Protocol):
+    """What a comparison asks of a Converted."""
+
+    net: nn.Module
+    original: Original
+    time_steps: int
+    time_axis: TimeAxis
+    gives_batch_first: bool
+
+    def __call__(self, x: Tensor) -> Tensor: ...
 
 
 class Integers(Protocol):
@@ -114,8 +123,9 @@ def _differ(different: int, compared: int) -> tuple[str, str]:
 class _Here:
     """The converted network as PyTorch or as integers: class scores [B, K], and spikes by neuron."""
 
-    def __init__(self, model: Converted, neurons: dict[str, Neuron], program: Integers | None) -> None:
-        self.model, self.neurons, self.program = model, neurons, program
+    def __init__(self, model: Model, neurons: dict[str, Neuron], program: Integers | None) -> None:
+        assert isinstance(model, nn.Module), "a Converted is one"
+        self.model, self.module, self.neurons, self.program = model, model, neurons, program
 
     def __call__(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         if self.program is not None:
@@ -133,8 +143,8 @@ class _Here:
 
         hooks = [neuron.register_forward_hook(keep(name)) for name, neuron in self.neurons.items()]
         try:
-            with evaluation_mode(self.model), torch.no_grad():
-                output = self.model(x.to(device_of(self.model)))
+            with evaluation_mode(self.module), torch.no_grad():
+                output = self.model(x.to(device_of(self.module)))
         finally:
             for hook in hooks:
                 hook.remove()
@@ -151,7 +161,7 @@ def _scores(output: Tensor, time_axis: int) -> Tensor:
 
 
 def compare(
-    model: Converted,
+    model: Model,
     batches: Iterable[tuple[Tensor, Tensor]],
     *,
     program: Integers | None,
@@ -190,7 +200,7 @@ def compare(
     )
 
 
-def _theirs(model: Converted, runner: Runner, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, Tensor]]:
+def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, Tensor]]:
     """Class scores and spikes of the original; a neuron that ran once a step gives T tensors."""
     modules = dict(runner.net.named_modules())
     homes = {name: name.removeprefix("net.") for name in names}
