@@ -97,7 +97,7 @@ def test_a_data_set_by_name_is_read_in_the_size_that_the_model_takes(
     ("words", "message"),
     [
         (["--split", "exam"], "--split must be one of train, validation, test, got 'exam'"),
-        (["--data", "nothing"], "there is no data set 'nothing'"),
+        (["--data", "nothing"], "data set 'nothing' was not found"),
     ],
 )
 def test_samples_that_are_not_there_are_refused(

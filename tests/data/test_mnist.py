@@ -91,7 +91,7 @@ def test_digits_are_1797_images_of_64_bytes_with_a_fixed_test_set():
 
 
 def test_every_name_that_load_knows_is_in_its_error():
-    with pytest.raises(FileNotFoundError, match="there is no data set 'cifar-10'") as raised:
+    with pytest.raises(FileNotFoundError, match="data set 'cifar-10' was not found") as raised:
         load("cifar-10")
     assert all(name in str(raised.value) for name in names())
 
@@ -103,12 +103,12 @@ def test_every_name_that_load_knows_is_in_its_error():
         (
             {"name_or_path": "mnist", "root": "nowhere"},
             FileNotFoundError,
-            "mnist is not at 'nowhere', which is no folder",
+            "mnist is not at 'nowhere': that folder does not exist",
         ),
         ({"name_or_path": "nmnist", "root": "."}, ValueError, "N-MNIST needs time_steps"),
         ({"name_or_path": "digits", "slicing": "time"}, ValueError, r"slicing must be one of \['count', 'duration'\]"),
         ({"name_or_path": "digits", "time_steps": 0}, ValueError, "time_steps must be at least 1, got 0"),
-        ({"name_or_path": "./digits"}, FileNotFoundError, "there is no data set './digits': it is no folder here"),
+        ({"name_or_path": "./digits"}, FileNotFoundError, "data set './digits' was not found: it must be a folder"),
         (
             {"name_or_path": ".", "root": "x"},
             ValueError,

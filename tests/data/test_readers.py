@@ -36,5 +36,5 @@ def test_a_reader_s_folder_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"toy needs root=, the folder it lies in\. \(toy: a toy\.\)"):
         request.folder()
     assert request.folder(tmp_path) == tmp_path
-    with pytest.raises(FileNotFoundError, match="which is no folder"):
+    with pytest.raises(FileNotFoundError, match="that folder does not exist"):
         request.folder(tmp_path / "lost")

@@ -113,11 +113,11 @@ def test_a_leak_that_float32_can_only_nearly_say_is_the_one_meant() -> None:
         (dynamics(0.0, after=After.LATE), r"n: subtracts its threshold a step late, which a leak of 0 .*can't pass on"),
         (dynamics(float("nan")), "n: its leak must be a number, got nan"),
         (dynamics(threshold=float("inf")), "n: its threshold must be a number, got inf. A neuron that never fires"),
-        (dynamics(threshold=-1.0), "n: its neuron can't be one of ours: LIFParams.threshold must be .* got -1"),
-        (dynamics(threshold=4000.0), "n: its neuron can't be one of ours: LIFParams.threshold"),
-        (dynamics(1.5), r"n: its neuron can't be one of ours: LIFParams.leak must lie in \[0, 1\], got 1.5"),
-        (dynamics(1.0, scale_input=True), "n: its neuron can't be one of ours: LIFParams.scale_input with leak = 1"),
-        (dynamics(1 / 256, threshold=100.0, after=After.LATE), "n: its neuron can't be one of ours: Soft.drop"),
+        (dynamics(threshold=-1.0), "n: its neuron can't become a LIF: LIFParams.threshold must be .* got -1"),
+        (dynamics(threshold=4000.0), "n: its neuron can't become a LIF: LIFParams.threshold"),
+        (dynamics(1.5), r"n: its neuron can't become a LIF: LIFParams.leak must lie in \[0, 1\], got 1.5"),
+        (dynamics(1.0, scale_input=True), "n: its neuron can't become a LIF: LIFParams.scale_input with leak = 1"),
+        (dynamics(1 / 256, threshold=100.0, after=After.LATE), "n: its neuron can't become a LIF: Soft.drop"),
     ],
 )
 def test_a_constant_without_a_place_on_the_grids_is_refused_by_name(neuron: Dynamics, said: str) -> None:
@@ -126,5 +126,5 @@ def test_a_constant_without_a_place_on_the_grids_is_refused_by_name(neuron: Dyna
 
 
 def test_time_steps_are_checked_by_the_neuron() -> None:
-    with pytest.raises(ConversionError, match=r"n: its neuron can't be one of ours: LIF.time_steps must"):
+    with pytest.raises(ConversionError, match=r"n: its neuron can't become a LIF: LIF.time_steps must"):
         to_lif("n", dynamics(), 0, round_leak=False)

@@ -309,7 +309,7 @@ def quiet_inhibition() -> nn.Module:
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "another neuron": (
         lambda: snn.Synaptic(0.5, 0.5),
-        "1: Synaptic has no counterpart here. Supported of snntorch: Lea",
+        "1: Synaptic has no counterpart here. Supported from snntorch: Lea",
     ),
     "Lapicque": (lambda: snn.Lapicque(beta=0.5), "1: Lapicque has no counterpart"),
     "a recurrent neuron": (lambda: snn.RLeaky(beta=0.5, linear_features=4), "1: RLeaky has no counterpart"),
@@ -338,7 +338,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "subtraction without a leak": (lambda: snn.Leaky(beta=0.0), '1: subtracts its threshold a step late, .*"zero"'),
     "a threshold of 0": (
         lambda: snn.Leaky(beta=0.5, threshold=-0.5),
-        "1: its neuron can't be one of ours: .*threshold",
+        "1: its neuron can't become a LIF: .*threshold",
     ),
 }
 
@@ -394,7 +394,7 @@ def test_bytes_go_in() -> None:
 
 def test_a_network_of_the_other_library_is_sent_there() -> None:
     neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
-    with pytest.raises(ConversionError, match="1: IFNode is of spikingjelly, which from_spikingjelly converts"):
+    with pytest.raises(ConversionError, match="1: IFNode comes from spikingjelly, whose networks from_spiking"):
         spikelet.from_snntorch(nn.Sequential(nn.Linear(1, 1), neuron.IFNode()), time_steps=T)
-    with pytest.raises(ConversionError, match="1: Leaky is of snntorch, which from_snntorch converts"):
+    with pytest.raises(ConversionError, match="1: Leaky comes from snntorch, whose networks from_snntorch converts"):
         spikelet.from_spikingjelly(nn.Sequential(nn.Linear(1, 1), snn.Leaky(beta=0.5)), time_steps=T)

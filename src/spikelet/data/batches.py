@@ -1,11 +1,11 @@
-"""From a data set in memory to batches, in an order that can be resumed.
+"""Batches of a data set in memory, in an order that can be resumed.
 
     order(epoch)      = permutation(N, seed, epoch)
     batch b           = samples order[b * B : (b + 1) * B]
     augmentation of b = draws from generator(seed, epoch, b)
 
 Nothing else enters: a run that stops after batch b of epoch e and starts there again goes on bit for bit.
-Of R processes, process r takes the batches b with b mod R = r.
+Process r of R takes the batches b with b mod R = r.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from spikelet.data.samples import Samples
 
 @dataclasses.dataclass(frozen=True)
 class Epoch:
-    """Which pass over the data: all that its order and its augmentation depend on."""
+    """The number of a pass over the data, and a seed: all that its order and its augmentation depend on."""
 
     seed: int
     number: int
@@ -31,7 +31,7 @@ class Epoch:
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """Process `rank` of `world_size`."""
+    """The share of process `rank` among `world_size`."""
 
     rank: int = 0
     world_size: int = 1

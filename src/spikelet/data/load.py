@@ -1,4 +1,4 @@
-"""One way in: `load(name_or_path)` finds the source, makes bytes of it, and holds out a validation part."""
+"""`load(name_or_path)`: finds a data set, reads it into bytes, and holds out a validation part."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def load(
     image_size: int | None = None,
     columns: tuple[str, str] | None = None,
 ) -> DataSplits:
-    """Reads a data set into memory.
+    """Training, validation and test set of a data set, read into memory.
 
     Example:
         splits = load("digits")
@@ -46,7 +46,7 @@ def load(
     Returns:
         Training, validation and test set, which share no sample. A part that the source lacks is empty.
     Raises:
-        FileNotFoundError: no such data set; says which there are and how to get them.
+        FileNotFoundError: the data set was not found; lists those that are known and how to get them.
         ValueError: an argument is out of range or does not fit, or a file is damaged.
         ImportError: a library is missing; names the extra that installs it.
     """
@@ -79,7 +79,7 @@ def _read(request: Request) -> DataSplits:
         return read_hub(name, name, image_size=request.image_size, columns=request.columns)
     listed = "\n".join(f"    {known:14s} {reader.about}" for known, reader in READERS.items())
     raise FileNotFoundError(
-        f"there is no data set {name!r}: it is no folder here, no id owner/name of the hub, and none of\n{listed}"
+        f"data set {name!r} was not found: it must be a folder, an id owner/name of the hub, or one of\n{listed}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The only shuffle of this folder: a permutation that depends on its numbers and on nothing else.
+"""The one shuffle of data sets: a permutation that depends on its arguments alone.
 
     key[i] = mix(... mix(mix(a) + b) ... + i)        a, b, ...: the stream, such as (seed, epoch)
     order  = indices sorted by key

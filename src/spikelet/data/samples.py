@@ -1,4 +1,4 @@
-"""What a data set is here: bytes and labels in memory.
+"""Data sets as bytes and labels in memory.
 
     still images   x uint8 [N, C, H, W]       a batch is [B, C, H, W]; the model adds the time axis
     events         x uint8 [N, T, C, H, W]    a batch is [T, B, C, H, W], time first; C = 2 polarities, counts up to 255
@@ -56,7 +56,7 @@ class Samples:
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """(C, H, W) or (T, C, H, W)."""
+        """Shape of one sample, (C, H, W) or (T, C, H, W)."""
         return tuple(self.x.shape[1:])
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,7 +70,7 @@ class Samples:
         return dataclasses.replace(self, x=self.x[indices], y=self.y[indices])
 
     def spread(self, count: int) -> Samples:
-        """At most `count` samples, evenly spread, so that a set that is sorted by class gives all of them."""
+        """At most `count` samples, evenly spread, so that a set sorted by class gives every class."""
         count = min(count, len(self))
         return self.subset(torch.arange(count) * len(self) // max(count, 1))
 
@@ -92,7 +92,7 @@ class DataSplits:
     test: Samples
 
     def map(self, change: Callable[[Samples], Samples]) -> DataSplits:
-        """`change` applied to each of the three."""
+        """The three splits with `change` applied to each."""
         return DataSplits(change(self.train), change(self.validation), change(self.test))
 
     def to(self, device: torch.device | str) -> DataSplits:

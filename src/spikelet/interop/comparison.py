@@ -60,7 +60,7 @@ class LayerSpikes:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What `Converted.compare` found. Its text is a table.
+    """Spikes by layer, classes and accuracies of two networks, from `Converted.compare`. Its text is a table.
 
     here: "converted model", or "integers".
     same_class: samples to which both networks give the same class.
@@ -168,7 +168,7 @@ def compare(
     original: nn.Module | None,
     run: Run | None,
 ) -> Comparison:
-    """See `Converted.compare`."""
+    """Spikes, classes and accuracies of `model` beside its original; the arguments are those of `Converted.compare`."""
     named = {f"net.{name}": m for name, m in model.net.named_modules() if isinstance(m, Neuron)}
     here = _Here(model, named, program)
     total = {name: np.zeros(4, dtype=np.int64) for name in named}

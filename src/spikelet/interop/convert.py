@@ -1,4 +1,4 @@
-"""What the conversions of all libraries share: swap the layers, fold the bytes, wrap."""
+"""The steps that conversions of all libraries share: swap the layers, fold the bytes, wrap."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spikelet.nn import Conv2d, Linear
 def convert(
     swap: Swap, original: Original, options: ImageOptions, forward: Forward | None, *, per_step: bool
 ) -> Converted:
-    """The network of `swap` as a module of ours.
+    """The network of `swap` as a spikelet module.
 
     Raises:
         ConversionError: a module has no counterpart, or the image's layers are not there.
@@ -81,7 +81,7 @@ def _put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
 def original_of(
     net: nn.Module, options: ImageOptions, time_steps: int, time_axis: TimeAxis, has_body: bool
 ) -> Original:
-    """`net` as it stands beside its conversion. Raises ConversionError for options that are wrong."""
+    """The record of `net` that its conversion keeps. Raises ConversionError for options out of range."""
     unknown = set(options) - set(ImageOptions.__annotations__)
     if unknown:
         raise TypeError(f"{sorted(unknown)[0]!r} is no argument of a conversion.")

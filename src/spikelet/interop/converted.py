@@ -91,7 +91,7 @@ class Converted(nn.Module):
         original: nn.Module | None = None,
         run: Run | None = None,
     ) -> Comparison:
-        """Compares this model, in evaluation mode, with the network of the other library, left alone.
+        """A Comparison of this model, in evaluation mode, with the network of the other library.
 
             print(model.compare(batches))                                       # what the grids cost
             print(small.compare(batches, program=spikelet.Program(graph)))      # what compression cost, in integers

@@ -1,4 +1,4 @@
-"""A neuron of another library as one of ours, exactly.
+"""Neurons of other libraries as LIF, exactly.
 
 Theirs, in their own numbers:
 
@@ -15,8 +15,8 @@ Ours has h >= threshold', and takes drop * s at once. In evaluation h lies on th
 
 exactly, for every threshold. LATE is a drop of threshold / leak, as leak * (h - threshold / leak * s) = leak * h -
 threshold * s; the quotient is floored to the grid, which adds less than one grid step to the charge, and nothing where
-leak * h lies on the grid itself (a floor of n + d with 0 <= d < 1 is n). With a leak of 0 there is no such drop. NEVER
-is a drop of 0. A leak that is no multiple of 2^-8 is refused, or rounded to the nearest one where that is asked for.
+leak * h lies on the grid itself (a floor of n + d with 0 <= d < 1 is n). It needs a leak above 0. NEVER is a drop of 0.
+A leak off the grid of leaks is refused, or rounded to its nearest multiple where that is asked for.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GRID = 2.0**-FRACTION_BITS
 
 
 class After(enum.Enum):
-    """What a spike does to the membrane; the module's equations."""
+    """The four ways in which a spike changes the membrane; the module's equations."""
 
     HARD = "zero"
     SOFT = "threshold"
@@ -57,7 +57,7 @@ class Dynamics:
 
 
 def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LIF:
-    """The LIF that does what `neuron` does.
+    """The LIF that gives the spikes of `neuron`.
 
     Raises:
         ConversionError: a constant has no place on the grids; names the module, the constant and the way out.
@@ -76,7 +76,7 @@ def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LI
     except ConversionError:
         raise  # a ValueError too, and clear already
     except ValueError as e:
-        raise ConversionError(f"{name}: its neuron can't be one of ours: {e}") from e
+        raise ConversionError(f"{name}: its neuron can't become a LIF: {e}") from e
 
 
 def _leak(name: str, neuron: Dynamics, round_leak: bool) -> float:

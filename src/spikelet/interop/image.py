@@ -1,4 +1,4 @@
-"""What a network of another library was fed: (scale * byte - mean) / std, one mean and std a channel or one for all.
+"""The input of a network of another library, (scale * byte - mean) / std, one mean and std a channel or one for all.
 
     scale = 1/255     x.float() / 255, or torchvision's ToTensor         the default for still images
     scale = 1         event counts, or spikes of 0 and 1, as they are
@@ -38,7 +38,7 @@ class ImageOptions(TypedDict, total=False):
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """See the module's equation. Raises ConversionError for numbers that are no scale, mean or std."""
+    """The module's equation. Raises ConversionError unless scale and std are above 0 and mean is finite."""
 
     scale: float
     mean: tuple[float, ...] = (0.0,)
@@ -78,7 +78,7 @@ class Image:
         return 256 * self.scale / std, -mean / std
 
     def floats(self, x: Tensor) -> Tensor:
-        """What the network was fed for bytes `x` [..., C, H, W], in float32."""
+        """The network's input, float32, for bytes `x` [..., C, H, W]."""
         gain, offset = (_spread(values, tuple(x.shape[-3:])).to(x.device) for values in self.gain_and_offset())
         return (gain * (x.double() / 256) + offset).float()
 
@@ -96,7 +96,7 @@ def image_of(options: ImageOptions, time_axis: TimeAxis) -> Image:
     """The Image that a caller's options describe.
 
     Raises:
-        ConversionError: no scale for frames, or numbers that are no scale, mean or std.
+        ConversionError: frames without a scale, or numbers out of range.
     """
     scale = options.get("scale")
     if check_time_axis(time_axis) is not None and scale is None:

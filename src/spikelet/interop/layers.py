@@ -94,7 +94,7 @@ def convolution(conv: nn.Conv2d, site: Site) -> Conv2d:
 
 
 def _padding(conv: nn.Conv2d) -> Any:
-    """Torch's words as numbers, where both sides get the same."""
+    """Padding as numbers, also where torch has a word for it and both sides get the same."""
     sides = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
     if conv.padding == "valid":
         return 0
@@ -125,7 +125,7 @@ def batch_norm(norm: Any, site: Site) -> BatchNorm2d:
 
 
 def no_batch_norm_1d(norm: nn.Module, site: Site) -> nn.Module:
-    """Raises: there is none over [T, B, F]."""
+    """Raises ConversionError: spikelet has no BatchNorm1d over [T, B, F]."""
     raise ConversionError(
         f"{site.name}: spikelet has no BatchNorm1d over [T, B, F]. Once trained, fold it into the Linear before it: "
         "torch.nn.utils.fusion.fuse_linear_bn_eval(linear, norm)."
@@ -144,13 +144,13 @@ def max_pool(pool: nn.MaxPool2d, site: Site) -> MaxPool2d:
 
 
 def average_factor(pool: nn.AvgPool2d) -> float:
-    """f of the module's equation."""
+    """The factor f of the module's equation."""
     kernel = _pair(pool.kernel_size)[0]
     return SumPool2d(kernel).divisor / kernel**2
 
 
 def average_pool(pool: nn.AvgPool2d, site: Site) -> SumPool2d:
-    """The sum over the same windows; the caller sees to `average_factor`."""
+    """The sum over the same windows; its factor `average_factor` goes into other weights."""
     kernel = _pair(pool.kernel_size)
     plain = _pair(pool.padding) == (0, 0) and not pool.ceil_mode and pool.divisor_override is None
     if kernel[0] != kernel[1] or _pair(pool.stride) != kernel or not plain:
@@ -171,13 +171,13 @@ def _pair(value: Any) -> tuple[Any, Any]:
 
 
 def flatten(layer: nn.Flatten, site: Site) -> nn.Flatten:
-    """The same axes, one later where the layer saw one time step."""
+    """The same flattening, its axes one later where the layer saw one time step."""
     shift = int(site.per_step)
     return nn.Flatten(*(d + shift if d >= 0 else d for d in (layer.start_dim, layer.end_dim)))
 
 
 def dropout(layer: Any, site: Site) -> Dropout:
-    """A new mask at every step, as torch's layers draw it."""
+    """Dropout with a new mask at every step, as torch's layers draw it."""
     return Dropout(layer.p, maps=isinstance(layer, nn.Dropout2d))
 
 

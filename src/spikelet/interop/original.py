@@ -1,4 +1,4 @@
-"""The network that was converted, run as its own library runs it, so that the conversion can be compared with it.
+"""The network that was converted, run as its own library runs it, for a comparison with its conversion.
 
     one step at a time       net(x[t]) for t = 1 .. T, states reset before      snnTorch, SpikingJelly in step mode 's'
     all steps at once        net(x), x [T, B, ...]                              SpikingJelly in step mode 'm'
@@ -119,7 +119,7 @@ def _appender(calls: list[Tensor]) -> Callable[[nn.Module, Any, Any], None]:
 
 
 def _reset(net: nn.Module) -> None:
-    """Puts every neuron's membrane to zero, as functional.reset_net and utils.reset do."""
+    """Sets every neuron's membrane to zero, as functional.reset_net and utils.reset do."""
     for module in net.modules():
         if type(module).__module__.partition(".")[0] not in ("spikingjelly", "snntorch"):
             continue

@@ -1,4 +1,4 @@
-"""What the network was fed, from bytes: folded into the weights of the layers that read the image, exactly.
+"""The scale, mean and std of a network's images, folded exactly into the weights of the layers that read them.
 
     theirs   x[c] = (scale * u - mean[c]) / std[c]        u = 0 .. 255; scale = 1/255 for ToTensor and x.float() / 255
     ours     x    = u / 256                               (spikelet.nn.Encode)
@@ -7,8 +7,8 @@ so with f[c] = 256 * scale / std[c] and o[c] = -mean[c] / std[c], theirs[c] = f[
 
     W * theirs + b = (W f) * ours + (b + sum over c and the window of W o)
 
-The sum is a bias where the convolution doesn't pad. Where it does, the zeros around the normalised image are no bytes:
-a bias would be added at the borders in full. There the first layer becomes a `PixelConv2d`, with a second
+The sum is a bias where the convolution doesn't pad. Where it does, no byte stands for the zeros around the normalised
+image: a bias would be added at the borders in full. There the first layer becomes a `PixelConv2d`, with a second
 convolution of the same geometry that reads a constant image of ones, padded with zeros like the other:
 
     y = (W f) * ours + (W o) * ones + b          both exact at every position; the second is the same for every image
@@ -54,7 +54,7 @@ class ScaledImage(nn.Module):
         self.norm.eval()
 
     def train(self, mode: bool = True) -> ScaledImage:
-        """The norm keeps evaluating: there are no statistics to learn."""
+        """The module itself; its norm stays in evaluation, as it has nothing to learn."""
         super().train(mode)
         self.norm.eval()
         return self

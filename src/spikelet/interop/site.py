@@ -1,4 +1,4 @@
-"""Where a rule of conversion is applied."""
+"""The place in a network where a rule of conversion is applied."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ snnTorch's Leaky resets a step late unless it is told otherwise, and fires stric
 
 With "subtract" and reset_delay=False, a neuron whose rest is above its threshold is compared after one threshold has
 been subtracted, and gets it back if it is silent: with beta = 1 and a rest of 1.5 it is silent for ever, where a soft
-reset fires once more. That is no neuron of ours.
+reset fires once more. LIF has no such rule.
 
 `spk, mem = lif(x, mem)` works in converted networks too; mem is then a placeholder, and no state is kept.
 
@@ -44,7 +44,7 @@ from spikelet.neurons import LIF
 
 
 class NoMembrane:
-    """What a converted neuron returns in the place of its membrane."""
+    """The placeholder that a converted neuron returns instead of its membrane."""
 
     def __repr__(self) -> str:
         return "the membrane, which a converted neuron does not give"
@@ -58,7 +58,7 @@ class WithMembrane(nn.Module):
         self.lif = lif
 
     def forward(self, x: Tensor, mem: Tensor | NoMembrane | None = None) -> tuple[Tensor, NoMembrane]:
-        """Current [T, B, ...] -> its spikes, and a placeholder.
+        """Spikes of a current [T, B, ...], and a placeholder.
 
         Raises:
             ConversionError: `mem` is a membrane that is not zero.
@@ -68,11 +68,11 @@ class WithMembrane(nn.Module):
         return self.lif(x), NoMembrane()
 
     def reset_mem(self) -> NoMembrane:
-        """There is nothing to reset."""
+        """A placeholder: a converted neuron keeps no state to reset."""
         return NoMembrane()
 
     def init_leaky(self) -> NoMembrane:
-        """There is nothing to reset."""
+        """A placeholder: a converted neuron keeps no state to reset."""
         return NoMembrane()
 
 

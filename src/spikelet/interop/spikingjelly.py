@@ -111,8 +111,10 @@ LIBRARY = Library(
 
 
 def _is_per_step(net: nn.Module, free: Mapping[str, object]) -> bool:
-    """Whether net's code outside of containers sees one time step at a time, as the neurons there say; where all
-    neurons are in containers, a container that takes sequences says that it does not."""
+    """Whether net's code outside of containers sees one time step at a time.
+
+    The neurons there say so; where all neurons are in containers, a container that takes sequences says that it does
+    not."""
     containers = [m for m in net.modules() if type(m).__name__ in LIBRARY.step_containers]
     return "m" not in free.values() if free else all(getattr(m, "step_mode", "m") == "s" for m in containers)
 

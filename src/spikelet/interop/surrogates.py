@@ -1,4 +1,4 @@
-"""Surrogate gradients of other libraries. They shape training only; the forward pass is ours.
+"""Surrogate gradients of other libraries. They shape training only: the forward pass is LIF's.
 
     library        theirs                       here
     SpikingJelly   Sigmoid(alpha), ATan(alpha)  the same
@@ -36,7 +36,7 @@ class Borrowed(Surrogate):
         return torch.autograd.grad(y, x)[0] if y.requires_grad else torch.zeros_like(x)  # a surrogate switched off
 
     def primitive(self, x: Tensor) -> Tensor:
-        """Raises TypeError: there is none."""
+        """Raises TypeError: only the derivative of this function is known."""
         raise TypeError(f"{self.function!r} is known by its backward pass only, and has no primitive here.")
 
 

@@ -1,4 +1,4 @@
-"""A copy of a network in which every layer of another library, and of torch, is one of ours.
+"""A copy of a network in which spikelet layers replace those of another library and of torch.
 
 Python code between the layers is kept: `copy.deepcopy` makes the copy, and is told beforehand what each layer's copy
 is. Layers that are shared stay shared; the network itself is left alone.
@@ -20,12 +20,20 @@ from spikelet.interop.site import Site
 
 HOLDERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 THROUGH = (nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # c f(x) = f(c x), c > 0
+WAYS_OUT = {
+    "VotingLayer": "Put nn.Identity() in its place, and average its groups of outputs after the network.",
+    "PoissonEncoder": "Feed the network frames of 0 and 255 that it would have drawn: time_axis=0, scale=1/255.",
+    "DataParallel": "Convert the network inside: net.module.",
+    "DistributedDataParallel": "Convert the network inside: net.module.",
+    "NonSpikingLIFNode": "Leave it out, and read the mean over time of its current.",
+    "ReLU": "A network of integers has neurons in its place: IFNode, LIFNode or Leaky.",
+}
 VERBS = {"spikingjelly": "from_spikingjelly", "snntorch": "from_snntorch"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Library:
-    """What is known of another library.
+    """The facts about another library that its conversion needs.
 
     package: where its classes live.
     rules: by the name of a class.
@@ -41,7 +49,7 @@ class Library:
     harmless: frozenset[str] = frozenset()
 
     def owns(self, cls: type) -> bool:
-        """Whether `cls` is the library's own, and no ready-made network."""
+        """Whether `cls` is the library's own layer, rather than one of its ready-made networks."""
         return cls.__module__.partition(".")[0] == self.package and not cls.__module__.startswith(self.kept)
 
 
@@ -58,7 +66,7 @@ class Swap:
         self.places = Counter(id(m) for _, m in net.named_modules(remove_duplicate=False))
 
     def __call__(self, *, per_step: bool) -> nn.Module:
-        """The copy.
+        """The copy of the network, its layers swapped.
 
         Args:
             per_step: the network takes one time step, [B, ...], rather than [T, B, ...].
@@ -110,7 +118,7 @@ class Swap:
         if self.library.owns(cls):
             rule = self.library.rules.get(cls.__name__)
             if rule is None and cls.__name__ not in self.library.step_containers:
-                raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._supported()}")
+                raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._way_out(cls)}")
             return rule
         if cls in TORCH:
             return TORCH[cls]
@@ -118,12 +126,13 @@ class Swap:
         return None
 
     def _require_plain(self, cls: type, name: str) -> None:
-        """Raises unless `cls` is a user's own module, or holds others."""
+        """Raises ConversionError unless `cls` is a user's own module, or holds others."""
         for base in cls.__mro__:
             home = base.__module__.partition(".")[0]
             if home in VERBS and home != self.library.package:
                 raise ConversionError(
-                    f"{name}: {cls.__name__} is of {home}, which {VERBS[home]} converts; a network has one of the two."
+                    f"{name}: {cls.__name__} comes from {home}, whose networks {VERBS[home]} converts; one network "
+                    "can't mix both libraries."
                 )
             if base in TORCH or (self.library.owns(base) and base.__name__ not in self.library.harmless):
                 raise ConversionError(
@@ -131,14 +140,15 @@ class Swap:
                     f"{base.__name__} itself (parametrizations: torch.nn.utils.parametrize.remove_parametrizations)."
                 )
         if cls.__module__.partition(".")[0] == "torch" and cls not in HOLDERS:
-            raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._supported()}")
+            raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._way_out(cls)}")
 
-    def _supported(self) -> str:
+    def _way_out(self, cls: type) -> str:
         ours = ", ".join(sorted({*self.library.rules, *self.library.step_containers} - {"BatchNorm1d"}))
         torchs = ", ".join(sorted(cls.__name__ for cls in TORCH if cls is not nn.BatchNorm1d))
-        return f"Supported of {self.library.package}: {ours}; of torch: {torchs}."
+        supported = f"Supported from {self.library.package}: {ours}; from torch: {torchs}."
+        return f"{WAYS_OUT[cls.__name__]} ({supported})" if cls.__name__ in WAYS_OUT else supported
 
-    # --- averages whose divisor is no power of two ------------------------------------------------------
+    # --- averages by other divisors than powers of two ------------------------------------------------------
 
     def _find_factors(self, sequential: nn.Sequential) -> None:
         """Gives each pool's factor to the weights that read it, where nothing but pools and shapes lie between."""
@@ -154,7 +164,7 @@ class Swap:
     def _require_factor(self, pool: nn.AvgPool2d, name: str) -> None:
         if average_factor(pool) != 1 and id(pool) not in self.pools:
             raise ConversionError(
-                f"{name}: an average over {pool.kernel_size} x {pool.kernel_size} values divides by no power of two, "
-                "and no weights follow in its own nn.Sequential that could take the factor. Use a kernel of 2, 4 or 8, "
-                "put a Conv2d or Linear behind it there, or use AdaptiveAvgPool2d(1) for the whole map."
+                f"{name}: an average over {pool.kernel_size} x {pool.kernel_size} values has a divisor other than a "
+                "power of two, and no weights follow in its own nn.Sequential that could take the factor. Use a kernel "
+                "of 2, 4 or 8, put a Conv2d or Linear behind it there, or use AdaptiveAvgPool2d(1) for the whole map."
             )

@@ -51,7 +51,7 @@ _ZERO_STAYS_ZERO = {"sum", "avg_pool2d", "pad", "constant_pad_nd"}
 
 @dataclasses.dataclass
 class Uses:
-    """What was seen: the layers that read the image, those that read anything else, and each misuse in words."""
+    """The layers that read the image, those that read anything else, and each misuse in words."""
 
     readers: list[str] = dataclasses.field(default_factory=list)
     others: list[str] = dataclasses.field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Configurations by name, each from a Python function: one for every published result, and those on the way there."""
+"""Training configurations by name, each made by a function; results/ says what they reach."""
 
 from __future__ import annotations
 

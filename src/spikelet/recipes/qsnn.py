@@ -1,4 +1,4 @@
-"""Recipes for Q-SNN (Wei et al., ACM MM 2024): each function returns the configuration of one result.
+"""Recipes for Q-SNN (Wei et al., ACM MM 2024, arXiv:2406.13672): each function returns one configuration.
 
 A variant is a call with other arguments, or `dataclasses.replace(recipe(), ...)`.
 """
@@ -11,7 +11,7 @@ from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfi
 
 
 def digits(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """The demo: 8x8 digits of scikit-learn, 98 % in some ten seconds on one core."""
+    """scikit-learn's 8x8 digits in seconds on one core: the demo."""
     return TrainConfig(
         model="qsnn_vgg_s",
         model_options={
@@ -69,7 +69,7 @@ def nmnist(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> Train
 
 
 def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """CIFAR-10, mostly in one pass, then T = 2: 81.80 % in 1 h 20 min of two cores, see results/LOG.md."""
+    """CIFAR-10, mostly in one pass, then T = 2, within an hour or two of a laptop's cores."""
     return TrainConfig(
         model="qsnn_vgg_s",
         model_options={
@@ -91,9 +91,9 @@ def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> Trai
 
 
 def cifar10_longer(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """`cifar10` with averages instead of strides, more epochs, all images and wider shifts, because it overfits.
+    """`cifar10` with average pooling instead of strides, more epochs, all training images and wider shifts.
 
-    It has no result of its own: `cifar10_taught` went on from its 14th epoch.
+    `cifar10_taught` and `cifar10_max` build on it.
     """
     shorter = cifar10(seed, weight_bits, membrane_bits)
     return dataclasses.replace(
@@ -106,12 +106,12 @@ def cifar10_longer(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) 
 
 
 def cifar10_taught(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """`cifar10_longer` with its analog twin as teacher from the 15th epoch on: 83.30 %, see results/LOG.md."""
+    """`cifar10_longer` with its analog twin as teacher from the 15th epoch on."""
     return dataclasses.replace(cifar10_longer(seed, weight_bits, membrane_bits), teacher=Teacher(epochs=12, after=14))
 
 
 def cifar10_max(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """`cifar10_longer` on a network with three times the work for each image, in fewer epochs: 85.04 % in two hours."""
+    """`cifar10_longer` on a network with three times the operations an image, in fewer epochs."""
     longer = cifar10_longer(seed, weight_bits, membrane_bits)
     return dataclasses.replace(
         longer,
@@ -122,7 +122,7 @@ def cifar10_max(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> 
 
 
 def cifar10_resnet19(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
-    """The paper's CIFAR-10 result (ResNet-19, T = 2, 95.20 % at 2-bit membranes): needs a GPU."""
+    """The paper's CIFAR-10 setting, ResNet-19 at T = 2 for 300 epochs, which needs a GPU. The paper reports 95.20 %."""
     return TrainConfig(
         model="qsnn_resnet19",
         model_options={"time_steps": 2, "weight_bits": weight_bits, "membrane_bits": membrane_bits},

@@ -1,4 +1,4 @@
-"""What an augmentation is, and how they combine.
+"""The base class of augmentations, and their combinations.
 
 An augmentation maps a batch of bytes to a batch of bytes of the same shape, drawing on a generator:
 
@@ -18,10 +18,10 @@ from torch import Tensor
 
 
 class Augmentation(abc.ABC):
-    """Subclasses are frozen dataclasses and implement `apply`."""
+    """A random transform of batches of bytes. Subclasses are frozen dataclasses and implement `apply`."""
 
     def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Transforms a batch; `x` itself is left as it is.
+        """The transformed batch; `x` itself stays as it is.
 
         Raises:
             TypeError: `x` is not uint8.
@@ -43,7 +43,7 @@ class Augmentation(abc.ABC):
 
 
 def batch_size(x: Tensor) -> int:
-    """B of [B, C, H, W] or [T, B, C, H, W]."""
+    """Batch size B of [B, C, H, W] or [T, B, C, H, W]."""
     return x.shape[-4]
 
 
@@ -82,7 +82,7 @@ def check_not_negative(where: str, value: float) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Compose(Augmentation):
-    """One after another."""
+    """Several augmentations, applied one after another."""
 
     parts: tuple[Augmentation, ...]
 
@@ -94,7 +94,7 @@ class Compose(Augmentation):
 
 @dataclasses.dataclass(frozen=True)
 class OneOf(Augmentation):
-    """For each sample one of `parts`, all equally likely."""
+    """One of `parts` for each sample, all equally likely."""
 
     parts: tuple[Augmentation, ...]
 

@@ -61,7 +61,7 @@ class DropFrames(Augmentation):
 
 
 def neuromorphic(*, flip: float = 0.5, roll: int = 5, rotate: float = 30, cutout: int = 8, shear: float = 8) -> Compose:
-    """A flip, then one of roll, rotation, cutout and shear, drawn for each sample, after NDA (Li et al. 2022).
+    """A flip, then one of roll, rotation, cutout and shear, drawn for each sample, as NDA does (arXiv:2203.06145).
 
     The defaults are those with which the Q-SNN family trains on DVS-CIFAR10, and NDA's shear. Digits must not be
     flipped: give flip=0 for N-MNIST.

@@ -36,7 +36,7 @@ class RandomCrop(Augmentation):
 
 @dataclasses.dataclass(frozen=True)
 class HorizontalFlip(Augmentation):
-    """Left and right exchanged with probability `p`."""
+    """Exchanges left and right with probability `p`."""
 
     p: float = 0.5
 
@@ -94,7 +94,7 @@ class ShearX(Augmentation):
 
 @dataclasses.dataclass(frozen=True)
 class Cutout(Augmentation):
-    """One square set to `fill`, its centre anywhere in the image (DeVries and Taylor 2017).
+    """Sets one square to `fill`, its centre anywhere in the image (DeVries and Taylor 2017, arXiv:1708.04552).
 
     Its side is `size` pixels, or drawn from `smallest` .. `size` where `smallest` is given. Near an edge
     part of it lies outside.

@@ -1,4 +1,4 @@
-"""The augmentations that recipes name, as data: a name in a configuration file means one of these."""
+"""The augmentations that a configuration can name."""
 
 from __future__ import annotations
 

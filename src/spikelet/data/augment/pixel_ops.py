@@ -127,7 +127,7 @@ def _colour(x: Tensor, m: Tensor) -> Tensor:
 
 
 def _smooth(x: Tensor) -> Tensor:
-    """Each inner pixel the mean of its 3 x 3 window with weight 5 at the centre, rounded; the border as it is."""
+    """The mean of each inner pixel's 3 x 3 window, weight 5 at the centre, rounded; the border stays as it is."""
     y = x.int()
     if min(x.shape[-2:]) < 3:
         return y

@@ -1,10 +1,11 @@
 """Augmentation policies for still images: which operations, how likely, how strong.
 
-AutoAugment (Cubuk et al. 2019): each image draws one of 25 sub-policies, each two operations in turn, each
-of them applied with its probability. The table is the paper's for CIFAR-10 (appendix A, table 7), the
+AutoAugment (Cubuk et al. 2019, arXiv:1805.09501): each image draws one of 25 sub-policies, each two operations in
+turn, each of them applied with its probability. The table is the paper's for CIFAR-10 (appendix A, table 7), the
 scale of levels 0 .. 9 that of torchvision's `AutoAugment`, with which the Q-SNN family was trained.
 
-TrivialAugment (Mueller and Hutter 2021): each image draws one operation and one strength, both uniformly.
+TrivialAugment (Mueller and Hutter 2021, arXiv:2103.10158): each image draws one operation and one strength, both
+uniformly.
 
 Differences: geometry moves the nearest pixel and shears about the centre; the border is filled with 0.
 """

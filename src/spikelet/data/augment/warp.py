@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def warp(x: Tensor, matrix_B23: Tensor) -> Tensor:
-    """The module's equations.
+    """The samples of `x`, each moved by its matrix; the module's equations.
 
     Args:
         x: uint8 [..., B, C, H, W].

@@ -19,7 +19,7 @@ from spikelet.base.files import atomic_write
 
 
 def cache_folder() -> Path:
-    """Where the arrays lie; it need not exist."""
+    """The folder of the cache, which need not exist."""
     if chosen := os.environ.get("SPIKELET_CACHE"):
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")

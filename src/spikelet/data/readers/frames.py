@@ -32,7 +32,7 @@ SLICERS: dict[str, Slicer] = {"duration": by_duration, "count": by_count}
 
 
 def frames(events: np.ndarray, time_steps: int, slicer: Slicer, height: int, width: int) -> np.ndarray:
-    """The module's equation.
+    """Event counts by time step, polarity and pixel; the module's equation.
 
     Args:
         events: structured array [n], n >= 1, with fields x, y, t and p (0: darker, 1: brighter).

@@ -48,7 +48,7 @@ def read_hub(
             None takes them as they are, and they must all be of one size.
         columns: names of the image and of the label column; None finds the only ones of these types.
     Raises:
-        FileNotFoundError: there is no such data set.
+        FileNotFoundError: the data set was not found.
         ValueError: no such column or more than one, a split that would be left out, missing labels, a damaged file, an
             image that is damaged or of another size, or too much data to be held in memory.
         ImportError: datasets is not installed.
@@ -93,7 +93,7 @@ def read_hub(
 
 
 def _known(found: Any, name: str) -> dict[str, Any]:
-    """The splits by our names for them, those that are empty left out."""
+    """The splits that hold samples, by the names train, validation and test."""
     parts: dict[str, Any] = {
         split: next((found[n] for n in names if n in found), ()) for split, names in _SPLITS.items()
     }
@@ -185,7 +185,7 @@ def _to_bytes(data: bytes, image_size: int | None) -> np.ndarray:
 
 
 def _stack(arrays: Iterator[np.ndarray], count: int, where: str) -> np.ndarray:
-    """All in one array [N, C, H, W]; grey images become RGB where they meet others."""
+    """One array [N, C, H, W] of all images; grey ones become RGB where they meet others."""
     out: np.ndarray = np.zeros((0, 1, 1, 1), np.uint8)
     for k, array in enumerate(arrays):
         if k == 0:

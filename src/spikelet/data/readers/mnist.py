@@ -3,7 +3,8 @@
     train-images-idx3-ubyte  train-labels-idx1-ubyte  t10k-images-idx3-ubyte  t10k-labels-idx1-ubyte
 
 each as it is or gzipped, with .gz after its name.
-Sources: LeCun et al. 1998; Xiao, Rasul and Vollgraf 2017 (Fashion-MNIST). Nothing is ever downloaded.
+Sources: LeCun et al. 1998, doi:10.1109/5.726791; Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747 (Fashion-MNIST).
+Nothing is ever downloaded.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ def _read_split(root: Path, stem: str, labels: tuple[str, ...], name: str) -> Sa
 
 
 def read_digits(request: Request) -> DataSplits:
-    """Training and test images of MNIST, or of another set of ten digits in its layout; see `_read`."""
+    """Training and test images of MNIST, or of ten digits in its layout. Raises what a damaged or missing file says."""
     return _read(request, request.folder(), DIGITS)
 
 
 def read_garments(request: Request) -> DataSplits:
-    """Training and test images of Fashion-MNIST; see `_read`."""
+    """Training and test images of Fashion-MNIST. Raises what a damaged or missing file says."""
     return _read(request, request.folder(DEBIAN_FASHION_MNIST), GARMENTS)
 
 

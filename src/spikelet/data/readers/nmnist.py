@@ -5,7 +5,7 @@
 An event is 40 bits: column, row, polarity (1 bit, 1 = brighter) and microseconds (23 bits). tonic's reader decodes
 them. Whatever recordings are there are read, in the order of their names: a partial set will do, and nothing is
 ever downloaded. Zips are read in place; none of their names touches the file system.
-Source: Orchard, Jayawant, Cohen and Thakor 2015.
+Source: Orchard, Jayawant, Cohen and Thakor 2015, doi:10.3389/fnins.2015.00437.
 """
 
 from __future__ import annotations

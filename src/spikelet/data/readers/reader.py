@@ -1,4 +1,4 @@
-"""What a reader of a data set is given, and what the table of readers says of it."""
+"""The two values that readers of data sets work with: a request, and a line of the table of readers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spikelet.data.samples import DataSplits
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What `load` was asked for.
+    """The arguments of `load`, for a reader.
 
     name: of the data set, for errors and reports.
     about: what the table of readers says of it.
@@ -37,16 +37,16 @@ class Request:
         """
         root = usual if self.root is None else self.root.expanduser()
         if root is None or not root.is_dir():
-            where = (
-                "needs root=, the folder it lies in" if root is None else f"is not at {str(root)!r}, which is no folder"
-            )
+            where = f"is not at {str(root)!r}: that folder does not exist"
+            if root is None:
+                where = "needs root=, the folder it lies in"
             raise FileNotFoundError(f"{self.name} {where}. ({self.name}: {self.about}.)")
         return root
 
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """One data set.
+    """One line of the table of readers: a data set.
 
     about: where it comes from, in one line.
     read: makes training, validation and test set from a request; a part that the source lacks is empty.

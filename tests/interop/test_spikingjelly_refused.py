@@ -1,0 +1,124 @@
+"""Parts of SpikingJelly without a counterpart are refused by name, with a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import spikelet
+from spikelet.interop import ConversionError
+
+pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
+from spikingjelly.activation_based import layer, neuron, surrogate
+
+T = 4
+
+
+def image(batch: int = 4) -> Tensor:
+    return torch.randint(0, 256, (batch, 3, 8, 8), dtype=torch.uint8)
+
+
+class OwnNode(neuron.LIFNode):
+    """A user's neuron: what it changes can't be known."""
+
+
+class OwnConv(nn.Conv2d):
+    """A user's convolution."""
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "another neuron": (
+        lambda: neuron.EIFNode(),
+        r"1: EIFNode has no counterpart here. Supported from spikingjelly: .*IFN",
+    ),
+    "another layer": (lambda: layer.VotingLayer(2), r"1: VotingLayer has no counterpart here\. Put nn\.Identity"),
+    "a recurrent container": (
+        lambda: layer.ElementWiseRecurrentContainer(neuron.IFNode(), torch.add),
+        "1: ElementWiseRecurrentContainer has no counterpart",
+    ),
+    "time last": (lambda: layer.TLastSeqToANNContainer(nn.Conv2d(4, 4, 1)), "1: TLastSeqToANNContainer has no counter"),
+    "a half threshold": (lambda: neuron.HalfThresholdIFNode(), "1: HalfThresholdIFNode has no counterpart"),
+    "a subclass of a neuron": (lambda: OwnNode(), "1: OwnNode is a LIFNode with code of its own, which would be lost"),
+    "a subclass of a layer": (lambda: OwnConv(4, 4, 1), "1: OwnConv is a Conv2d with code of its own"),
+    "a leak of thirds": (
+        lambda: neuron.LIFNode(tau=3.0),
+        r"1: tau = 3 is a leak of 0.666667.*multiple of 2\^-8. Pass round_leak=True to take the nearest, .* = 171/256",
+    ),
+    "a learned leak": (lambda: neuron.ParametricLIFNode(1.7), "1: the learned tau = 1.7 is a leak of 0.411765"),
+    "a reset above the threshold": (lambda: neuron.IFNode(1.0, 2.0), "1: its neuron can't become a LIF: .*threshold"),
+    "a surrogate instead of spikes": (
+        lambda: neuron.IFNode(surrogate_function=surrogate.ATan(spiking=False)),
+        r"1: its surrogate_function must be in spiking mode: set_spiking_mode\(True\)",
+    ),
+    "batch norm of vectors": (lambda: layer.BatchNorm1d(4), "1: spikelet has no BatchNorm1d .*fuse_linear_bn_eval"),
+    "batch norm without statistics": (
+        lambda: nn.BatchNorm2d(4, track_running_stats=False),
+        "1: a batch norm without running statistics.*track_running_stats=True",
+    ),
+    "a torch layer": (
+        lambda: nn.ReLU(),
+        r"1: ReLU has no counterpart here\. .* from torch: AdaptiveAvgPool2d",
+    ),
+    "another convolution": (lambda: nn.ConvTranspose2d(4, 4, 1), "1: ConvTranspose2d has no counterpart"),
+    "padding that reflects": (
+        lambda: nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+        "1: Conv2d supports zero padding",
+    ),
+    "dilation": (lambda: nn.Conv2d(4, 4, 3, dilation=2), "1: Conv2d supports dilation 1"),
+    "an average over 3 x 3": (
+        lambda: nn.AvgPool2d(3),
+        "1: an average over 3 x 3 values has a divisor other",
+    ),
+    "overlapping averages": (lambda: nn.AvgPool2d(2, 1), "1: average pooling must be square, with its stride equal"),
+    "padded averages": (lambda: nn.AvgPool2d(2, padding=1), "1: average pooling must be .* without padding"),
+    "a maximum with dilation": (lambda: nn.MaxPool2d(2, dilation=2), "1: max pooling must be square, without dilation"),
+    "a maximum of oblongs": (lambda: nn.MaxPool2d((2, 1)), "1: max pooling must be square"),
+}
+
+
+@pytest.mark.parametrize(("make", "said"), REFUSED.values(), ids=list(REFUSED))
+def test_what_has_no_counterpart_is_refused_by_name(make: Callable[[], nn.Module], said: str) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), make())
+    before = [(name, id(m)) for name, m in net.named_modules()]
+    with pytest.raises(ConversionError, match=said):
+        spikelet.from_spikingjelly(net, time_steps=T)
+    assert [(name, id(m)) for name, m in net.named_modules()] == before
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_network_of_another_precision_is_refused(dtype: torch.dtype) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), neuron.IFNode()).to(dtype)
+    with pytest.raises(ConversionError, match=rf"0.weight: conversion takes networks of float32, got {dtype}"):
+        spikelet.from_spikingjelly(net, time_steps=T)
+
+
+def test_a_neuron_of_spikingjelly_s_old_package_is_refused_by_name() -> None:
+    old = type("MultiStepLIFNode", (nn.Module,), {"__module__": "spikingjelly.clock_driven.neuron"})
+    with pytest.raises(ConversionError, match=r"1: MultiStepLIFNode is of spikingjelly.clock_driven, "):
+        spikelet.from_spikingjelly(nn.Sequential(nn.Conv2d(3, 4, 1), old()), time_steps=T)
+
+
+def test_two_step_modes_in_one_network_are_refused() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), neuron.IFNode(), neuron.IFNode(step_mode="m"))
+    with pytest.raises(
+        ConversionError, match=r"one step_mode, got {'1': 's', '2': 'm'}. Call functional.set_step_mode"
+    ):
+        spikelet.from_spikingjelly(net, time_steps=T)
+
+
+def test_adaptive_pooling_that_is_not_exact_is_refused_when_the_maps_are_known() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d((4, 4)), neuron.IFNode())
+    model = spikelet.from_spikingjelly(net, time_steps=T)
+    with pytest.raises(ConversionError, match="adaptive average pooling of 8 x 8 maps to 4 x 4 has no counterpart"):
+        model(image())
+    assert model(image()[:, :, :4, :4]).shape == (T, 4, 4, 4, 4)
+
+
+def test_a_leak_is_rounded_when_asked_and_says_so() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), neuron.LIFNode(tau=3.0))
+    model = spikelet.from_spikingjelly(net, time_steps=T, round_leak=True)
+    params = model.net[1].params  # type: ignore[index]
+    assert (params.leak, params.input_gain) == (171 / 256, 85 / 256)
