@@ -125,7 +125,7 @@ def test_a_picture_of_sixteen_bits_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_of_events_takes_no_pictures(digit: Path) -> None:
-    with pytest.raises(ValueError, match=r"shape \[2, 34, 34\], which is no picture. Give an .npy file"):
+    with pytest.raises(ValueError, match=r"shape \[2, 34, 34\], which pictures don't have. Give an .npy file"):
         read_picture(digit, (2, 34, 34), 5)
 
 

@@ -241,7 +241,7 @@ def inspect(model: str) -> None:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the random inputs.")
 @threads
 def verify(model: str, images: tuple[Path, ...], samples: int, seed: int, threads: int) -> None:
-    """Check that a packed file is whole and runs exactly on this machine.
+    """Check that a packed file is whole and exact on this machine.
 
     MODEL is a packed file or the name of a shipped model. The file is whole if its checksum and every field are right
     and its bytes are those that its graph is written to. Then every kernel set of this machine runs the images, or

@@ -52,7 +52,7 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
 
 
 def _keep(opened: Trained, result: Result) -> None:
-    """In result.json, unless that tells of other samples."""
+    """Writes result.json, unless the one that is there is about other samples."""
     try:
         before = load_result(opened.folder)
     except (FileNotFoundError, ValueError):  # none yet, or a damaged one
@@ -60,7 +60,7 @@ def _keep(opened: Trained, result: Result) -> None:
     if (before.about, before.test_samples) == (result.about, result.test_samples):
         result.save(opened.folder)
     else:
-        say(f"{FILE} is left as it is: it tells of {before.test_samples:,} samples of {before.about}", fg="yellow")
+        say(f"{FILE} is unchanged: it is about {before.test_samples:,} samples of {before.about}", fg="yellow")
 
 
 def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:

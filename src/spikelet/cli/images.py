@@ -1,4 +1,4 @@
-"""A picture from a file in the shape a graph takes, and one line that says what was done to it.
+"""A picture from a file in the shape that a graph takes, and one line that says what was done to it.
 
 picture     grey (C = 1) or RGB (C = 3); the largest centred part of the right proportions; resized, bilinear
 .npy        uint8 [C, H, W], one image for every time step, or [T, C, H, W], one frame a step; used as it is
@@ -20,7 +20,7 @@ DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """pixels: uint8 [C, H, W] or [T, C, H, W]. done: what was done to the file's, in words."""
+    """An image or frames: `pixels`, uint8 [C, H, W] or [T, C, H, W], and in words what was `done` to the file's."""
 
     pixels: NDArray[np.uint8]
     done: str
@@ -44,7 +44,7 @@ def read_picture(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture
         return _array(path, shape, time_steps)
     if len(shape) != 3 or shape[0] not in FORMS:
         raise ValueError(
-            f"{path}: the model takes input of shape {list(shape)}, which is no picture. Give an .npy file."
+            f"{path}: the model takes input of shape {list(shape)}, which pictures don't have. Give an .npy file."
         )
     from PIL import Image, ImageOps, UnidentifiedImageError
 

@@ -9,9 +9,10 @@ from spikelet.cli.printing import facts, heading, show
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.graph.file.document import stored_bytes
+from spikelet.graph.ops.operation import Work
 from spikelet.zoo import load, path_of
 
-COLUMNS = ("node", "operation", "reads", "output", "values", "bits", "bytes")
+COLUMNS = ("node", "operation", "reads", "output", "weights", "bits", "bytes", "operations/step")
 PROSE = (0, 1, 2, 3)
 FLOAT_BYTES = 4
 
@@ -22,39 +23,54 @@ def inspect(model: str) -> None:
     Raises:
         ValueError, OSError: the file can't be read, or is damaged.
     """
-    graph = load(model)
-    size = path_of(model).stat().st_size
-    heading(f"{model}: {len(graph.nodes)} nodes, T = {graph.time_steps}, {size:,} bytes")
+    describe(load(model), model, path_of(model).stat().st_size)
+
+
+def describe(graph: ir.IntGraph, name: str, size: int) -> None:
+    """Prints what `graph`'s file of `size` bytes holds."""
+    heading(f"{name}: {len(graph.nodes)} nodes, T = {graph.time_steps}, {size:,} bytes")
     show(_nodes(graph))
-    facts([*_bytes(graph, size), *_meaning(graph)])
+    facts([*_sizes(graph, size), *_meaning(graph)])
     if graph.meta:
         heading("What the file says about its origin")
-        facts(list(graph.meta.items()))
+        facts(sorted(graph.meta.items()))
 
 
 def _nodes(graph: ir.IntGraph) -> Table:
-    edges = analyse(graph)
-    rows = tuple(_row(node, edges[node.name].shape) for node in graph.nodes)
-    return Table(COLUMNS, rows, (("total", "", "", "", "", "", f"{sum(map(stored_bytes, graph.nodes)):,}"),), PROSE)
+    edges, work = analyse(graph), work_of(graph)
+    rows = tuple(_row(node, edges[node.name].shape, work[node.name]) for node in graph.nodes)
+    size, total = sum(map(stored_bytes, graph.nodes)), sum(w.total for w in work.values())
+    return Table(COLUMNS, rows, (("total", "", "", "", "", "", f"{size:,}", f"{total:,}"),), PROSE)
 
 
-def _row(node: ir.Operation, shape: tuple[int, ...]) -> tuple[str, ...]:
+def _row(node: ir.Operation, shape: tuple[int, ...], work: Work) -> tuple[str, ...]:
     """Weights and their bits where the node has any; the bytes of all its arrays."""
-    weight = getattr(node, "weight", None)
+    weight, size = getattr(node, "weight", None), stored_bytes(node)
     values, bits = ("", "") if weight is None else (f"{weight.size:,}", str(getattr(node, "bits", "")))
-    size = stored_bytes(node)
-    reads = ", ".join(node.inputs)
-    return node.name, type(node).__name__, reads, " x ".join(map(str, shape)), values, bits, f"{size:,}" if size else ""
+    sides = (" x ".join(map(str, shape)), values, bits, f"{size:,}" if size else "", f"{work.total:,}")
+    return node.name, type(node).__name__, ", ".join(node.inputs), *sides
 
 
-def _bytes(graph: ir.IntGraph, size: int) -> list[tuple[str, str]]:
-    weights = [node for node in graph.nodes if isinstance(node, ir.Conv | ir.Linear)]
-    count = sum(node.weight.size for node in weights)
+def work_of(graph: ir.IntGraph) -> dict[str, Work]:
+    """The arithmetic of each node for one sample and time step, by name; zeros are counted like other values."""
+    edges = analyse(graph)
+    return {node.name: node.work(*(edges[name].shape for name in node.inputs)) for node in graph.nodes}
+
+
+def _sizes(graph: ir.IntGraph, size: int) -> list[tuple[str, str]]:
+    weights = [node for node in graph.nodes if hasattr(node, "weight")]
+    count = sum(node.weight.size for node in weights)  # type: ignore[attr-defined]
     codes, stored = sum(map(stored_bytes, weights)), sum(map(stored_bytes, graph.nodes))
+    work, t = list(work_of(graph).values()), graph.time_steps
+    macs, rest = t * sum(w.macs for w in work), t * sum(w.additions + w.comparisons for w in work)
     return [
         ("weights", f"{codes:,} bytes for {count:,} weights ({FLOAT_BYTES * count:,} bytes as float32)"),
         ("scales, thresholds, maps", f"{stored - codes:,} bytes"),
-        ("header", f"{size - stored:,} bytes"),
+        ("header", f"{size - stored:,} bytes of names, shapes, classes and words"),
+        (
+            "operations a sample",
+            f"{macs:,} multiply-accumulates, {rest:,} additions and comparisons in {t} steps, dense",
+        ),
     ]
 
 
@@ -63,6 +79,7 @@ def _meaning(graph: ir.IntGraph) -> list[tuple[str, str]]:
     classes = f"{len(graph.labels)}: {', '.join(graph.labels)}" if graph.labels else "without names"
     return [
         ("input", f"uint8 {list(shape)}, {math.prod(shape):,} bytes an image; or {[graph.time_steps, *shape]} frames"),
-        ("logits", f"int32, real logit = integer logit x {graph.logit_scale!r}"),
+        ("logits", f"int32 of {graph.output.name}, real logit = integer logit x {graph.logit_scale!r}"),
+        *(("further output", f"int32 of {o.node}, real value = integer x {o.scale!r}") for o in graph.outputs[1:]),
         ("classes", classes),
     ]

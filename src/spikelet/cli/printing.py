@@ -23,7 +23,7 @@ def width() -> int:
 
 
 def print_error(error: BaseException) -> None:
-    """The one red line, on standard error."""
+    """One red line on standard error."""
     click.secho(f"error: {error}", fg="red", err=True)
 
 
@@ -33,7 +33,7 @@ def say(text: str, **style: object) -> None:
 
 
 def heading(text: str) -> None:
-    """What the table below it shows."""
+    """A bold line, which says what the table below shows."""
     say(text, bold=True)
 
 
@@ -48,12 +48,12 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def percent(share: float) -> str:
-    """0.9861 as '98.61 %'."""
+    """A share in percent: 0.9861 as '98.61 %'."""
     return f"{100 * share:.2f} %"
 
 
 def duration(seconds: float) -> str:
-    """'8 s', '3 min 05 s' or '2 h 07 min'."""
+    """A time in words: '8 s', '3 min 05 s' or '2 h 07 min'."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

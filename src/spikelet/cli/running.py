@@ -48,6 +48,6 @@ def _row(name: str, logit: int, score: float) -> tuple[str, ...]:
 
 
 def softmax(logits_K: NDArray[np.float64]) -> NDArray[np.float64]:
-    """exp(z) / sum exp(z), without overflow."""
+    """The softmax of logits, exp(z) / sum exp(z), without overflow."""
     e = np.exp(logits_K - logits_K.max())
     return e / e.sum()

@@ -39,7 +39,7 @@ class Packed:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """Which samples: of a data set by name (None: the one it was trained on), in a folder, one split.
+    """Which samples to use: a data set by name (None: the one of the training), its folder, and a split.
 
     Raises ValueError where there is no such split.
     """
@@ -73,7 +73,7 @@ def spiking_run(folder: Path) -> tuple[nn.Module, TrainConfig]:
 
 
 def open_target(target: str) -> Trained | Packed:
-    """A run folder, or else a packed file or a shipped model's name.
+    """What `target` names: a run folder, or else a packed file or a shipped model.
 
     Raises:
         FileNotFoundError, ValueError: none of these, or damaged.

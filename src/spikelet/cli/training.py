@@ -127,7 +127,7 @@ def _row(h: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _accuracy(run: Run, test: Samples) -> float:
-    """On the device that it trained on; the model comes back from there."""
+    """The test accuracy, measured on the device of the training; the model is moved back after it."""
     home = device_of(run.model)
     try:
         return accuracy_of(run.model.to(run.loop.accelerator.device), batches(test, EVALUATION_BATCH))

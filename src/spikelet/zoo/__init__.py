@@ -32,7 +32,7 @@ def path_of(name_or_path: str | os.PathLike[str]) -> Path:
         path = _FOLDER / f"{name_or_path}.safetensors"
     if not path.exists():
         raise FileNotFoundError(
-            f"no file {str(name_or_path)!r}, and no such model ships with spikelet. There are: {names()}."
+            f"no file {str(name_or_path)!r}, and no such model ships with spikelet. There are: {', '.join(names())}."
         )
     return path
 
@@ -63,5 +63,5 @@ def card(name: str) -> str:
     """
     path = _FOLDER / f"{name}.md"
     if not path.exists():
-        raise FileNotFoundError(f"no model {name!r} ships with spikelet. There are: {names()}.")
+        raise FileNotFoundError(f"no model {name!r} ships with spikelet. There are: {', '.join(names())}.")
     return path.read_text()
