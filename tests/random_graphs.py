@@ -36,7 +36,7 @@ def random_graph(seed: int) -> ir.IntGraph:
     """A valid graph; seeds differ in shape, bits, neurons, pooling, residuals, time steps and heads."""
     for attempt in range(100):
         try:
-            graph = _Grower(np.random.default_rng([seed, attempt])).graph()
+            graph = Grower(np.random.default_rng([seed, attempt])).graph()
             analyse(graph)
         except GraphError:  # an interval left int32, or a window its map: draw again
             continue
@@ -61,14 +61,14 @@ def random_input(graph: ir.IntGraph, batch: int, seed: int) -> NDArray[np.uint8]
     return rng.integers(0, 256, shape, dtype=np.uint8)
 
 
-def _reach(weight: dict[str, Any]) -> int:
+def reach(weight: dict[str, Any]) -> int:
     """The largest sum of an output's codes, signs left out."""
     codes = np.abs(values_of(weight["weight"], weight["bits"], weight["grid"]).astype(int))
     return int(codes.reshape(len(codes), -1).sum(1).max())
 
 
 @dataclasses.dataclass
-class _Edge:
+class Edge:
     """What the grower knows of a node: its probe values [T or 1, 2, ...] and a bound on any value."""
 
     name: str
@@ -81,7 +81,7 @@ class _Edge:
         return self.values.shape[2:]
 
 
-class _Grower:
+class Grower:
     """Grows one graph node by node; every method appends and returns the new edge."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -95,7 +95,7 @@ class _Grower:
         frames = self.T if self.rng.random() < 0.3 else 1
         probe = self.rng.integers(0, 256, (frames, 2, *shape)).astype(np.int64)
         self.nodes.append(ir.Input("x", (), shape))
-        edge = _Edge("x", probe, 255, summed=False)
+        edge = Edge("x", probe, 255, summed=False)
         for _ in range(self.rng.integers(1, 5)):
             edge = self.map_block(edge) if len(edge.shape) == 3 else self.vector_block(edge)
         edge = self.head(edge)
@@ -134,17 +134,17 @@ class _Grower:
 
     # Appending.
 
-    def append(self, kind: type[ir.Operation], sources: list[_Edge], bound: int, **fields: Any) -> _Edge:
+    def append(self, kind: type[ir.Operation], sources: list[Edge], bound: int, **fields: Any) -> Edge:
         name = f"{kind.__name__.lower()}{len(self.nodes)}"
         node = kind(name, tuple(s.name for s in sources), **fields)
         self.nodes.append(node)
         values = meaning(node, *(s.values for s in sources), T=self.T)
-        summed = kind is ir.SumTime or sources[0].summed
+        summed = (kind is ir.SumTime and not fields.get("running")) or (bool(sources) and sources[0].summed)
         if 0 in values.shape:
             raise GraphError(f"{name}: nothing left of the map.")
-        return _Edge(name, values, bound, summed)
+        return Edge(name, values, bound, summed)
 
-    def conv(self, x: _Edge, out: int | None = None) -> _Edge:
+    def conv(self, x: Edge, out: int | None = None) -> Edge:
         c, h, w = x.shape
         out = self.channels() if out is None else out
         kernel = (int(self.pick((1, 2, 3, 3, 3, 5))), int(self.pick((1, 2, 3, 3, 3, 5))))
@@ -158,14 +158,14 @@ class _Grower:
         if self.coin(0.1):
             groups, out = c, c * self.pick((1, 1, 2))
         weight = self.weight(out, c // groups, *kernel)
-        bound = x.bound * _reach(weight)
+        bound = x.bound * reach(weight)
         return self.append(ir.Conv, [x], bound, **weight, stride=stride, padding=padding, groups=groups)
 
-    def linear(self, x: _Edge, out: int | None = None) -> _Edge:
+    def linear(self, x: Edge, out: int | None = None) -> Edge:
         weight = self.weight(out or self.channels(), x.shape[0])
-        return self.append(ir.Linear, [x], x.bound * _reach(weight), **weight)
+        return self.append(ir.Linear, [x], x.bound * reach(weight), **weight)
 
-    def affine(self, x: _Edge) -> _Edge:
+    def affine(self, x: Edge) -> Edge:
         """Brings the bound to about 2^(4..18), by multipliers of up to 31 bits, some of them 0 or negative."""
         n = x.shape[0]
         bound = 2.0 ** self.rng.uniform(6, 18)
@@ -182,7 +182,7 @@ class _Grower:
             offset=offset.astype(np.int32),
         )  # fmt: skip
 
-    def lif(self, x: _Edge) -> _Edge:
+    def lif(self, x: Edge) -> Edge:
         leak_bits = int(self.pick((0, 1, 1, 1, 2, 3, 8))) if x.bound < 2**18 else int(self.pick((0, 1)))
         one = 2**leak_bits
         leak = int(self.pick((one // 2, one, int(self.rng.integers(0, one + 1)))))
@@ -209,7 +209,7 @@ class _Grower:
         drop = (0, 2 * threshold, int(self.rng.integers(1, 2 * threshold)))[kind % 3]
         return ("hard", "soft")[kind % 2] if kind < 4 or drop in (threshold, 2**31) else min(drop, 2**31 - 1)
 
-    def max_pool(self, x: _Edge) -> _Edge:
+    def max_pool(self, x: Edge) -> Edge:
         kernel = int(self.pick((1, 2, 2, 3)))
         padding = int(self.rng.integers(0, kernel // 2 + 1))
         if min(x.shape[1:]) + 2 * padding < kernel:
@@ -218,24 +218,24 @@ class _Grower:
             ir.MaxPool, [x], x.bound, kernel=kernel, stride=int(self.pick((1, 2, kernel))), padding=padding
         )
 
-    def sum_pool(self, x: _Edge) -> _Edge:
+    def sum_pool(self, x: Edge) -> Edge:
         kernel = int(self.rng.integers(1, min(3, *x.shape[1:]) + 1)) if self.coin(0.8) else min(x.shape[1:])
         return self.append(ir.SumPool, [x], x.bound * kernel**2, kernel=kernel)
 
-    def channel_map(self, x: _Edge, out: int, stride: int) -> _Edge:
+    def channel_map(self, x: Edge, out: int, stride: int) -> Edge:
         source = self.rng.integers(-1, x.shape[0], out).astype(np.int16)
         return self.append(ir.ChannelMap, [x], x.bound, source=source, stride=stride)
 
-    def add(self, xs: list[_Edge]) -> _Edge:
+    def add(self, xs: list[Edge]) -> Edge:
         return self.append(ir.Add, xs, sum(x.bound for x in xs))
 
     # Blocks.
 
-    def current(self, x: _Edge) -> _Edge:
+    def current(self, x: Edge) -> Edge:
         """An optional Affine: always where values have grown large."""
         return self.affine(x) if x.bound > 2**19 or self.coin(0.7) else x
 
-    def map_block(self, x: _Edge) -> _Edge:
+    def map_block(self, x: Edge) -> Edge:
         kind = self.rng.integers(16)
         if kind == 0:
             return self.max_pool(x)
@@ -259,12 +259,12 @@ class _Grower:
         y = self.lif(y) if self.coin(0.9) else y
         return self.max_pool(y) if self.coin(0.3) else y
 
-    def residual(self, x: _Edge) -> _Edge:
+    def residual(self, x: Edge) -> Edge:
         """Two or three branches of one shape that add up, of which one may be the block's own input."""
         out = x.shape[0]
         weight = self.weight(out, out, 3, 3)
         same = {**weight, "stride": (1, 1), "padding": (1, 1), "groups": 1}
-        branch = self.current(self.append(ir.Conv, [x], x.bound * _reach(weight), **same))
+        branch = self.current(self.append(ir.Conv, [x], x.bound * reach(weight), **same))
         if self.coin():
             branch = self.lif(branch)
         shortcut = self.affine(x) if self.coin() else self.channel_map(x, out, 1) if self.coin(0.3) else x
@@ -277,7 +277,7 @@ class _Grower:
         y = self.lif(total) if self.coin(0.7) else total
         return self.add([total, y]) if y is not total and self.coin(0.3) else y
 
-    def vector_block(self, x: _Edge) -> _Edge:
+    def vector_block(self, x: Edge) -> Edge:
         kind = self.rng.integers(6)
         if kind == 0:
             return self.current(x)
@@ -289,7 +289,7 @@ class _Grower:
 
     # Heads.
 
-    def head(self, x: _Edge) -> _Edge:
+    def head(self, x: Edge) -> Edge:
         """Turns whatever has grown into one vector of logits summed over time."""
         early = self.coin(0.4)
         if early:
@@ -310,6 +310,6 @@ class _Grower:
             x = self.affine(x)
         return x if early else self.sum_time(x)
 
-    def sum_time(self, x: _Edge) -> _Edge:
+    def sum_time(self, x: Edge) -> Edge:
         x = self.affine(x) if x.bound * self.T >= 2**31 else x
         return self.append(ir.SumTime, [x], x.bound * self.T)
