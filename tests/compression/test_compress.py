@@ -128,7 +128,7 @@ FAILURES = {
     "filter": r"Quantize\.where: the filter by_name\('nowhere'\) matches no layer\. .* are: features\.0\.0, ",
     "no data": "Prune needs to see the model at work: give compress some data",
     "no batch": "data holds no batch",
-    "wrong data": r"does not run on an input of shape \(2, 7, 11, 11\)",
+    "wrong data": r"does not run on an input of shape \(2, 7, 11, 11\) with time_axis=None: ",
     "floats": "does not run on an input of shape .*: Encode takes uint8",
     "no tensors": "batch 0 must be a tensor or start with one, got str",
     "no passes": r"passes must be a list of passes such as \[Prune\(0\.5\)\], got \[\]",
@@ -368,7 +368,7 @@ def test_the_report_says_what_changed():
         n for n, m in small.named_modules() if isinstance(m, LIF)
     }
     said = [row.what for row in report.rows if not row.layer]
-    assert said == ["Quantize", "QuantizeMembranes", "scoring by SVS", "Prune"]
+    assert said == ["Quantize", "QuantizeMembranes", "scoring by SVS", "Prune", "accuracy"]
 
 
 def test_the_report_reads_as_a_table():
@@ -380,7 +380,8 @@ def test_the_report_reads_as_a_table():
     (first_line,) = [line for line in lines if line.startswith("features.0.0")]
     assert "4 → 2" in first_line
     assert any(line.startswith("total") and f"{report.size[0]:,} → {report.size[1]:,}" in line for line in lines)
-    assert lines[-1].startswith("Prune: ")
+    assert lines[-2].startswith("Prune: ")
+    assert lines[-1].startswith("accuracy: not measured: give compress labelled samples")
     table = report.table()
     assert all(len(row) == len(table.columns) for row in (*table.rows, *table.footer))
     assert {row[0] for row in table.rows} >= {n for n, m in model.named_modules() if isinstance(m, Conv2d | Linear)}

@@ -31,6 +31,7 @@ from spikelet.nn import BatchNorm2d, Conv2d
 from tests.compression.networks import NETWORKS, image
 from tests.equivalence.test_chain import trained
 from tests.support.catalogue import model_input, small_model
+from tests.support.layouts import axis_of
 
 CRITERIA: dict[str, Criterion] = {
     "svs": SVS(),
@@ -45,7 +46,7 @@ every_criterion = pytest.mark.parametrize("name", CRITERIA)
 
 def scored(name: str, model: nn.Module, inputs: list[Tensor]) -> tuple[Channels, dict[str, Tensor]]:
     """Scores of every group by its name."""
-    channels = find_channels(model, inputs[0])
+    channels = find_channels(model, inputs[0], time_axis=axis_of(inputs[0]))
     scores = CRITERIA[name].scores(model, channels, inputs)
     made = {group.name: unit_scores(group, scores) for group in channels.groups}
     return channels, {name: values for name, values in made.items() if values is not None}

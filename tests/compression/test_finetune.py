@@ -159,7 +159,7 @@ def test_the_reporter_hears_of_the_epochs():
 
 def test_without_validation_there_is_no_accuracy():
     _, report = compress(model(), [finetune(epochs=1)], digits(validation=0))
-    assert [row.what for row in report.rows] == ["fine-tuning loss", "Finetune"]
+    assert [row.what for row in report.rows] == ["fine-tuning loss", "Finetune", "accuracy"]
 
 
 # --- refused ----------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def test_a_network_without_neurons_is_refused():
             self.net = NETWORKS["concatenation over time"][0]()
             del self.net.lif
 
-    with pytest.raises(CompressionError, match="the model has no LIF layer"):
+    with pytest.raises(CompressionError, match="the model has no spiking neurons"):
         Finetune(1).apply(Plain(), Context(digits(), (image(),)))
 
 

@@ -148,27 +148,27 @@ def test_equal_scores_leave_in_the_order_of_channels():
 @pytest.mark.parametrize("criterion", [WeightL1(), SVS()], ids=lambda c: type(c).__name__)
 def test_a_budget_of_bytes_is_met_and_not_undercut_by_more_than_a_unit(criterion: Any):
     model, x = trained("qsnn_resnet19", 1, 4, 2, 0)
-    whole, _ = cost_of(model, x)
+    whole, _ = cost_of(model, x, None)
     budget = round(0.6 * whole)
     small = pruned(Prune(criterion=criterion, max_bytes=budget), (model, x))
-    size, _ = cost_of(small, x)
+    size, _ = cost_of(small, x, None)
     assert size <= budget
     assert size > 0.85 * budget  # a unit of the last stage is some 8 % of this little network
 
 
 def test_a_budget_of_operations_is_met():
     model, x = vggsnn()
-    _, whole = cost_of(model, x)
+    _, whole = cost_of(model, x, None)
     small = pruned(Prune(criterion=WeightL1(), max_sops=0.5 * whole), (model, x))
-    assert cost_of(small, x)[1] <= 0.5 * whole
+    assert cost_of(small, x, None)[1] <= 0.5 * whole
     assert sum(widths(small)) > 8
 
 
 def test_both_budgets_hold_at_once():
     model, x = vggsnn()
-    size, sops = cost_of(model, x)
+    size, sops = cost_of(model, x, None)
     small = pruned(Prune(criterion=WeightL1(), max_bytes=0.7 * size, max_sops=0.5 * sops), (model, x))
-    after = cost_of(small, x)
+    after = cost_of(small, x, None)
     assert after[0] <= 0.7 * size
     assert after[1] <= 0.5 * sops
 
@@ -193,7 +193,7 @@ def test_bisection_finds_the_smallest_that_fits(first_fitting: int):
 def test_a_budget_that_can_t_be_met_names_the_smallest_size():
     model, x = vggsnn()
     smallest = pruned(Prune(1, WeightL1()), (model, x))
-    size, sops = cost_of(smallest, x)
+    size, sops = cost_of(smallest, x, None)
     with pytest.raises(
         CompressionError,
         match=rf"can't meet max_bytes=10 and max_sops=5: .* needs {size:,} bytes and {sops:,.0f} SOPs\. Fewer bits",

@@ -20,6 +20,7 @@ from tests.compression.networks import MISLEADING, NETWORKS, image
 from tests.equivalence.random_networks import random_network
 from tests.equivalence.test_chain import assert_equal_to_torch, trained
 from tests.support.catalogue import MODELS, QUANTIZERS
+from tests.support.layouts import axis_of
 
 SEEDS = range(200)
 PRUNABLE = [name for name, (_, units) in NETWORKS.items() if units]
@@ -91,7 +92,7 @@ def test_a_quantizer_sees_the_weights_that_stay(name: str):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_random_network_without_channels_is_the_silenced_one_and_runs_natively(seed: int):
     net = random_network(seed)
-    channels = find_channels(net.model, net.x)
+    channels = find_channels(net.model, net.x, time_axis=axis_of(net.x))
     units = some_units(channels, seed)
     small = without(net.model, channels, units, net.x)
     silenced = masked(net.model, channels, units)
@@ -107,7 +108,7 @@ def test_with_weights_as_they_are_silencing_channels_is_all_there_is_to_it(seed:
     net = random_network(seed)
     model = in_full_precision(net.model).double()
     with double():
-        channels = find_channels(model, net.x)
+        channels = find_channels(model, net.x, time_axis=axis_of(net.x))
         units = some_units(channels, seed)
         small = without(model, channels, units, net.x)
         assert difference(small, masked(model, channels, units, quantizers=False), net.x) < 1e-5
@@ -119,7 +120,7 @@ def test_a_trained_model_of_the_catalogue_without_channels_is_the_silenced_one_a
     name: str, weight_bits: int, frames: int
 ):
     model, x = trained(name, weight_bits, 4, 3, frames)
-    channels = find_channels(model, x)
+    channels = find_channels(model, x, time_axis=axis_of(x))
     units = some_units(channels, 3)
     assert len(units) > 5
     small = without(model, channels, units, x)
@@ -133,7 +134,7 @@ def test_the_random_networks_hold_what_is_claimed():
     removed = groups = sums = 0
     for seed in SEEDS[::4]:
         net = random_network(seed)
-        channels = find_channels(net.model, net.x)
+        channels = find_channels(net.model, net.x, time_axis=axis_of(net.x))
         removed += len(some_units(channels, seed)) > 0
         groups += any(isinstance(m, nn.Conv2d) and m.groups > 1 for m in net.model.modules())
         sums += any(len(group.layers) > 1 for group in channels.groups)
@@ -147,7 +148,7 @@ def test_the_random_networks_hold_what_is_claimed():
 
 def test_kept_values_are_those_that_were_there():
     model, x = trained("qsnn_vgg_s", 1, 4, 3, 0)
-    channels = find_channels(model, x)
+    channels = find_channels(model, x, time_axis=axis_of(x))
     stage = channels.groups[0]
     small = without(model, channels, stage.units[:3], x)
     norm, smaller = (m.get_submodule("features.0.1") for m in (model, small))
@@ -202,7 +203,7 @@ def test_shared_tensors_stay_shared_and_frozen_ones_frozen():
 
 def test_a_smaller_network_trains_and_its_state_loads():
     model, x = trained("qsnn_resnet19", 1, 4, 2, 0)
-    channels = find_channels(model, x)
+    channels = find_channels(model, x, time_axis=axis_of(x))
     small = without(model, channels, some_units(channels, 1), x).train()
     small(x).sum().backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in small.parameters())
@@ -212,7 +213,7 @@ def test_a_smaller_network_trains_and_its_state_loads():
 
 def test_a_network_can_be_cut_again():
     model, x = trained("qsnn_vgg_s", 1, 4, 2, 0)
-    channels = find_channels(model, x)
+    channels = find_channels(model, x, time_axis=axis_of(x))
     small = without(model, channels, some_units(channels, 1), x)
     channels = find_channels(small, x)
     units = some_units(channels, 2)

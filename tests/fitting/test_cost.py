@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from spikelet.compression import find_channels
+from spikelet.compression.passes import recalibrate
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.plan import Plan, Subject
-from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.neurons import LIF
@@ -31,7 +31,7 @@ def test_a_plan_needs_no_more_bytes_than_predicted_and_hardly_fewer(costs: CostM
     subject = costs.subject
     plan = random_plan(subject, costs, seed)
     model = subject.build(plan)
-    recalibrate(model, [(torch.randint(0, 256, (16, 1, 12, 12), dtype=torch.uint8), torch.zeros(16))])
+    recalibrate(model, [torch.randint(0, 256, (16, 1, 12, 12), dtype=torch.uint8)])
     true = profile(model, subject.example).total.packed_bytes
     predicted = costs.of(plan).size
     channels = sum(m.num_features for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from spikelet.compression.criteria import WeightL1
+from spikelet.compression.passes import recalibrate
 from spikelet.data import DataSplits, load
 from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.job import Job, Measured, subject_of
-from spikelet.fitting.sensitivity import recalibrate
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.models import create_model
@@ -84,7 +84,7 @@ def test_no_file_is_larger_than_its_plan_was_predicted_to_be(weight_bits: int, s
     costs = CostModel(subject, profile(subject.model, subject.example), job.fixed_bytes(subject, samples))
     plan = random_plan(subject, costs, seed)
     model = subject.build(plan)
-    recalibrate(model, samples)
+    recalibrate(model, [x for x, _ in samples])
     size = len(dumps(lower(model, subject.example, labels=job.labels, meta=dict(job.meta))))
     assert size <= costs.of(plan).size <= 1.25 * size
 

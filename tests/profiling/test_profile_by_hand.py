@@ -12,7 +12,7 @@ from tests.profiling.networks import TwoLayers, two_steps_of_spikes
 
 @pytest.fixture
 def report() -> Report:
-    return profile(TwoLayers(), two_steps_of_spikes())
+    return profile(TwoLayers(), two_steps_of_spikes(), time_axis=0)
 
 
 # Step 1: currents (1 - 1, 1) = (0, 1), spikes (0, 1), membranes (0, 0).
@@ -91,7 +91,7 @@ def test_the_network_without_spikes_runs_once_at_two_bits(report: Report):
 
 
 def test_inputs_that_are_no_spikes_are_multiplied():
-    report = profile(TwoLayers(), two_steps_of_spikes() * 0.75)
+    report = profile(TwoLayers(), two_steps_of_spikes() * 0.75, time_axis=0)
     layer = report.synapses[0]
     assert not layer.spiking_input
     assert (layer.input_bits, layer.paper_sops, layer.paper_macs) == (2, 0, 12)  # 0.75 is 3 quarters

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import TimeAxisError
 from spikelet.neurons import LIF
 from spikelet.nn import Linear
 from spikelet.profiling import profile
@@ -89,8 +90,9 @@ def test_a_training_model_is_counted_in_evaluation():
         ([{"x": 1}], TypeError, "batch 0 must be a tensor or start with one, got dict."),
         ([()], TypeError, "batch 0 must be a tensor or start with one, got tuple."),
         ([], ValueError, "batches must hold at least one sample, got none."),
-        (torch.zeros(3), ValueError, r"batch 0 must be \[B, F\], .* and not empty, got shape \(3,\)."),
-        (torch.zeros(2, 0, 3), ValueError, r"batch 0 must be .* got shape \(2, 0, 3\)."),
+        (torch.zeros(3), TimeAxisError, r"batch 0 has shape \(3,\), .* must be \[F\], \[N, D\] or \[C, H, W\]\. Pass"),
+        (torch.zeros(2, 2, 3, 4, 4), TimeAxisError, r"batch 0 has shape \(2, 2, 3, 4, 4\), .* Pass time_axis=0 for fr"),
+        (torch.zeros(2, 0, 3), ValueError, r"batch 0 must not be empty, got shape \(2, 0, 3\)."),
     ],
 )
 def test_batches_that_mean_nothing_are_refused(batches: object, error: type[Exception], message: str):
@@ -100,7 +102,32 @@ def test_batches_that_mean_nothing_are_refused(batches: object, error: type[Exce
 
 def test_a_later_batch_is_named():
     with pytest.raises(TypeError, match=r"batch 1 must be a tensor or start with one, got NoneType\."):
-        profile(TwoLayers(), [two_steps_of_spikes(), None])
+        profile(TwoLayers(), [two_steps_of_spikes(), None], time_axis=0)
+
+
+def test_frames_that_are_not_declared_are_refused():
+    with pytest.raises(TimeAxisError, match=r"with time_axis=None a batch holds 2 samples, and the model's output"):
+        profile(TwoLayers(), two_steps_of_spikes())
+
+
+def test_the_time_axis_is_one_of_three():
+    with pytest.raises(TimeAxisError, match="time_axis must be None, 0 or 1, got 2"):
+        profile(TwoLayers(), two_steps_of_spikes(), time_axis=2)
+
+
+def test_a_model_that_takes_its_batch_first_is_counted_as_its_time_first_twin():
+    class BatchFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = TwoLayers()
+
+        def forward(self, x_BTF: Tensor) -> Tensor:
+            return self.inner(x_BTF.transpose(0, 1)).transpose(0, 1)
+
+    x = torch.randint(0, 2, (2, 2, 3)).float()  # T = B: no shape could tell
+    ours, theirs = profile(TwoLayers(), x, time_axis=0), profile(BatchFirst(), x.transpose(0, 1), time_axis=1)
+    assert theirs.samples == ours.samples == 2
+    assert theirs.total == ours.total
 
 
 def test_a_model_without_neurons_is_refused():
@@ -117,25 +144,25 @@ def test_neurons_that_never_run_are_refused():
         def forward(self, x: Tensor) -> Tensor:
             return self.linear(x)
 
-    with pytest.raises(ValueError, match=r"no LIF layer ran; a profile needs a spiking model\."):
-        profile(Idle(), torch.ones(1, 1, 3))
+    with pytest.raises(ValueError, match=r"no neuron ran; a profile needs a spiking model\."):
+        profile(Idle(), torch.ones(1, 1, 3), time_axis=0)
 
 
 def test_neurons_of_different_time_steps_are_refused():
     model = nn.Sequential(LIF(2), LIF(3))
     with pytest.raises(ValueError, match=r"all neurons must have the same time_steps, got {'0': 2, '1': 3}\."):
-        profile(model, torch.ones(1, 1, 3))
+        profile(model, torch.ones(1, 1, 3), time_axis=0)
 
 
 def test_a_layer_that_can_not_be_counted_is_named():
     model = nn.Sequential(Linear(3, 3, Binary()), nn.Sequential(LIF(1), nn.PReLU()))
     with pytest.raises(ValueError, match=r"1\.1: PReLU has parameters that profile can't count\. Counted are Conv2d"):
-        profile(model, torch.ones(1, 1, 3))
+        profile(model, torch.ones(1, 1, 3), time_axis=0)
 
 
 def test_a_membrane_that_does_not_say_its_bits_is_refused():
     with pytest.raises(ValueError, match=r"0: its membrane, Identity, must say how much it stores .* got None\."):
-        profile(nn.Sequential(LIF(1, membrane=nn.Identity())), torch.ones(1, 1, 3))
+        profile(nn.Sequential(LIF(1, membrane=nn.Identity())), torch.ones(1, 1, 3), time_axis=0)
 
 
 @pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}, {"dilation": 2}])

@@ -34,7 +34,7 @@ def test_a_convolution_counts_what_loops_count(seed: int):
     x_TBCHW = (torch.rand(2, 2, 2 * groups, size, size) < 0.4).float()
     flat = x_TBCHW.flatten(0, 1)
 
-    counts = profile(nn.Sequential(conv, LIF(2)), x_TBCHW).synapses[0].neurobench
+    counts = profile(nn.Sequential(conv, LIF(2)), x_TBCHW, time_axis=0).synapses[0].neurobench
 
     assert counts.effective_acs * 2 == conv_operations(conv.weight, flat, stride, padding, groups)
     everything = conv_operations(torch.ones_like(conv.weight), torch.ones_like(flat), stride, padding, groups)
@@ -103,7 +103,7 @@ def test_every_model_counts_what_neurobench_counts(name: str, weight_bits: int):
 def test_a_model_of_ternary_input_counts_what_neurobench_counts():
     model = nn.Sequential(Linear(6, 5, Uniform(2)), LIF(4), Linear(5, 3, Binary()))
     x_TBI = torch.randint(-1, 2, (4, 4, 6)).float()  # T = B: NeuroBench takes the first axis for the batch
-    counts = profile(model, x_TBI).total.neurobench
+    counts = profile(model, x_TBI, time_axis=0).total.neurobench
     assert counts == neurobench_counts(model, x_TBI, 4)
     assert counts.effective_macs == 0
 
@@ -132,7 +132,7 @@ def test_a_profile_over_batches_is_that_of_all_samples_at_once():
 def test_a_still_image_enters_once_and_frames_at_every_step():
     model, x = small_model("qsnn_vgg_s")
     frames = x.unsqueeze(0).expand(3, -1, -1, -1, -1)
-    still, moving = profile(model, x).synapses[0], profile(model, frames).synapses[0]
+    still, moving = profile(model, x).synapses[0], profile(model, frames, time_axis=0).synapses[0]
     assert (still.steps, moving.steps) == (1, 3)
     assert moving.neurobench.effective_macs == 3 * still.neurobench.effective_macs
 

@@ -49,7 +49,7 @@ def test_the_json_holds_every_layer_the_total_and_the_tables():
 
 
 def test_every_energy_in_the_json_stands_under_the_name_of_a_table():
-    document = json.loads(profile(TwoLayers(), two_steps_of_spikes()).to_json())
+    document = json.loads(profile(TwoLayers(), two_steps_of_spikes(), time_axis=0).to_json())
 
     def energies(value: object) -> list[dict]:
         if isinstance(value, dict):
@@ -68,7 +68,7 @@ def test_the_same_run_gives_the_same_text():
 
 
 def test_a_table_has_a_row_a_layer_a_total_and_the_network_without_spikes():
-    report = profile(TwoLayers(), two_steps_of_spikes())
+    report = profile(TwoLayers(), two_steps_of_spikes(), time_axis=0)
     table = report.table()
     assert [row[0] for row in table.rows] == ["first", "neurons", "second"]
     assert [row[0] for row in table.footer] == ["total", "without spikes, 2 bit"]
@@ -82,7 +82,7 @@ def test_a_table_has_a_row_a_layer_a_total_and_the_network_without_spikes():
 
 
 def test_a_table_can_be_had_in_parts():
-    report = profile(TwoLayers(), two_steps_of_spikes())
+    report = profile(TwoLayers(), two_steps_of_spikes(), time_axis=0)
     parts = [report.table(part).columns for part in ("size", "operations", "energy")]
     assert parts[2] == ("layer", "horowitz_fp32 [uJ]", "horowitz_int [uJ]", "lemaire [uJ]")
     assert report.table().columns == ("layer", *(title for part in parts for title in part[1:]))
@@ -91,13 +91,13 @@ def test_a_table_can_be_had_in_parts():
 
 
 def test_no_title_says_energy_without_a_table():
-    titles = profile(TwoLayers(), two_steps_of_spikes()).table("energy").columns[1:]
+    titles = profile(TwoLayers(), two_steps_of_spikes(), time_axis=0).table("energy").columns[1:]
     assert all(any(t.name in title for t in TABLES) and "[uJ]" in title for title in titles)
 
 
 def test_two_tables_of_one_name_are_refused():
     with pytest.raises(ValueError, match=r"tables must have different names, got horowitz_fp32, horowitz_fp32\."):
-        profile(TwoLayers(), two_steps_of_spikes(), tables=[HOROWITZ_FP32, HOROWITZ_FP32])
+        profile(TwoLayers(), two_steps_of_spikes(), time_axis=0, tables=[HOROWITZ_FP32, HOROWITZ_FP32])
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -150,7 +150,7 @@ def test_a_batch_norm_that_follows_no_synapses_has_a_row_of_its_own():
             return self.lif(self.norm(self.a(x) + self.b(x)))
 
     model = NormAfterSum().eval()
-    report = profile(model, torch.ones(1, 1, 2, 4, 4))
+    report = profile(model, torch.ones(1, 1, 2, 4, 4), time_axis=0)
     assert report.layers[2] == ChannelLayer("norm", parameters=6, channels=3, packed_bytes=3 * 5)
     assert report.total.parameters == sum(p.numel() for p in model.parameters())
 
@@ -164,7 +164,7 @@ def test_a_layer_used_twice_is_one_row_with_twice_the_steps():
         def forward(self, x):
             return self.linear(self.lif(self.linear(x)))
 
-    report = profile(Twice(), torch.ones(2, 1, 4))
+    report = profile(Twice(), torch.ones(2, 1, 4), time_axis=0)
     assert [layer.name for layer in report.layers] == ["linear", "lif"]
     assert report.synapses[0].steps == 4
 
@@ -192,7 +192,7 @@ def test_the_baseline_replaces_spikes_and_keeps_pixels_and_pooled_sums():
 @pytest.mark.parametrize(("time_steps", "bits"), [(1, 1), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4)])
 def test_t_steps_of_spikes_match_activations_of_the_bits_that_count_to_t(time_steps: int, bits: int):
     model = nn.Sequential(Linear(2, 2, Binary()), LIF(time_steps))
-    assert profile(model, torch.ones(1, 1, 2)).baseline.activation_bits == bits
+    assert profile(model, torch.ones(1, 1, 2), time_axis=0).baseline.activation_bits == bits
 
 
 def test_the_arena_holds_what_lives_at_once():
@@ -225,7 +225,7 @@ def test_a_value_that_two_operations_read_is_stored():
 
 
 def test_a_layer_is_immutable():
-    layer = profile(TwoLayers(), two_steps_of_spikes()).synapses[0]
+    layer = profile(TwoLayers(), two_steps_of_spikes(), time_axis=0).synapses[0]
     assert isinstance(layer, SynapseLayer)
     with pytest.raises(dataclasses.FrozenInstanceError):
         layer.steps = 3.0  # type: ignore[misc]

@@ -106,7 +106,9 @@ def test_a_residual_networks_graph_stores_only_more_constants_than_its_modules()
 
 def test_a_bias_takes_its_constants():
     with_bias, without = (
-        profile(nn.Sequential(Linear(8, 4, Uniform(8), bias=bias), LIF(1)), torch.ones(1, 2, 8)).total.packed_bytes
+        profile(
+            nn.Sequential(Linear(8, 4, Uniform(8), bias=bias), LIF(1)), torch.ones(1, 2, 8), time_axis=0
+        ).total.packed_bytes
         for bias in (True, False)
     )
     assert with_bias - without == 4 * (2 + 1 + 2)

@@ -31,6 +31,10 @@ class MissingLibrary(SpikeletError, ImportError):
     """An optional library that is not installed; names the extra that installs it."""
 
 
+class AccuracyWarning(UserWarning):
+    """A compression pass that costs more than 10 points of accuracy; names the pass, the loss and the way out."""
+
+
 class LoweringError(SpikeletError):
     """A module that can't become integers; names it, and why."""
 

@@ -63,7 +63,7 @@ def _report(opened: Trained | Packed, choice: Choice, work: Work) -> Report:
     _, samples = samples_of(opened, choice)
     if isinstance(opened, Trained):
         some = samples.spread(work.samples or OF_A_RUN)
-        return profile_model(opened.model, batches(some, BATCH), name=opened.config.model)
+        return profile_model(opened.model, batches(some, BATCH), time_axis=some.time_axis, name=opened.config.model)
     some = samples.spread(work.samples or OF_A_FILE)
     x, _ = some.batch(torch.arange(len(some)))
     return profile_graph(opened.graph, x.numpy())

@@ -26,5 +26,6 @@ from spikelet.compression.passes import Pass as Pass
 from spikelet.compression.passes import Prune as Prune
 from spikelet.compression.passes import Quantize as Quantize
 from spikelet.compression.passes import QuantizeMembranes as QuantizeMembranes
+from spikelet.compression.passes import Recalibrate as Recalibrate
 from spikelet.compression.passes import Row as Row
 from spikelet.compression.report import Report as Report

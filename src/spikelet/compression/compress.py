@@ -24,12 +24,14 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
+from spikelet.base.time_axis import TimeAxis, check_time_axis
+from spikelet.compression.accuracy import NOT_MEASURED, Judge, judge_of
 from spikelet.compression.execution import check_runs
 from spikelet.compression.layer_costs import figures_of
 from spikelet.compression.passes.base import Context, Pass, Row
 from spikelet.compression.report import Report
 from spikelet.data.batches import Epoch, batches
-from spikelet.data.samples import DataSplits
+from spikelet.data.samples import DataSplits, Samples
 from spikelet.nn.device import device_of
 from spikelet.profiling.batches import inputs_of
 
@@ -45,20 +47,33 @@ class Compressed(NamedTuple):
 
 
 def compress(
-    model: nn.Module, passes: Sequence[Pass], data: Data | None = None, *, calibration_batches: int = 5
+    model: nn.Module,
+    passes: Sequence[Pass],
+    data: Data | None = None,
+    *,
+    validation: Samples | Iterable[Any] | None = None,
+    calibration_batches: int = 5,
+    time_axis: TimeAxis = None,
 ) -> Compressed:
-    """Applies `passes` to a copy of `model`.
+    """Applies `passes` to a copy of `model`, and reports the accuracy before and after each.
 
     Args:
         model: any module. Not changed.
-        passes: Prune, Quantize, QuantizeMembranes, Finetune, or any object of the protocol `passes.Pass`.
+        passes: Prune, Quantize, QuantizeMembranes, Recalibrate, Finetune, or any object of the protocol `passes.Pass`.
         data: a DataSplits, whose training part calibrates and fine-tunes; or batches (x, y) or x as the model takes
             them, which calibrate; None where no pass looks at the model at work.
+        validation: labelled samples by which accuracy is measured: Samples, or batches (x, y). Without it the
+            validation part of a DataSplits is used, or else the calibration batches if they are pairs (x, y).
         calibration_batches: how many batches are looked at (of a DataSplits, of 128 samples each).
+        time_axis: where time stands in batches: None for still inputs [B, ...], 0 for [T, B, ...], 1 for [B, T, ...].
+            A DataSplits says it itself.
     Returns:
         The smaller model, every part in the mode it had, and the report.
+    Warns:
+        AccuracyWarning: a pass costs more than 10 points of accuracy.
     Raises:
         CompressionError: a pass can't do what it was asked for; names the layer or argument.
+        TimeAxisError: a batch is not laid out as `time_axis` says.
         ValueError, TypeError: what a pass or the data refuses.
     """
     if isinstance(passes, Pass) or not passes or not all(isinstance(p, Pass) for p in passes):
@@ -69,31 +84,55 @@ def compress(
         small = copy.deepcopy(model)
     except Exception as e:
         raise CompressionError(f"the model can't be copied ({e}); compress works on a copy.") from e
-    context = _context(model, data, calibration_batches)
+    context, judge = _context(model, data, validation, calibration_batches, time_axis)
     if context.example is not None:
-        check_runs(small, context.example)
-    before = figures_of(small, context.example)
+        check_runs(small, context.example, context.time_axis)
+    before = figures_of(small, context.example, context.time_axis)
     rows: list[Row] = []
+    accuracies = [judge.accuracy(small)]
     for one in passes:
         started = time.monotonic()
         small, said = one.apply(small, context)
-        rows += [*said, Row("", type(one).__name__, "", f"{time.monotonic() - started:.2f} s")]
+        name = type(one).__name__
+        rows += [*said, Row("", name, "", f"{time.monotonic() - started:.2f} s")]
+        accuracies.append(judge.accuracy(small))
+        rows += judge.compare(name, *accuracies[-2:])
+    if judge.pairs is None:
+        rows.append(Row("", "accuracy", "", NOT_MEASURED))
     _restore_modes(model, small)
-    return Compressed(small, Report(tuple(rows), before, figures_of(small, context.example)))
+    after = figures_of(small, context.example, context.time_axis)
+    return Compressed(small, Report(tuple(rows), before, after, tuple(accuracies)))
 
 
-def _context(model: nn.Module, data: Data | None, count: int) -> Context:
+def _context(
+    model: nn.Module,
+    data: Data | None,
+    validation: Samples | Iterable[Any] | None,
+    count: int,
+    time_axis: TimeAxis,
+) -> tuple[Context, Judge]:
+    """What passes may look at, and the samples that accuracy is measured on."""
+    check_time_axis(time_axis)
     device = device_of(model)
-    if data is None:
-        return Context(None, ())
     if isinstance(data, DataSplits):
+        time_axis = _own_time_axis(data.train, time_axis)
         pairs = batches(data.train, min(BATCH, max(1, len(data.train))), epoch=Epoch(0, 0))
         inputs = tuple(x.to(device) for x, _ in itertools.islice(pairs, count))
-        return Context(data, inputs)
-    inputs = tuple(x.to(device) for x in itertools.islice(inputs_of(data), count))
-    if not inputs:
+        if validation is None and len(data.validation):
+            validation = data.validation
+        return Context(data, inputs, time_axis), judge_of(validation, (), time_axis)
+    taken = [data] if isinstance(data, Tensor) else list(itertools.islice(() if data is None else data, count))
+    if data is not None and not taken:
         raise CompressionError("data holds no batch.")
-    return Context(None, inputs)
+    inputs = tuple(x.to(device) for x in inputs_of(taken, time_axis))
+    return Context(None, inputs, time_axis), judge_of(validation, taken, time_axis)
+
+
+def _own_time_axis(samples: Samples, time_axis: TimeAxis) -> TimeAxis:
+    own = samples.time_axis
+    if time_axis not in (None, own):
+        raise CompressionError(f"a DataSplits gives its batches with time_axis={own}, got time_axis={time_axis}.")
+    return own
 
 
 def _restore_modes(model: nn.Module, small: nn.Module) -> None:

@@ -8,37 +8,46 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
+from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
 from spikelet.nn.evaluation import evaluation_mode
 
 SAMPLES = 2  # one would let an axis of 1 hide
 
 
-def few_samples(x: Tensor) -> Tensor:
-    """The first samples of [B, F], [B, C, H, W], or time first [T, B, F], [T, B, C, H, W]."""
-    return x[:SAMPLES] if x.dim() % 2 == 0 else x[:, :SAMPLES]
+def few_samples(x: Tensor, time_axis: TimeAxis) -> Tensor:
+    """The first samples of a batch.
+
+    Raises:
+        TimeAxisError: `x` is not laid out as `time_axis` says.
+    """
+    _, count, _ = split_shape(x.shape, time_axis)
+    return x.narrow(batch_axis(time_axis), 0, min(SAMPLES, count))
 
 
 @torch.no_grad()
-def shape_of_output(model: nn.Module, x: Tensor) -> tuple[int, ...]:
-    """What the model makes of a few samples, in evaluation mode; raises what the model raises."""
-    with evaluation_mode(model):
-        return tuple(model(few_samples(x)).shape)
+def check_runs(model: nn.Module, x: Tensor, time_axis: TimeAxis) -> None:
+    """Runs a few samples of `x` in evaluation mode.
 
-
-def check_runs(model: nn.Module, x: Tensor) -> None:
-    """Raises CompressionError where the model does not run on a few samples of `x`."""
+    Raises:
+        CompressionError: the model does not run on them.
+        TimeAxisError: `x` is not laid out as `time_axis` says.
+    """
+    few = few_samples(x, time_axis)
     try:
-        shape_of_output(model, x)
+        with evaluation_mode(model):
+            model(few)
     except Exception as e:
-        raise CompressionError(f"the model does not run on an input of shape {tuple(few_samples(x).shape)}: {e}") from e
+        raise CompressionError(
+            f"the model does not run on an input of shape {tuple(few.shape)} with time_axis={time_axis}: {e}"
+        ) from e
 
 
 @torch.no_grad()
 def layers_of(
-    model: nn.Module, types: tuple[type[nn.Module], ...], example: Tensor | None
+    model: nn.Module, types: tuple[type[nn.Module], ...], example: Tensor | None, time_axis: TimeAxis
 ) -> list[tuple[str, nn.Module]]:
-    """(full name, layer) of every layer of `types` that runs on `example`, in that order; without an example, of every
-    one that there is, in the order in which the model defines them."""
+    """(full name, layer) of every layer of `types` that runs on `example`, in execution order; without an example,
+    every one that the model defines, in the order of its definition."""
     defined = [(name, module) for name, module in model.named_modules() if isinstance(module, types)]
     if example is None:
         return defined
@@ -50,7 +59,7 @@ def layers_of(
     handles = [module.register_forward_pre_hook(note) for _, module in defined]
     try:
         with evaluation_mode(model):
-            model(few_samples(example))
+            model(few_samples(example, time_axis))
     finally:
         for handle in handles:
             handle.remove()

@@ -10,6 +10,7 @@ import dataclasses
 
 from torch import Tensor, nn
 
+from spikelet.base.time_axis import TimeAxis
 from spikelet.profiling import Report, profile
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuronLayer, SynapseLayer
 from spikelet.profiling.packed import bias_bytes, weight_bits_of, weight_bytes
@@ -17,7 +18,7 @@ from spikelet.profiling.packed import bias_bytes, weight_bits_of, weight_bytes
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """Of one layer; None where it has no such figure, or where nothing ran that could tell."""
+    """What one layer holds and does; None where it has no such figure, or where nothing ran that could tell."""
 
     channels: int
     bits: int | None
@@ -25,25 +26,29 @@ class Figures:
     sops: float | None
 
 
-def figures_of(model: nn.Module, x: Tensor | None) -> dict[str, Figures]:
-    """By layer; from one run on `x`, or without operations from the layers alone where `x` is None or the model is none
-    that `profile` can count."""
+def figures_of(model: nn.Module, x: Tensor | None, time_axis: TimeAxis) -> dict[str, Figures]:
+    """Figures of every layer by name, from one run on `x`.
+
+    Where `x` is None, or `profile` can't count a layer, the layers alone tell their size, and operations are missing.
+    """
     if x is not None:
         try:
-            return {layer.name: _of_profiled(layer) for layer in profile(model, x, tables=()).layers}
+            return {
+                layer.name: _of_profiled(layer) for layer in profile(model, x, time_axis=time_axis, tables=()).layers
+            }
         except ValueError:
             pass  # a layer that profile does not know; the layers alone still tell their size
     weighted = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     return {name: _of_module(module) for name, module in weighted}
 
 
-def cost_of(model: nn.Module, x: Tensor) -> tuple[int, float]:
+def cost_of(model: nn.Module, x: Tensor, time_axis: TimeAxis) -> tuple[int, float]:
     """Bytes and SOPs of the whole model.
 
     Raises:
         ValueError: a layer that profile can't count.
     """
-    report: Report = profile(model, x, tables=())
+    report: Report = profile(model, x, time_axis=time_axis, tables=())
     return report.total.packed_bytes, report.total.paper_sops
 
 

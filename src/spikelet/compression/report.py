@@ -16,11 +16,17 @@ ARROW = " → "
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """rows: what each pass said, in order. before, after: the figures of every layer by name."""
+    """What `compress` changed.
+
+    rows: what each pass said, in order.
+    before, after: the figures of every layer by name.
+    accuracies: top-1 accuracy in 0..1 before the first pass and after each; None where it was not measured.
+    """
 
     rows: tuple[Row, ...]
     before: Mapping[str, Figures]
     after: Mapping[str, Figures]
+    accuracies: tuple[float | None, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:

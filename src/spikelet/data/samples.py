@@ -55,6 +55,11 @@ class Samples:
         return self.x.dim() == 5
 
     @property
+    def time_axis(self) -> int | None:
+        """Where time stands in a batch: 0 for events, None for still images (spikelet.base.time_axis)."""
+        return 0 if self.has_time else None
+
+    @property
     def sample_shape(self) -> tuple[int, ...]:
         """Shape of one sample, (C, H, W) or (T, C, H, W)."""
         return tuple(self.x.shape[1:])

@@ -15,8 +15,10 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from spikelet.base.errors import BudgetError
+from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.channels import Channels, find_channels, in_line
 from spikelet.compression.criteria import SVS, Criterion, unit_scores
+from spikelet.compression.passes import recalibrate
 from spikelet.data.batches import batches
 from spikelet.data.samples import DataSplits
 from spikelet.data.samples import Samples as DataSamples
@@ -24,7 +26,7 @@ from spikelet.fitting.budget import Budget
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.fitting.search import Candidate, require_optuna, search
-from spikelet.fitting.sensitivity import Choices, Samples, measure, recalibrate
+from spikelet.fitting.sensitivity import Choices, Samples, inputs_of, measure
 from spikelet.graph import ir
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
@@ -142,14 +144,14 @@ class Fitted:
         return self.budget.missed(self.result.size, self.result.sops, self.accuracy_drop)
 
 
-def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion) -> Subject:
+def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion, time_axis: TimeAxis = None) -> Subject:
     """The model's channels, in the order in which they may leave.
 
     Raises:
         BudgetError: it has fewer than two layers with weights that a quantizer reaches.
         CompressionError: it can't be followed.
     """
-    channels = find_channels(model, inputs[0])
+    channels = find_channels(model, inputs[0], time_axis=time_axis)
     layers = _weighted(model, channels)
     if len(layers) < 2:
         raise BudgetError(
@@ -208,8 +210,9 @@ class Job:
             require_compiler()
         s = self.settings
         samples = self._calibration()
-        subject = subject_of(self.model, [x for x, _ in samples], s.criterion)
-        costs = CostModel(subject, profile(self.model, samples[0][0]), self.fixed_bytes(subject, samples))
+        subject = subject_of(self.model, [x for x, _ in samples], s.criterion, self._time_axis)
+        report = profile(self.model, subject.example, time_axis=self._time_axis)
+        costs = CostModel(subject, report, self.fixed_bytes(subject, samples))
         layers = _weighted(self.model, subject.channels)
         tried = sum(len(s.choices.bits_of(n in subject.first_and_last)) for n in layers)
         watcher.stage("sensitivity", tried + len(subject.orders) * (len(s.choices.ratios) - 1))
@@ -225,6 +228,10 @@ class Job:
             model, graph, best.plan, self.budget, self._measured(self.model), self._measured(model),
             self._judge().name, tuple(found), tuple(probes),
         )  # fmt: skip
+
+    @property
+    def _time_axis(self) -> TimeAxis:
+        return self.data.train.time_axis
 
     def _calibration(self) -> list[tuple[Tensor, Tensor]]:
         chosen = self.data.train.spread(self.settings.samples)
@@ -247,7 +254,7 @@ class Job:
         now = {name: weight_bits_of(_layer(subject.model, name)) for name in layers}
         other = {name: 8 if bits != 8 else 4 for name, bits in now.items()}
         model = self._ready(subject, Plan(other), samples)
-        report = profile(model, subject.example)
+        report = profile(model, subject.example, time_axis=self._time_axis)
         return len(dumps(self._lowered(model, subject.example))) - sum(s.packed_bytes for s in report.synapses)
 
     def _lowered(self, model: nn.Module, example: Tensor) -> ir.IntGraph:
@@ -276,7 +283,7 @@ class Job:
 
     def _ready(self, subject: Subject, plan: Plan, samples: Samples) -> nn.Module:
         model = subject.build(plan)
-        recalibrate(model, samples)
+        recalibrate(model, inputs_of(samples))
         return model
 
     def _trained(self, model: nn.Module, epochs: int, watcher: Watcher) -> nn.Module:
@@ -290,7 +297,7 @@ class Job:
     def _measured(self, model: nn.Module, on: DataSamples | None = None) -> Measured:
         split = self._judge() if on is None else on
         x = next(iter(self._batches(split.spread(BATCH), BATCH)))[0]
-        report = profile(model, x)
+        report = profile(model, x, time_axis=self._time_axis)
         accuracy = evaluate(model, self._batches(split, BATCH))
         return Measured(accuracy, self._size(model, x, report.total.packed_bytes), report.total.paper_sops)
 

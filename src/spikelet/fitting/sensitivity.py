@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.compression.passes import recalibrate
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.evaluate import predict
@@ -88,7 +89,7 @@ def measure(
 
 @torch.no_grad()
 def _loss(model: nn.Module, samples: Samples) -> float:
-    recalibrate(model, samples)
+    recalibrate(model, inputs_of(samples))
     total = count = 0.0
     with evaluation_mode(model):
         for x, y in samples:
@@ -97,24 +98,6 @@ def _loss(model: nn.Module, samples: Samples) -> float:
     return total / count
 
 
-@torch.no_grad()
-def recalibrate(model: nn.Module, samples: Samples) -> None:
-    """Sets every batch norm's running statistics to their mean over the batches of `samples`; all else runs as in
-    evaluation. The model's modes are put back after."""
-    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    momenta = [m.momentum for m in norms]
-    with evaluation_mode(model):
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the plain mean over all batches
-            norm.train()
-        try:
-            for x in _inputs(samples):
-                model(x)
-        finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
-
-
-def _inputs(samples: Samples) -> Iterator[Tensor]:
+def inputs_of(samples: Samples) -> Iterator[Tensor]:
+    """The inputs of labelled batches."""
     return (x for x, _ in samples)

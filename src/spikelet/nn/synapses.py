@@ -27,7 +27,19 @@ def _add_bias(y: Tensor, bias: Tensor | None, channel_axis: int, exact: bool) ->
     return (round_to_grid(y) if exact else y) + on_grid.view(shape)
 
 
-class Conv2d(nn.Conv2d):
+class _Quantized(nn.Module):
+    """A layer whose `quantizer` is its own: assigning one asks it for the part that belongs to this layer's weight."""
+
+    weight: Tensor
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "quantizer":
+            self._modules.pop(name, None)  # torch refuses a plain value in a module's place
+            value = value.for_layer(self.weight)
+        super().__setattr__(name, value)
+
+
+class Conv2d(_Quantized, nn.Conv2d):
     """nn.Conv2d over [T, B, C, H, W] with quantized weights; `bias` is off unless asked for.
 
     Raises:
@@ -61,7 +73,7 @@ class Conv2d(nn.Conv2d):
         return _add_bias(y, self.bias, 2, exact=not self.training)
 
 
-class Linear(nn.Linear):
+class Linear(_Quantized, nn.Linear):
     """nn.Linear over [T, B, I] with quantized weights, or [B, I] after a mean over time; `bias` is off unless asked
     for."""
 

@@ -1,9 +1,4 @@
-"""What a profile runs on: one tensor, or anything that gives batches, with or without labels.
-
-Shapes, told apart by the number of axes:
-    [B, F] or [B, C, H, W]            still samples
-    [T, B, F] or [T, B, C, H, W]      sequences, time first
-"""
+"""What a profile runs on: one tensor, or anything that gives batches, with or without labels."""
 
 from __future__ import annotations
 
@@ -12,13 +7,19 @@ from typing import Any
 
 from torch import Tensor
 
+from spikelet.base.errors import TimeAxisError
+from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
 
-def inputs_of(batches: Tensor | Iterable[Any]) -> Iterator[Tensor]:
+SAMPLE_AXES = (1, 2, 3)  # [F], tokens [N, D], [C, H, W]
+
+
+def inputs_of(batches: Tensor | Iterable[Any], time_axis: TimeAxis) -> Iterator[Tensor]:
     """The input of every batch; of a pair or list, its first entry.
 
     Raises:
         TypeError: `batches` can't be iterated, or gives something without a tensor in front.
-        ValueError: a tensor with another number of axes, or an empty one.
+        TimeAxisError: a batch is not laid out as `time_axis` says.
+        ValueError: an empty batch.
     """
     if isinstance(batches, Tensor):
         batches = (batches,)
@@ -28,19 +29,23 @@ def inputs_of(batches: Tensor | Iterable[Any]) -> Iterator[Tensor]:
         x = batch[0] if isinstance(batch, tuple | list) and batch else batch
         if not isinstance(x, Tensor):
             raise TypeError(f"batch {i} must be a tensor or start with one, got {type(x).__name__}.")
-        if x.dim() not in (2, 3, 4, 5) or not x.numel():
-            raise ValueError(
-                f"batch {i} must be [B, F], [B, C, H, W], [T, B, F] or [T, B, C, H, W] and not empty, "
-                f"got shape {tuple(x.shape)}."
+        _, _, sample = split_shape(x.shape, time_axis, what=f"batch {i}")
+        if len(sample) not in SAMPLE_AXES:
+            raise TimeAxisError(
+                f"batch {i} has shape {tuple(x.shape)}, which with time_axis={time_axis} holds samples of shape "
+                f"{sample}; they must be [F], [N, D] or [C, H, W]. Pass time_axis=0 for frames [T, B, ...], "
+                "time_axis=1 for frames [B, T, ...], and time_axis=None for still inputs [B, ...]."
             )
+        if not x.numel():
+            raise ValueError(f"batch {i} must not be empty, got shape {tuple(x.shape)}.")
         yield x
 
 
-def samples_of(x: Tensor) -> int:
+def samples_of(x: Tensor, time_axis: TimeAxis) -> int:
     """B."""
-    return x.shape[0] if x.dim() % 2 == 0 else x.shape[1]
+    return x.shape[batch_axis(time_axis)]
 
 
-def one_sample(x: Tensor) -> Tensor:
+def one_sample(x: Tensor, time_axis: TimeAxis) -> Tensor:
     """The first sample, with its batch axis."""
-    return x[:1] if x.dim() % 2 == 0 else x[:, :1]
+    return x.narrow(batch_axis(time_axis), 0, 1)

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from spikelet.base.time_axis import TimeAxis
 from spikelet.lowering.trace import trace
-from spikelet.neurons import LIF, time_steps_of
+from spikelet.neurons import Neuron, time_steps_of
 from spikelet.nn import Encode, MaxPool2d
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
@@ -19,49 +20,62 @@ from spikelet.profiling.energy import TABLES, EnergyTable
 from spikelet.profiling.observe import observe
 from spikelet.profiling.report import Report
 
-POINTWISE = (LIF, nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
+POINTWISE = (Neuron, nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
 SAME_BITS = (MaxPool2d, nn.MaxPool2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
-VIEWS = {"flatten", "reshape", "view", "unflatten", "squeeze", "unsqueeze", "contiguous"}
+VIEWS = {
+    "flatten", "reshape", "view", "unflatten", "squeeze", "unsqueeze", "contiguous", "transpose", "permute", "movedim",
+}  # fmt: skip
 SUMS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
 
 
 def profile(
-    model: nn.Module, batches: Tensor | Iterable[Any], *, tables: Sequence[EnergyTable] = TABLES, name: str = ""
+    model: nn.Module,
+    batches: Tensor | Iterable[Any],
+    *,
+    time_axis: TimeAxis = None,
+    tables: Sequence[EnergyTable] = TABLES,
+    name: str = "",
 ) -> Report:
     """Runs `model` on every batch in evaluation mode and counts. The model is left as it was.
 
     Args:
-        model: any module made of Conv2d, Linear, BatchNorm1d, BatchNorm2d, LIF and layers without parameters.
-        batches: a tensor [B, F], [B, C, H, W], or time first [T, B, F], [T, B, C, H, W]; or an iterable of
-            such tensors, or of tuples that start with one (a loader). Moved to the model's device.
+        model: any module made of Conv2d, Linear, BatchNorm1d, BatchNorm2d, neurons and layers without parameters.
+        batches: a tensor as the model takes it; or an iterable of such tensors, or of tuples that start with one (a
+            loader). Moved to the model's device.
+        time_axis: where time stands in a batch: None for still inputs [B, ...], 0 for [T, B, ...], 1 for [B, T, ...].
         tables: what to give energies under.
         name: for the report; the class's name where empty.
     Raises:
         TypeError: batches that are no tensors.
+        TimeAxisError: a batch is not laid out as `time_axis` says.
         ValueError: a batch of another shape, no samples, a layer that can't be counted, no neurons, or neurons
             of different time_steps.
     """
     time_steps = time_steps_of(model)
     device = device_of(model)
-    inputs = (x.to(device) for x in inputs_of(batches))
+    inputs = (x.to(device) for x in inputs_of(batches, time_axis))
     first = next(inputs, None)
     if first is None:
         raise ValueError("batches must hold at least one sample, got none.")
-    layers, samples = observe(model, itertools.chain([first], inputs))
+    layers, samples = observe(model, itertools.chain([first], inputs), time_axis)
     return Report(
         model=name or type(model).__name__,
         time_steps=time_steps,
         samples=samples,
         layers=tuple(layers),
-        peak_arena_bytes=peak_bytes(_buffers(model, one_sample(first))),
+        peak_arena_bytes=peak_bytes(_buffers(model, one_sample(first, time_axis))),
         tables=tuple(tables),
     )
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(module, Neuron | nn.Conv2d | nn.Linear) or not list(module.children())
 
 
 def _buffers(model: nn.Module, x: Tensor) -> list[Buffer]:
     """One buffer an operation, as `trace` records them on one sample; the caller holds the input."""
     with evaluation_mode(model):
-        calls = trace(model, x, lambda module: isinstance(module, LIF) or not list(module.children())).calls
+        calls = trace(model, x, _is_layer).calls
     buffers = [Buffer(x.numel(), 0, (), pointwise=False)]
     position = [0]  # of each recorded value's buffer
     for call in calls:
@@ -83,7 +97,7 @@ def _widened(buffers: list[Buffer], i: int) -> int:
 
 
 def _bits(target: nn.Module | str, sources: list[int]) -> int:
-    if isinstance(target, LIF):
+    if isinstance(target, Neuron):
         return SPIKE_BITS
     if isinstance(target, Encode):
         return 0

@@ -19,7 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikelet.neurons import LIF
+from spikelet.base.errors import LoweringError, TimeAxisError
+from spikelet.base.time_axis import TimeAxis
+from spikelet.neurons import Neuron
 from spikelet.nn import MaxPool2d, SumPool2d
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profiling.batches import samples_of
@@ -33,25 +35,40 @@ Synapse = nn.Conv2d | nn.Linear
 CHANNEL_BY_CHANNEL = (MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
-def observe(model: nn.Module, batches: Iterable[Tensor]) -> tuple[list[Layer], int]:
+def observe(model: nn.Module, batches: Iterable[Tensor], time_axis: TimeAxis) -> tuple[list[Layer], int]:
     """Layers in the order in which they first ran, and the number of samples.
 
     Raises:
-        ValueError: a layer that can't be counted (names it), no samples, no LIF that ran.
+        ValueError: a layer that can't be counted (names it), no samples, no neuron that ran.
+        TimeAxisError: the model's output is for another number of samples than a batch has.
     """
     watches = _watches(model)
     order: list[_Watch] = []
     samples = 0
     with evaluation_mode(model), _hooks(watches, order), torch.no_grad():
         for x in batches:
-            model(x)
-            samples += samples_of(x)
+            _check_batch(model(x), samples_of(x, time_axis), time_axis)
+            samples += samples_of(x, time_axis)
     if not samples:
         raise ValueError("batches must hold at least one sample, got none.")
     layers = [watch.layer(samples) for watch in order]
     if not any(isinstance(layer, NeuronLayer) for layer in layers):
-        raise ValueError("no LIF layer ran; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
+        raise ValueError("no neuron ran; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
     return [layer for layer in layers if layer is not None], samples
+
+
+def _check_batch(output: Any, count: int, time_axis: TimeAxis) -> None:
+    """Raises TimeAxisError where the model made something for another number of samples than its input has."""
+    if not isinstance(output, Tensor) or output.dim() not in (2, 3):
+        return
+    timed = output.dim() == 3  # [T, B, K], or of a model that takes [B, T, ...] perhaps [B, T, K]
+    made = output.shape[:2] if timed and time_axis == 1 else output.shape[timed : timed + 1]
+    if count not in made:
+        raise TimeAxisError(
+            f"with time_axis={time_axis} a batch holds {count} samples, and the model's output, of shape "
+            f"{tuple(output.shape)}, is for another number. Pass time_axis=0 for batches [T, B, ...], time_axis=1 for "
+            "[B, T, ...]."
+        )
 
 
 @contextlib.contextmanager
@@ -74,13 +91,14 @@ def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
     """A watch for every layer that is counted; they share the note of the last synapses' output."""
     last = _LastOutput()
     watches: dict[nn.Module, _Watch] = {}
-    inside_neurons: set[nn.Module] = set()
+    inside: set[nn.Module] = set()  # parts of a layer that is counted whole: membranes, quantizers
     for name, module in model.named_modules():
         name = name or type(module).__name__
-        if module in inside_neurons:
+        if module in inside:
             continue
-        if isinstance(module, LIF):
-            inside_neurons.update(module.modules())
+        if isinstance(module, Neuron | Synapse):
+            inside.update(module.modules())
+        if isinstance(module, Neuron):
             watches[module] = _NeuronWatch(name, module)
         elif isinstance(module, Synapse):
             watches[module] = _SynapseWatch(name, module, last)
@@ -91,7 +109,7 @@ def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
         elif next(module.parameters(recurse=False), None) is not None:
             raise ValueError(
                 f"{name}: {type(module).__name__} has parameters that profile can't count. "
-                "Counted are Conv2d, Linear, BatchNorm1d, BatchNorm2d and LIF."
+                "Counted are Conv2d, Linear, BatchNorm1d, BatchNorm2d and neurons."
             )
     return watches
 
@@ -211,7 +229,7 @@ class _NormWatch:
 
 
 class _NeuronWatch:
-    def __init__(self, name: str, module: LIF) -> None:
+    def __init__(self, name: str, module: Neuron) -> None:
         self.name, self.module = name, module
         self.bits = _membrane_bits(name, module)
         self.shape: tuple[int, ...] = ()
@@ -233,7 +251,7 @@ class _NeuronWatch:
             shape=self.shape,
             time_steps=self.module.time_steps,
             membrane_bits=self.bits,
-            leaky=self.module.params.leak not in (0, 1),
+            leaky=_is_leaky(self.module),
             spikes=self.spikes / samples,
             membrane_updates=self.updates / samples,
         )
@@ -257,16 +275,10 @@ class _LastOutput:
         return self.maker if x is self.output else None
 
 
-def membrane_updates(lif: LIF, x: Tensor) -> int:
+def membrane_updates(neuron: Neuron, x: Tensor) -> int:
     """Membranes written over the sequence x [T or 1, B, ...]: all of them at the first step, then those that change."""
-    step = LIF(1, lif.params, lif.membrane).eval()
-    v: Tensor | None = None
-    updates = 0
-    for t in range(lif.time_steps):
-        before = v
-        _, v = step.run(x[t : t + 1] if x.shape[0] > 1 else x, v)
-        updates += v.numel() if before is None else int((v != before).sum())
-    return updates
+    membrane = neuron.trace(x).membrane
+    return membrane[0].numel() + int((membrane[1:] != membrane[:-1]).sum())
 
 
 def bits_of(x: Tensor) -> int:
@@ -282,14 +294,35 @@ def bits_of(x: Tensor) -> int:
     return min(max(top.bit_length(), 1) + bool((integers < 0).any()), 32)
 
 
-def _membrane_bits(name: str, lif: LIF) -> int:
-    bits = getattr(lif.membrane, "bits", None)
+def _membrane_bits(name: str, neuron: Neuron) -> int:
+    """What a membrane says of itself, or else the integer neuron's."""
+    membrane = getattr(neuron, "membrane", None)
+    if membrane is None:
+        return _of_integers(name, neuron)
+    bits = getattr(membrane, "bits", None)
     if not isinstance(bits, int) or bits not in range(1, 33):
         raise ValueError(
-            f"{name}: its membrane, {type(lif.membrane).__name__}, must say how much it stores in an attribute "
+            f"{name}: its membrane, {type(membrane).__name__}, must say how much it stores in an attribute "
             f"`bits` of 1 to 32, got {bits!r}."
         )
     return bits
+
+
+def _of_integers(name: str, neuron: Neuron) -> int:
+    try:
+        membrane = neuron.lowered().membrane
+    except LoweringError as e:
+        raise ValueError(f"{name}: profile needs the bits of its membrane: {e}") from e
+    return 32 if membrane is None else membrane[0]
+
+
+def _is_leaky(neuron: Neuron) -> bool:
+    """Whether a membrane is multiplied by something other than 0 and 1 between steps; so where nothing says it."""
+    params = getattr(neuron, "params", None)
+    if params is not None:
+        return params.leak not in (0, 1)
+    integers = neuron.lowered()
+    return bool(np.isin(integers.leak, (0, 1 << integers.leak_bits), invert=True).any())
 
 
 def _two_shapes(name: str, first: tuple[int, ...], second: tuple[int, ...]) -> str:

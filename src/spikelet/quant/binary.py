@@ -11,7 +11,11 @@ Backward, d sign(z)/dz is replaced by
 
 Differences from the authors' code (Wenjie-Wei/Q-SNNs): sign(0) = +1 (theirs 0, so that "binary"
 has three values); a channel of equal weights gives Z = 0 rather than NaN. The paper normalises per
-layer, its code per channel: we follow the code. `standardize=False` is the ablation without it.
+layer, its code per channel: we follow the code.
+
+Standardised weights have a size of about 1, whatever size they had, so something behind the layer must normalise; a
+batch norm does. `standardize=False` keeps the weights' size (it is also the paper's ablation):
+    W_b = alpha * sign(W),  alpha = 2^round(log2 mean|W|)   per output channel, or per layer with per_channel=False
 """
 
 from __future__ import annotations
@@ -98,6 +102,7 @@ class Binary(Quantizer):
 
     standardize: bool = True
     estimator: Estimator = dataclasses.field(default_factory=EDE)
+    per_channel: bool = True
     bits: int = dataclasses.field(default=1, init=False)
 
     def at(self, progress: float) -> Binary:
@@ -114,7 +119,8 @@ class Binary(Quantizer):
         return centered / torch.where(variance > 0, variance, torch.ones_like(variance)).sqrt()
 
     def _scale(self, z: Tensor) -> Tensor:
-        return power_of_two_near(z.detach().abs().mean(tuple(range(1, z.ndim)), keepdim=True))
+        mean = z.detach().abs().mean(tuple(range(1 if self.per_channel else 0, z.ndim)), keepdim=True)
+        return power_of_two_near(mean).expand(z.shape[0], *(1,) * (z.ndim - 1))
 
     def encode(self, weight: Tensor) -> Coded:
         z = self._standardized(weight.detach())

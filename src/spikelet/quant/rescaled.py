@@ -44,6 +44,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikelet.base.codes import top_code
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
 
 
@@ -160,7 +161,7 @@ class ReScaW(Quantizer):
         return w, gamma.view(-1, *(1,) * (w.ndim - 1)).expand(w.shape[0], *(1,) * (w.ndim - 1))
 
     def _coded(self, w: Tensor, gamma: Tensor, dtype: torch.dtype) -> Coded:
-        s = 2**self.bits - 1
+        s = top_code(self.bits, "odd")
         # the product is exact and the quotient rounded once, so that halves are seen as halves
         codes = 2 * torch.floor(w.clamp(-gamma, gamma) * (s / 2) / gamma) + 1
         grid = "symmetric" if self.bits == 1 else "odd"  # at 1 bit the two are one, and that is its name

@@ -14,6 +14,7 @@ import dataclasses
 
 from torch import Tensor
 
+from spikelet.base.codes import top_code
 from spikelet.quant.grid import round_half_up, straight_through
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_above
 
@@ -31,7 +32,7 @@ class Uniform(Quantizer):
 
     def encode(self, weight: Tensor) -> Coded:
         weight = weight.detach()
-        top = 2 ** (self.bits - 1) - 1
+        top = top_code(self.bits, "symmetric")
         axes = tuple(range(1 if self.per_channel else 0, weight.ndim))
         scale = power_of_two_above(weight.abs().amax(axes, keepdim=True) / top)
         scale = scale.expand(weight.shape[0], *(1,) * (weight.ndim - 1))
@@ -56,16 +57,3 @@ class FullPrecision(Quantizer):
 
     def __call__(self, weight: Tensor) -> Tensor:
         return weight
-
-
-def quantizer_of(bits: int) -> Quantizer:
-    """The quantizer of a `weight_bits=` argument: 1 binary, 2 to 8 uniform, 32 none."""
-    from spikelet.quant.binary import Binary
-
-    if bits == 1:
-        return Binary()
-    if bits == 32:
-        return FullPrecision()
-    if bits in range(2, 9):
-        return Uniform(bits)
-    raise ValueError(f"weight_bits must be 1 to 8, or 32 for full precision, got {bits}.")

@@ -7,21 +7,25 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.time_axis import TimeAxis
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.losses import mean_over_time
 
 
 @torch.no_grad()
-def predict(model: nn.Module, x: Tensor) -> Tensor:
-    """Logits [B, K], averaged over time."""
-    return mean_over_time(model(x))
+def predict(model: nn.Module, x: Tensor, time_axis: TimeAxis = None) -> Tensor:
+    """Logits [B, K], the mean over time; a model that takes [B, T, ...] (time_axis=1) gives [B, T, K] or [B, K]."""
+    logits = model(x)
+    return mean_over_time(logits.transpose(0, 1) if time_axis == 1 and logits.dim() == 3 else logits)
 
 
-def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time_axis: TimeAxis = None) -> float:
     """Top-1 accuracy in 0..1 over `batches` of (uint8 input, labels), moved to the model's device.
 
     The model's modes are put back after.
+
+    time_axis: where time stands in the input (spikelet.base.time_axis).
 
     Raises:
         ValueError: no samples.
@@ -29,7 +33,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> floa
     hits, count, device = 0, 0, device_of(model)
     with evaluation_mode(model):
         for x, y in batches:
-            hits += int((predict(model, x.to(device)).argmax(1) == y.to(device)).sum())
+            hits += int((predict(model, x.to(device), time_axis).argmax(1) == y.to(device)).sum())
             count += len(y)
     if count == 0:
         raise ValueError("evaluate needs at least one sample, got an empty data set.")

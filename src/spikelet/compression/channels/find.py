@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikelet.base.errors import CompressionError
+from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.channels import functions
 from spikelet.compression.channels.ids import ChannelIds
 from spikelet.compression.channels.layers import is_leaf, rule_of
@@ -68,29 +69,33 @@ class Channels:
     groups: units that can leave.
     kept: layers with weights whose channels stay, all or some, with the reason.
     values: the units along the axes of what every call made, in the order in which they ran; of the output's rank.
+    time_axis: where time stood in the example.
     """
 
     layers: Mapping[str, LayerChannels]
     groups: tuple[Group, ...]
     kept: Mapping[str, str]
     values: tuple[Tensor, ...]
+    time_axis: TimeAxis = None
 
     def group_of(self, layer: str) -> Group | None:
         """The group that a layer belongs to; None where its channels stay."""
         return next((group for group in self.groups if layer in group.layers), None)
 
 
-def find_channels(model: nn.Module, example: Tensor) -> Channels:
+def find_channels(model: nn.Module, example: Tensor, *, time_axis: TimeAxis = None) -> Channels:
     """Follows every channel of `model` through one run on the first samples of `example`, in evaluation mode.
 
     Args:
         model: any module. Not changed.
         example: a batch as the model takes it.
+        time_axis: where time stands in it: None for still inputs [B, ...], 0 for [T, B, ...], 1 for [B, T, ...].
     Raises:
         CompressionError: the model does not run, or its output does not come from its input.
+        TimeAxisError: the example is not laid out so.
     """
-    check_runs(model, example)
-    example = few_samples(example)
+    check_runs(model, example, time_axis)
+    example = few_samples(example, time_axis)
     with _Writes() as writes:
         traced = trace(model, example, is_leaf)
     calls = traced.calls
@@ -106,7 +111,8 @@ def find_channels(model: nn.Module, example: Tensor) -> Channels:
     for tensor in made:
         known.union.freeze(known.id_map(tensor), OUTPUT)
     weighted = {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
-    return _channels(known, weighted, tuple(known.union.roots(known.id_map(call.output)) for call in calls))
+    values = tuple(known.union.roots(known.id_map(call.output)) for call in calls)
+    return _channels(known, weighted, values, time_axis)
 
 
 def _follow(known: ChannelIds, call: Call) -> Tensor:
@@ -141,7 +147,7 @@ class _Writes(TorchFunctionMode):
                 known.union.freeze(known.id_map(tensor), "they are written into a part of a tensor")
 
 
-def _channels(known: ChannelIds, weighted: set[str], values: tuple[Tensor, ...]) -> Channels:
+def _channels(known: ChannelIds, weighted: set[str], values: tuple[Tensor, ...], time_axis: TimeAxis) -> Channels:
     layers = {name: _resolved(known, name) for name in dict.fromkeys([*known.carries, *known.makes, *known.reads])}
     kept: dict[str, str] = {}
     free: dict[str, list[int]] = {}
@@ -152,7 +158,7 @@ def _channels(known: ChannelIds, weighted: set[str], values: tuple[Tensor, ...])
         if why := [reason for reason in reasons.values() if reason is not None]:
             kept[name] = why[0]
         free[name] = [unit for unit, reason in reasons.items() if reason is None]
-    return Channels(layers, tuple(_groups(free)), kept, values)
+    return Channels(layers, tuple(_groups(free)), kept, values, time_axis)
 
 
 def _resolved(known: ChannelIds, name: str) -> LayerChannels:

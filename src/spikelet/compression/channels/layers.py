@@ -2,8 +2,9 @@
 
     Conv2d       reads [I], makes [O]      weight [O, I / groups, kh, kw] -> [O', I' / groups', kh, kw], bias [O']
     Linear       reads [I], makes [O]      weight [O, I] -> [O', I']; behind a flatten a channel is H * W inputs
+                                           both: what a quantizer of their own holds per output channel or per weight
     BatchNorm    reads [C]                 gain, offset and running statistics of the kept channels, values unchanged
-    LIF          reads [C] if it keeps something for each channel (a membrane of the user's), else nothing
+    Neuron       reads [C] if it keeps something for each channel (such as a learned threshold), else nothing
     ChannelMap   reads [I], makes [O]      source [O] -> [O'], rewritten: an input that left reads as zero, an output
                                            that left takes its entry along
     Encode, pooling, dropout               channels pass through
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from spikelet.compression.channels.ids import ChannelIds, along_axis, leading, varying
 from spikelet.lowering.trace import Call, leaves
-from spikelet.neurons import LIF
+from spikelet.neurons import Neuron
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 
 
@@ -59,6 +60,7 @@ class _Convolution(LayerRule):
         assert isinstance(conv, nn.Conv2d)
         inputs = known.along(call, -3, conv.in_channels)
         outputs = known.weigh(call, conv.weight, inputs, conv.out_channels)
+        _keep_unknown_state(known, call, conv, inputs, outputs)
         if conv.groups > 1:
             _join_groups(known, inputs.view(conv.groups, -1), outputs.view(conv.groups, -1))
         return along_axis(outputs, -3, call.output.dim())
@@ -78,6 +80,7 @@ class _Convolution(LayerRule):
             parts = [by_group[g][outputs[g]][:, inputs[g]] for g in full.nonzero().flatten().tolist()]
             return torch.cat(parts)
 
+        _cut_quantizer(layer, kept.makes, pick, replace)
         replace(layer, "weight", pick)
         replace(layer, "bias", lambda bias: bias[kept.makes])
         layer.groups = int(full.sum())
@@ -108,15 +111,51 @@ class _Linear(LayerRule):
         linear = call.target
         assert isinstance(linear, nn.Linear)
         inputs = known.along(call, -1, linear.in_features)
-        return along_axis(known.weigh(call, linear.weight, inputs, linear.out_features), -1, call.output.dim())
+        outputs = known.weigh(call, linear.weight, inputs, linear.out_features)
+        _keep_unknown_state(known, call, linear, inputs, outputs)
+        return along_axis(outputs, -1, call.output.dim())
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
         assert isinstance(layer, nn.Linear)
         assert kept.reads is not None
         assert kept.makes is not None
-        replace(layer, "weight", lambda weight: weight[kept.makes][:, kept.reads])
+
+        def pick(weight: Tensor) -> Tensor:
+            return weight[kept.makes][:, kept.reads]
+
+        _cut_quantizer(layer, kept.makes, pick, replace)
+        replace(layer, "weight", pick)
         replace(layer, "bias", lambda bias: bias[kept.makes])
         layer.in_features, layer.out_features = int(kept.reads.sum()), int(kept.makes.sum())
+
+
+def _quantizer_state(layer: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:
+    """(module, name, tensor) of everything that the layer's own quantizer holds beyond one number for the layer."""
+    quantizer = getattr(layer, "quantizer", None)
+    parts = quantizer.modules() if isinstance(quantizer, nn.Module) else ()
+    return [(m, name, t) for m in parts for name, t in _tensors(m, recurse=False) if t.numel() > 1]
+
+
+def _is_per_output(state: Tensor, outputs: int) -> bool:
+    return state.shape[0] == outputs == state.numel()
+
+
+def _keep_unknown_state(
+    known: ChannelIds, call: Call, layer: nn.Conv2d | nn.Linear, inputs: Tensor, outputs: Tensor
+) -> None:
+    """Keeps all channels of a layer whose quantizer holds a tensor neither per output channel nor per weight."""
+    for module, name, state in _quantizer_state(layer):
+        if not _is_per_output(state, len(outputs)) and state.shape != layer.weight.shape:
+            what = f"{type(module).__name__}.{name} of shape {tuple(state.shape)}"
+            reason = f"{call.place} has {what}, neither one per output channel nor one per weight"
+            known.union.freeze(inputs, reason)
+            known.union.freeze(outputs, reason)
+
+
+def _cut_quantizer(layer: nn.Module, makes: Tensor, pick: Callable[[Tensor], Tensor], replace: Replace) -> None:
+    for module, name, state in _quantizer_state(layer):
+        per_output = _is_per_output(state, len(makes))
+        replace(module, name, functools.partial(_pick_channels, mask=makes) if per_output else pick)
 
 
 class _Norm(LayerRule):
@@ -140,7 +179,7 @@ class _Norm(LayerRule):
 
 class _Neuron(LayerRule):
     def follow(self, known: ChannelIds, call: Call) -> Tensor:
-        assert isinstance(call.target, LIF)
+        assert isinstance(call.target, Neuron)
         (x,) = known.sources(call)
         id_map = known.id_map(x)
         axes = varying(id_map)
@@ -155,13 +194,13 @@ class _Neuron(LayerRule):
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
         assert kept.reads is not None
         for module in layer.modules():
-            for name, state in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+            for name, state in _tensors(module, recurse=False):
                 if state.numel() > 1:
                     replace(module, name, functools.partial(_pick_channels, mask=kept.reads))
 
 
-def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
-    return [*module.named_parameters(), *module.named_buffers()]
+def _tensors(module: nn.Module, recurse: bool = True) -> list[tuple[str, Tensor]]:
+    return [*module.named_parameters(recurse=recurse), *module.named_buffers(recurse=recurse)]
 
 
 def _is_per_channel(state: Tensor, axis: int, channels: int) -> bool:
@@ -218,16 +257,19 @@ LAYERS: dict[type[nn.Module], LayerRule] = {
     BatchNorm2d: _Norm(axis=2),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), _Norm(axis=1)),
     ChannelMap: _Map(),
-    LIF: _Neuron(),
     **dict.fromkeys((MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d), _Pool()),
     **dict.fromkeys((Encode, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity), _Same()),
 }
 
 
+NEURON = _Neuron()
+
+
 def rule_of(module: nn.Module) -> LayerRule | None:
-    """The rule of a layer; None where there is none."""
-    return LAYERS.get(type(module))
+    """The rule of a layer, by its type, or for any neuron; None for an unknown layer."""
+    return NEURON if isinstance(module, Neuron) else LAYERS.get(type(module))
 
 
-is_leaf = leaves(LAYERS)
-"""Whether the analysis takes a module as one layer; all others are looked into."""
+def is_leaf(module: nn.Module) -> bool:
+    """Whether the analysis takes a module as one layer; all others are looked into."""
+    return isinstance(module, Neuron) or leaves(LAYERS)(module)

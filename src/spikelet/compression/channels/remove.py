@@ -9,7 +9,8 @@ unpruned model with every carried channel of the units set to 0 behind each laye
                                                             weights that stay and 0 for those that leave
 
 The difference matters: a scale or mean over a channel's weights changes when some of them leave, as it does in the
-authors' code of QP-SNN, which copies W[keep][:, keep_prev] and takes the scale anew.
+authors' code of QP-SNN, which copies W[keep][:, keep_prev] and takes the scale anew. A quantizer that holds tensors of
+its layer keeps the entries of the channels and weights that stay.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example
         model: the model that was analysed, or a copy of it.
         channels: what `find_channels` found of it.
         units: int64 [R], of the groups' units; every layer keeps one at least.
-        example: a batch as the model takes it.
+        example: a batch as the model takes it, laid out like the one that was analysed.
     Raises:
         CompressionError: a unit is not of a group, a layer would lose all of its channels (nothing was changed), or
             the smaller model does not run or does not do the same (it is of no use then: work on a copy).
@@ -40,7 +41,7 @@ def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example
     _check(channels, units)
     modules = dict(model.named_modules())
     replace = _Replacement()
-    before = steps_of(model, example)
+    before = steps_of(model, example, channels.time_axis)
     for layer in channels.layers.values():
         masks = [None if ids is None else ~torch.isin(ids, units) for ids in (layer.reads, layer.makes)]
         if all(mask is None or bool(mask.all()) for mask in masks):
@@ -49,7 +50,7 @@ def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example
         assert rule is not None, "only layers with a rule carry channels"
         rule.shrink(modules[layer.name], Kept(*masks), replace)
     try:
-        after = steps_of(model, example)
+        after = steps_of(model, example, channels.time_axis)
     except Exception as e:
         raise CompressionError(
             f"the model does not run any more without {len(units)} of its channels: {e}. Its code may name a number of "

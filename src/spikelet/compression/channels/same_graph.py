@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
+from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.channels.layers import is_leaf
 from spikelet.compression.channels.zeros import MOVES
 from spikelet.compression.execution import few_samples
@@ -34,9 +35,9 @@ class Step:
         return f"{self.what}{given}, which makes {list(self.shape)},"
 
 
-def steps_of(model: nn.Module, example: Tensor) -> list[Step]:
+def steps_of(model: nn.Module, example: Tensor, time_axis: TimeAxis) -> list[Step]:
     """What a few samples of `example` go through; raises what the model raises."""
-    calls = trace(model, few_samples(example), is_leaf).calls
+    calls = trace(model, few_samples(example, time_axis), is_leaf).calls
     return [_step(call) for call in calls]
 
 

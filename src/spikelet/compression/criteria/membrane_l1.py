@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spikelet.compression.channels import Channels
 from spikelet.compression.criteria.criterion import Criterion, Scores
-from spikelet.compression.criteria.watch_neurons import Use, neurons_with_units, watch_membranes
+from spikelet.compression.criteria.watch_neurons import Use, charge, neurons_with_units, watch_neurons
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +25,10 @@ class MembraneL1(Criterion):
     def scores(self, model: nn.Module, channels: Channels, inputs: Sequence[Tensor]) -> list[Scores]:
         norms: dict[Use, list[Tensor]] = {}
 
-        def see(use: Use, maps_1BCHW: Tensor) -> None:
-            norms.setdefault(use, []).append(maps_1BCHW[0].abs().double().sum((2, 3)))
+        def see(use: Use, maps_TBCHW: Tensor) -> None:
+            norms.setdefault(use, []).append(maps_TBCHW.abs().double().sum((3, 4)).mean(0))
 
-        watch_membranes(model, channels, inputs, see)
+        watch_neurons(model, channels, inputs, charge, see)
         units = neurons_with_units(model, channels)
         made = {use: torch.cat(parts).mean(0).cpu() for use, parts in norms.items()}
         return [Scores(use[0], units[use].flatten().expand(len(values)), values) for use, values in made.items()]

@@ -1,6 +1,6 @@
 """QP-SNN's criterion: singular values of spike activity (Wei et al., "QP-SNN", ICLR 2025).
 
-    S_avg[b, f] = (1/T) sum_t S[t, b, f]                        H x W, behind the LIF
+    S_avg[b, f] = (1/T) sum_t S[t, b, f]                        H x W, of a neuron
     score(f) = mean over b of #{ i : sigma_i(S_avg[b, f]) > eps }     the mean numerical rank
 
 eps is absolute, 1e-6, in the paper; the authors' code takes a rank with its library's default, relative to the largest
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from spikelet.compression.channels import Channels
 from spikelet.compression.criteria.criterion import Criterion, Scores
-from spikelet.compression.criteria.watch_neurons import Use, neurons_with_units, watch_spikes
+from spikelet.compression.criteria.watch_neurons import Use, neurons_with_units, spikes, watch_neurons
 
 FLOAT32_EPSILON = 2.0**-23
 
@@ -71,7 +71,7 @@ class SVS(Criterion):
             ranks.setdefault(use, []).append(above.sum(-1).double())
             nuclear.setdefault(use, []).append(sigma.sum(-1))
 
-        watch_spikes(model, channels, inputs, see)
+        watch_neurons(model, channels, inputs, spikes, see)
         units = neurons_with_units(model, channels)
         return [
             Scores(

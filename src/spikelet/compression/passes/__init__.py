@@ -7,3 +7,5 @@ from spikelet.compression.passes.finetune import Finetune as Finetune
 from spikelet.compression.passes.membranes import QuantizeMembranes as QuantizeMembranes
 from spikelet.compression.passes.prune import Prune as Prune
 from spikelet.compression.passes.quantize import Quantize as Quantize
+from spikelet.compression.passes.recalibrate import Recalibrate as Recalibrate
+from spikelet.compression.passes.recalibrate import recalibrate as recalibrate

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
+from spikelet.base.time_axis import TimeAxis
 from spikelet.data.samples import DataSplits
 
 
@@ -37,10 +38,12 @@ class Context:
 
     data: all samples; None where only a few batches, or nothing, was given.
     inputs: calibration batches as the model takes them, on its device.
+    time_axis: where time stands in them (spikelet.base.time_axis).
     """
 
     data: DataSplits | None
     inputs: tuple[Tensor, ...]
+    time_axis: TimeAxis = None
 
     @property
     def example(self) -> Tensor | None:

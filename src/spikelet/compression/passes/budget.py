@@ -37,7 +37,7 @@ def units_for_budget(
         small = copy.deepcopy(model)
         if len(units):
             remove_channels(small, channels, units, x)
-        return cost_of(small, x)
+        return cost_of(small, x, channels.time_axis)
 
     def fits(units: Tensor) -> bool:
         size, sops = cost(units)

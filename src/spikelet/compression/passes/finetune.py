@@ -8,7 +8,7 @@ from torch import nn
 
 from spikelet.base.errors import CompressionError
 from spikelet.compression.passes.base import Context, Row
-from spikelet.neurons import LIF
+from spikelet.neurons import neurons_of
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
 from spikelet.train.finetune import further, train_further
@@ -73,8 +73,8 @@ class Finetune:
     def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
         """Raises CompressionError without samples or neurons, FloatingPointError where training diverges."""
         data = context.splits("Finetune")
-        if not any(isinstance(module, LIF) for module in model.modules()):
-            raise CompressionError("Finetune trains spiking networks, and the model has no LIF layer.")
+        if not neurons_of(model):
+            raise CompressionError("Finetune trains spiking networks, and the model has no spiking neurons.")
         training = further(self._training(), model, self.epochs)
         history = train_further(model, data, training, self.reporter, self.teacher)
         for parameter in model.parameters():

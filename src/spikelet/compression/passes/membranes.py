@@ -36,7 +36,9 @@ class QuantizeMembranes:
     def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
         """Raises CompressionError where the filter matches no LIF layer."""
         rows = []
-        for name, neuron in select(layers_of(model, (LIF,), context.example), self.where, "QuantizeMembranes.where"):
+        for name, neuron in select(
+            layers_of(model, (LIF,), context.example, context.time_axis), self.where, "QuantizeMembranes.where"
+        ):
             assert isinstance(neuron, LIF)
             before = getattr(neuron.membrane, "bits", "?")
             if before == self.bits:

@@ -86,8 +86,8 @@ class Prune:
     def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
         """Raises CompressionError where a layer or budget can't be had, or no data was given."""
         inputs = context.calibration("Prune")
-        channels = find_channels(model, inputs[0])
-        layers = layers_of(model, (nn.Conv2d, nn.Linear), inputs[0])
+        channels = find_channels(model, inputs[0], time_axis=context.time_axis)
+        layers = layers_of(model, (nn.Conv2d, nn.Linear), inputs[0], context.time_axis)
         by_layer = ratios_by_group(channels, layers, self.ratio) if isinstance(self.ratio, Mapping) else None
         groups = (
             groups_within(channels, layers, self.where)
@@ -106,7 +106,7 @@ class Prune:
                 "carries them). Use WeightL1(), or leave the layer out."
             )
         units = self._units(model, channels, ranked, by_layer, inputs[0])
-        samples = sum(map(samples_of, inputs))
+        samples = sum(samples_of(x, context.time_axis) for x in inputs)
         rows = [
             Row("", f"scoring by {type(self.criterion).__name__}", "", f"{seconds:.2f} s on {samples} samples"),
             *_rows(channels, units),
