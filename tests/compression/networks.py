@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.neurons import LIF, LIFParams
+from spikelet.neurons import LIF, IntegerNeuron, LIFParams, Neuron
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision, Uniform
 from tests.support.user_modules import User
@@ -62,6 +62,22 @@ class PerPixel(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         return self.share * v
+
+
+class Own(Neuron):
+    """A neuron of the user's: it adds half of what it had, fires from 1/4 on, and starts anew."""
+
+    def charge(self, x: Tensor, v: Tensor) -> Tensor:
+        return 0.5 * v + x
+
+    def fire(self, h: Tensor) -> Tensor:
+        return (h >= 0.25).to(h.dtype)
+
+    def reset(self, h: Tensor, s: Tensor) -> Tensor:
+        return h * (1 - s)
+
+    def lowered(self) -> IntegerNeuron:
+        return IntegerNeuron(leak=1, gain=2, leak_bits=1, threshold=1024, reset="hard")
 
 
 class Scale(nn.Module):
@@ -171,6 +187,11 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
         10,
     ),
     "membrane by channel": (lambda: _after_first(lambda m, s: s, lif=neuron(PerChannel(4))), 4),
+    "thresholds by channel": (
+        lambda: _after_first(lambda m, s: s, lif=LIF(T, LIFParams(threshold=(0.125, 0.25, 0.375, 0.5)))),
+        4,
+    ),
+    "another neuron": (lambda: _after_first(lambda m, s: s, lif=Own(T)), 4),
     "membrane by pixel": (lambda: _after_first(lambda m, s: s, lif=neuron(PerPixel())), 0),
     "pooling": (
         lambda: _after_first(lambda m, s: m.sum(m.max(s)), max=MaxPool2d(3, 1, 1), sum=SumPool2d(2), fc=linear(36)),

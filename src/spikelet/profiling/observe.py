@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import LoweringError, TimeAxisError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.neurons import Neuron
+from spikelet.neurons.constants import numbers
 from spikelet.nn import MaxPool2d, SumPool2d
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profiling.batches import samples_of
@@ -320,7 +321,7 @@ def _is_leaky(neuron: Neuron) -> bool:
     """Whether a membrane is multiplied by something other than 0 and 1 between steps; so where nothing says it."""
     params = getattr(neuron, "params", None)
     if params is not None:
-        return params.leak not in (0, 1)
+        return any(leak not in (0, 1) for leak in numbers(params.leak))
     integers = neuron.lowered()
     return bool(np.isin(integers.leak, (0, 1 << integers.leak_bits), invert=True).any())
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from spikelet.compression.channels.ids import ChannelIds, along_axis, leading, varying
 from spikelet.lowering.trace import Call, leaves
-from spikelet.neurons import Neuron
+from spikelet.neurons import LIF, Neuron
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 
 
@@ -189,14 +189,27 @@ class _Neuron(LayerRule):
             if len(axes) != 1 or not _is_per_channel(state, axes[0] - x.dim(), x.shape[axes[0]]):
                 return known.keep_all(call, f"{call.place} has {name} of shape {tuple(state.shape)}, not one a channel")
             known.read(call, id_map.flatten())
+        if _has_constants_by_channel(call.target):
+            if axes not in ([], [2]):
+                return known.keep_all(call, f"{call.place} has constants by channel, and channels on another axis")
+            known.read(call, id_map.flatten().expand(x.shape[2]))
         return id_map
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        assert isinstance(layer, Neuron)
         assert kept.reads is not None
+        if _has_constants_by_channel(layer):
+            layer.keep_channels(kept.reads.nonzero().flatten().tolist())
         for module in layer.modules():
             for name, state in _tensors(module, recurse=False):
                 if state.numel() > 1:
                     replace(module, name, functools.partial(_pick_channels, mask=kept.reads))
+
+
+def _has_constants_by_channel(neuron: Neuron) -> bool:
+    if isinstance(neuron, LIF):
+        return neuron.params.channels is not None
+    return type(neuron).keep_channels is not Neuron.keep_channels
 
 
 def _tensors(module: nn.Module, recurse: bool = True) -> list[tuple[str, Tensor]]:

@@ -1,6 +1,7 @@
 """Membranes to fewer bits: LIF layers get a quantized membrane, its step spread over the threshold.
 
-step = threshold / (2^(k-1) - 1), to the power of two that QuantizedMembrane takes; fine-tuning learns it
+step = threshold / (2^(k-1) - 1), to the power of two that QuantizedMembrane takes; fine-tuning learns it. The largest
+threshold of a layer counts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from spikelet.compression.execution import layers_of
 from spikelet.compression.filters import Filter, everything, select
 from spikelet.compression.passes.base import Context, Row
 from spikelet.neurons import LIF, QuantizedMembrane, membrane_of
+from spikelet.neurons.constants import numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,5 +53,5 @@ class QuantizeMembranes:
         membrane = membrane_of(self.bits)
         if isinstance(membrane, QuantizedMembrane):
             with torch.no_grad():
-                membrane.log2_step.fill_(math.log2(neuron.params.threshold / membrane.top))
+                membrane.log2_step.fill_(math.log2(max(numbers(neuron.params.threshold)) / membrane.top))
         return membrane.to(device=like.device, dtype=like.dtype if like.is_floating_point() else None)

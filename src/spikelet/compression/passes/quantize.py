@@ -74,7 +74,7 @@ class Quantize:
                 rows.append(Row(name, "weight bits", str(layer.quantizer.bits), str(quantizer.bits)))
                 layer.quantizer = quantizer
                 if readers is not None and quantizer != Binary():
-                    rows.append(Row(name, "weights keep their size", "", _why(name, readers)))
+                    rows.append(Row(name, "weights keep their size,", "", _why(name, readers)))
         return model, rows
 
     def _readers(self, model: nn.Module, context: Context) -> Readers | None:
