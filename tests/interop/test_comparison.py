@@ -78,9 +78,21 @@ class BatchFirst(nn.Module):
         return self.net(x.transpose(0, 1)).transpose(0, 1)
 
 
+def by_channel() -> nn.Sequential:
+    """A network whose neurons have constants of their own."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 3),
+        snn.Leaky(beta=torch.tensor([0.25, 0.5, 0.75] * 2).view(6, 1, 1), threshold=0.25, init_hidden=True),
+        nn.Flatten(),
+        nn.Linear(216, 10),
+        snn.Leaky(beta=torch.tensor([0.25, 0.5] * 5), threshold=torch.linspace(0.1, 0.5, 10), init_hidden=True),
+    )
+
+
 MADE: dict[str, Callable[[], nn.Module]] = {
     "snnTorch, hidden states": lambda: spikelet.from_snntorch(hidden(), time_steps=T),
     "snnTorch, its own loop": lambda: spikelet.from_snntorch(Loop(), time_steps=T, forward=body),
+    "snnTorch, constants by channel": lambda: spikelet.from_snntorch(by_channel(), time_steps=T),
     "SpikingJelly, step by step": lambda: spikelet.from_spikingjelly(jelly("s"), time_steps=T),
     "SpikingJelly, all steps": lambda: spikelet.from_spikingjelly(jelly("m"), time_steps=T),
     "SpikingJelly, frames step by step": lambda: spikelet.from_spikingjelly(

@@ -92,6 +92,40 @@ def test_a_learned_beta_and_threshold_are_taken_as_they_are() -> None:
     assert 0 < lif.params.threshold - neuron.threshold.item() <= STEP
 
 
+PER_CHANNEL = {
+    "betas": lambda shape: snn.Leaky(beta=torch.tensor([0.25, 0.5, 0.75]).view(shape)),
+    "thresholds": lambda shape: snn.Leaky(beta=0.5, threshold=torch.tensor([0.5, 0.75, 1.0]).view(shape)),
+    "both, learned": lambda shape: snn.Leaky(
+        beta=torch.tensor([0.25, 0.5, 1.0]).view(shape),
+        threshold=torch.tensor([0.5, 0.75, 1.5]).view(shape),
+        learn_beta=True,
+        learn_threshold=True,
+        reset_mechanism="zero",
+    ),
+}
+
+
+@pytest.mark.parametrize("make", PER_CHANNEL.values(), ids=list(PER_CHANNEL))
+@pytest.mark.parametrize(("shape", "sample"), [((3,), (3,)), ((1, 3), (3,)), ((3, 1, 1), (3, 4, 5))])
+def test_constants_by_channel_give_the_same_spikes(
+    make: Callable[[tuple[int, ...]], snn.Leaky], shape: tuple[int, ...], sample: tuple[int, ...]
+) -> None:
+    x = torch.randint(-8, 17, (T, 300, *sample)) / 8
+    expected = their_spikes(make(shape), x)
+    net = nn.Sequential(nn.Linear(1, 1), make(shape))
+    ours = spikelet.from_snntorch(net, time_steps=T).eval().net[1].lif
+    assert torch.equal(ours(x), expected)
+    rates = expected.transpose(0, 2).flatten(1).mean(1)
+    assert len(rates.unique()) == 3
+
+
+def test_constants_along_the_last_axis_of_a_map_are_refused() -> None:
+    """snnTorch lets beta of shape [5] go along W, which channels would be mistaken for."""
+    net = nn.Sequential(nn.Conv2d(1, 6, 3), snn.Leaky(beta=torch.rand(6), init_hidden=True))
+    with pytest.raises(ConversionError, match=r"1: beta and threshold of shape .* the shape \[C, 1, 1\]"):
+        spikelet.from_snntorch(net, time_steps=T, round_leak=True)(image())
+
+
 def test_a_beta_outside_0_to_1_is_clamped_as_there() -> None:
     assert converted_neuron(snn.Leaky(beta=1.5), T).params.leak == 1
     assert converted_neuron(snn.Leaky(beta=-1.0, reset_mechanism="zero"), T).params.leak == 0
@@ -323,13 +357,13 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: snn.Leaky(beta=0.5, graded_spikes_factor=2.0),
         "1: Leaky with graded_spikes_factor has no counterpart here. Set it to 1, and multiply",
     ),
-    "betas of their own": (
-        lambda: snn.Leaky(beta=torch.tensor([0.5, 0.25])),
-        "1: beta must be one number for all neurons, got 2 different ones",
+    "betas of a map": (
+        lambda: snn.Leaky(beta=torch.rand(4, 3, 3)),
+        r"1: beta must be one number, or one a channel of shape \[C\] for vectors and .* got shape \(4, 3, 3\)",
     ),
-    "thresholds of their own": (
-        lambda: snn.Leaky(beta=0.5, threshold=torch.tensor([0.5, 0.25])),
-        "1: threshold must be one number for all neurons, got 2 different ones",
+    "thresholds of a map": (
+        lambda: snn.Leaky(beta=0.5, threshold=torch.rand(4, 2)),
+        r"1: threshold must be one number, or one a channel .* got shape \(4, 2\)",
     ),
     "the tutorials' beta": (
         lambda: snn.Leaky(beta=0.9),

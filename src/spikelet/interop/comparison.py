@@ -203,8 +203,7 @@ def compare(
 def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, Tensor]]:
     """Class scores and spikes of the original; a neuron that ran once a step gives T tensors."""
     modules = dict(runner.net.named_modules())
-    homes = {name: name.removeprefix("net.") for name in names}
-    homes = {name: home if home in modules else home.rpartition(".")[0] for name, home in homes.items()}  # WithMembrane
+    homes = {name: _home(name.removeprefix("net."), modules) for name in names}
     output, calls = runner(x, list(homes.values()))
     for home, made in calls.items():
         if len(made) not in (1, model.time_steps):
@@ -214,3 +213,10 @@ def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[
             )
     stacked = {name: torch.stack(calls[home]) for name, home in homes.items()}
     return _scores(output, int(model.gives_batch_first)), stacked
+
+
+def _home(name: str, modules: dict[str, nn.Module]) -> str:
+    """The name of a converted neuron in its original network, where nothing was wrapped around it."""
+    while name not in modules:
+        name = name.rpartition(".")[0]
+    return name

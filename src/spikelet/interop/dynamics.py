@@ -24,10 +24,11 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from collections.abc import Callable
 
 from spikelet.base.errors import ConversionError
 from spikelet.neurons import LIF, Hard, LIFParams, Soft, Surrogate
-from spikelet.neurons.lif import LEAK_BITS
+from spikelet.neurons.constants import LEAK_BITS, Real, numbers
 from spikelet.neurons.reset import Reset
 from spikelet.quant.grid import FRACTION_BITS
 
@@ -45,11 +46,14 @@ class After(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Dynamics:
-    """A neuron of another library. `leak_from` says in the user's words what the leak comes from: "tau = 3.0"."""
+    """A neuron of another library. leak and threshold are one number each, or a tuple [C] of one a channel.
 
-    leak: float
+    leak_from: what the leak comes from, in the user's words: "tau = 3.0".
+    """
+
+    leak: Real
     leak_from: str
-    threshold: float
+    threshold: Real
     strictly_above: bool
     after: After
     scale_input: bool
@@ -62,16 +66,18 @@ def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LI
     Raises:
         ConversionError: a constant has no place on the grids; names the module, the constant and the way out.
     """
-    leak = _leak(name, neuron, round_leak)
-    if not math.isfinite(neuron.threshold):
-        raise ConversionError(
-            f"{name}: its threshold must be a number, got {neuron.threshold}. A neuron that never fires, read by its "
-            "membrane, has no counterpart here: leave it out, and take the mean over time of its current as the output."
-        )
-    steps = neuron.threshold / GRID
-    threshold = (math.floor(steps) + 1 if neuron.strictly_above else math.ceil(steps)) * GRID
+    leak = _each(lambda value: _leak(name, value, neuron.leak_from, round_leak), neuron.leak)
+    for value in numbers(neuron.threshold):
+        if not math.isfinite(value):
+            raise ConversionError(
+                f"{name}: its threshold must be a number, got {value}. A neuron that never fires, read by its "
+                "membrane, has no counterpart here: leave it out, and take the mean over time of its current as the "
+                "output."
+            )
     try:
-        params = LIFParams(leak, threshold, neuron.scale_input, _reset(name, neuron, leak), neuron.surrogate)
+        reset = _reset(name, neuron, leak)
+        threshold = _each(lambda value: _threshold(value, neuron.strictly_above), neuron.threshold)
+        params = LIFParams(leak, threshold, neuron.scale_input, reset, neuron.surrogate)
         return LIF(time_steps, params)
     except ConversionError:
         raise  # a ValueError too, and clear already
@@ -79,34 +85,51 @@ def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LI
         raise ConversionError(f"{name}: its neuron can't become a LIF: {e}") from e
 
 
-def _leak(name: str, neuron: Dynamics, round_leak: bool) -> float:
-    steps = neuron.leak * 2**LEAK_BITS
+def _each(change: Callable[[float], float], value: Real) -> Real:
+    return tuple(change(v) for v in value) if isinstance(value, tuple) else change(value)
+
+
+def _threshold(threshold: float, strictly_above: bool) -> float:
+    steps = threshold / GRID
+    return (math.floor(steps) + 1 if strictly_above else math.ceil(steps)) * GRID
+
+
+def _leak(name: str, leak: float, leak_from: str, round_leak: bool) -> float:
+    steps = leak * 2**LEAK_BITS
     if not math.isfinite(steps):
-        raise ConversionError(f"{name}: its leak must be a number, got {neuron.leak} ({neuron.leak_from}).")
+        raise ConversionError(f"{name}: its leak must be a number, got {leak} ({leak_from}).")
     nearest = round(steps)
-    leak = nearest / 2**LEAK_BITS
+    on_grid = nearest / 2**LEAK_BITS
     if abs(steps - nearest) > 2.0**-14 and not round_leak:  # float32 states 0.9 to 2^-24, and we to 2^-8
         raise ConversionError(
-            f"{name}: {neuron.leak_from} is a leak of {neuron.leak:.6g}, and integers need a multiple of "
-            f"2^-{LEAK_BITS}. Pass round_leak=True to take the nearest, {leak} = {nearest}/{2**LEAK_BITS} (fine-tuning "
-            "makes up for it), or train with that one."
+            f"{name}: {leak_from} is a leak of {leak:.6g}, and integers need a multiple of "
+            f"2^-{LEAK_BITS}. Pass round_leak=True to take the nearest, {on_grid} = {nearest}/{2**LEAK_BITS} "
+            "(fine-tuning makes up for it), or train with that one."
         )
-    return leak
+    return on_grid
 
 
-def _reset(name: str, neuron: Dynamics, leak: float) -> Reset:
+def _reset(name: str, neuron: Dynamics, leak: Real) -> Reset:
     match neuron.after:
         case After.HARD:
             return Hard()
         case After.NEVER:
             return Soft(0.0)
-        case After.LATE if leak == 0:
+        case After.LATE if 0 in numbers(leak):
             raise ConversionError(
                 f"{name}: subtracts its threshold a step late, which a leak of 0 ({neuron.leak_from}) can't pass on. "
                 'Use reset_mechanism="zero", or a leak above 0.'
             )
         case After.LATE:
-            return Soft(math.floor(neuron.threshold / GRID / leak) * GRID)
+            return Soft(_late_drop(neuron.threshold, leak))
     if neuron.strictly_above:
-        return Soft(math.floor(neuron.threshold / GRID) * GRID)
+        return Soft(_each(lambda threshold: math.floor(threshold / GRID) * GRID, neuron.threshold))
     return Soft()
+
+
+def _late_drop(threshold: Real, leak: Real) -> Real:
+    """threshold / leak, floored to the grid."""
+    count = max(len(numbers(threshold)), len(numbers(leak)))
+    pairs = zip(*(v if isinstance(v, tuple) else (v,) * count for v in (threshold, leak)), strict=True)
+    drops = tuple(math.floor(t / GRID / k) * GRID for t, k in pairs)
+    return drops if isinstance(threshold, tuple) or isinstance(leak, tuple) else drops[0]

@@ -20,8 +20,8 @@ reset fires once more. LIF has no such rule.
 `spk, mem = lif(x, mem)` works in converted networks too; mem is then a placeholder, and no state is kept.
 
 See dynamics.py for the exact statements. Differences from snnTorch: evaluation lies on the grids of quant/grid.py;
-gradients pass through the reset; beta and threshold, learned or not, are constants; in training, batch norm takes its
-statistics over all steps together, not step by step.
+gradients pass through the reset; beta and threshold, one number or one a channel, learned or not, are constants; in
+training, batch norm takes its statistics over all steps together, not step by step.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_snntorch
 from spikelet.interop.swap import Library, Swap
 from spikelet.neurons import LIF
+from spikelet.neurons.constants import Real
 
 
 class NoMembrane:
@@ -53,7 +54,7 @@ class NoMembrane:
 class WithMembrane(nn.Module):
     """A neuron that is called as `spikes, membrane = neuron(current, membrane)`."""
 
-    def __init__(self, lif: LIF) -> None:
+    def __init__(self, lif: LIF | OverVectors) -> None:
         super().__init__()
         self.lif = lif
 
@@ -76,13 +77,33 @@ class WithMembrane(nn.Module):
         return NoMembrane()
 
 
+class OverVectors(nn.Module):
+    """A neuron whose beta or threshold, of shape [C], goes along the last axis: its currents must be vectors [T, B, C].
+
+    Of maps [T, B, C, H, W] snnTorch would take the last axis, W, and LIF takes the channels.
+    """
+
+    def __init__(self, lif: LIF, name: str) -> None:
+        super().__init__()
+        self.lif, self.name = lif, name
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes of a current [T, B, C]. Raises ConversionError for maps."""
+        if x.dim() != 3:
+            raise ConversionError(
+                f"{self.name}: beta and threshold of shape [C] go along the last axis of {tuple(x.shape[1:])}, which "
+                "isn't its channels. Give them the shape [C, 1, 1]."
+            )
+        return self.lif(x)
+
+
 def _leaky(neuron: Any, site: Site) -> nn.Module:
     _require_plain(neuron, site.name)
-    beta = min(max(_one_number(neuron.beta, site.name, "beta"), 0.0), 1.0)  # as its forward does
-    threshold = _one_number(neuron.threshold, site.name, "threshold")
+    beta = _constant(neuron.beta.clamp(0, 1), site.name, "beta")  # clamped as its forward does
+    threshold = _constant(neuron.threshold, site.name, "threshold")
     dynamics = Dynamics(
         beta,
-        leak_from=f"beta = {beta:.6g}",
+        leak_from=f"beta = {beta:.6g}" if isinstance(beta, float) else "beta",
         threshold=threshold,
         strictly_above=True,
         after=_after(neuron, site.name),
@@ -90,6 +111,10 @@ def _leaky(neuron: Any, site: Site) -> nn.Module:
         surrogate=of_snntorch(neuron.spike_grad),
     )
     lif = to_lif(site.name, dynamics, site.time_steps, site.round_leak)
+    for tensor, constant in ((neuron.beta, beta), (neuron.threshold, threshold)):
+        if isinstance(constant, tuple) and tensor.dim() == 1:
+            lif = OverVectors(lif, site.name)
+            break
     return lif if neuron.init_hidden and not neuron.output else WithMembrane(lif)
 
 
@@ -118,11 +143,18 @@ def _require_plain(neuron: Any, name: str) -> None:
             raise ConversionError(f"{name}: Leaky with {argument} has no counterpart here. {way_out}")
 
 
-def _one_number(value: Tensor, name: str, what: str) -> float:
-    values = torch.as_tensor(value).detach().double().unique()
-    if len(values) != 1:
-        raise ConversionError(f"{name}: {what} must be one number for all neurons, got {len(values)} different ones.")
-    return values.item()
+def _constant(value: Tensor, name: str, what: str) -> Real:
+    """One number, or one a channel from a tensor [C], [C, 1, 1] or the like."""
+    values = torch.as_tensor(value).detach().double()
+    if len(values.unique()) == 1:
+        return float(values.flatten()[0])
+    axis = values.dim() - 3 if values.dim() > 2 else values.dim() - 1  # of [.., C, H, W] or [.., C]
+    if values.numel() != values.shape[axis]:
+        raise ConversionError(
+            f"{name}: {what} must be one number, or one a channel of shape [C] for vectors and [C, 1, 1] for maps, got "
+            f"shape {tuple(values.shape)}."
+        )
+    return tuple(values.flatten().tolist())
 
 
 LIBRARY = Library("snntorch", {"Leaky": _leaky})
