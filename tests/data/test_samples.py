@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils.data import DataLoader
 
-from spikelet.data import DataSplits, Samples, stratified_split
+from spikelet.data import DataSplits, Samples, batches, stratified_split
 from spikelet.data.readers.crop import crop
 from spikelet.data.split import hold_out
-from tests.data.catalogue import images
+from tests.data.catalogue import events, images
 
 LABELS = ("cat", "dog", "ship")
 
@@ -70,6 +73,17 @@ def test_a_subset_keeps_samples_with_their_labels():
     assert torch.equal(part.x, images()[[7, 2]])
     assert part.y.tolist() == [1, 2]
     assert (part.labels, part.name, part.note) == (LABELS, "made up", "random bytes")
+
+
+@pytest.mark.parametrize("made", [images, events])
+def test_a_data_loader_gives_the_batches_of_the_data(made: Callable[..., torch.Tensor]):
+    x = made(n=12)
+    data = Samples(x if made is images else x.transpose(0, 1).contiguous(), torch.arange(12) % 3, LABELS, "made up")
+    assert data.time_axis == (None if made is images else 0)
+    loader = DataLoader(data, batch_size=5, collate_fn=data.collate)  # type: ignore[arg-type]
+    for (x, y), (expected, labels) in zip(loader, batches(data, 5), strict=True):
+        assert torch.equal(x, expected)
+        assert torch.equal(y, labels)
 
 
 def test_a_note_is_said_with_the_data():

@@ -10,7 +10,7 @@ The network sees the bytes themselves, in training as in the integer program: no
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ class Samples:
         return self.x.shape[0]
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """One sample [C, H, W] or [T, C, H, W] and its label, as torch's Dataset protocol asks."""
+        """One sample [C, H, W] or [T, C, H, W] and its label, as torch's Dataset protocol asks (see `collate`)."""
         return self.x[index], self.y[index]
 
     @property
@@ -69,6 +69,15 @@ class Samples:
         indices = indices.to(self.x.device)
         x = self.x[indices]
         return (x.transpose(0, 1).contiguous() if self.has_time else x), self.y[indices]
+
+    def collate(self, samples: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """A batch, time first, of samples and labels, for torch's DataLoader, whose own batches of events would be
+        batch first.
+
+            DataLoader(data.test, batch_size=64, collate_fn=data.test.collate)
+        """
+        x, y = (torch.stack(list(parts)) for parts in zip(*samples, strict=True))
+        return (x.transpose(0, 1).contiguous() if self.has_time else x), y
 
     def subset(self, indices: Tensor) -> Samples:
         """The samples `indices` int64 [M], in that order, as a data set of its own."""
