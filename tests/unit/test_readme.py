@@ -24,6 +24,18 @@ def test_python_blocks_parse() -> None:
         ast.parse(block)
 
 
+def test_the_first_two_python_blocks_run(tmp_path: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL)[:2]:
+        subprocess.run([sys.executable, "-W", "error", "-c", block], check=True, cwd=tmp_path)
+    assert (tmp_path / "model.safetensors").stat().st_size > 10_000
+
+
+def test_links_lead_to_files() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
 def test_make_targets_exist() -> None:
     targets = set(re.findall(r"^make (\w+)", README, re.MULTILINE))
     assert targets >= {"demo", "test"}
