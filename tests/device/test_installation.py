@@ -21,7 +21,7 @@ from spikelet.cli.running import softmax
 pytestmark = pytest.mark.index
 
 ROOT = Path(__file__).resolve().parents[2]
-MAX_IMPORT_S, MAX_RSS_MIB = 0.3, 70  # bounds of the device that the plain installation is for
+MAX_IMPORT_S, MAX_RSS_MIB = 0.3, 70  # seconds of the processor, which other processes do not add to
 MODEL = "qsnn-vgg-s-cifar10"  # the largest one that ships
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -96,8 +96,10 @@ def test_training_says_how_to_install_it(device: Run):
     assert done.stderr.splitlines()[-1].endswith("needs PyTorch. Install it with: pip install 'spikelet[train]'")
 
 
-def test_importing_takes_little_time(device: Run):
-    code = "import time; t = time.perf_counter(); import spikelet; spikelet.Program; print(time.perf_counter() - t)"
+@pytest.mark.parametrize("first", ["", "import numpy; "], ids=["the package", "what runs a model, beside numpy"])
+def test_importing_takes_little_time(first: str, device: Run):
+    what = "spikelet.load, spikelet.Program" if first else "spikelet"
+    code = f"{first}import time; t = time.process_time(); import spikelet; {what}; print(time.process_time() - t)"
     assert min(float(device("python", "-c", code).stdout) for _ in range(5)) < MAX_IMPORT_S
 
 
