@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from spikelet.graph.file.artifact import dumps
+from spikelet.graph.file.document import stored_bytes
 from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.profiling import qpsnn_megabytes
-from spikelet.profiling.packed import node_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ def sizes(row: Row, bits: int) -> Sizes:
     """Builds, lowers and packs a network of the table."""
     model = row.build(bits)
     graph = lower(model, row.example())
-    arrays = sum(map(node_bytes, graph.nodes))
+    arrays = sum(map(stored_bytes, graph.nodes))
     return Sizes(row.name, bits, row.published[bits], qpsnn_megabytes(model), arrays, len(dumps(graph)))
 
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from spikelet.data import load
 
 
 def test_a_run_prints_every_part_and_saves_the_same_as_json(
@@ -52,3 +55,40 @@ def test_an_unknown_part_is_refused(trained: Path, command: Callable[..., Any]) 
 def test_a_place_that_cannot_be_written_is_refused(out: str, trained: Path, command: Callable[..., Any]) -> None:
     done = command("profile", trained, "--samples", 1, "--out", trained / out)
     assert done.exit_code == 2
+
+
+def test_images_give_the_profile_of_the_same_samples(packed: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
+    x = load("digits").test.spread(3).x
+    for i in range(3):
+        np.save(tmp_path / f"{i}.npy", x[i].numpy())
+    by_images = ("profile", packed, *(tmp_path / f"{i}.npy" for i in range(3)), "--out", tmp_path / "images.json")
+    by_name = ("profile", packed, "--samples", 3, "--out", tmp_path / "samples.json")
+    for words in (by_images, by_name):
+        done = command(*words)
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "images.json").read_text() == (tmp_path / "samples.json").read_text()
+
+
+@pytest.mark.parametrize("frames", [False, True])
+def test_frames_are_joined_along_the_samples(
+    frames: bool, packed: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 1, 8, 8) if frames else (1, 8, 8), np.uint8))
+    done = command("profile", packed, tmp_path / "x.npy", tmp_path / "x.npy", "--out", tmp_path / "p.json")
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "p.json").read_text())["samples"] == 2
+
+
+def test_images_are_refused_where_they_do_not_fit(
+    trained: Path, packed: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((1, 8, 8), np.uint8))
+    np.save(tmp_path / "frames.npy", np.zeros((2, 1, 8, 8), np.uint8))
+    for words, message in (
+        ((trained, tmp_path / "x.npy"), "IMAGE goes with a packed file"),
+        ((packed, tmp_path / "x.npy", tmp_path / "frames.npy"), "IMAGE must be images or frames alone, got both"),
+        ((packed, tmp_path / "x.npy", "--samples", 2), "Give IMAGEs or a data set's"),
+    ):
+        done = command("profile", *words)
+        assert done.exit_code == 2
+        assert message in done.stderr

@@ -82,8 +82,14 @@ def test_a_shipped_model_runs_on_a_picture_by_command_and_in_python(device: Run,
     ]  # fmt: skip
 
 
-def test_inspect_verify_and_models_run(device: Run, picture: Path):
-    for words in (("inspect", MODEL), ("verify", MODEL, picture), ("models",), ("--version",)):
+def test_the_other_commands_of_a_device_run(device: Run, picture: Path):
+    for words in (
+        ("inspect", MODEL),
+        ("verify", MODEL, picture),
+        ("profile", MODEL, picture),
+        ("models",),
+        ("--version",),
+    ):
         done = device("spikelet", *words)
         assert (done.returncode, done.stderr) == (0, ""), words
 

@@ -19,7 +19,7 @@ TRAINING = (
 )  # fmt: skip
 DEVICE = ("IntGraph", "LoweringError", "Program", "Reference", "SpikeletError", "load", "save")
 FOLDERS = (
-    "compression", "data", "fitting", "interop", "lowering", "models", "neurons", "nn", "profiling", "quant", "recipes",
+    "compression", "data", "fitting", "interop", "lowering", "models", "neurons", "nn", "quant", "recipes",
     "train",
 )  # fmt: skip
 
@@ -62,7 +62,7 @@ def test_it_is_an_import_error_too():
     assert done.stdout == SENTENCE + "\n"
 
 
-@pytest.mark.parametrize("name", ["train", "eval", "profile", "pack", "fit"])
+@pytest.mark.parametrize("name", ["train", "eval", "pack", "fit"])
 def test_a_command_that_trains_says_how_to_install_it_and_explains_itself(name: str):
     words = ("run", "--out", "out") if name == "pack" else ("run",)
     done = command(name, *words)
@@ -76,9 +76,14 @@ def test_a_command_that_trains_says_how_to_install_it_and_explains_itself(name: 
 def test_a_device_can_run_inspect_verify_and_list(tmp_path: Path):
     name = spikelet.zoo.names()[0]
     np.save(tmp_path / "x.npy", np.zeros(spikelet.load(name).input.shape, np.uint8))
-    for words in (("run", name, tmp_path / "x.npy"), ("inspect", name), ("verify", name, tmp_path / "x.npy")):
+    image = tmp_path / "x.npy"
+    for words in (("run", name, image), ("inspect", name), ("verify", name, image), ("profile", name, image)):
         done = command(*words)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    refused = command("profile", name)
+    assert (refused.returncode, refused.stderr) == (
+        2, "error: spikelet profile without an IMAGE needs PyTorch. Install it with: pip install 'spikelet[train]'\n",
+    )  # fmt: skip
     listed = command("models")
     assert "Networks and recipes are listed where PyTorch is: pip install 'spikelet[train]'" in listed.stdout
     assert all(f"\n{shipped} " in listed.stdout for shipped in spikelet.zoo.names())

@@ -103,8 +103,9 @@ def evaluate(target: str, data: str | None, data_root: str | None, split: str, t
     work(target, Choice(data, data_root, split), threads)
 
 
-@app.command(cls=TorchCommand)
+@app.command()
 @target
+@click.argument("images", metavar="[IMAGE]...", nargs=-1, type=PATH)
 @data
 @data_root
 @split
@@ -112,23 +113,28 @@ def evaluate(target: str, data: str | None, data_root: str | None, split: str, t
 @click.option("--part", multiple=True, help="'size', 'operations' or 'energy'; may be repeated. Default: all.")
 @click.option("--out", type=PATH, metavar="FILE", help="Save the whole profile as JSON.")
 @threads
-def profile(target: str, data: str | None, data_root: str | None, split: str, **how: Any) -> None:
+def profile(target: str, images: tuple[Path, ...], **how: Any) -> None:
     """Count bytes, spikes, operations and energy by layer.
 
     TARGET is a run folder, a packed file, or the name of a shipped model (`spikelet models`). The tables show
     parameters, bits, packed bytes, firing rates, synaptic operations by the papers' rule and by NeuroBench's, and
-    energy under each named table. All are means per sample. A run folder is counted as a PyTorch module, a packed
-    file as integers.
+    energy under each named table. All are means per sample. A run folder is counted as a PyTorch module, a packed file
+    as integers. A packed file is run on the IMAGEs, if any are given, and needs no PyTorch then.
 
     \b
     Example:
       spikelet profile runs/digits --part size --out profile.json
     """
-    from spikelet.cli.profiling import Work
-    from spikelet.cli.profiling import profile as work
-    from spikelet.cli.sources import Choice
+    from spikelet.cli.profiling import Work, of_images, of_samples, print_report
 
-    work(target, Choice(data, data_root, split), Work(how["samples"], how["part"], how["threads"]), how["out"])
+    work = Work(how["samples"], how["part"], how["threads"])
+    if images and (how["data"] or how["data_root"] or how["samples"]):
+        raise click.UsageError("Give IMAGEs or a data set's --data, --data-root and --samples, not both.")
+    if images:
+        report = of_images(target, images)
+    else:
+        report = of_samples(target, how["data"], how["data_root"], how["split"], work)
+    print_report(report, work, how["out"])
 
 
 @app.command(cls=TorchCommand)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-import torch
+import numpy as np
 
 from spikelet.base.files import atomic_write
+from spikelet.base.optional import need
+from spikelet.base.table import Table
+from spikelet.cli.images import read_picture
 from spikelet.cli.printing import heading, say, show, width
-from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
-from spikelet.data import batches
-from spikelet.profiling import Report, Table, profile_graph
-from spikelet.profiling import profile as profile_model
+from spikelet.profiling import Report, profile_graph
 from spikelet.profiling.table import PARTS, Part
+from spikelet.zoo import load
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
 BATCH = 50
@@ -42,24 +44,35 @@ class Work:
                 raise ValueError(f"--part must be one of {', '.join(PARTS)}, got {part!r}.")
 
 
-def profile(target: str, choice: Choice, work: Work, out: Path | None) -> None:
-    """Prints the tables, and saves the JSON to `out`.
+def of_images(model: str, images: Sequence[Path]) -> Report:
+    """The profile of a packed file on pictures or arrays; needs no torch.
 
     Raises:
-        ValueError, OSError, ImportError: what opening the target and the data raise, or `out` can't be written.
+        ValueError, OSError: the model or an image can't be read, or images and frames are mixed.
     """
+    if Path(model).is_dir():
+        raise ValueError(f"IMAGE goes with a packed file, and {model} is a run folder. Pack it first: spikelet pack.")
+    graph = load(model)
+    pictures = [read_picture(path, graph.input.shape, graph.time_steps).batch for path in images]
+    if len({picture.ndim for picture in pictures}) > 1:
+        raise ValueError("IMAGE must be images or frames alone, got both. Profile them one after another.")
+    return profile_graph(graph, np.concatenate(pictures, axis=pictures[0].ndim - len(graph.input.shape) - 1))
+
+
+def of_samples(target: str, data: str | None, data_root: str | None, split: str, work: Work) -> Report:
+    """The profile of a run folder or a packed file on samples of a data set.
+
+    Raises:
+        ValueError, OSError, ImportError: what opening the target and the data raise.
+    """
+    torch = need("torch", package="PyTorch", extra="train", what="spikelet profile without an IMAGE")
+    from spikelet.cli.sources import Choice, Trained, open_target, samples_of
+    from spikelet.data import batches
+    from spikelet.profiling import profile as profile_model
+
     torch.set_num_threads(work.threads)
-    report = _report(open_target(target), choice, work)
-    say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
-    for part in work.parts or PARTS:
-        _print_part(report.table(cast(Part, part)), TITLES[part])
-    if out is not None:
-        with atomic_write(out) as file:
-            file.write(report.to_json().encode())
-        say(f"saved {out}")
-
-
-def _report(opened: Trained | Packed, choice: Choice, work: Work) -> Report:
+    choice = Choice(data, data_root, split)
+    opened = open_target(target)
     _, samples = samples_of(opened, choice)
     if isinstance(opened, Trained):
         some = samples.spread(work.samples or OF_A_RUN)
@@ -67,6 +80,21 @@ def _report(opened: Trained | Packed, choice: Choice, work: Work) -> Report:
     some = samples.spread(work.samples or OF_A_FILE)
     x, _ = some.batch(torch.arange(len(some)))
     return profile_graph(opened.graph, x.numpy())
+
+
+def print_report(report: Report, work: Work, out: Path | None) -> None:
+    """Prints the tables, and saves the JSON to `out`.
+
+    Raises:
+        OSError: `out` can't be written.
+    """
+    say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
+    for part in work.parts or PARTS:
+        _print_part(report.table(cast(Part, part)), TITLES[part])
+    if out is not None:
+        with atomic_write(out) as file:
+            file.write(report.to_json().encode())
+        say(f"saved {out}")
 
 
 def _print_part(whole: Table, title: str) -> None:

@@ -1,6 +1,13 @@
-"""What a network costs: bytes, operations by every convention, energy by every named table."""
+"""What a network costs: bytes, operations by every convention, energy by every named table.
 
-from spikelet.base import torch_needed as torch_needed
+The profile of a graph needs no torch; that of a module, and what is computed from modules, is imported when used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from spikelet.base.table import Table as Table
 from spikelet.profiling.energy import HOROWITZ_FP32 as HOROWITZ_FP32
 from spikelet.profiling.energy import HOROWITZ_INT as HOROWITZ_INT
@@ -8,11 +15,34 @@ from spikelet.profiling.energy import LEMAIRE as LEMAIRE
 from spikelet.profiling.energy import TABLES as TABLES
 from spikelet.profiling.energy import EnergyTable as EnergyTable
 from spikelet.profiling.graph import profile_graph as profile_graph
-from spikelet.profiling.model import profile as profile
-from spikelet.profiling.qpsnn import qpsnn_megabytes as qpsnn_megabytes
-from spikelet.profiling.qpsnn import qpsnn_millijoules as qpsnn_millijoules
-from spikelet.profiling.qpsnn import qpsnn_millijoules_of as qpsnn_millijoules_of
 from spikelet.profiling.report import Report as Report
 from spikelet.profiling.size import architecture_of as architecture_of
 from spikelet.profiling.size import paper_megabytes as paper_megabytes
 from spikelet.profiling.size import state_megabytes as state_megabytes
+
+if TYPE_CHECKING:
+    from spikelet.profiling.model import profile as profile
+    from spikelet.profiling.qpsnn import qpsnn_megabytes as qpsnn_megabytes
+    from spikelet.profiling.qpsnn import qpsnn_millijoules as qpsnn_millijoules
+    from spikelet.profiling.qpsnn import qpsnn_millijoules_of as qpsnn_millijoules_of
+
+_OF_MODULES = {
+    "profile": "model",
+    "qpsnn_megabytes": "qpsnn",
+    "qpsnn_millijoules": "qpsnn",
+    "qpsnn_millijoules_of": "qpsnn",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name that needs torch, imported now (PEP 562)."""
+    if name not in _OF_MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    importlib.import_module("spikelet.base.torch_needed")
+    value = getattr(importlib.import_module(f"{__name__}.{_OF_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_OF_MODULES})

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from spikelet.base.codes import values_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge, analyse
+from spikelet.graph.file.document import stored_bytes
 from spikelet.graph.reference import Reference, time_first
 from spikelet.profiling.arena import SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profiling.energy import TABLES, EnergyTable
 from spikelet.profiling.fan_out import Window, dense_macs, fan_out
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
-from spikelet.profiling.packed import node_bytes
 from spikelet.profiling.report import Report
 
 Int64 = NDArray[np.int64]
@@ -71,7 +71,7 @@ def _layers(graph: ir.IntGraph, edges: dict[str, Edge], values: dict[str, Int64]
                 layers.append(_neurons(node, graph.time_steps, edges[node.name], values[node.name]))
             case ir.Affine() if node not in owned.values():
                 channels = node.shift.size
-                layers.append(ChannelLayer(node.name, NUMBERS_PER_CHANNEL * channels, channels, node_bytes(node)))
+                layers.append(ChannelLayer(node.name, NUMBERS_PER_CHANNEL * channels, channels, stored_bytes(node)))
     return layers
 
 
@@ -104,7 +104,7 @@ def _synapses(node: ir.Conv | ir.Linear, affine: ir.Affine | None, source: Edge,
         norm_channels=channels,
         weights=node.weight.size,
         weight_bits=node.bits,
-        packed_bytes=node_bytes(node) + (0 if affine is None else node_bytes(affine)),
+        packed_bytes=stored_bytes(node) + (0 if affine is None else stored_bytes(affine)),
         in_shape=source.shape,
         out_shape=out.shape,
         kernel=(int(node.weight.shape[2]), int(node.weight.shape[3])) if isinstance(node, ir.Conv) else (1, 1),

@@ -5,7 +5,7 @@ shift of 8 and an offset of 16 bits, or of 32 for the layer where one does not f
 weights take 32 bits, a float batch norm two 32-bit numbers a channel.
 
 Of a module this is what its own layers need: lowering adds constants where spikes join a sum or a neuron
-reads weights without a batch norm between. `node_bytes` of the graph is exact.
+reads weights without a batch norm between. `graph.file.document.stored_bytes` is exact.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from spikelet.base.bits import packed_bytes
-from spikelet.graph import ir
-from spikelet.graph.file.document import stored_bytes
 from spikelet.nn import Conv2d, Linear
 from spikelet.nn.norm import gain_and_offset
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
@@ -63,8 +61,3 @@ def _constants_bytes(offset_C: Tensor) -> int:
     integers = offset_C * 2**FRACTION_BITS
     narrow = bool(((integers >= -(2**15)) & (integers < 2**15)).all())
     return offset_C.numel() * (MULTIPLIER_AND_SHIFT_BYTES + (2 if narrow else 4))
-
-
-def node_bytes(node: ir.Operation) -> int:
-    """A node's arrays in the file, exactly."""
-    return stored_bytes(node)
