@@ -42,20 +42,38 @@ SPK_INLINE void affine_wide(const spk_op *op, const tile *m) {
     }
 }
 
-/* O4 with constants by step. A still source spreads from the last step to the first. */
-SPK_INLINE void affine_timed(const spk_op *op, const spk_frame *f, tile *m) {
-    const size_t channels = spk_lanes(op->out_c), first = (size_t)f->call->t0 + m->t0;
+/* O4 with a 64-bit result; `at` is the first of eight constants, c the first channel. */
+SPK_INLINE void affine_long(const spk_op *op, const int32_t *from, size_t at, size_t c, int32_t *to) {
+    for (size_t i = 0; i < 8; i++) {
+        const int64_t product = (int64_t)op->multiplier[at + i] * from[i];
+        const int64_t half = ((int64_t)1 << op->shift[at + i]) >> 1, low = op->clip_low[c + i];
+        const int64_t high = op->clip_high[c + i];
+        const int64_t y = ((product + half) >> op->shift[at + i]) + op->offset[at + i];
+        to[i] = (int32_t)(y < low ? low : y > high ? high : y);
+    }
+}
+
+/* O4, row by row: with constants by step, or a 64-bit result. A still source whose constants go by step spreads from
+   the last step to the first. */
+SPK_INLINE void affine_rows(const spk_op *op, const spk_frame *f, tile *m) {
+    const size_t channels = spk_lanes(op->out_c), rows = op->affine_t > 1 ? m->steps : m->rows;
+    const size_t first = ((size_t)f->call->t0 + m->t0) * channels;
     for (size_t p = 0; p < m->pixels; p++) {
-        for (size_t t = m->steps; t-- > 0;) {
-            const size_t row = (first + t) * channels;
-            const int32_t *from = tile_row(m, p, m->rows == 1 ? 0 : t);
-            int32_t *to = tile_row(m, p, t);
-            for (size_t c = 0; c < channels; c += 8)
-                v_store(to + c, v_affine_wide(v_load(from + c), v_load(op->multiplier + row + c),
-                                              v_load(op->shift + row + c), v_load(op->offset + row + c)));
+        for (size_t r = rows; r-- > 0;) {
+            const size_t row = op->affine_t > 1 ? first + r * channels : 0;
+            const int32_t *from = tile_row(m, p, m->rows == 1 ? 0 : r);
+            int32_t *to = tile_row(m, p, r);
+            for (size_t c = 0; c < channels; c += 8) {
+                const size_t at = row + c;
+                if (op->affine == SPK_AFFINE_LONG)
+                    affine_long(op, from + c, at, c, to + c);
+                else
+                    v_store(to + c, v_affine_wide(v_load(from + c), v_load(op->multiplier + at), v_load(op->shift + at),
+                                                  v_load(op->offset + at)));
+            }
         }
     }
-    m->rows = m->steps;
+    m->rows = rows;
 }
 
 SPK_INLINE void finish_clip(const spk_op *op, const tile *m) {
@@ -71,8 +89,8 @@ SPK_INLINE void finish_clip(const spk_op *op, const tile *m) {
 }
 
 SPK_INLINE void finish_affine(const spk_op *op, const spk_frame *f, tile *m) {
-    if (op->affine_t > 1)
-        affine_timed(op, f, m);
+    if (op->affine_t > 1 || op->affine == SPK_AFFINE_LONG)
+        affine_rows(op, f, m);
     else if (op->affine == SPK_AFFINE_SPLIT && op->split == 0)
         affine_split(op, m, 0);
     else if (op->affine == SPK_AFFINE_SPLIT)
@@ -147,7 +165,7 @@ static void finish(const spk_op *op, const spk_frame *f, tile *m) {
         return;
     }
     finish_affine(op, f, m);
-    if (op->clipped) finish_clip(op, m);
+    if (op->clipped && op->affine != SPK_AFFINE_LONG) finish_clip(op, m);
     if (op->addend >= 0) finish_add(op, f, m);
     if (op->values >= 0 && op->sum_time) finish_sum(op, f, m);
     if (op->values >= 0 && !op->sum_time) finish_values(op, f, m);

@@ -54,9 +54,9 @@ static int32_t affine(const spk_op *op, const spk_frame *f, int32_t x, size_t t,
     if (op->affine == SPK_AFFINE_NONE) return x;
     const size_t at = (op->affine_t > 1 ? (size_t)f->call->t0 + t : 0) * spk_lanes(op->out_c) + c;
     const int64_t product = (int64_t)op->multiplier[at] * x, half = ((int64_t)1 << op->shift[at]) >> 1;
-    const int32_t y = (int32_t)(((product + half) >> op->shift[at]) + op->offset[at]);
-    if (!op->clipped) return y;
-    return y < op->clip_low[c] ? op->clip_low[c] : y > op->clip_high[c] ? op->clip_high[c] : y;
+    const int64_t y = ((product + half) >> op->shift[at]) + op->offset[at];
+    if (!op->clipped) return (int32_t)y;
+    return y < op->clip_low[c] ? op->clip_low[c] : y > op->clip_high[c] ? op->clip_high[c] : (int32_t)y;
 }
 
 /* O5: what is added to channel c of a pixel. */

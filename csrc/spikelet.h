@@ -64,12 +64,13 @@ typedef enum spk_kind {
 
 typedef enum spk_source { SPK_BYTES, SPK_VALUES, SPK_SPIKES } spk_source;
 
-/* How SPK_POINTWISE and the convolutions evaluate ((m x + half) >> s) + d; all three are exact. */
+/* How SPK_POINTWISE and the convolutions evaluate ((m x + half) >> s) + d; all are exact. */
 typedef enum spk_affine {
     SPK_AFFINE_NONE,
-    SPK_AFFINE_WIDE, /* 64-bit product, from multiplier, shift, offset */
-    SPK_AFFINE_SPLIT /* 32-bit products: m = high * 2^split + low, from high, low, half, rest, offset:
+    SPK_AFFINE_WIDE,  /* 64-bit product, from multiplier, shift, offset */
+    SPK_AFFINE_SPLIT, /* 32-bit products: m = high * 2^split + low, from high, low, half, rest, offset:
                         ((high x + ((low x) >> split) + half) >> rest) + d,  rest = s - split */
+    SPK_AFFINE_LONG   /* as wide, with a 64-bit result that the clip brings back into 32 bits */
 } spk_affine;
 
 /* One fused operation of one sample, for all time steps:

@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-import math
+from collections.abc import Sequence
 from typing import Any
 
+from spikelet.graph.edge import as_map
 from spikelet.runtime import layout
 from spikelet.runtime.library import KernelSet, library
 from spikelet.runtime.structures import NONE, PLACES, Form, Kind, Op
 
 Map = tuple[int, int, int]
-
-
-def natural(shape: tuple[int, ...]) -> Map:
-    """(C, H, W), or (F,) as (F, 1, 1)."""
-    c, h, w = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
-    return c, h, w
-
-
+natural = as_map
 DEFAULTS = {"groups": 1, "dilation_h": 1, "dilation_w": 1, "affine_t": 1, "levels": 1}
 
 
@@ -51,12 +45,11 @@ class Value:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Plan:
+class Operations:
     """Operations ready to run. `keep` holds the arrays that their pointers point to."""
 
     ops: ctypes.Array[Op]
     arena_bytes: int
-    spike_outputs: tuple[tuple[str, tuple[int, ...]], ...]
     keep: tuple[object, ...]
 
 
@@ -76,23 +69,29 @@ class Emitter:
 
     def emit(self, kind: Kind, source: Value, map_: Map, places: dict[str, Value | None], **fields: Any) -> None:
         """Appends an operation from `source` to maps of (C, H, W); `places` are what else it reads or writes."""
-        buffers = {n: v.buffer for n, v in ({"src": source} | places).items() if v is not None and v.buffer is not None}
-        for buffer in buffers.values():
-            buffer.last = len(self._steps)
+        named = {"src": source} | places
+        buffers = {n: v.buffer for n, v in named.items() if v is not None and v.buffer is not None}
+        self.use(named.values())
         pool = fields.setdefault("pool", 1)
         in_c, map_h, map_w = source.map
         shape = {"in_c": in_c, "in_h": map_h // pool, "in_w": map_w // pool, "map_h": map_h, "map_w": map_w}
         shape |= {"out_c": map_[0], "out_h": map_[1], "out_w": map_[2], "in_t": source.steps, "T": self.T}
         self._steps.append(({"kind": kind, "source": source.form} | DEFAULTS | shape | fields, buffers))
 
-    def finish(self, spike_outputs: tuple[tuple[str, tuple[int, ...]], ...], keep: list[object]) -> Plan:
-        """The plan, which holds what it must `keep`. All operations share scratch memory at the arena's start."""
+    def use(self, values: Sequence[Value | None] | Any) -> None:
+        """The next operation needs `values`."""
+        for value in values:
+            if value is not None and value.buffer is not None:
+                value.buffer.last = len(self._steps)
+
+    def finish(self, keep: Sequence[object]) -> Operations:
+        """The operations, which hold what they must `keep`. All share scratch memory at the arena's start."""
         scratch = layout.round_up(max(map(self._scratch, self._steps), default=0), layout.ALIGNMENT)
         arena = _place([b for _, places in self._steps for b in places.values()], scratch)
         ops = (Op * len(self._steps))()
         for op, (fields, places) in zip(ops, self._steps, strict=True):
             _fill(op, fields | {name: b.offset for name, b in places.items()})
-        return Plan(ops, max(arena, layout.ALIGNMENT), spike_outputs, tuple(keep))
+        return Operations(ops, max(arena, layout.ALIGNMENT), tuple(keep))
 
     def _scratch(self, step: tuple[dict[str, Any], dict[str, Buffer]]) -> int:
         fields, places = step

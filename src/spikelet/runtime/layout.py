@@ -1,4 +1,4 @@
-"""Weights and constants in the order in which the kernels read them.
+"""Weights and maps in the order in which the kernels read them.
 
 Every synapse of a convolution has a number: k = (ky * kw + kx) * C + c, input channel fastest, over all
 C input channels. A linear layer over a flattened map [C, H, W] is a convolution of that kernel size.
@@ -8,13 +8,6 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
 
 Row K is zero: lists of rows are filled up with it.
-
-An affine step ((m x + half) >> s) + d is split into two 32-bit products wherever the interval of x
-proves that they fit (spikelet.h: SPK_AFFINE_SPLIT); with m = high * 2^k + low, 0 <= low < 2^k < 2^s,
-
-    (m x + half) >> s  =  (high x + ((low x) >> k) + (half >> k)) >> (s - k),
-
-because floors nest and 2^k divides half.
 """
 
 from __future__ import annotations
@@ -26,11 +19,9 @@ from numpy.typing import NDArray
 
 from spikelet.base.codes import Codes
 from spikelet.base.errors import GraphError
-from spikelet.graph import ir
-from spikelet.graph.ops.affine import affine
-from spikelet.runtime.structures import AffineMode
 
 Array = NDArray[np.generic]
+Whole = NDArray[np.int8] | NDArray[np.int16]
 ALIGNMENT = 64
 
 
@@ -61,7 +52,7 @@ class Weights:
     row_bytes: int
 
 
-def _by_synapse(weight_OIhw: Array, groups: int) -> Array:
+def _by_synapse(weight_OIhw: Whole, groups: int) -> Whole:
     """[O, I, kh, kw] -> [kh * kw * I * groups, O / groups]: k as in the module's docstring."""
     o, i, kh, kw = weight_OIhw.shape
     per_group = weight_OIhw.reshape(groups, o // groups, i, kh, kw)
@@ -77,7 +68,7 @@ def rows(name: str, weight_OIhw: Codes, groups: int) -> Weights:
     return _within_reach(name, padded)
 
 
-def sliced(name: str, weight_OIhw: NDArray[np.int16]) -> Weights:
+def sliced(name: str, weight_OIhw: Whole) -> Weights:
     """1-bit rows of one, two or a multiple of four words."""
     by_synapse = _by_synapse(weight_OIhw, 1)
     k, o = by_synapse.shape
@@ -94,7 +85,7 @@ def sliced_words(outputs: int) -> int:
     return words if words <= 2 else round_up(words, 4)
 
 
-def pairs(weight_OIhw: NDArray[np.int16]) -> Weights:
+def pairs(weight_OIhw: Whole) -> Weights:
     """int16 rows two by two; `row_bytes` are those of a pair."""
     o, i, kh, kw = weight_OIhw.shape
     padded = np.zeros((kh, round_up(kw * i, 2), round_up(o, 8)), np.int16)
@@ -122,59 +113,21 @@ def runs(source: NDArray[np.int16]) -> NDArray[np.int32]:
     return aligned(np.concatenate([found, np.zeros((1, 3))]).astype(np.int32))  # type: ignore[return-value]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class AffineConstants:
-    """What the kernels read of an Affine; every array int32, one entry a channel, padded to 8 with 0."""
-
-    mode: AffineMode
-    split: int
-    arrays: dict[str, NDArray[np.int32]]
+def constant_map(values: NDArray[np.int32], c: int, h: int, w: int) -> NDArray[np.int32]:
+    """`values` as a map of (c, h, w) in the arena: [h * w, round_up(c, 8)]."""
+    padded = np.zeros((h * w, round_up(c, 8)), np.int32)
+    padded[:, :c] = values.reshape(c, h * w).T
+    return aligned(padded)  # type: ignore[return-value]
 
 
-def affine_constants(node: ir.Affine, low: NDArray[np.int64], high: NDArray[np.int64]) -> AffineConstants:
-    """Constants for x inside [low, high], interval per channel."""
-    reach = np.maximum(np.abs(low), np.abs(high))
-    m, s, d = (v[0].astype(np.int64) for v in (node.multiplier, node.shift, node.offset))
-    arrays = {"multiplier": m, "shift": s, "offset": d}
-    split, parts = next(((k, p) for k in range(24) if (p := _split(m, s, reach, k)) is not None), (0, None))
-    mode = AffineMode.WIDE if parts is None else AffineMode.SPLIT
-    return AffineConstants(mode, split, {name: _padded(a) for name, a in (arrays | (parts or {})).items()})
+def part_of(index: NDArray[np.integer], first: int, count: int) -> NDArray[np.integer]:
+    """Numbers `first` .. first + count - 1 of `index` from 0 on, and -1 for all others: one input's part of several."""
+    mine = (index >= first) & (index < first + count)
+    return np.where(mine, index - first, -1).astype(index.dtype)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Levels:
-    """The two values that an Affine makes of spikes; int32, one entry a channel, padded to 8 with 0."""
-
-    zero: NDArray[np.int32]
-    one: NDArray[np.int32]
-
-
-def levels(node: ir.Affine | None, channels: int) -> Levels:
-    """Of `node`, or of the spikes themselves."""
-    silent, fired = np.zeros(channels, np.int64), np.ones(channels, np.int64)
-    if node is not None:
-        m, s, d = (v[0].astype(np.int64) for v in (node.multiplier, node.shift, node.offset))
-        silent, fired = affine(silent, m, s, d), affine(fired, m, s, d)
-    return Levels(_padded(silent), _padded(fired))
-
-
-def _split(
-    m: NDArray[np.int64], s: NDArray[np.int64], reach: NDArray[np.int64], k: int
-) -> dict[str, NDArray[np.int64]] | None:
-    """high, low, half, rest for a split at bit k, or None where a product could leave int32."""
-    raise_by = np.where(m == 0, 0, np.maximum(k + 1 - s, 0))  # (m 2^j, s + j) means the same as (m, s)
-    if (np.abs(m) << raise_by).max() >= 2**40:
-        return None
-    m, s = m << raise_by, np.where(m == 0, k + 1, s + raise_by)
-    high, low = m >> k, m & (2**k - 1)
-    rest = s - k
-    half = np.where(m == 0, 0, np.int64(1) << np.minimum(rest - 1, 40))
-    sums = np.abs(high).astype(object) * reach + ((low.astype(object) * reach) >> k) + 1 + half
-    fits = (low.astype(object) * reach < 2**31).all() and (sums < 2**31).all() and bool((rest <= 31).all())
-    return {"high": high, "low": low, "half": half, "rest": rest} if fits else None
-
-
-def _padded(values: NDArray[np.int64]) -> NDArray[np.int32]:
-    padded = np.zeros(round_up(len(values), 8), np.int32)
-    padded[: len(values)] = values
+def by_channel(values: NDArray[np.int64]) -> NDArray[np.int32]:
+    """[..., C] as int32 [..., C padded to 8 with 0], aligned."""
+    padded = np.zeros((*values.shape[:-1], round_up(values.shape[-1], 8)), np.int32)
+    padded[..., : values.shape[-1]] = values
     return aligned(padded)  # type: ignore[return-value]

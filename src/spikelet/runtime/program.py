@@ -2,6 +2,8 @@
 
     logits = Program(graph, threads=2)(x)          int32 [B, K]
     spikes = Program(graph).spikes(x)              {lif: uint8 [T, B, ...]}
+    outputs = Program(graph).outputs(x)            {node: int32 [T, B, ...] or [B, ...]}
+    stream = Program(graph).stream()               some steps at a time
 
 Equal, bit for bit, to `graph.reference.Reference(graph)`, on every kernel set and for every number of
 threads. A program keeps nothing between calls; several Python threads may call one at once.
@@ -9,21 +11,18 @@ threads. A program keeps nothing between calls; several Python threads may call 
 
 from __future__ import annotations
 
-import ctypes
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.reference import time_first
-from spikelet.runtime import layout
-from spikelet.runtime.emit import Plan
-from spikelet.runtime.library import MAX_THREADS, choose, library
-from spikelet.runtime.plan import Packed, make_plan
-from spikelet.runtime.structures import Call
+from spikelet.graph.reference import check_steps, time_first
+from spikelet.runtime.engine import Engine
+from spikelet.runtime.library import MAX_THREADS, choose
+from spikelet.runtime.plan import Plan, Result
+from spikelet.runtime.plan.rules import RULES
+from spikelet.runtime.state import StreamState
 
 MAX_BYTES = 2**32
 
@@ -35,10 +34,11 @@ class Program:
         graph: an integer graph.
         threads: samples of a batch that run side by side, 1 to 64. Results don't depend on it.
         kernels: "auto", or a set by name ("scalar": the slow one to compare with; "portable"; "avx2").
-        max_bytes: the most memory that all threads may take for maps in between, of T steps each.
+        max_bytes: the most memory that all threads may take for maps in between, of T steps each. Where they take
+            more, 16 steps run at once, or one; a graph with a loop always runs step by step.
 
     Raises:
-        GraphError: `graph` has no meaning, `threads` is out of range, or max_bytes is too little.
+        GraphError: `graph` has no meaning, `threads` is out of range, or max_bytes is too little for one step.
         RuntimeUnavailable: the library is not built, or has no such kernels for this machine.
     """
 
@@ -50,72 +50,77 @@ class Program:
         self.graph = graph
         self.threads = threads
         self.max_bytes = max_bytes
-        self._edges = analyse(graph)
-        self._set = choose(kernels)
-        self.kernels = self._set.name
-        self._packed = Packed()
-        self._plans: dict[tuple[bool, bool], Plan] = {}
-        self._arenas: list[NDArray[np.uint8]] = []  # arenas that no call is using
-        self.plan(still=True, spikes=False)
+        chosen = choose(kernels)
+        self.kernels = chosen.name
+        self._engine = Engine(graph, analyse(graph), chosen, threads, max_bytes)
+        self.plan(still=True)
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """Names of the nodes that the native runtime has no rule for: they run in NumPy, between its own operations."""
+        return tuple(node.name for node in self.graph.nodes if type(node) not in RULES)
 
     def __call__(self, x: ArrayLike) -> NDArray[np.int32]:
         """Integer logits [B, K] of x, uint8 [B, *input shape] (one image for every step) or [T, B, *input shape]."""
-        x_TB = np.ascontiguousarray(time_first(x, self.graph))  # type: ignore[arg-type]
-        logits = np.empty((x_TB.shape[1], *self._edges[self.graph.output.name].shape), np.int32)
-        plan = self.plan(still=len(x_TB) == 1, spikes=False)
-        self._run(plan, x_TB, logits=logits.ctypes.data, logit_count=logits.shape[1])
-        return logits
+        results = self._engine.whole("logits", self._frames(x))
+        return results[self.graph.output.name]
 
     def spikes(self, x: ArrayLike) -> dict[str, NDArray[np.uint8]]:
-        """Spikes [T, B, ...], 0 or 1, of every Lif, by node name."""
-        x_TB = np.ascontiguousarray(time_first(x, self.graph))  # type: ignore[arg-type]
-        plan = self.plan(still=len(x_TB) == 1, spikes=True)
-        shapes = {name: (self.graph.time_steps, x_TB.shape[1], *shape) for name, shape in plan.spike_outputs}
-        ends = np.cumsum([0, *map(math.prod, shapes.values())])
-        everything = np.empty(ends[-1], np.uint8)
-        self._run(plan, x_TB, spikes=everything.ctypes.data)
-        return {
-            name: everything[start:end].reshape(shape)
-            for (name, shape), start, end in zip(shapes.items(), ends, ends[1:], strict=False)
-        }
+        """Spikes [T, B, ...] of every Lif, 0 to its levels, by node name."""
+        return self._engine.whole("spikes", self._frames(x))
 
-    def plan(self, *, still: bool, spikes: bool) -> Plan:
-        """The operations of the library for an input of one step (`still`) or T, giving logits or spikes."""
-        still = still or self.graph.time_steps == 1
-        if (still, spikes) not in self._plans:
-            plan = make_plan(self.graph, self._edges, self._set, self._packed, still=still, spikes=spikes)
-            needed = plan.arena_bytes * self.threads
-            if needed > self.max_bytes:
-                raise GraphError(
-                    f"{self.threads} thread(s) at T = {self.graph.time_steps} take {needed} bytes, max_bytes allows "
-                    f"{self.max_bytes}. Use fewer threads, or pass a larger max_bytes if you trust the graph."
-                )
-            self._plans[still, spikes] = plan
-        return self._plans[still, spikes]
+    def outputs(self, x: ArrayLike) -> dict[str, NDArray[np.int32]]:
+        """Every output by node name: [T, B, ...], or [B, ...] of one that has been summed over time."""
+        return self._engine.whole("outputs", self._frames(x))
 
-    def _run(self, plan: Plan, x_TB: NDArray[np.uint8], **outputs: int) -> None:
-        batch = x_TB.shape[1]
-        threads = max(1, min(self.threads, batch))
-        arena = self._take_arena(plan.arena_bytes * threads)
-        call = Call(
-            ops=ctypes.addressof(plan.ops),
-            op_count=len(plan.ops),
-            x=x_TB.ctypes.data,
-            x_size=math.prod(self.graph.input.shape),
-            batch=batch,
-            arena=arena.ctypes.data,
-            arena_bytes=plan.arena_bytes,
-            threads=threads,
-            set=self._set.index,
-            **outputs,
-        )
-        library().spk_run(ctypes.byref(call))
-        self._arenas.append(arena)
+    def stream(self) -> Stream:
+        """The same program, some steps at a time."""
+        return Stream(self._engine)
 
-    def _take_arena(self, size: int) -> NDArray[np.uint8]:
-        """An arena of at least `size` bytes that no other call holds."""
-        try:
-            arena = self._arenas.pop()
-        except IndexError:
-            return layout.aligned_empty(size)
-        return arena if arena.size >= size else layout.aligned_empty(size)
+    def plan(self, *, still: bool, spikes: bool = False) -> Plan:
+        """The operations of the first call, for an input of one step (`still`) or T, giving logits or spikes."""
+        return self._engine.first_plan("spikes" if spikes else "logits", still=still or self.graph.time_steps == 1)
+
+    def _frames(self, x: ArrayLike) -> NDArray[np.uint8]:
+        return np.ascontiguousarray(time_first(x, self.graph))  # type: ignore[arg-type]
+
+
+class Stream:
+    """Runs a program some steps at a time; the caller keeps the state, and memory does not grow with T.
+
+        state = stream.start(batch)
+        y, state = stream(x, state)         x: uint8 [steps, B, *input shape], any number of steps
+
+    y is the first output after these steps: the logits of the sum so far, int32 [B, K], or its steps where it has a
+    time axis. After all T steps the logits are those of `Program(graph)(x)`, however the steps were divided. A state
+    is never written to, so that a stream can go on from one more than once.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        timed = engine.edges[engine.graph.output.name].timed
+        self._result: Result = "outputs" if timed else "logits"
+
+    def start(self, batch: int) -> StreamState:
+        """The state before the first step.
+
+        Raises:
+            GraphError: `batch` is no whole number from 1.
+        """
+        if not isinstance(batch, int) or batch < 1:
+            raise GraphError(f"batch must be a whole number from 1, got {batch!r}.")
+        return self._engine.start(self._result, batch)
+
+    def __call__(self, x: ArrayLike, state: StreamState) -> tuple[NDArray[np.int32], StreamState]:
+        """The first output after the steps of x, and the state to go on from.
+
+        Raises:
+            GraphError: `x` is not uint8 [steps, B, *input shape], or goes beyond the steps that the graph may take;
+                `state` was made by a stream of another graph.
+        """
+        engine = self._engine
+        engine.require_own(self._result, state)
+        check_steps(engine.graph, engine.edges, x, state.batch, state.step)
+        frames = np.asarray(x)
+        results, after = engine.advance(self._result, frames, len(frames), state)
+        return results[engine.graph.output.name], after

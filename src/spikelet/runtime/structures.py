@@ -55,6 +55,7 @@ class AffineMode(enum.IntEnum):
     NONE = 0
     WIDE = 1
     SPLIT = 2
+    LONG = 3
 
 
 _INT32 = (

@@ -1,56 +1,106 @@
 """From an integer graph to the flat array of operations that the C library runs.
 
-Nothing here looks at the data: a plan depends on the graph, on whether the input has a time axis, and on the kernel
-set. `rules` says what becomes of a node, `stages` which nodes become one operation, `forms` how a map lies in memory.
+Nothing here looks at the data: a plan depends on the graph, on what is wanted of it, on whether the input has a time
+axis, and on the kernel set. `rules` says what becomes of a node, `stages` which nodes become one operation, `forms` how
+a map lies in memory.
 """
 
 from __future__ import annotations
 
-from spikelet.base.errors import GraphError
+import dataclasses
+import math
+from typing import Literal
+
 from spikelet.graph import ir
-from spikelet.graph.edge import Edge
-from spikelet.runtime.emit import Emitter, Plan
+from spikelet.runtime.emit import Emitter, Operations
 from spikelet.runtime.library import KernelSet
+from spikelet.runtime.plan.carried import Carried as Carried
 from spikelet.runtime.plan.constants import Packed as Packed
+from spikelet.runtime.plan.planner import OwnCall as OwnCall
 from spikelet.runtime.plan.planner import Planner
-from spikelet.runtime.plan.rules import RULES
-from spikelet.runtime.structures import Form, Kind
+from spikelet.runtime.plan.planner import Subject as Subject
+from spikelet.runtime.plan.rules import rule_of
+from spikelet.runtime.structures import Kind
+
+Result = Literal["logits", "spikes", "outputs"]
 
 
-def make_plan(
-    graph: ir.IntGraph, edges: dict[str, Edge], kernels: KernelSet, packed: Packed, *, still: bool, spikes: bool
-) -> Plan:
-    """The plan of `graph`, for an input of one step (`still`) or T, giving logits or every Lif's `spikes`."""
-    _require_known(graph, edges)
-    roots = {n.name for n in graph.of_type(ir.Lif)} if spikes else {graph.output.name}
-    planner = Planner(graph, edges, packed, roots, Emitter(kernels, graph.time_steps), RULES)
-    planner.start(still)
-    planner.make(planner.readers.live)
-    outputs = _export_spikes(planner) if spikes else _export_logits(planner)
-    return planner.emitter.finish(outputs, planner.constants.kept)
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What a plan is for.
+
+    result: the first output, every Lif's spikes, or every output.
+    steps: time steps of a call.
+    still: whether the input is the same at every step.
+    """
+
+    result: Result
+    steps: int
+    still: bool
 
 
-def _require_known(graph: ir.IntGraph, edges: dict[str, Edge]) -> None:
-    """Raises GraphError where a node says what only format 3 can."""
-    for node in graph.nodes:
-        if node.since(*(edges[name].shape for name in node.inputs)) > 2:
-            raise GraphError(f"{node.name}: the native runtime can't run this {node.word}; use spikelet.Reference.")
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """A node's values as they leave: [*leading, B, *shape], with a leading axis of the call's steps or none."""
+
+    node: str
+    shape: tuple[int, ...]
+    leading: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Values of a sample."""
+        return math.prod((*self.leading, *self.shape))
 
 
-def _export_logits(plan: Planner) -> tuple[()]:
-    """Hands the output to the caller."""
-    logits = plan.forms.values(plan.graph.output.name)
-    plan.emitter.emit(Kind.EXPORT_VALUES, logits, logits.map, {})
-    return ()
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """Operations, the results in the order in which they lie in the caller's memory, and nodes that run in Python.
+
+    carried: whether calls go on from a state and leave one.
+    """
+
+    wanted: Wanted
+    carried: bool
+    operations: Operations
+    exports: tuple[Export, ...]
+    calls: tuple[OwnCall, ...]
+
+    @property
+    def arena_bytes(self) -> int:
+        """Memory for the maps of one sample."""
+        return self.operations.arena_bytes
 
 
-def _export_spikes(plan: Planner) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Hands the spikes of every Lif to the caller; returns names and shapes in the order of `spk_call.spikes`."""
-    outputs, place = [], 0
-    for node in plan.graph.of_type(ir.Lif):
-        spikes = plan.forms.spikes(node.name)
-        assert spikes is not None and spikes.form is Form.SPIKES
-        plan.emitter.emit(Kind.EXPORT_SPIKES, spikes, spikes.map, {}, external=place)
-        place += plan.graph.time_steps * plan.edges[node.name].size
-        outputs.append((node.name, plan.edges[node.name].shape))
-    return tuple(outputs)
+def make_plan(subject: Subject, kernels: KernelSet, wanted: Wanted, carried: Carried | None = None) -> Plan:
+    """The plan of a graph for one call; with `carried`, for some steps of a stream."""
+    graph = subject.graph
+    names = {
+        "logits": [graph.output.name],
+        "spikes": [node.name for node in graph.of_type(ir.Lif)],
+        "outputs": [output.node for output in graph.outputs],
+    }[wanted.result]
+    emitter = Emitter(kernels, wanted.steps)
+    planner = Planner(subject, set(names), emitter, rule_of, still=wanted.still, carried=carried)
+    planner.make({graph.input.name} | planner.readers.live)
+    exports = tuple(_export(planner, wanted, names))
+    for emit in planner.at_the_end:
+        emit()
+    return Plan(wanted, carried is not None, emitter.finish(planner.constants.kept), exports, tuple(planner.calls))
+
+
+def _export(plan: Planner, wanted: Wanted, names: list[str]) -> list[Export]:
+    """Hands results to the caller, one behind the other."""
+    kind = {"logits": Kind.EXPORT_VALUES, "spikes": Kind.EXPORT_SPIKES, "outputs": Kind.EXPORT_STEPS}[wanted.result]
+    exports: list[Export] = []
+    for name in names:
+        edge = plan.edges[name]
+        source = plan.forms.spikes(name) if wanted.result == "spikes" else None
+        source = source or plan.forms.values(name)
+        leading = (wanted.steps,) if edge.timed else ()
+        fields = {} if wanted.result == "logits" else {"external": sum(e.size for e in exports)}
+        if wanted.result == "outputs" and not edge.timed:
+            fields["T"] = 1
+        plan.emitter.emit(kind, source, source.map, {}, **fields)
+        exports.append(Export(name, edge.shape, leading))
+    return exports

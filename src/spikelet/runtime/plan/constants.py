@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from spikelet.graph import ir
 from spikelet.graph.edge import Edge
 from spikelet.graph.ops.windows import Pair
-from spikelet.runtime import layout
+from spikelet.runtime import pointwise
 
 
 class Packed:
@@ -41,20 +43,34 @@ class Constants:
     def affine(self, node: ir.Affine) -> dict[str, Any]:
         """O4 for the interval of its source."""
         edge = self.edges[node.inputs[0]]
-        constants = self.get(node, "affine", lambda: layout.affine_constants(node, edge.low, edge.high))
+        constants = self.get(node, "affine", lambda: pointwise.affine_constants(node, edge.low, edge.high))
         pointers = {name: array.ctypes.data for name, array in constants.arrays.items()}
-        return {"affine": constants.mode, "split": constants.split} | pointers
+        fields = {"affine": constants.mode, "split": constants.split, "affine_t": len(node.shift)} | pointers
+        if node.clip is not None:
+            clip, channels = node.clip, edge.shape[0]
+            low, high = self.get(node, "clip", lambda: pointwise.clip_constants(clip, channels))
+            fields |= {"clipped": True, "clip_low": low.ctypes.data, "clip_high": high.ctypes.data}
+        return fields
+
+    def neuron(self, node: ir.Lif) -> dict[str, Any]:
+        """O6: numbers where one set of constants and one level are all there is, else a table."""
+        membrane = node.membrane
+        fields: dict[str, Any] = {
+            "leak_bits": node.leak_bits, "rounding": node.half, "levels": node.levels,
+            "soft_reset": node.drop is not None,
+            "membrane_shift": membrane.shift if membrane else 0, "membrane_top": membrane.top if membrane else 0,
+        }  # fmt: skip
+        if is_plain(node):
+            numbers = {"leak": node.leak, "gain": node.gain, "threshold": node.threshold, "drop": node.drop or 0}
+            return fields | numbers
+        channels = self.edges[node.name].shape[0]
+        table = self.get(node, "neuron", lambda: pointwise.neuron_constants(node, channels))
+        return fields | {"neuron": table.ctypes.data}
 
 
-def neuron(node: ir.Lif) -> dict[str, Any]:
-    """O6."""
-    membrane = node.membrane
-    return {
-        "leak": node.leak, "gain": node.gain, "leak_bits": node.leak_bits, "threshold": node.threshold,
-        "soft_reset": node.drop is not None, "drop": node.drop or 0,
-        "membrane_shift": membrane.shift if membrane else 0,
-        "membrane_top": 2 ** (membrane.bits - 1) - 1 if membrane else 0,
-    }  # fmt: skip
+def is_plain(node: ir.Lif) -> bool:
+    """Whether the neuron has one level, starts at 0 and has the same constants everywhere."""
+    return not node.by_channel and node.levels == 1 and not np.any(node.start)
 
 
 def window(kernel: Pair, stride: Pair, padding: Pair) -> dict[str, int]:

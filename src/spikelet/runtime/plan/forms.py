@@ -10,8 +10,7 @@ from __future__ import annotations
 import dataclasses
 
 from spikelet.graph import ir
-from spikelet.graph.ops.windows import Pair
-from spikelet.runtime import layout
+from spikelet.runtime import pointwise
 from spikelet.runtime.emit import Emitter, Map, Value, natural
 from spikelet.runtime.plan.constants import Constants, window
 from spikelet.runtime.structures import Form, Kind
@@ -22,7 +21,7 @@ class Pooled:
     """A SumPool over spikes that nobody has computed."""
 
     spikes: Value
-    kernel: Pair
+    kernel: int
     map: Map
 
 
@@ -31,7 +30,7 @@ class Scaled:
     """An Affine over spikes that nobody has computed, or spikes themselves: two constants a channel."""
 
     spikes: Value
-    levels: layout.Levels
+    levels: pointwise.Levels
 
 
 class Forms:
@@ -89,17 +88,15 @@ class Forms:
         """The int32 values of spikes, or of what had been left to be computed later."""
         if name in self.pooled:
             pooled = self.pooled[name]
-            source, kind, fields = (
-                self._unpacked(pooled.spikes),
-                Kind.SUMPOOL,
-                window(pooled.kernel, pooled.kernel, (0, 0)),
-            )
+            kernel = pooled.kernel, pooled.kernel
+            source, kind, fields = self._unpacked(pooled.spikes), Kind.SUMPOOL, window(kernel, kernel, (0, 0))
         elif name in self.scaled:
             affine = self.scaled[name]
             source, kind, fields = self.readable(affine.inputs[0]), Kind.POINTWISE, self._constants.affine(affine)
         else:
             return self._unpacked(self._values[name, Form.SPIKES])
-        value = self._emitter.new(Form.VALUES, self.maps[name], source.steps)
+        steps = self._emitter.T if fields.get("affine_t", 1) > 1 else source.steps
+        value = self._emitter.new(Form.VALUES, self.maps[name], steps)
         self._emitter.emit(kind, source, value.map, {"values": value}, **fields)
         return value
 
@@ -132,6 +129,19 @@ class Forms:
         self.values(name)
         return self.in_order(name)
 
+    def spikes_in_order(self, name: str) -> Value | None:
+        """The node's map as spikes in the order of its shape, if it has them."""
+        spikes = self.spikes(name)
+        return spikes if spikes is not None and spikes.map == self.shape(name) else None
+
+    def expanded(self, value: Value, map_: Map, steps: int) -> Value:
+        """Values repeated to (C, H, W) and to so many steps, where they have one."""
+        if value.map == map_ and value.steps == steps:
+            return value
+        expanded = self._emitter.new(Form.VALUES, map_, steps)
+        self._emitter.emit(Kind.EXPAND, value, map_, {"values": expanded}, T=steps)
+        return expanded
+
     def addend(self, name: str) -> Value | Scaled:
         """The node's map as something to add: spikes remain spikes."""
         if (name, Form.VALUES) in self._values:
@@ -141,4 +151,4 @@ class Forms:
         if spikes is None:
             return self.values(name)
         node, channels = affine or self._nodes[name], spikes.map[0]
-        return Scaled(spikes, self._constants.get(node, "levels", lambda: layout.levels(affine, channels)))
+        return Scaled(spikes, self._constants.get(node, "levels", lambda: pointwise.levels(affine, channels)))

@@ -13,22 +13,32 @@ class Readers:
 
     def __init__(self, graph: ir.IntGraph, roots: set[str]) -> None:
         self._nodes = {n.name: n for n in graph.nodes}
+        self._position = {n.name: i for i, n in enumerate(graph.nodes)}
         self._roots = roots
-        self.live = self.needed_by(roots)
+        self.live = self._reached(roots, forward_only=False)
         self._users: dict[str, list[ir.Operation]] = {n.name: [] for n in graph.nodes}
         for node in graph.nodes:
             for name in dict.fromkeys(node.inputs) if node.name in self.live else ():
                 self._users[name].append(node)
 
     def needed_by(self, names: set[str]) -> set[str]:
-        """`names` and every node that they depend on."""
+        """`names` and every node that they depend on at the same step: what a node reads later in the graph, it reads
+        of the step before."""
+        return self._reached(names, forward_only=True)
+
+    def _reached(self, names: set[str], *, forward_only: bool) -> set[str]:
         needed, left = set(names), list(names)
         while left:
-            for name in self._nodes[left.pop()].inputs:
-                if name not in needed:
+            node = self._nodes[left.pop()]
+            for name in node.inputs:
+                if name not in needed and not (forward_only and self.comes_later(name, node)):
                     needed.add(name)
                     left.append(name)
         return needed
+
+    def comes_later(self, name: str, node: ir.Operation) -> bool:
+        """Whether the node called `name` is `node` or stands behind it."""
+        return self._position[name] >= self._position[node.name]
 
     def of(self, node: ir.Operation) -> list[ir.Operation]:
         """The nodes that read `node`, in the order of the graph."""

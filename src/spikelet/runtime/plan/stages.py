@@ -11,7 +11,7 @@ from typing import Any
 
 from spikelet.graph import ir
 from spikelet.runtime.emit import Map, Value
-from spikelet.runtime.plan.constants import neuron
+from spikelet.runtime.plan.constants import is_plain
 from spikelet.runtime.plan.forms import Scaled
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.structures import Form, Kind
@@ -32,6 +32,7 @@ class Stage:
     addend: Value | Scaled | None = None
     sum_time: ir.SumTime | None = None
     lif: ir.Lif | None = None
+    affine_steps: int = 1
 
     @property
     def addend_map(self) -> Value | None:
@@ -40,12 +41,14 @@ class Stage:
 
     @property
     def steps(self) -> int:
-        """Steps of the current: T where the source or the addend has them."""
-        return max(self.source.steps, self.addend_map.steps if self.addend_map else 1)
+        """Steps of the current: T where the source, the affine step or the addend has them."""
+        return max(self.source.steps, self.addend_map.steps if self.addend_map else 1, self.affine_steps)
 
 
 def finish(plan: Planner, stage: Stage) -> None:
     """Lets `stage` take in the nodes after its tail, then emits it."""
+    if stage.affine is not None:
+        _set_affine(plan, stage, stage.affine)
     while True:
         if stage.tail is not None:
             plan.forms.maps[stage.tail.name] = stage.map
@@ -60,9 +63,18 @@ def finish(plan: Planner, stage: Stage) -> None:
         places["values"] = plan.emitter.new(Form.VALUES, stage.map, stage.steps)
         plan.forms.bind(stage.tail, places["values"])
     if stage.lif is not None:
-        places["spikes"] = plan.emitter.new(Form.SPIKES, stage.map, plan.emitter.T)
-        plan.forms.bind(stage.lif, places["spikes"])
+        place, form = ("spikes", Form.SPIKES) if stage.lif.levels == 1 else ("counts", Form.VALUES)
+        fired = places[place] = plan.emitter.new(form, stage.map, plan.emitter.T)
+        plan.forms.bind(stage.lif, fired)
     plan.emitter.emit(stage.kind, stage.source, stage.map, places, **_fields(plan, stage))
+    if stage.sum_time is not None:
+        carry(plan, stage.sum_time, plan.forms.values(stage.sum_time.name))
+
+
+def carry(plan: Planner, node: ir.SumTime, total: Value) -> None:
+    """Makes the sum over the steps of a call that over all steps so far, in a stream."""
+    if plan.carried is not None:
+        plan.emitter.emit(Kind.CARRY, total, total.map, {"values": total}, **plan.state(node, total.map))
 
 
 def add_up(plan: Planner, first: Value, addend: Value | Scaled) -> Value:
@@ -76,21 +88,26 @@ def add_up(plan: Planner, first: Value, addend: Value | Scaled) -> Value:
 
 def _take_affine(plan: Planner, stage: Stage) -> bool:
     user = plan.readers.only(stage.tail)
-    if not isinstance(user, ir.Affine) or stage.affine is not None or stage.addend is not None:
+    if type(user) is not ir.Affine or stage.affine is not None or stage.addend is not None:
         return False
     if stage.map != plan.forms.shape(user.name):
         return False
-    stage.affine = stage.tail = user
+    stage.tail = user
+    _set_affine(plan, stage, user)
     return True
+
+
+def _set_affine(plan: Planner, stage: Stage, node: ir.Affine) -> None:
+    stage.affine, stage.affine_steps = node, plan.emitter.T if len(node.shift) > 1 else 1
 
 
 def _take_add(plan: Planner, stage: Stage) -> bool:
     """An Add of the tail and of something else, which is made first: it can't depend on the tail."""
     user = plan.readers.only(stage.tail)
-    if not isinstance(user, ir.Add) or len(user.inputs) != 2 or stage.addend is not None or stage.tail is None:
+    if type(user) is not ir.Add or len(user.inputs) != 2 or stage.addend is not None or stage.tail is None:
         return False
     others = [n for n in user.inputs if n != stage.tail.name]
-    if len(others) != 1 or plan.nested == MAX_NESTED:
+    if len(others) != 1 or plan.nested == MAX_NESTED or len({plan.edges[n].shape for n in user.inputs}) != 1:
         return False
     plan.nested += 1
     plan.make(plan.readers.needed_by({others[0]}))
@@ -105,15 +122,21 @@ def _take_end(plan: Planner, stage: Stage) -> None:
     """A neuron that reads the tail, or a sum over time that nobody else competes with."""
     if stage.tail is None:
         return
-    stage.lif = next((u for u in plan.readers.of(stage.tail) if isinstance(u, ir.Lif)), None)
+    neurons = (u for u in plan.readers.of(stage.tail) if type(u) is ir.Lif)
+    stage.lif = next((n for n in neurons if _ends_in(plan, stage, n)), None)
     only = plan.readers.only(stage.tail)
-    stage.sum_time = only if isinstance(only, ir.SumTime) else None
+    stage.sum_time = only if type(only) is ir.SumTime and not only.running else None
+
+
+def _ends_in(plan: Planner, stage: Stage, neuron: ir.Lif) -> bool:
+    """Whether a stage can end in `neuron`: constants by channel need a map in the order of its shape."""
+    return is_plain(neuron) or stage.map == plan.forms.shape(neuron.name)
 
 
 def _fields(plan: Planner, stage: Stage) -> dict[str, Any]:
     fields = stage.fields | {"sum_time": stage.sum_time is not None}
     if stage.lif is not None:
-        fields |= neuron(stage.lif)
+        fields |= plan.constants.neuron(stage.lif) | plan.state(stage.lif, stage.map)
     if stage.affine is not None:
         fields |= plan.constants.affine(stage.affine)
     if stage.addend_map is not None:

@@ -3,8 +3,10 @@
     source          codes                              kernel
     spikes          1 bit, many outputs, no groups     CONV_SLICED    1-bit rows
     spikes          any other                          CONV_ROWS      int8 rows
-    16-bit values   any, no groups                     CONV_PAIRS     int16 pairs
+    16-bit values   any, no groups, no dilation        CONV_PAIRS     int16 pairs
     any values      any                                CONV_VALUES    int8 rows
+
+A dilated kernel reads spikes as values.
 
 Odd codes 2 w + 1 (spec Q5) of 8 bits don't fit int8, but every w does: int8 rows hold w, and the kernel turns their sum
 into that of the codes,
@@ -42,6 +44,12 @@ class Synapses:
     stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def dilated(self) -> bool:
+        """Whether the kernel's taps stand apart."""
+        return self.dilation != (1, 1)
 
     def kind(self, kernels: KernelSet, source: Edge, *, spikes: bool, pool: int) -> Kind:
         """The best kernel that the set has for these weights on this source, where `spikes`, of pool * pool each."""
@@ -50,7 +58,7 @@ class Synapses:
             wide = self.groups == 1 and len(self.weight) > NARROW
             slices = self.node.bits == 1 and wide and events < PLANES_REACH
             return _offered(kernels, Kind.CONV_SLICED if slices else Kind.CONV_ROWS, Kind.CONV_ROWS)
-        short = self.groups == 1 and source.low.min() >= -(2**15) and source.high.max() < 2**15
+        short = self.groups == 1 and not self.dilated and source.low.min() >= -(2**15) and source.high.max() < 2**15
         return _offered(kernels, Kind.CONV_PAIRS if short else Kind.CONV_VALUES, Kind.CONV_VALUES)
 
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
@@ -78,6 +86,7 @@ class Synapses:
         return {
             "kernel_h": self.weight.shape[2], "kernel_w": self.weight.shape[3], "stride_h": self.stride[0],
             "stride_w": self.stride[1], "pad_h": self.padding[0], "pad_w": self.padding[1], "groups": self.groups,
+            "dilation_h": self.dilation[0], "dilation_w": self.dilation[1],
             "code_top": (top + 1) // 2 if self._odd else top, "odd": self._odd,
         }  # fmt: skip
 

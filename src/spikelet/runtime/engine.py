@@ -1,0 +1,157 @@
+"""Runs plans of a graph: plans are made when first asked for, arenas are kept for the next call."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelet.base.errors import GraphError
+from spikelet.graph import ir
+from spikelet.graph.analysis import reads_later_nodes
+from spikelet.graph.edge import Edge
+from spikelet.runtime import layout
+from spikelet.runtime.library import KernelSet, library
+from spikelet.runtime.own_calls import callback_of
+from spikelet.runtime.plan import Carried, Packed, Plan, Result, Subject, Wanted, make_plan
+from spikelet.runtime.state import StreamState
+from spikelet.runtime.structures import Call
+
+BLOCK = 16  # steps that are taken at once where not all are
+Results = dict[str, NDArray[Any]]  # int32, or uint8 of spikes
+
+
+class Engine:
+    """A graph, the kernel set and the limits that it runs with.
+
+    one_by_one: whether the graph has a loop, so that no two steps can be taken at once.
+    """
+
+    def __init__(
+        self, graph: ir.IntGraph, edges: dict[str, Edge], kernels: KernelSet, threads: int, max_bytes: int
+    ) -> None:
+        self.graph, self.edges, self.kernels = graph, edges, kernels
+        self.threads, self.max_bytes = threads, max_bytes
+        self.one_by_one = reads_later_nodes(graph)
+        self._subject = Subject(graph, edges, Packed())
+        self._plans: dict[tuple[Wanted, bool], Plan] = {}
+        self._carried: dict[Result, Carried] = {}
+        self._planning = threading.Lock()
+        self._arenas: list[NDArray[np.uint8]] = []  # arenas that no call is using
+
+    def plan(self, wanted: Wanted, *, stream: bool) -> Plan:
+        """The plan of one call; of a `stream`, with a state."""
+        with self._planning:
+            if (wanted, stream) not in self._plans:
+                carried = self._carried.setdefault(wanted.result, Carried()) if stream else None
+                self._plans[wanted, stream] = make_plan(self._subject, self.kernels, wanted, carried)
+            return self._plans[wanted, stream]
+
+    def first_plan(self, result: Result, *, still: bool) -> Plan:
+        """The plan that a whole run begins with: of all T steps, or of the most whose maps fit `max_bytes`.
+
+        Raises:
+            GraphError: one step does not fit.
+        """
+        steps = self.graph.time_steps
+        everything = None if self.one_by_one else self.plan(Wanted(result, steps, still), stream=False)
+        if everything is not None and self._fits(everything):
+            return everything
+        plan = self._block(result, steps, still=still)
+        if not self._fits(plan):
+            needed = (everything or plan).arena_bytes * self.threads
+            raise GraphError(
+                f"{self.threads} thread(s) at T = {steps} take {needed} bytes, max_bytes allows "
+                f"{self.max_bytes}. Use fewer threads, or pass a larger max_bytes if you trust the graph."
+            )
+        return plan
+
+    def _fits(self, plan: Plan) -> bool:
+        return plan.arena_bytes * self.threads <= self.max_bytes
+
+    def _block(self, result: Result, most: int, *, still: bool) -> Plan:
+        """The plan of the next steps of a stream, `most` at most."""
+        if most >= BLOCK and not self.one_by_one:
+            plan = self.plan(Wanted(result, BLOCK, still), stream=True)
+            if self._fits(plan):
+                return plan
+        return self.plan(Wanted(result, 1, still=True), stream=True)
+
+    def whole(self, result: Result, x_TB: NDArray[np.uint8]) -> Results:
+        """All T steps of x [1 or T, B, ...]."""
+        plan = self.first_plan(result, still=len(x_TB) == 1)
+        if plan.carried:
+            return self.advance(result, x_TB, self.graph.time_steps, self.start(result, x_TB.shape[1]))[0]
+        return self._run(plan, x_TB, StreamState(0, np.empty((x_TB.shape[1], 0), np.uint8), {}))
+
+    def start(self, result: Result, batch: int) -> StreamState:
+        """The state before the first step."""
+        self.plan(Wanted(result, 1, still=True), stream=True)
+        return StreamState(0, self._carried[result].start(batch), {})
+
+    def require_own(self, result: Result, state: StreamState) -> None:
+        """Raises GraphError unless `state` is as large as those of `start`."""
+        size = self.start(result, 1).memory.shape[1]
+        found = state.memory.shape[-1]
+        if state.memory.ndim != 2 or found != size or state.memory.dtype != np.uint8:
+            raise GraphError(f"state must be one that this stream made, got {found} bytes a sample, not {size}.")
+
+    def advance(
+        self, result: Result, x: NDArray[np.uint8], steps: int, state: StreamState
+    ) -> tuple[Results, StreamState]:
+        """So many steps of x [1 or steps, B, ...] from `state` on; `state` itself stays as it is."""
+        state = state.copy()
+        parts: list[Results] = []
+        at, still = 0, len(x) == 1
+        while at < steps:
+            plan = self._block(result, steps - at, still=still)
+            taken = plan.wanted.steps
+            parts.append(self._run(plan, np.ascontiguousarray(x if still else x[at : at + taken]), state))
+            at, state = at + taken, state.after(taken)
+        return {
+            name: np.concatenate([part[name] for part in parts]) if self.edges[name].timed else last
+            for name, last in parts[-1].items()
+        }, state
+
+    def _run(self, plan: Plan, x: NDArray[np.uint8], state: StreamState) -> Results:
+        """Runs `plan` on x [1 or steps, B, ...], and writes what it carries into `state`."""
+        batch, threads = x.shape[1], max(1, min(self.threads, x.shape[1]))
+        arena = self._take_arena(plan.arena_bytes * threads)
+        results, places = _room(plan, batch)
+        callback, errors = callback_of(plan.calls, plan.wanted.steps, state)
+        call = Call(
+            ops=ctypes.addressof(plan.operations.ops), op_count=len(plan.operations.ops), x=x.ctypes.data,
+            x_size=int(np.prod(self.graph.input.shape)), batch=batch, arena=arena.ctypes.data,
+            arena_bytes=plan.arena_bytes, threads=threads, set=self.kernels.index, t0=state.step,
+            state=state.memory.ctypes.data, state_bytes=state.memory.shape[1], callback=callback, **places,
+        )  # fmt: skip
+        library().spk_run(ctypes.byref(call))
+        self._arenas.append(arena)
+        if errors:
+            raise errors[0]
+        return results
+
+    def _take_arena(self, size: int) -> NDArray[np.uint8]:
+        """An arena of at least `size` bytes that no other call holds."""
+        try:
+            arena = self._arenas.pop()
+        except IndexError:
+            return layout.aligned_empty(size)
+        return arena if arena.size >= size else layout.aligned_empty(size)
+
+
+def _room(plan: Plan, batch: int) -> tuple[Results, dict[str, int]]:
+    """Memory for the results, by node, and the fields of a call that say where it is."""
+    kind = np.uint8 if plan.wanted.result == "spikes" else np.int32
+    everything = np.empty(sum(e.size for e in plan.exports) * batch, kind)
+    results: Results = {}
+    at = 0
+    for export in plan.exports:
+        size = export.size * batch
+        results[export.node] = everything[at : at + size].reshape(*export.leading, batch, *export.shape)
+        at += size
+    places = {plan.wanted.result: everything.ctypes.data}
+    return results, places | ({"logit_count": plan.exports[0].size} if plan.wanted.result == "logits" else {})

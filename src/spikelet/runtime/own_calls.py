@@ -1,0 +1,62 @@
+"""Operations that the C library does not know, run by their own `advance` where the library calls back."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelet.graph.edge import Int64
+from spikelet.runtime.emit import Value
+from spikelet.runtime.layout import round_up
+from spikelet.runtime.plan import OwnCall
+from spikelet.runtime.state import StreamState
+from spikelet.runtime.structures import Callback
+
+
+def callback_of(
+    calls: Sequence[OwnCall], steps: int, state: StreamState
+) -> tuple[ctypes._CFunctionType, list[Exception]]:
+    """What the library calls for each sample and each of `calls`, and the errors that they raised meanwhile."""
+    errors: list[Exception] = []
+    if not calls:
+        return Callback(), errors
+    kept = {c.node.name: state.own.setdefault(c.node.name, [None] * state.batch) for c in calls}
+
+    def run(number: int, sample: int, arena: int) -> None:
+        call = calls[number]
+        states = kept[call.node.name]
+        try:
+            xs = [_read(arena, source, shape) for source, shape in zip(call.sources, call.shapes, strict=True)]
+            y, states[sample] = call.node.advance(
+                *xs, steps=range(state.step, state.step + steps), state=states[sample]
+            )
+            _write(arena, call.result, y)
+        except Exception as error:  # a callback from C can't raise
+            errors.append(error)
+
+    return Callback(run), errors
+
+
+def _map(arena: int, value: Value) -> NDArray[np.int32]:
+    """The value's map in the arena that starts at the address `arena`: [steps, H * W, round_up(C, 8)]."""
+    c, h, w = value.map
+    shape = value.steps, h * w, round_up(c, 8)
+    assert value.buffer is not None
+    memory = (ctypes.c_int32 * int(np.prod(shape))).from_address(arena + value.buffer.offset)
+    return np.ctypeslib.as_array(memory).reshape(shape)
+
+
+def _read(arena: int, value: Value, shape: tuple[int, ...]) -> Int64:
+    """[steps, 1, *shape]."""
+    channels = value.map[0]
+    return _map(arena, value)[:, :, :channels].transpose(0, 2, 1).reshape(value.steps, 1, *shape).astype(np.int64)
+
+
+def _write(arena: int, value: Value, y: Int64) -> None:
+    """Writes y [1 or steps, 1, *shape]; pads hold 0."""
+    channels, to = value.map[0], _map(arena, value)
+    to[:, :, channels:] = 0
+    to[:, :, :channels] = y.reshape(len(y), channels, -1).transpose(0, 2, 1)

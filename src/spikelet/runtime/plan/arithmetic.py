@@ -1,0 +1,91 @@
+"""Rules of what computes: synapses, affine steps, sums and products."""
+
+from __future__ import annotations
+
+from spikelet.graph import ir
+from spikelet.runtime import layout
+from spikelet.runtime.emit import Map, Value
+from spikelet.runtime.plan.planner import Planner
+from spikelet.runtime.plan.stages import Stage, add_up, finish
+from spikelet.runtime.plan.synapses import Synapses
+from spikelet.runtime.structures import Form, Kind
+
+NARROW = 2**15 - 1  # magnitude below which two products of a matmul are one instruction
+
+
+def conv(plan: Planner, node: ir.Conv) -> None:
+    """O2."""
+    _synapses(plan, Synapses(node, node.weight, node.stride, node.padding, node.groups, node.dilation))
+
+
+def linear(plan: Planner, node: ir.Linear) -> None:
+    """O3: a convolution with a kernel of the size of the map."""
+    weight = node.weight.reshape(len(node.weight), *plan.forms.maps[node.inputs[0]])
+    _synapses(plan, Synapses(node, weight, (1, 1), (0, 0), 1))
+
+
+def _synapses(plan: Planner, layer: Synapses) -> None:
+    node, (name,) = layer.node, layer.node.inputs
+    pooled = None if layer.dilated else plan.forms.pooled.get(name)
+    spikes = None if layer.dilated else plan.forms.spikes(name)
+    source = pooled.spikes if pooled else spikes or plan.forms.readable(name)
+    pool, fired = pooled.kernel if pooled else 1, source.form is Form.SPIKES
+    kind = layer.kind(plan.emitter.kernels, plan.edges[name], spikes=fired, pool=pool)
+    weights: layout.Weights = plan.constants.get(node, (kind, layer.weight.shape), layer.packer(kind))
+    place = {"pool": pool, "weight": weights.array.ctypes.data, "row_bytes": weights.row_bytes}
+    finish(plan, Stage(kind, source, plan.forms.shape(node.name), layer.fields() | place, tail=node))
+
+
+def affine(plan: Planner, node: ir.Affine) -> None:
+    """O4: left to be computed later where it chooses between two constants for sums alone."""
+    (name,) = node.inputs
+    shape = plan.forms.shape(node.name)
+    only_added = plan.readers.is_read(node, None) and all(type(u) is ir.Add for u in plan.readers.of(node))
+    later = plan.forms.spikes(name) and only_added and not plan.readers.is_root(node) and len(node.shift) == 1
+    if later and plan.forms.maps[name] == shape:
+        plan.forms.scaled[node.name], plan.forms.maps[node.name] = node, shape
+        return
+    finish(plan, Stage(Kind.POINTWISE, plan.forms.in_order(name), shape, {}, tail=node, affine=node))
+
+
+def add(plan: Planner, node: ir.Add) -> None:
+    """O5, two at a time."""
+    forms = plan.forms
+    if len({plan.edges[n].shape for n in node.inputs}) > 1:
+        first, *rest = _same_map(plan, node)
+    else:
+        alike = len({forms.maps[n] for n in node.inputs}) == 1
+        first = (forms.readable if alike else forms.in_order)(node.inputs[0])
+        rest = [(forms.addend if alike else forms.values_in_order)(n) for n in node.inputs[1:]]
+    *most, last = rest
+    for addend in most:
+        first = add_up(plan, first, addend)
+    finish(plan, Stage(Kind.POINTWISE, first, first.map, {}, tail=node, addend=last))
+
+
+def _same_map(plan: Planner, node: ir.Operation) -> list[Value]:
+    """The node's inputs as values of its own shape."""
+    shape: Map = plan.forms.shape(node.name)
+    values = [plan.forms.values_in_order(name) for name in node.inputs]
+    return [plan.forms.expanded(value, shape, value.steps) for value in values]
+
+
+def multiply(plan: Planner, node: ir.Mul) -> None:
+    """O13."""
+    a, b = _same_map(plan, node)
+    product = plan.emitter.new(Form.VALUES, a.map, max(a.steps, b.steps))
+    plan.emitter.emit(Kind.MUL, a, a.map, {"addend": b, "values": product}, addend_t=b.steps)
+    plan.forms.bind(node, product)
+
+
+def matmul(plan: Planner, node: ir.Matmul) -> None:
+    """O12."""
+    a, b = (plan.forms.values_in_order(name) for name in node.inputs)
+    product = plan.emitter.new(Form.VALUES, plan.forms.shape(node.name), max(a.steps, b.steps))
+    fields = {
+        "addend_t": b.steps, "addend_c": b.map[0], "addend_h": b.map[1], "addend_w": b.map[2],
+        "heads": node.heads, "transpose_a": node.transpose[0], "transpose_b": node.transpose[1],
+        "by_row": node.by_row, "narrow": all(plan.edges[name].reach <= NARROW for name in node.inputs),
+    }  # fmt: skip
+    plan.emitter.emit(Kind.MATMUL, a, product.map, {"addend": b, "values": product}, **fields)
+    plan.forms.bind(node, product)

@@ -1,0 +1,106 @@
+"""Constants of affine steps and neurons as the kernels read them.
+
+An affine step ((m x + half) >> s) + d is split into two 32-bit products wherever the interval of x
+proves that they fit (spikelet.h: SPK_AFFINE_SPLIT); with m = high * 2^k + low, 0 <= low < 2^k < 2^s,
+
+    (m x + half) >> s  =  (high x + ((low x) >> k) + (half >> k)) >> (s - k),
+
+because floors nest and 2^k divides half.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelet.graph import ir
+from spikelet.graph.edge import INT32
+from spikelet.graph.ops.affine import affine
+from spikelet.runtime.layout import by_channel
+from spikelet.runtime.structures import AffineMode
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class AffineConstants:
+    """What the kernels read of an Affine; every array int32, one entry a channel, or a row of them for every step,
+    padded to 8 with 0."""
+
+    mode: AffineMode
+    split: int
+    arrays: dict[str, NDArray[np.int32]]
+
+
+def _by_step(node: ir.Affine, channels: int) -> list[NDArray[np.int64]]:
+    """multiplier, shift and offset, each [1 or T, C]."""
+    shape = len(node.shift), channels
+    return [np.broadcast_to(v, shape).astype(np.int64) for v in (node.multiplier, node.shift, node.offset)]
+
+
+def affine_constants(node: ir.Affine, low: NDArray[np.int64], high: NDArray[np.int64]) -> AffineConstants:
+    """Constants for x inside [low, high], interval per channel."""
+    reach = np.maximum(np.abs(low), np.abs(high))
+    arrays = dict(zip(("multiplier", "shift", "offset"), _by_step(node, len(low)), strict=True))
+    ends = [affine(end, *arrays.values()) for end in (low, high)]
+    long = min(int(e.min()) for e in ends) < INT32[0] or max(int(e.max()) for e in ends) > INT32[1]
+    if len(node.shift) > 1 or long:
+        mode = AffineMode.LONG if long else AffineMode.WIDE
+        return AffineConstants(mode, 0, {name: by_channel(a) for name, a in arrays.items()})
+    arrays = {name: a[0] for name, a in arrays.items()}
+    m, s = arrays["multiplier"], arrays["shift"]
+    split, parts = next(((k, p) for k in range(24) if (p := _split(m, s, reach, k)) is not None), (0, None))
+    mode = AffineMode.WIDE if parts is None else AffineMode.SPLIT
+    return AffineConstants(mode, split, {name: by_channel(a) for name, a in (arrays | (parts or {})).items()})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Levels:
+    """The two values that an Affine makes of spikes; int32, one entry a channel, padded to 8 with 0."""
+
+    zero: NDArray[np.int32]
+    one: NDArray[np.int32]
+
+
+def levels(node: ir.Affine | None, channels: int) -> Levels:
+    """Of `node`, or of the spikes themselves."""
+    silent, fired = np.zeros(channels, np.int64), np.ones(channels, np.int64)
+    if node is not None:
+        m, s, d = (v[0] for v in _by_step(node, channels))
+        silent, fired = affine(silent, m, s, d), affine(fired, m, s, d)
+        if node.clip is not None:
+            silent, fired = np.clip(silent, *node.clip), np.clip(fired, *node.clip)
+    return Levels(by_channel(silent), by_channel(fired))
+
+
+def clip_constants(clip: tuple[int, int], channels: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Lowest and highest value by channel; pads stay 0."""
+    low, high = (by_channel(np.full(channels, end, np.int64)) for end in clip)
+    return low, high
+
+
+def neuron_constants(node: ir.Lif, channels: int) -> NDArray[np.int32]:
+    """spk_op.neuron: leak, gain, threshold, step, drop and start by channel, then the cuts
+    threshold + j * step - 1, j < levels; one beyond int32 is its largest value, which nothing passes."""
+    step = node.threshold if node.step is None else node.step
+    drop = 0 if node.drop is None else node.drop
+    rows = [node.leak, node.gain, node.threshold, step, drop, node.start]
+    leak, gain, threshold, step, drop, start = (np.broadcast_to(r, (channels,)).astype(np.int64) for r in rows)
+    cuts = [np.minimum(threshold + j * step - 1, 2**31 - 1) for j in range(node.levels)]
+    return by_channel(np.stack([leak, gain, threshold, step, drop, start, *cuts]))
+
+
+def _split(
+    m: NDArray[np.int64], s: NDArray[np.int64], reach: NDArray[np.int64], k: int
+) -> dict[str, NDArray[np.int64]] | None:
+    """high, low, half, rest for a split at bit k, or None where a product could leave int32."""
+    raise_by = np.where(m == 0, 0, np.maximum(k + 1 - s, 0))  # (m 2^j, s + j) means the same as (m, s)
+    if (np.abs(m) << raise_by).max() >= 2**40:
+        return None
+    m, s = m << raise_by, np.where(m == 0, k + 1, s + raise_by)
+    high, low = m >> k, m & (2**k - 1)
+    rest = s - k
+    half = np.where(m == 0, 0, np.int64(1) << np.minimum(rest - 1, 40))
+    sums = np.abs(high).astype(object) * reach + ((low.astype(object) * reach) >> k) + 1 + half
+    fits = (low.astype(object) * reach < 2**31).all() and (sums < 2**31).all() and bool((rest <= 31).all())
+    return {"high": high, "low": low, "half": half, "rest": rest} if fits else None
