@@ -10,7 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import (
+    BatchNorm1d,
+    BatchNorm2d,
+    ChannelMap,
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    Encode,
+    Linear,
+    MaxPool2d,
+    SumPool2d,
+)
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.fold_time import fold_time
 from spikelet.nn.norm import MAX_GAIN, gain_and_offset
@@ -125,7 +136,9 @@ def test_a_diverged_batch_norm_is_refused_in_evaluation(field: str):
 
 
 @pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"groups": 2}, {"padding": (2, 0)}])
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 2, "padding": 1}, {"groups": 2}, {"padding": (2, 0)}, {"dilation": 2, "padding": 2}]
+)
 def test_conv_is_torch_s_with_the_quantized_weight(options: dict, bias: bool):
     conv = Conv2d(4, 6, 3, Uniform(4), bias=bias, **options)
     x = torch.randn(2, 3, 4, 7, 6)
@@ -171,7 +184,6 @@ def test_layers_are_torch_s_own_kind():
     [
         ({"padding": "same"}, "padding='same'"),
         ({"padding": 1, "padding_mode": "reflect"}, "padding_mode='reflect'"),
-        ({"dilation": 2}, r"dilation 1, got \(2, 2\)"),
     ],
 )
 def test_convolutions_without_an_integer_form_are_refused(options: dict, message: str):
@@ -179,9 +191,54 @@ def test_convolutions_without_an_integer_form_are_refused(options: dict, message
         Conv2d(2, 2, 3, Binary(), **options)
 
 
-@pytest.mark.parametrize("shape", [(2,), (2, 3, 4, 5), (1, 2, 3, 4, 2)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_linear_over_tokens_is_linear_over_each(bias: bool):
+    linear = Linear(5, 3, Uniform(4), bias=bias).eval()
+    x = torch.randint(0, 2, (2, 4, 6, 5)).float()
+    assert torch.equal(linear(x), torch.stack([linear(x[:, :, n]) for n in range(6)], 2))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"groups": 2}, {"dilation": 2}])
+def test_conv1d_is_torch_s_with_the_quantized_weight(options: dict, bias: bool):
+    conv = Conv1d(4, 6, 3, Uniform(4), bias=bias, **options)
+    x = torch.randn(2, 3, 4, 9)
+    kept = torch.floor(conv.bias * 4096 + 0.5) / 4096 if conv.bias is not None else None
+    expected = F.conv1d(x.flatten(0, 1), Uniform(4)(conv.weight), kept, **options)
+    assert torch.allclose(conv(x).flatten(0, 1), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stride": 2},
+        {"stride": 2, "padding": 1, "output_padding": 1},
+        {"stride": 3, "padding": 2},
+        {"padding": 1},
+    ],
+)
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_transposed_convolution_is_torch_s_with_its_kernel_turned(options: dict, bias: bool):
+    layer = ConvTranspose2d(4, 6, 3, Uniform(4), bias=bias, **options)
+    x = torch.randn(2, 3, 4, 5, 6)
+    weight = Uniform(4)(layer.conv.weight).flip(2, 3).transpose(0, 1)
+    kept = torch.floor(layer.conv.bias * 4096 + 0.5) / 4096 if layer.conv.bias is not None else None
+    expected = F.conv_transpose2d(x.flatten(0, 1), weight, kept, **options)
+    assert torch.allclose(layer(x).flatten(0, 1), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"stride": 0}, {"padding": 3}, {"padding": -1}, {"output_padding": 2, "stride": 2}]
+)
+def test_a_transposed_convolution_out_of_range_is_refused(options: dict):
+    with pytest.raises(ValueError, match="ConvTranspose2d takes a stride from 1 on"):
+        ConvTranspose2d(4, 6, 3, Uniform(4), **options)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 2, 3, 4, 2)])
 def test_linear_refuses_maps(shape: tuple[int, ...]):
-    with pytest.raises(ValueError, match=r"Linear takes \[T, B, I\] or \[B, I\], got shape"):
+    with pytest.raises(ValueError, match=r"Linear takes \[T, B, I\], \[T, B, N, I\] or \[B, I\], got shape"):
         Linear(2, 3, FullPrecision(), bias=True)(torch.zeros(shape))
 
 
@@ -292,8 +349,37 @@ def test_only_bytes_are_encoded(dtype: torch.dtype):
 
 @pytest.mark.parametrize("shape", [(2, 2), (1, 2, 2), (1, 1, 1, 1, 2, 2)])
 def test_only_images_and_frames_are_encoded(shape: tuple[int, ...]):
-    with pytest.raises(ValueError, match=r"\[B, C, H, W\] images or \[T, B, C, H, W\] frames, got shape"):
+    with pytest.raises(ValueError, match=r"takes \[B, C, H, W\], or \[T, B, C, H, W\] with time first, got shape"):
         Encode()(torch.zeros(shape, dtype=torch.uint8))
+
+
+def test_sequences_and_vectors_are_encoded_where_the_axes_of_a_sample_are_told():
+    x = torch.zeros(5, 4, 3, dtype=torch.uint8)
+    assert Encode(sample_dims=2)(x).shape == (1, 5, 4, 3)
+    assert Encode(sample_dims=1)(x).shape == (5, 4, 3)
+    assert Encode(sample_dims=1)(x[0]).shape == (1, 4, 3)
+    with pytest.raises(ValueError, match=r"Encode\(sample_dims=1\) takes \[B, F\], or \[T, B, F\] with time first"):
+        Encode(sample_dims=1)(x[None])
+    with pytest.raises(ValueError, match=r"Encode\.sample_dims must be 1, 2 or 3, got 4"):
+        Encode(sample_dims=4)
+
+
+def test_a_rectangular_sum_pool_divides_by_the_power_of_two_at_or_above_it():
+    x = torch.randint(0, 2, (2, 3, 4, 1, 6)).float()
+    assert torch.equal(SumPool2d((1, 6))(x), x.sum((3, 4), keepdim=True) / 8)
+    assert torch.equal(MaxPool2d((1, 3))(x), x.unflatten(4, (2, 3)).amax(5))
+
+
+def test_batch_norm_of_vectors_and_tokens_is_that_of_maps():
+    one, two = BatchNorm1d(5), random_norm(5)
+    one.load_state_dict(two.state_dict())
+    x = torch.randn(3, 2, 5, 4)
+    assert torch.allclose(one(x), two(x[..., None])[..., 0], atol=1e-6)
+    one.eval()
+    two.load_state_dict(one.state_dict())
+    two.eval()
+    assert torch.equal(one(x), two(x[..., None])[..., 0])
+    assert torch.equal(one(x[..., 0]), two(x[..., :1, None])[..., 0, 0])
 
 
 @pytest.mark.parametrize(

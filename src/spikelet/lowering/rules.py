@@ -71,6 +71,7 @@ def _conv(b: Builder, call: Call, values: list[Value]) -> Value:
         _pair(layer.padding),
         layer.groups,
         coded.grid,
+        _pair(layer.dilation),
     )
     scale = _float64(coded.scale).reshape(-1) * x.one_scale(call.where)
     return _with_bias(b, call, Value(b.append(node), scale, layer.out_channels, x.timed))
@@ -117,18 +118,10 @@ def _neuron(b: Builder, call: Call, values: list[Value]) -> Value:
         n = neuron.lowered()
     except LoweringError as e:
         raise LoweringError(f"{call.where}: {e}") from e
-    wide = (
-        n.levels > 1
-        or n.rounding != "floor"
-        or any(isinstance(v, np.ndarray) for v in (n.leak, n.gain, n.threshold, n.reset, n.start))
-    )
-    if wide or n.start != 0:
-        raise LoweringError(
-            f"{call.where}: several levels, a start and constants by channel have no integer form in format 2."
-        )
     x = b.on_grid(values[0], call.where)
     membrane = None if n.membrane is None else ir.Membrane(*n.membrane)
-    fields = {field: getattr(n, field) for field in ("leak", "gain", "leak_bits", "threshold", "reset")}
+    names = ("leak", "gain", "leak_bits", "threshold", "reset", "levels", "step", "start", "rounding")
+    fields = {field: getattr(n, field) for field in names}
     node = ir.Lif(b.name(call.where), (x.node,), **fields, membrane=membrane)
     return Value(b.append(node), np.array(n.value), x.channels)
 
@@ -159,7 +152,8 @@ def _square(call: Call, field: str, value: Any) -> int:
 def _sum_pool(b: Builder, call: Call, values: list[Value]) -> Value:
     pool, (x,) = call.target, values
     assert isinstance(pool, SumPool2d)
-    node = ir.SumPool(b.name(call.where), (x.node,), (pool.kernel_size, pool.kernel_size))
+    kernel = pool.kernel_size if isinstance(pool.kernel_size, tuple) else (pool.kernel_size, pool.kernel_size)
+    node = ir.SumPool(b.name(call.where), (x.node,), kernel)
     return Value(b.append(node), x.scale / pool.divisor, x.channels, x.timed)
 
 

@@ -132,7 +132,7 @@ class Neuron(nn.Module, abc.ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, B, ...] from the initial membrane."""
         if self.training and self.rate is not None:
-            self._check(x)
+            self.check(x)
             if x.shape[0] != 1:
                 raise ValueError(
                     f"{type(self).__name__} trains in one pass on still images, of a time axis of 1; got a current of "
@@ -150,6 +150,14 @@ class Neuron(nn.Module, abc.ABC):
         assert v is not None
         return self._joined(spikes, x).to(x.dtype), v
 
+    def step(self, x: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Spikes [1, B, ...] and membrane of one step, from its current [1, B, ...] and the membrane before (None:
+        initial)."""
+        current = x[0] if self.training else round_to_grid(x[0]).double()
+        h = self.charge(current, self.initial(current) if v is None else v.to(current.dtype))
+        s = self.fire(h)
+        return s[None].to(x.dtype), self.reset(h, s)
+
     def trace(self, x: Tensor) -> Trace:
         """Charge, spikes and membrane of every step, from the initial membrane."""
         steps: list[tuple[Tensor, ...]] = list(self._steps(x, None, keep_last=True))  # type: ignore[arg-type]
@@ -158,7 +166,7 @@ class Neuron(nn.Module, abc.ABC):
 
     def _steps(self, x: Tensor, v: Tensor | None, keep_last: bool) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         """Charge, spikes and membrane of each step; the last membrane only if `keep_last`."""
-        self._check(x)
+        self.check(x)
         # chunks of [T*B, ...] and not slices of [T, B, ...], whose gradients lose channels-last (results/LOG.md)
         currents = (x if self.training else round_to_grid(x).double()).flatten(0, 1).chunk(x.shape[0])
         for t in range(self.time_steps):
@@ -172,7 +180,11 @@ class Neuron(nn.Module, abc.ABC):
         joined = torch.cat(steps) if len(steps) > 1 else steps[0]
         return joined.unflatten(0, (self.time_steps, x.shape[1]))
 
-    def _check(self, x: Tensor) -> None:
+    def check(self, x: Tensor) -> None:
+        """Raises ValueError unless `x` is [T or 1, B, ...], TypeError unless its type can be computed in.
+
+        Training takes any floating-point type; evaluation float32 and float64, which are exact.
+        """
         name = type(self).__name__
         if x.dim() < 2 or x.shape[0] not in (1, self.time_steps):
             raise ValueError(
@@ -182,6 +194,11 @@ class Neuron(nn.Module, abc.ABC):
         if not x.is_floating_point():
             raise TypeError(
                 f"{name} takes a floating-point current, got {x.dtype}. (Bytes go through spikelet.nn.Encode().)"
+            )
+        if not self.training and x.dtype in (torch.float16, torch.bfloat16):
+            raise TypeError(
+                f"{name} evaluates in float32 or float64, which are exact, got {x.dtype}. "
+                "Evaluate within spikelet.nn.evaluation_mode(model), which turns autocast off."
             )
 
 

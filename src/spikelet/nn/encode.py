@@ -1,7 +1,9 @@
 """From bytes to the network's first current: x = u / 256, with a time axis.
 
-    [B, C, H, W] uint8  -> [1, B, C, H, W]   a still image, held for T steps by the first neuron
-    [T, B, C, H, W] uint8 -> [T, B, C, H, W] frames
+    sample_dims=3   [B, C, H, W] -> [1, B, C, H, W]     a still image, held for T steps by the first neuron
+                    [T, B, C, H, W] -> the same         frames
+    sample_dims=2   [B, C, L] or [T, B, C, L]           sequences
+    sample_dims=1   [B, F] or [T, B, F]                 vectors, such as the event counts of audio channels
 
 Division by 256 rather than 255 keeps pixels exact in binary; BatchNorm absorbs mean and deviation
 (subtracting a mean before a zero-padded convolution could not be folded into integers).
@@ -14,16 +16,40 @@ from torch import Tensor, nn
 
 
 class Encode(nn.Module):
-    """uint8 images or frames to float currents in [0, 1). See the module's equations."""
+    """uint8 images or frames to currents in [0, 1). See the module's equations.
+
+    Currents are of the precision that the model has: float32, or float64 after `model.double()`.
+
+    Args:
+        sample_dims: axes of one sample at one time step, 1 to 3.
+    Raises:
+        ValueError: sample_dims out of range.
+    """
+
+    precision: Tensor  # without elements; follows the model to its precision
+
+    def __init__(self, sample_dims: int = 3) -> None:
+        super().__init__()
+        if sample_dims not in (1, 2, 3):
+            raise ValueError(f"Encode.sample_dims must be 1, 2 or 3, got {sample_dims!r}.")
+        self.sample_dims = sample_dims
+        self.register_buffer("precision", torch.empty(0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raises TypeError unless `x` is uint8, ValueError unless it has 4 or 5 axes."""
+        """Raises TypeError unless `x` is uint8, ValueError unless it has sample_dims + 1 or + 2 axes."""
         if x.dtype != torch.uint8:
             raise TypeError(
                 f"Encode takes uint8 pixels or event counts, got {x.dtype}. The integer program sees bytes, so "
                 "training must too: convert with (x * 255).round().to(torch.uint8)."
             )
-        if x.dim() not in (4, 5):
-            raise ValueError(f"Encode takes [B, C, H, W] images or [T, B, C, H, W] frames, got shape {tuple(x.shape)}.")
-        x = x if x.dim() == 5 else x.unsqueeze(0)
-        return x.to(torch.get_default_dtype()) / 256
+        sample = ("F", "C, L", "C, H, W")[self.sample_dims - 1]
+        if x.dim() not in (self.sample_dims + 1, self.sample_dims + 2):
+            raise ValueError(
+                f"Encode(sample_dims={self.sample_dims}) takes [B, {sample}], or [T, B, {sample}] with time first, "
+                f"got shape {tuple(x.shape)}."
+            )
+        x = x if x.dim() == self.sample_dims + 2 else x.unsqueeze(0)
+        return x.to(self.precision.dtype) / 256
+
+    def extra_repr(self) -> str:
+        return f"sample_dims={self.sample_dims}"

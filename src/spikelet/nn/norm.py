@@ -1,6 +1,6 @@
 """Batch normalisation over time and batch together, exact in evaluation.
 
-    training     y = (x - mean) / sqrt(var + eps) * gamma + beta        statistics over [T*B, H, W]
+    training     y = (x - mean) / sqrt(var + eps) * gamma + beta        statistics over all but the channels (axis 2)
     evaluation   y = round(A x) + D   on the grid 2^-12
                  A = gamma / sqrt(var + eps) as m * 2^-e, |m| < 2^15, |A| < 512
                  D = round(beta - A mean)
@@ -18,6 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikelet.nn.evaluation import require_exact_type
 from spikelet.nn.fold_time import fold_time
 from spikelet.quant.grid import round_to_grid, snap_gain
 
@@ -46,12 +47,23 @@ def gain_and_offset(norm: nn.BatchNorm2d | nn.BatchNorm1d) -> tuple[Tensor, Tens
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """nn.BatchNorm2d over [T, B, C, H, W]. See the module's equations."""
+    """nn.BatchNorm2d over maps [T, B, C, H, W]. See the module's equations."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> the same."""
-        return fold_time(super().forward if self.training else self._exact, x, 3, "BatchNorm2d")
+        return fold_time(super().forward if self.training else lambda z: _exact(self, z), x, 3, "BatchNorm2d")
 
-    def _exact(self, x: Tensor) -> Tensor:
-        gain, offset = (p.view(1, -1, 1, 1) for p in gain_and_offset(self))
-        return (round_to_grid(gain * x.double()) + offset).to(x.dtype)
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """nn.BatchNorm1d over vectors [T, B, C] or tokens and sequences [T, B, C, N]. See the module's equations."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C] or [T, B, C, N] -> the same."""
+        axes = 1 if x.dim() == 3 else 2
+        return fold_time(super().forward if self.training else lambda z: _exact(self, z), x, axes, "BatchNorm1d")
+
+
+def _exact(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    require_exact_type(type(norm).__name__, x)
+    gain, offset = (p.view(-1, *[1] * (x.dim() - 2)) for p in gain_and_offset(norm))
+    return (round_to_grid(gain * x.double()) + offset).to(x.dtype)

@@ -2,7 +2,7 @@
 
 MaxPool2d of spikes is an OR. SumPool2d is an average with its divisor rounded up to a power of two,
 so that it stays exact: 4x4 divides by 16 like an average, 7x7 divides by 64 rather than 49, which the
-next layer's weights absorb.
+next layer's weights absorb. Windows may be rectangular: (1, N) sums a sequence.
 """
 
 from __future__ import annotations
@@ -36,21 +36,24 @@ class MaxPool2d(nn.MaxPool2d):
 
 
 class SumPool2d(nn.Module):
-    """Sum over k x k windows, divided by the power of two at or above k^2.
+    """Sum over windows, divided by the power of two at or above their number of positions.
 
     Args:
-        kernel_size: k, side and stride of the window.
+        kernel_size: k for k x k, or (rows, columns); side and stride of the window.
+    Raises:
+        ValueError: a side below 1.
     """
 
-    def __init__(self, kernel_size: int) -> None:
+    def __init__(self, kernel_size: int | tuple[int, int]) -> None:
         super().__init__()
-        if kernel_size < 1:
+        rows, columns = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        if min(rows, columns) < 1:
             raise ValueError(f"SumPool2d.kernel_size must be at least 1, got {kernel_size}.")
         self.kernel_size = kernel_size
-        self.divisor = 1 << (kernel_size**2 - 1).bit_length()
+        self.divisor = 1 << (rows * columns - 1).bit_length()
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, B, C, H, W] -> [T, B, C, H // k, W // k]."""
+        """[T, B, C, H, W] -> [T, B, C, H // rows, W // columns]."""
         return fold_time(lambda z: F.avg_pool2d(z, self.kernel_size, divisor_override=self.divisor), x, 3, "SumPool2d")
 
     def extra_repr(self) -> str:

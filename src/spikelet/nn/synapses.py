@@ -2,7 +2,8 @@
 
     y[t] = W_q * x[t] + b,   W_q = quantizer(W),   b rounded to the grid 2^-12
 
-In evaluation a layer with a bias rounds W_q * x[t] to the grid before it adds b.
+In evaluation a layer with a bias rounds W_q * x[t] to the grid before it adds b, and the products are exact: autocast
+and TensorFloat-32 are off (evaluation.py).
 
 They subclass torch's own layers, so tools that look for nn.Conv2d and nn.Linear find them.
 """
@@ -14,17 +15,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.nn.evaluation import exact_products, require_exact_type
 from spikelet.nn.fold_time import fold_time
 from spikelet.quant.grid import round_to_grid, straight_through
 from spikelet.quant.quantizer import Quantizer
-
-
-def _add_bias(y: Tensor, bias: Tensor | None, channel_axis: int, exact: bool) -> Tensor:
-    if bias is None:
-        return y
-    on_grid = straight_through(bias, round_to_grid(bias.detach()))
-    shape = [-1] + [1] * (y.dim() - channel_axis - 1)
-    return (round_to_grid(y) if exact else y) + on_grid.view(shape)
 
 
 class _Quantized(nn.Module):
@@ -40,10 +34,36 @@ class _Quantized(nn.Module):
 
 
 class Conv2d(_Quantized, nn.Conv2d):
-    """nn.Conv2d over [T, B, C, H, W] with quantized weights; `bias` is off unless asked for.
+    """nn.Conv2d over maps [T, B, C, H, W] with quantized weights; `bias` is off unless asked for.
 
     Raises:
-        ValueError: padding_mode other than "zeros", padding given as a word, or dilation other than 1.
+        ValueError: padding_mode other than "zeros", or padding given as a word.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        quantizer: Quantizer,
+        *,
+        bias: bool = False,
+        **kw: Any,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)
+        _require_zero_padding(self)
+        self.quantizer = quantizer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, O, H', W']."""
+        return _convolved(self, x, 3)
+
+
+class Conv1d(_Quantized, nn.Conv1d):
+    """nn.Conv1d over sequences or tokens [T, B, C, L] with quantized weights; `bias` is off unless asked for.
+
+    Raises:
+        ValueError: padding_mode other than "zeros", or padding given as a word.
     """
 
     def __init__(
@@ -57,25 +77,17 @@ class Conv2d(_Quantized, nn.Conv2d):
         **kw: Any,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)
-        if self.padding_mode != "zeros" or isinstance(self.padding, str):
-            raise ValueError(
-                f"Conv2d supports zero padding given as numbers, got padding={self.padding!r}, "
-                f"padding_mode={self.padding_mode!r}."
-            )
-        if self.dilation != (1, 1):
-            raise ValueError(f"Conv2d supports dilation 1, got {self.dilation}.")
+        _require_zero_padding(self)
         self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, B, C, H, W] -> [T, B, O, H', W']."""
-        weight = self.quantizer(self.weight)
-        y = fold_time(lambda z: self._conv_forward(z, weight, None), x, 3, "Conv2d")
-        return _add_bias(y, self.bias, 2, exact=not self.training)
+        """[T, B, C, L] -> [T, B, O, L']."""
+        return _convolved(self, x, 2)
 
 
 class Linear(_Quantized, nn.Linear):
-    """nn.Linear over [T, B, I] with quantized weights, or [B, I] after a mean over time; `bias` is off unless asked
-    for."""
+    """nn.Linear over [T, B, I] with quantized weights, over tokens [T, B, N, I], or over [B, I] after a mean over time;
+    `bias` is off unless asked for."""
 
     def __init__(self, in_features: int, out_features: int, quantizer: Quantizer, *, bias: bool = False) -> None:
         super().__init__(in_features, out_features, bias=bias)
@@ -83,8 +95,86 @@ class Linear(_Quantized, nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, I] -> [T, B, O]. Raises ValueError where `x` has another number of axes."""
-        if x.dim() not in (2, 3):
+        if x.dim() not in (2, 3, 4):
             raise ValueError(
-                f"Linear takes [T, B, I] or [B, I], got shape {tuple(x.shape)}. (Use x.flatten(2) before it.)"
+                f"Linear takes [T, B, I], [T, B, N, I] or [B, I], got shape {tuple(x.shape)}. "
+                "(Use x.flatten(2) before it.)"
             )
-        return _add_bias(F.linear(x, self.quantizer(self.weight)), self.bias, 2, exact=not self.training)
+        if not self.training:
+            require_exact_type("Linear", x)
+        with exact_products(self):
+            y = F.linear(x, self.quantizer(self.weight))
+        return _add_bias(self, y, 0)
+
+
+class ConvTranspose2d(nn.Module):
+    """A transposed convolution over maps [T, B, C, H, W]: zeros between the positions, then a convolution.
+
+        y = conv(x spread by `stride` zeros),   sides (H - 1) stride - 2 padding + kernel + output_padding
+
+    Its function is that of nn.ConvTranspose2d whose weight [I, O, k, k] is `conv.weight` [O, I, k, k] with both axes of
+    the kernel turned round. In the integer graph: a gather and a convolution.
+
+    Args:
+        in_channels, out_channels, kernel_size, quantizer: as in Conv2d.
+        stride: positions from one input to the next.
+        padding: rows and columns that are cut off on each side, at most kernel_size - 1.
+        output_padding: rows and columns of the second sides' edge that are added, below stride.
+        bias: whether a bias is added.
+    Raises:
+        ValueError: stride, padding or output_padding out of range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        quantizer: Quantizer,
+        stride: int = 1,
+        padding: int = 0,
+        *,
+        output_padding: int = 0,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        if stride < 1 or not 0 <= padding < kernel_size or not 0 <= output_padding < max(stride, 2):
+            raise ValueError(
+                "ConvTranspose2d takes a stride from 1 on, a padding below kernel_size and an output_padding below "
+                f"stride, got stride={stride}, padding={padding}, output_padding={output_padding}."
+            )
+        self.stride, self.padding, self.output_padding = stride, padding, output_padding
+        self.conv = Conv2d(in_channels, out_channels, kernel_size, quantizer, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, O, H', W']."""
+        if x.dim() != 5:
+            raise ValueError(f"ConvTranspose2d takes [T, B, C, H, W], got shape {tuple(x.shape)}.")
+        between, side = self.stride - 1, self.conv.kernel_size[0] - 1 - self.padding
+        spread = F.pad(x.unsqueeze(4).unsqueeze(6), (0, between, 0, 0, 0, between)).flatten(5).flatten(3, 4)
+        end = side - between + self.output_padding
+        return self.conv(F.pad(spread, (side, end, side, end)))
+
+
+def _convolved(layer: Conv1d | Conv2d, x: Tensor, sample_dims: int) -> Tensor:
+    if not layer.training:
+        require_exact_type(type(layer).__name__, x)
+    weight = layer.quantizer(layer.weight)
+    with exact_products(layer):
+        y = fold_time(lambda z: layer._conv_forward(z, weight, None), x, sample_dims, type(layer).__name__)
+    return _add_bias(layer, y, sample_dims - 1)
+
+
+def _add_bias(layer: Conv1d | Conv2d | Linear, y: Tensor, axes_behind: int) -> Tensor:
+    if layer.bias is None:
+        return y
+    on_grid = straight_through(layer.bias, round_to_grid(layer.bias.detach()))
+    return (y if layer.training else round_to_grid(y)) + on_grid.view(-1, *[1] * axes_behind)
+
+
+def _require_zero_padding(layer: Conv1d | Conv2d) -> None:
+    if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
+        raise ValueError(
+            f"{type(layer).__name__} supports zero padding given as numbers, got padding={layer.padding!r}, "
+            f"padding_mode={layer.padding_mode!r}."
+        )

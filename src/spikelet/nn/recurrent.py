@@ -1,0 +1,51 @@
+"""A layer of neurons that reads its own spikes of the step before.
+
+    I[t] = x[t] + norm(synapses(s[t-1])),   s[-1] = 0
+    s[t] = neuron(I[t])
+
+With a linear layer it is the recurrent LIF of speech and gesture networks (RLeaky of snnTorch; Cramer et al., "The
+Heidelberg Spiking Data Sets", 2020, doi:10.1109/TNNLS.2020.3044364). In the integer graph: delay, linear, affine, add,
+lif; only the spikes go round.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.neurons.neuron import Neuron
+
+
+class Recurrent(nn.Module):
+    """Neurons with feedback. See the module's equations.
+
+    Args:
+        neuron: the neurons; their T is the layer's.
+        synapses: from spikes [1, B, ...] to currents of the same shape: Linear(F, F, quantizer), or a convolution that
+            keeps its map's size.
+        norm: behind the synapses; None is nothing.
+    """
+
+    def __init__(self, neuron: Neuron, synapses: nn.Module, norm: nn.Module | None = None) -> None:
+        super().__init__()
+        self.neuron = neuron
+        self.synapses = synapses
+        self.norm = nn.Identity() if norm is None else norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Current [T or 1, B, ...] -> spikes [T, B, ...]. Raises ValueError as the neuron does, and where the feedback
+        has another shape."""
+        spikes, s = [], None
+        v: Tensor | None = None
+        self.neuron.check(x)
+        for t in range(self.neuron.time_steps):
+            current = x[t : t + 1] if x.shape[0] > 1 else x
+            feedback = self.norm(self.synapses(torch.zeros_like(current) if s is None else s))
+            if feedback.shape != current.shape:
+                raise ValueError(
+                    f"Recurrent's synapses must keep the shape of its current, {tuple(current.shape)} a step, "
+                    f"got {tuple(feedback.shape)}."
+                )
+            s, v = self.neuron.step(current + feedback, v)
+            spikes.append(s)
+        return torch.cat(spikes)

@@ -1,0 +1,110 @@
+"""Currents in fewer bits: what a convolution may read, and what a residual stream may hold.
+
+    y = u * clip(floor(x / u + 1/2), -2^(b-1), 2^(b-1) - 1)          u = 2^-p, a power of two
+
+A convolution that read raw currents would leave the integers of float32 (2^24) after two of them; between the
+convolutions of RepConv and SepConv (QSD-Transformer, arXiv:2501.13492), and before a head that reads a pooled stream,
+`Requantize(8)` puts eight bits. A residual stream is kept in 16 bits with `Saturate(16)`.
+
+Training has the same values; the gradient is 1 inside the range and 0 outside, that of a learned u is LSQ's (Esser et
+al., ICLR 2020, arXiv:1902.08153), straight through the rounding. Differences from LSQ: u is a power of two, halves
+round up, and its gradient is not scaled. In the integer graph: one affine with a clip.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.nn.evaluation import require_exact_type
+from spikelet.quant.grid import FRACTION_BITS, round_half_up, straight_through
+
+
+class Clipped(nn.Module, abc.ABC):
+    """b-bit currents on a grid of 2^-p. See the module's equations.
+
+    Attributes:
+        bits: b.
+        low, high: the smallest and largest integer.
+    """
+
+    def __init__(self, bits: int, smallest: int, largest: int) -> None:
+        super().__init__()
+        if bits not in range(smallest, largest + 1):
+            raise ValueError(f"{type(self).__name__}.bits must be {smallest} to {largest}, got {bits!r}.")
+        self.bits = bits
+        self.low, self.high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
+    @abc.abstractmethod
+    def exponent(self) -> int:
+        """p: a unit is 2^-p."""
+
+    @abc.abstractmethod
+    def unit(self, x: Tensor) -> Tensor:
+        """u, with its gradient where it is learned."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, ...] -> the same."""
+        if not self.training:
+            require_exact_type(type(self).__name__, x)
+        unit = self.unit(x)
+        scaled = (x / unit).clamp(self.low, self.high)
+        return straight_through(scaled, round_half_up(scaled.double()).to(x.dtype)) * unit
+
+
+class Requantize(Clipped):
+    """Currents in a few bits, whose unit is learned.
+
+    Args:
+        bits: 2 to 8.
+        reach: largest current that it is to hold at first; the unit begins near reach / 2^(bits - 1).
+    Raises:
+        ValueError: bits out of range, or a reach that is not positive.
+    """
+
+    def __init__(self, bits: int = 8, reach: float = 4.0) -> None:
+        super().__init__(bits, 2, 8)
+        if not (math.isfinite(reach) and reach > 0):
+            raise ValueError(f"Requantize.reach must be a positive number, got {reach!r}.")
+        self.log2_unit = nn.Parameter(torch.tensor(math.log2(reach) - bits + 1))
+
+    def exponent(self) -> int:
+        """p, a whole number in -8..12."""
+        return int(self._exponent())
+
+    def _exponent(self) -> Tensor:
+        return (-round_half_up(self.log2_unit.detach())).clamp(-8, FRACTION_BITS)
+
+    def unit(self, x: Tensor) -> Tensor:
+        """u, with the gradient of its logarithm."""
+        return straight_through(torch.exp2(self.log2_unit), torch.exp2(-self._exponent())).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
+
+class Saturate(Clipped):
+    """Currents on the grid 2^-12 that stop at the ends of `bits` bits: 16 bits hold -8 to 8 - 2^-12.
+
+    Args:
+        bits: 2 to 31.
+    Raises:
+        ValueError: bits out of range.
+    """
+
+    def __init__(self, bits: int = 16) -> None:
+        super().__init__(bits, 2, 31)
+
+    def exponent(self) -> int:
+        """p = 12."""
+        return FRACTION_BITS
+
+    def unit(self, x: Tensor) -> Tensor:
+        """2^-12."""
+        return torch.tensor(2.0**-FRACTION_BITS, dtype=x.dtype, device=x.device)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
