@@ -99,7 +99,7 @@ def test_a_random_network_without_channels_is_the_silenced_one_and_runs_natively
     for x in (net.x, net.others[0]):
         # spikes are equal; a mean over a 6 x 6 map is a float sum, whose order follows the number of channels
         assert difference(small, silenced, x) < 1e-6
-    graph = lower(small, net.x)
+    graph = lower(small, net.x, time_axis=axis_of(net.x))
     assert_equal_to_torch([Program(graph)], graph, small, net.x)
 
 
@@ -125,7 +125,7 @@ def test_a_trained_model_of_the_catalogue_without_channels_is_the_silenced_one_a
     assert len(units) > 5
     small = without(model, channels, units, x)
     assert difference(small, masked(model, channels, units), x) == 0
-    graph = lower(small, x)
+    graph = lower(small, x, time_axis=axis_of(x))
     assert_equal_to_torch([Program(graph)], graph, small, x)
 
 

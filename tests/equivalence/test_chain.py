@@ -37,6 +37,7 @@ from tests.equivalence.random_networks import (
     tied,
 )
 from tests.support.catalogue import MODELS, RESETS, model_input, small_model
+from tests.support.layouts import axis_of
 
 SEEDS = range(110)
 SETS = [one.name for one in kernel_sets()]
@@ -83,7 +84,7 @@ def assert_equal_on_ties(model: nn.Module, x: Tensor) -> None:
     except DrawAgain:
         assert not any(spikes.any() for spikes in evaluated(model, x)[0].values())
         return
-    graph = lower(model, x)
+    graph = lower(model, x, time_axis=axis_of(x))
     assert ties(graph, x) > 0, "no charge lies on its threshold"
     assert_equal_to_torch(backends_of(graph), graph, model, x)
 
@@ -115,7 +116,7 @@ def ties(graph: ir.IntGraph, x: Tensor) -> int:
 @every_seed
 def test_torch_equals_reference_equals_native(seed: int):
     net = random_network(seed)
-    graph = lower(net.model, net.x)
+    graph = lower(net.model, net.x, time_axis=axis_of(net.x))
     assert ties(graph, net.x) > 0, "no charge lies on its threshold"
     backends = backends_of(graph)
     for x in (net.x, *net.others):
@@ -126,10 +127,10 @@ def test_torch_equals_reference_equals_native(seed: int):
 @pytest.mark.parametrize("seed", SEEDS[::10])
 def test_verify_counts_no_mismatch(seed: int):
     net = random_network(seed)
-    graph = lower(net.model, net.x)
+    graph = lower(net.model, net.x, time_axis=axis_of(net.x))
     labels = torch.zeros(net.x.shape[-4], dtype=torch.long)
     for backend in (Reference, Program):
-        result = verify(graph, net.model, [(net.x, labels)], backend)
+        result = verify(graph, net.model, [(net.x, labels)], backend, time_axis=axis_of(net.x))
         assert result.mismatches == 0
         assert result.float_accuracy == result.integer_accuracy
         assert result.spikes == sum(s.size for s in Reference(graph).spikes(net.x.numpy()).values())
@@ -138,7 +139,7 @@ def test_verify_counts_no_mismatch(seed: int):
 @pytest.mark.parametrize("seed", SEEDS[1::10])
 def test_the_saved_file_runs_as_the_model_evaluates(seed: int, tmp_path: Path):
     net = random_network(seed)
-    graph = lower(net.model, net.x)
+    graph = lower(net.model, net.x, time_axis=axis_of(net.x))
     save(graph, tmp_path / "model.safetensors")
     loaded = load(tmp_path / "model.safetensors")
     assert_equal_to_torch([Program(loaded, threads=2)], loaded, net.model, net.x)
@@ -163,7 +164,7 @@ def test_float64_evaluates_to_the_same_spikes(seed: int):
 def test_lowering_twice_gives_the_same_file(seed: int, tmp_path: Path):
     net = random_network(seed)
     for name in ("first", "second"):
-        save(lower(net.model, net.x), tmp_path / name)
+        save(lower(net.model, net.x, time_axis=axis_of(net.x)), tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
@@ -261,7 +262,7 @@ def test_every_trained_model_of_the_catalogue_runs_as_it_evaluates(
     name: str, weight_bits: int, membrane_bits: int, time_steps: int, frames: int
 ):
     model, x = trained(name, weight_bits, membrane_bits, time_steps, frames)
-    graph = lower(model, x)
+    graph = lower(model, x, time_axis=axis_of(x))
     assert_equal_to_torch(backends_of(graph), graph, model, x)
     extreme = torch.cat([torch.zeros_like(x), torch.full_like(x, 255)], dim=-4)
     assert_equal_to_torch([Program(graph, threads=2)], graph, model, extreme)

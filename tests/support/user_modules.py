@@ -58,13 +58,16 @@ def plain() -> User:
     return user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)))
 
 
-def assert_exact(model: nn.Module, x: Tensor | None = None) -> ir.IntGraph:
-    """Lowers, and finds no spike and no logit that differs from the model's evaluation."""
+def assert_exact(model: nn.Module, x: Tensor | None = None, time_axis: int | None = None) -> ir.IntGraph:
+    """Lowers, and finds no spike and no output that differs from the model's evaluation."""
     x = images() if x is None else x
-    graph = lower(model, x)
-    result = verify(graph, model, [(x, torch.zeros(x.shape[-4], dtype=torch.long))])
+    graph = lower(model, x, time_axis=time_axis)
+    labels = torch.zeros(x.shape[1 if time_axis == 0 else 0], dtype=torch.long)
+    result = verify(graph, model, [(x, labels)], time_axis=time_axis)
     assert result.mismatches == 0, str(result)
-    assert 0 < sum(s.sum() for s in Reference(graph).spikes(x.numpy()).values()) < result.spikes
+    assert not result.not_compared
+    spikes = Reference(graph).spikes((x.transpose(0, 1) if time_axis == 1 else x).numpy())
+    assert 0 < sum(s.sum() for s in spikes.values()) < result.spikes * 16
     return graph
 
 

@@ -65,9 +65,10 @@ def _keep(opened: Trained, result: Result) -> None:
 
 def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:
     example, _ = samples.batch(torch.arange(1))
-    graph = lower(opened.model, example)
+    time_axis = samples.time_axis
+    graph = lower(opened.model, example, time_axis=time_axis)
     shown = _shown(batches(samples, BATCH))
-    return verify(graph, opened.model, shown, lambda g: Program(g, threads))
+    return verify(graph, opened.model, shown, lambda g: Program(g, threads), time_axis=time_axis)
 
 
 def _hits(opened: Packed, samples: Samples, threads: int) -> int:

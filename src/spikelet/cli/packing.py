@@ -26,7 +26,8 @@ def pack(folder: Path, out: Path) -> None:
     """
     model, config = spiking_run(folder)
     result = load_result(folder)
-    graph = lower(model, _example(result), labels=result.labels, meta=origin(config, result))
+    time_axis = 0 if len(result.sample_shape) == 4 else None
+    graph = lower(model, _example(result), time_axis=time_axis, labels=result.labels, meta=origin(config, result))
     save(graph, out)
     describe(graph, str(out), out.stat().st_size)
     heading(f"saved {out}")

@@ -258,7 +258,7 @@ class Job:
         return len(dumps(self._lowered(model, subject.example))) - sum(s.packed_bytes for s in report.synapses)
 
     def _lowered(self, model: nn.Module, example: Tensor) -> ir.IntGraph:
-        return lower(model, example, labels=self.labels, meta=dict(self.meta))
+        return lower(model, example, time_axis=self._time_axis, labels=self.labels, meta=dict(self.meta))
 
     def _spread(self, found: Sequence[Candidate]) -> list[Candidate]:
         """Of the front's plans within the budget, the one of least loss, and others below it in even steps of size."""

@@ -1,86 +1,116 @@
 """From a trained module to the integer graph.
 
 `lower(model, example)` runs the model once in evaluation mode on the example, records its layers and
-tensor functions (trace.py), turns each into integer operations (rules.py), and proves by interval
-analysis that nothing can overflow, nor a sum leave the integers of float32. Composed of spikelet's own layers,
-the graph's spikes and logits equal the model's evaluation bit for bit, while currents stay within 4096 thresholds
-(quant/grid.py); with torch's own BatchNorm they differ as far as that layer's floating-point gain differs from
-m * 2^-e, which `verify` measures.
+tensor functions (trace.py), follows which integer stands for each element of each tensor (values.py), turns each layer
+into integer operations (rules/), and proves by interval analysis that nothing can overflow, nor a value leave the
+whole numbers of float32 (exact.py). Composed of spikelet's own layers, the graph's spikes and logits then equal the
+model's evaluation bit for bit; with torch's own BatchNorm they differ as far as that layer's floating-point gain
+differs from m * 2^-e, which `verify` measures.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import LoweringError, OverflowRefused, SpikeletError
+from spikelet.base.errors import LoweringError, SpikeletError
+from spikelet.base.time_axis import TimeAxis, split_shape
 from spikelet.graph import ir
-from spikelet.graph.analysis import analyse
-from spikelet.lowering.rules import MODULES, convert
-from spikelet.lowering.trace import Call, leaves, trace
-from spikelet.lowering.values import Builder, Value
+from spikelet.lowering import rules as rules
+from spikelet.lowering.builder import Builder
+from spikelet.lowering.exact import require_exact_floats
+from spikelet.lowering.outputs import Made, outputs_of
+from spikelet.lowering.registry import convert, is_leaf
+from spikelet.lowering.trace import Trace, tensors, trace
+from spikelet.lowering.values import Value
 from spikelet.neurons import time_steps_of
 from spikelet.nn.device import device_of
 
+FEW = 8  # samples that are traced as they are
+
 
 def lower(
-    model: nn.Module, example: Tensor, *, labels: Sequence[str] = (), meta: dict[str, str] | None = None
+    model: nn.Module,
+    example: Tensor,
+    *,
+    time_axis: TimeAxis = None,
+    labels: Sequence[str] = (),
+    meta: dict[str, str] | None = None,
 ) -> ir.IntGraph:
     """The integer graph of `model`.
 
     Args:
-        model: any module composed of the layers in rules.MODULES and the functions in rules.FUNCTIONS, by
-            whatever Python. Not changed.
-        example: a uint8 batch as the model takes it, [B, C, H, W] or [T, B, C, H, W]; only its shape matters.
+        model: any module made of layers and tensor functions with a rule (registry.py), by whatever Python. Not
+            changed. It returns a tensor of logits, or several tensors in a tuple, list or dictionary, logits first.
+        example: a uint8 batch as the model takes it, of [F], [C, L] or [C, H, W] samples; only its shape matters.
+        time_axis: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
         labels: names of the classes.
         meta: strings to keep with the graph.
     Raises:
         LoweringError: a layer or function has no integer form; names it.
-        OverflowRefused: a value could leave 32 bits, or a layer's sum the integers of float32; names the layer.
+        OverflowRefused: a value could leave 32 bits, or the whole numbers of float32; names the layer.
+        TimeAxisError: the example is not of the layout that `time_axis` declares.
     """
-    if example.dtype != torch.uint8 or example.dim() not in (4, 5):
-        raise LoweringError(
-            "example must be a uint8 batch [B, C, H, W] or [T, B, C, H, W], "
-            f"got {example.dtype} {tuple(example.shape)}."
-        )
-    time_steps = _time_steps(model)
-    traced = trace(model, example.to(device_of(model)), leaves(MODULES))
-    if traced.unseen:
-        raise LoweringError(f"{traced.unseen[0]}.")
-    calls, output = traced.calls, traced.output
-    made = [i for i, call in enumerate(calls, 1) if call.output is output]
-    if not made:
-        raise LoweringError("the model's output must be one tensor computed from its input.")
-    needed = _needed(calls, made[-1])
-    builder = Builder(time_steps, {name for name, _ in model.named_modules()})
-    shape = tuple(example.shape[-3:])
-    name = builder.append(ir.Input(builder.extra_name("input"), (), shape))
-    values = {0: Value(name, np.array(1.0), shape[0])}
-    for i, call in enumerate(calls, 1):
-        if i in needed:
-            values[i] = convert(builder, call, [values[j] for j in call.inputs])
-        elif isinstance(call.target, nn.Module):
-            builder.name(call.where)  # a use that leads nowhere counts as one: names say which use a node is
-    logits = _logits(builder, values[made[-1]])
-    scale = float(logits.scale.reshape(-1)[0])
-    graph = ir.IntGraph.of_logits(tuple(builder.nodes), time_steps, scale, tuple(labels), dict(meta or {}))
-    _require_exact_floats(graph)
+    lowered = lowering_of(model, example, time_axis)
+    graph = ir.IntGraph(
+        tuple(lowered.builder.nodes),
+        lowered.builder.time_steps,
+        tuple(ir.Output(made.source.node, float(made.source.scale.reshape(-1)[0])) for made in lowered.outputs),
+        tuple(labels),
+        dict(meta or {}),
+    )
+    require_exact_floats(graph, lowered.builder, lowered.types)
     return graph
 
 
-def _require_exact_floats(graph: ir.IntGraph) -> None:
-    """Refuses sums that float32 evaluation would round."""
-    edges = analyse(graph)
-    for node in (n for n in graph.nodes if isinstance(n, ir.Conv | ir.Linear)):
-        reach = max(-int(edges[node.name].low.min()), int(edges[node.name].high.max()))
-        if reach >= 2**24:
-            raise OverflowRefused(
-                f"{node.name}: its sum may reach {reach}, and float32, in which PyTorch evaluates, holds integers up "
-                "to 2^24 only. Use fewer weight bits or inputs, or let it read spikes instead of currents."
-            )
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lowered:
+    """What became of a model.
+
+    outputs: what it returned, as edges and as addresses of the tensors.
+    neurons: the tensor that each `lif` node's module made, by the node's name.
+    types: of the tensor that each node stands for.
+    """
+
+    builder: Builder
+    outputs: list[Made]
+    neurons: dict[str, Value]
+    types: dict[str, torch.dtype]
+
+
+def lowering_of(model: nn.Module, example: Tensor, time_axis: TimeAxis, *, as_it_is: bool = False) -> Lowered:
+    """Traces the model and applies the rules.
+
+    Args:
+        as_it_is: whether to trace the very batch, of a model that is known to be lowered; else on a batch size that
+            leaves nothing open.
+    """
+    if not isinstance(example, Tensor) or example.dtype != torch.uint8:
+        raise LoweringError(f"example must be a uint8 batch, got {getattr(example, 'dtype', type(example).__name__)}.")
+    time_steps = _time_steps(model)
+    _check_example(example, time_axis, time_steps)
+    if as_it_is:
+        x = example.to(device_of(model))
+        traced = trace(model, x, is_leaf)
+    else:
+        x, traced = _traced(model, example, time_axis, time_steps)
+    if traced.unseen:
+        raise LoweringError(f"{traced.unseen[0]}.")
+    return _lowered(model, x, traced, time_axis, time_steps)
+
+
+def _check_example(example: Tensor, time_axis: TimeAxis, time_steps: int) -> None:
+    lead = 1 if time_axis is None else 2
+    axes = example.dim() - lead
+    _, _, sample = split_shape(
+        example.shape, time_axis, what="example", time_steps=time_steps, sample_axes=None if axes in (1, 2, 3) else 3
+    )
+    if not sample or 0 in example.shape:
+        raise LoweringError(f"example must hold samples of [F], [C, L] or [C, H, W], got shape {tuple(example.shape)}.")
 
 
 def _time_steps(model: nn.Module) -> int:
@@ -90,18 +120,64 @@ def _time_steps(model: nn.Module) -> int:
         raise LoweringError(str(e)) from e
 
 
-def _logits(builder: Builder, value: Value) -> Value:
-    value = builder.at_scale(value, float(value.scale.min()), "output")
-    if not value.timed:
-        return value
-    name = builder.append(ir.SumTime(builder.extra_name("logits"), (value.node,)))
-    return Value(name, value.scale / builder.time_steps, value.channels, timed=False)
+def _traced(model: nn.Module, example: Tensor, time_axis: TimeAxis, time_steps: int) -> tuple[Tensor, Trace]:
+    """A run on a few samples: at least two, and not T, so that no axis of one sample or step looks like another."""
+    axis = 1 if time_axis == 0 else 0
+    batch = example.shape[axis]
+    example = example.to(device_of(model))
+    if 2 <= batch <= FEW and batch != time_steps:
+        return example, trace(model, example, is_leaf)
+    few = 2 if time_steps != 2 else 3
+    index = torch.arange(few, device=example.device) % batch
+    try:
+        x = example.index_select(axis, index)
+        return x, trace(model, x, is_leaf)
+    except (RuntimeError, ValueError) as e:
+        if batch in (1, time_steps):
+            raise LoweringError(
+                f"the model fails on a batch of {few} samples ({e}); it is lowered on {few}, as in a batch of {batch} "
+                "samples the axes of time and batch can't be told apart. Let its forward work for any batch."
+            ) from e
+        return example, trace(model, example, is_leaf)
 
 
-def _needed(calls: Sequence[Call], output: int) -> set[int]:
-    """Numbers of the calls that call number `output` depends on, itself among them."""
-    needed = {output}
-    for i in range(output, 0, -1):
+def _lowered(model: nn.Module, x: Tensor, traced: Trace, time_axis: TimeAxis, time_steps: int) -> Lowered:
+    steps, batch, shape = split_shape(x.shape, time_axis)
+    b = Builder(time_steps, batch, {name for name, _ in model.named_modules()})
+    values = {0: _input(b, tuple(x.shape), steps, shape, time_axis)}
+    returned = list(tensors(traced.output))
+    numbers = [traced.number.get(id(t), 0) for t in returned]
+    if not numbers or 0 in numbers:
+        raise LoweringError("the model's output must be tensors computed from its input.")
+    needed = _needed(traced, numbers)
+    neurons: dict[str, Value] = {}
+    types: dict[str, torch.dtype] = {}
+    for i, call in enumerate(traced.calls, 1):
         if i in needed:
-            needed.update(calls[i - 1].inputs)
+            first = len(b.nodes)
+            values[i] = convert(b, call, [values[j] for j in call.inputs])
+            types.update((node.name, call.output.dtype) for node in b.nodes[first:])
+            neurons.update((node.name, values[i]) for node in b.nodes[first:] if isinstance(node, ir.Lif))
+        elif isinstance(call.target, nn.Module):
+            b.name(call.where)  # counted too, so that `name#2` always means the module's second call
+    outputs = outputs_of(b, [values[n] for n in numbers])
+    return Lowered(b, outputs, neurons, types)
+
+
+def _input(b: Builder, shape: tuple[int, ...], steps: int, sample: tuple[int, ...], time_axis: TimeAxis) -> Value:
+    edge = sample if len(sample) != 2 else (sample[0], 1, sample[1])
+    node = ir.Input(b.extra_name("input"), (), edge)
+    source = b.append(node, edge, np.array(1.0), "still" if time_axis is None else "steps")
+    if time_axis != 1:
+        return Value(shape, source)
+    first = source.addresses().reshape(steps, b.batch, *sample).transpose(0, 1)
+    return Value(shape, None, first.contiguous())
+
+
+def _needed(traced: Trace, outputs: list[int]) -> set[int]:
+    """Numbers of the calls that the outputs depend on, themselves among them."""
+    needed = set(outputs)
+    for i in range(max(outputs), 0, -1):
+        if i in needed:
+            needed.update(traced.calls[i - 1].inputs)
     return needed

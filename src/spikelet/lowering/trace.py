@@ -4,8 +4,9 @@ The model runs once, eagerly, on the example. A forward hook sees every leaf mod
 lowering knows); a TorchFunctionMode sees every tensor function outside leaf modules. Python composition,
 control flow on shapes, residual adds and reshapes need no special care: only what really ran is recorded.
 A function that makes a tensor from one that came from the input is an operation; anything else, such as
-a look at a shape, is plain Python. What no call can show is noted in words: a tensor written after it was made (by
-index, through a view or `.data`) and read again, and a branch on a tensor's value.
+a look at a shape, is plain Python. Three things leave no call behind and are noted in words: a tensor written after
+it was made (by index, through a view or `.data`) and read again, a constant changed after it was used, and a branch
+on a tensor's value.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 
 from spikelet.nn.evaluation import evaluation_mode
 
+IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Call:
@@ -30,6 +33,9 @@ class Call:
     inputs: values read, as numbers of earlier calls (0 is the input).
     args, kwargs: everything passed, tensors included.
     output: the tensor made.
+    function: what ran, for a function; None for a module.
+    index: which of the tensors it made, as `chunk` makes several.
+    traced: for each tensor of `read`, whether it came from the input; the others are constants.
     """
 
     target: nn.Module | str
@@ -38,6 +44,18 @@ class Call:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     output: Tensor
+    function: Callable[..., Any] | None = None
+    index: int = 0
+    traced: tuple[bool, ...] = ()
+
+    @property
+    def read(self) -> list[Tensor]:
+        """Every tensor passed, constants among them, in order."""
+        return list(tensors((self.args, self.kwargs)))
+
+    def named(self, what: str) -> str:
+        """A name for a node of this call that is not the module itself: `block.add`."""
+        return f"{self.where}.{what}" if self.where else what
 
     @property
     def place(self) -> str:
@@ -56,11 +74,15 @@ def leaves(types: Container[type[nn.Module]]) -> Callable[[nn.Module], bool]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Trace:
-    """What a module did: the calls in order, the tensor it returned, and what calls can't show, each with its place."""
+    """What a module did: the calls in order, what it returned, and what calls can't show, each with its place.
+
+    number: of the call that made a tensor, by the tensor's id; 0 is the input.
+    """
 
     calls: list[Call]
-    output: Tensor
+    output: Any
     unseen: list[str]
+    number: dict[int, int]
 
 
 class _Recorder(TorchFunctionMode):
@@ -71,17 +93,29 @@ class _Recorder(TorchFunctionMode):
         self.number = {id(example): 0}
         self.version = {id(example): _version(example)}  # of each numbered tensor; it counts writes, views' too
         self.keep: list[Tensor] = [example]  # ids stay unique while the tensors live
+        self.constants: list[tuple[Tensor, int, str]] = []  # read beside numbered tensors: version then, and where
         self.stack: list[str] = [""]
         self.inside_leaf = 0
 
-    def record(self, target: nn.Module | str, args: Sequence[Any], kwargs: dict[str, Any], output: Any) -> None:
-        inputs = tuple(self.number[id(a)] for a in tensors((args, kwargs)) if id(a) in self.number)
+    def record(
+        self,
+        target: nn.Module | str,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        output: Any,
+        function: Callable[..., Any] | None = None,
+    ) -> None:
+        read = list(tensors((args, kwargs)))
+        traced = tuple(id(a) in self.number for a in read)
+        inputs = tuple(self.number[id(a)] for a in read if id(a) in self.number)
         if not inputs:
             return
-        for tensor in tensors(output):
+        self.constants += [(a, _version(a), self.stack[-1]) for a in read if id(a) not in self.number]
+        for index, tensor in enumerate(tensors(output)):
             if id(tensor) in self.number and isinstance(target, nn.Module):
                 continue  # an identity-like leaf returned its input
-            self.calls.append(Call(target, self.stack[-1], inputs, tuple(args), kwargs, tensor))
+            call = Call(target, self.stack[-1], inputs, tuple(args), kwargs, tensor, function, index, traced)
+            self.calls.append(call)
             self.keep.append(tensor)
             self.number[id(tensor)] = len(self.calls)
             self.version[id(tensor)] = _version(tensor)
@@ -93,8 +127,16 @@ class _Recorder(TorchFunctionMode):
                 self.note("a tensor is written after it was made, by index or through a view, and read again")
                 self.version[id(tensor)] = _version(tensor)
 
+    def check_constants(self) -> None:
+        """Notes every constant that was written after a call had read it."""
+        for tensor, version, where in self.constants:
+            if _version(tensor) != version:
+                self.unseen.append(
+                    f"{where or 'the model'}: a constant tensor is changed after it was used; use a copy"
+                )
+
     def note(self, what: str) -> None:
-        """Of the module at work."""
+        """Records `what` with the name of the running module; lowering refuses the model with this sentence."""
         self.unseen.append(f"{self.stack[-1] or 'the model'}: {what}")
 
     def watch(self, func: Callable[..., Any], name: str, args: Sequence[Any]) -> None:
@@ -115,9 +157,17 @@ class _Recorder(TorchFunctionMode):
             return func(*args, **kwargs)
         self.check(args, kwargs)
         self.watch(func, name, args)
+        known = self._as_it_was(name, args)
         output = func(*args, **kwargs)
-        self.record(name, args, kwargs, output)
+        self.record(name, known, kwargs, output, func)
         return output
+
+    def _as_it_was(self, name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """`args`, with a copy of a constant that the function is about to write into."""
+        in_place = (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
+        if not (in_place and args and isinstance(args[0], Tensor)) or id(args[0]) in self.number:
+            return args
+        return (args[0].clone(), *args[1:])
 
 
 def _version(tensor: Tensor) -> int:
@@ -144,10 +194,11 @@ def trace(model: nn.Module, example: Tensor, is_leaf: Callable[[nn.Module], bool
         with evaluation_mode(model), recorder:
             output = model(example)
             recorder.check(output)
+            recorder.check_constants()
     finally:
         for hook in hooks:
             hook.remove()
-    return Trace(recorder.calls, output, recorder.unseen)
+    return Trace(recorder.calls, output, recorder.unseen, recorder.number)
 
 
 def _watch(name: str, module: nn.Module, recorder: _Recorder, leaf: bool) -> list[Any]:

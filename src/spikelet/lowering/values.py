@@ -1,35 +1,96 @@
-"""What lowering knows of a real tensor: which integer edge stands for it, and at what scale.
+"""What lowering knows of a traced tensor: the address of the integer behind each of its elements.
 
-    real value = scale[c] * integer     scale: positive, one number or one a channel
+    real element = scale[channel] * integer          scale: above 0, one number for an edge or one for each channel
 
-A value is *on the grid* when its scale is 2^-12 everywhere: then currents add and neurons compare.
+A `Source` is an edge of the integer graph laid out as [time steps, batch, C, H, W]; its elements have consecutive
+addresses in this order, from `start` on. Address 0 is a constant zero. A traced tensor is a `Value`: an address for
+each element. Whatever moves elements and computes nothing (flatten, reshape, view, permute, transpose, unflatten,
+chunk, split, stack, cat, x[t], slices, roll, repeat, expand, pad ...) is run by PyTorch itself on the addresses, so
+it needs no rule of its own, and no extent is ever mistaken for another: a batch of T samples, a batch of one and a
+map of one row keep their addresses apart.
 """
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import math
-from collections.abc import Collection
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from spikelet.base.errors import LoweringError
-from spikelet.graph import ir
-from spikelet.quant.grid import FRACTION_BITS, split_gain
+from spikelet.quant.grid import FRACTION_BITS
 
 GRID = 2.0**-FRACTION_BITS
+Time = Literal["steps", "still", "summed"]
+Kind = tuple[int, int] | None  # None: features; (H, W): tokens, the positions of such a map
+Int64 = NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Value:
-    """An edge and its scale, float64 of shape () or [C]; `channels` is the size of the edge's channel axis."""
+class Source:
+    """An edge of the graph, and the addresses of its elements.
+
+    node: its node's name.
+    shape: (C, H, W) or (F,) of one sample and step.
+    scale: float64 of shape () or [C].
+    time: "steps" (another value at each of T steps), "still" (the same at every step) or "summed" (after a sum
+        over time).
+    steps, batch: T and B of the addresses; steps is 1 unless `time` is "steps".
+    start: its first address.
+    kinds: what its channels and its positions count: None for features, (H, W) for tokens, which were the positions
+        of such a map.
+    constant: the numbers, for a constant of the forward that has no node yet; they are the same for all samples.
+    """
 
     node: str
+    shape: tuple[int, ...]
     scale: NDArray[np.float64]
-    channels: int
-    timed: bool = True
+    time: Time
+    steps: int
+    batch: int
+    start: int
+    kinds: tuple[Kind, Kind] = (None, None)
+    constant: NDArray[np.float64] | None = None
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether it is a vector (F,)."""
+        return len(self.shape) == 1
+
+    @property
+    def map(self) -> tuple[int, int, int]:
+        """(C, H, W); a vector (F,) is (F, 1, 1)."""
+        return (self.shape[0], 1, 1) if self.is_flat else self.shape  # type: ignore[return-value]
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.shape[0]
+
+    @property
+    def positions(self) -> int:
+        """H * W."""
+        return math.prod(self.shape[1:])
+
+    @property
+    def size(self) -> int:
+        """Elements of one sample and step."""
+        return math.prod(self.shape)
+
+    @property
+    def extent(self) -> int:
+        """Addresses that it takes."""
+        return self.steps * self.batch * self.size
+
+    @property
+    def scales(self) -> NDArray[np.float64]:
+        """The scale of each channel, [C]."""
+        return np.broadcast_to(self.scale, (self.channels,))
 
     @property
     def has_one_scale(self) -> bool:
@@ -37,109 +98,98 @@ class Value:
         return bool((self.scale == self.scale.reshape(-1)[0]).all())
 
     def one_scale(self, where: str) -> float:
-        """The scale that all channels share."""
+        """The scale that all channels share.
+
+        Raises:
+            LoweringError: they don't share one; by the name `where`.
+        """
         if not self.has_one_scale:
             raise LoweringError(
                 f"{where}: reads a tensor whose channels have different scales. Put a batch norm or a neuron before it."
             )
         return float(self.scale.reshape(-1)[0])
 
+    def addresses(self) -> Tensor:
+        """Addresses of all elements, int64 [steps * batch, C, H, W] or [steps * batch, F]."""
+        return torch.arange(self.start, self.start + self.extent).view(self.steps * self.batch, *self.shape)
 
-class Builder:
-    """Collects nodes; gives each a unique name.
 
-    Args:
-        time_steps: T.
-        modules: full names of the model's modules, which only their own nodes may bear.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Value:
+    """The addresses of a traced tensor.
+
+    shape: of the tensor.
+    source: where the tensor is the whole edge in its own order, however its shape is cut; else None.
+    explicit: the address of each element, where `source` is None.
     """
 
-    def __init__(self, time_steps: int, modules: Collection[str]) -> None:
-        self.time_steps = time_steps
-        self.modules = modules
-        self.nodes: list[ir.Operation] = []
-        self.names: set[str] = set()
+    shape: tuple[int, ...]
+    source: Source | None = None
+    explicit: Tensor | None = None
 
-    def extra_name(self, wanted: str) -> str:
-        """A name for a node that is no module's: `wanted`, or `wanted()` where a module has that name."""
-        return self.name(f"{wanted}()" if wanted in self.modules else wanted)
+    @property
+    def addresses(self) -> Tensor:
+        """int64 of the tensor's shape."""
+        if self.source is not None:
+            return self.source.addresses().reshape(self.shape)
+        assert self.explicit is not None
+        return self.explicit
 
-    def name(self, wanted: str) -> str:
-        """`wanted`, or `wanted#2` and so on where it is taken: the second, third ... use of a module."""
-        name, n = wanted, 1
-        while name in self.names:
-            n += 1
-            name = f"{wanted}#{n}"
-        self.names.add(name)
-        return name
+    @property
+    def is_plain(self) -> bool:
+        """Whether the tensor is [time steps, batch, *shape of the edge], all of it and in this order."""
+        s = self.source
+        if s is None:
+            return False
+        lead = (s.batch,) if s.time == "summed" else (s.steps, s.batch)
+        return self.shape == (*lead, *s.shape)
 
-    def append(self, node: ir.Operation) -> str:
-        """Adds a node made with a name from `name`, and returns that name."""
-        self.nodes.append(node)
-        return node.name
 
-    def affine(self, value: Value, gain: NDArray[np.float64], offset: NDArray[np.float64], where: str) -> Value:
-        """gain[c] * value + offset[c] on the grid; offset is a multiple of 2^-12 already."""
-        if (np.frexp(value.scale)[0] != 0.5).any():
-            raise LoweringError(
-                f"{where}: reads a mean over a number of values that is no power of two, which integers can't scale "
-                "exactly. Take that mean last, or use spikelet.nn.SumPool2d."
-            )
-        total = np.broadcast_to(gain * value.scale / GRID, (value.channels,))
-        integers = np.broadcast_to(np.round(offset / GRID), (value.channels,))
-        if not (np.abs(total).max() < 2**31 and np.abs(integers).max() < 2**31):
-            raise LoweringError(
-                f"{where}: a gain of {float(np.abs(total).max()) * GRID:.3g} or an offset of "
-                f"{float(np.abs(integers).max()) * GRID:.3g} does not fit 32 bits. Look for a channel without variance."
-            )
-        mantissa, exponent = (t.numpy() for t in split_gain(torch.tensor(total)))
-        multiplier, shift = mantissa.copy(), exponent.copy()
-        # A gain above 2^15 integer units a step: shift left by folding powers of two into the multiplier.
-        multiplier[exponent < 0] <<= -exponent[exponent < 0]
-        shift[exponent < 0] = 0
-        # Trailing zeros carry nothing: 4096 / 2^12 is 1 / 2^0.
-        for c in range(value.channels):
-            while shift[c] > 0 and multiplier[c] % 2 == 0:
-                multiplier[c] //= 2
-                shift[c] -= 1
-        too_small = shift > 62
-        multiplier[too_small], shift[too_small] = 0, 0
-        name = self.append(
-            ir.Affine(
-                self.name(where),
-                (value.node,),
-                multiplier.astype(np.int32),
-                shift.astype(np.uint8),
-                integers.astype(np.int32),
-            )
-        )
-        return Value(name, np.array(GRID), value.channels, value.timed)
+@dataclasses.dataclass(frozen=True, eq=False)
+class Places:
+    """Addresses taken apart, arrays of one shape: which source (-1: the constant zero), step, sample, channel and
+    position. `rest` is the address that the element would have at step 0 of sample 0."""
 
-    def on_grid(self, value: Value, where: str) -> Value:
-        """`value` rounded to the grid; itself where it is there already."""
-        if value.has_one_scale and math.isclose(value.one_scale(where), GRID, rel_tol=0):
-            return value
-        return self.affine(value, np.array(1.0), np.array(0.0), f"{where}.grid")
+    source: Int64
+    step: Int64
+    sample: Int64
+    channel: Int64
+    position: Int64
+    rest: Int64
 
-    def at_scale(self, value: Value, scale: float, where: str) -> Value:
-        """`value` in units of `scale`, exactly; itself where it is so already.
 
-        Raises:
-            LoweringError: its scale is not a whole multiple of `scale`, a power of two below 2^31.
-        """
-        ratio = np.broadcast_to(value.scale / scale, (value.channels,))
-        if (ratio == 1).all():
-            return value
-        if (np.frexp(ratio)[0] != 0.5).any() or ratio.min() < 1 or ratio.max() >= 2**31:
-            raise LoweringError(
-                f"{where}: its channels' scales differ by factors of {ratio.min():.3g} to {ratio.max():.3g}, and "
-                "integers need a power of two below 2^31. Put a batch norm or a neuron before it."
-            )
-        zeros = np.zeros(value.channels)
-        node = ir.Affine(
-            self.extra_name(f"{where}.scale"),
-            (value.node,),
-            ratio.astype(np.int32),
-            zeros.astype(np.uint8),
-            zeros.astype(np.int32),
-        )
-        return Value(self.append(node), np.array(scale), value.channels, value.timed)
+class Sources:
+    """All sources, found by address."""
+
+    def __init__(self) -> None:
+        self.all: list[Source] = []
+        self.starts: list[int] = []
+        self.next = 1
+
+    def add(self, **fields: Any) -> Source:
+        """A new source with the next free addresses."""
+        source = Source(start=self.next, **fields)
+        self.all.append(source)
+        self.starts.append(source.start)
+        self.next += source.extent
+        return source
+
+    def at(self, address: int) -> Source:
+        """The source of an address above 0."""
+        return self.all[bisect.bisect_right(self.starts, address) - 1]
+
+    def places(self, addresses: Tensor | Int64) -> Places:
+        """`addresses` taken apart."""
+        a = addresses.numpy() if isinstance(addresses, Tensor) else addresses
+        source = np.searchsorted(np.array(self.starts), a, side="right") - 1
+        used = np.unique(source[source >= 0])
+        known = (self.all[i] for i in used)
+        rows = np.array([(0, 1, 1, 1), *((s.start, s.size, s.positions, s.batch) for s in known)], np.int64)
+        index = np.where(source >= 0, np.searchsorted(used, source) + 1, 0)
+        start, size, positions, batch = (rows[:, column][index] for column in range(4))
+        offset = a - start
+        frame, inner = np.divmod(offset, size)
+        step, sample = np.divmod(frame, batch)
+        channel, position = np.divmod(inner, positions)
+        rest = np.where(source >= 0, start + inner, 0)
+        return Places(source, step, sample, channel, position, rest)

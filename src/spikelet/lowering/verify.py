@@ -1,7 +1,8 @@
 """Does the integer program say what PyTorch evaluation says? Spike for spike, logit for logit.
 
-Spikes are compared neuron by neuron and step by step (a Lif node has its module's full name); a real
-logit is compared as round(logit / logit_scale) with the integer one.
+Spikes are compared neuron by neuron and step by step, as counts where a neuron has levels; a real output is compared as
+round(output / scale) with the integer one. Which element of a tensor is which integer is known from lowering
+(values.py), so tensors may have any order of axes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,10 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.base.errors import GraphError
+from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
+from spikelet.lowering.lower import FEW, Lowered, lowering_of
+from spikelet.lowering.outputs import Made
+from spikelet.lowering.trace import tensors
+from spikelet.lowering.values import Source, Value
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
+
+Integers = NDArray[np.int64]
 
 
 class Backend(Protocol):
@@ -33,42 +41,179 @@ class Backend(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """Counts over all samples. `spike_mismatches` is by node name."""
+    """Counts over all samples.
+
+    spikes: neuron-steps compared; `spike_mismatches` is by node name.
+    logits: values of the first output compared.
+    other_outputs: values of further outputs compared; `other_mismatches` is by node name.
+    not_compared: `lif` nodes that no module of the model makes the spikes of.
+    """
 
     samples: int
-    spikes: int  # neuron-steps compared
+    spikes: int
     spike_mismatches: dict[str, int]
     logits: int
     logit_mismatches: int
     float_accuracy: float
     integer_accuracy: float
+    other_outputs: int = 0
+    other_mismatches: dict[str, int] = dataclasses.field(default_factory=dict)
+    not_compared: tuple[str, ...] = ()
 
     @property
     def mismatches(self) -> int:
-        """Spikes and logits that differ, together."""
-        return sum(self.spike_mismatches.values()) + self.logit_mismatches
+        """Spikes and outputs that differ, together."""
+        return sum(self.spike_mismatches.values()) + self.logit_mismatches + sum(self.other_mismatches.values())
 
     def __str__(self) -> str:
-        return (
+        text = (
             f"PyTorch {self.float_accuracy:.2%}, integers {self.integer_accuracy:.2%} on {self.samples} samples; "
             f"of {self.spikes:,} spikes and {self.logits:,} logits differ: "
             f"{sum(self.spike_mismatches.values()):,} and {self.logit_mismatches:,}"
         )
+        if self.other_outputs:
+            text += f"; of {self.other_outputs:,} values of other outputs {sum(self.other_mismatches.values()):,}"
+        return text + (f"; not compared: {', '.join(self.not_compared)}" if self.not_compared else "")
 
 
-def _appender(outputs: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
-    def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
-        outputs.append(output.clone())  # the model may add to its spikes in place later on
+def verify(
+    graph: ir.IntGraph,
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    backend: Callable[[ir.IntGraph], Backend] = Reference,
+    *,
+    time_axis: TimeAxis = None,
+) -> Verification:
+    """Compares `backend(graph)` with `model` in evaluation mode.
 
-    return hook
+    Args:
+        graph: lowered from `model`.
+        model: its mode is put back after.
+        batches: pairs of uint8 input, as the model takes it, and labels [B].
+        backend: Reference, or spikelet.Program.
+        time_axis: of the inputs: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
+    Raises:
+        GraphError: the model is another one.
+        ValueError: there are no batches.
+        TimeAxisError: a batch is not of the layout that `time_axis` declares.
+    """
+    tally = _Tally(graph, model, backend(graph), time_axis)
+    with evaluation_mode(model):
+        for x, y in batches:
+            for part, labels in tally.parts(x, y):
+                tally.add(part, labels)
+    return tally.result()
+
+
+class _Tally:
+    """The counts so far."""
+
+    def __init__(self, graph: ir.IntGraph, model: nn.Module, program: Backend, time_axis: TimeAxis) -> None:
+        self.graph, self.model, self.program, self.time_axis = graph, model, program, time_axis
+        self.layers = [n.name for n in graph.of_type(ir.Lif)]
+        self.modules = _modules_of(model, self.layers)
+        self.total, self.wrong = dict.fromkeys(self.layers, 0), dict.fromkeys(self.layers, 0)
+        self.count = dict.fromkeys(("samples", "logits", "logit_mismatches", "float", "integer", "others"), 0)
+        self.other_wrong = {o.node: 0 for o in graph.outputs[1:]}
+        self.known: dict[int, Lowered] = {}  # by batch size
+
+    def parts(self, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batch whole, or in parts of a few samples where a tensor's order of elements must be followed."""
+        axis = batch_axis(self.time_axis)
+        split_shape(x.shape, self.time_axis, what="a batch of verify", time_steps=self.graph.time_steps)
+        first = self._lowered(x.narrow(axis, 0, min(FEW, x.shape[axis])))
+        _check_same(self.graph, first)
+        whole = all(_is_plain(v) for v in first.neurons.values()) and all(_is_plain(m.value) for m in first.outputs)
+        size = max(1, x.shape[axis]) if whole else FEW
+        for start in range(0, x.shape[axis], size):
+            yield x.narrow(axis, start, min(size, x.shape[axis] - start)), y[start : start + size]
+
+    def _lowered(self, x: Tensor) -> Lowered:
+        batch = x.shape[batch_axis(self.time_axis)]
+        if batch not in self.known:
+            self.known[batch] = lowering_of(self.model, x, self.time_axis, as_it_is=True)
+        return self.known[batch]
+
+    def add(self, x: Tensor, y: Tensor) -> None:
+        """Runs both on a batch and compares."""
+        batch = x.shape[batch_axis(self.time_axis)]
+        lowered = self._lowered(x) if batch in self.known or batch <= FEW else next(iter(self.known.values()))
+        with torch.no_grad(), _recorded(self.model, self.modules) as outputs:
+            returned = list(tensors(self.model(x.to(device_of(self.model)))))
+        pixels = self._pixels(x)
+        spikes = self.program.spikes(pixels)
+        for name in set(self.layers) & lowered.neurons.keys():
+            module, _, use = name.partition("#")
+            tensor = outputs[module][int(use or 1) - 1]
+            expected = _integers(lowered, lowered.neurons[name], tensor, spikes[name].shape)
+            self.total[name] += expected.size
+            self.wrong[name] += int((expected != spikes[name]).sum())
+        self._add_outputs(lowered, returned, pixels, y.cpu().numpy())
+
+    def _pixels(self, x: Tensor) -> NDArray[np.uint8]:
+        frames = x.transpose(0, 1) if self.time_axis == 1 else x
+        lead = frames.shape[: 1 if self.time_axis is None else 2]
+        return np.ascontiguousarray(frames.cpu().numpy()).reshape(*lead, *self.graph.input.shape)
+
+    def _add_outputs(
+        self, lowered: Lowered, returned: list[Tensor], pixels: NDArray[np.uint8], labels: NDArray[np.int64]
+    ) -> None:
+        logits = self.program(pixels)
+        others: dict[str, Any] = self.program.outputs(pixels) if self.other_wrong else {}  # type: ignore[attr-defined]
+        for made, tensor, output in zip(lowered.outputs, returned, self.graph.outputs, strict=True):
+            real = _real(lowered, made, tensor)
+            if output is not self.graph.outputs[0]:
+                expected, found = _rounded(real, output.scale), others[output.node]
+                self.count["others"] += expected.size
+                self.other_wrong[output.node] += int((expected.reshape(found.shape) != found).sum())
+                continue
+            self.count["samples"] += len(labels)
+            self.count["logits"] += logits.size
+            self.count["logit_mismatches"] += int((_rounded(real, output.scale).reshape(logits.shape) != logits).sum())
+            self.count["float"] += int((real.reshape(logits.shape).argmax(1) == labels).sum())
+            self.count["integer"] += int((logits.argmax(1) == labels).sum())
+
+    def result(self) -> Verification:
+        """Raises ValueError where there was no sample."""
+        samples = self.count["samples"]
+        if not samples:
+            raise ValueError("verify needs at least one batch, got none.")
+        return Verification(
+            samples,
+            sum(self.total.values()),
+            self.wrong,
+            self.count["logits"],
+            self.count["logit_mismatches"],
+            self.count["float"] / samples,
+            self.count["integer"] / samples,
+            self.count["others"],
+            self.other_wrong,
+            tuple(name for name in self.layers if not self.total[name]),
+        )
+
+
+def _modules_of(model: nn.Module, layers: list[str]) -> list[str]:
+    """The modules that the nodes are named after; a node of another name has none."""
+    modules = dict(model.named_modules())
+    names = sorted({name.split("#")[0] for name in layers})
+    return [name for name in names if name in modules]
+
+
+def _check_same(graph: ir.IntGraph, lowered: Lowered) -> None:
+    wanted, found = {n.name for n in graph.of_type(ir.Lif)}, set(lowered.neurons)
+    if wanted != found:
+        name = sorted(wanted ^ found)[0]
+        owner = "the graph, and not the model," if name in wanted else "the model, and not the graph,"
+        raise GraphError(f"{owner} has a neuron {name!r}; verify needs the model that was lowered.")
+
+
+def _is_plain(value: Value) -> bool:
+    return value.source is not None
 
 
 @contextmanager
 def _recorded(model: nn.Module, names: list[str]) -> Iterator[dict[str, list[Tensor]]]:
     modules = dict(model.named_modules())
-    missing = [n for n in names if n not in modules]
-    if missing:
-        raise GraphError(f"the model has no module named {missing[0]!r}; verify needs the model that was lowered.")
     outputs: dict[str, list[Tensor]] = {n: [] for n in names}
     hooks = [modules[n].register_forward_hook(_appender(outputs[n])) for n in names]
     try:
@@ -78,54 +223,43 @@ def _recorded(model: nn.Module, names: list[str]) -> Iterator[dict[str, list[Ten
             hook.remove()
 
 
-def verify(
-    graph: ir.IntGraph,
-    model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
-    backend: Callable[[ir.IntGraph], Backend] = Reference,
-) -> Verification:
-    """Compares `backend(graph)` with `model` in evaluation mode.
+def _appender(outputs: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:
+    def hook(module: nn.Module, inputs: object, output: Tensor) -> None:
+        outputs.append(output.clone())  # the model may add to its spikes in place later on
 
-    Args:
-        graph: lowered from `model`.
-        model: its mode is put back after.
-        batches: pairs of uint8 input ([B, C, H, W] or [T, B, C, H, W]) and labels [B].
-        backend: Reference, or spikelet.Program.
-    Raises:
-        GraphError: the model is another one.
-        ValueError: there are no batches.
-    """
-    program = backend(graph)
-    layers = [n.name for n in graph.of_type(ir.Lif)]
-    modules = sorted({name.split("#")[0] for name in layers})
-    total, wrong = dict.fromkeys(layers, 0), dict.fromkeys(layers, 0)
-    counts = {"samples": 0, "logits": 0, "logit_mismatches": 0, "float": 0, "integer": 0}
-    with evaluation_mode(model):
-        for x, y in batches:
-            with torch.no_grad(), _recorded(model, modules) as outputs:
-                real = model(x.to(device_of(model)))
-            real = (real.mean(0) if real.dim() == 3 else real).double().cpu().numpy()
-            pixels = np.ascontiguousarray(x.cpu().numpy())
-            spikes, logits = program.spikes(pixels), program(pixels)
-            for name in layers:
-                module, _, use = name.partition("#")
-                expected = outputs[module][int(use or 1) - 1].cpu().numpy()
-                total[name] += expected.size
-                wrong[name] += int((expected != spikes[name]).sum())
-            labels = y.cpu().numpy()
-            counts["samples"] += len(labels)
-            counts["logits"] += logits.size
-            counts["logit_mismatches"] += int((np.floor(real / graph.logit_scale + 0.5) != logits).sum())
-            counts["float"] += int((real.argmax(1) == labels).sum())
-            counts["integer"] += int((logits.argmax(1) == labels).sum())
-    if not counts["samples"]:
-        raise ValueError("verify needs at least one batch, got none.")
-    return Verification(
-        counts["samples"],
-        sum(total.values()),
-        wrong,
-        counts["logits"],
-        counts["logit_mismatches"],
-        counts["float"] / counts["samples"],
-        counts["integer"] / counts["samples"],
-    )
+    return hook
+
+
+# --- a tensor in the order of its edge --------------------------------------------------------------
+
+
+def _integers(lowered: Lowered, value: Value, tensor: Tensor, shape: tuple[int, ...]) -> Integers:
+    """What the integers [T, B, ...] of an edge must be for its tensor to be `tensor`."""
+    source = _source(lowered, value)
+    return _rounded(_ordered(value, source, tensor), float(source.scale.reshape(-1)[0])).reshape(shape)
+
+
+def _source(lowered: Lowered, value: Value) -> Source:
+    return value.source or lowered.builder.sources.at(int(value.addresses.max()))
+
+
+def _ordered(value: Value, source: Source, tensor: Tensor) -> NDArray[np.float64]:
+    """The real elements of `tensor` in the edge's order, [T or 1, B, ...] flat."""
+    real = tensor.detach().double().cpu().numpy().reshape(-1)
+    if value.source is not None:
+        return real
+    ordered = np.zeros(source.extent)
+    ordered[value.addresses.numpy().reshape(-1) - source.start] = real
+    return ordered
+
+
+def _real(lowered: Lowered, made: Made, tensor: Tensor) -> NDArray[np.float64]:
+    """An output's real elements in its edge's order, summed over time where lowering did so."""
+    ordered = _ordered(made.value, made.whole, tensor)
+    if made.source is made.whole:
+        return ordered
+    return ordered.reshape(made.whole.steps, -1).mean(0)
+
+
+def _rounded(real: NDArray[np.float64], scale: float) -> Integers:
+    return np.floor(real / scale + 0.5).astype(np.int64)

@@ -148,7 +148,7 @@ def test_python_composition_is_understood_and_exact(make: Callable[[], nn.Module
 
 def test_frames_are_lowered_like_images():
     frames = torch.randint(0, 256, (T, *SHAPE), dtype=torch.uint8)
-    assert_exact(plain(), frames)
+    assert_exact(plain(), frames, time_axis=0)
 
 
 def test_one_neuron_at_two_places_is_two_nodes_of_its_name():

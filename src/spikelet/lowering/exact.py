@@ -1,0 +1,44 @@
+"""Proof that PyTorch's evaluation is exact: every tensor's values are whole multiples of its scale that its type holds.
+
+    float32 holds whole numbers up to 2^24, float64 up to 2^53, float16 up to 2^11, bfloat16 up to 2^8
+
+The bound is that of the interval analysis, over all bytes that an input may be. A scale that is no power of two, as a
+mean over 49 positions has, rounds every value a little; the bound is then a quarter of it.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from spikelet.base.errors import OverflowRefused
+from spikelet.graph import ir
+from spikelet.graph.analysis import analyse
+from spikelet.lowering.builder import Builder, is_power_of_two
+
+BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16: 8}
+NAMES = {53: "float64", 24: "float32", 11: "float16", 8: "bfloat16"}
+
+
+def require_exact_floats(graph: ir.IntGraph, b: Builder, types: dict[str, torch.dtype]) -> None:
+    """Refuses values that evaluation would round.
+
+    Args:
+        types: of the tensor that each node stands for; nodes that stand for none are missing.
+    Raises:
+        OverflowRefused: names the layer, and the way out.
+    """
+    edges = analyse(graph)
+    for node in graph.nodes:
+        bits = BITS.get(types.get(node.name, torch.float64), 0)
+        if node.name in b.not_held or node.name not in types or isinstance(node, ir.Input | ir.Lif):
+            continue
+        low, high = edges[node.name].low, edges[node.name].high
+        reach = max(-int(low.min()), int(high.max()))
+        rounds = not all(is_power_of_two(float(s)) for s in b.scales[node.name].reshape(-1))
+        limit = bits - 2 if rounds else bits
+        if reach >= 2**limit:
+            raise OverflowRefused(
+                f"{node.name}: its values may reach {reach}, and {NAMES.get(bits, 'its type')}, in which PyTorch "
+                f"evaluates, holds whole numbers up to 2^{limit} only. Evaluate in float64 (model.double()), use fewer "
+                "weight bits or inputs, or let it read spikes instead of currents."
+            )

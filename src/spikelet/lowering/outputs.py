@@ -1,0 +1,92 @@
+"""What a model returns, as edges of the graph.
+
+A first tensor of vectors with time steps becomes the mean over them: logits. Everything else stays as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from spikelet.base.errors import LoweringError
+from spikelet.lowering.arrange import arrange, frames_of, natural
+from spikelet.lowering.builder import Builder
+from spikelet.lowering.pairs import as_flat, of_steps, summed
+from spikelet.lowering.values import Int64, Source, Value
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Made:
+    """A returned tensor.
+
+    source: the edge of the output; `value`: the tensor's addresses in the edge before a sum over time, `whole`.
+    """
+
+    source: Source
+    whole: Source
+    value: Value
+
+
+def outputs_of(b: Builder, values: list[Value]) -> list[Made]:
+    """The outputs of the graph, logits first."""
+    return [_made(b, value, is_first=i == 0) for i, value in enumerate(values)]
+
+
+def _made(b: Builder, value: Value, is_first: bool) -> Made:
+    source, value = _edge(b, value)
+    source = b.at_scale(source, float(source.scale.min()), "output")
+    whole = source
+    if is_first and source.is_flat and source.time != "summed" and not _is_running(b, source):
+        source = summed(b, source, "logits")
+        b.not_held.add(source.node)
+    return Made(source, whole, value)
+
+
+def _is_running(b: Builder, source: Source) -> bool:
+    node = next(n for n in b.nodes if n.name == source.node)
+    return bool(getattr(node, "running", False))
+
+
+def _edge(b: Builder, value: Value) -> tuple[Source, Value]:
+    """The edge that holds the tensor, and the tensor's addresses in it."""
+    source = value.source
+    if source is not None and value.is_plain:
+        return source, value
+    axes = _leading_axes(b, value)
+    inner = value.shape[axes:]
+    frames = frames_of(b, value.addresses.numpy().reshape(-1, *inner), "output")
+    new, order = _arranged(b, frames.rest)
+    addresses = new.start + frames.lead[:, None] * new.size + order.reshape(-1)
+    covered = np.unique(frames.lead)
+    if len(covered) == len(frames.lead) == new.steps * new.batch:
+        return new, Value(value.shape, None, torch.from_numpy(addresses).reshape(value.shape))
+    if new.time != "steps" or len(covered) != len(frames.lead) or len(covered) != b.batch:
+        raise LoweringError("output: must hold every time step of every sample once, or one step of each.")
+    counts = (np.arange(b.time_steps) == covered[0] // b.batch).astype(np.int64)
+    total = of_steps(b, new, counts, "output")
+    inside = (addresses - new.start) % (b.batch * new.size)
+    return total, Value(value.shape, None, torch.from_numpy(total.start + inside).reshape(value.shape))
+
+
+def _leading_axes(b: Builder, value: Value) -> int:
+    """How many axes count time and samples: up to two."""
+    places = b.sources.places(value.addresses)
+    changes = []
+    for axis in range(min(2, len(value.shape))):
+        frame = places.step * b.batch + places.sample
+        changes.append(bool((frame != frame.take([0], axis)).any()))
+    if len(changes) == 2 and changes[1]:
+        return 2
+    return 1
+
+
+def _arranged(b: Builder, rest: Int64) -> tuple[Source, Int64]:
+    """An edge of the elements `rest`, and where each stands in it."""
+    if rest.ndim == 1:
+        return as_flat(b, rest[:, None, None], "output"), np.arange(rest.size)
+    if rest.ndim == 3:
+        return arrange(b, rest, "output"), np.arange(rest.size)
+    source, addresses = natural(b, Value(rest.shape, None, torch.from_numpy(rest)), "output")
+    return source, addresses - source.start

@@ -1,0 +1,178 @@
+"""Sums, differences, products and quotients, element by element, of two tensors or of one and a constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikelet.base.errors import LoweringError
+from spikelet.graph import ir
+from spikelet.lowering.arrange import constant
+from spikelet.lowering.builder import FINEST, Builder, is_power_of_two
+from spikelet.lowering.pairs import Pair, paired
+from spikelet.lowering.reading import as_elements
+from spikelet.lowering.registry import function
+from spikelet.lowering.rules.synapses import divided
+from spikelet.lowering.trace import Call
+from spikelet.lowering.values import Source, Value
+
+Operand = Value | Tensor
+
+
+def operands(call: Call, values: tuple[Value, ...]) -> tuple[Operand, Operand]:
+    """The two things that a call joins: tensors of the trace, and constants (numbers too) as tensors.
+
+    Raises:
+        LoweringError: something else than two is given.
+    """
+    given = [*call.args, *call.kwargs.values()]
+    left, flags = iter(values), iter(call.traced)
+    found: list[Operand] = []
+    for one in given:
+        if isinstance(one, Tensor):
+            found.append(next(left) if next(flags) else one)
+        elif isinstance(one, bool | int | float):
+            found.append(torch.tensor(float(one), dtype=torch.float64))
+    if len(found) != 2:
+        raise LoweringError(f"{call.place}: takes two tensors, or a tensor and a number, got {len(found)} of them.")
+    return found[0], found[1]
+
+
+def _unweighted(call: Call, values: tuple[Value, ...]) -> tuple[Operand, Operand]:
+    named = {k: v for k, v in call.kwargs.items() if k not in ("alpha", "out")}
+    weighted = call.kwargs.get("alpha", 1) != 1 or len(call.args) + len(named) != 2
+    if weighted or call.kwargs.get("out") is not None:
+        raise LoweringError(f"{call.place}: only a plain sum of two tensors can be lowered; multiply by itself first.")
+    return operands(call, values)
+
+
+@function("add", "__add__", "__radd__", "__iadd__", "add_")
+def add(b: Builder, call: Call, *values: Value) -> Value:
+    """The sum."""
+    left, right = _unweighted(call, values)
+    if _is_number(right, 0) or _is_number(left, 0):  # Python's sum() starts from 0
+        return values[0]
+    return _sum(b, call, paired(b, call, left, right), signs=(1, 1))
+
+
+@function("sub", "__sub__", "__isub__", "sub_", "subtract", "__rsub__", "rsub")
+def sub(b: Builder, call: Call, *values: Value) -> Value:
+    """The difference."""
+    left, right = _unweighted(call, values)
+    if call.target in ("__rsub__", "rsub"):
+        left, right = right, left
+    return _sum(b, call, paired(b, call, left, right), signs=(1, -1))
+
+
+@function("neg", "__neg__", "neg_", "negative")
+def neg(b: Builder, call: Call, x: Value) -> Value:
+    """The negative."""
+    elements = as_elements(b, x, call.named("neg"))
+    return elements.made(_negative(b, call, elements.source), tuple(call.output.shape))
+
+
+def _negative(b: Builder, call: Call, x: Source) -> Source:
+    zeros = np.zeros(x.channels)
+    return b.scaled(
+        x, zeros.astype(np.int64) - 1, zeros.astype(np.int64), zeros, b.extra_name(call.named("neg")), x.scale
+    )
+
+
+def _sum(b: Builder, call: Call, pair: Pair, signs: tuple[int, int]) -> Value:
+    name, sides = call.named("add"), []
+    for side, sign in zip((pair.left, pair.right), signs, strict=True):
+        source = side if isinstance(side, Source) else constant(b, sign * side, name)
+        sides.append(_negative(b, call, source) if isinstance(side, Source) and sign < 0 else source)
+    scale = min(float(x.scale.min()) for x in sides)  # the finer one: a sum is exact, only neurons round it
+    aligned = [b.at_scale(x, scale, name) for x in sides]
+    node = ir.Add(b.extra_name(name), tuple(x.node for x in aligned))
+    return _joined(b, call, pair, node, np.array(scale))
+
+
+def _joined(b: Builder, call: Call, pair: Pair, node: ir.Operation, scale: NDArray[np.float64]) -> Value:
+    time = "steps" if any(x.time == "steps" for x in pair.sources) else pair.whole.time
+    new = b.append(node, pair.whole.shape, scale, time, pair.whole.kinds)
+    return pair.made(new, tuple(call.output.shape))
+
+
+@function("mul", "__mul__", "__rmul__", "__imul__", "mul_", "multiply")
+def mul(b: Builder, call: Call, *values: Value) -> Value:
+    """The product; by a power of two it is a change of scale."""
+    left, right = operands(call, values)
+    number = _number(right) if isinstance(right, Tensor) else _number(left)
+    if number is not None:
+        return _times(b, call, values[0], number)
+    pair = paired(b, call, left, right)
+    sides = [side if isinstance(side, Source) else _factor(b, call, side) for side in (pair.left, pair.right)]
+    node = ir.Mul(b.extra_name(call.named("mul")), tuple(x.node for x in sides))
+    scale = np.asarray(sides[0].scale * sides[1].scale)
+    return _joined(b, call, pair, node, scale)
+
+
+@function("div", "__truediv__", "__itruediv__", "div_", "divide", "true_divide")
+def div(b: Builder, call: Call, *values: Value) -> Value:
+    """The quotient by a power of two, a change of scale."""
+    left, right = operands(call, values)
+    number = _number(right) if isinstance(right, Tensor) else None
+    if number is None or number == 0 or isinstance(left, Tensor) or "rounding_mode" in call.kwargs:
+        raise LoweringError(f"{call.place}: integers divide by powers of two only. {_SCALE}")
+    return _times(b, call, values[0], 1 / number if is_power_of_two(abs(number)) else number, over=True)
+
+
+_SCALE = "Use spikelet.nn.Scale(g), whose gain is rounded to m * 2^-e and applied on the grid."
+_AVERAGE = "Use spikelet.nn.Average for the mean of two streams, which rounds to the grid, or spikelet.nn.Scale."
+
+
+def _times(b: Builder, call: Call, x: Value, number: float, *, over: bool = False) -> Value:
+    shape = tuple(call.output.shape)
+    if is_power_of_two(number):
+        _check_unit(b, call, x, number)
+        return divided(b, x, 1 / number, shape)
+    if over or not (float(number).is_integer() and 0 < abs(number) < 2**15):
+        what = "divides" if over else "multiplies"
+        raise LoweringError(f"{call.place}: {what} by {number:.6g}, which is no power of two. {_SCALE}")
+    elements = as_elements(b, x, call.named("mul"))
+    source, zeros = elements.source, np.zeros(elements.source.channels)
+    multiplier = np.full(source.channels, int(number))
+    name = b.extra_name(call.named("mul"))
+    return elements.made(b.scaled(source, multiplier, zeros.astype(np.int64), zeros, name, source.scale), shape)
+
+
+def _check_unit(b: Builder, call: Call, x: Value, number: float) -> None:
+    """Refuses a halving that makes the unit of a current finer than 2^-16."""
+    places = b.sources.places(x.addresses)
+    finest = min(float(b.sources.all[i].scale.min()) for i in np.unique(places.source[places.source >= 0]))
+    if number < 1 and finest * number < FINEST:
+        raise LoweringError(
+            f"{call.place}: multiplies by {number:g} a tensor whose unit is {finest:g}; below 2^-16 the halvings of a "
+            f"stream use up the bits of float32. {_AVERAGE}"
+        )
+
+
+def _factor(b: Builder, call: Call, numbers: NDArray[np.float64]) -> Source:
+    try:
+        return constant(b, numbers, call.named("mul"))
+    except LoweringError as e:
+        raise LoweringError(
+            f"{call.place}: multiplies by constants such as {float(numbers.reshape(-1)[0]):.6g}, which are no "
+            f"multiples of 2^-16. {_SCALE}"
+        ) from e
+
+
+def _number(operand: Any) -> float | None:
+    """The one number of a constant of one element."""
+    return float(operand.detach()) if isinstance(operand, Tensor) and operand.numel() == 1 else None
+
+
+def _is_number(operand: Operand, number: float) -> bool:
+    return isinstance(operand, Tensor) and operand.dim() == 0 and float(operand.detach()) == number
+
+
+@function("zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like", "new_tensor")
+def made_alike(b: Builder, call: Call, *values: Value) -> Value:
+    """A constant of the shape of a tensor."""
+    return Value(tuple(call.output.shape), None, b.constant(call.output))

@@ -1,0 +1,53 @@
+"""Spiking neurons: one node, with the integers that the neuron itself states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikelet.base.errors import LoweringError
+from spikelet.graph import ir
+from spikelet.lowering.builder import Builder
+from spikelet.lowering.reading import Elements, as_elements, by_channel, check_time_first
+from spikelet.lowering.registry import rule
+from spikelet.lowering.trace import Call
+from spikelet.lowering.values import Int64, Source, Value
+from spikelet.neurons.neuron import IntegerNeuron, Neuron
+
+FIELDS = ("leak", "gain", "leak_bits", "threshold", "reset", "levels", "step", "start", "rounding")
+NEW = {"levels": 1, "step": None, "start": 0, "rounding": "floor"}  # not stated where they are as ever
+
+
+@rule(Neuron, subclasses=True)
+def neuron(b: Builder, call: Call, layer: Neuron, x: Value) -> Value:
+    """A `lif` node on the current, rounded to the neuron's grid."""
+    try:
+        constants = layer.lowered()
+    except LoweringError as e:
+        raise LoweringError(f"{call.where}: {e}") from e
+    check_time_first(b, x, call.where)
+    elements, channel = _read(b, x, constants, call.where)
+    current = b.on_grid(elements.source, call.where, 2.0**-constants.fraction_bits)
+    spikes = lif(b, b.name(call.where), current, constants, channel)
+    return Elements(elements.source, elements.addresses).made(spikes, tuple(call.output.shape))
+
+
+def _read(b: Builder, x: Value, constants: IntegerNeuron, where: str) -> tuple[Elements, Int64 | None]:
+    if any(isinstance(getattr(constants, field), np.ndarray) for field in FIELDS):
+        return by_channel(b, x, 2, where)
+    return as_elements(b, x, where), None
+
+
+def lif(b: Builder, name: str, x: Source, constants: IntegerNeuron, channel: Int64 | None = None) -> Source:
+    """A `lif` node of this name that reads `x`.
+
+    Args:
+        channel: which constant each channel of the edge has, where constants are arrays.
+    """
+    fields: dict[str, Any] = {field: getattr(constants, field) for field in FIELDS}
+    fields = {k: v[channel] if isinstance(v, np.ndarray) else v for k, v in fields.items()}
+    fields = {k: v for k, v in fields.items() if k not in NEW or isinstance(v, np.ndarray) or v != NEW[k]}
+    membrane = None if constants.membrane is None else ir.Membrane(*constants.membrane)
+    node = ir.Lif(name, (x.node,), **fields, membrane=membrane)
+    return b.append(node, x.shape, np.array(constants.value), "steps", x.kinds)

@@ -1,0 +1,38 @@
+"""What integers can't compute, each with the way out."""
+
+from __future__ import annotations
+
+from spikelet.lowering.registry import refuse
+
+refuse(
+    "A layer norm divides by a deviation of each sample, which integers don't have. Use spikelet.nn.BatchNorm2d, whose "
+    "statistics are constants.",
+    "LayerNorm", "layer_norm", "GroupNorm", "group_norm", "InstanceNorm1d", "InstanceNorm2d", "instance_norm",
+    "RMSNorm", "rms_norm",
+)  # fmt: skip
+refuse(
+    "Softmax needs exponentials. Give the scores to a neuron instead: spikelet.neurons.LIF on q @ k.T, which spikes "
+    "where they are large, or a neuron with levels.",
+    "softmax", "log_softmax", "Softmax", "LogSoftmax", "scaled_dot_product_attention", "_softmax", "MultiheadAttention",
+)  # fmt: skip
+refuse(
+    "An activation of real values. Use a neuron: spikelet.neurons.LIF, or one with levels, which is a quantized ReLU.",
+    "gelu", "GELU", "relu", "relu_", "ReLU", "silu", "SiLU", "sigmoid", "Sigmoid", "tanh", "Tanh", "elu", "leaky_relu",
+    "hardtanh", "clamp", "clip", "clamp_min", "clamp_max", "softplus", "mish", "hardswish", "exp", "log", "sqrt",
+    "rsqrt",
+)  # fmt: skip
+refuse(
+    "Random numbers differ at every run. Choose a fixed subset instead: spikelet.nn.ChannelMap, or slices of tokens.",
+    "bernoulli", "rand_like", "randn_like", "bernoulli_", "multinomial", "dropout_",
+)  # fmt: skip
+refuse(
+    "Comparisons make no spikes here. Use a neuron: spikelet.neurons.LIF with leak 0 fires where its current reaches "
+    "the threshold.",
+    "gt", "ge", "lt", "le", "eq", "ne", "__gt__", "__ge__", "__lt__", "__le__", "__eq__", "__ne__", "where", "sign",
+    "heaviside", "masked_fill", "masked_fill_", "logical_and", "logical_or", "bitwise_and", "__and__", "__or__",
+)  # fmt: skip
+refuse(
+    "Its weights are floats: use spikelet.nn.Conv2d with a quantizer.", "Conv2d", "conv2d", "ConvTranspose2d",
+    "conv_transpose2d",
+)  # fmt: skip
+refuse("Its weights are floats: use spikelet.nn.Linear with a quantizer.", "Linear", "linear")

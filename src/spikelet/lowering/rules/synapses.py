@@ -1,0 +1,116 @@
+"""Weighted layers: convolutions and linear layers on quantized weights; the encoding of bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikelet.base.codes import stored
+from spikelet.base.errors import LoweringError
+from spikelet.graph import ir
+from spikelet.lowering.builder import Builder
+from spikelet.lowering.reading import as_maps, as_rows
+from spikelet.lowering.registry import rule
+from spikelet.lowering.trace import Call
+from spikelet.lowering.values import Int64, Source, Value
+from spikelet.nn import Conv2d, Encode, Linear
+from spikelet.quant.grid import round_to_grid
+from spikelet.quant.quantizer import Coded
+
+Float64 = NDArray[np.float64]
+
+
+def float64(tensor: Tensor) -> Float64:
+    """The numbers of a tensor."""
+    return tensor.detach().cpu().double().numpy()
+
+
+@rule(Encode)
+def encode(b: Builder, call: Call, layer: Encode, x: Value) -> Value:
+    """Bytes over 256: the same integers at a scale of 2^-8."""
+    return divided(b, x, 256, tuple(call.output.shape))
+
+
+def divided(b: Builder, x: Value, by: float, shape: tuple[int, ...]) -> Value:
+    """`x` / `by`, which only changes scales, as a tensor of `shape`."""
+    if x.source is not None:
+        return Value(shape, b.rescaled(x.source, x.source.scale / by))
+    addresses = x.addresses.clone()
+    places = b.sources.places(addresses)
+    for i in np.unique(places.source[places.source >= 0]):
+        source, here = b.sources.all[i], torch.from_numpy(places.source == i)
+        addresses[here] += b.rescaled(source, source.scale / by).start - source.start
+    return Value(shape, None, addresses.reshape(shape))
+
+
+def coded(call: Call, layer: Conv2d | Linear) -> Coded:
+    """The layer's weights as integers and scales.
+
+    Raises:
+        LoweringError: they are not finite, or the quantizer has no integers for them.
+    """
+    if not torch.isfinite(layer.weight).all():
+        raise LoweringError(f"{call.where}: its weights must be finite numbers, got NaN or infinity.")
+    try:
+        return layer.quantizer.encode(layer.weight)
+    except ValueError as e:
+        raise LoweringError(f"{call.where}: {e}") from e
+
+
+def integers(c: Coded) -> NDArray[np.int8]:
+    """The codes as the graph holds them."""
+    return stored(c.codes.detach().cpu().numpy(), c.bits, c.grid)
+
+
+def scale_of(c: Coded, x: Source, where: str) -> Float64:
+    """The scale of each output channel."""
+    return float64(c.scale).reshape(-1) * x.one_scale(where)
+
+
+def with_bias(b: Builder, call: Call, layer: Conv2d | Linear, x: Source) -> Source:
+    """`x` rounded to the grid and the layer's bias added; `x` itself where it has none."""
+    if layer.bias is None:
+        return x
+    return b.affine(x, np.array(1.0), float64(round_to_grid(layer.bias.detach())), f"{call.where}.bias")
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """(rows, columns) from a number or a pair."""
+    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+@rule(Conv2d)
+def conv(b: Builder, call: Call, layer: Conv2d, x: Value) -> Value:
+    """A convolution of maps."""
+    maps, c = as_maps(b, x, call.where), coded(call, layer)
+    node = ir.Conv(
+        b.name(call.where), (maps.source.node,), integers(c), c.bits, pair(layer.stride), pair(layer.padding),
+        layer.groups, c.grid, pair(layer.dilation),
+    )  # fmt: skip
+    shape = tuple(call.output.shape)
+    y = b.append(node, shape[-3:], scale_of(c, maps.source, call.where), maps.source.time)
+    return maps.made(with_bias(b, call, layer, y), shape)
+
+
+@rule(Linear)
+def linear(b: Builder, call: Call, layer: Linear, x: Value) -> Value:
+    """A linear layer over vectors; over tokens it is a 1 x 1 convolution."""
+    rows, c = as_rows(b, x, call.where), coded(call, layer)
+    weight = _ordered(integers(c), rows.order)
+    scale = scale_of(c, rows.source, call.where)
+    if rows.source.is_flat:
+        node: ir.Operation = ir.Linear(b.name(call.where), (rows.source.node,), weight, c.bits, c.grid)
+        y = b.append(node, (layer.out_features,), scale, rows.source.time)
+    else:
+        source, kernel = rows.source, weight[:, :, None, None]
+        node = ir.Conv(b.name(call.where), (source.node,), kernel, c.bits, (1, 1), (0, 0), 1, c.grid)
+        y = b.append(node, (layer.out_features, *source.shape[1:]), scale, source.time)
+    return rows.made(with_bias(b, call, layer, y), tuple(call.output.shape))
+
+
+def _ordered(weight: NDArray[np.int8], order: Int64 | None) -> NDArray[np.int8]:
+    return weight if order is None else np.ascontiguousarray(weight[:, order])
