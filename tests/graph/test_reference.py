@@ -356,4 +356,4 @@ def test_an_input_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
 
 def test_a_graph_without_meaning_is_refused_before_it_runs() -> None:
     with pytest.raises(GraphError, match="the first output must be one vector of logits"):
-        Reference(ir.IntGraph.of_logits(TINY.nodes[:2], 3, 1.0))
+        Reference(ir.IntGraph.of_logits((TINY.nodes[0], ir.SumTime("t", ("x",))), 3, 1.0))

@@ -14,6 +14,7 @@ from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import reads_later_nodes
 from spikelet.runtime import StreamState, kernel_sets
+from tests.nodes import conv, linear
 from tests.random_graphs import random_input
 from tests.wide_graphs import wide_graph
 
@@ -172,3 +173,33 @@ def test_a_state_of_another_program_is_refused() -> None:
     other = StreamState(0, np.zeros((3, 8), np.uint8), {})
     with pytest.raises(GraphError, match=r"state must be one that this stream made, got 8 bytes a sample, not \d+\."):
         stream(np.zeros((1, 3, 3, 2, 2), np.uint8), other)
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_logits_of_every_step_stream_without_end(kernels: str) -> None:
+    """No sum over time, and a membrane that settles: steps beyond T are as good as those before."""
+    rng = np.random.default_rng(5)
+    nodes = (
+        ir.Input("x", (), (3, 4, 4)),
+        conv("c", ("x",), rng.choice([-1, 1], (5, 3, 3, 3)), 1, (1, 1), (1, 1), 1),
+        ir.Lif("s", ("c",), 1, 2, 1, 700, "hard", None),
+        ir.Flatten("f", ("s",)),
+        linear("fc", ("f",), rng.integers(-1, 2, (2, 80)), 2),
+    )
+    graph = ir.IntGraph.of_logits(nodes, 64, 1.0)
+    frames = rng.integers(0, 256, (150, 2, 3, 4, 4), dtype=np.uint8)
+    program = Program(graph, kernels=kernels)
+    whole = program(frames[:64])
+    assert whole.shape == (64, 2, 2)
+    assert whole.tolist() == Reference(graph)(frames[:64]).tolist()
+    results = {}
+    for backend in (program, Reference(graph)):
+        stream = backend.stream()
+        state, steps = stream.start(2), []
+        for start in range(0, 150, 7):
+            y, state = stream(frames[start : start + 7], state)
+            steps.append(y)
+        results[type(backend)] = np.concatenate(steps)
+    assert results[Program].tolist() == results[Reference].tolist()
+    assert results[Program][:64].tolist() == whole.tolist()
+    assert len(set(results[Program][64:, 0, 0].tolist())) > 2

@@ -88,7 +88,7 @@ def _require_plain_integers(node: Operation) -> None:
 
 
 def _check_outputs(graph: IntGraph, edges: dict[str, Edge]) -> None:
-    """Raises GraphError unless outputs exist and the first is a vector of logits."""
+    """Raises GraphError unless outputs exist and the first is a vector of logits, for all time steps or for each."""
     if not 1 <= len(graph.outputs) <= MAX_OUTPUTS:
         raise GraphError(f"outputs: a graph has 1 to {MAX_OUTPUTS}, got {len(graph.outputs)}.")
     names = [output.node for output in graph.outputs]
@@ -98,11 +98,8 @@ def _check_outputs(graph: IntGraph, edges: dict[str, Edge]) -> None:
         if not (math.isfinite(output.scale) and output.scale > 0):
             raise GraphError(f"logit_scale must be a positive finite number, got {output.scale}.")
     logits = edges[graph.outputs[0].node]
-    if logits.timed or len(logits.shape) != 1:
-        raise GraphError(
-            f"{graph.outputs[0].node}: the first output must be one vector of logits summed over time, "
-            f"got shape {logits.shape}{' per time step' if logits.timed else ''}."
-        )
+    if len(logits.shape) != 1:
+        raise GraphError(f"{graph.outputs[0].node}: the first output must be one vector of logits, got {logits.shape}.")
     if graph.labels and len(graph.labels) != logits.shape[0]:
         raise GraphError(f"labels must name {logits.shape[0]} classes, got {len(graph.labels)}.")
 

@@ -35,7 +35,8 @@ class IntGraph:
 
     nodes: exactly one Input, first; each reads earlier nodes, or as a Delay a later Lif.
     time_steps: T, 1..1024.
-    outputs: one or more; the first, an untimed vector, is the logits: real logit = integer logit * logit_scale.
+    outputs: one or more; the first, a vector, is the logits, of the whole run or (where it has a time axis) of every
+        step: real logit = integer logit * logit_scale.
     labels: class names, one per logit, or ().
     meta: strings about origin (model, data, seed, commit ...); no effect on the meaning.
     """

@@ -20,7 +20,7 @@ from spikelet.graph.ops.operation import State
 
 
 class Reference:
-    """Runs a graph: `Reference(graph)(x)` gives int32 logits [B, K].
+    """Runs a graph: `Reference(graph)(x)` gives int32 logits [B, K], or [T, B, K] where they have a time axis.
 
     x: uint8 [B, *input shape] (the same image every step) or [T, B, *input shape] (frames).
     """
@@ -30,8 +30,8 @@ class Reference:
         self._edges = analyse(graph)
 
     def __call__(self, x: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Integer logits [B, K]."""
-        return self.edges(x)[self.graph.output.name][0].astype(np.int32)
+        """Integer logits [B, K], or [T, B, K] of every step."""
+        return self.outputs(x)[self.graph.output.name]
 
     def spikes(self, x: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
         """Spikes [T, B, ...] of every Lif, by node name."""

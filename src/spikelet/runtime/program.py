@@ -52,7 +52,9 @@ class Program:
         self.max_bytes = max_bytes
         chosen = choose(kernels)
         self.kernels = chosen.name
-        self._engine = Engine(graph, analyse(graph), chosen, threads, max_bytes)
+        edges = analyse(graph)
+        self._engine = Engine(graph, edges, chosen, threads, max_bytes)
+        self._logits: Result = "outputs" if edges[graph.output.name].timed else "logits"
         self.plan(still=True)
 
     @property
@@ -61,9 +63,11 @@ class Program:
         return tuple(node.name for node in self.graph.nodes if type(node) not in RULES)
 
     def __call__(self, x: ArrayLike) -> NDArray[np.int32]:
-        """Integer logits [B, K] of x, uint8 [B, *input shape] (one image for every step) or [T, B, *input shape]."""
-        results = self._engine.whole("logits", self._frames(x))
-        return results[self.graph.output.name]
+        """Integer logits [B, K] of x, uint8 [B, *input shape] (one image for every step) or [T, B, *input shape].
+
+        Logits that have a time axis are [T, B, K].
+        """
+        return self._engine.whole(self._logits, self._frames(x))[self.graph.output.name]
 
     def spikes(self, x: ArrayLike) -> dict[str, NDArray[np.uint8]]:
         """Spikes [T, B, ...] of every Lif, 0 to its levels, by node name."""
@@ -75,11 +79,11 @@ class Program:
 
     def stream(self) -> Stream:
         """The same program, some steps at a time."""
-        return Stream(self._engine)
+        return Stream(self._engine, self._logits)
 
     def plan(self, *, still: bool, spikes: bool = False) -> Plan:
         """The operations of the first call, for an input of one step (`still`) or T, giving logits or spikes."""
-        return self._engine.first_plan("spikes" if spikes else "logits", still=still or self.graph.time_steps == 1)
+        return self._engine.first_plan("spikes" if spikes else self._logits, still=still or self.graph.time_steps == 1)
 
     def _frames(self, x: ArrayLike) -> NDArray[np.uint8]:
         return np.ascontiguousarray(time_first(x, self.graph))  # type: ignore[arg-type]
@@ -96,10 +100,9 @@ class Stream:
     is never written to, so that a stream can go on from one more than once.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, result: Result) -> None:
         self._engine = engine
-        timed = engine.edges[engine.graph.output.name].timed
-        self._result: Result = "outputs" if timed else "logits"
+        self._result: Result = result
 
     def start(self, batch: int) -> StreamState:
         """The state before the first step.

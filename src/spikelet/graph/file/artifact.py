@@ -168,8 +168,7 @@ def _require_at_most(limit: int, value: int, verb: str, what: str, name: str) ->
 
 def _format(graph: IntGraph) -> int:
     """The lowest format that can say `graph`; its meaning is checked on the way."""
-    shapes = {name: edge.shape for name, edge in analyse(graph).items()}
-    return format_of(graph.nodes, shapes, [output.node for output in graph.outputs])
+    return format_of(graph, analyse(graph))
 
 
 def _document(graph: IntGraph) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from spikelet.base.errors import ArtifactError
 from spikelet.base.strict_json import integers, shown, string
-from spikelet.graph.edge import Shape
+from spikelet.graph.edge import Edge
 from spikelet.graph.file.container import ITEM_BYTES, TENSORS
+from spikelet.graph.graph import IntGraph
 from spikelet.graph.ops import OPERATIONS
 from spikelet.graph.ops.operation import Operation
 from spikelet.graph.ops.record import Stated, Stream
@@ -65,10 +66,11 @@ def known_in(version: int, operations: Operations = OPERATIONS) -> dict[str, typ
     return {op.word: op for op in operations if op.first_format <= version}
 
 
-def format_of(nodes: Sequence[Operation], shapes: Mapping[str, Shape], outputs: Sequence[str]) -> int:
-    """The lowest format that can hold `nodes`, of these output shapes, with these outputs."""
-    plain = list(outputs) == [nodes[-1].name]
-    return max([1 if plain else 3, *(n.since(*(shapes[name] for name in n.inputs)) for n in nodes)])
+def format_of(graph: IntGraph, edges: Mapping[str, Edge]) -> int:
+    """The lowest format that can hold `graph`; formats 1 and 2 have one output, the last node, summed over time."""
+    last = graph.nodes[-1].name
+    plain = [output.node for output in graph.outputs] == [last] and not edges[last].timed
+    return max([1 if plain else 3, *(n.since(*(edges[name].shape for name in n.inputs)) for n in graph.nodes)])
 
 
 def nodes_to_json(nodes: Sequence[Operation], version: int) -> list[list[Any]]:

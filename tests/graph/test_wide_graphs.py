@@ -13,14 +13,14 @@ from spikelet.graph.reference import Reference
 from tests.artifact_parts import assert_same_graph
 from tests.format_3_graph import format_3_graph
 from tests.random_graphs import random_input
-from tests.random_graphs_3 import random_graph_3
+from tests.wide_graphs import wide_graph
 
 SEEDS = range(60)
 
 
 @pytest.fixture(scope="module")
 def graphs() -> list[ir.IntGraph]:
-    return [random_graph_3(seed) for seed in SEEDS]
+    return [wide_graph(seed) for seed in SEEDS]
 
 
 def test_they_hold_every_operation_and_every_novelty(graphs: list[ir.IntGraph]):
