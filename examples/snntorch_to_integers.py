@@ -4,7 +4,7 @@
     python examples/snntorch_to_integers.py
 
 The network and its training loop are snnTorch's own: its default neurons, which reset a step late and fire strictly
-above their threshold, and a beta of 0.9, which is rounded to 230/256. Under a minute on one core.
+above their threshold, and a beta of 0.9, which is rounded to the grid of leaks. Under a minute on one core.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from torch import Tensor
 from spikelet.interop import ConversionError
 from spikelet.interop.dynamics import After, Dynamics, to_lif
 from spikelet.neurons import ATan, Hard, Soft
+from spikelet.neurons.constants import LEAK_BITS
 from tests.interop import theirs
 
 STEP = 2.0**-12
@@ -70,11 +71,12 @@ def test_a_charge_on_the_threshold_fires_or_not_as_it_does_there(after: After, s
 
 
 @pytest.mark.parametrize("leak", [0.125, 0.25, 0.5, 0.75, 230 / 256, 255 / 256, 1.0])
-def test_a_late_reset_is_a_drop_of_threshold_over_leak_floored(leak: float) -> None:
+def test_a_late_reset_is_a_drop_of_threshold_over_leak_rounded_as_the_charge_is(leak: float) -> None:
     lif = to_lif("n", dynamics(leak, after=After.LATE), T, round_leak=False)
     assert isinstance(lif.params.reset, Soft)
-    assert lif.params.reset.drop is not None
-    assert 0 <= 1 / leak - lif.params.reset.drop < STEP
+    assert isinstance(lif.params.reset.drop, float)
+    low, high = {"floor": (0, STEP), "half": (-STEP / 2, STEP / 2)}[lif.params.charge_rounding]
+    assert low <= 1 / leak - lif.params.reset.drop < high or 1 / leak == lif.params.reset.drop
 
 
 @pytest.mark.parametrize("leak", [230 / 256, 243 / 256, 205 / 256, 3 / 256])
@@ -95,11 +97,13 @@ def test_each_way_to_reset_has_its_own() -> None:
     assert (strict.threshold, strict.reset) == (1 + STEP, Soft(1.0))
 
 
-@pytest.mark.parametrize(("leak", "nearest"), [(0.9, 230), (0.95, 243), (1 - 1 / 3, 171), (0.001, 0), (0.999, 256)])
-def test_a_leak_between_two_multiples_is_refused_or_rounded_when_asked(leak: float, nearest: int) -> None:
-    with pytest.raises(ConversionError, match=rf"n: leak = {leak} is a leak of .*round_leak=True.*= {nearest}/256"):
+@pytest.mark.parametrize("leak", [0.9, 0.95, 1 - 1 / 3, 0.0001, 0.9999])
+def test_a_leak_between_two_multiples_is_refused_or_rounded_when_asked(leak: float) -> None:
+    nearest = round(leak * 2**LEAK_BITS)
+    said = rf"n: leak = {leak} is a leak of .*round_leak=True.*= {nearest}/{2**LEAK_BITS}"
+    with pytest.raises(ConversionError, match=said):
         to_lif("n", dynamics(leak), T, round_leak=False)
-    assert to_lif("n", dynamics(leak), T, round_leak=True).params.leak == nearest / 256
+    assert to_lif("n", dynamics(leak), T, round_leak=True).params.leak == nearest / 2**LEAK_BITS
 
 
 def test_a_leak_that_float32_can_only_nearly_say_is_the_one_meant() -> None:

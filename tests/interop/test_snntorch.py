@@ -13,6 +13,7 @@ import spikelet
 from spikelet.interop import ConversionError
 from spikelet.interop.surrogates import of_snntorch
 from spikelet.neurons import LIF, ATan, Hard, Sigmoid, Soft
+from spikelet.neurons.constants import LEAK_BITS
 
 pytest.importorskip("snntorch", reason="needs snnTorch")
 import snntorch as snn
@@ -88,7 +89,7 @@ def test_away_from_ties_spikes_are_the_same_for_any_currents(make: Callable[[], 
 def test_a_learned_beta_and_threshold_are_taken_as_they_are() -> None:
     neuron = snn.Leaky(beta=0.9, threshold=0.3, learn_beta=True, learn_threshold=True)
     lif = converted_neuron(neuron, T, round_leak=True)
-    assert lif.params.leak == 230 / 256
+    assert lif.params.leak == round(0.9 * 2**LEAK_BITS) / 2**LEAK_BITS
     assert 0 < lif.params.threshold - neuron.threshold.item() <= STEP
 
 
@@ -367,7 +368,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "the tutorials' beta": (
         lambda: snn.Leaky(beta=0.9),
-        r"1: beta = 0.9 is a leak of 0.9, and integers need a multiple of 2\^-8. Pass round_leak=True .* = 230/256",
+        rf"1: beta = 0.9 is a leak of 0.9, and integers need a multiple of 2\^-{LEAK_BITS}. Pass round_leak=True",
     ),
     "subtraction without a leak": (lambda: snn.Leaky(beta=0.0), '1: subtracts its threshold a step late, .*"zero"'),
     "a threshold of 0": (

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.interop import ConversionError
+from spikelet.neurons.constants import LEAK_BITS
 
 pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
 from spikingjelly.activation_based import layer, neuron, surrogate
@@ -45,7 +46,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "a subclass of a layer": (lambda: OwnConv(4, 4, 1), "1: OwnConv is a Conv2d with code of its own"),
     "a leak of thirds": (
         lambda: neuron.LIFNode(tau=3.0),
-        r"1: tau = 3 is a leak of 0.666667.*multiple of 2\^-8. Pass round_leak=True to take the nearest, .* = 171/256",
+        rf"1: tau = 3 is a leak of 0.666667.*multiple of 2\^-{LEAK_BITS}. Pass round_leak=True to take the nearest",
     ),
     "a learned leak": (lambda: neuron.ParametricLIFNode(1.7), "1: the learned tau = 1.7 is a leak of 0.411765"),
     "a reset above the threshold": (lambda: neuron.IFNode(1.0, 2.0), "1: its neuron can't become a LIF: .*threshold"),
@@ -121,4 +122,5 @@ def test_a_leak_is_rounded_when_asked_and_says_so() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 1), neuron.LIFNode(tau=3.0))
     model = spikelet.from_spikingjelly(net, time_steps=T, round_leak=True)
     params = model.net[1].params  # type: ignore[index]
-    assert (params.leak, params.input_gain) == (171 / 256, 85 / 256)
+    leak = round(2 / 3 * 2**LEAK_BITS) / 2**LEAK_BITS
+    assert (params.leak, params.input_gain) == (leak, 1 - leak)

@@ -14,8 +14,9 @@ Ours has h >= threshold', and takes drop * s at once. In evaluation h lies on th
     h >= threshold  is  h >= g ceil(threshold / g)          h > threshold  is  h >= g (floor(threshold / g) + 1)
 
 exactly, for every threshold. LATE is a drop of threshold / leak, as leak * (h - threshold / leak * s) = leak * h -
-threshold * s; the quotient is floored to the grid, which adds less than one grid step to the charge, and nothing where
-leak * h lies on the grid itself (a floor of n + d with 0 <= d < 1 is n). It needs a leak above 0. NEVER is a drop of 0.
+threshold * s. The quotient goes to the grid as the charge does: floored where the charge is floored, to the nearest
+where it is rounded. Either way it moves the charge by less than what rounding takes back, so nothing is lost where
+leak * h lies on the grid itself, and less than one grid step elsewhere. It needs a leak above 0. NEVER is a drop of 0.
 A leak off the grid of leaks is refused, or rounded to its nearest multiple where that is asked for.
 """
 
@@ -95,12 +96,11 @@ def _threshold(threshold: float, strictly_above: bool) -> float:
 
 
 def _leak(name: str, leak: float, leak_from: str, round_leak: bool) -> float:
-    steps = leak * 2**LEAK_BITS
-    if not math.isfinite(steps):
+    if not math.isfinite(leak):
         raise ConversionError(f"{name}: its leak must be a number, got {leak} ({leak_from}).")
-    nearest = round(steps)
+    nearest = round(leak * 2**LEAK_BITS)
     on_grid = nearest / 2**LEAK_BITS
-    if abs(steps - nearest) > 2.0**-14 and not round_leak:  # float32 states 0.9 to 2^-24, and we to 2^-8
+    if abs(leak - on_grid) > 2.0**-22 and not round_leak:  # what float32 can't say is meant to be on the grid
         raise ConversionError(
             f"{name}: {leak_from} is a leak of {leak:.6g}, and integers need a multiple of "
             f"2^-{LEAK_BITS}. Pass round_leak=True to take the nearest, {on_grid} = {nearest}/{2**LEAK_BITS} "
@@ -121,15 +121,17 @@ def _reset(name: str, neuron: Dynamics, leak: Real) -> Reset:
                 'Use reset_mechanism="zero", or a leak above 0.'
             )
         case After.LATE:
-            return Soft(_late_drop(neuron.threshold, leak))
+            rounding = LIFParams(leak, scale_input=neuron.scale_input).charge_rounding
+            return Soft(_late_drop(neuron.threshold, leak, rounding))
     if neuron.strictly_above:
         return Soft(_each(lambda threshold: math.floor(threshold / GRID) * GRID, neuron.threshold))
     return Soft()
 
 
-def _late_drop(threshold: Real, leak: Real) -> Real:
-    """threshold / leak, floored to the grid."""
+def _late_drop(threshold: Real, leak: Real, rounding: str) -> Real:
+    """threshold / leak on the grid, rounded as the neuron's charge is: down, or to the nearest."""
     count = max(len(numbers(threshold)), len(numbers(leak)))
     pairs = zip(*(v if isinstance(v, tuple) else (v,) * count for v in (threshold, leak)), strict=True)
-    drops = tuple(math.floor(t / GRID / k) * GRID for t, k in pairs)
+    half = 0.5 if rounding == "half" else 0.0
+    drops = tuple(math.floor(t / GRID / k + half) * GRID for t, k in pairs)
     return drops if isinstance(threshold, tuple) or isinstance(leak, tuple) else drops[0]
