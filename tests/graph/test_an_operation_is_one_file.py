@@ -18,6 +18,7 @@ from spikelet.graph.file.limits import footprint, operations, shapes_of
 from spikelet.graph.ops.operation import Example, Interval, Pointwise, Work, example
 from spikelet.graph.ops.record import Record, Stated, Stream, dims, field, numbers, signed
 from spikelet.graph.reference import Reference
+from spikelet.profiling import profile_graph
 
 
 def _streams(stated: Stated) -> list[Stream]:
@@ -123,3 +124,10 @@ def test_limits_count_it():
     assert footprint(nodes) > 0
     with pytest.raises(ArtifactError, match="operations a sample, max_operations allows 10"):
         loads(dumps(toy_graph()), known=KNOWN, max_operations=10)
+
+
+def test_the_profile_counts_its_bytes():
+    report = profile_graph(toy_graph(), X)
+    (toy, again) = [layer for layer in report.layers if layer.name != "s"]
+    assert (toy.name, toy.packed_bytes, toy.parameters) == ("m", 8, 2)
+    assert report.total.packed_bytes == toy.packed_bytes + again.packed_bytes == 16

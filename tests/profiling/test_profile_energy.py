@@ -81,7 +81,7 @@ def test_a_dense_convolution_pays_for_every_read():
 
 
 def test_neurons_without_a_leak_pay_for_no_multiplication():
-    neurons = NeuronLayer("n", 0, (10,), 4, 8, True, 3.0, None)
+    neurons = NeuronLayer("n", 0, 0, (10,), 4, 8, True, 3.0, None)
     without = dataclasses.replace(neurons, leaky=False)
     assert LEMAIRE.neurons_pj(neurons) - LEMAIRE.neurons_pj(without) == pytest.approx(40 * 3.2)
     assert HOROWITZ_FP32.neurons_pj(neurons) == HOROWITZ_INT.neurons_pj(neurons) == 0

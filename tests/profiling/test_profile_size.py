@@ -15,7 +15,7 @@ from spikelet.neurons import LIF
 from spikelet.nn import Linear, SumPool2d
 from spikelet.profiling import architecture_of, paper_megabytes, profile, profile_graph, state_megabytes
 from spikelet.profiling.layers import ChannelLayer
-from spikelet.profiling.size import Architecture
+from spikelet.profiling.papers.qsnn import Architecture
 from spikelet.quant import Uniform
 from tests.profiling.networks import SMALL, images, small_model
 

@@ -57,7 +57,7 @@ def _of_profiled(layer: Layer) -> Figures:
         case SynapseLayer():
             return Figures(layer.out_shape[0], layer.weight_bits, layer.packed_bytes, layer.paper_sops)
         case NeuronLayer():
-            return Figures(layer.shape[0], layer.membrane_bits, None, None)
+            return Figures(layer.shape[0], layer.membrane_bits, layer.packed_bytes or None, None)
         case ChannelLayer():
             return Figures(layer.channels, None, layer.packed_bytes, None)
 

@@ -15,22 +15,22 @@ from spikelet.profiling.energy import LEMAIRE as LEMAIRE
 from spikelet.profiling.energy import TABLES as TABLES
 from spikelet.profiling.energy import EnergyTable as EnergyTable
 from spikelet.profiling.graph import profile_graph as profile_graph
+from spikelet.profiling.papers.qsnn import architecture_of as architecture_of
+from spikelet.profiling.papers.qsnn import paper_megabytes as paper_megabytes
+from spikelet.profiling.papers.qsnn import state_megabytes as state_megabytes
 from spikelet.profiling.report import Report as Report
-from spikelet.profiling.size import architecture_of as architecture_of
-from spikelet.profiling.size import paper_megabytes as paper_megabytes
-from spikelet.profiling.size import state_megabytes as state_megabytes
 
 if TYPE_CHECKING:
     from spikelet.profiling.model import profile as profile
-    from spikelet.profiling.qpsnn import qpsnn_megabytes as qpsnn_megabytes
-    from spikelet.profiling.qpsnn import qpsnn_millijoules as qpsnn_millijoules
-    from spikelet.profiling.qpsnn import qpsnn_millijoules_of as qpsnn_millijoules_of
+    from spikelet.profiling.papers.qpsnn import qpsnn_megabytes as qpsnn_megabytes
+    from spikelet.profiling.papers.qpsnn import qpsnn_millijoules as qpsnn_millijoules
+    from spikelet.profiling.papers.qpsnn import qpsnn_millijoules_of as qpsnn_millijoules_of
 
 _OF_MODULES = {
     "profile": "model",
-    "qpsnn_megabytes": "qpsnn",
-    "qpsnn_millijoules": "qpsnn",
-    "qpsnn_millijoules_of": "qpsnn",
+    "qpsnn_megabytes": "papers.qpsnn",
+    "qpsnn_millijoules": "papers.qpsnn",
+    "qpsnn_millijoules_of": "papers.qpsnn",
 }
 
 

@@ -12,6 +12,8 @@ import dataclasses
 from collections.abc import Sequence
 
 SPIKE_BITS, VALUE_BITS = 1, 32
+FUSED = frozenset({"affine", "add", "lif", "flatten", "sumtime"})
+"""Operations, by their words in files, that the native runtime runs along with the one before."""
 
 
 @dataclasses.dataclass(frozen=True)

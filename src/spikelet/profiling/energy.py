@@ -27,9 +27,10 @@ lemaire         After Lemaire et al., "An analytical estimation of spiking neura
 
                 Ours, not the paper's: counts are exact where the paper multiplies rates with shapes (padding and
                 stride), accumulators and membranes are separate (32 bits, k bits), an address has
-                ceil(log2 N) bits, a factor of one bit needs no multiplication, widths are the network's
-                own. E is linear between its points, flat below the first, and goes on above the last; a
-                64-bit access serves 64 / bits values.
+                ceil(log2 N) bits, a factor of one bit needs no multiplication, widths are the network's own,
+                and a product of two tensors that are no spikes has M addresses and M reads. E is linear
+                between its points, flat below the first, and goes on above the last; a 64-bit access serves
+                64 / bits values.
 """
 
 from __future__ import annotations
@@ -208,7 +209,11 @@ class OperationsAndMemory(EnergyTable):
         n_in, n_out = math.prod(layer.in_shape), math.prod(layer.out_shape)
         product = 0.0 if min(layer.weight_bits, layer.input_bits) == 1 else self.multiply.pj
         taps = layer.out_shape[0] * math.prod(layer.kernel)
-        addresses, reads = (n_in + n_out + taps, layer.macs_per_step) if layer.kind == "conv" else (n_in * n_out, n_in)
+        addresses, reads = {
+            "conv": (n_in + n_out + taps, layer.macs_per_step),
+            "linear": (n_in * n_out, n_in),
+            "product": (layer.macs_per_step, layer.macs_per_step),
+        }[layer.kind]
         return layer.steps * (
             layer.macs_per_step * (product + self.add.pj + self._weight_pj(layer))
             + addresses * self.add.pj

@@ -3,11 +3,24 @@
 Where a module's profile goes by what it saw, a graph's goes by what is proved: an edge carries spikes if its
 interval says so, and its bits are those of its interval. Weights that became a code of 0 cause no
 operations here; NeuroBench on the module, which sees float weights, counts them.
+
+Operations are told apart by what they state about themselves, and none but the neuron is named:
+
+    products     multiply what they read by weights, or two edges with each other; their pairs of values that are not
+                 zero are counted by running them once more on zeros and ones
+    neurons      `Lif`
+    constants    any other node with arrays; those of the first operation that scales a product belong to the product
+    all else     sums and pools, which the conventions of layers.py do not count
+
+A product of two edges, such as attention's, accumulates where one of them carries spikes; the other edge then stands
+for weights, as many as it has values and of its bits.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +30,12 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import Edge, analyse
 from spikelet.graph.file.document import stored_bytes
 from spikelet.graph.reference import Reference, time_first
-from spikelet.profiling.arena import SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
+from spikelet.profiling.arena import FUSED, SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profiling.energy import TABLES, EnergyTable
-from spikelet.profiling.fan_out import Window, dense_macs, fan_out
-from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
+from spikelet.profiling.layers import ChannelLayer, Kind, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
 from spikelet.profiling.report import Report
 
 Int64 = NDArray[np.int64]
-NUMBERS_PER_CHANNEL = 3
-POINTWISE = (ir.Affine, ir.Add, ir.Lif, ir.Flatten, ir.SumTime)
 
 
 def profile_graph(
@@ -48,104 +58,182 @@ def profile_graph(
     samples = time_first(x, graph).shape[1]
     if not samples:
         raise ValueError("x must hold at least one sample, got none.")
-    values = Reference(graph).edges(x)
+    run = _Run(graph, edges, Reference(graph).edges(x))
     return Report(
         model=name or graph.meta.get("model", "graph"),
         time_steps=graph.time_steps,
         samples=samples,
-        layers=tuple(_layers(graph, edges, values)),
-        peak_arena_bytes=peak_bytes(_buffers(graph, edges, values)),
+        layers=tuple(run.layers()),
+        peak_arena_bytes=peak_bytes(run.buffers()),
         tables=tuple(tables),
     )
 
 
-def _layers(graph: ir.IntGraph, edges: dict[str, Edge], values: dict[str, Int64]) -> list[Layer]:
-    owned = _owned(graph)
-    layers: list[Layer] = []
-    for node in graph.nodes:
-        match node:
-            case ir.Conv() | ir.Linear():
-                source = node.inputs[0]
-                layers.append(_synapses(node, owned.get(node.name), edges[source], edges[node.name], values[source]))
-            case ir.Lif():
-                layers.append(_neurons(node, graph.time_steps, edges[node.name], values[node.name]))
-            case ir.Affine() if node not in owned.values():
-                channels = node.shift.size
-                layers.append(ChannelLayer(node.name, NUMBERS_PER_CHANNEL * channels, channels, stored_bytes(node)))
-    return layers
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Run:
+    """A graph, what is proved of its edges, and the values that they held."""
+
+    graph: ir.IntGraph
+    edges: dict[str, Edge]
+    values: dict[str, Int64]
+
+    def layers(self) -> list[Layer]:
+        """A layer for every product, every neuron and every node with constants of its own."""
+        scaled_by = self._scaled_by()
+        owned = {node.name for node in scaled_by.values()}
+        layers: list[Layer] = []
+        for node in self.graph.nodes:
+            if isinstance(node, ir.Lif):
+                layers.append(self._neurons(node))
+            elif self._is_product(node):
+                layers.append(self._product(node, scaled_by.get(node.name)))
+            elif _numbers(node) and node.name not in owned:
+                channels = self.edges[node.name].shape[0]
+                layers.append(ChannelLayer(node.name, _numbers(node), channels, stored_bytes(node)))
+        return layers
+
+    def _work(self, node: ir.Operation) -> Any:
+        return node.work(*(self.edges[name].shape for name in node.inputs))
+
+    def _is_product(self, node: ir.Operation) -> bool:
+        return _weight(node) is not None or (len(node.inputs) > 1 and self._work(node).macs > 0)
+
+    def _scales(self, node: ir.Operation) -> bool:
+        """Whether the node multiplies one edge by constants: what a batch norm becomes."""
+        alone = len(node.inputs) == 1 and _weight(node) is None and not isinstance(node, ir.Lif)
+        return alone and _numbers(node) > 0 and self._work(node).macs > 0
+
+    def _pools(self, node: ir.Operation) -> bool:
+        """Whether the node adds or compares the values of one edge, step by step, and holds no constants."""
+        work = self._work(node)
+        alone = len(node.inputs) == 1 and not _numbers(node) and not isinstance(node, ir.Lif)
+        steps_stay = alone and self.edges[node.name].timed == self.edges[node.inputs[0]].timed
+        return steps_stay and not work.macs and work.total > 0
+
+    def _scaled_by(self) -> dict[str, ir.Operation]:
+        """The first node that scales a product, pooled or not, by the product's name."""
+        makers: dict[str, str] = {}
+        found: dict[str, ir.Operation] = {}
+        for node in self.graph.nodes:
+            if self._is_product(node):
+                makers[node.name] = node.name
+            elif node.inputs and node.inputs[0] in makers and self._pools(node):
+                makers[node.name] = makers[node.inputs[0]]
+            elif node.inputs and node.inputs[0] in makers and self._scales(node):
+                found.setdefault(makers[node.inputs[0]], node)
+        return found
+
+    def _product(self, node: ir.Operation, scale: ir.Operation | None) -> SynapseLayer:
+        sources, out = [self.edges[name] for name in node.inputs], self.edges[node.name]
+        event = next((i for i, edge in enumerate(sources) if edge.is_spikes), 0)
+        x, weight = self.values[node.inputs[event]], _weight(node)
+        samples, steps = x.shape[1], max(self.values[name].shape[0] for name in node.inputs)
+        spiking = sources[event].is_spikes
+        pairs, dense = self._pairs(node) / samples, self._dense(node)
+        other = sources[1 - event] if weight is None else None
+        kernel = weight.shape[2:] if weight is not None and weight.ndim == 4 else (1, 1)
+        return SynapseLayer(
+            name=node.name,
+            kind=_kind(weight),
+            parameters=_numbers(node) + (0 if scale is None else _numbers(scale)),
+            norm_channels=0 if scale is None else self.edges[scale.name].shape[0],
+            weights=weight.size if weight is not None else _of(other).size,
+            weight_bits=node.bits if weight is not None else _bits(_of(other)),  # type: ignore[attr-defined]
+            packed_bytes=stored_bytes(node) + (0 if scale is None else stored_bytes(scale)),
+            in_shape=sources[event].shape,
+            out_shape=out.shape,
+            kernel=(int(kernel[0]), int(kernel[1])),
+            steps=float(steps),
+            spiking_input=spiking,
+            input_bits=_bits(sources[event]),
+            input_events=float((x != 0).sum()) * steps / x.shape[0] / samples,
+            macs_per_step=self._work(node).macs,
+            neurobench=NeuroBenchCounts(
+                effective_acs=pairs if spiking else 0.0,
+                effective_macs=0.0 if spiking else pairs,
+                dense=float(dense * steps),
+            ),
+        )
+
+    def _pairs(self, node: ir.Operation) -> float:
+        """Pairs of values that are multiplied and both not zero, over all steps and samples."""
+        events = [(self.values[name] != 0).astype(np.int64) for name in node.inputs]
+        if _weight(node) is not None:  # linear in what it reads: all samples and steps at once
+            events = [events[0].sum((0, 1), keepdims=True)]
+        return float(_ran(_of_zeros_and_ones(node, _present(node)), events).sum())
+
+    def _dense(self, node: ir.Operation) -> int:
+        """Pairs of one step and sample if no value were zero; those with padding are left out."""
+        ones = [np.ones((1, 1, *self.edges[name].shape), np.int64) for name in node.inputs]
+        present = _present(node)
+        return int(_ran(_of_zeros_and_ones(node, None if present is None else np.ones_like(present)), ones).sum())
+
+    def _neurons(self, node: ir.Lif) -> NeuronLayer:
+        edge, spikes = self.edges[node.name], self.values[node.name]
+        return NeuronLayer(
+            name=node.name,
+            parameters=_numbers(node),
+            packed_bytes=stored_bytes(node),
+            shape=edge.shape,
+            time_steps=self.graph.time_steps,
+            membrane_bits=32 if node.membrane is None else node.membrane.bits,
+            leaky=bool(np.isin(node.leak, (0, 1 << node.leak_bits), invert=True).any()),
+            spikes=float(spikes.sum()) / spikes.shape[1],
+            membrane_updates=None,
+        )
+
+    def buffers(self) -> list[Buffer]:
+        """What every node makes, for arena.py."""
+        position = {node.name: i for i, node in enumerate(self.graph.nodes)}
+        buffers: list[Buffer] = []
+        for node in self.graph.nodes:
+            edge, steps = self.edges[node.name], self.values[node.name].shape[0]
+            bits = 0 if isinstance(node, ir.Input) else SPIKE_BITS if edge.is_spikes else VALUE_BITS
+            reads = tuple(position[name] for name in node.inputs)
+            buffers.append(Buffer(edge.size * steps, bits, reads, node.word in FUSED))
+        return buffers
 
 
-def _owned(graph: ir.IntGraph) -> dict[str, ir.Affine]:
-    """The first affine that reads a layer's sum, pooled or not, by the layer's name."""
-    makers: dict[str, str] = {}
-    owned: dict[str, ir.Affine] = {}
-    for node in graph.nodes:
-        if isinstance(node, ir.Conv | ir.Linear):
-            makers[node.name] = node.name
-        elif isinstance(node, ir.MaxPool | ir.SumPool) and node.inputs[0] in makers:
-            makers[node.name] = makers[node.inputs[0]]
-        elif isinstance(node, ir.Affine) and node.inputs[0] in makers:
-            owned.setdefault(makers[node.inputs[0]], node)
-    return owned
+def _weight(node: ir.Operation) -> NDArray[np.int8] | None:
+    return getattr(node, "weight", None)
 
 
-def _synapses(node: ir.Conv | ir.Linear, affine: ir.Affine | None, source: Edge, out: Edge, x: Int64) -> SynapseLayer:
-    window = Window(node.stride, node.padding, node.groups) if isinstance(node, ir.Conv) else None
-    present = values_of(node.weight, node.bits, node.grid) != 0
-    samples, positions = x.shape[1], x.shape[0] * x.shape[1]
-    events = (x != 0).sum((0, 1))
-    operations = float((events * fan_out(present, source.shape, window)).sum()) / samples
-    dense = int(fan_out(np.ones_like(present), source.shape, window).sum())
-    channels = 0 if affine is None else affine.shift.size
-    return SynapseLayer(
-        name=node.name,
-        kind="conv" if isinstance(node, ir.Conv) else "linear",
-        parameters=node.weight.size + NUMBERS_PER_CHANNEL * channels,
-        norm_channels=channels,
-        weights=node.weight.size,
-        weight_bits=node.bits,
-        packed_bytes=stored_bytes(node) + (0 if affine is None else stored_bytes(affine)),
-        in_shape=source.shape,
-        out_shape=out.shape,
-        kernel=(int(node.weight.shape[2]), int(node.weight.shape[3])) if isinstance(node, ir.Conv) else (1, 1),
-        steps=positions / samples,
-        spiking_input=source.is_spikes,
-        input_bits=_bits(source),
-        input_events=float(events.sum()) / samples,
-        macs_per_step=dense_macs(node.weight.shape, out.shape),
-        neurobench=NeuroBenchCounts(
-            effective_acs=operations if source.is_spikes else 0.0,
-            effective_macs=0.0 if source.is_spikes else operations,
-            dense=float(dense * positions) / samples,
-        ),
-    )
+def _numbers(node: ir.Operation) -> int:
+    """How many numbers the node's arrays hold."""
+    fields = (getattr(node, field.name) for field in dataclasses.fields(node))
+    return sum(value.size for value in fields if isinstance(value, np.ndarray))
 
 
-def _neurons(node: ir.Lif, time_steps: int, edge: Edge, spikes: Int64) -> NeuronLayer:
-    return NeuronLayer(
-        name=node.name,
-        parameters=0,
-        shape=edge.shape,
-        time_steps=time_steps,
-        membrane_bits=32 if node.membrane is None else node.membrane.bits,
-        leaky=node.leak not in (0, 1 << node.leak_bits),
-        spikes=float(spikes.sum()) / spikes.shape[1],
-        membrane_updates=None,
-    )
+def _kind(weight: NDArray[np.int8] | None) -> Kind:
+    return "product" if weight is None else "conv" if weight.ndim == 4 else "linear"
+
+
+def _present(node: ir.Operation) -> NDArray[np.bool_] | None:
+    """Weights that are not zero; None for a product of two edges."""
+    weight: Any = _weight(node)
+    if weight is None:
+        return None
+    return values_of(weight, node.bits, node.grid) != 0  # type: ignore[attr-defined]
+
+
+def _of_zeros_and_ones(node: ir.Operation, present: NDArray[np.bool_] | None) -> ir.Operation:
+    """The node with weights of 0 and 1; itself where it has no weights."""
+    if present is None:
+        return node
+    return dataclasses.replace(node, weight=present.astype(np.int8), bits=2, grid="symmetric")  # type: ignore[call-arg]
+
+
+def _ran(node: ir.Operation, sources: Sequence[Int64]) -> Int64:
+    steps = max(x.shape[0] for x in sources)
+    return node.advance(*sources, steps=range(steps), state=None)[0]
+
+
+def _of(edge: Edge | None) -> Edge:
+    assert edge is not None, "a product without weights reads two edges"
+    return edge
 
 
 def _bits(edge: Edge) -> int:
-    """Of a two's complement where the interval goes below 0, of a plain binary number otherwise."""
+    """Bits of a two's complement where the interval goes below 0, of a plain binary number otherwise."""
     low, high = int(edge.low.min()), int(edge.high.max())
     return max(high.bit_length(), 1) if low >= 0 else max(high.bit_length(), (-low - 1).bit_length()) + 1
-
-
-def _buffers(graph: ir.IntGraph, edges: dict[str, Edge], values: dict[str, Int64]) -> list[Buffer]:
-    position = {node.name: i for i, node in enumerate(graph.nodes)}
-    buffers: list[Buffer] = []
-    for node in graph.nodes:
-        steps = values[node.name].shape[0]
-        bits = 0 if isinstance(node, ir.Input) else SPIKE_BITS if edges[node.name].is_spikes else VALUE_BITS
-        reads = tuple(position[name] for name in node.inputs)
-        buffers.append(Buffer(edges[node.name].size * steps, bits, reads, isinstance(node, POINTWISE)))
-    return buffers

@@ -29,6 +29,8 @@ import dataclasses
 import math
 from typing import Literal
 
+Kind = Literal["conv", "linear", "product"]
+
 
 @dataclasses.dataclass(frozen=True)
 class NeuroBenchCounts:
@@ -41,11 +43,12 @@ class NeuroBenchCounts:
 
 @dataclasses.dataclass(frozen=True)
 class SynapseLayer:
-    """A convolution or linear layer, with the batch norm right behind it.
+    """A convolution, a linear layer or a product of two tensors, with the batch norm right behind it.
 
     parameters: numbers that are trained (of a graph: numbers that are stored), batch norm included.
     norm_channels: channels of that batch norm, 0 where there is none.
-    weights, weight_bits: number of weights and the bits of each, 32 for floats.
+    weights, weight_bits: number of weights and the bits of each, 32 for floats; of a product, the values of the tensor
+        that the events of the other one select from.
     packed_bytes: codes at their bits, rounded up to bytes, and the per-channel constants.
     in_shape, out_shape: one sample, one step; kernel: (1, 1) for a linear layer.
     steps: executions per sample.
@@ -56,7 +59,7 @@ class SynapseLayer:
     """
 
     name: str
-    kind: Literal["conv", "linear"]
+    kind: Kind
     parameters: int
     norm_channels: int
     weights: int
@@ -120,6 +123,7 @@ class SynapseLayer:
 class NeuronLayer:
     """A layer of spiking neurons.
 
+    packed_bytes: constants that the file holds by channel; 0 where all channels share them.
     shape, neurons: of one sample; leaky: whether the leak is neither 0 nor 1.
     membrane_bits: 32 for full precision.
     spikes: per sample.
@@ -129,6 +133,7 @@ class NeuronLayer:
 
     name: str
     parameters: int
+    packed_bytes: int
     shape: tuple[int, ...]
     time_steps: int
     membrane_bits: int
@@ -154,7 +159,7 @@ class NeuronLayer:
 
 @dataclasses.dataclass(frozen=True)
 class ChannelLayer:
-    """Per-channel gains and offsets that follow no synapses directly (a batch norm behind a sum)."""
+    """Constants that follow no synapses directly, such as a batch norm behind a sum, or a channel map."""
 
     name: str
     parameters: int

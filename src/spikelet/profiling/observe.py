@@ -28,7 +28,7 @@ from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profiling.batches import samples_of
 from spikelet.profiling.fan_out import Window, dense_macs, fan_out
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
-from spikelet.profiling.packed import bias_bytes, norm_bytes, weight_bits_of, weight_bytes
+from spikelet.profiling.packed import bias_bytes, neuron_bytes, norm_bytes, weight_bits_of, weight_bytes
 from spikelet.quant.grid import FRACTION_BITS
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -249,6 +249,7 @@ class _NeuronWatch:
         return NeuronLayer(
             name=self.name,
             parameters=sum(p.numel() for p in self.module.parameters()),
+            packed_bytes=neuron_bytes(self.module),
             shape=self.shape,
             time_steps=self.module.time_steps,
             membrane_bits=self.bits,

@@ -1,18 +1,23 @@
 """Bytes of a layer in the packed file.
 
 Codes take their bits, rounded up to whole bytes a layer; per output channel there is a multiplier of 16 bits, a
-shift of 8 and an offset of 16 bits, or of 32 for the layer where one does not fit (graph/document.py). Float
+shift of 8 and an offset of 16 bits, or of 32 for the layer where one does not fit (docs/spec/artifact.md). Float
 weights take 32 bits, a float batch norm two 32-bit numbers a channel.
 
-Of a module this is what its own layers need: lowering adds constants where spikes join a sum or a neuron
-reads weights without a batch norm between. `graph.file.document.stored_bytes` is exact.
+A module's bytes are those that its own layers need: lowering adds constants where spikes join a sum or a neuron reads
+weights without a batch norm between. A graph's profile (graph.py) is exact.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 from torch import Tensor, nn
 
 from spikelet.base.bits import packed_bytes
+from spikelet.base.errors import LoweringError
+from spikelet.neurons import Neuron
 from spikelet.nn import Conv2d, Linear
 from spikelet.nn.norm import gain_and_offset
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
@@ -20,6 +25,7 @@ from spikelet.quant.grid import FRACTION_BITS, round_to_grid
 FLOAT_BITS = 32
 FLOAT_BYTES = 4
 MULTIPLIER_AND_SHIFT_BYTES = 3
+CONSTANT_BYTES = 4
 
 
 def weight_bits_of(module: nn.Conv2d | nn.Linear) -> int:
@@ -55,6 +61,16 @@ def norm_bytes(norm: nn.BatchNorm1d | nn.BatchNorm2d, weight_bits: int) -> int:
     if weight_bits == FLOAT_BITS:
         return 2 * FLOAT_BYTES * norm.num_features
     return _constants_bytes(gain_and_offset(norm)[1])
+
+
+def neuron_bytes(neuron: Neuron) -> int:
+    """A neuron's constants by channel, 32 bits each; 0 where all channels share them, or it has no integer form."""
+    try:
+        integers = neuron.lowered()
+    except LoweringError:
+        return 0
+    values = (getattr(integers, field.name) for field in dataclasses.fields(integers))
+    return CONSTANT_BYTES * sum(value.size for value in values if isinstance(value, np.ndarray))
 
 
 def _constants_bytes(offset_C: Tensor) -> int:

@@ -104,7 +104,7 @@ class Report:
         spiking = [layer for layer in synapses if layer.spiking_input]
         return Total(
             parameters=sum(layer.parameters for layer in self.layers),
-            packed_bytes=sum(layer.packed_bytes for layer in self.layers if not isinstance(layer, NeuronLayer)),
+            packed_bytes=sum(layer.packed_bytes for layer in self.layers),
             membrane_bytes=sum(layer.membrane_bytes for layer in neurons),
             peak_membrane_bytes=max(layer.membrane_bytes for layer in neurons),
             peak_arena_bytes=self.peak_arena_bytes,
