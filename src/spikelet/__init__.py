@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from spikelet.neurons import LIF as LIF
     from spikelet.neurons import LIFParams as LIFParams
     from spikelet.profiling import profile as profile
-    from spikelet.profiling import profile_graph as profile_graph
     from spikelet.runtime import Program as Program
     from spikelet.zoo import load as load
 
@@ -58,7 +57,6 @@ __all__ = [
     "load",
     "lower",
     "profile",
-    "profile_graph",
     "save",
     "verify",
 ]
@@ -81,7 +79,6 @@ _HOMES = {
     "load": "zoo",
     "lower": "lowering",
     "profile": "profiling",
-    "profile_graph": "profiling",
     "save": "graph.file.artifact",
     "verify": "lowering",
 }

@@ -1,5 +1,6 @@
 """The pieces between neurons, time first and exact in evaluation."""
 
+from spikelet.base import torch_needed as torch_needed
 from spikelet.nn.average import Average as Average
 from spikelet.nn.channel_map import ChannelMap as ChannelMap
 from spikelet.nn.constant import AddConstant as AddConstant
