@@ -189,7 +189,7 @@ def pack(folder: Path, out: Path) -> None:
 
     DIR is the folder of a finished run. The network is lowered to integers; every sum is proved to fit its integers
     for every input, or the layer where it does not is named. The file also holds the class names and the model's
-    origin. Its bytes are printed beside the bytes that theory asks for.
+    origin. It is described as `spikelet inspect` describes it.
 
     \b
     Example:
