@@ -56,7 +56,6 @@ def read_hub(
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be a positive number of pixels, got {image_size}.")
     datasets = need("datasets", package="datasets", extra="data", what=f"the data set {name}")
-    need("PIL.Image", package="pillow", extra="data", what=f"the data set {name}")
     try:
         found = datasets.load_dataset(source)
     except datasets.exceptions.DatasetGenerationError as error:
