@@ -19,6 +19,7 @@ from spikelet.graph.ops.operation import Example, Interval, Pointwise, Work, exa
 from spikelet.graph.ops.record import Record, Stated, Stream, dims, field, numbers, signed
 from spikelet.graph.reference import Reference
 from spikelet.profiling import profile_graph
+from spikelet.runtime import Program, kernel_sets
 
 
 def _streams(stated: Stated) -> list[Stream]:
@@ -131,3 +132,11 @@ def test_the_profile_counts_its_bytes():
     (toy, again) = [layer for layer in report.layers if layer.name != "s"]
     assert (toy.name, toy.packed_bytes, toy.parameters) == ("m", 8, 2)
     assert report.total.packed_bytes == toy.packed_bytes + again.packed_bytes == 16
+
+
+def test_the_native_runtime_runs_it_between_its_own_operations_and_says_so():
+    for kernels in kernel_sets():
+        program = Program(toy_graph(), kernels=kernels.name)
+        assert program.fallbacks == ("m", "again")
+        assert program(X).tolist() == Reference(toy_graph())(X).tolist()
+        assert program.spikes(X)["s"].tolist() == Reference(toy_graph()).spikes(X)["s"].tolist()

@@ -15,7 +15,7 @@ from spikelet.graph.edge import Edge, Int64, Shape
 from spikelet.graph.ops.operation import Example, Interval, Operation, Pointwise, State, Work
 from spikelet.graph.ops.record import Record
 from spikelet.runtime import kernel_sets
-from spikelet.runtime.plan.rules import RULES
+from spikelet.runtime.plan.rules import RULES, TABLE
 from tests.example_graphs import example_graph
 from tests.fuzz import fuzz_graphs
 
@@ -36,7 +36,8 @@ def test_an_operation_gives_its_examples(example: Example, kernels: str) -> None
 
 
 def test_the_table_knows_every_operation() -> None:
-    assert RULES.keys() == set(ir.OPERATIONS)
+    assert RULES.refused == {}
+    assert set(TABLE) == set(ir.OPERATIONS)
 
 
 @pytest.mark.parametrize("part", range(10))

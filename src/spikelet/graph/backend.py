@@ -48,6 +48,10 @@ class BackendRules(Generic[R]):
             raise GraphError(f"{node.name}: {self.backend} can't run {node.word}: {rule}.")
         return rule
 
+    def knows(self, node: Operation) -> bool:
+        """Whether the table has a rule of its own for `node`."""
+        return type(node) in self._table
+
     @property
     def refused(self) -> dict[str, str]:
         """The sentence of every operation that the backend refuses, by word."""

@@ -60,7 +60,7 @@ class Program:
     @property
     def fallbacks(self) -> tuple[str, ...]:
         """Names of the nodes that the native runtime has no rule for: they run in NumPy, between its own operations."""
-        return tuple(node.name for node in self.graph.nodes if type(node) not in RULES)
+        return tuple(node.name for node in self.graph.nodes if not RULES.knows(node))
 
     def __call__(self, x: ArrayLike) -> NDArray[np.int32]:
         """Integer logits [B, K] of x, uint8 [B, *input shape] (one image for every step) or [T, B, *input shape].

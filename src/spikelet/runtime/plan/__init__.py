@@ -19,7 +19,7 @@ from spikelet.runtime.plan.constants import Packed as Packed
 from spikelet.runtime.plan.planner import OwnCall as OwnCall
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.planner import Subject as Subject
-from spikelet.runtime.plan.rules import rule_of
+from spikelet.runtime.plan.rules import RULES
 from spikelet.runtime.structures import Kind
 
 Result = Literal["logits", "spikes", "outputs"]
@@ -81,7 +81,7 @@ def make_plan(subject: Subject, kernels: KernelSet, wanted: Wanted, carried: Car
         "outputs": [output.node for output in graph.outputs],
     }[wanted.result]
     emitter = Emitter(kernels, wanted.steps)
-    planner = Planner(subject, set(names), emitter, rule_of, still=wanted.still, carried=carried)
+    planner = Planner(subject, set(names), emitter, RULES.of, still=wanted.still, carried=carried)
     planner.make({graph.input.name} | planner.readers.live)
     exports = tuple(_export(planner, wanted, names))
     for emit in planner.at_the_end:

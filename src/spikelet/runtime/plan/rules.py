@@ -1,15 +1,16 @@
-"""The one table of the native runtime: what becomes of a node of each class."""
+"""The one table of the native runtime: what becomes of a node of each class. Any other runs by its own `advance`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from spikelet.graph import ir
+from spikelet.graph.backend import BackendRules
 from spikelet.runtime.plan import arithmetic, maps, over_time
 from spikelet.runtime.plan.own_call import own_call
 from spikelet.runtime.plan.planner import Rule
 
-RULES: Mapping[type[ir.Operation], Rule] = {
+TABLE: Mapping[type[ir.Operation], Rule | str] = {
     ir.Input: maps.given,
     ir.Conv: arithmetic.conv,
     ir.Linear: arithmetic.linear,
@@ -28,7 +29,4 @@ RULES: Mapping[type[ir.Operation], Rule] = {
     ir.Delay: over_time.delay,
 }
 
-
-def rule_of(node: ir.Operation) -> Rule:
-    """The rule of the node's class; a class that the table does not know runs by its own `advance`."""
-    return RULES.get(type(node), own_call)
+RULES: BackendRules[Rule] = BackendRules("the native runtime", TABLE, otherwise=own_call)
