@@ -4,7 +4,7 @@
 #   make device  install without torch in a new environment, and run a shipped model there
 #   make lint    formatting, style, types, spelling
 #   make bench   timings of the native runtime beside PyTorch's
-#   make fuzz    100,000 damaged artifact files against the loader
+#   make fuzz    100,000 damaged artifact files against the loader, 10,000 random graphs on every kernel set
 #   make clean   remove what was built, but for the environment; distclean removes that too
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,\
@@ -55,6 +55,7 @@ bench: $(READY)
 
 fuzz: $(READY)
 	$(PY) -m tests.fuzz.fuzz_artifact --inputs 100000
+	$(PY) -m tests.fuzz.fuzz_graphs --graphs 10000
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis $(READY)

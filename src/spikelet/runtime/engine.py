@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 from typing import Any
 
@@ -39,6 +40,7 @@ class Engine:
         self._subject = Subject(graph, edges, Packed())
         self._plans: dict[tuple[Wanted, bool], Plan] = {}
         self._carried: dict[Result, Carried] = {}
+        self._first: dict[tuple[Result, bool], Plan] = {}
         self._planning = threading.Lock()
         self._arenas: list[NDArray[np.uint8]] = []  # arenas that no call is using
 
@@ -56,6 +58,11 @@ class Engine:
         Raises:
             GraphError: one step does not fit.
         """
+        if (result, still) not in self._first:
+            self._first[result, still] = self._fitting(result, still=still)
+        return self._first[result, still]
+
+    def _fitting(self, result: Result, *, still: bool) -> Plan:
         steps = self.graph.time_steps
         everything = None if self.one_by_one else self.plan(Wanted(result, steps, still), stream=False)
         if everything is not None and self._fits(everything):
@@ -124,7 +131,7 @@ class Engine:
         callback, errors = callback_of(plan.calls, plan.wanted.steps, state)
         call = Call(
             ops=ctypes.addressof(plan.operations.ops), op_count=len(plan.operations.ops), x=x.ctypes.data,
-            x_size=int(np.prod(self.graph.input.shape)), batch=batch, arena=arena.ctypes.data,
+            x_size=math.prod(self.graph.input.shape), batch=batch, arena=arena.ctypes.data,
             arena_bytes=plan.arena_bytes, threads=threads, set=self.kernels.index, t0=state.step,
             state=state.memory.ctypes.data, state_bytes=state.memory.shape[1], callback=callback, **places,
         )  # fmt: skip

@@ -15,14 +15,16 @@ from spikelet.runtime.plan import OwnCall
 from spikelet.runtime.state import StreamState
 from spikelet.runtime.structures import Callback
 
+NEVER = Callback()
+
 
 def callback_of(
     calls: Sequence[OwnCall], steps: int, state: StreamState
-) -> tuple[ctypes._CFunctionType, list[Exception]]:
+) -> tuple[ctypes._CFunctionType, list[BaseException]]:
     """What the library calls for each sample and each of `calls`, and the errors that they raised meanwhile."""
-    errors: list[Exception] = []
+    errors: list[BaseException] = []
     if not calls:
-        return Callback(), errors
+        return NEVER, errors
     kept = {c.node.name: state.own.setdefault(c.node.name, [None] * state.batch) for c in calls}
 
     def run(number: int, sample: int, arena: int) -> None:
@@ -34,7 +36,7 @@ def callback_of(
                 *xs, steps=range(state.step, state.step + steps), state=states[sample]
             )
             _write(arena, call.result, y)
-        except Exception as error:  # a callback from C can't raise
+        except BaseException as error:  # a callback from C can't raise
             errors.append(error)
 
     return Callback(run), errors
