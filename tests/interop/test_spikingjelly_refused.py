@@ -68,7 +68,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
         "1: Conv2d supports zero padding",
     ),
-    "dilation": (lambda: nn.Conv2d(4, 4, 3, dilation=2), "1: Conv2d supports dilation 1"),
     "an average over 3 x 3": (
         lambda: nn.AvgPool2d(3),
         "1: an average over 3 x 3 values has a divisor other",

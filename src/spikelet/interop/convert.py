@@ -26,9 +26,9 @@ def convert(
     """
     net = swap(per_step=per_step)
     image, first = original.image, _first(net, options.get("first"))
-    for name in first if not image.is_encoded else ():
+    for name in first if image.unit is None else ():
         net = _fold(swap, net, name, image)
-    scaled = None if first else ScaledImage(image, _channels(net, image))
+    scaled = ScaledImage(image, _channels(net, image)) if not first and image.unit is None else None
     model = Converted(net, first, forward, original, scaled)
     model.training = swap.net.training  # its modules have theirs, which train() would lose
     return model

@@ -108,7 +108,10 @@ class Converted(nn.Module):
         return compare(self, batches, program=program, original=original, run=run)
 
     def _run(self, net: nn.Module, current: Tensor) -> Tensor:
-        current = current if self.scaled is None else self.scaled(current)
+        if self.scaled is not None:
+            current = self.scaled(current)
+        elif self.original.image.unit not in (None, 1):
+            current = current * self.original.image.unit
         output = net(current) if self.own_forward is None else self.own_forward(net, current)
         output = output[0] if isinstance(output, tuple) else output
         if not isinstance(output, Tensor):
@@ -124,7 +127,7 @@ class Converted(nn.Module):
         batch = next(size for size in (2, 3) if size != self.time_steps)
         shape = join_shape(self.time_steps, batch, x.shape[-3:], self.time_axis)
         current = self.encode(torch.zeros(shape, dtype=torch.uint8, device=x.device))
-        image, is_folded = self.original.image, self.scaled is None and not self.original.image.is_encoded
+        image, is_folded = self.original.image, self.scaled is None and self.original.image.unit is None
         with _once_each(net), self._explained():
             if not is_folded:
                 output = self._run(net, current)

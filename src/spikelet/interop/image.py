@@ -1,7 +1,7 @@
 """The input of a network of another library, (scale * byte - mean) / std, one mean and std a channel or one for all.
 
     scale = 1/255     x.float() / 255, or torchvision's ToTensor         the default for still images
-    scale = 1         event counts, or spikes of 0 and 1, as they are
+    scale = 1         event counts, or spikes of 0 and 1, as they are; exact for every use, as all powers of two are
 
 Frames have no default: an event count of 3 is worth 3 to one network and 3/255 to another, and nothing but the caller
 knows.
@@ -58,9 +58,14 @@ class Image:
             )
 
     @property
-    def is_encoded(self) -> bool:
-        """Whether the network was fed what spikelet.nn.Encode gives, byte / 256, so that nothing has to be folded."""
-        return self.scale == 1 / 256 and not self.has_mean and set(self.std) == {1.0}
+    def unit(self) -> float | None:
+        """A power of two u with which the network was fed u * byte / 256, such as 256 for event counts; else None.
+
+        It only moves the binary point, so nothing has to be folded and any code may use the image.
+        """
+        unit = 256 * self.scale / self.std[0]
+        is_exact = not self.has_mean and len(set(self.std)) == 1 and math.frexp(unit)[0] == 0.5
+        return unit if is_exact else None
 
     @property
     def has_mean(self) -> bool:

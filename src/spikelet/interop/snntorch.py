@@ -189,13 +189,14 @@ def from_snntorch(
         time_steps: T.
         time_axis: None for still images [B, C, H, W]; 0 for frames [T, B, ...]; 1 for frames [B, T, ...], which net's
             forward (or `forward`) makes time first itself.
-        round_leak: take the multiple of 2^-8 nearest to a beta that is no such multiple, such as 0.9. It is refused
-            otherwise.
+        round_leak: round a beta off the grid of leaks (neurons/params.py), such as 0.9, to its nearest multiple. It is
+            refused otherwise.
         forward: `forward(net, x)` instead of net's own, with x of [1, B, C, H, W] or the frames.
         image: scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all.
             Frames need a scale; still images have 1/255 unless given. They are folded into the weights of the layers
             that read the image exactly, also at zero-padded borders (pixels.py). first: names of these layers; unless
-            given, the first that net defines. first=(): none, the image itself is scaled, on the grid 2^-12.
+            given, the first that net defines. first=(): none, the image itself is scaled, on the grid 2^-12. A scale
+            that is a power of two without mean and std, such as that of counts, is exact for every use of the image.
     Returns:
         uint8 images or frames -> what net gives (the first entry of a tuple), on the grids of lowering.
     Raises:
