@@ -103,11 +103,14 @@ def test_requantized_currents_are_integers_of_their_bits(bits: int, training: bo
 
 
 def test_saturated_currents_keep_the_grid_and_stop():
+    assert Saturate().eval()(torch.tensor([[[300.0, -300.0, 0.001953125, 3.0]]])).flatten().tolist() == [
+        127.99609375, -128.0, 0.00390625, 3.0,
+    ]  # fmt: skip
     x = torch.tensor([[[100.0, -100.0, STEP * 0.5, -STEP * 0.5, 7.0, 8.0]]])
-    assert Saturate(16).eval()(x).flatten().tolist() == [8 - STEP, -8.0, STEP, 0.0, 7.0, 8 - STEP]
+    assert Saturate(16, 12).eval()(x).flatten().tolist() == [8 - STEP, -8.0, STEP, 0.0, 7.0, 8 - STEP]
 
 
-@pytest.mark.parametrize("layer", [Requantize(8, reach=2.0), Saturate(14)])
+@pytest.mark.parametrize("layer", [Requantize(8, reach=2.0), Saturate(14, 12)])
 def test_the_gradient_is_1_inside_the_range_and_0_outside(layer: Requantize | Saturate):
     x = torch.tensor([[[0.3, -1.9, 2.5, -2.5]]], requires_grad=True)
     layer(x).sum().backward()
@@ -137,6 +140,8 @@ def test_bits_and_reach_out_of_range_are_refused():
             Requantize(bits)
     with pytest.raises(ValueError, match=r"Saturate\.bits must be 2 to 31, got 32"):
         Saturate(32)
+    with pytest.raises(ValueError, match=r"Saturate\.fraction_bits must be 0 to 12, got 13"):
+        Saturate(16, 13)
     with pytest.raises(ValueError, match=r"Requantize\.reach must be a positive number, got 0"):
         Requantize(8, reach=0)
 

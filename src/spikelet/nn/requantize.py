@@ -4,7 +4,7 @@
 
 A convolution that read raw currents would leave the integers of float32 (2^24) after two of them; between the
 convolutions of RepConv and SepConv (QSD-Transformer, arXiv:2501.13492), and before a head that reads a pooled stream,
-`Requantize(8)` puts eight bits. A residual stream is kept in 16 bits with `Saturate(16)`.
+`Requantize(8)` puts eight bits. A residual stream is kept in 16 bits with `Saturate()`.
 
 Training has the same values; the gradient is 1 inside the range and 0 outside, that of a learned u is LSQ's (Esser et
 al., ICLR 2020, arXiv:1902.08153), straight through the rounding. Differences from LSQ: u is a power of two, halves
@@ -87,24 +87,28 @@ class Requantize(Clipped):
 
 
 class Saturate(Clipped):
-    """Currents on the grid 2^-12 that stop at the ends of `bits` bits: 16 bits hold -8 to 8 - 2^-12.
+    """Currents on a fixed grid that stop at the ends of `bits` bits: 16 bits of 2^-8 hold -128 to 128 - 2^-8.
 
     Args:
         bits: 2 to 31.
+        fraction_bits: p, 0 to 12; a unit is 2^-p.
     Raises:
-        ValueError: bits out of range.
+        ValueError: bits or fraction_bits out of range.
     """
 
-    def __init__(self, bits: int = 16) -> None:
+    def __init__(self, bits: int = 16, fraction_bits: int = 8) -> None:
         super().__init__(bits, 2, 31)
+        if fraction_bits not in range(FRACTION_BITS + 1):
+            raise ValueError(f"Saturate.fraction_bits must be 0 to {FRACTION_BITS}, got {fraction_bits!r}.")
+        self.fraction_bits = fraction_bits
 
     def exponent(self) -> int:
-        """p = 12."""
-        return FRACTION_BITS
+        """p."""
+        return self.fraction_bits
 
     def unit(self, x: Tensor) -> Tensor:
-        """2^-12."""
-        return torch.tensor(2.0**-FRACTION_BITS, dtype=x.dtype, device=x.device)
+        """2^-p."""
+        return torch.tensor(2.0**-self.fraction_bits, dtype=x.dtype, device=x.device)
 
     def extra_repr(self) -> str:
-        return f"bits={self.bits}"
+        return f"bits={self.bits}, fraction_bits={self.fraction_bits}"
