@@ -12,7 +12,7 @@ from torch import Tensor
 from spikelet.neurons.neuron import Constant
 from spikelet.quant.grid import FRACTION_BITS
 
-LEAK_BITS = 8
+LEAK_BITS = 12
 Real = float | tuple[float, ...]
 """One number, or a tuple [C] of one a channel."""
 

@@ -7,12 +7,13 @@
     s[t] = n[t] / 2^ceil(log2 D)                              output
 
 D = `levels` = 1 is the neuron of the field: n = 1 if h >= threshold, s = n. Every constant but D may go by channel
-(LIFParams). leak = 1 - 1/tau is dimensionless and a multiple of 2^-8; leak = 1 is the integrate-and-fire neuron.
+(LIFParams). leak = 1 - 1/tau is dimensionless and a multiple of 2^-12; leak = 1 is the integrate-and-fire neuron.
 With more levels it is a neuron that emits a count, as IE-LIF (QSD-Transformer, arXiv:2501.13492) and quantized ReLU
 (Bu et al., ICLR 2022) do: leak 0, threshold u/2D, step u/D (`LIFParams.rounding`).
 
 In eval mode x is rounded to the grid 2^-12 and so is the charge, so that an int32 membrane gives the same spikes;
-training leaves both out. Evaluation charges in float64, where leak * v, of up to 20 fraction bits, is exact.
+training leaves both out. The charge floors where that is exact (leak 0 or 2^-k), and rounds half up otherwise
+(`LIFParams.charge_rounding`). Evaluation charges in float64, where leak * v, of up to 24 fraction bits, is exact.
 
 Gradient of n: the sum over the levels d of surrogate'(h - threshold - d * step). With Rectangle(step) that is the
 straight-through estimator on the range in which the count changes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -24,7 +25,7 @@ class LIFParams:
     kept as a tuple.
 
     Args:
-        leak: membrane kept per step, dimensionless, a multiple of 2^-8 in [0, 1]; 1 - 1/tau. By channel.
+        leak: membrane kept per step, dimensionless, a multiple of 2^-12 in [0, 1]; 1 - 1/tau. By channel.
         threshold: charge of the first spike, in units of the current, a multiple of 2^-12 above 0. By channel.
         scale_input: multiply the current by 1 - leak.
         reset: Hard(), or Soft(drop).
@@ -33,7 +34,7 @@ class LIFParams:
         step: charge between one spike and the next, in units of the current, a multiple of 2^-12 above 0; None is the
             threshold. Only with levels above 1. By channel.
         start: membrane before the first step, in units of the current, a multiple of 2^-12. By channel.
-        gain: what the current is multiplied by, a multiple of 2^-8 in (0, 1]; None is 1, or 1 - leak with
+        gain: what the current is multiplied by, a multiple of 2^-12 in (0, 1]; None is 1, or 1 - leak with
             `scale_input`. By channel.
     Raises:
         ValueError: a constant is out of range or off its grid; names it.
@@ -154,8 +155,20 @@ class LIFParams:
 
     @property
     def charge_rounding(self) -> Literal["floor", "half"]:
-        """How evaluation rounds the charge to the grid: down."""
-        return "floor"
+        """How evaluation rounds the charge to the grid.
+
+        "floor" where leak is 0, or 2^-k with a gain that is a multiple of it: floors of integers nest there, so the
+        spikes are those of a membrane without rounding. "half" (up) where any channel has another leak: a floor would
+        lower the membrane by half a unit a step on average, 1/(1 - leak) steps long; that includes 1 - 2^-k.
+        """
+        leaks, gains = numbers(self.leak), numbers(self.input_gain)
+        count = max(len(leaks), len(gains))
+        pairs = zip(leaks * (count // len(leaks)), gains * (count // len(gains)), strict=True)
+        return "floor" if all(_nests(leak, gain) for leak, gain in pairs) else "half"
+
+
+def _nests(leak: float, gain: float) -> bool:
+    return leak == 0 or (math.frexp(leak)[0] == 0.5 and gain / leak % 1 == 0)
 
 
 def _check_above_0(name: str, value: Real) -> None:
