@@ -54,7 +54,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: neuron.IFNode(surrogate_function=surrogate.ATan(spiking=False)),
         r"1: its surrogate_function must be in spiking mode: set_spiking_mode\(True\)",
     ),
-    "batch norm of vectors": (lambda: layer.BatchNorm1d(4), "1: spikelet has no BatchNorm1d .*fuse_linear_bn_eval"),
     "batch norm without statistics": (
         lambda: nn.BatchNorm2d(4, track_running_stats=False),
         "1: a batch norm without running statistics.*track_running_stats=True",
@@ -63,7 +62,19 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.ReLU(),
         r"1: ReLU has no counterpart here\. .* from torch: AdaptiveAvgPool2d",
     ),
-    "another convolution": (lambda: nn.ConvTranspose2d(4, 4, 1), "1: ConvTranspose2d has no counterpart"),
+    "another convolution": (lambda: nn.Conv3d(4, 4, 1), "1: Conv3d has no counterpart"),
+    "a transposed convolution with groups": (
+        lambda: nn.ConvTranspose2d(4, 4, 2, groups=2),
+        "1: transposed convolutions must be square, without groups",
+    ),
+    "an oblong transposed convolution": (
+        lambda: nn.ConvTranspose2d(4, 4, (2, 3)),
+        "1: transposed convolutions must be square",
+    ),
+    "a padded transposed convolution": (
+        lambda: nn.ConvTranspose2d(4, 4, 2, padding=2),
+        "1: ConvTranspose2d takes a stride from 1 on, a padding below kernel_size",
+    ),
     "padding that reflects": (
         lambda: nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
         "1: Conv2d supports zero padding",

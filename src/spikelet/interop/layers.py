@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.site import Site
-from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision
 
 Rule = Callable[[Any, Site], nn.Module]
@@ -79,10 +79,11 @@ def copied(tensor: Tensor | None, factor: float = 1.0) -> nn.Parameter | None:
     return nn.Parameter(tensor.detach().clone() * factor, requires_grad=tensor.requires_grad)
 
 
-def convolution(conv: nn.Conv2d, site: Site) -> Conv2d:
+def convolution(conv: nn.Conv1d | nn.Conv2d, site: Site) -> Conv1d | Conv2d:
     """The same convolution, time first."""
+    ours = Conv1d if isinstance(conv, nn.Conv1d) else Conv2d
     try:
-        new = Conv2d(
+        new = ours(
             conv.in_channels, conv.out_channels, conv.kernel_size, FullPrecision(), bias=conv.bias is not None,  # type: ignore[arg-type]
             stride=conv.stride, padding=_padding(conv), dilation=conv.dilation, groups=conv.groups,
             padding_mode=conv.padding_mode,
@@ -93,7 +94,29 @@ def convolution(conv: nn.Conv2d, site: Site) -> Conv2d:
     return new
 
 
-def _padding(conv: nn.Conv2d) -> Any:
+def transposed_convolution(conv: nn.ConvTranspose2d, site: Site) -> ConvTranspose2d:
+    """The same transposed convolution, time first: its kernel turned round, input and output channels exchanged."""
+    sizes = [_pair(v) for v in (conv.kernel_size, conv.stride, conv.padding, conv.output_padding)]
+    if any(len(set(size)) > 1 for size in sizes) or conv.groups != 1 or _pair(conv.dilation) != (1, 1):
+        raise ConversionError(
+            f"{site.name}: transposed convolutions must be square, without groups and dilation; got {conv}."
+        )
+    kernel, stride, padding, output_padding = (size[0] for size in sizes)
+    try:
+        new = ConvTranspose2d(
+            conv.in_channels, conv.out_channels, kernel, FullPrecision(), stride, padding,
+            output_padding=output_padding, bias=conv.bias is not None,
+        )  # fmt: skip
+    except ValueError as e:
+        raise ConversionError(f"{site.name}: {e}") from e
+    weight = copied(conv.weight.transpose(0, 1).flip(2, 3), site.factor)
+    assert weight is not None
+    weight.requires_grad_(conv.weight.requires_grad)
+    new.conv.weight, new.conv.bias = weight, copied(conv.bias)  # type: ignore[assignment]
+    return new
+
+
+def _padding(conv: nn.Conv1d | nn.Conv2d) -> Any:
     """Padding as numbers, also where torch has a word for it and both sides get the same."""
     sides = [d * (k - 1) for k, d in zip(conv.kernel_size, conv.dilation, strict=True)]
     if conv.padding == "valid":
@@ -110,26 +133,19 @@ def linear(layer: nn.Linear, site: Site) -> Linear:
     return new
 
 
-def batch_norm(norm: Any, site: Site) -> BatchNorm2d:
+def batch_norm(norm: Any, site: Site) -> BatchNorm1d | BatchNorm2d:
     """The same norm with its statistics, over time and batch together."""
     if norm.running_mean is None or norm.running_var is None:
         raise ConversionError(
             f"{site.name}: a batch norm without running statistics can't be evaluated one sample at a time. Build it "
             "with track_running_stats=True."
         )
-    new = BatchNorm2d(norm.num_features, norm.eps, norm.momentum, norm.affine)
+    ours = BatchNorm1d if isinstance(norm, nn.BatchNorm1d) else BatchNorm2d
+    new = ours(norm.num_features, norm.eps, norm.momentum, norm.affine)
     new.weight, new.bias = copied(norm.weight), copied(norm.bias)  # type: ignore[assignment]
     for name in ("running_mean", "running_var", "num_batches_tracked"):
         setattr(new, name, getattr(norm, name).detach().clone())
     return new
-
-
-def no_batch_norm_1d(norm: nn.Module, site: Site) -> nn.Module:
-    """Raises ConversionError: spikelet has no BatchNorm1d over [T, B, F]."""
-    raise ConversionError(
-        f"{site.name}: spikelet has no BatchNorm1d over [T, B, F]. Once trained, fold it into the Linear before it: "
-        "torch.nn.utils.fusion.fuse_linear_bn_eval(linear, norm)."
-    )
 
 
 def max_pool(pool: nn.MaxPool2d, site: Site) -> MaxPool2d:
@@ -182,10 +198,12 @@ def dropout(layer: Any, site: Site) -> Dropout:
 
 
 TORCH: dict[type[nn.Module], Rule] = {
+    nn.Conv1d: convolution,
     nn.Conv2d: convolution,
+    nn.ConvTranspose2d: transposed_convolution,
     nn.Linear: linear,
     nn.BatchNorm2d: batch_norm,
-    nn.BatchNorm1d: no_batch_norm_1d,
+    nn.BatchNorm1d: batch_norm,
     nn.MaxPool2d: max_pool,
     nn.AvgPool2d: average_pool,
     nn.AdaptiveAvgPool2d: adaptive_pool,

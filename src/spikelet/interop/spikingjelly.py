@@ -6,7 +6,8 @@
     ParametricLIFNode                             the same with tau = 1 / sigmoid(w); it is learned no further
     v_reset = r                                   Hard, threshold v_threshold - r: v' = v - r starts at 0, leaks to 0
     v_reset = None                                Soft
-    layer.Conv2d, Linear, BatchNorm2d, pools      spikelet.nn
+    layer.Conv1d, Conv2d, ConvTranspose2d,        spikelet.nn
+      Linear, BatchNorm1d, BatchNorm2d, pools
     layer.ThresholdDependentBatchNorm2d           BatchNorm2d: its alpha * v_th is in the weight it starts from
     layer.Dropout, Dropout2d                      one mask for all time steps, as theirs
     SeqToANNContainer, MultiStepContainer,        nn.Sequential
@@ -89,9 +90,11 @@ def _in_mode_m(rule: Rule) -> Rule:
 
 NEURONS: Mapping[str, Rule] = {"IFNode": _if, "LIFNode": _lif, "ParametricLIFNode": _parametric_lif}
 LAYERS: Mapping[str, Rule] = {
+    "Conv1d": layers.convolution,
     "Conv2d": layers.convolution,
+    "ConvTranspose2d": layers.transposed_convolution,
     "Linear": layers.linear,
-    "BatchNorm1d": layers.no_batch_norm_1d,
+    "BatchNorm1d": layers.batch_norm,
     "BatchNorm2d": layers.batch_norm,
     "ThresholdDependentBatchNorm2d": layers.batch_norm,
     "MaxPool2d": layers.max_pool,

@@ -143,8 +143,8 @@ class Swap:
             raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._way_out(cls)}")
 
     def _way_out(self, cls: type) -> str:
-        ours = ", ".join(sorted({*self.library.rules, *self.library.step_containers} - {"BatchNorm1d"}))
-        torchs = ", ".join(sorted(cls.__name__ for cls in TORCH if cls is not nn.BatchNorm1d))
+        ours = ", ".join(sorted({*self.library.rules, *self.library.step_containers}))
+        torchs = ", ".join(sorted(cls.__name__ for cls in TORCH))
         supported = f"Supported from {self.library.package}: {ours}; from torch: {torchs}."
         return f"{WAYS_OUT[cls.__name__]} ({supported})" if cls.__name__ in WAYS_OUT else supported
 
