@@ -6,11 +6,12 @@ import csv
 import datetime
 import platform
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import torch
+
+from spikelet.base.checkout import commit_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "results.csv"
@@ -22,14 +23,8 @@ COLUMNS = (
 
 
 def commit() -> str:
-    """The commit this runs from, with a plus sign where the tree differs from it."""
-    head = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    dirty = subprocess.run(
-        ["git", "status", "--porcelain", "src", "benchmarks"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "")
+    """The commit this runs from, with a plus sign where its sources differ from it."""
+    return commit_of([ROOT / "src", ROOT / "benchmarks"])
 
 
 def device() -> str:

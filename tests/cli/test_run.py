@@ -14,6 +14,7 @@ import spikelet
 from spikelet.cli.images import read_picture
 from spikelet.cli.running import softmax
 from spikelet.data import load
+from spikelet.graph.graph import IntGraph, Output
 
 images = pytest.importorskip("PIL.Image")
 
@@ -133,6 +134,20 @@ def test_a_picture_that_is_not_there_is_refused(packed: Path, command: Callable[
     done = command("run", packed, "nothing.png")
     assert done.exit_code == 2
     assert done.stderr == "error: there is no file nothing.png.\n"
+
+
+def test_logits_of_every_step_are_summed_and_scored_by_their_mean(
+    packed: Path, digit: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    graph = spikelet.load(packed)
+    every, last = graph.nodes[:-1], graph.output.inputs[0]
+    steps = IntGraph(every, graph.time_steps, (Output(last, graph.logit_scale * graph.time_steps),), graph.labels)
+    spikelet.save(steps, tmp_path / "steps.safetensors")
+    whole, by_step = (command("run", model, digit).output for model in (packed, tmp_path / "steps.safetensors"))
+    assert whole == by_step
+    assert command("verify", tmp_path / "steps.safetensors").exit_code == 0
+    accuracies = [command("eval", m, "--data", "digits").output for m in (packed, tmp_path / "steps.safetensors")]
+    assert len({text.split("accuracy, integer program")[1] for text in accuracies}) == 1
 
 
 def test_scores_of_large_logits_stay_finite() -> None:

@@ -251,8 +251,8 @@ def verify(model: str, images: tuple[Path, ...], samples: int, seed: int, thread
 
     MODEL is a packed file or the name of a shipped model. The file is whole if its checksum and every field are right
     and its bytes are those that its graph is written to. Then every kernel set of this machine runs the images, or
-    random bytes, and every spike and logit is compared with the reference in NumPy. The exit code is 1 where one
-    differs.
+    random bytes, whole and in single steps. Every spike and output is compared with the reference in NumPy. The exit
+    code is 1 where one differs.
 
     \b
     Example:

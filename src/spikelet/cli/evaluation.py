@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spikelet.cli.printing import facts, heading, percent, say
 from spikelet.cli.result import FILE, Result, load_result, result_of
+from spikelet.cli.running import summed
 from spikelet.cli.sources import Choice, Packed, Trained, open_target, samples_of
 from spikelet.data import Batches, Samples, batches
 from spikelet.lowering import lower, verify
@@ -73,7 +74,8 @@ def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:
 
 def _hits(opened: Packed, samples: Samples, threads: int) -> int:
     program = Program(opened.graph, threads)
-    return sum(int((program(x.numpy()).argmax(1) == y.numpy()).sum()) for x, y in _shown(batches(samples, BATCH)))
+    shown = _shown(batches(samples, BATCH))
+    return sum(int((summed(program(x.numpy()))[0].argmax(1) == y.numpy()).sum()) for x, y in shown)
 
 
 def _shown(made: Batches) -> Iterator[tuple[Tensor, Tensor]]:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 from pathlib import Path
 
+from spikelet.base.checkout import commit_of
 from spikelet.base.files import atomic_write
 from spikelet.data import DataSplits
 from spikelet.recipes import RECIPES
 from spikelet.train import TrainConfig
 
 FILE = "result.json"
+SOURCES = Path(__file__).parents[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Result:
 def result_of(data: DataSplits, accuracy: float | None) -> Result:
     """The result of a run on `data`."""
     train, test = data.train, data.test
-    return Result(accuracy, len(test), train.name, test.note, train.labels, train.sample_shape, commit())
+    return Result(accuracy, len(test), train.name, test.note, train.labels, train.sample_shape, commit_of([SOURCES]))
 
 
 def load_result(folder: Path) -> Result:
@@ -76,24 +77,3 @@ def recipe_of(config: TrainConfig) -> str:
     """The name of the recipe that returns `config`, or "" where it was changed by hand."""
     bits = {k: config.model_options[k] for k in ("weight_bits", "membrane_bits") if k in config.model_options}
     return next((name for name, make in RECIPES.items() if make(seed=config.seed, **bits) == config), "")
-
-
-def commit() -> str:
-    """spikelet's git commit, with a plus sign where its sources differ from it; "" where this is no checkout."""
-    here = Path(__file__)
-    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
-        return ""
-    head, changed = (
-        _git(here.parent, "rev-parse", "--short=12", "HEAD"),
-        _git(here.parents[1], "status", "--porcelain", "."),
-    )
-    return f"{head}{'+' if changed else ''}" if head else ""
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints, or None where git is missing or refuses."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

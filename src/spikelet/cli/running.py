@@ -1,6 +1,8 @@
 """`spikelet run`: images through the native integer program; classes, logits and scores out.
 
 score[k] = softmax(integer logit * logit_scale)[k]
+
+Where a network gives logits at every time step, their sum is shown, and the mean makes the score.
 """
 
 from __future__ import annotations
@@ -33,11 +35,11 @@ def run(model: str, images: Sequence[Path], top: int, threads: int) -> None:
     for path in images:
         picture = read_picture(path, graph.input.shape, graph.time_steps)
         say(f"{path}: {picture.done}", dim=True)
-        logits = program(picture.batch)[0]
-        show(_table(logits, softmax(logits * graph.logit_scale), graph.labels, top))
+        logits_BK, steps = summed(program(picture.batch))
+        show(_table(logits_BK[0], softmax(logits_BK[0] * (graph.logit_scale / steps)), graph.labels, top))
 
 
-def _table(logits_K: NDArray[np.int32], scores_K: NDArray[np.float64], labels: Sequence[str], top: int) -> Table:
+def _table(logits_K: NDArray[np.int64], scores_K: NDArray[np.float64], labels: Sequence[str], top: int) -> Table:
     names = list(labels) or [str(k) for k in range(len(scores_K))]
     best = np.argsort(-scores_K, kind="stable")[:top]
     return Table(COLUMNS, tuple(_row(names[k], int(logits_K[k]), float(scores_K[k])) for k in best), prose=PROSE)
@@ -45,6 +47,11 @@ def _table(logits_K: NDArray[np.int32], scores_K: NDArray[np.float64], labels: S
 
 def _row(name: str, logit: int, score: float) -> tuple[str, ...]:
     return name, f"{logit:,}", percent(score), "━" * round(BAR * score)
+
+
+def summed(logits: NDArray[np.int32]) -> tuple[NDArray[np.int64], int]:
+    """Logits [B, K] of a whole run, summed where they are [T, B, K], and of how many steps they are the sum."""
+    return (logits.sum(0, dtype=np.int64), len(logits)) if logits.ndim == 3 else (logits.astype(np.int64), 1)
 
 
 def softmax(logits_K: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from spikelet.runtime import Program, kernel_sets
 from spikelet.zoo import load
 
 Bytes = NDArray[np.uint8]
-COLUMNS = ("kernels", "samples", "spikes compared", "differ", "logits compared", "differ")
+COLUMNS = ("kernels", "samples", "spikes", "differ", "outputs", "differ", "logits in single steps", "differ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,28 +41,58 @@ class Inputs:
             yield random.integers(0, 256, (steps, 1, *shape), np.uint8)
 
 
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """What the reference gives for one batch: every spike, every output, and the logits."""
+
+    x: Bytes
+    spikes: dict[str, Bytes]
+    outputs: dict[str, NDArray[np.int32]]
+    logits: NDArray[np.int32]
+
+
 @dataclasses.dataclass
 class Count:
-    """What was compared, and what differed."""
+    """What was compared, and what differed: numbers of values, and the logits of a run in single steps."""
 
     samples: int = 0
     spikes: int = 0
     wrong_spikes: int = 0
-    logits: int = 0
-    wrong_logits: int = 0
+    outputs: int = 0
+    wrong_outputs: int = 0
+    streamed: int = 0
+    wrong_streamed: int = 0
 
-    def compare(self, program: Program, x: Bytes, spikes: dict[str, Bytes], logits: NDArray[np.int32]) -> None:
-        """Runs `program` on `x`, and counts what is not as expected."""
-        found, found_logits = program.spikes(x), program(x)
+    def compare(self, program: Program, expected: Expected) -> None:
+        """Runs `program`, whole and step by step, and counts what is not as expected."""
+        spikes, outputs = program.spikes(expected.x), program.outputs(expected.x)
         self.samples += 1
-        self.spikes += sum(s.size for s in spikes.values())
-        self.wrong_spikes += sum(int((found[name] != s).sum()) for name, s in spikes.items())
-        self.logits += logits.size
-        self.wrong_logits += int((found_logits != logits).sum())
+        self.spikes += sum(s.size for s in expected.spikes.values())
+        self.wrong_spikes += sum(int((spikes[name] != s).sum()) for name, s in expected.spikes.items())
+        self.outputs += sum(y.size for y in expected.outputs.values())
+        self.wrong_outputs += sum(int((outputs[name] != y).sum()) for name, y in expected.outputs.items())
+        self.streamed += expected.logits.size
+        self.wrong_streamed += int((streamed(program, expected.x) != expected.logits).sum())
+
+    @property
+    def wrong(self) -> int:
+        """All values that differ."""
+        return self.wrong_spikes + self.wrong_outputs + self.wrong_streamed
 
     def row(self, name: str) -> tuple[str, ...]:
         """A line of the table."""
         return name, *(f"{n:,}" for n in dataclasses.astuple(self))
+
+
+def streamed(program: Program, x: Bytes) -> NDArray[np.int32]:
+    """The logits of T single steps of `x`, [1, *input shape] or [T, 1, *input shape], as a whole run gives them."""
+    graph, stream = program.graph, program.stream()
+    frames = x if x.ndim > len(graph.input.shape) + 1 else np.stack([x] * graph.time_steps)
+    state, steps = stream.start(1), []
+    for t in range(graph.time_steps):
+        logits, state = stream(frames[t : t + 1], state)
+        steps.append(logits)
+    return np.concatenate(steps) if steps[0].ndim == 3 else steps[-1]
 
 
 def verify(model: str, inputs: Inputs, threads: int) -> bool:
@@ -73,23 +103,25 @@ def verify(model: str, inputs: Inputs, threads: int) -> bool:
     """
     graph = load(model)
     say(f"{model} is whole: checksum, every field, every interval, and the bytes that its graph is written to")
-    counts = compared(graph, inputs, threads)
+    programs = [Program(graph, threads, kernels.name) for kernels in kernel_sets()]
+    if programs[0].fallbacks:
+        say(f"run in NumPy, for lack of a native rule: {', '.join(programs[0].fallbacks)}", fg="yellow")
+    counts = compared(graph, programs, inputs)
     show(Table(COLUMNS, tuple(count.row(name) for name, count in counts.items())))
-    wrong = [name for name, count in counts.items() if count.wrong_spikes or count.wrong_logits]
+    wrong = [name for name, count in counts.items() if count.wrong]
     if wrong:
         say(f"NOT exact on this machine: {', '.join(wrong)}", fg="red", bold=True)
     else:
-        say("exact on this machine: every kernel set gives the reference's spikes and logits", bold=True)
+        say("exact on this machine: every kernel set gives the reference's spikes and outputs", bold=True)
     return not wrong
 
 
-def compared(graph: IntGraph, inputs: Inputs, threads: int) -> dict[str, Count]:
-    """The counts of each kernel set of this machine, by name."""
-    programs = [Program(graph, threads, kernels.name) for kernels in kernel_sets()]
+def compared(graph: IntGraph, programs: Sequence[Program], inputs: Inputs) -> dict[str, Count]:
+    """The counts of each program by the name of its kernels."""
     counts = {program.kernels: Count() for program in programs}
     reference = Reference(graph)
     for x in inputs.of(graph):
-        spikes, logits = reference.spikes(x), reference(x)
+        expected = Expected(x, reference.spikes(x), reference.outputs(x), reference(x))
         for program in programs:
-            counts[program.kernels].compare(program, x, spikes, logits)
+            counts[program.kernels].compare(program, expected)
     return counts
