@@ -29,12 +29,12 @@ def normalised(x: Tensor, scale: float, mean: tuple[float, ...], std: tuple[floa
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("padding", [0, 1, (2, 0)])
-@pytest.mark.parametrize(("groups", "stride"), [(1, 1), (3, 2)])
+@pytest.mark.parametrize(("groups", "stride", "dilation"), [(1, 1, 1), (3, 2, 1), (1, 1, 2)])
 @pytest.mark.parametrize("scale", [1 / 255, 1.0])
 def test_a_convolution_reads_bytes_as_it_read_the_normalised_image(
-    bias: bool, padding: int | tuple[int, int], groups: int, stride: int, scale: float
+    bias: bool, padding: int | tuple[int, int], groups: int, stride: int, dilation: int, scale: float
 ) -> None:
-    conv = nn.Conv2d(3, 6, 3, stride, padding, groups=groups, bias=bias).double()
+    conv = nn.Conv2d(3, 6, 3, stride, padding, dilation, groups, bias).double()
     x = image()
     folded = fold_pixels(convolution(conv, SITE), "first", Image(scale, MEAN, STD)).train()
     made = folded(Encode()(x).double())[0]

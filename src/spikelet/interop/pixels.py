@@ -80,7 +80,7 @@ class PixelConv2d(nn.Module):
         nn.init.ones_(self.ones.bias.requires_grad_(False))
         self.border = Conv2d(
             pixels.in_channels, pixels.out_channels, pixels.kernel_size, FullPrecision(),  # type: ignore[arg-type]
-            stride=pixels.stride, padding=pixels.padding, groups=pixels.groups,
+            stride=pixels.stride, padding=pixels.padding, dilation=pixels.dilation, groups=pixels.groups,
         )  # fmt: skip
         self.border.weight = nn.Parameter(border_weight, requires_grad=pixels.weight.requires_grad)
 

@@ -48,7 +48,7 @@ def _components(conv: Conv2d, data: Samples) -> Tensor:
     total, outer, count = torch.zeros(size).double(), torch.zeros(size, size).double(), 0
     for images, _ in batches(data.spread(_SAMPLES), 64):  # a sample of events may have megabytes of windows
         pixels = images.flatten(0, -4).to(conv.weight) / 256
-        windows = F.unfold(pixels, conv.kernel_size, padding=conv.padding, stride=conv.stride)  # type: ignore[arg-type]
+        windows = F.unfold(pixels, conv.kernel_size, padding=conv.padding, stride=conv.stride, dilation=conv.dilation)  # type: ignore[arg-type]
         rows = windows.transpose(1, 2).flatten(0, 1).double()
         total, outer, count = total + rows.sum(0), outer + rows.T @ rows, count + len(rows)
     mean = total / count
