@@ -196,6 +196,13 @@ def test_the_places_that_the_architecture_names_exist():
     assert sorted(name for name in names if not any((place / name).exists() for place in places)) == []
 
 
+@pytest.mark.parametrize("what", ["operation", "neuron", "data set", "exporter, runtime", "attention layer"])
+def test_a_row_says_how_to_add_it_and_names_the_test_that_does_so(what: str):
+    (row,) = [line for line in (ROOT / "ARCHITECTURE.md").read_text().splitlines() if line.startswith(f"| {what} |")]
+    (test,) = re.findall(r"`(tests/[\w/]+\.py)`", row)
+    assert "def test_" in (ROOT / test).read_text()
+
+
 def packages_loaded_by(statement: str) -> set[str]:
     """The top-level packages in a fresh interpreter after `statement`, but for the standard library."""
     code = f"{statement}\nimport sys\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
