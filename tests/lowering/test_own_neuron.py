@@ -1,4 +1,4 @@
-"""A new neuron is one class: it trains, lowers, runs as integers, is profiled, pruned and saved without another edit."""
+"""A new neuron is one class: it trains, lowers, runs as integers, is profiled, pruned and saved as it stands."""
 
 from __future__ import annotations
 
