@@ -31,6 +31,13 @@ int64_t spk_op_scratch(int32_t set, const spk_op *op) {
     return scratch ? scratch(op) : 0;
 }
 
+#define KIND_NAME(name) #name,
+
+const char *const *spk_kind_names(void) {
+    static const char *const names[] = {SPK_KIND_LIST(KIND_NAME) NULL};
+    return names;
+}
+
 #define OP_FIELD(type, name) {#name, offsetof(spk_op, name), sizeof(type)},
 #define CALL_FIELD(type, name) {#name, offsetof(spk_call, name), sizeof(type)},
 

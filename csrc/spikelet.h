@@ -34,33 +34,36 @@
 /* `>>` of a negative number is left to the compiler by C11; every one we know floors. */
 _Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
 
-typedef enum spk_kind {
-    SPK_CONV_ROWS,      /* spikes through int8 rows; O2, O3 */
-    SPK_CONV_SLICED,    /* spikes through 1-bit rows; O2, O3 */
-    SPK_CONV_VALUES,    /* any integers through int8 rows; O2, O3 */
-    SPK_CONV_PAIRS,     /* integers of 16 bits through pairs of int16 rows; O2, O3 */
-    SPK_POINTWISE,      /* no synapses: source value per channel; O4, O5, O6, O10 */
-    SPK_UNPACK,         /* spikes to values, or with sum_time to their count; O10 */
-    SPK_MAXPOOL_SPIKES, /* O7 */
-    SPK_MAXPOOL_VALUES, /* O7 */
-    SPK_SUMPOOL,        /* O8 */
-    SPK_RESHAPE,        /* values (C, H, W) to (C*H*W, 1, 1), row-major; O9 */
-    SPK_CHANNEL_MAP,    /* values or spikes; O11 */
-    SPK_EXPORT_VALUES,  /* values to the caller's logits, int32 [batch][C*H*W] */
-    SPK_EXPORT_SPIKES,  /* spikes or values 0..255 to the caller's uint8 [T][batch][C][H][W] */
-    SPK_EXPORT_STEPS,   /* values to the caller's int32 [T][batch][C][H][W] */
-    SPK_EXPAND,         /* values, a dimension of 1 repeated; O5, O13 */
-    SPK_MUL,            /* source * addend, values; O13 */
-    SPK_MATMUL,         /* source and addend as matrices, values; O12 */
-    SPK_CONSTANT,       /* int32 `weight`, as it lies in memory, to values; O14 */
-    SPK_GATHER,         /* pixels by `index`, values or spikes; O15 */
-    SPK_RUNNING,        /* values to their sums so far; O10 */
-    SPK_CARRY,          /* values += state, state = values: a sum over time goes on; O10 */
-    SPK_DELAY,          /* values one step later; at first the state, or 0; O16 */
-    SPK_KEEP,           /* state = the last step of the source; O16 */
-    SPK_CALL,           /* the caller's own function; any other operation */
-    SPK_KINDS
-} spk_kind;
+#define SPK_KIND_LIST(KIND)                                                                                            \
+    KIND(CONV_ROWS)      /* spikes through int8 rows; O2, O3 */                                                        \
+    KIND(CONV_SLICED)    /* spikes through 1-bit rows; O2, O3 */                                                       \
+    KIND(CONV_VALUES)    /* any integers through int8 rows; O2, O3 */                                                  \
+    KIND(CONV_PAIRS)     /* integers of 16 bits through pairs of int16 rows; O2, O3 */                                 \
+    KIND(POINTWISE)      /* no synapses: source value per channel; O4, O5, O6, O10 */                                  \
+    KIND(UNPACK)         /* spikes to values, or with sum_time to their count; O10 */                                  \
+    KIND(MAXPOOL_SPIKES) /* O7 */                                                                                      \
+    KIND(MAXPOOL_VALUES) /* O7 */                                                                                      \
+    KIND(SUMPOOL)        /* O8 */                                                                                      \
+    KIND(RESHAPE)        /* values (C, H, W) to (C*H*W, 1, 1), row-major; O9 */                                        \
+    KIND(CHANNEL_MAP)    /* values or spikes; O11 */                                                                   \
+    KIND(EXPORT_VALUES)  /* values to the caller's logits, int32 [batch][C*H*W] */                                     \
+    KIND(EXPORT_SPIKES)  /* spikes or values 0..255 to the caller's uint8 [T][batch][C][H][W] */                       \
+    KIND(EXPORT_STEPS)   /* values to the caller's int32 [T][batch][C][H][W] */                                        \
+    KIND(EXPAND)         /* values, a dimension or step of 1 repeated; O5, O13 */                                      \
+    KIND(MUL)            /* source * addend, values; O13 */                                                            \
+    KIND(MATMUL)         /* source and addend as matrices, values; O12 */                                              \
+    KIND(CONSTANT)       /* int32 `weight`, as it lies in memory, to values; O14 */                                    \
+    KIND(GATHER)         /* pixels by `index`, values or spikes; O15 */                                                \
+    KIND(RUNNING)        /* values to their sums so far; O10 */                                                        \
+    KIND(CARRY)          /* values += state, state = values: a sum over time goes on; O10 */                           \
+    KIND(DELAY)          /* values one step later; at first the state, or 0; O16 */                                    \
+    KIND(KEEP)           /* state = the last step of the source; O16 */                                                \
+    KIND(CALL)           /* the caller's own function; any other operation */
+
+#define SPK_KIND(name) SPK_##name,
+
+/* What an operation does; SPK_KINDS is their number. */
+typedef enum spk_kind { SPK_KIND_LIST(SPK_KIND) SPK_KINDS } spk_kind;
 
 typedef enum spk_source { SPK_BYTES, SPK_VALUES, SPK_SPIKES } spk_source;
 
@@ -240,6 +243,7 @@ SPK_API const char *spk_set_name(int32_t set);
 SPK_API int32_t spk_set_available(int32_t set);
 SPK_API int32_t spk_set_offers(int32_t set, int32_t kind);
 SPK_API int64_t spk_op_scratch(int32_t set, const spk_op *op);
+SPK_API const char *const *spk_kind_names(void); /* in their order; NULL behind the last */
 SPK_API const spk_field *spk_op_fields(void);
 SPK_API const spk_field *spk_call_fields(void);
 SPK_API void spk_run(const spk_call *call);

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from spikelet.graph.edge import as_map
 from spikelet.runtime import layout
 from spikelet.runtime.library import KernelSet, library
 from spikelet.runtime.structures import NONE, PLACES, Form, Kind, Op
 
 Map = tuple[int, int, int]
-natural = as_map
 DEFAULTS = {"groups": 1, "dilation_h": 1, "dilation_w": 1, "affine_t": 1, "levels": 1}
 
 
@@ -78,7 +76,7 @@ class Emitter:
         shape |= {"out_c": map_[0], "out_h": map_[1], "out_w": map_[2], "in_t": source.steps, "T": self.T}
         self._steps.append(({"kind": kind, "source": source.form} | DEFAULTS | shape | fields, buffers))
 
-    def use(self, values: Sequence[Value | None] | Any) -> None:
+    def use(self, values: Iterable[Value | None]) -> None:
         """The next operation needs `values`."""
         for value in values:
             if value is not None and value.buffer is not None:

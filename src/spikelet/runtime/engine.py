@@ -101,7 +101,8 @@ class Engine:
 
     def require_own(self, result: Result, state: StreamState) -> None:
         """Raises GraphError unless `state` is as large as those of `start`."""
-        size = self.start(result, 1).memory.shape[1]
+        self.plan(Wanted(result, 1, still=True), stream=True)
+        size = self._carried[result].size
         found = state.memory.shape[-1]
         if state.memory.ndim != 2 or found != size or state.memory.dtype != np.uint8:
             raise GraphError(f"state must be one that this stream made, got {found} bytes a sample, not {size}.")

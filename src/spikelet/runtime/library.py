@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from spikelet.base.errors import RuntimeUnavailable
-from spikelet.runtime.structures import Call, Field, Kind, Op, differences
+from spikelet.runtime.structures import Call, Field, Kind, Op, differences, other_kinds
 
 NAMES = ("libspikelet_runtime.so", "libspikelet_runtime.dylib", "spikelet_runtime.dll", "libspikelet_runtime.dll")
 MAX_THREADS = 64
@@ -50,7 +50,11 @@ def opened_at(path: Path) -> ctypes.CDLL:
     opened = ctypes.CDLL(str(path))
     try:
         _declare(opened)
-        found = differences(Op, opened.spk_op_fields()) + differences(Call, opened.spk_call_fields())
+        found = (
+            other_kinds(opened.spk_kind_names())
+            + differences(Op, opened.spk_op_fields())
+            + differences(Call, opened.spk_call_fields())
+        )
     except AttributeError as missing:
         found = [str(missing)]
     if found:
@@ -63,6 +67,7 @@ def opened_at(path: Path) -> ctypes.CDLL:
 def _declare(opened: ctypes.CDLL) -> None:
     i32, i64 = ctypes.c_int32, ctypes.c_int64
     signatures = {
+        "spk_kind_names": ([], ctypes.POINTER(ctypes.c_char_p)),
         "spk_op_fields": ([], ctypes.POINTER(Field)),
         "spk_call_fields": ([], ctypes.POINTER(Field)),
         "spk_set_count": ([], i32),

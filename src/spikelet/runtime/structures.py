@@ -1,7 +1,7 @@
 """The C library's structures in Python: `Op` and `Call` are spk_op and spk_call of csrc/spikelet.h, field by field.
 
-The library says the name, place and size of every field of its own; `differences` compares them, so that a library of
-another build is refused rather than misread.
+The library says the name, place and size of every field of its own, and the names of its kinds; `differences` and
+`other_kinds` compare them, so that a library of another build is refused rather than misread.
 """
 
 from __future__ import annotations
@@ -114,6 +114,17 @@ class Field(ctypes.Structure):
     """spk_field: one field as the library has it; the last has no name and says how large the whole is."""
 
     _fields_ = (("name", ctypes.c_char_p), ("offset", ctypes.c_int64), ("size", ctypes.c_int64))
+
+
+def other_kinds(names: ctypes._Pointer[ctypes.c_char_p]) -> list[str]:
+    """How the library's kinds of operations differ from `Kind`: one sentence for the first that does."""
+    ours = [kind.name for kind in Kind]
+    for i, here in enumerate([*ours, None]):
+        name = names[i]
+        there = name.decode() if name else None
+        if here != there:
+            return [f"kind {i} is {there} in the library, {here} here"]
+    return []
 
 
 def differences(mirror: type[ctypes.Structure], fields: ctypes._Pointer[Field]) -> list[str]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 
 from spikelet.graph import ir
+from spikelet.graph.edge import as_map
 from spikelet.runtime import pointwise
-from spikelet.runtime.emit import Emitter, Map, Value, natural
+from spikelet.runtime.emit import Emitter, Map, Value
 from spikelet.runtime.plan.constants import Constants, window
 from spikelet.runtime.structures import Form, Kind
 
@@ -49,7 +50,7 @@ class Forms:
 
     def shape(self, name: str) -> Map:
         """The node's shape as (C, H, W)."""
-        return natural(self._constants.edges[name].shape)
+        return as_map(self._constants.edges[name].shape)
 
     def bind(self, node: ir.Operation, value: Value) -> None:
         """`value` is the node's map from now on."""

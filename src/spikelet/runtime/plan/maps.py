@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.graph import ir
+from spikelet.graph.edge import as_map
 from spikelet.runtime import layout
-from spikelet.runtime.emit import Value, natural
+from spikelet.runtime.emit import Value
 from spikelet.runtime.plan.constants import window
 from spikelet.runtime.plan.forms import Pooled
 from spikelet.runtime.plan.planner import Planner
@@ -19,7 +20,7 @@ from spikelet.runtime.structures import Form, Kind
 
 def given(plan: Planner, node: ir.Input) -> None:
     """O1: the bytes are there from the beginning."""
-    plan.forms.bind(node, Value(Form.BYTES, natural(node.shape), 1 if plan.still else plan.emitter.T, None))
+    plan.forms.bind(node, Value(Form.BYTES, as_map(node.shape), 1 if plan.still else plan.emitter.T, None))
 
 
 def constant(plan: Planner, node: ir.Constant) -> None:
