@@ -14,7 +14,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikelet.neurons import LIF, IntegerNeuron, LIFParams, Neuron
-from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import (
+    AddConstant,
+    Average,
+    BatchNorm1d,
+    BatchNorm2d,
+    ChannelMap,
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    Gather,
+    Linear,
+    MaxPool2d,
+    Recurrent,
+    Requantize,
+    RunningSum,
+    Saturate,
+    Scale,
+    SumPool2d,
+    windows,
+)
 from spikelet.quant import FullPrecision, Uniform
 from tests.support.user_modules import User
 
@@ -80,7 +99,7 @@ class Own(Neuron):
         return IntegerNeuron(leak=1, gain=2, leak_bits=1, threshold=1024, reset="hard")
 
 
-class Scale(nn.Module):
+class OwnScale(nn.Module):
     """A layer with parameters that nobody has a rule for."""
 
     def __init__(self, channels: int) -> None:
@@ -115,6 +134,15 @@ def _user(body: Callable[[Any, Tensor], Tensor], **parts: nn.Module) -> User:
 
 def _after_first(body: Callable[[Any, Tensor], Tensor], **parts: nn.Module) -> User:
     return _user(lambda m, x: m.fc(body(m, m.lif(m.one(x))).flatten(2)), **parts)
+
+
+def _before_lif(layer: nn.Module, channels: int = 4) -> Callable[[], User]:
+    return lambda: _user(
+        lambda m, x: m.fc(m.lif(m.layer(m.one(x))).flatten(2)),
+        one=conv(3, channels),
+        layer=layer,
+        fc=linear(36 * channels),
+    )
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
@@ -187,6 +215,57 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
         10,
     ),
     "membrane by channel": (lambda: _after_first(lambda m, s: s, lif=neuron(PerChannel(4))), 4),
+    "sequences": (
+        lambda: _user(
+            lambda m, x: m.fc(m.lif(m.two(m.lif(m.norm(m.one(x.flatten(3)))))).flatten(2)),
+            one=Conv1d(3, 4, 3, FullPrecision(), padding=1),
+            norm=BatchNorm1d(4),
+            two=Conv1d(4, 6, 5, FullPrecision(), padding=2, groups=2, bias=True),
+            fc=linear(216),
+        ),
+        5,
+    ),
+    "gains by channel": (_before_lif(Scale(torch.linspace(0.5, 2, 4))), 4),
+    "gains by step and channel": (_before_lif(Scale(torch.linspace(0.5, 2, 8).view(T, 4))), 4),
+    "one gain": (_before_lif(Scale(1.5)), 4),
+    "gains by head": (_before_lif(Scale([1.0, 2.0])), 0),
+    "constant by channel": (_before_lif(AddConstant(4, 1, 1, std=0.2)), 4),
+    "constant of a map": (_before_lif(AddConstant(4, 6, 6, std=0.2)), 4),
+    "constant of positions": (_before_lif(AddConstant(1, 6, 6, std=0.2)), 4),
+    "constant of a cube": (_before_lif(AddConstant(6, 6, 6, std=0.2), channels=6), 0),
+    "currents in four bits": (_before_lif(Requantize(4)), 4),
+    "saturated currents": (_before_lif(Saturate(13)), 4),
+    "average of two branches": (
+        lambda: _user(lambda m, x: m.fc(m.lif(m.both(m.one(x), m.two(x))).flatten(2)), two=conv(3, 4), both=Average()),
+        4,
+    ),
+    "sums over steps": (
+        lambda: _after_first(lambda m, s: m.lif(m.two(m.sums(s))), two=conv(4, 2), sums=RunningSum(), fc=linear(72)),
+        6,
+    ),
+    "padded and rolled": (
+        lambda: _after_first(lambda m, s: F.pad(s.roll((1, 2), (3, 4)), (1, 0, 0, 0)), fc=linear(168)),
+        4,
+    ),
+    "padded with channels": (lambda: _after_first(lambda m, s: F.pad(s, (0, 0, 0, 0, 1, 0)), fc=linear(180)), 0),
+    "gathered positions": (
+        lambda: _after_first(lambda m, s: m.gather(s), gather=Gather(range(12), (3, 4)), fc=linear(48)),
+        4,
+    ),
+    "windows": (lambda: _after_first(lambda m, s: windows(s, 3, 1)), 4),
+    "transposed convolution": (
+        lambda: _after_first(
+            lambda m, s: m.lif(m.up(s)), up=ConvTranspose2d(4, 2, 2, FullPrecision(), 2), fc=linear(288)
+        ),
+        6,
+    ),
+    "feedback": (
+        lambda: _user(
+            lambda m, x: m.fc(m.lif(m.one(x)).flatten(2)),
+            lif=Recurrent(LIF(T, LIFParams(threshold=0.125)), conv(4, 4)),
+        ),
+        4,
+    ),
     "thresholds by channel": (
         lambda: _after_first(lambda m, s: s, lif=LIF(T, LIFParams(threshold=(0.125, 0.25, 0.375, 0.5)))),
         4,
@@ -265,16 +344,16 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "attention by tanh": (lambda: _attention(lambda t: t.unsqueeze(-2), of=torch.tanh), 4 + 6 + 6 + 5),
     "factors by name": (lambda: _named_factors(), 4 + 5),
     "outer product": (lambda: _outer(), 4 + 5),
-    "unknown function": (lambda: _after_first(lambda m, s: s.cumsum(2)), 0),
+    "unknown function": (lambda: _after_first(lambda m, s: s.cumprod(2)), 0),
     "softmax over channels": (lambda: _after_first(lambda m, s: s.softmax(2)), 0),
-    "unknown layer": (lambda: _after_first(lambda m, s: m.scale(s), scale=Scale(4)), 0),
+    "unknown layer": (lambda: _after_first(lambda m, s: m.scale(s), scale=OwnScale(4)), 0),
     "layer norm": (lambda: _after_first(lambda m, s: m.norm(s.movedim(2, -1)), norm=nn.LayerNorm(4)), 0),
     "some channels": (lambda: _after_first(lambda m, s: s[:, :, :2], fc=linear(72)), 0),
     "channels in another order": (lambda: _after_first(lambda m, s: s[:, :, [3, 1, 0, 2]]), 0),
     "half of the channels": (lambda: _after_first(lambda m, s: s.chunk(2, 2)[1], fc=linear(72)), 0),
     "shuffled channels": (lambda: _after_first(lambda m, s: s.unflatten(2, (2, 2)).transpose(2, 3).flatten(2, 3)), 0),
     "mean over channels": (lambda: _after_first(lambda m, s: s.mean(2), fc=linear(36)), 0),
-    "a parameter for each channel": (lambda: _after_first(lambda m, s: s + m.scale.weight, scale=Scale(4)), 0),
+    "a parameter for each channel": (lambda: _after_first(lambda m, s: s + m.scale.weight, scale=OwnScale(4)), 0),
     "written in parts": (lambda: _after_first(lambda m, s: _written(s)), 0),
     "the logits' own layer": (lambda: _user(lambda m, x: m.one(x).mean((3, 4))), 0),
 }

@@ -243,8 +243,8 @@ def test_arguments_out_of_range_are_refused_at_once(arguments: dict[str, Any], m
             r"Prune\.where: the filter by_type\(BatchNorm2d\) matches no",
         ),
         ("chain", Prune(0.5, where=last()), "no channel of fc can leave: fc: they are the network's outputs"),
-        ("unknown function", Prune(0.5), r"no channel of fc, one can leave: one: the model \(cumsum\) is not known"),
-        ("unknown function", Prune({"one": 0.5}), r"one: the model \(cumsum\) is not known to keep them apart"),
+        ("unknown function", Prune(0.5), r"no channel of fc, one can leave: one: the model \(cumprod\) is not known"),
+        ("unknown function", Prune({"one": 0.5}), r"one: the model \(cumprod\) is not known to keep them apart"),
         ("residual", Prune({"o*": 0.5, "one": 0.25}), r"two keys match one, one with 0\.5, one with 0\.25"),
         ("residual", Prune({"one": 0.5, "two": 0.25}), r"one and two share their channels .* got 0\.5 and 0\.25"),
         ("residual", Prune(0.5, where=first()), r"no channel of one can leave: one \+ two leave together"),
@@ -269,7 +269,7 @@ def test_a_layer_that_stays_is_passed_over_and_reported_where_others_were_meant_
 
     small, report = compress(Half(), [Prune(0.5)], image())
     assert widths(small) == [2, 4]
-    assert any("b.one: kept" in note and "cumsum" in note for note in report.notes)
+    assert any("b.one: kept" in note and "cumprod" in note for note in report.notes)
 
 
 def test_a_score_that_is_missing_is_reported_where_others_are_there():

@@ -156,7 +156,8 @@ def test_neurons_of_different_time_steps_are_refused():
 
 def test_a_layer_that_can_not_be_counted_is_named():
     model = nn.Sequential(Linear(3, 3, Binary()), nn.Sequential(LIF(1), nn.PReLU()))
-    with pytest.raises(ValueError, match=r"1\.1: PReLU has parameters that profile can't count\. Counted are Conv2d"):
+    message = r"1\.1: PReLU has parameters that profile can't count\. Counted are convolutions"
+    with pytest.raises(ValueError, match=message):
         profile(model, torch.ones(1, 1, 3), time_axis=0)
 
 
@@ -165,7 +166,7 @@ def test_a_membrane_that_does_not_say_its_bits_is_refused():
         profile(nn.Sequential(LIF(1, membrane=nn.Identity())), torch.ones(1, 1, 3), time_axis=0)
 
 
-@pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}, {"dilation": 2}])
+@pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}])
 def test_a_convolution_that_can_not_be_counted_is_named(options: dict):
     class Folded(nn.Module):
         def __init__(self) -> None:

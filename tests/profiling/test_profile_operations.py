@@ -15,7 +15,7 @@ from spikelet.graph import ir
 from spikelet.graph.reference import Reference
 from spikelet.models import create_model
 from spikelet.neurons import LIF
-from spikelet.nn import BatchNorm2d, Conv2d, Linear
+from spikelet.nn import AddConstant, BatchNorm2d, Conv1d, Conv2d, Linear, Requantize, Scale
 from spikelet.profiling import profile, profile_graph
 from spikelet.profiling.layers import NeuroBenchCounts
 from spikelet.profiling.observe import bits_of, membrane_updates
@@ -169,3 +169,32 @@ def test_membranes_that_keep_their_value_are_not_updated():
 )
 def test_bits_are_the_fewest_that_hold_every_value(values: list[float], bits: int):
     assert bits_of(torch.tensor(values, dtype=torch.float64)) == bits
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_dilated_or_one_dimensional_convolution_counts_what_a_convolution_of_ones_counts(seed: int):
+    rng = random.Random(seed)
+    dilation, stride, padding = rng.choice((1, 2, 3)), rng.choice((1, 2)), rng.choice((0, 1, 2))
+    flat = seed % 2 == 0
+    layer = (Conv1d if flat else Conv2d)(
+        4, 6, 3, FullPrecision(), stride=stride, padding=padding, dilation=dilation, groups=2
+    )
+    with torch.no_grad():
+        layer.weight[torch.rand_like(layer.weight) < 0.3] = 0
+    x = (torch.rand(2, 2, 4, *((9,) if flat else (9, 8))) < 0.4).float()
+    report = profile(nn.Sequential(layer, LIF(2)), x, time_axis=0).synapses[0]
+    convolve = F.conv1d if flat else F.conv2d
+    ones = [convolve(v, w, None, stride, padding, dilation, 2).sum().item() for v, w in (
+        (x.flatten(0, 1), (layer.weight != 0).float()), (torch.ones_like(x[0, :1]), torch.ones_like(layer.weight)),
+    )]  # fmt: skip
+    assert report.neurobench.effective_acs * 2 == ones[0]
+    assert report.neurobench.dense == 2 * ones[1]
+    assert report.parameters == layer.weight.numel()
+
+
+def test_constants_of_the_users_layers_are_counted():
+    layers = (Scale([1.0, 2.0]), AddConstant(2, 3, 3), Requantize(4))
+    model = nn.Sequential(Conv2d(1, 2, 1, Uniform(8)), *layers, LIF(2))
+    report = profile(model, torch.ones(2, 1, 1, 3, 3), time_axis=0)
+    kinds = {layer.name: (layer.parameters, layer.packed_bytes) for layer in report.layers if layer.name in "123"}
+    assert kinds == {"1": (2, 10), "2": (18, 72), "3": (1, 5)}

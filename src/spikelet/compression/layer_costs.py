@@ -11,6 +11,7 @@ import dataclasses
 from torch import Tensor, nn
 
 from spikelet.base.time_axis import TimeAxis
+from spikelet.compression.channels import WEIGHTED, Weighted
 from spikelet.profiling import Report, profile
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuronLayer, SynapseLayer
 from spikelet.profiling.packed import bias_bytes, weight_bits_of, weight_bytes
@@ -38,7 +39,7 @@ def figures_of(model: nn.Module, x: Tensor | None, time_axis: TimeAxis) -> dict[
             }
         except ValueError:
             pass  # a layer that profile does not know; the layers alone still tell their size
-    weighted = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    weighted = [(name, m) for name, m in model.named_modules() if isinstance(m, WEIGHTED)]
     return {name: _of_module(module) for name, module in weighted}
 
 
@@ -62,6 +63,6 @@ def _of_profiled(layer: Layer) -> Figures:
             return Figures(layer.channels, None, layer.packed_bytes, None)
 
 
-def _of_module(module: nn.Conv2d | nn.Linear) -> Figures:
-    channels = module.out_channels if isinstance(module, nn.Conv2d) else module.out_features
+def _of_module(module: Weighted) -> Figures:
+    channels = module.out_features if isinstance(module, nn.Linear) else module.out_channels
     return Figures(channels, weight_bits_of(module), weight_bytes(module) + bias_bytes(module), None)

@@ -14,15 +14,15 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from spikelet.base.time_axis import TimeAxis
-from spikelet.compression.channels.layers import is_leaf
+from spikelet.compression.channels.layers import WEIGHTED, is_leaf
 from spikelet.compression.execution import few_samples
 from spikelet.lowering.trace import Call, tensors, trace
-from spikelet.nn import ChannelMap, MaxPool2d, SumPool2d
+from spikelet.nn import ChannelMap, Gather, MaxPool2d, SumPool2d
 
 PER_CHANNEL_NORMS = (nn.modules.batchnorm._NormBase,)  # batch and instance norms, lazy and synchronised ones too
 NORM_FUNCTIONS = frozenset({"batch_norm", "instance_norm"})
 PASS_ON = (
-    MaxPool2d, SumPool2d, ChannelMap, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
+    MaxPool2d, SumPool2d, ChannelMap, Gather, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d,
     nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity,
 )  # fmt: skip
 PASS_ON_FUNCTIONS = {
@@ -44,7 +44,7 @@ def readers_of_scale(model: nn.Module, example: Tensor, time_axis: TimeAxis) -> 
             uses[source].append(number)
     found: defaultdict[str, list[Call | None]] = defaultdict(list)
     for number, call in enumerate(traced.calls, 1):
-        if isinstance(call.target, nn.Conv2d | nn.Linear):
+        if isinstance(call.target, WEIGHTED):
             found[call.where] += _readers(traced.calls, uses, made, number)
     return dict(found)
 

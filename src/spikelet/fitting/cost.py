@@ -21,7 +21,7 @@ from torch import nn
 from spikelet.base.bits import packed_bytes
 from spikelet.compression.channels import loses_whole_groups
 from spikelet.fitting.plan import Plan, Subject
-from spikelet.nn import Conv2d, Linear
+from spikelet.nn import Conv1d, Conv2d, Linear
 from spikelet.profiling import Report
 
 BYTES_A_CHANNEL = 7
@@ -49,7 +49,9 @@ class CostModel:
         self.fixed_bytes = fixed_bytes
         self.synapses = {layer.name: layer for layer in report.synapses}
         modules = dict(subject.model.named_modules())
-        self.weighted = {n: m for n, m in modules.items() if isinstance(m, Conv2d | Linear) and n in self.synapses}
+        self.weighted = {
+            n: m for n, m in modules.items() if isinstance(m, Conv1d | Conv2d | Linear) and n in self.synapses
+        }
         self._gone = functools.lru_cache(maxsize=None)(self._count_gone)
 
     def of(self, plan: Plan) -> Cost:
@@ -58,7 +60,7 @@ class CostModel:
         for name, layer in self.weighted.items():
             outputs, inputs = self._kept(name, plan.ratios)
             synapse = self.synapses[name]
-            whole_groups = isinstance(layer, nn.Conv2d) and loses_whole_groups(layer)
+            whole_groups = isinstance(layer, nn.Conv1d | nn.Conv2d) and loses_whole_groups(layer)
             share = outputs if whole_groups else outputs * inputs
             size += packed_bytes(round(synapse.weights * share), plan.bits.get(name, layer.quantizer.bits))
             affines = max(1, (layer.bias is not None) + (synapse.norm_channels > 0))

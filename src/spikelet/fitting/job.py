@@ -30,7 +30,7 @@ from spikelet.fitting.sensitivity import Choices, Samples, inputs_of, measure
 from spikelet.graph import ir
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
-from spikelet.nn import Conv2d, Linear
+from spikelet.nn import Conv1d, Conv2d, Linear
 from spikelet.nn.device import device_of
 from spikelet.profiling import profile
 from spikelet.profiling.packed import has_float_weights, weight_bits_of
@@ -169,7 +169,7 @@ def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion,
 
 def _weighted(model: nn.Module, channels: Channels) -> list[str]:
     modules = dict(model.named_modules())
-    return [name for name in channels.layers if isinstance(modules[name], Conv2d | Linear)]
+    return [name for name in channels.layers if isinstance(modules[name], Conv1d | Conv2d | Linear)]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -308,9 +308,9 @@ class Job:
         return len(dumps(self._lowered(model, x)))
 
 
-def _layer(model: nn.Module, name: str) -> Conv2d | Linear:
+def _layer(model: nn.Module, name: str) -> Conv1d | Conv2d | Linear:
     layer = model.get_submodule(name)
-    assert isinstance(layer, Conv2d | Linear)
+    assert isinstance(layer, Conv1d | Conv2d | Linear)
     return layer
 
 

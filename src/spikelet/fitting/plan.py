@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.compression.channels import Channels, first_removable, kept_of, remove_channels
-from spikelet.nn import Conv2d, Linear
+from spikelet.nn import Conv1d, Conv2d, Linear
 from spikelet.quant import Quantizer, Uniform
 from spikelet.quant.rescaled import ReScaW
 
@@ -60,7 +60,7 @@ class Subject:
             remove_channels(model, self.channels, removed, self.example)
         for name, bits in plan.bits.items():
             layer = model.get_submodule(name)
-            assert isinstance(layer, Conv2d | Linear)
+            assert isinstance(layer, Conv1d | Conv2d | Linear)
             if layer.quantizer.bits != bits:  # a network that was trained at these bits keeps its own rule
                 layer.quantizer = self.quantizer(name, bits)
         return model

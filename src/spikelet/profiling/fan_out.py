@@ -1,6 +1,6 @@
 """How many synaptic operations one input causes, exactly and without running the layer again.
 
-    fan_out[c, i, j] = weights w[o, c, u, v] not zero with  i = y s + u - p  for an output row y,  j likewise
+    fan_out[c, i, j] = weights w[o, c, u, v] not zero with  i = y s + u d - p  for an output row y,  j likewise
     operations       = sum over c, i, j of events[c, i, j] * fan_out[c, i, j]
 
 which is NeuroBench's count (every weight and input binarised to zero or not, padding excluded) in integers,
@@ -20,11 +20,12 @@ Int64 = NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """How a convolution moves: stride, zero padding and groups."""
+    """How a convolution moves: stride, zero padding, groups and dilation."""
 
     stride: tuple[int, int]
     padding: tuple[int, int]
     groups: int
+    dilation: tuple[int, int] = (1, 1)
 
 
 def fan_out(present: NDArray[np.bool_], in_shape: tuple[int, ...], window: Window | None) -> Int64:
@@ -41,17 +42,18 @@ def fan_out(present: NDArray[np.bool_], in_shape: tuple[int, ...], window: Windo
     # channels of one group have taps to that group's outputs only
     taps = present.reshape(window.groups, outputs // window.groups, inputs, kh, kw).sum(1, dtype=np.int64)
     taps = taps.reshape(-1, kh, kw)
-    rows = _reached(in_shape[1], kh, window.stride[0], window.padding[0])
-    columns = _reached(in_shape[2], kw, window.stride[1], window.padding[1])
+    rows = _reached(in_shape[1], kh, window, 0)
+    columns = _reached(in_shape[2], kw, window, 1)
     return np.einsum("iu,cuv,jv->cij", rows, taps, columns, optimize=True)
 
 
-def _reached(size: int, kernel: int, stride: int, padding: int) -> Int64:
+def _reached(size: int, kernel: int, window: Window, axis: int) -> Int64:
     """[size, kernel]: 1 where input position i meets tap u of some window."""
-    windows = (size + 2 * padding - kernel) // stride + 1
+    stride, padding, dilation = window.stride[axis], window.padding[axis], window.dilation[axis]
+    windows = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     reached = np.zeros((size, kernel), np.int64)
     for u in range(kernel):
-        i = np.arange(windows) * stride + u - padding
+        i = np.arange(windows) * stride + u * dilation - padding
         reached[i[(i >= 0) & (i < size)], u] = 1
     return reached
 

@@ -39,7 +39,7 @@ def profile(
     """Runs `model` on every batch in evaluation mode and counts. The model is left as it was.
 
     Args:
-        model: any module made of Conv2d, Linear, BatchNorm1d, BatchNorm2d, neurons and layers without parameters.
+        model: any module made of convolutions, Linear, batch norms, neurons and layers without parameters.
         batches: a tensor as the model takes it; or an iterable of such tensors, or of tuples that start with one (a
             loader). Moved to the model's device.
         time_axis: where time stands in a batch: None for still inputs [B, ...], 0 for [T, B, ...], 1 for [B, T, ...].
@@ -69,7 +69,7 @@ def profile(
 
 
 def _is_layer(module: nn.Module) -> bool:
-    return isinstance(module, Neuron | nn.Conv2d | nn.Linear) or not list(module.children())
+    return isinstance(module, Neuron | nn.Conv1d | nn.Conv2d | nn.Linear) or not list(module.children())
 
 
 def _buffers(model: nn.Module, x: Tensor) -> list[Buffer]:

@@ -28,11 +28,19 @@ from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profiling.batches import samples_of
 from spikelet.profiling.fan_out import Window, dense_macs, fan_out
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
-from spikelet.profiling.packed import bias_bytes, neuron_bytes, norm_bytes, weight_bits_of, weight_bytes
+from spikelet.profiling.packed import (
+    Constants,
+    bias_bytes,
+    constants_bytes,
+    neuron_bytes,
+    norm_bytes,
+    weight_bits_of,
+    weight_bytes,
+)
 from spikelet.quant.grid import FRACTION_BITS
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
-Synapse = nn.Conv2d | nn.Linear
+Synapse = nn.Conv1d | nn.Conv2d | nn.Linear
 CHANNEL_BY_CHANNEL = (MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
@@ -107,10 +115,12 @@ def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
             watches[module] = _NormWatch(name, module, last)
         elif isinstance(module, CHANNEL_BY_CHANNEL):
             watches[module] = _PoolWatch(last)
+        elif isinstance(module, Constants):
+            watches[module] = _ConstantsWatch(name, module)
         elif next(module.parameters(recurse=False), None) is not None:
             raise ValueError(
                 f"{name}: {type(module).__name__} has parameters that profile can't count. "
-                "Counted are Conv2d, Linear, BatchNorm1d, BatchNorm2d and neurons."
+                "Counted are convolutions, Linear, batch norms, Scale, AddConstant, Requantize and neurons."
             )
     return watches
 
@@ -119,13 +129,12 @@ class _SynapseWatch:
     def __init__(self, name: str, module: Synapse, last: _LastOutput) -> None:
         self.name, self.module, self.last = name, module, last
         self.window = _window_of(name, module)
-        self.present = module.weight.detach().ne(0).cpu().numpy()
+        self.present = _as_map_weight(module).detach().ne(0).cpu().numpy()
         self.seen: _Seen | None = None
         self.norm: Norm | None = None
 
     def see(self, x: Tensor, output: Tensor) -> None:
-        axes = 1 if self.window is None else 3
-        in_shape, out_shape = tuple(x.shape[-axes:]), tuple(output.shape[-axes:])
+        in_shape, out_shape = _sample_shape(self.module, x), _sample_shape(self.module, output)
         if self.seen is None:
             dense = int(fan_out(np.ones_like(self.present), in_shape, self.window).sum())
             self.seen = _Seen(self.name, in_shape, out_shape, fan_out(self.present, in_shape, self.window), dense)
@@ -148,12 +157,12 @@ class _SynapseWatch:
             packed_bytes=weight_bytes(module) + constants,
             in_shape=seen.in_shape,
             out_shape=seen.out_shape,
-            kernel=_pair(module.kernel_size) if isinstance(module, nn.Conv2d) else (1, 1),
+            kernel=(1, 1) if self.window is None else _pair(self.present.shape[2:]),
             steps=seen.positions / samples,
             spiking_input=seen.spiking,
             input_bits=seen.bits,
             input_events=seen.events / samples,
-            macs_per_step=dense_macs(tuple(module.weight.shape), seen.out_shape),
+            macs_per_step=dense_macs(self.present.shape, seen.out_shape),
             neurobench=NeuroBenchCounts(
                 seen.acs / samples, seen.macs / samples, seen.positions * seen.dense_per_position / samples
             ),
@@ -229,6 +238,20 @@ class _NormWatch:
         return ChannelLayer(self.name, parameters, self.module.num_features, norm_bytes(self.module, self.weight_bits))
 
 
+class _ConstantsWatch:
+    """A gain, a constant or a grid of currents: its bytes; it counts no operation, as a batch norm counts none."""
+
+    def __init__(self, name: str, module: Constants) -> None:
+        self.name, self.module, self.channels = name, module, 0
+
+    def see(self, x: Tensor, output: Tensor) -> None:
+        self.channels = output.shape[2]
+
+    def layer(self, samples: int) -> ChannelLayer:
+        parameters = sum(p.numel() for p in self.module.parameters())
+        return ChannelLayer(self.name, parameters, self.channels, constants_bytes(self.module))
+
+
 class _NeuronWatch:
     def __init__(self, name: str, module: Neuron) -> None:
         self.name, self.module = name, module
@@ -259,7 +282,7 @@ class _NeuronWatch:
         )
 
 
-_Watch = _SynapseWatch | _PoolWatch | _NormWatch | _NeuronWatch
+_Watch = _SynapseWatch | _PoolWatch | _NormWatch | _ConstantsWatch | _NeuronWatch
 
 
 class _LastOutput:
@@ -342,9 +365,24 @@ def _pair(value: Any) -> tuple[int, int]:
 def _window_of(name: str, module: Synapse) -> Window | None:
     if isinstance(module, nn.Linear):
         return None
-    if module.padding_mode != "zeros" or isinstance(module.padding, str) or module.dilation != (1, 1):
+    if module.padding_mode != "zeros" or isinstance(module.padding, str):
         raise ValueError(
-            f"{name}: profile counts convolutions with zero padding given as numbers and dilation 1, got "
-            f"padding={module.padding!r}, padding_mode={module.padding_mode!r}, dilation={module.dilation}."
+            f"{name}: profile counts convolutions with zero padding given as numbers, got "
+            f"padding={module.padding!r}, padding_mode={module.padding_mode!r}."
         )
-    return Window(_pair(module.stride), _pair(module.padding), module.groups)
+    if isinstance(module, nn.Conv1d):  # a map of one row
+        stride, padding, dilation = module.stride[0], int(module.padding[0]), module.dilation[0]
+        return Window((1, stride), (0, padding), module.groups, (1, dilation))
+    return Window(_pair(module.stride), _pair(module.padding), module.groups, _pair(module.dilation))
+
+
+def _as_map_weight(module: Synapse) -> Tensor:
+    """[O, I / groups, kh, kw], or [O, I]; a sequence is a map of one row."""
+    return module.weight.unsqueeze(2) if isinstance(module, nn.Conv1d) else module.weight
+
+
+def _sample_shape(module: Synapse, x: Tensor) -> tuple[int, ...]:
+    """(C, H, W) or (F,) of one sample and step."""
+    if isinstance(module, nn.Conv1d):
+        return x.shape[-2], 1, x.shape[-1]
+    return tuple(x.shape[-1:] if isinstance(module, nn.Linear) else x.shape[-3:])

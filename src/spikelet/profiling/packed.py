@@ -18,32 +18,34 @@ from torch import Tensor, nn
 from spikelet.base.bits import packed_bytes
 from spikelet.base.errors import LoweringError
 from spikelet.neurons import Neuron
-from spikelet.nn import Conv2d, Linear
+from spikelet.nn import AddConstant, Conv1d, Conv2d, Linear, Requantize, Scale
 from spikelet.nn.norm import gain_and_offset
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
 
+Weighted = nn.Conv1d | nn.Conv2d | nn.Linear
+Constants = Scale | AddConstant | Requantize
 FLOAT_BITS = 32
 FLOAT_BYTES = 4
 MULTIPLIER_AND_SHIFT_BYTES = 3
 CONSTANT_BYTES = 4
 
 
-def weight_bits_of(module: nn.Conv2d | nn.Linear) -> int:
+def weight_bits_of(module: Weighted) -> int:
     """Bits a weight: the quantizer's, or 32 for torch's own layers."""
-    return module.quantizer.bits if isinstance(module, Conv2d | Linear) else FLOAT_BITS
+    return module.quantizer.bits if isinstance(module, Conv1d | Conv2d | Linear) else FLOAT_BITS
 
 
 def has_float_weights(model: nn.Module) -> bool:
     """Whether a layer of ours has weights that are no integers, so that there is no integer program."""
-    return any(weight_bits_of(m) == FLOAT_BITS for m in model.modules() if isinstance(m, Conv2d | Linear))
+    return any(weight_bits_of(m) == FLOAT_BITS for m in model.modules() if isinstance(m, Conv1d | Conv2d | Linear))
 
 
-def weight_bytes(module: nn.Conv2d | nn.Linear) -> int:
+def weight_bytes(module: Weighted) -> int:
     """All weights of a layer."""
     return packed_bytes(module.weight.numel(), weight_bits_of(module))
 
 
-def bias_bytes(module: nn.Conv2d | nn.Linear) -> int:
+def bias_bytes(module: Weighted) -> int:
     """A bias: floats beside float weights, else the constants of a per-channel operation."""
     if module.bias is None:
         return 0
@@ -71,6 +73,14 @@ def neuron_bytes(neuron: Neuron) -> int:
         return 0
     values = (getattr(integers, field.name) for field in dataclasses.fields(integers))
     return CONSTANT_BYTES * sum(value.size for value in values if isinstance(value, np.ndarray))
+
+
+def constants_bytes(layer: Constants) -> int:
+    """A gain or a grid of currents: multiplier, shift and offset for each entry; a constant: 32 bits for each entry."""
+    if isinstance(layer, AddConstant):
+        return CONSTANT_BYTES * layer.value.numel()
+    entries = layer.gain.numel() if isinstance(layer, Scale) else 1
+    return entries * (MULTIPLIER_AND_SHIFT_BYTES + 2)
 
 
 def _constants_bytes(offset_C: Tensor) -> int:

@@ -24,7 +24,7 @@ from spikelet.base.errors import CompressionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.channels import functions
 from spikelet.compression.channels.ids import ChannelIds
-from spikelet.compression.channels.layers import is_leaf, rule_of
+from spikelet.compression.channels.layers import WEIGHTED, is_leaf, rule_of
 from spikelet.compression.channels.zeros import is_zeroed
 from spikelet.compression.execution import check_runs, few_samples
 from spikelet.lowering.trace import Call, tensors, trace
@@ -110,7 +110,7 @@ def find_channels(model: nn.Module, example: Tensor, *, time_axis: TimeAxis = No
         raise CompressionError("the model's output must be a tensor computed from its input.")
     for tensor in made:
         known.union.freeze(known.id_map(tensor), OUTPUT)
-    weighted = {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+    weighted = {name for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
     values = tuple(known.union.roots(known.id_map(call.output)) for call in calls)
     return _channels(known, weighted, values, time_axis)
 

@@ -3,8 +3,8 @@
     value by value    add, relu, where, >= ...      tensors of many channels are joined, entry by entry
     moving            flatten, permute, cat ...     the function itself, applied to the id maps
     choosing          x[0], narrow, chunk ...       the same, as long as every channel is among what was chosen
-    over axes         mean, sum, amax               the id map, as long as no channel is averaged with another
-    over space        pooling, interpolate          the id map
+    over axes         mean, sum, amax, cumsum       the id map, as long as no channel is averaged with another
+    over space        pooling, interpolate, pad     the id map
     products          matmul, softmax               matmul.py
 
 A reshape that splits channels over two axes, such as heads and their width, says by its -1 which of them may shrink:
@@ -145,6 +145,22 @@ def _over_axes(known: ChannelIds, call: Call) -> Tensor:
     return id_map.view([length for axis, length in enumerate(id_map.shape) if axis not in axes])
 
 
+def _summed_up(known: ChannelIds, call: Call) -> Tensor:
+    (x,) = known.sources(call)
+    if dim_of(call) % x.dim() in varying(known.id_map(x)):
+        return known.keep_all(call, f"{call.place} mixes them")
+    return known.id_map(x)
+
+
+def _padded(known: ChannelIds, call: Call) -> Tensor:
+    (x,) = known.sources(call)
+    sides = call.kwargs.get("pad", call.args[1] if len(call.args) > 1 else ())
+    axes = {x.dim() - 1 - i // 2 for i, width in enumerate(sides) if width}
+    if axes & set(varying(known.id_map(x))):
+        return known.keep_all(call, f"{call.place} adds channels")
+    return known.id_map(x)
+
+
 def _over_space(known: ChannelIds, call: Call) -> Tensor:
     return over_space(known, call, known.sources(call)[0])
 
@@ -158,6 +174,7 @@ _MOVES: dict[str, Callable[..., Tensor]] = {
     **dict.fromkeys(("movedim", "moveaxis"), torch.movedim),
     "squeeze": Tensor.squeeze,
     "unsqueeze": Tensor.unsqueeze,
+    "roll": Tensor.roll,
 }
 _CHOICES: dict[str, Callable[..., Any]] = {
     "__getitem__": Tensor.__getitem__,
@@ -198,6 +215,8 @@ FUNCTIONS: dict[str, Rule] = {
         _over_space,
     ),
     **dict.fromkeys(("mean", "sum", "amax", "amin"), _over_axes),
+    "cumsum": _summed_up,
+    "pad": _padded,
     **{name: _moving(function) for name, function in _MOVES.items()},
     **{name: _choosing(function) for name, function in _CHOICES.items()},
     **{name: _together(torch.cat) for name in ("cat", "concat", "concatenate")},

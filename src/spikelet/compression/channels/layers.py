@@ -1,13 +1,15 @@
 """Every layer that channels can be cut from: which channels it reads and makes, and how it shrinks.
 
-    Conv2d       reads [I], makes [O]      weight [O, I / groups, kh, kw] -> [O', I' / groups', kh, kw], bias [O']
+    Conv1d, 2d   reads [I], makes [O]      weight [O, I / groups, kh, kw] -> [O', I' / groups', kh, kw], bias [O']
     Linear       reads [I], makes [O]      weight [O, I] -> [O', I']; behind a flatten a channel is H * W inputs
                                            both: what a quantizer of their own holds per output channel or per weight
     BatchNorm    reads [C]                 gain, offset and running statistics of the kept channels, values unchanged
     Neuron       reads [C] if it keeps something for each channel (such as a learned threshold), else nothing
     ChannelMap   reads [I], makes [O]      source [O] -> [O'], rewritten: an input that left reads as zero, an output
                                            that left takes its entry along
-    Encode, pooling, dropout               channels pass through
+    Scale        reads [C] if it has a gain for each channel
+    AddConstant  reads [C] if it adds another number to each channel
+    Encode, pooling, gathering, dropout    channels pass through
 
 A convolution of G groups joins channels, so that every group keeps as many as the next. Where each group has one
 input or one output, whole groups leave: input and output together (the depthwise case). Otherwise the channel
@@ -27,7 +29,26 @@ from torch import Tensor, nn
 from spikelet.compression.channels.ids import ChannelIds, along_axis, leading, varying
 from spikelet.lowering.trace import Call, leaves
 from spikelet.neurons import LIF, Neuron
-from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import (
+    AddConstant,
+    BatchNorm1d,
+    BatchNorm2d,
+    ChannelMap,
+    Conv1d,
+    Conv2d,
+    Encode,
+    Gather,
+    Linear,
+    MaxPool2d,
+    Requantize,
+    Scale,
+    SumPool2d,
+)
+
+Convolution = nn.Conv1d | nn.Conv2d
+Weighted = nn.Conv1d | nn.Conv2d | nn.Linear
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
+"""Layers with weights, whose channels may leave and whose weights may be quantized."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -57,16 +78,17 @@ class LayerRule(abc.ABC):
 class _Convolution(LayerRule):
     def follow(self, known: ChannelIds, call: Call) -> Tensor:
         conv = call.target
-        assert isinstance(conv, nn.Conv2d)
-        inputs = known.along(call, -3, conv.in_channels)
+        assert isinstance(conv, Convolution)
+        axis = 1 - conv.weight.dim()
+        inputs = known.along(call, axis, conv.in_channels)
         outputs = known.weigh(call, conv.weight, inputs, conv.out_channels)
         _keep_unknown_state(known, call, conv, inputs, outputs)
         if conv.groups > 1:
             _join_groups(known, inputs.view(conv.groups, -1), outputs.view(conv.groups, -1))
-        return along_axis(outputs, -3, call.output.dim())
+        return along_axis(outputs, axis, call.output.dim())
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
-        assert isinstance(layer, nn.Conv2d)
+        assert isinstance(layer, Convolution)
         assert kept.reads is not None
         assert kept.makes is not None
         inputs, outputs = kept.reads.view(layer.groups, -1), kept.makes.view(layer.groups, -1)
@@ -91,7 +113,7 @@ def _whole_groups_leave(inputs: int, outputs: int, groups: int) -> bool:
     return groups in (inputs, outputs)
 
 
-def loses_whole_groups(conv: nn.Conv2d) -> bool:
+def loses_whole_groups(conv: nn.Conv1d | nn.Conv2d) -> bool:
     """Whether an input of `conv` leaves together with an output: the depthwise case."""
     return conv.groups > 1 and _whole_groups_leave(conv.in_channels, conv.out_channels, conv.groups)
 
@@ -140,9 +162,7 @@ def _is_per_output(state: Tensor, outputs: int) -> bool:
     return state.shape[0] == outputs == state.numel()
 
 
-def _keep_unknown_state(
-    known: ChannelIds, call: Call, layer: nn.Conv2d | nn.Linear, inputs: Tensor, outputs: Tensor
-) -> None:
+def _keep_unknown_state(known: ChannelIds, call: Call, layer: Weighted, inputs: Tensor, outputs: Tensor) -> None:
     """Keeps all channels of a layer whose quantizer holds a tensor neither per output channel nor per weight."""
     for module, name, state in _quantizer_state(layer):
         if not _is_per_output(state, len(outputs)) and state.shape != layer.weight.shape:
@@ -224,7 +244,7 @@ def _is_per_channel(state: Tensor, axis: int, channels: int) -> bool:
 def _pick_channels(state: Tensor, mask: Tensor) -> Tensor:
     """The masked entries of a tensor with one axis longer than 1."""
     axis = max(range(state.dim()), key=lambda d: state.shape[d])
-    return state.index_select(axis, mask.nonzero().flatten().to(state.device))
+    return _along(state, axis, mask)
 
 
 class _Map(LayerRule):
@@ -241,6 +261,47 @@ class _Map(LayerRule):
         place_of = torch.where(kept.reads, kept.reads.long().cumsum(0) - 1, -1)
         place_of = torch.cat([place_of, torch.tensor([-1])])  # the last entry is that of -1
         replace(layer, "source", lambda source: place_of.to(source.device)[source[kept.makes]])
+
+
+class _Scale(LayerRule):
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
+        assert isinstance(call.target, Scale)
+        (x,) = known.sources(call)
+        gains = call.target.gain.shape[-1] if call.target.gain.dim() else 1
+        if gains == 1:
+            return known.id_map(x)
+        if gains != x.shape[2]:
+            return known.keep_all(call, f"{call.place} has {gains} gains for blocks of {x.shape[2]} channels")
+        ids = known.along(call, 2, gains)
+        known.read(call, ids)
+        return along_axis(ids, 2, call.output.dim())
+
+    def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        assert kept.reads is not None
+        replace(layer, "gain", lambda gain: gain[..., kept.reads])
+
+
+class _Constant(LayerRule):
+    def follow(self, known: ChannelIds, call: Call) -> Tensor:
+        assert isinstance(call.target, AddConstant)
+        (x,) = known.sources(call)
+        id_map, shape = known.id_map(x), call.target.value.shape
+        axes = varying(id_map)
+        if not axes or all(shape[axis - 2] == 1 for axis in axes):
+            return id_map
+        if len(axes) > 1 or list(shape).count(shape[axes[0] - 2]) > 1:
+            return known.keep_all(call, f"{call.place} adds a constant of shape {tuple(shape)}, not one a channel")
+        known.read(call, id_map.flatten())
+        return id_map
+
+    def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
+        assert kept.reads is not None
+        mask = kept.reads
+        replace(layer, "value", lambda value: _along(value, list(value.shape).index(len(mask)), mask))
+
+
+def _along(state: Tensor, axis: int, mask: Tensor) -> Tensor:
+    return state.index_select(axis, mask.nonzero().flatten().to(state.device))
 
 
 class _Same(LayerRule):
@@ -265,13 +326,15 @@ def over_space(known: ChannelIds, call: Call, x: Tensor) -> Tensor:
 
 
 LAYERS: dict[type[nn.Module], LayerRule] = {
-    **dict.fromkeys((Conv2d, nn.Conv2d), _Convolution()),
+    **dict.fromkeys((Conv1d, Conv2d, nn.Conv1d, nn.Conv2d), _Convolution()),
     **dict.fromkeys((Linear, nn.Linear), _Linear()),
-    BatchNorm2d: _Norm(axis=2),
+    **dict.fromkeys((BatchNorm1d, BatchNorm2d), _Norm(axis=2)),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), _Norm(axis=1)),
     ChannelMap: _Map(),
-    **dict.fromkeys((MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d), _Pool()),
-    **dict.fromkeys((Encode, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity), _Same()),
+    Scale: _Scale(),
+    AddConstant: _Constant(),
+    **dict.fromkeys((MaxPool2d, SumPool2d, Gather, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d), _Pool()),
+    **dict.fromkeys((Encode, Requantize, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity), _Same()),
 }
 
 

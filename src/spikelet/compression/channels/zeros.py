@@ -27,7 +27,7 @@ MOVES = _words(
 )
 ZERO_AT_ZERO = _words(
     "neg abs sign floor ceil round relu relu_ relu6 leaky_relu elu selu celu gelu silu mish tanh hardtanh hardswish "
-    "erf sin atan sqrt square __neg__ __abs__"
+    "erf sin atan sqrt square __neg__ __abs__ roll cumsum"
 )
 SUMS = _words("add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__")
 PRODUCTS = _words("mul mul_ __mul__ __rmul__ __imul__")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from spikelet.compression.channels import Channels
+from spikelet.compression.channels import WEIGHTED, Channels
 from spikelet.compression.criteria.criterion import Criterion, Scores
 
 
@@ -22,7 +22,7 @@ class WeightL1(Criterion):
         made = []
         for name, module in model.named_modules():
             layer = channels.layers.get(name)
-            if isinstance(module, nn.Conv2d | nn.Linear) and layer is not None and layer.makes is not None:
+            if isinstance(module, WEIGHTED) and layer is not None and layer.makes is not None:
                 weight = module.weight.detach().double().flatten(1)
                 made.append(Scores(name, layer.makes, weight.abs().sum(1).cpu()))
         return made

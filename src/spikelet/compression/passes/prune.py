@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import CompressionError
 from spikelet.compression.channels import (
     OUTPUT,
+    WEIGHTED,
     Channels,
     Group,
     find_channels,
@@ -87,7 +88,7 @@ class Prune:
         """Raises CompressionError where a layer or budget can't be had, or no data was given."""
         inputs = context.calibration("Prune")
         channels = find_channels(model, inputs[0], time_axis=context.time_axis)
-        layers = layers_of(model, (nn.Conv2d, nn.Linear), inputs[0], context.time_axis)
+        layers = layers_of(model, WEIGHTED, inputs[0], context.time_axis)
         by_layer = ratios_by_group(channels, layers, self.ratio) if isinstance(self.ratio, Mapping) else None
         groups = (
             groups_within(channels, layers, self.where)

@@ -24,13 +24,14 @@ from collections.abc import Mapping, Sequence
 from torch import nn
 
 from spikelet.base.errors import CompressionError
+from spikelet.compression.channels import WEIGHTED
 from spikelet.compression.execution import layers_of
 from spikelet.compression.filters import Filter, everything, select
 from spikelet.compression.passes.base import Context, Row
 from spikelet.compression.scales import readers_of_scale
 from spikelet.lowering.trace import Call
 from spikelet.neurons import Neuron
-from spikelet.nn import Conv2d, Linear
+from spikelet.nn import Conv1d, Conv2d, Linear
 from spikelet.quant import Binary, Quantizer, quantizer_of
 
 Readers = Mapping[str, Sequence[Call | None]]
@@ -56,19 +57,19 @@ class Quantize:
 
     def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
         """Raises CompressionError where the filter matches nothing, or a layer that has no quantizer."""
-        found = layers_of(model, (nn.Conv2d, nn.Linear), context.example, context.time_axis)
+        found = layers_of(model, WEIGHTED, context.example, context.time_axis)
         layers = select(found, self.where, "Quantize.where")
         for name, layer in layers:
-            if not isinstance(layer, Conv2d | Linear):
+            if not isinstance(layer, Conv1d | Conv2d | Linear):
                 raise CompressionError(
                     f"{name}: {type(layer).__name__} of torch keeps its weights as floats and can't be quantized. "
-                    "Build it as spikelet.nn.Conv2d or spikelet.nn.Linear, convert the network (spikelet.interop), or "
+                    "Build it as spikelet.nn.Conv1d, Conv2d or Linear, convert the network (spikelet.interop), or "
                     "leave it out with where=."
                 )
         readers = self._readers(model, context)
         rows = []
         for name, layer in layers:
-            assert isinstance(layer, Conv2d | Linear)
+            assert isinstance(layer, Conv1d | Conv2d | Linear)
             quantizer = self._quantizer(name, readers)
             if layer.quantizer.spec != quantizer.spec:
                 rows.append(Row(name, "weight bits", str(layer.quantizer.bits), str(quantizer.bits)))
