@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from spikelet.interop import ConversionError
 from spikelet.interop.image import Image
 from spikelet.interop.layers import convolution, linear
-from spikelet.interop.pixels import PixelConv2d, fold_pixels
+from spikelet.interop.pixels import PixelConv, fold_pixels
 from spikelet.interop.site import Site
 from spikelet.nn import Encode
 
@@ -41,7 +41,7 @@ def test_a_convolution_reads_bytes_as_it_read_the_normalised_image(
     expected = conv(normalised(x, scale, MEAN, STD))
     on_grid = 2.0**-12 if bias or padding == 0 else 1e-9  # where a bias is rounded
     assert (made - expected).abs().max() < on_grid
-    assert isinstance(folded, PixelConv2d) == (padding != 0)
+    assert isinstance(folded, PixelConv) == (padding != 0)
 
 
 def test_zero_padding_of_a_normalised_image_is_no_bias() -> None:
@@ -49,7 +49,7 @@ def test_zero_padding_of_a_normalised_image_is_no_bias() -> None:
     conv = nn.Conv2d(1, 1, 3, padding=1, bias=False)
     nn.init.ones_(conv.weight)
     folded = fold_pixels(convolution(conv, SITE), "first", Image(1 / 256, (0.5,), (0.25,)))
-    assert isinstance(folded, PixelConv2d)
+    assert isinstance(folded, PixelConv)
     grey = folded.eval()(Encode()(torch.full((1, 1, 3, 3), 128, dtype=torch.uint8)))  # 128/256 is the mean: all zeros
     assert grey.abs().max() == 0
     assert folded.border(torch.ones(1, 1, 1, 3, 3))[0, 0, 0].tolist() == [[-8, -12, -8], [-12, -18, -12], [-8, -12, -8]]
@@ -78,7 +78,7 @@ def test_the_ones_stay_ones_through_training() -> None:
     for _ in range(3):
         folded(Encode()(image())).square().sum().backward()
         optimizer.step()
-    assert isinstance(folded, PixelConv2d)
+    assert isinstance(folded, PixelConv)
     for mode in (True, False):
         assert torch.equal(folded.train(mode).ones(Encode()(image())), torch.ones(1, 2, 3, 6, 7))
 

@@ -400,7 +400,7 @@ def test_the_first_layer_must_be_the_one_that_reads_the_image() -> None:
         model(image())
     assert spikelet.from_snntorch(Late(), time_steps=T, first="conv")(image()).shape == (T, 4, 10)
     with pytest.raises(
-        ConversionError, match=r"first must name the Conv2d or Linear .* got 'lif'; there are \['fc', 'c"
+        ConversionError, match=r"first must name the Conv1d, Conv2d or Linear .* got 'lif'; there are \['fc', 'c"
     ):
         spikelet.from_snntorch(Late(), time_steps=T, first="lif")
 
@@ -417,7 +417,7 @@ def test_an_average_of_the_normalised_image_is_folded_too(padding: int) -> None:
 
 
 def test_a_network_needs_a_layer_that_reads_the_image() -> None:
-    with pytest.raises(ConversionError, match="Sequential has no Conv2d or Linear"):
+    with pytest.raises(ConversionError, match="Sequential has no Conv1d, Conv2d or Linear"):
         spikelet.from_snntorch(nn.Sequential(nn.Flatten(), snn.Leaky(beta=0.5)), time_steps=T)
 
 

@@ -186,5 +186,5 @@ def test_first_none_needs_a_gain_below_512_and_channels() -> None:
     with pytest.raises(ConversionError, match=r"one number a channel, or one for all, got mean="):
         spikelet.from_snntorch(net, time_steps=T, first=(), mean=(0.5,) * 3, std=(0.5, 0.4))
     flat = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), snn.Leaky(beta=0.5, init_hidden=True))
-    with pytest.raises(ConversionError, match=r"first=\(\) needs a Conv2d, or mean and std"):
+    with pytest.raises(ConversionError, match=r"first=\(\) needs a convolution, or mean and std"):
         spikelet.from_snntorch(flat, time_steps=T, first=())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.base.time_axis import TimeAxis, split_shape
+from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.original import Original, Run, Runner
 from spikelet.neurons import Neuron
 from spikelet.nn.device import device_of
@@ -34,6 +34,8 @@ class Model(Protocol):
     gives_batch_first: bool
 
     def __call__(self, x: Tensor) -> Tensor: ...
+
+    def require_layout(self, x: Tensor) -> None: ...
 
 
 class Integers(Protocol):
@@ -176,7 +178,7 @@ def compare(
     counts = np.zeros(4, dtype=np.int64)
     with model.original.running(original, run) as runner:
         for x, y in batches:
-            split_shape(x.shape, model.time_axis, time_steps=model.time_steps, sample_axes=3)
+            model.require_layout(x)
             scores, spikes = here(x)
             theirs, expected = _theirs(model, runner, x, list(named))
             for name in named:

@@ -11,9 +11,11 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.image import Image, ImageOptions, image_of
 from spikelet.interop.original import Original
-from spikelet.interop.pixels import ScaledImage, fold_pixels
+from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels
 from spikelet.interop.swap import Swap
-from spikelet.nn import Conv2d, Linear
+from spikelet.nn import Conv1d, Conv2d, Linear
+
+READERS = (Conv1d, Conv2d, Linear)
 
 
 def convert(
@@ -28,15 +30,17 @@ def convert(
     image, first = original.image, _first(net, options.get("first"))
     for name in first if image.unit is None else ():
         net = _fold(swap, net, name, image)
-    scaled = ScaledImage(image, _channels(net, image)) if not first and image.unit is None else None
-    model = Converted(net, first, forward, original, scaled)
+    axes = _sample_axes(net, first)
+    is_scaled = not first and image.unit is None
+    scaled = ScaledImage(image, _channels(net, image), axes[-1]) if is_scaled else None
+    model = Converted(net, first, forward, original, scaled, axes[-1:] if is_scaled else axes)
     model.training = swap.net.training  # its modules have theirs, which train() would lose
     return model
 
 
 def _fold(swap: Swap, net: nn.Module, name: str, image: Image) -> nn.Module:
     layer = net.get_submodule(name)
-    assert isinstance(layer, Conv2d | Linear), "as _first has seen"
+    assert isinstance(layer, READERS), "as _first has seen"
     pool_factor = swap.factors.get(id(swap.net.get_submodule(name)), 1.0)
     folded = fold_pixels(layer, name or type(net).__name__, image, pool_factor=pool_factor)
     return _put(net, layer, folded.train(layer.training))
@@ -44,26 +48,33 @@ def _fold(swap: Swap, net: nn.Module, name: str, image: Image) -> nn.Module:
 
 def _first(net: nn.Module, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
     """Names of the layers that read the image; () for none of them."""
-    names = [name for name, m in net.named_modules() if isinstance(m, Conv2d | Linear)]
+    names = [name for name, m in net.named_modules() if isinstance(m, READERS)]
     if not names:
-        raise ConversionError(f"{type(net).__name__} has no Conv2d or Linear, which would read the image.")
+        raise ConversionError(f"{type(net).__name__} has no Conv1d, Conv2d or Linear, which would read the image.")
     if wanted is None:
         return (names[0],)
     chosen = (wanted,) if isinstance(wanted, str) else tuple(dict.fromkeys(wanted))
     for name in chosen:
         if name not in names:
             raise ConversionError(
-                f"first must name the Conv2d or Linear that reads the image, got {name!r}; there are {names}."
+                f"first must name the Conv1d, Conv2d or Linear that reads the image, got {name!r}; there are {names}."
             )
     return chosen
+
+
+def _sample_axes(net: nn.Module, first: tuple[str, ...]) -> tuple[int, ...]:
+    """How many axes a sample may have: what a convolution reads; a Linear reads vectors, or maps that are flattened."""
+    layer = net.get_submodule(first[0]) if first else next(m for m in net.modules() if isinstance(m, READERS))
+    layer = layer.pixels if isinstance(layer, PixelConv) else layer
+    return {Conv1d: (2,), Conv2d: (3,)}.get(type(layer), (1, 2, 3))
 
 
 def _channels(net: nn.Module, image: Image) -> int:
     """C of the image, which a ScaledImage must know."""
     told = max(len(image.mean), len(image.std))
-    convolution = next((m for m in net.modules() if isinstance(m, Conv2d)), None)
+    convolution = next((m for m in net.modules() if isinstance(m, Conv1d | Conv2d)), None)
     if told == 1 and convolution is None:
-        raise ConversionError("first=() needs a Conv2d, or mean and std with one number a channel, to know C.")
+        raise ConversionError("first=() needs a convolution, or mean and std with one number a channel, to know C.")
     return convolution.in_channels if convolution is not None and told == 1 else told
 
 

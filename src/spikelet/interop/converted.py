@@ -5,6 +5,9 @@
     0           [T, B, C, H, W]        [T, B, C, H, W]                            the same
     1           [B, T, C, H, W]        [B, T, C, H, W], which it transposes       the same; [B, T, ...] is turned
 
+A network that begins with a Conv1d reads sequences [C, L] where [C, H, W] stands; one that begins with a Linear may
+read vectors [C].
+
 The network's Python code runs once for all time steps, which is right for code that treats a tensor's leading axes
 alike: residual sums, nn.Sequential, means over time. It is wrong for code that steps through time itself, or that takes
 the batch for time. The first forward pass tries the code on zeros first, in a batch whose size is neither 1 nor T, so
@@ -45,6 +48,7 @@ class Converted(nn.Module):
         forward: what to call instead of net's own forward, with the network and its input.
         original: the network as it was, and what the conversion was told of it.
         scaled: gives the image its scale, mean and std where no layer was folded.
+        sample_axes: how many axes a sample may have, such as 3 for [C, H, W].
 
     The first entry of a tuple, such as snnTorch's (spikes, membranes), is the output.
     """
@@ -56,6 +60,7 @@ class Converted(nn.Module):
         forward: Forward | None,
         original: Original,
         scaled: ScaledImage | None = None,
+        sample_axes: tuple[int, ...] = (3,),
     ) -> None:
         super().__init__()
         self.encode = Encode()
@@ -65,23 +70,35 @@ class Converted(nn.Module):
         self.own_forward = forward
         self.original = original
         self.time_steps, self.time_axis = original.time_steps, original.time_axis
+        self.sample_axes = sample_axes
         self.gives_batch_first = False
         self.untried: list[nn.Module] = [_shadow(net)]  # in a list, so that it is no module of this one
 
     def forward(self, x: Tensor) -> Tensor:
-        """uint8 [B, C, H, W], or frames of the declared time axis -> what the network gives, time first.
+        """What the network gives, time first, for uint8 images [B, C, H, W] or frames of the declared time axis.
 
         Raises:
             TimeAxisError: `x` has another layout than `time_axis` says, or another number of steps.
             ConversionError: in the first pass, if the network's code can't run time first.
         """
-        split_shape(x.shape, self.time_axis, time_steps=self.time_steps, sample_axes=3)
-        current = self.encode(x)
+        self.require_layout(x)
         if self.untried:
+            self.encode.sample_dims = x.dim() - self.leading_axes
             self._try(self.untried[0].to(device_of(self)), x)
             self.untried.clear()
-        output = self._run(self.net, current)
+        output = self._run(self.net, self.encode(x))
         return output.transpose(0, 1) if self.gives_batch_first else output
+
+    @property
+    def leading_axes(self) -> int:
+        """How many axes stand before a sample: batch, and time where it has an axis."""
+        return 1 if self.time_axis is None else 2
+
+    def require_layout(self, x: Tensor) -> None:
+        """Raises TimeAxisError unless `x` has the layout that `time_axis` declares, T steps, and samples that fit."""
+        axes = x.dim() - self.leading_axes
+        wanted = axes if axes in self.sample_axes else self.sample_axes[-1]
+        split_shape(x.shape, self.time_axis, time_steps=self.time_steps, sample_axes=wanted)
 
     def compare(
         self,
@@ -125,7 +142,7 @@ class Converted(nn.Module):
     def _try(self, net: nn.Module, x: Tensor) -> None:
         """One pass of zeros, in evaluation, in a batch whose size is not to be confused with 1 or T."""
         batch = next(size for size in (2, 3) if size != self.time_steps)
-        shape = join_shape(self.time_steps, batch, x.shape[-3:], self.time_axis)
+        shape = join_shape(self.time_steps, batch, x.shape[self.leading_axes :], self.time_axis)
         current = self.encode(torch.zeros(shape, dtype=torch.uint8, device=x.device))
         image, is_folded = self.original.image, self.scaled is None and self.original.image.unit is None
         with _once_each(net), self._explained():

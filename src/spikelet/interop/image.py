@@ -26,8 +26,9 @@ class ImageOptions(TypedDict, total=False):
 
     scale: the value of one byte. 1/255 for still images unless given; frames (time_axis=0 or 1) need it.
     mean, std: one number a channel, or one for all; 0 and 1 unless given.
-    first: names of the Conv2d or Linear layers that read the image, into whose weights scale, mean and std are folded;
-        unless given, the first that the network defines. (): none, the image itself is scaled, on the grid 2^-12.
+    first: names of the Conv1d, Conv2d or Linear layers that read the image, into whose weights scale, mean and std are
+        folded; unless given, the first that the network defines. (): none, the image itself is scaled, on the grid
+        2^-12.
     """
 
     scale: float | None
@@ -82,16 +83,17 @@ class Image:
         mean, std = (torch.tensor(values, dtype=torch.float64) for values in (self.mean, self.std))
         return 256 * self.scale / std, -mean / std
 
-    def floats(self, x: Tensor) -> Tensor:
-        """The network's input, float32, for bytes `x` [..., C, H, W]."""
-        gain, offset = (_spread(values, tuple(x.shape[-3:])).to(x.device) for values in self.gain_and_offset())
+    def floats(self, x: Tensor, sample_axes: int = 3) -> Tensor:
+        """The network's input, float32, for bytes `x` [..., C, H, W], or with fewer axes behind C."""
+        sample = tuple(x.shape[x.dim() - sample_axes :])
+        gain, offset = (_spread(values, sample).to(x.device) for values in self.gain_and_offset())
         return (gain * (x.double() / 256) + offset).float()
 
 
 def _spread(values: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """One value for all, one a channel, or one an element, shaped to go with images of `shape` (C, H, W)."""
+    """One value for all, one a channel, or one an element, shaped to go with samples of `shape`, channels first."""
     if len(values) in (1, shape[0]):
-        return values.view(-1, 1, 1)
+        return values.view(-1, *[1] * (len(shape) - 1))
     if len(values) == math.prod(shape):
         return values.view(shape)
     raise ConversionError(f"mean and std must have one number a channel of {shape[0]}, got {len(values)}.")

@@ -81,7 +81,8 @@ class Runner:
     def __call__(self, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, list[Tensor]]]:
         """What the network gives for bytes `x`, and what each neuron of `names` gave, one tensor a call."""
         _reset(self.net)
-        floats = self.original.image.floats(x.to(device_of(self.net)))
+        leading = 1 if self.original.time_axis is None else 2
+        floats = self.original.image.floats(x.to(device_of(self.net)), x.dim() - leading)
         spikes: dict[str, list[Tensor]] = {name: [] for name in names}
         hooks = [self.net.get_submodule(name).register_forward_hook(_appender(spikes[name])) for name in names]
         try:

@@ -8,7 +8,7 @@ so with f[c] = 256 * scale / std[c] and o[c] = -mean[c] / std[c], theirs[c] = f[
     W * theirs + b = (W f) * ours + (b + sum over c and the window of W o)
 
 The sum is a bias where the convolution doesn't pad. Where it does, no byte stands for the zeros around the normalised
-image: a bias would be added at the borders in full. There the first layer becomes a `PixelConv2d`, with a second
+image: a bias would be added at the borders in full. There the first layer becomes a `PixelConv`, with a second
 convolution of the same geometry that reads a constant image of ones, padded with zeros like the other:
 
     y = (W f) * ours + (W o) * ones + b          both exact at every position; the second is the same for every image
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.image import Image
-from spikelet.nn import BatchNorm2d, Conv2d, Linear
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
 from spikelet.nn.norm import MAX_GAIN
 from spikelet.quant import FullPrecision
 
@@ -35,11 +35,12 @@ class ScaledImage(nn.Module):
     Args:
         image: what the network was fed; f and o are its gain and offset, f rounded to 15 bits (`snap_gain`).
         channels: C.
+        sample_axes: 3 for maps [C, H, W], 2 for sequences [C, L], 1 for vectors [C].
     Raises:
         ConversionError: f is 512 or more.
     """
 
-    def __init__(self, image: Image, channels: int) -> None:
+    def __init__(self, image: Image, channels: int, sample_axes: int = 3) -> None:
         super().__init__()
         gain, offset = image.gain_and_offset()
         if gain.max() >= MAX_GAIN:
@@ -47,7 +48,7 @@ class ScaledImage(nn.Module):
                 f"first=() can scale an image by less than {MAX_GAIN / 256:.3g} a byte, got scale / std = "
                 f"{gain.max().item() / 256:.3g}. Name the layers that read the image instead: first=(...)."
             )
-        self.norm = BatchNorm2d(channels, eps=0.0)
+        self.norm = (BatchNorm2d if sample_axes == 3 else BatchNorm1d)(channels, eps=0.0)
         with torch.no_grad():
             self.norm.weight.copy_(gain).requires_grad_(False)
             self.norm.bias.copy_(offset).requires_grad_(False)
@@ -64,21 +65,22 @@ class ScaledImage(nn.Module):
         return self.norm(x)
 
 
-class PixelConv2d(nn.Module):
+class PixelConv(nn.Module):
     """A convolution of bytes that were normalised before they were padded. See the module's equations.
 
     Args:
         pixels: reads the image.
-        border_weight: [O, I / groups, kh, kw], the weights W o that read the ones.
+        border_weight: [O, I / groups, kh, kw] or [O, I / groups, k], the weights W o that read the ones.
     """
 
-    def __init__(self, pixels: Conv2d, border_weight: Tensor) -> None:
+    def __init__(self, pixels: Conv1d | Conv2d, border_weight: Tensor) -> None:
         super().__init__()
         self.pixels = pixels
-        self.ones = BatchNorm2d(pixels.in_channels).to(border_weight)  # gain 0, offset 1, for good
+        norm = BatchNorm1d if isinstance(pixels, Conv1d) else BatchNorm2d
+        self.ones = norm(pixels.in_channels).to(border_weight)  # gain 0, offset 1, for good
         nn.init.zeros_(self.ones.weight.requires_grad_(False))
         nn.init.ones_(self.ones.bias.requires_grad_(False))
-        self.border = Conv2d(
+        self.border = type(pixels)(
             pixels.in_channels, pixels.out_channels, pixels.kernel_size, FullPrecision(),  # type: ignore[arg-type]
             stride=pixels.stride, padding=pixels.padding, dilation=pixels.dilation, groups=pixels.groups,
         )  # fmt: skip
@@ -90,8 +92,8 @@ class PixelConv2d(nn.Module):
 
 
 def fold_pixels(
-    layer: Conv2d | Linear, name: str, image: Image, *, pool_factor: float = 1.0
-) -> Conv2d | Linear | PixelConv2d:
+    layer: Conv1d | Conv2d | Linear, name: str, image: Image, *, pool_factor: float = 1.0
+) -> Conv1d | Conv2d | Linear | PixelConv:
     """The layer, reading bytes / 256 instead of what the network was fed. Changes `layer`.
 
     Args:
@@ -111,17 +113,17 @@ def fold_pixels(
         layer.weight.copy_(weight * factor)
         if not offset.any():
             return layer
-        if isinstance(layer, Conv2d) and any(layer.padding):
-            return PixelConv2d(layer, border)
+        if isinstance(layer, Conv1d | Conv2d) and any(layer.padding):
+            return PixelConv(layer, border)
         total = border.double().flatten(1).sum(1).to(border.dtype)
         layer.bias = nn.Parameter(total if layer.bias is None else layer.bias + total)
     return layer
 
 
-def _along(values: tuple[float, ...], layer: Conv2d | Linear, name: str, what: str) -> Tensor:
+def _along(values: tuple[float, ...], layer: Conv1d | Conv2d | Linear, name: str, what: str) -> Tensor:
     """One number a channel, shaped to multiply `layer`'s weight; for grouped convolutions [O, I / groups, 1, 1]."""
-    inputs = layer.in_channels if isinstance(layer, Conv2d) else layer.in_features
-    fits = len(values) in (1, inputs) if isinstance(layer, Conv2d) else values and inputs % len(values) == 0
+    inputs = layer.in_features if isinstance(layer, Linear) else layer.in_channels
+    fits = inputs % len(values) == 0 if isinstance(layer, Linear) else len(values) in (1, inputs)
     if not fits:
         raise ConversionError(f"{what} must have one number a channel of {name}'s {inputs} inputs, got {len(values)}.")
     one_each = (
@@ -130,4 +132,4 @@ def _along(values: tuple[float, ...], layer: Conv2d | Linear, name: str, what: s
     if isinstance(layer, Linear):
         return one_each
     per_group = one_each.view(layer.groups, 1, -1).expand(-1, layer.out_channels // layer.groups, -1)
-    return per_group.reshape(layer.out_channels, -1, 1, 1)
+    return per_group.reshape(layer.out_channels, -1, *[1] * len(layer.kernel_size))

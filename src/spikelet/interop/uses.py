@@ -26,13 +26,13 @@ from torch.overrides import TorchFunctionMode
 from spikelet.base.errors import ConversionError
 from spikelet.interop.image import Image
 from spikelet.interop.layers import AdaptiveMean, Dropout
-from spikelet.interop.pixels import PixelConv2d
+from spikelet.interop.pixels import PixelConv
 from spikelet.neurons import Neuron
-from spikelet.nn import BatchNorm2d, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
 
-READERS = (Conv2d, Linear, PixelConv2d)
+READERS = (Conv1d, Conv2d, Linear, PixelConv)
 COMMUTING = (MaxPool2d, SumPool2d, AdaptiveMean, nn.Flatten, nn.Identity)
-LEAVES = (*READERS, *COMMUTING, Dropout, BatchNorm2d, Neuron)
+LEAVES = (*READERS, *COMMUTING, Dropout, BatchNorm1d, BatchNorm2d, Neuron)
 
 _ALWAYS = {
     "flatten", "unflatten", "reshape", "view", "view_as", "reshape_as", "squeeze", "unsqueeze", "contiguous", "clone",
@@ -59,9 +59,9 @@ class Uses:
 
 
 class _Follower(TorchFunctionMode):
-    def __init__(self, image: Image, uses: Uses) -> None:
+    def __init__(self, image: Image, uses: Uses, sample_axes: int) -> None:
         super().__init__()
-        self.image, self.uses = image, uses
+        self.image, self.uses, self.sample_axes = image, uses, sample_axes
         self.raw: dict[int, Tensor] = {}  # the tensors themselves, so that their ids stay theirs
         self.inside = 0
 
@@ -94,7 +94,7 @@ class _Follower(TorchFunctionMode):
         if name in _ALWAYS or (name in _SAME_IN_ALL_CHANNELS and image.is_uniform):
             return True
         if name in _WHERE_CHANNELS_STAY:
-            return image.is_uniform or all(_keeps_channels(inputs[0], t) for t in _tensors(output))
+            return image.is_uniform or all(_keeps_last(inputs[0], t, self.sample_axes) for t in _tensors(output))
         return name in _ZERO_STAYS_ZERO and not image.has_mean and image.is_uniform
 
     def before(self, name: str, module: nn.Module, inputs: Any) -> None:
@@ -114,9 +114,9 @@ class _Follower(TorchFunctionMode):
             self.uses.misuses.append(f"{name} ({type(module).__name__})")
 
 
-def _keeps_channels(before: Tensor, after: Tensor) -> bool:
-    """Whether the last three axes, [C, H, W], are as they were."""
-    return before.shape[-3:] == after.shape[-3:] and before.stride()[-3:] == after.stride()[-3:]
+def _keeps_last(before: Tensor, after: Tensor, axes: int) -> bool:
+    """Whether the last axes, [C, H, W] for 3, are as they were."""
+    return before.shape[-axes:] == after.shape[-axes:] and before.stride()[-axes:] == after.stride()[-axes:]
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:
@@ -131,9 +131,9 @@ def _tensors(tree: Any) -> Iterator[Tensor]:
 
 @contextmanager
 def followed(net: nn.Module, x: Tensor, image: Image) -> Iterator[Uses]:
-    """Follows `x`, the image in bytes / 256, through what `net` does inside the block."""
+    """Follows `x` [T, B, ...], the image in bytes / 256, through what `net` does inside the block."""
     uses = Uses()
-    follower = _Follower(image, uses)
+    follower = _Follower(image, uses, x.dim() - 2)
     follower.mark(x)
     leaves = [(name, module) for name, module in net.named_modules() if isinstance(module, LEAVES)]
     hooks = [hook for name, module in leaves for hook in _hooks(follower, name, module)]
