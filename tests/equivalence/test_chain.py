@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,17 +97,25 @@ def backends_of(graph: ir.IntGraph) -> list[Backend]:
 
 def ties(graph: ir.IntGraph, x: Tensor) -> int:
     """Charges in the whole run that lie on their threshold exactly."""
-    edges, count = Reference(graph).edges(x.numpy()), 0
-    for node in graph.of_type(ir.Lif):
-        current, v = edges[node.inputs[0]], np.int64(0)
-        for t in range(graph.time_steps):
-            h = (node.leak * v + node.gain * current[t if len(current) > 1 else 0]) >> node.leak_bits
-            count += int((h == node.threshold).sum())
-            fired = h >= node.threshold
-            v = np.where(fired, 0, h) if node.drop is None else h - node.drop * fired
-            if node.membrane is not None:
-                half, top = 1 << (node.membrane.shift - 1), 2 ** (node.membrane.bits - 1) - 1
-                v = np.clip((v + half) >> node.membrane.shift, -top, top) << node.membrane.shift
+    edges = Reference(graph).edges(x.numpy())
+    return sum(ties_of(node, edges[node.inputs[0]], graph.time_steps) for node in graph.of_type(ir.Lif))
+
+
+def ties_of(node: ir.Lif, current: NDArray[np.int64], time_steps: int) -> int:
+    """Charges of one `lif` node that lie on the threshold of one of its levels exactly."""
+
+    def wide(value: Any) -> Any:
+        return value.reshape(-1, *[1] * (current.ndim - 3)) if isinstance(value, np.ndarray) else value
+
+    v: Any = wide(node.start)
+    step = wide(node.threshold if node.step is None else node.step)
+    state, count = None, 0
+    for t in range(time_steps):
+        x = current[t : t + 1] if len(current) > 1 else current
+        above = ((wide(node.leak) * v + wide(node.gain) * x[0] + node.half) >> node.leak_bits) - wide(node.threshold)
+        count += int(((above >= 0) & (above < step * node.levels) & (above % step == 0)).sum())
+        _, state = node.advance(x, steps=range(t, t + 1), state=state)
+        v = state
     return count
 
 

@@ -156,8 +156,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         r"\(dropout\): drops values in evaluation too; pass training=self\.training",
     ),
     "an unknown function": (
-        lambda: on_spikes(lambda s: torch.cumsum(s, 2).flatten(2)),
-        r"the tensor function 'cumsum' has no integer form\. Supported: __add__, .* Your own: spikelet\.lowering\.rule",
+        lambda: on_spikes(lambda s: torch.cumprod(s, 2).flatten(2)),
+        r"the tensor function 'cumprod' has no integer form\. Supported: __add__, .*: spikelet\.lowering\.rule",
     ),
     "an unknown layer": (
         lambda: after_conv(nn.PReLU()),

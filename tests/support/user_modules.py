@@ -66,7 +66,9 @@ def assert_exact(model: nn.Module, x: Tensor | None = None, time_axis: int | Non
     result = verify(graph, model, [(x, labels)], time_axis=time_axis)
     assert result.mismatches == 0, str(result)
     assert not result.not_compared
-    spikes = Reference(graph).spikes((x.transpose(0, 1) if time_axis == 1 else x).numpy())
+    frames = x.transpose(0, 1) if time_axis == 1 else x
+    lead = frames.shape[: 1 if time_axis is None else 2]
+    spikes = Reference(graph).spikes(frames.reshape(*lead, *graph.input.shape).numpy())
     assert 0 < sum(s.sum() for s in spikes.values()) < result.spikes * 16
     return graph
 

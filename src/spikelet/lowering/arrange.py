@@ -80,19 +80,21 @@ def _one_a_row(values: Int64, where: NDArray[np.bool_]) -> tuple[Int64, bool]:
     return np.where(marked, high, 0), bool((marked & (low != high)).any())
 
 
-def arrange(b: Builder, rest: Int64, where: str) -> Source:
+def arrange(b: Builder, rest: Int64, where: str, *, several_moves: bool = False) -> Source:
     """An edge (C, H, W) whose elements are those of `rest` [C, H, W].
 
+    Args:
+        several_moves: whether one edge may be moved in several ways, joined afterwards, as patch merging does.
     Raises:
         UnorderedError: no channel map and gather can make that order.
     """
-    key = (rest.shape, rest.tobytes())
+    key = (rest.shape, rest.tobytes(), several_moves)
     if key not in b.arranged:
-        b.arranged[key] = _arrange(b, rest, where)
+        b.arranged[key] = _arrange(b, rest, where, several_moves)
     return b.arranged[key]
 
 
-def _arrange(b: Builder, rest: Int64, where: str) -> Source:
+def _arrange(b: Builder, rest: Int64, where: str, several_moves: bool) -> Source:
     c, h, w = rest.shape
     flat = rest.reshape(c, h * w)
     places = b.sources.places(flat)
@@ -100,14 +102,29 @@ def _arrange(b: Builder, rest: Int64, where: str) -> Source:
     if not used or all(s.constant is not None for s in used):
         return constant(b, numbers_at(b, rest), where)
     if len(used) == 1:
-        return _from_one(b, used[0], places, (h, w), where)
-    by_channel = _shared(places.source, axis=1)
-    if by_channel is not None:
-        return _join_channels(b, rest, by_channel, where)
-    by_position = _shared(places.source, axis=0)
-    if by_position is not None:
-        return _join_positions(b, rest, by_position, where)
-    raise UnorderedError(where, "elements of several tensors, mixed over channels and positions")
+        made = _from_one(b, used[0], places, (h, w), where)
+        if made is not None:
+            return made
+    if len(used) == 1 and not several_moves:
+        raise UnorderedError(where, "channels and positions mixed")
+    for axis, join in ((1, _join_channels), (0, _join_positions)):
+        keys = _patterns(places, axis, several_moves)
+        if keys is not None and 1 < len(np.unique(keys[keys >= 0])) <= MAX_INPUTS:
+            return join(b, rest, keys, where)
+    raise UnorderedError(where, "channels and positions mixed")
+
+
+def _patterns(places: Places, axis: int, several_moves: bool) -> Int64 | None:
+    """For each channel (axis 1) or position (axis 0) which others are laid out like it, -1 for zeros: they come from
+    one edge, and move alike if need be. None where one comes from several edges."""
+    source = _shared(places.source, axis)
+    if source is None or not several_moves:
+        return source
+    inner = np.where(places.source < 0, -1, places.position if axis == 1 else places.channel)
+    lines = np.concatenate([np.expand_dims(places.source.max(axis), axis), inner], axis)
+    lines = lines if axis == 1 else lines.T
+    _, keys = np.unique(lines, axis=0, return_inverse=True)
+    return np.where(places.source.max(axis) < 0, -1, keys.reshape(-1))
 
 
 def _shared(values: Int64, axis: int) -> Int64 | None:
@@ -117,12 +134,13 @@ def _shared(values: Int64, axis: int) -> Int64 | None:
     return highest if fits.all() else None
 
 
-def _from_one(b: Builder, x: Source, places: Places, space: tuple[int, int], where: str) -> Source:
+def _from_one(b: Builder, x: Source, places: Places, space: tuple[int, int], where: str) -> Source | None:
+    """Channels and positions of one edge; None where they are mixed."""
     zero = places.source < 0
     channel, position = np.where(zero, -1, places.channel), np.where(zero, -1, places.position)
     channels, positions = _shared(channel, axis=1), _shared(position, axis=0)
     if channels is None or positions is None or (zero != ((channels[:, None] < 0) | (positions < 0))).any():
-        raise UnorderedError(where, "channels and positions mixed")
+        return None
     if not np.array_equal(channels, np.arange(x.channels)):
         x = map_channels(b, (x,), channels, where)
     if space != x.map[1:] or x.is_flat or not np.array_equal(positions, np.arange(x.positions)):
@@ -130,23 +148,23 @@ def _from_one(b: Builder, x: Source, places: Places, space: tuple[int, int], whe
     return x
 
 
-def _join_channels(b: Builder, rest: Int64, source: Int64, where: str) -> Source:
-    """Channels of several edges."""
+def _join_channels(b: Builder, rest: Int64, keys: Int64, where: str) -> Source:
+    """Channels of several edges, or of one that moves them in several ways."""
     parts, numbers, first = [], np.full(len(rest), -1), 0
-    for i in np.unique(source[source >= 0]):
-        rows = np.flatnonzero(source == i)
+    for i in np.unique(keys[keys >= 0]):
+        rows = np.flatnonzero(keys == i)
         parts.append(arrange(b, rest[rows], where))
         numbers[rows] = first + np.arange(len(rows))
         first += len(rows)
     return map_channels(b, tuple(parts), numbers, where)
 
 
-def _join_positions(b: Builder, rest: Int64, source: Int64, where: str) -> Source:
-    """Positions of several edges of as many channels."""
+def _join_positions(b: Builder, rest: Int64, keys: Int64, where: str) -> Source:
+    """Positions of several edges of as many channels, or of one that moves them in several ways."""
     c, h, w = rest.shape
     flat, index, first, parts = rest.reshape(c, h * w), np.full(h * w, -1), 0, []
-    for i in np.unique(source[source >= 0]):
-        columns = np.flatnonzero(source == i)
+    for i in np.unique(keys[keys >= 0]):
+        columns = np.flatnonzero(keys == i)
         parts.append(arrange(b, flat[:, None, columns], where))
         index[columns] = first + np.arange(len(columns))
         first += len(columns)
@@ -265,23 +283,26 @@ def natural(b: Builder, value: Value, where: str) -> tuple[Source, Int64]:
     return source, source.start + frame * source.size + inner
 
 
-def explicit(b: Builder, value: Value, where: str) -> tuple[Source, Int64]:
+def explicit(b: Builder, value: Value, where: str, channel_axis: int | None = None) -> tuple[Source, Int64]:
     """The same for a tensor with zeros or constants in it: an edge with an element for each element of a frame.
 
+    Args:
+        channel_axis: of the tensor; where it is None, the first that can be.
     Raises:
         UnorderedError: no axis of the tensor holds whole channels.
     """
     changing = leading_axes(b, value)
-    lead = [a for a, n in enumerate(value.shape) if a in changing or n == 1]
+    lead = [a for a, n in enumerate(value.shape) if (a in changing or n == 1) and a != channel_axis]
     inner = [a for a in range(len(value.shape)) if a not in lead]
     addresses = value.addresses.numpy().transpose(*lead, *inner)
     frames = frames_of(b, addresses.reshape(-1, *addresses.shape[len(lead) :]), where)
-    for channel in range(len(inner)):
+    for channel in range(len(inner)) if channel_axis is None else [inner.index(channel_axis)]:
         table = np.moveaxis(frames.rest, channel, 0)
         space = table.shape[1:] if table.ndim == 3 else (1, table[0].size)
         try:
             with b.attempt():
-                source = arrange(b, np.ascontiguousarray(table).reshape(len(table), *space), where)
+                wanted = np.ascontiguousarray(table).reshape(len(table), *space)
+                source = arrange(b, wanted, where, several_moves=channel_axis is not None)
         except UnorderedError:
             continue
         order = np.moveaxis(np.arange(table.size).reshape(table.shape), 0, channel)

@@ -150,12 +150,13 @@ class Builder:
         offset: NDArray[np.float64],
         name: str,
         scale: NDArray[np.float64],
+        clip: tuple[int, int] | None = None,
     ) -> Source:
         """An affine node with these integers, each [C] or [1 or T, C]; constants by step give the output steps."""
         arrays = [np.broadcast_to(a, np.shape(multiplier)) for a in (multiplier, shift, offset)]
         by_step = arrays[0].ndim == 2 and len(arrays[0]) > 1
         m, s, d = (a if by_step else a.reshape(-1) for a in arrays)
-        node = ir.Affine(name, (x.node,), m.astype(np.int32), s.astype(np.uint8), d.astype(np.int32))
+        node = ir.Affine(name, (x.node,), m.astype(np.int32), s.astype(np.uint8), d.astype(np.int32), clip)
         return self.append(node, x.shape, scale, "steps" if by_step else x.time, x.kinds)
 
     def on_grid(self, x: Source, where: str, unit: float = GRID) -> Source:

@@ -31,7 +31,18 @@ class Made:
 
 def outputs_of(b: Builder, values: list[Value]) -> list[Made]:
     """The outputs of the graph, logits first."""
-    return [_made(b, value, is_first=i == 0) for i, value in enumerate(values)]
+    made: list[Made] = []
+    for value in values:
+        one = _made(b, value, is_first=not made)
+        made.append(_copied(b, one) if one.source.node in {m.source.node for m in made} else one)
+    return made
+
+
+def _copied(b: Builder, made: Made) -> Made:
+    """The same output at a node of its own, as a tensor that is returned twice needs."""
+    x, zeros = made.source, np.zeros(made.source.channels)
+    copy = b.scaled(x, zeros.astype(np.int64) + 1, zeros.astype(np.int64), zeros, b.extra_name("output"), x.scale)
+    return Made(copy, copy if made.whole is made.source else made.whole, made.value)
 
 
 def _made(b: Builder, value: Value, is_first: bool) -> Made:

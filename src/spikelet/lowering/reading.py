@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from spikelet.base.errors import LoweringError
-from spikelet.lowering.arrange import UnorderedError, arrange, flatten, frames_of, leading_axes, natural
+from spikelet.lowering.arrange import UnorderedError, arrange, explicit, flatten, frames_of, leading_axes, natural
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.values import Int64, Source, Value
 
@@ -54,7 +54,7 @@ def as_maps(b: Builder, value: Value, where: str, axes: int = 3) -> Maps:
     if source is not None and not source.is_flat and source.shape == frame:
         return Maps(source, None)
     frames = frames_of(b, value.addresses.numpy().reshape(-1, *frame), where)
-    return Maps(arrange(b, frames.rest, where), frames.lead)
+    return Maps(arrange(b, frames.rest, where, several_moves=True), frames.lead)
 
 
 # --- rows -------------------------------------------------------------------------------------------
@@ -195,8 +195,9 @@ def by_channel(b: Builder, value: Value, axis: int, where: str) -> tuple[Element
     elements = as_elements(b, value, where)
     found = _along(b, value, elements, axis)
     if found is None and not elements.source.is_flat:
-        elements = _flat(b, value, elements, where)
-        found = _along(b, value, elements, axis)
+        vectors = all(a in (*leading_axes(b, value), axis) or n == 1 for a, n in enumerate(value.shape))
+        flat = _flat(b, value, elements, where) if vectors else Elements(*explicit(b, value, where, axis))
+        elements, found = flat, _along(b, value, flat, axis)
     if found is None:
         raise LoweringError(f"{where}: reads a tensor whose axis {axis} is not its channels.")
     return elements, found

@@ -6,6 +6,8 @@ from spikelet.lowering.rules import neurons as neurons
 from spikelet.lowering.rules import norms as norms
 from spikelet.lowering.rules import pools as pools
 from spikelet.lowering.rules import products as products
+from spikelet.lowering.rules import recurrent as recurrent
 from spikelet.lowering.rules import refusals as refusals
+from spikelet.lowering.rules import streams as streams
 from spikelet.lowering.rules import sums as sums
 from spikelet.lowering.rules import synapses as synapses

@@ -56,7 +56,8 @@ def add(b: Builder, call: Call, *values: Value) -> Value:
     left, right = _unweighted(call, values)
     if _is_number(right, 0) or _is_number(left, 0):  # Python's sum() starts from 0
         return values[0]
-    return _sum(b, call, paired(b, call, left, right), signs=(1, 1))
+    pair = paired(b, call, left, right)
+    return pair.made(sum_of(b, call, pair, (1, 1)), tuple(call.output.shape))
 
 
 @function("sub", "__sub__", "__isub__", "sub_", "subtract", "__rsub__", "rsub")
@@ -65,7 +66,8 @@ def sub(b: Builder, call: Call, *values: Value) -> Value:
     left, right = _unweighted(call, values)
     if call.target in ("__rsub__", "rsub"):
         left, right = right, left
-    return _sum(b, call, paired(b, call, left, right), signs=(1, -1))
+    pair = paired(b, call, left, right)
+    return pair.made(sum_of(b, call, pair, (1, -1)), tuple(call.output.shape))
 
 
 @function("neg", "__neg__", "neg_", "negative")
@@ -82,7 +84,8 @@ def _negative(b: Builder, call: Call, x: Source) -> Source:
     )
 
 
-def _sum(b: Builder, call: Call, pair: Pair, signs: tuple[int, int]) -> Value:
+def sum_of(b: Builder, call: Call, pair: Pair, signs: tuple[int, int]) -> Source:
+    """The sum of both sides of a pair, each times its sign, in the layout of the whole one."""
     name, sides = call.named("add"), []
     for side, sign in zip((pair.left, pair.right), signs, strict=True):
         source = side if isinstance(side, Source) else constant(b, sign * side, name)
@@ -90,13 +93,12 @@ def _sum(b: Builder, call: Call, pair: Pair, signs: tuple[int, int]) -> Value:
     scale = min(float(x.scale.min()) for x in sides)  # the finer one: a sum is exact, only neurons round it
     aligned = [b.at_scale(x, scale, name) for x in sides]
     node = ir.Add(b.extra_name(name), tuple(x.node for x in aligned))
-    return _joined(b, call, pair, node, np.array(scale))
+    return _joined(b, pair, node, np.array(scale))
 
 
-def _joined(b: Builder, call: Call, pair: Pair, node: ir.Operation, scale: NDArray[np.float64]) -> Value:
+def _joined(b: Builder, pair: Pair, node: ir.Operation, scale: NDArray[np.float64]) -> Source:
     time = "steps" if any(x.time == "steps" for x in pair.sources) else pair.whole.time
-    new = b.append(node, pair.whole.shape, scale, time, pair.whole.kinds)
-    return pair.made(new, tuple(call.output.shape))
+    return b.append(node, pair.whole.shape, scale, time, pair.whole.kinds)
 
 
 @function("mul", "__mul__", "__rmul__", "__imul__", "mul_", "multiply")
@@ -110,7 +112,7 @@ def mul(b: Builder, call: Call, *values: Value) -> Value:
     sides = [side if isinstance(side, Source) else _factor(b, call, side) for side in (pair.left, pair.right)]
     node = ir.Mul(b.extra_name(call.named("mul")), tuple(x.node for x in sides))
     scale = np.asarray(sides[0].scale * sides[1].scale)
-    return _joined(b, call, pair, node, scale)
+    return pair.made(_joined(b, pair, node, scale), tuple(call.output.shape))
 
 
 @function("div", "__truediv__", "__itruediv__", "div_", "divide", "true_divide")

@@ -11,13 +11,13 @@ from spikelet.lowering.registry import rule
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
-from spikelet.nn import BatchNorm2d
+from spikelet.nn import BatchNorm1d, BatchNorm2d
 from spikelet.nn.norm import MAX_GAIN, gain_and_offset
 
 
-@rule(BatchNorm2d)
+@rule(BatchNorm2d, BatchNorm1d)
 def norm(b: Builder, call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Value) -> Value:
-    """A x + D on the grid, along axis 2 of [T, B, C, H, W]."""
+    """A x + D on the grid, along axis 2 of [T, B, C, ...]."""
     return _along(b, call, layer, x, axis=2)
 
 

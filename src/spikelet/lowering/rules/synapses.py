@@ -13,11 +13,11 @@ from spikelet.base.codes import stored
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.builder import Builder
-from spikelet.lowering.reading import as_maps, as_rows
+from spikelet.lowering.reading import Elements, as_maps, as_rows, by_channel
 from spikelet.lowering.registry import rule
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
-from spikelet.nn import Conv2d, Encode, Linear
+from spikelet.nn import Conv1d, Conv2d, Encode, Linear
 from spikelet.quant.grid import round_to_grid
 from spikelet.quant.quantizer import Coded
 
@@ -47,7 +47,7 @@ def divided(b: Builder, x: Value, by: float, shape: tuple[int, ...]) -> Value:
     return Value(shape, None, addresses.reshape(shape))
 
 
-def coded(call: Call, layer: Conv2d | Linear) -> Coded:
+def coded(call: Call, layer: Conv1d | Conv2d | Linear) -> Coded:
     """The layer's weights as integers and scales.
 
     Raises:
@@ -71,7 +71,7 @@ def scale_of(c: Coded, x: Source, where: str) -> Float64:
     return float64(c.scale).reshape(-1) * x.one_scale(where)
 
 
-def with_bias(b: Builder, call: Call, layer: Conv2d | Linear, x: Source) -> Source:
+def with_bias(b: Builder, call: Call, layer: Conv1d | Conv2d | Linear, x: Source) -> Source:
     """`x` rounded to the grid and the layer's bias added; `x` itself where it has none."""
     if layer.bias is None:
         return x
@@ -87,13 +87,42 @@ def pair(value: Any) -> tuple[int, int]:
 def conv(b: Builder, call: Call, layer: Conv2d, x: Value) -> Value:
     """A convolution of maps."""
     maps, c = as_maps(b, x, call.where), coded(call, layer)
-    node = ir.Conv(
-        b.name(call.where), (maps.source.node,), integers(c), c.bits, pair(layer.stride), pair(layer.padding),
-        layer.groups, c.grid, pair(layer.dilation),
-    )  # fmt: skip
+    sizes = pair(layer.stride), pair(layer.padding), layer.groups, c.grid, pair(layer.dilation)
+    node = ir.Conv(b.name(call.where), (maps.source.node,), integers(c), c.bits, *sizes)
     shape = tuple(call.output.shape)
     y = b.append(node, shape[-3:], scale_of(c, maps.source, call.where), maps.source.time)
     return maps.made(with_bias(b, call, layer, y), shape)
+
+
+@rule(Conv1d)
+def conv1d(b: Builder, call: Call, layer: Conv1d, x: Value) -> Value:
+    """A convolution of sequences: of maps of one row; of kernel 1, of positions in any order."""
+    c = coded(call, layer)
+    weight = integers(c)[:, :, None, :]
+    if layer.kernel_size == (1,) and layer.stride == (1,) and layer.padding == (0,):
+        elements, channel = by_channel(b, x, -2, call.where)
+        if np.array_equal(channel, np.arange(layer.in_channels)):
+            return _of_positions(b, call, layer, elements, weight, c)
+    maps = as_maps(b, x, call.where, axes=2)
+    sizes = (1, layer.stride[0]), (0, int(layer.padding[0])), layer.groups, c.grid, (1, layer.dilation[0])
+    node = ir.Conv(b.name(call.where), (maps.source.node,), weight, c.bits, *sizes)
+    shape = tuple(call.output.shape)
+    y = b.append(node, (shape[-2], 1, shape[-1]), scale_of(c, maps.source, call.where), maps.source.time)
+    return maps.made(with_bias(b, call, layer, y), shape, axes=2)
+
+
+def _of_positions(b: Builder, call: Call, layer: Conv1d, x: Elements, weight: NDArray[np.int8], c: Coded) -> Value:
+    source, where = x.source, call.where
+    node = ir.Conv(b.name(where), (source.node,), weight, c.bits, (1, 1), (0, 0), layer.groups, c.grid)
+    y = b.append(node, (layer.out_channels, *source.map[1:]), scale_of(c, source, where), source.time)
+    y, shape = with_bias(b, call, layer, y), tuple(call.output.shape)
+    if x.addresses is None:
+        return Value(shape, y)
+    inner = (x.addresses - source.start) % source.size % source.positions
+    frame = (x.addresses - source.start) // source.size
+    first = np.take(frame * y.size + inner, [0], axis=-2)
+    channel = np.arange(layer.out_channels)[:, None] * y.positions
+    return Value(shape, None, torch.from_numpy(y.start + first + channel))
 
 
 @rule(Linear)

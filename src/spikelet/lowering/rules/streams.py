@@ -1,0 +1,94 @@
+"""The layers of attention and residual streams: gains, roundings, clips, averages, constants and running sums."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from spikelet.base.errors import LoweringError
+from spikelet.graph import ir
+from spikelet.lowering.builder import Builder, multipliers
+from spikelet.lowering.pairs import paired
+from spikelet.lowering.reading import Elements, as_elements, by_channel
+from spikelet.lowering.registry import function, rule
+from spikelet.lowering.rules.elementwise import add, sum_of
+from spikelet.lowering.rules.synapses import float64
+from spikelet.lowering.trace import Call
+from spikelet.lowering.values import GRID, Value
+from spikelet.nn import AddConstant, Average, Scale
+from spikelet.nn.requantize import Clipped
+from spikelet.quant.grid import snap_gain
+
+
+@rule(Scale)
+def scale(b: Builder, call: Call, layer: Scale, x: Value) -> Value:
+    """A gain by channel and step, rounded to the grid."""
+    gain, shape = float64(snap_gain(layer.gain)), tuple(call.output.shape)
+    if gain.ndim == 0:
+        elements = as_elements(b, x, call.where)
+        return elements.made(b.affine(elements.source, gain, np.array(0.0), call.where), shape)
+    elements, channel = by_channel(b, x, 2, call.where)
+    blocks = x.shape[2] // gain.shape[-1]
+    y = b.affine(elements.source, gain[..., channel // blocks], np.array(0.0), call.where)
+    return elements.made(y, shape)
+
+
+@rule(Clipped, subclasses=True)
+def clipped(b: Builder, call: Call, layer: Clipped, x: Value) -> Value:
+    """Whole units of the layer, within its bits."""
+    elements = as_elements(b, x, call.where)
+    source, unit = elements.source, 2.0 ** -layer.exponent()
+    if (np.frexp(source.scale)[0] != 0.5).any():
+        raise LoweringError(
+            f"{call.where}: reads a mean over a number of values that is no power of two. Use spikelet.nn.SumPool2d."
+        )
+    multiplier, shift = multipliers(source.scales / unit)
+    zeros, clip = np.zeros(source.channels), (layer.low, layer.high)
+    y = b.scaled(source, multiplier, shift, zeros, b.name(call.where), np.array(unit), clip)
+    return elements.made(y, tuple(call.output.shape))
+
+
+@rule(Average)
+def average(b: Builder, call: Call, layer: Average, *values: Value) -> Value:
+    """Half the sum of two currents, rounded to the grid."""
+    left, right = values if len(values) == 2 else values * 2
+    pair = paired(b, call, left, right)
+    total = sum_of(b, call, pair, (1, 1))
+    b.not_held.add(total.node)
+    return pair.made(b.affine(total, np.array(0.5), np.array(0.0), call.where, GRID), tuple(call.output.shape))
+
+
+@rule(AddConstant)
+def add_constant(b: Builder, call: Call, layer: AddConstant, x: Value) -> Value:
+    """The sum with a constant on the grid."""
+    constant = layer.on_grid().detach()
+    step = dataclasses.replace(call, target="add", args=(call.read[0], constant), kwargs={}, traced=(True, False))
+    return add(b, step, x)
+
+
+@function("cumsum")
+def running_sum(b: Builder, call: Call, x: Value) -> Value:
+    """The sum of the time steps so far.
+
+    Raises:
+        LoweringError: it runs over another axis.
+    """
+    dim = call.kwargs.get("dim", call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else None))
+    elements = as_elements(b, x, call.named("running"))
+    if dim not in (0, -len(x.shape)) or not _is_time_first(b, x, elements):
+        raise LoweringError(f"{call.place}: sums up axis {dim}; only time, axis 0 of [T, B, ...], can be summed up.")
+    if elements.source.time == "still":
+        return x
+    node = ir.SumTime(b.extra_name(call.named("running")), (elements.source.node,), running=True)
+    return elements.made(b.like(elements.source, node), tuple(call.output.shape))
+
+
+def _is_time_first(b: Builder, x: Value, elements: Elements) -> bool:
+    """Whether the elements along axis 0 are those of all time steps, in order."""
+    source = elements.source
+    if x.shape[0] != source.steps or source.time == "summed":
+        return False
+    addresses = x.addresses.numpy() if elements.addresses is None else elements.addresses
+    step = b.sources.places(addresses).step
+    return bool((step == np.arange(source.steps).reshape(-1, *[1] * (step.ndim - 1))).all())
