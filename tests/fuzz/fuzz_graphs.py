@@ -10,6 +10,7 @@ divided at random. Half of the graphs are those of formats 1 and 2 (tests/random
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 
 from spikelet import Program, Reference
 from spikelet.graph import ir
+from spikelet.graph.analysis import analyse
 from spikelet.runtime import kernel_sets
 from tests.random_graphs import random_graph, random_input
 from tests.wide_graphs import wide_graph
@@ -28,8 +30,19 @@ BATCH = 2
 
 
 def graph_of(seed: int) -> ir.IntGraph:
-    """Even seeds: any operation; odd ones: those of formats 1 and 2."""
-    return wide_graph(seed // 2) if seed % 2 == 0 else random_graph(seed // 2)
+    """Even seeds: any operation, every fourth with logits of every step; odd ones: those of formats 1 and 2."""
+    if seed % 2:
+        return random_graph(seed // 2)
+    graph = wide_graph(seed // 2)
+    return with_timed_logits(graph) if seed % 8 == 0 else graph
+
+
+def with_timed_logits(graph: ir.IntGraph) -> ir.IntGraph:
+    """The same graph with a vector of every step as its first output, if it has one."""
+    edges = analyse(graph)
+    found = [name for name, edge in edges.items() if edge.timed and len(edge.shape) == 1]
+    others = tuple(output for output in graph.outputs if output.node != found[-1]) if found else ()
+    return dataclasses.replace(graph, outputs=(ir.Output(found[-1], 1.0), *others)) if found else graph
 
 
 def differences(seed: int) -> Iterator[str]:
@@ -54,15 +67,15 @@ def differences(seed: int) -> Iterator[str]:
 
 
 def streamed(runner: Any, frames: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int32]:
-    """Logits after all steps, taken in parts of random sizes."""
-    stream = runner.stream()
-    state, at, y = stream.start(frames.shape[1]), 0, None
+    """Logits after all steps, or of every step, taken in parts of random sizes."""
+    stream, graph = runner.stream(), runner.graph
+    state, at, parts = stream.start(frames.shape[1]), 0, []
     while at < len(frames):
         steps = int(rng.integers(1, len(frames) - at + 1))
         y, state = stream(frames[at : at + steps], state)
         at += steps
-    assert y is not None
-    return y
+        parts.append(y)
+    return np.concatenate(parts) if analyse(graph)[graph.output.name].timed else parts[-1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

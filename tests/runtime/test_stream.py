@@ -145,6 +145,36 @@ def test_a_whole_run_that_takes_too_much_memory_runs_in_blocks(kernels: str, sti
             np.testing.assert_array_equal(program.spikes(x)[name], values)
 
 
+def endless(time_steps: int) -> ir.IntGraph:
+    """A neuron whose membrane has stopped growing, a loop and logits of every step."""
+    weight = np.array([[1, -2], [-1, 1]], np.int8)
+    nodes = (
+        ir.Input("x", (), (2,)),
+        ir.Delay("before", ("s",), (2,)),
+        ir.Linear("back", ("before",), weight, 4),
+        ir.Add("current", ("x", "back")),
+        ir.Lif("s", ("current",), 1, 2, 2, 120, "hard", None),
+        ir.Delay("twice before", ("before",), (2,)),
+        ir.Add("logits", ("s", "twice before", "before")),
+    )
+    return ir.IntGraph.of_logits(nodes, time_steps, 1.0)
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_a_stream_may_go_on_for_ever_where_nothing_grows(kernels: str) -> None:
+    many = endless(300)
+    x = frames(many)
+    expected = Reference(many)(x)
+    for graph in (endless(20), many):
+        stream = Program(graph, kernels=kernels).stream()
+        state, parts = stream.start(3), []
+        for t in range(0, 300, 30):
+            y, state = stream(x[t : t + 30], state)
+            parts.append(y)
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
+    assert expected.max() > 1
+
+
 def test_steps_beyond_the_last_are_refused() -> None:
     graph = neurons(4)
     x, stream = frames(graph), Program(graph).stream()
