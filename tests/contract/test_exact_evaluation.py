@@ -158,10 +158,10 @@ def test_switches_are_put_back_also_after_an_error():
     try:
         with pytest.raises(RuntimeError), autocast(), evaluation_mode(model):
             assert torch.get_float32_matmul_precision() == "highest"
-            assert not torch.backends.cudnn.allow_tf32
+            assert not torch.backends.cudnn.allow_tf32 | torch.backends.cudnn.enabled
             assert not torch.is_autocast_enabled("cpu")
             raise RuntimeError
         assert torch.get_float32_matmul_precision() == "high"
-        assert torch.backends.cudnn.allow_tf32
+        assert torch.backends.cudnn.allow_tf32 & torch.backends.cudnn.enabled
     finally:
         torch.set_float32_matmul_precision("highest")

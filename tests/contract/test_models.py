@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import LoweringError, lower
-from spikelet.models import create_model, list_models
+from spikelet.models import catalogue, create_model, list_models, qsnn_vgg_s
 from spikelet.neurons import LIF, FullMembrane, QuantizedMembrane
 from spikelet.nn import Conv2d, Linear
 from spikelet.profiling import profile
@@ -234,3 +235,39 @@ def test_the_largest_currents_are_taken_where_spikes_alone_are_read():
     assert len(dumps(graph)) < 215_000
     report = profile(model, [torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)])
     assert [layer.spiking_input for layer in report.synapses] == [False, *[True] * 6, False]
+
+
+# --- options ----------------------------------------------------------------------------------------
+
+DEFAULTS = {  # num_classes, time_steps, weight_bits, membrane_bits, in_channels, image_size
+    "qsnn_resnet19": (10, 2, 1, 2, 3, 32),
+    "qsnn_vggsnn": (10, 10, 1, 2, 2, 48),
+    "qsnn_vgg_s": (10, 2, 1, 2, 3, 32),
+    "qsnn_vgg_s_avg": (10, 2, 1, 2, 3, 32),
+    "qsnn_vgg_s_max": (10, 2, 1, 2, 3, 32),
+    "qpsnn_vgg16": (10, 4, 4, 32, 3, 32),
+    "qpsnn_vggsnn": (10, 10, 4, 32, 2, 48),
+    "qpsnn_resnet20": (10, 2, 4, 32, 3, 32),
+    "qpsnn_resnet18": (1000, 4, 8, 32, 3, 224),
+}
+SHARED = ["num_classes", "time_steps", "weight_bits", "membrane_bits", "in_channels", "image_size"]
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_every_model_takes_the_shared_options_first_with_its_own_defaults(name: str):
+    parameters = inspect.signature(catalogue.MODELS[name]).parameters
+    assert list(parameters)[:6] == SHARED
+    assert tuple(parameters[option].default for option in SHARED) == DEFAULTS[name]
+    assert "task" not in parameters
+    assert catalogue.MODELS[name].__doc__
+
+
+def test_options_are_taken_by_position_and_by_name():
+    by_position = qsnn_vgg_s(7, 3, 2, 4, 1, 8, (4, 6))
+    by_name = qsnn_vgg_s(
+        num_classes=7, time_steps=3, weight_bits=2, membrane_bits=4, in_channels=1, image_size=8, widths=(4, 6)
+    )
+    assert repr(by_position) == repr(by_name)
+    assert by_position(torch.zeros(2, 1, 8, 8, dtype=torch.uint8)).shape == (3, 2, 7)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
+        qsnn_vgg_s(depth=3)

@@ -23,28 +23,41 @@ from spikelet.quant import FullPrecision, Quantizer, Uniform, quantizer_of
 
 @dataclasses.dataclass(frozen=True)
 class Precision:
-    """How a network spends its bits: hidden weights, membranes; first and last layer keep 8 bits (or 32)."""
+    """How a network spends its bits; the first and the last layer keep 8 bits, or 32.
+
+    time_steps: T.
+    weight_bits: of the hidden weights, 1 to 8, or 32 for full precision.
+    membrane_bits: 2 to 8, or 32 for full precision.
+    quantize: from bits to the quantizer of hidden weights.
+    """
 
     time_steps: int
     weight_bits: int
     membrane_bits: int
-    quantize: Callable[[int], Quantizer] = quantizer_of  # from bits
+    quantize: Callable[[int], Quantizer] = quantizer_of
 
     def hidden(self) -> Quantizer:
-        """Of every layer but the first and the last."""
+        """The quantizer of every layer but the first and the last."""
         return self.quantize(self.weight_bits)
 
     def first(self) -> Quantizer:
-        """Of the layer that reads pixels."""
+        """The quantizer of the layer that reads pixels."""
         return FullPrecision() if self.weight_bits == 32 else Uniform(8)
 
     def last(self) -> Quantizer:
-        """Of the classifier: one scale for all classes, so that integer logits compare."""
+        """The quantizer of the classifier: one scale for all classes, so that integer logits compare."""
         return FullPrecision() if self.weight_bits == 32 else Uniform(8, per_channel=False)
 
     def neuron(self) -> LIF:
         """Q-SNN's LIF: leak 1/2, threshold 1, hard reset, triangular surrogate, k-bit membrane."""
         return LIF(self.time_steps, LIFParams(surrogate=Triangle(1.0)), membrane_of(self.membrane_bits))
+
+
+def halved(size: int, times: int) -> int:
+    """Side of a map after so many convolutions of stride 2: odd sides round up."""
+    for _ in range(times):
+        size = (size + 1) // 2
+    return size
 
 
 class Shortcut(nn.Module):
@@ -60,18 +73,18 @@ class Shortcut(nn.Module):
 
 
 def averages(size: int) -> list[SumPool2d]:
-    """Averages of size x size, as the modules that they take: none where size is 1."""
+    """The modules that average size x size windows: one, or an empty list where size is 1."""
     return [SumPool2d(size)] if size > 1 else []
 
 
 def fire_conv(c_in: int, c_out: int, precision: Precision, stride: int = 1, pool: int = 1) -> nn.Sequential:
-    """LIF, 3x3 convolution, batch norm: currents to currents. The convolution reads averages of pool x pool spikes."""
+    """LIF, 3x3 convolution, batch norm, from currents to currents; the convolution reads averages of pool x pool."""
     conv = Conv2d(c_in, c_out, 3, precision.hidden(), stride=stride, padding=1)
     return nn.Sequential(precision.neuron(), *averages(pool), conv, BatchNorm2d(c_out))
 
 
 def fire_conv_max(c_in: int, c_out: int, precision: Precision) -> nn.Sequential:
-    """LIF, 3x3 convolution, the largest of 2 x 2, batch norm: currents to currents of half the side."""
+    """LIF, 3x3 convolution, 2 x 2 max pooling, batch norm, from currents to currents of half the side."""
     conv = Conv2d(c_in, c_out, 3, precision.hidden(), padding=1)
     return nn.Sequential(precision.neuron(), conv, MaxPool2d(2), BatchNorm2d(c_out))
 

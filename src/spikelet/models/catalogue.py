@@ -24,20 +24,20 @@ MODELS: dict[str, Callable[..., nn.Module]] = {builder.__name__: builder for bui
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names that match a shell pattern, sorted."""
+    """Names of the models that match a shell pattern, sorted."""
     return fnmatch.filter(sorted(MODELS), pattern)
 
 
 def create_model(name: str, **options: Any) -> nn.Module:
-    """A new model with random weights.
+    """A new model with random weights, by its name.
 
     Args:
         name: one of `list_models()`.
         options: the builder's arguments: num_classes, time_steps, weight_bits, membrane_bits,
             in_channels, image_size and the model's own.
     Raises:
-        ValueError: no such model.
-        TypeError: no such option, with the options there are.
+        ValueError: the name is unknown; lists those there are.
+        TypeError: the option is unknown; lists those there are.
     """
     if name not in MODELS:
         raise ValueError(f"no model named {name!r}. There are: {', '.join(list_models())}.")

@@ -1,4 +1,4 @@
-"""QP-SNN's networks (Wei et al., "QP-SNN: Quantized and Pruned Spiking Neural Networks", ICLR 2025).
+"""QP-SNN's networks (Wei et al., "QP-SNN: Quantized and Pruned Spiking Neural Networks", ICLR 2025, arXiv:2502.05905).
 
 Hidden weights of 1 to 8 bits on the odd grid (quant/rescaled.py), neurons of leak 1/2 and hard reset with membranes of
 full precision, which the paper leaves as they are. All take uint8 images [B, C, H, W] or frames [T, B, C, H, W] and
@@ -23,13 +23,15 @@ SEW-ResNet18 and the classifiers read sums and averages of spikes, which are sma
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
 
-from spikelet.models.blocks import Precision, spiking_conv
+from spikelet.models.blocks import Precision, halved, spiking_conv
+from spikelet.models.builder import Task, builder
 from spikelet.models.qpsnn_pruning import Pruning, resnet20_widths, vgg16_widths, vggsnn_widths
 from spikelet.models.qsnn import SpikingClassifier
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
@@ -57,7 +59,7 @@ GAMMAS: dict[str, Gamma] = {
 
 
 def rescaled(bits: int, rescaling: str = "mean") -> Quantizer:
-    """The quantizer of `weight_bits=` and `rescaling=`: ReScaW, or none for 32 bits.
+    """The quantizer of `weight_bits=` and `rescaling=`: ReScaW, or FullPrecision for 32 bits.
 
     Raises:
         ValueError: no such rescaling, or bits not 1 to 8 or 32.
@@ -72,8 +74,8 @@ def rescaled(bits: int, rescaling: str = "mean") -> Quantizer:
     return ReScaW(bits, GAMMAS[gamma], MaskedGradient() if dash else AmplifiedGradient())
 
 
-def _precision(time_steps: int, weight_bits: int, membrane_bits: int, rescaling: str) -> Precision:
-    return Precision(time_steps, weight_bits, membrane_bits, partial(rescaled, rescaling=rescaling))
+def _rescaled(p: Precision, rescaling: str) -> Precision:
+    return dataclasses.replace(p, quantize=partial(rescaled, rescaling=rescaling))
 
 
 def _initialised(model: SpikingClassifier) -> SpikingClassifier:
@@ -88,53 +90,46 @@ def _initialised(model: SpikingClassifier) -> SpikingClassifier:
     return model
 
 
-def _vgg(
-    widths: Sequence[int], pools_after: Sequence[int], classes: int, p: Precision, c_in: int, side: int
-) -> SpikingClassifier:
+def _vgg(widths: Sequence[int], pools_after: Sequence[int], task: Task, p: Precision) -> SpikingClassifier:
     """3x3 convolutions, the first with a bias; OR pooling of spikes after some; 2x2 average and classifier."""
     layers: list[nn.Module] = []
+    side = task.image_size
     smallest = 2 ** (len(pools_after) + 1)
     if side < smallest:
         raise ValueError(f"image_size must be at least {smallest}, one pixel after pooling, got {side}.")
-    for i, (inputs, outputs) in enumerate(zip((c_in, *widths), widths, strict=False)):
+    for i, (inputs, outputs) in enumerate(zip((task.in_channels, *widths), widths, strict=False)):
         conv = Conv2d(inputs, outputs, 3, p.hidden() if i else p.first(), bias=not i, padding=1)
         layers.append(nn.Sequential(conv, BatchNorm2d(outputs), p.neuron()))
         if i in pools_after:
             layers.append(MaxPool2d(2))
             side //= 2
     features = widths[-1] * (side // 2) ** 2
-    head = Linear(features, classes, p.last(), bias=True)
+    head = Linear(features, task.num_classes, p.last(), bias=True)
     return _initialised(SpikingClassifier(nn.Sequential(*layers), SumPool2d(2), head))
 
 
+@builder(Task(), Precision(4, 4, 32))
 def qpsnn_vgg16(
-    num_classes: int = 10,
-    time_steps: int = 4,
-    weight_bits: int = 4,
-    membrane_bits: int = 32,
-    in_channels: int = 3,
-    image_size: int = 32,
+    task: Task,
+    p: Precision,
     pruning: Pruning = None,
     rescaling: str = "mean",
 ) -> SpikingClassifier:
     """VGG-16 with one classifier; pruning "A" or "B" by the number of classes: 10, 100 or 200 (TinyImageNet)."""
-    p = _precision(time_steps, weight_bits, membrane_bits, rescaling)
-    return _vgg(vgg16_widths(pruning, num_classes), (1, 3, 6, 9), num_classes, p, in_channels, image_size)
+    p = _rescaled(p, rescaling)
+    return _vgg(vgg16_widths(pruning, task.num_classes), (1, 3, 6, 9), task, p)
 
 
+@builder(Task(in_channels=2, image_size=48), Precision(10, 4, 32))
 def qpsnn_vggsnn(
-    num_classes: int = 10,
-    time_steps: int = 10,
-    weight_bits: int = 4,
-    membrane_bits: int = 32,
-    in_channels: int = 2,
-    image_size: int = 48,
+    task: Task,
+    p: Precision,
     pruning: Pruning = None,
     rescaling: str = "mean",
 ) -> SpikingClassifier:
     """VGGSNN for event frames; pruning "A", "B" or "C"."""
-    p = _precision(time_steps, weight_bits, membrane_bits, rescaling)
-    return _vgg(vggsnn_widths(pruning), (1, 3, 5), num_classes, p, in_channels, image_size)
+    p = _rescaled(p, rescaling)
+    return _vgg(vggsnn_widths(pruning), (1, 3, 5), task, p)
 
 
 class BasicBlock(nn.Module):
@@ -155,26 +150,23 @@ class BasicBlock(nn.Module):
         return self.neuron(self.norm(self.conv(self.first(s))) + self.shortcut(s))
 
 
+@builder(Task(), Precision(2, 4, 32))
 def qpsnn_resnet20(
-    num_classes: int = 10,
-    time_steps: int = 2,
-    weight_bits: int = 4,
-    membrane_bits: int = 32,
-    in_channels: int = 3,
-    image_size: int = 32,
+    task: Task,
+    p: Precision,
     pruning: Pruning = None,
     rescaling: str = "mean",
 ) -> SpikingClassifier:
     """ResNet-20, wide, with shortcuts without parameters; pruning "A" or "B"."""
-    p = _precision(time_steps, weight_bits, membrane_bits, rescaling)
+    p = _rescaled(p, rescaling)
     stem, outputs, hidden = resnet20_widths(pruning)
-    layers: list[nn.Module] = [spiking_conv(in_channels, stem, p, p.first())]
-    c_in, side = stem, image_size
+    layers: list[nn.Module] = [spiking_conv(task.in_channels, stem, p, p.first())]
+    c_in, side = stem, task.image_size
     for block, width in enumerate(hidden):
         stage, stride = block // 3, 2 if block in (3, 6) else 1
         layers.append(BasicBlock(c_in, width, outputs[stage], stride, p))
         c_in, side = outputs[stage], (side + stride - 1) // stride
-    classifier = Linear(c_in, num_classes, p.last(), bias=True)
+    classifier = Linear(c_in, task.num_classes, p.last(), bias=True)
     return _initialised(SpikingClassifier(nn.Sequential(*layers), SumPool2d(side), classifier))
 
 
@@ -195,30 +187,21 @@ class SewBlock(nn.Module):
         return self.second(self.first(s)) + self.shortcut(s)
 
 
+@builder(Task(num_classes=1000, image_size=224), Precision(4, 8, 32))
 def qpsnn_resnet18(
-    num_classes: int = 1000,
-    time_steps: int = 4,
-    weight_bits: int = 8,
-    membrane_bits: int = 32,
-    in_channels: int = 3,
-    image_size: int = 224,
+    task: Task,
+    p: Precision,
     width: int = 64,
     rescaling: str = "mean",
 ) -> SpikingClassifier:
-    """SEW-ResNet18 as published for ImageNet, where no pruning ratios are; stages of 1, 2, 4, 8 times `width`."""
-    p = _precision(time_steps, weight_bits, membrane_bits, rescaling)
-    stem = Conv2d(in_channels, width, 7, p.first(), stride=2, padding=3)
+    """SEW-ResNet18 as published for ImageNet, without pruning ratios; stages of 1, 2, 4, 8 times `width`."""
+    p = _rescaled(p, rescaling)
+    stem = Conv2d(task.in_channels, width, 7, p.first(), stride=2, padding=3)
     layers: list[nn.Module] = [nn.Sequential(stem, BatchNorm2d(width), p.neuron()), MaxPool2d(3, 2, 1)]
-    c_in, side = width, _halved(image_size, 2)
+    c_in, side = width, halved(task.image_size, 2)
     for block in range(8):
         c_out, stride = width << block // 2, 2 if block in (2, 4, 6) else 1
         layers.append(SewBlock(c_in, c_out, stride, p))
         c_in = c_out
-    classifier = Linear(c_in, num_classes, p.last(), bias=True)
-    return _initialised(SpikingClassifier(nn.Sequential(*layers), SumPool2d(_halved(side, 3)), classifier))
-
-
-def _halved(size: int, times: int) -> int:
-    for _ in range(times):
-        size = (size + 1) // 2
-    return size
+    classifier = Linear(c_in, task.num_classes, p.last(), bias=True)
+    return _initialised(SpikingClassifier(nn.Sequential(*layers), SumPool2d(halved(side, 3)), classifier))

@@ -1,4 +1,4 @@
-"""Widths of QP-SNN's pruned networks (Wei et al., ICLR 2025, the appendix's table of pruning ratios).
+"""Widths of QP-SNN's pruned networks (Wei et al., ICLR 2025, arXiv:2502.05905, the appendix's table of ratios).
 
     kept = int(n (1 - r))       of n channels at a pruning ratio r, as the authors' code counts
 
@@ -39,7 +39,7 @@ RESNET20_RATIOS = {
 
 
 def kept_widths(widths: Sequence[int], ratios: Sequence[float]) -> tuple[int, ...]:
-    """What pruning leaves of `widths`.
+    """The number of channels that pruning leaves in each layer.
 
     Raises:
         ValueError: more ratios than layers, a ratio outside [0, 1), or one that leaves a layer without channels.
@@ -58,7 +58,11 @@ def kept_widths(widths: Sequence[int], ratios: Sequence[float]) -> tuple[int, ..
 
 
 def vgg16_widths(pruning: Pruning, classes: int) -> tuple[int, ...]:
-    """Of the 13 convolutions. Raises ValueError: see `kept_widths`; no such setting, or none for so many classes."""
+    """Widths of the 13 convolutions.
+
+    Raises:
+        ValueError: as `kept_widths`, or the setting is unknown or unpublished for so many classes.
+    """
     if isinstance(pruning, str) and classes not in VGG16_RATIOS:
         raise ValueError(
             f"pruning {pruning!r} is published for {', '.join(map(str, VGG16_RATIOS))} classes, got {classes}. "
@@ -68,12 +72,12 @@ def vgg16_widths(pruning: Pruning, classes: int) -> tuple[int, ...]:
 
 
 def vggsnn_widths(pruning: Pruning) -> tuple[int, ...]:
-    """Of the 8 convolutions. Raises ValueError: see `kept_widths`; no such setting."""
+    """Widths of the 8 convolutions. Raises ValueError as `kept_widths`, or where the setting is unknown."""
     return kept_widths(VGGSNN, _ratios(pruning, VGGSNN_RATIOS))
 
 
 def resnet20_widths(pruning: Pruning) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-    """Of the stem, of the stages' outputs, and inside the nine blocks. Raises ValueError: see `kept_widths`."""
+    """Widths of the stem, of the stages' outputs, and inside the nine blocks. Raises ValueError as `kept_widths`."""
     widths = kept_widths(RESNET20, _ratios(pruning, RESNET20_RATIOS))
     return widths[0], widths[1:4], widths[4:]
 

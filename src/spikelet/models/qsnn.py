@@ -1,4 +1,4 @@
-"""Q-SNN's networks (Wei et al., "Q-SNNs: Quantized Spiking Neural Networks", ACM MM 2024).
+"""Q-SNN's networks (Wei et al., "Q-SNNs: Quantized Spiking Neural Networks", ACM MM 2024, arXiv:2406.13672).
 
 Hidden weights 1 bit, membranes 2, 4 or 8 bits, first and last layer 8 bits; weight_bits=32 and
 membrane_bits=32 give the full-precision baseline. All take uint8 images [B, C, H, W] or frames
@@ -23,8 +23,20 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from spikelet.models.blocks import Precision, ResidualBlock, Shortcut, averages, fire_conv, fire_conv_max, spiking_conv
+from spikelet.models.blocks import (
+    Precision,
+    ResidualBlock,
+    Shortcut,
+    averages,
+    fire_conv,
+    fire_conv_max,
+    halved,
+    spiking_conv,
+)
+from spikelet.models.builder import Task, builder
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, SumPool2d
+
+IMAGES, EVENTS = Task(), Task(in_channels=2, image_size=48)
 
 
 class SpikingClassifier(nn.Module):
@@ -45,47 +57,29 @@ class SpikingClassifier(nn.Module):
         return self.classifier(self.pool(self.features(self.encode(x))).flatten(2))
 
 
-def _halved(size: int, times: int) -> int:
-    for _ in range(times):
-        size = (size + 1) // 2
-    return size
-
-
-def qsnn_resnet19(
-    num_classes: int = 10,
-    time_steps: int = 2,
-    weight_bits: int = 1,
-    membrane_bits: int = 2,
-    in_channels: int = 3,
-    image_size: int = 32,
-    width: int = 128,
-) -> SpikingClassifier:
+@builder(IMAGES, Precision(2, 1, 2))
+def qsnn_resnet19(task: Task, p: Precision, width: int = 128) -> SpikingClassifier:
     """ResNet-19 as published for CIFAR: three stages of widths 1, 2, 4 times `width`."""
-    p = Precision(time_steps, weight_bits, membrane_bits)
-    layers: list[nn.Module] = [spiking_conv(in_channels, width, p, p.first())]
+    layers: list[nn.Module] = [spiking_conv(task.in_channels, width, p, p.first())]
     c_in = width
     for stage, blocks in enumerate((3, 3, 2)):
         for block in range(blocks):
             c_out, stride = width << stage, 2 if stage and not block else 1
             layers.append(ResidualBlock(c_in, c_out, stride, p))
             c_in = c_out
-    classifier = Linear(c_in, num_classes, p.last())
-    return SpikingClassifier(nn.Sequential(*layers), SumPool2d(_halved(image_size, 2)), classifier)
+    classifier = Linear(c_in, task.num_classes, p.last())
+    return SpikingClassifier(nn.Sequential(*layers), SumPool2d(halved(task.image_size, 2)), classifier)
 
 
+@builder(EVENTS, Precision(10, 1, 2))
 def qsnn_vggsnn(
-    num_classes: int = 10,
-    time_steps: int = 10,
-    weight_bits: int = 1,
-    membrane_bits: int = 2,
-    in_channels: int = 2,
-    image_size: int = 48,
+    task: Task,
+    p: Precision,
     widths: Sequence[int] = (64, 128, 256, 256, 512, 512, 512, 512),
 ) -> SpikingClassifier:
     """VGGSNN as published for event data: eight convolutions, pooling after the 2nd, 4th, 6th and 8th."""
-    p = Precision(time_steps, weight_bits, membrane_bits)
     layers: list[nn.Module] = []
-    c_in, size = in_channels, image_size
+    c_in, size = task.in_channels, task.image_size
     for i, c_out in enumerate(widths):
         layers.append(spiking_conv(c_in, c_out, p, p.hidden() if i else p.first()))
         c_in = c_out
@@ -94,84 +88,71 @@ def qsnn_vggsnn(
             size //= 2
     if size < 1:
         raise ValueError(
-            f"image_size must be at least {2 ** (len(widths) // 2)}, one pixel after pooling, got {image_size}."
+            f"image_size must be at least {2 ** (len(widths) // 2)}, one pixel after pooling, got {task.image_size}."
         )
-    return SpikingClassifier(nn.Sequential(*layers), nn.Identity(), Linear(c_in * size**2, num_classes, p.last()))
+    return SpikingClassifier(nn.Sequential(*layers), nn.Identity(), Linear(c_in * size**2, task.num_classes, p.last()))
 
 
+@builder(IMAGES, Precision(2, 1, 2))
 def qsnn_vgg_s(
-    num_classes: int = 10,
-    time_steps: int = 2,
-    weight_bits: int = 1,
-    membrane_bits: int = 2,
-    in_channels: int = 3,
-    image_size: int = 32,
+    task: Task,
+    p: Precision,
     widths: Sequence[int] = (64, 128, 256),
     pool_size: int | None = None,
 ) -> SpikingClassifier:
     """A small VGG: each width is a 3x3 convolution of stride 2 and one of stride 1 with a membrane shortcut.
 
-    The shortcut costs no multiplication and no weight, and lets a 1-bit network learn in few epochs (see
-    results/LOG.md). Default widths: 1.15 M parameters, 38 M multiply-accumulates a step at 32 x 32.
+    The shortcut costs no multiplication and no weight, and lets a 1-bit network learn in few epochs. Default widths:
+    1.15 M parameters, 38 M multiply-accumulates a step at 32 x 32.
 
-    pool_size: side of the windows that are averaged before the classifier; None is the whole map, 1 none at all,
-    so that the classifier sees where a spike fell, for as many times the weights of 8 bits.
+    pool_size: side of the windows that are averaged before the classifier. None averages the whole map. 1 averages
+        nothing: the classifier sees where a spike fell, and has that many times the 8-bit weights.
     """
-    p = Precision(time_steps, weight_bits, membrane_bits)
-    features = _vgg_s_features((in_channels, *widths), p, stride=2)
-    return _vgg_s(features, widths[-1], _halved(image_size, len(widths)), pool_size, num_classes, p)
+    features = _vgg_s_features((task.in_channels, *widths), p, stride=2)
+    return _vgg_s(features, widths[-1], halved(task.image_size, len(widths)), pool_size, task.num_classes, p)
 
 
+@builder(IMAGES, Precision(2, 1, 2))
 def qsnn_vgg_s_avg(
-    num_classes: int = 10,
-    time_steps: int = 2,
-    weight_bits: int = 1,
-    membrane_bits: int = 2,
-    in_channels: int = 3,
-    image_size: int = 32,
+    task: Task,
+    p: Precision,
     widths: Sequence[int] = (64, 128, 256),
     pool_size: int | None = None,
 ) -> SpikingClassifier:
-    """qsnn_vgg_s with averages of 2 x 2 where that one has strides.
+    """qsnn_vgg_s with 2 x 2 average pooling instead of stride 2; the same options.
 
-    Averaged are the first layer's currents, and the spikes that a later convolution reads; an odd last row and column
-    are left out. Where there are none it has as many weights and bytes. It learned a little more in as many epochs of a
-    proxy (64.9 beside 64.1 %, one seed, results/LOG.md); its first layer has four times the work, and what reads
-    averages counts as multiply-accumulates in the profile, not as synaptic operations. Options: those of qsnn_vgg_s.
+    The first layer's currents are averaged, and the spikes that a later convolution reads. Odd last rows and columns
+    are dropped; for even sizes the number of weights equals qsnn_vgg_s. The first layer costs four times the
+    multiply-accumulates, and convolutions that read averages multiply instead of adding spikes.
     """
-    side = _side_left(image_size, len(widths), widths)
-    p = Precision(time_steps, weight_bits, membrane_bits)
-    features = _vgg_s_features((in_channels, *widths), p, pool=2)
-    return _vgg_s(features, widths[-1], side, pool_size, num_classes, p)
+    side = _side_left(task.image_size, len(widths), widths)
+    features = _vgg_s_features((task.in_channels, *widths), p, pool=2)
+    return _vgg_s(features, widths[-1], side, pool_size, task.num_classes, p)
 
 
+@builder(IMAGES, Precision(2, 1, 2))
 def qsnn_vgg_s_max(
-    num_classes: int = 10,
-    time_steps: int = 2,
-    weight_bits: int = 1,
-    membrane_bits: int = 2,
-    in_channels: int = 3,
-    image_size: int = 32,
+    task: Task,
+    p: Precision,
     widths: Sequence[int] = (32, 64, 192, 256),
     pool_size: int | None = None,
 ) -> SpikingClassifier:
-    """The small net with spikes at full resolution: for each width after the first, two 3x3 convolutions.
+    """The small net with spikes at full resolution: two 3x3 convolutions a width; the options of qsnn_vgg_s.
 
-    Of the first one's currents the largest of 2 x 2 goes on; the second has a membrane shortcut. Default widths: 1.53 M
-    hidden weights, 116 M multiply-accumulates a step at 32 x 32. No average stands before a convolution, so all but the
-    first add spikes. An odd last row and column are left out. Options: those of qsnn_vgg_s.
+    The first convolution's currents pass 2 x 2 max pooling; the second has a membrane shortcut. Default widths: 1.53 M
+    hidden weights, 116 M multiply-accumulates a step at 32 x 32. All convolutions but the first add spikes. Odd last
+    rows and columns are dropped.
     """
-    p = Precision(time_steps, weight_bits, membrane_bits)
-    side = _side_left(image_size, len(widths) - 1, widths)
-    stem = Conv2d(in_channels, widths[0], 3, p.first(), padding=1)
+    side = _side_left(task.image_size, len(widths) - 1, widths)
+    stem = Conv2d(task.in_channels, widths[0], 3, p.first(), padding=1)
     layers: list[nn.Module] = [nn.Sequential(stem, BatchNorm2d(widths[0]))]
     for before, width in itertools.pairwise(widths):
         layers += [fire_conv_max(before, width, p), Shortcut(fire_conv(width, width, p))]
-    return _vgg_s(nn.Sequential(*layers, p.neuron()), widths[-1], side, pool_size, num_classes, p)
+    return _vgg_s(nn.Sequential(*layers, p.neuron()), widths[-1], side, pool_size, task.num_classes, p)
 
 
 def _side_left(image_size: int, halvings: int, widths: Sequence[int]) -> int:
-    """Of the last map, where an odd last row is left out each time."""
+    """Side of the last map where each halving drops an odd last row."""
     if image_size >> halvings < 1:
         raise ValueError(f"image_size must be at least {1 << halvings} for {len(widths)} widths, got {image_size}.")
     return image_size >> halvings

@@ -1,12 +1,12 @@
-"""How a neuron keeps its membrane between two time steps: in full, or in k bits.
+"""How a neuron stores its membrane between two time steps: in full precision, or in k bits.
 
     v = step * clip(floor(h / step + 1/2), -L, L),   L = 2^(k-1) - 1,   step = 2^round(learned)
 
-Q-SNN (Wei et al., ACM MM 2024) scales by the maximum of |h| over the whole batch at run time, and its
-code first squashes with tanh: a sample's result then depends on its neighbours, and no device can
+Q-SNN (Wei et al., ACM MM 2024, arXiv:2406.13672) scales by the maximum of |h| over the whole batch at run time, and
+its code first squashes with tanh: a sample's result then depends on its neighbours, and no device can
 compute it. Ours is one static power of two a layer, learned with the network (the gradient of the step
-is LSQ's, straight through the rounding), so that k bits of state and one shift are all a device needs.
-Two bits hold {-step, 0, step}; the fourth code is unused, as in the paper.
+is that of LSQ, arXiv:1902.08153, straight through the rounding), so that k bits of state and one shift are all a
+device needs. Two bits hold {-step, 0, step}; the fourth code is unused, as in the paper.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from spikelet.quant.grid import FRACTION_BITS, round_half_up, straight_through
 
 
 class FullMembrane(nn.Module):
-    """The membrane as it is, on the current's grid."""
+    """Stores the membrane in full precision, on the current's grid."""
 
     bits = 32
 
     def forward(self, v: Tensor) -> Tensor:
-        """Identity."""
+        """`v` itself."""
         return v
 
 
 class QuantizedMembrane(nn.Module):
-    """The membrane in `bits` bits. See the module's equations.
+    """Stores the membrane in `bits` bits, with a learned power of two for a step. See the module's equations.
 
     Args:
         bits: 2 to 8.
+    Raises:
+        ValueError: other bits.
     """
 
     def __init__(self, bits: int) -> None:
@@ -45,12 +47,12 @@ class QuantizedMembrane(nn.Module):
         self.log2_step = nn.Parameter(torch.tensor(-math.log2(self.top)))
 
     def exponent(self) -> Tensor:
-        """p with step = 2^-p, a whole number in 0..FRACTION_BITS - 1 (a larger step than the threshold
-        would hold nothing, a smaller one would leave the grid after the leak)."""
+        """p of the step 2^-p, a whole number from 0 to FRACTION_BITS - 1. (A larger step than the threshold would store
+        0 only, a smaller one would leave the grid after the leak.)"""
         return (-round_half_up(self.log2_step.detach())).clamp(0, FRACTION_BITS - 1)
 
     def forward(self, v: Tensor) -> Tensor:
-        """`v` on its k-bit levels, gradient to `v` and to the step."""
+        """`v` rounded to its k-bit levels, with gradients to `v` and to the step."""
         step = straight_through(torch.exp2(self.log2_step), torch.exp2(-self.exponent()))
         scaled = (v / step).clamp(-self.top, self.top)
         return straight_through(scaled, round_half_up(scaled)) * step
@@ -60,7 +62,7 @@ class QuantizedMembrane(nn.Module):
 
 
 class BatchMaxMembrane(nn.Module):
-    """The authors' rule, for comparison: scale = max |tanh h| over the whole batch, anew at every step.
+    """The rule of Q-SNN's authors, for comparison: the scale is max |tanh h| over the batch, anew at every step.
 
         v = a / L * round(L * clip(tanh(h) / a, -1, 1)),   a = max |tanh h|, detached
 
@@ -73,7 +75,7 @@ class BatchMaxMembrane(nn.Module):
         self.top = 2 ** (bits - 1) - 1
 
     def forward(self, v: Tensor) -> Tensor:
-        """`v` on 2^bits - 1 levels of this batch's own scale."""
+        """`v` rounded to 2^bits - 1 levels of this batch's own scale."""
         squashed = torch.tanh(v)
         step = squashed.detach().abs().max().clamp(min=1e-12) / self.top
         scaled = (squashed / step).clamp(-self.top, self.top)
@@ -81,5 +83,9 @@ class BatchMaxMembrane(nn.Module):
 
 
 def membrane_of(bits: int) -> FullMembrane | QuantizedMembrane:
-    """The membrane of a `membrane_bits=` argument: 2 to 8 quantized, 32 full."""
+    """The membrane that a `membrane_bits=` argument names: quantized for 2 to 8, full precision for 32.
+
+    Raises:
+        ValueError: other bits.
+    """
     return FullMembrane() if bits == 32 else QuantizedMembrane(bits)

@@ -1,4 +1,4 @@
-"""Training without time: a still image's firing rate in one pass.
+"""Training on firing rates: a static image's rates in one forward pass instead of T steps.
 
     r(x) = value/T sum_n 1[x >= theta_n],   n = 1..T D          backwards every step has the neuron's surrogate
 

@@ -1,4 +1,4 @@
-"""What happens to a membrane that fired: it goes to zero, or loses an amount.
+"""How a membrane is reset when the neuron fires: to zero, or by an amount that is subtracted.
 
     hard: v = h (1 - s)        soft: v = h - drop * n,   drop = step (the threshold at one level) unless it is given
 

@@ -1,4 +1,4 @@
-"""Surrogate gradients: what the backward pass takes for the derivative of the step 1[x >= 0].
+"""Surrogate gradients: the derivative that the backward pass uses for the step 1[x >= 0].
 
 x is membrane minus threshold. Every surrogate has `slope(x)` and its smooth `primitive(x)` with
 d primitive / dx = slope.
@@ -21,11 +21,11 @@ from torch import Tensor
 
 
 class Surrogate(abc.ABC):
-    """A step forwards, a smooth bump backwards. A tie fires (spec N1)."""
+    """A step in the forward pass with a smooth derivative in the backward pass. A tie fires (spec N1)."""
 
     @abc.abstractmethod
     def slope(self, x: Tensor) -> Tensor:
-        """The pretended derivative at x, elementwise."""
+        """The derivative that the backward pass uses at x, elementwise."""
 
     @abc.abstractmethod
     def primitive(self, x: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""Channels taken, left out, doubled or filled with zeros, at a stride: a shortcut without parameters.
+"""A shortcut without parameters: channels are taken, left out, repeated or filled with zeros, at a stride.
 
     y[t, b, c, i, j] = x[t, b, source[c], i * stride, j * stride],  or 0 where source[c] is -1
 
-QP-SNN's ResNet20 halves its maps so: every other row and column, and as many channels of zeros before as behind
-(one more behind where the number is odd; a negative number cuts channels off instead).
+QP-SNN's ResNet20 (arXiv:2502.05905) halves its maps so: every other row and column, and as many channels of
+zeros before as behind (one more behind where the number is odd; a negative number cuts channels off instead).
 
     ChannelMap.padded(64, 128, stride=2)        source: 32 times -1, 0 .. 63, 32 times -1
 
@@ -21,13 +21,13 @@ from spikelet.nn.fold_time import fold_time
 
 
 class ChannelMap(nn.Module):
-    """Channels of x by number. See the module's equations.
+    """Selects channels by number, at a stride. See the module's equations.
 
     Args:
         source: for every output channel, an input channel or -1.
         stride: of rows and columns.
     Raises:
-        ValueError: no channels, a number below -1, or a stride below 1.
+        ValueError: `source` is empty or has a number below -1, or the stride is below 1.
     """
 
     source: Tensor  # int64 [C']
@@ -44,7 +44,7 @@ class ChannelMap(nn.Module):
 
     @classmethod
     def padded(cls, c_in: int, c_out: int, stride: int = 1) -> ChannelMap:
-        """All of `c_in` channels between zeros, or the middle `c_out` of them."""
+        """A map of all `c_in` channels between zeros, or of the middle `c_out` of them."""
         before = (c_out - c_in) // 2 if c_out >= c_in else -((c_in - c_out) // 2)
         return cls([c - before if 0 <= c - before < c_in else -1 for c in range(c_out)], stride)
 

@@ -1,4 +1,4 @@
-"""Where a model lies."""
+"""The device of a model."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from torch import nn
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """The device of its first parameter; the CPU where it has none."""
+    """The device of the model's first parameter, or the CPU for a model without parameters."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

@@ -1,6 +1,6 @@
-"""From bytes to the network's first current: x = u / 256, with a time axis.
+"""Input encoding: bytes become the network's first current, x = u / 256, with a time axis.
 
-    sample_dims=3   [B, C, H, W] -> [1, B, C, H, W]     a still image, held for T steps by the first neuron
+    sample_dims=3   [B, C, H, W] -> [1, B, C, H, W]     a static image, held for T steps by the first neuron
                     [T, B, C, H, W] -> the same         frames
     sample_dims=2   [B, C, L] or [T, B, C, L]           sequences
     sample_dims=1   [B, F] or [T, B, F]                 vectors, such as the event counts of audio channels
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 
 class Encode(nn.Module):
-    """uint8 images or frames to currents in [0, 1). See the module's equations.
+    """Turns uint8 images or frames into currents in [0, 1). See the module's equations.
 
     Currents are of the precision that the model has: float32, or float64 after `model.double()`.
 
@@ -36,7 +36,12 @@ class Encode(nn.Module):
         self.register_buffer("precision", torch.empty(0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raises TypeError unless `x` is uint8, ValueError unless it has sample_dims + 1 or + 2 axes."""
+        """Currents with time first, [1, B, ...] for static inputs.
+
+        Raises:
+            TypeError: `x` is not uint8.
+            ValueError: `x` has neither sample_dims + 1 nor sample_dims + 2 axes.
+        """
         if x.dtype != torch.uint8:
             raise TypeError(
                 f"Encode takes uint8 pixels or event counts, got {x.dtype}. The integer program sees bytes, so "

@@ -2,7 +2,8 @@
 
 Evaluation is exact where every product and sum is a whole number of units below 2^24 (float32) or 2^53 (float64),
 which lowering proves. TensorFloat-32 keeps 11 bits of a number and bfloat16 keeps 8: both round such numbers, so they
-are off while a model is evaluated.
+are off while a model is evaluated. So is cuDNN, whose convolutions by Winograd transforms multiply by fractions that
+binary numbers can't hold; PyTorch's own kernels add plain products instead.
 
 `model.train(model.training)` would not do: it gives all modules the root's mode, and a frozen batch norm
 would start to learn.
@@ -42,25 +43,26 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
-    """No autocast, no TensorFloat-32 and no other shortened products inside; every switch as it was after."""
-    precision, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    """Plain sums of products inside: autocast, TensorFloat-32 and cuDNN are off; every switch as before again after."""
+    precision = torch.get_float32_matmul_precision()
+    tf32, cudnn = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.enabled
     with contextlib.ExitStack() as stack:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
         try:
             torch.set_float32_matmul_precision("highest")
-            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.enabled = False
             yield
         finally:
             torch.set_float32_matmul_precision(precision)
-            torch.backends.cudnn.allow_tf32 = cudnn
+            torch.backends.cudnn.allow_tf32, torch.backends.cudnn.enabled = tf32, cudnn
 
 
 def exact_products(module: nn.Module) -> contextlib.AbstractContextManager[None]:
-    """`exact_arithmetic` where `module` evaluates, nothing where it trains.
+    """`exact_arithmetic` where `module` evaluates; a context without effect where it trains.
 
-    Nothing either while torch.compile traces: switches are set outside of compiled code, by `evaluation_mode`.
+    It has no effect while torch.compile traces either: `evaluation_mode` sets the switches outside of compiled code.
     """
     if module.training or torch.compiler.is_compiling():
         return contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""Layers without a memory see time as more batch: [T, B, ...] -> [T*B, ...] -> layer -> [T, B, ...]."""
+"""Applies stateless layers to all time steps at once: [T, B, ...] -> [T*B, ...] -> layer -> [T, B, ...]."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def fold_time(layer: Callable[[Tensor], Tensor], x: Tensor, sample_dims: int, name: str) -> Tensor:
-    """Applies `layer` to every time step of `x`.
+    """What `layer` makes of every time step of `x`, [T, B, ...].
 
     Args:
         layer: takes [N, ...] with `sample_dims` axes after N.

@@ -8,7 +8,7 @@
 The two gains differ by at most 2^-15 of their value. A and D are computed in float64 from the stored
 parameters, by `gain_and_offset`, which lowering calls too: the integers are the same ones. A channel
 with next to no variance has its gain capped at 512: never with torch's eps = 1e-5 and |gamma| <= 1.6, whose gain is
-at most 316 |gamma|. (A cap that ordinary channels reach changes the network: see results/LOG.md.)
+at most 316 |gamma|.
 
 This is the plain batch norm that the authors of Q-SNN use under the name tdBatchNorm.
 """
@@ -26,7 +26,11 @@ MAX_GAIN = 512 * (1 - 2.0**-15)
 
 
 def gain_and_offset(norm: nn.BatchNorm2d | nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """A and D of the module's equations, float64 [C], from any torch batch norm with running statistics."""
+    """A and D of the module's equations, float64 [C], from any torch batch norm with running statistics.
+
+    Raises:
+        ValueError: the layer keeps no running statistics, or holds NaN or infinity.
+    """
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError(
             "batch norm without running statistics can't be evaluated one sample at a time. "
