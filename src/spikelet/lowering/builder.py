@@ -129,7 +129,7 @@ class Builder:
         if (np.frexp(x.scale)[0] != 0.5).any():
             raise LoweringError(
                 f"{where}: reads a mean over a number of values that is no power of two, which integers can't scale "
-                "exactly. Take that mean last, or use spikelet.nn.SumPool2d."
+                "exactly. Take that mean last, or use spikelet.nn.SumPool2d or Scale."
             )
         rows = np.broadcast_shapes(np.shape(gain), np.shape(offset), (1, x.channels))
         total = np.broadcast_to(gain * x.scales / unit, rows)

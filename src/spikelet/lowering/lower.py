@@ -132,7 +132,7 @@ def _traced(model: nn.Module, example: Tensor, time_axis: TimeAxis, time_steps: 
     try:
         x = example.index_select(axis, index)
         return x, trace(model, x, is_leaf)
-    except (RuntimeError, ValueError) as e:
+    except (RuntimeError, ValueError, IndexError, AssertionError) as e:
         if batch in (1, time_steps):
             raise LoweringError(
                 f"the model fails on a batch of {few} samples ({e}); it is lowered on {few}, as in a batch of {batch} "

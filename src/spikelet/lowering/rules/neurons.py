@@ -22,18 +22,25 @@ NEW = {"levels": 1, "step": None, "start": 0, "rounding": "floor"}  # not stated
 @rule(Neuron, subclasses=True)
 def neuron(b: Builder, call: Call, layer: Neuron, x: Value) -> Value:
     """A `lif` node on the current, rounded to the neuron's grid."""
-    try:
-        constants = layer.lowered()
-    except LoweringError as e:
-        raise LoweringError(f"{call.where}: {e}") from e
+    constants = constants_of(call, layer)
     check_time_first(b, x, call.where)
-    elements, channel = _read(b, x, constants, call.where)
+    elements, channel = read_for(b, x, constants, call.where)
     current = b.on_grid(elements.source, call.where, 2.0**-constants.fraction_bits)
     spikes = lif(b, b.name(call.where), current, constants, channel)
     return Elements(elements.source, elements.addresses).made(spikes, tuple(call.output.shape))
 
 
-def _read(b: Builder, x: Value, constants: IntegerNeuron, where: str) -> tuple[Elements, Int64 | None]:
+def constants_of(call: Call, layer: Neuron) -> IntegerNeuron:
+    """The integers that a neuron states. Raises LoweringError, by the call's name, where there are none."""
+    try:
+        return layer.lowered()
+    except LoweringError as e:
+        raise LoweringError(f"{call.where}: {e}") from e
+
+
+def read_for(b: Builder, x: Value, constants: IntegerNeuron, where: str) -> tuple[Elements, Int64 | None]:
+    """The elements that a neuron reads, and where each channel of their edge stands on axis 2, which constants by
+    channel need."""
     if any(isinstance(getattr(constants, field), np.ndarray) for field in FIELDS):
         return by_channel(b, x, 2, where)
     return as_elements(b, x, where), None

@@ -13,10 +13,10 @@ from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.pairs import paired
-from spikelet.lowering.reading import Elements, as_elements, check_time_first
+from spikelet.lowering.reading import Elements, check_time_first
 from spikelet.lowering.registry import convert, rule
 from spikelet.lowering.rules.elementwise import sum_of
-from spikelet.lowering.rules.neurons import lif
+from spikelet.lowering.rules.neurons import constants_of, lif, read_for
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
 from spikelet.nn import Recurrent
@@ -26,11 +26,9 @@ from spikelet.nn import Recurrent
 def recurrent(b: Builder, call: Call, layer: Recurrent, x: Value) -> Value:
     """delay -> synapses -> norm -> add -> lif, and back to the delay."""
     check_time_first(b, x, call.where)
-    constants = layer.neuron.lowered()
-    if any(isinstance(getattr(constants, f.name), np.ndarray) for f in dataclasses.fields(constants)):
-        raise LoweringError(f"{call.where}: constants by channel in a recurrent layer have no integer form yet.")
+    constants = constants_of(call, layer.neuron)
     spikes, shape = b.name(call.where), tuple(call.output.shape)
-    current = as_elements(b, x, call.where)
+    current, channel = read_for(b, x, constants, call.where)
     node = ir.Delay(b.extra_name(f"{call.where}.delay"), (spikes,), current.source.shape)
     delayed = b.append(node, current.source.shape, np.array(constants.value), "steps", current.source.kinds)
     before = Elements(current.source, current.addresses).made(delayed, shape)
@@ -41,7 +39,7 @@ def recurrent(b: Builder, call: Call, layer: Recurrent, x: Value) -> Value:
     total = b.on_grid(sum_of(b, call, pair, (1, 1)), call.where, 2.0**-constants.fraction_bits)
     if total.shape != current.source.shape:
         raise LoweringError(f"{call.where}: its feedback has another layout than its current.")
-    return pair.made(lif(b, spikes, total, constants), shape)
+    return pair.made(lif(b, spikes, total, constants, channel), shape)
 
 
 def _through(b: Builder, call: Call, layer: nn.Module, name: str, x: Value) -> Value:
