@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from spikelet import Program, Reference
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.edge import Edge, Int64, Shape
 from spikelet.graph.ops.operation import Example, Interval, Operation, Pointwise, State, Work
@@ -216,3 +217,63 @@ def test_an_error_inside_an_operation_of_ones_own_is_raised() -> None:
     program = Program(own_graph(Broken), threads=2)
     with pytest.raises(ZeroDivisionError, match="as it should"):
         program(np.zeros((3, 2, 3, 4), np.uint8))
+
+
+class Flipped(ir.Affine):
+    """A user's own affine step, which ours must not stand in for: its result has the other sign."""
+
+    word: ClassVar[str] = "flipped"
+
+    def interval(self, *sources: Edge, T: int) -> Interval:
+        low, high = super().interval(*sources, T=T)
+        return -high, -low
+
+    def run(self, *xs: Int64, steps: range) -> Int64:
+        return -super().run(*xs, steps=steps)
+
+
+class Eager(ir.Lif):
+    """A user's own neuron: it fires where ours does not."""
+
+    word: ClassVar[str] = "eager"
+
+    def advance(self, *xs: Int64, steps: range, state: State) -> tuple[Int64, State]:
+        spikes, after = super().advance(*xs, steps=steps, state=state)
+        return 1 - spikes, after
+
+
+def test_a_class_derived_from_ours_runs_by_its_own_meaning() -> None:
+    weight = np.array([[[[1]], [[-2]]], [[[3]], [[1]]]], np.int8)
+    ones, zeros = np.ones(2, np.int32), np.zeros(2, np.uint8)
+    nodes = (
+        ir.Conv("c", ("x",), weight, 3, (1, 1), (0, 0), 1),
+        Flipped("flipped", ("c",), ones, zeros, ones),
+        Eager("eager", ("flipped",), 1, 1, 1, 100, "hard", None),
+        ir.Lif("s", ("flipped",), 1, 1, 1, 100, "hard", None),
+        ir.Add("y", ("eager", "s")),
+    )
+    graph = graph_of(*nodes, time_steps=3)
+    x = np.random.default_rng(2).integers(0, 256, (3, 2, 2, 3, 4), np.uint8)
+    assert_equal_everywhere(graph, x)
+    program = Program(graph)
+    assert program.fallbacks == ("flipped", "eager")
+    for name, spikes in Reference(graph).spikes(x).items():
+        np.testing.assert_array_equal(program.spikes(x)[name], spikes)
+
+
+class Echo(ir.Delay):
+    """A user's own delay, which may read a later node."""
+
+    word: ClassVar[str] = "echo"
+
+
+def test_a_loop_through_an_operation_of_ones_own_is_refused() -> None:
+    nodes = (
+        ir.Input("x", (), (2,)),
+        Echo("before", ("s",), (2,)),
+        ir.Add("sum", ("x", "before")),
+        ir.Lif("s", ("sum",), 1, 1, 1, 100, "hard", None),
+        ir.SumTime("logits", ("s",)),
+    )
+    with pytest.raises(GraphError, match="before: reads the later node 's'; only a delay can in the native runtime"):
+        Program(ir.IntGraph.of_logits(nodes, 3, 1.0))
