@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikelet.neurons import LIF, Hard, LIFParams, QuantizedMembrane, Rectangle, Soft, Triangle
 from spikelet.quant.grid import FRACTION_BITS
+from tests.support.catalogue import BY_CHANNEL
 
 ONE = 2**FRACTION_BITS
 STEP = 1 / ONE
@@ -20,9 +21,7 @@ CASES = {
     "twelve-bits": LIFParams(4055 / 4096, 0.5, reset=Soft()),
     "scaled": LIFParams(253 / 256, 0.25, scale_input=True),
     "gain": LIFParams(1.0, 0.25, reset=Soft(), gain=3 / 8),
-    "channels": LIFParams((0.0, 0.5, 0.875), (0.5, 1.0, 0.75), reset=Soft((0.25, 0.0, 1.0)), start=(0.25, 0.0, -0.5)),
-    "channels-levels": LIFParams(0.25, (0.5, 1.0, 0.75), levels=3, step=(0.25, 0.5, 0.125), gain=(1.0, 0.75, 0.5)),
-    "channels-scaled": LIFParams((0.5, 0.25, 0.75), 0.5, scale_input=True),
+    **{f"channels-{name}": params for name, params in BY_CHANNEL.items()},
 }
 every_case = pytest.mark.parametrize("params", CASES.values(), ids=list(CASES))
 

@@ -109,6 +109,12 @@ PARAMS: dict[str, LIFParams] = {
     "levels-2-hard": LIFParams(0.75, 0.5, levels=2, step=0.75, start=-0.5),
 }
 
+BY_CHANNEL: dict[str, LIFParams] = {  # for three channels
+    "constants": LIFParams((0.0, 0.5, 0.875), (0.5, 1.0, 0.75), reset=Soft((0.25, 0.0, 1.0)), start=(0.25, 0.0, -0.5)),
+    "levels": LIFParams(0.25, (0.5, 1.0, 0.75), levels=3, step=(0.25, 0.5, 0.125), gain=(1.0, 0.75, 0.5)),
+    "scaled": LIFParams((0.5, 0.25, 0.75), 0.5, scale_input=True),
+}
+
 NEURONS: dict[str, Callable[[int], list[LIF]]] = {  # with each of four membranes
     name: lambda steps, p=params: [LIF(steps, p, MEMBRANES[m]()) for m in ("full", "2-bit", "4-bit", "8-bit")]
     for name, params in PARAMS.items()

@@ -8,7 +8,7 @@ arithmetic stays on these grids gives the same spikes in float32, float64 and in
 done in float64: in float32 the 1/2 would be lost from 2^23 grid steps on.
 
 Rounding is half up, floor(x + 1/2), everywhere in this package (spec Q4): it is the one rounding
-that an integer shift can do. Leaks floor (spec N2).
+that an integer shift can do. A neuron's charge rounds so too, but where its leak is 2^-k it floors (spec N2).
 """
 
 from __future__ import annotations
