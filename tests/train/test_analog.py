@@ -9,9 +9,9 @@ from torch import nn
 from spikelet.lowering import LoweringError, lower
 from spikelet.models import list_models
 from spikelet.neurons import LIF
-from spikelet.nn import BatchNorm2d, Conv2d, Linear
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv2d, Linear
 from spikelet.quant import FullPrecision
-from spikelet.train.analog import AnalogNorm2d, to_analog
+from spikelet.train.analog import AnalogNorm2d, analog_norm, to_analog
 from tests.support.catalogue import model_input, small_model
 
 
@@ -42,13 +42,23 @@ def test_a_small_twin_by_hand():
     assert twin(x).flatten().tolist() == [2.0, 0.0, 0.0]
 
 
-def test_its_batch_norm_is_that_of_pytorch_in_training_and_in_evaluation():
-    norm, torch_norm = BatchNorm2d(3), nn.BatchNorm2d(3)
+@pytest.mark.parametrize(
+    ("norm", "torch_norm", "sample"),
+    [
+        (BatchNorm2d(3), nn.BatchNorm2d(3), (3, 5, 5)),
+        (BatchNorm1d(3), nn.BatchNorm1d(3), (3,)),
+        (BatchNorm1d(3), nn.BatchNorm1d(3), (3, 5)),
+    ],
+    ids=["maps", "vectors", "sequences"],
+)
+def test_its_batch_norm_is_that_of_pytorch_in_training_and_in_evaluation(
+    norm: BatchNorm1d | BatchNorm2d, torch_norm: nn.Module, sample: tuple[int, ...]
+):
     for parameter in norm.parameters():
         nn.init.normal_(parameter)
     torch_norm.load_state_dict(norm.state_dict())
-    analog = AnalogNorm2d.of(norm)
-    x = torch.randn(2, 4, 3, 5, 5)
+    analog = analog_norm(norm)
+    x = torch.randn(2, 4, *sample)
     for mode in (True, False):
         expected = torch_norm.train(mode)(x.flatten(0, 1)).unflatten(0, (2, 4))
         assert torch.equal(analog.train(mode)(x), expected)

@@ -11,23 +11,34 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from spikelet.neurons import Neuron
-from spikelet.nn import BatchNorm2d, Conv2d, Linear
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
+from spikelet.nn.fold_time import fold_time
 from spikelet.quant import FullPrecision
 
 
 class AnalogNorm2d(BatchNorm2d):
-    """Batch norm that evaluates in float32 as PyTorch does, without the grid and its float64."""
+    """Batch norm of maps that evaluates in float32 as PyTorch does, without the grid and its float64."""
 
-    def _exact(self, x: Tensor) -> Tensor:
-        return nn.BatchNorm2d.forward(self, x)
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> the same."""
+        return fold_time(lambda z: nn.BatchNorm2d.forward(self, z), x, 3, "AnalogNorm2d")
 
-    @classmethod
-    def of(cls, norm: BatchNorm2d) -> AnalogNorm2d:
-        """A norm that shares its parameters and statistics with `norm`."""
-        analog = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
-        for name, value in [*norm._parameters.items(), *norm._buffers.items()]:
-            setattr(analog, name, value)
-        return analog.train(norm.training)
+
+class AnalogNorm1d(BatchNorm1d):
+    """Batch norm of vectors and sequences that evaluates in float32 as PyTorch does, without the grid."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C] or [T, B, C, N] -> the same."""
+        return fold_time(lambda z: nn.BatchNorm1d.forward(self, z), x, x.dim() - 2, "AnalogNorm1d")
+
+
+def analog_norm(norm: BatchNorm1d | BatchNorm2d) -> AnalogNorm1d | AnalogNorm2d:
+    """A norm without the grid that shares its parameters and statistics with `norm`."""
+    cls = AnalogNorm2d if isinstance(norm, BatchNorm2d) else AnalogNorm1d
+    analog = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
+    for name, value in [*norm._parameters.items(), *norm._buffers.items()]:
+        setattr(analog, name, value)
+    return analog.train(norm.training)
 
 
 def to_analog(model: nn.Module) -> nn.Module:
@@ -52,8 +63,8 @@ def _analog(module: nn.Module) -> nn.Module:
     match module:
         case Neuron():
             return nn.ReLU()
-        case BatchNorm2d():
-            return AnalogNorm2d.of(module)
-        case Conv2d() | Linear():
+        case BatchNorm1d() | BatchNorm2d():
+            return analog_norm(module)
+        case Conv1d() | Conv2d() | Linear():
             module.quantizer = FullPrecision()
     return module

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from spikelet.neurons import LIF, Neuron, OnePass, one_pass_of
-from spikelet.nn import Conv2d, Linear
+from spikelet.nn import Conv1d, Conv2d, Linear
 from spikelet.quant import EDE, Binary, Clip, Straight
 from spikelet.quant.binary import Estimator
 from spikelet.train.config import Training
@@ -46,7 +46,7 @@ def set_binary(model: nn.Module, config: Training, epoch: int) -> None:
     quantizer = Binary(standardize=config.regulation.weight, estimator=estimator)
     for module in model.modules():
         if (
-            isinstance(module, Conv2d | Linear)
+            isinstance(module, Conv1d | Conv2d | Linear)
             and isinstance(module.quantizer, Binary)
             and module.quantizer != quantizer
         ):
