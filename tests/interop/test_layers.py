@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import spikelet
+from spikelet.quant import Uniform
 
 pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
 from spikingjelly.activation_based import functional, layer, neuron
@@ -63,7 +64,7 @@ class Decoder(nn.Module):
         return self.out(self.fourth(self.vectors(self.fc(s.flatten(2)))))
 
 
-def test_a_network_of_all_of_them_gives_its_original_s_spikes() -> None:
+def test_a_network_of_all_of_them_goes_from_its_original_to_integers() -> None:
     net = Decoder()
     x = torch.randint(0, 256, (8, 1, 8, 8), dtype=torch.uint8)
     for _ in range(5):  # statistics
@@ -73,3 +74,10 @@ def test_a_network_of_all_of_them_gives_its_original_s_spikes() -> None:
     report = model.compare([(x, labels)])
     assert report.different < 0.005 * report.compared
     assert all(0.003 < s.original / s.compared < 0.98 for s in report.layers)
+
+    weighted = [m for m in model.modules() if hasattr(m, "quantizer")]
+    for m in weighted:
+        m.quantizer = Uniform(4, per_channel=m is not weighted[-1])
+    graph = spikelet.lower(model, x)
+    for backend in (spikelet.Reference, spikelet.Program):
+        assert spikelet.verify(graph, model, [(x, labels)], backend).mismatches == 0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.base.errors import TimeAxisError
-from spikelet.nn import Linear
+from spikelet.nn import Conv1d, Linear
 from spikelet.quant import Uniform
 
 pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
@@ -103,10 +103,11 @@ def test_samples_of_other_axes_are_refused() -> None:
         model(torch.zeros(T, 2, 1, 3, 4, dtype=torch.uint8))
 
 
-def test_vectors_become_integers() -> None:
-    data = batches((12,), None)
-    model = spikelet.from_spikingjelly(network(vectors), time_steps=T, scale=1 / 255)
-    weighted = [m for m in model.modules() if isinstance(m, Linear)]
+@every
+def test_they_become_integers(make: Callable[[], nn.Module], sample: tuple[int, ...]) -> None:
+    data = batches(sample, None)
+    model = spikelet.from_spikingjelly(network(make), time_steps=T, scale=1 / 255)
+    weighted = [m for m in model.modules() if isinstance(m, Conv1d | Linear)]
     for m in weighted:
         m.quantizer = Uniform(4, per_channel=m is not weighted[-1])
     graph = spikelet.lower(model, data[0][0])
