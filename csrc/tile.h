@@ -11,8 +11,8 @@ enum {
     TILE_PIXELS = 16
 };
 
-/* Neighbouring output pixels and steps: sums are int32 [pixels][steps][lanes]. Of a source that is the
-   same at every step, only row 0 of a pixel is there: rows = 1. */
+/* Neighbouring output pixels and steps: sums are int32 [pixels][steps][lanes]. A source that is the same at every
+   step fills only row 0 of a pixel: rows = 1. */
 typedef struct tile {
     int32_t *sums;
     int32_t *membrane; /* [pixels][channels], between chunks, or between the calls of a stream */

@@ -319,7 +319,7 @@ class _Grower:
         return ir.SumTime(self.name(ir.SumTime), (self.edge().name,), True)
 
     def delay(self) -> ir.Operation:
-        """Of an edge, or once in a while of a neuron that is still to come."""
+        """An edge one step later, or once in a while a neuron that is still to come."""
         x = self.edge()
         if self.coin(0.6) or len(self.loops) == 2:
             return ir.Delay(self.name(ir.Delay), (x.name,), x.edge.shape)

@@ -63,7 +63,7 @@ class Levels:
 
 
 def levels(node: ir.Affine | None, channels: int) -> Levels:
-    """Of `node`, or of the spikes themselves."""
+    """The levels of `node`, or of the spikes themselves."""
     silent, fired = np.zeros(channels, np.int64), np.ones(channels, np.int64)
     if node is not None:
         m, s, d = (v[0] for v in _by_step(node, channels))

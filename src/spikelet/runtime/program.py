@@ -108,7 +108,7 @@ class Stream:
         """The state before the first step.
 
         Raises:
-            GraphError: `batch` is no whole number from 1.
+            GraphError: `batch` is not a whole number of at least 1.
         """
         if not isinstance(batch, int) or batch < 1:
             raise GraphError(f"batch must be a whole number from 1, got {batch!r}.")
