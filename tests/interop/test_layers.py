@@ -23,6 +23,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "dilated Conv2d": (lambda: nn.Conv2d(6, 4, 3, padding=2, dilation=2), (6, 7, 8)),
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(6, 4, 3), (6, 5, 4)),
     "strided ConvTranspose2d": (lambda: layer.ConvTranspose2d(6, 4, 3, 2, 1, output_padding=1), (6, 5, 4)),
+    "VotingLayer": (lambda: layer.VotingLayer(3), (12,)),
+    "VotingLayer with a rest": (lambda: layer.VotingLayer(5), (12,)),
     "ConvTranspose2d of one position": (lambda: nn.ConvTranspose2d(6, 4, 2, 2, bias=False), (6, 5, 4)),
 }
 every = pytest.mark.parametrize(("make", "sample"), LAYERS.values(), ids=list(LAYERS))
@@ -55,13 +57,13 @@ class Decoder(nn.Module):
         self.up, self.second = layer.ConvTranspose2d(6, 4, 2, 2), neuron.IFNode(0.1)
         self.along, self.norm, self.third = layer.Conv1d(4, 4, 3, padding=1), layer.BatchNorm1d(4), neuron.IFNode(0.5)
         self.fc, self.vectors, self.fourth = layer.Linear(4 * 64, 8), layer.BatchNorm1d(8), neuron.IFNode(0.25)
-        self.out = layer.Linear(8, 5)
+        self.out, self.votes = layer.Linear(8, 15), layer.VotingLayer(3)
         functional.set_step_mode(self, "m")
 
     def forward(self, x: Tensor) -> Tensor:
         s = self.second(self.up(self.first(self.stem(x)))).flatten(3)
         s = self.third(self.norm(self.along(s)))
-        return self.out(self.fourth(self.vectors(self.fc(s.flatten(2)))))
+        return self.votes(self.out(self.fourth(self.vectors(self.fc(s.flatten(2))))))
 
 
 def test_a_network_of_all_of_them_goes_from_its_original_to_integers() -> None:

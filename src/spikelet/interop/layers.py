@@ -72,6 +72,27 @@ class AdaptiveMean(nn.Module):
         return f"size={self.size}"
 
 
+class Voting(nn.Module):
+    """The mean of each group of `size` neighbouring outputs; a rest smaller than a group is left out.
+
+    Args:
+        size: how many outputs vote for a class.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, F] -> [T, B, F // size]."""
+        whole = x.shape[-1] // self.size * self.size
+        x = x if whole == x.shape[-1] else x[..., :whole]
+        return x.unflatten(-1, (-1, self.size)).mean(-1)
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}"
+
+
 def copied(tensor: Tensor | None, factor: float = 1.0) -> nn.Parameter | None:
     """A parameter of its own with the values of `tensor` times `factor`; None stays None."""
     if tensor is None:

@@ -10,6 +10,7 @@
       Linear, BatchNorm1d, BatchNorm2d, pools
     layer.ThresholdDependentBatchNorm2d           BatchNorm2d: its alpha * v_th is in the weight it starts from
     layer.Dropout, Dropout2d                      one mask for all time steps, as theirs
+    layer.VotingLayer                             the mean of each group of outputs
     SeqToANNContainer, MultiStepContainer,        nn.Sequential
       StepModeContainer
 
@@ -101,6 +102,7 @@ LAYERS: Mapping[str, Rule] = {
     "AvgPool2d": layers.average_pool,
     "AdaptiveAvgPool2d": layers.adaptive_pool,
     "Flatten": _flatten,
+    "VotingLayer": lambda voting, site: layers.Voting(voting.voting_size),
     "Dropout": _dropout(maps=False),
     "Dropout2d": _dropout(maps=True),
 }

@@ -21,7 +21,6 @@ from spikelet.interop.site import Site
 HOLDERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 THROUGH = (nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # c f(x) = f(c x), c > 0
 WAYS_OUT = {
-    "VotingLayer": "Put nn.Identity() in its place, and average its groups of outputs after the network.",
     "PoissonEncoder": "Feed the network frames of 0 and 255 that it would have drawn: time_axis=0, scale=1/255.",
     "DataParallel": "Convert the network inside: net.module.",
     "DistributedDataParallel": "Convert the network inside: net.module.",
