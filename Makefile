@@ -41,7 +41,7 @@ test: $(READY)
 	$(PY) -m pytest $(PYTEST_ARGS)
 
 device: $(READY)
-	$(PY) -m pytest -m index
+	$(PY) -m pytest tests/device -m index
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
