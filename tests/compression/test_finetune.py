@@ -116,7 +116,7 @@ def test_the_network_before_compression_can_teach():
         compress(net, [Prune(0.5, WeightL1()), finetune(teacher=t)], digits()).model for t in (None, teacher)
     )
     expected = compress(net, [Prune(0.5, WeightL1())], digits()).model
-    train_further(expected, digits(), further(finetune()._training(), expected, 2), distillation=teacher)
+    train_further(expected, digits(), further(finetune().training, expected, 2), distillation=teacher)
     assert same(taught, expected)
     assert not same(taught, untaught)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())

@@ -26,7 +26,7 @@ from spikelet.compression import (
 )
 from spikelet.compression.channels import kept_of
 from spikelet.compression.layer_costs import cost_of
-from spikelet.compression.passes.budget import _first_true
+from spikelet.compression.passes.budget import first_true
 from spikelet.lowering import lower
 from spikelet.nn import Conv2d
 from spikelet.runtime import Program
@@ -186,7 +186,7 @@ def test_bisection_finds_the_smallest_that_fits(first_fitting: int):
         asked.append(m)
         return m >= first_fitting
 
-    assert _first_true(7, fits) == first_fitting
+    assert first_true(7, fits) == first_fitting
     assert len(asked) <= 4
 
 

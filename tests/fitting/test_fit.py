@@ -71,8 +71,8 @@ def test_a_plan_that_measured_within_the_budget_wins_over_a_better_one(fitted: F
     heavy = dataclasses.replace(fitted.probes[0], measured=Measured(0.91, 8_000, 1.3e6))
     light = dataclasses.replace(fitted.probes[0], measured=Measured(0.90, 8_000, 0.8e6))
     job = Job(fitted.model, digits, Budget(max_sops=1e6))
-    assert job._best([heavy, light]) is light
-    assert job._best([heavy]) is heavy, "fit says afterwards that it missed"
+    assert job.best([heavy, light]) is light
+    assert job.best([heavy]) is heavy, "fit says afterwards that it missed"
 
 
 @pytest.mark.parametrize("weight_bits", [1, 8])

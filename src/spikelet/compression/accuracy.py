@@ -1,4 +1,4 @@
-"""What each pass costs in accuracy, measured on labelled samples where there are some."""
+"""What each pass costs in accuracy, measured on labelled samples."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Pairs = Iterable[tuple[Tensor, Tensor]]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Judge:
-    """Labelled samples, (x, y) in batches, and what they are called in reports; no batches where there are none."""
+    """Labelled samples in batches (x, y), and what reports call them; None without labels."""
 
     pairs: Pairs | None
     name: str
@@ -36,7 +36,7 @@ class Judge:
         return None if self.pairs is None else evaluate(model, self.pairs, time_axis=self.time_axis)
 
     def compare(self, pass_name: str, before: float | None, after: float | None) -> list[Row]:
-        """What is reported of a pass; warns where it cost more than 10 points."""
+        """The row that reports a pass; warns where it cost more than 10 points."""
         if before is None or after is None:
             return []
         lost = 100 * (before - after)

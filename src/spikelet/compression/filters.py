@@ -21,7 +21,7 @@ from spikelet.base.errors import CompressionError
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Candidate:
-    """A layer that a pass could change: its full name, itself, and that it is number `position` of `count`."""
+    """A layer that a pass could change, with its full name: number `position` of `count`."""
 
     name: str
     module: nn.Module
@@ -34,7 +34,7 @@ class Filter(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, layer: Candidate) -> bool:
-        """Whether the layer is meant."""
+        """Whether the filter matches the layer."""
 
     def __and__(self, other: Filter) -> Filter:
         return _Both(self, other)
@@ -140,20 +140,20 @@ def first() -> Filter:
 
 
 def last() -> Filter:
-    """The last one."""
+    """The last layer of those that the pass could change."""
     return _At("last", -1)
 
 
 def everything() -> Filter:
-    """All of them."""
+    """Every layer that the pass could change."""
     return _Everything()
 
 
 def select(layers: Sequence[tuple[str, nn.Module]], where: Filter, owner: str) -> list[tuple[str, nn.Module]]:
-    """Those of `layers` that `where` means.
+    """The (name, module) pairs of `layers` that match the filter, in execution order.
 
     Raises:
-        CompressionError: there are none; names `owner`, the pass, and the layers that there are.
+        CompressionError: no layer matches; names `owner`, the pass, and all layers.
     """
     count = len(layers)
     chosen = [layer for i, layer in enumerate(layers) if where(Candidate(*layer, i, count))]

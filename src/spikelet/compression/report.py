@@ -57,7 +57,7 @@ class Report:
 
     @property
     def notes(self) -> list[str]:
-        """What the passes said that is no figure of the table."""
+        """What the passes said beside the figures of the table."""
         return [str(row) for row in self.rows if row.what not in ("channels", "weight bits", "membrane bits")]
 
     def __str__(self) -> str:

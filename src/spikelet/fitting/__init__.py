@@ -27,7 +27,7 @@ def fit(
     settings: Settings | None = None,
     watcher: Watcher | None = None,
 ) -> Fitted:
-    """The network within `budget` that loses least accuracy: fewer bits, fewer channels, trained again.
+    """Returns the network within `budget` that loses least accuracy: fewer bits, fewer channels, trained again.
 
         fitted = spikelet.fit(model, data, spikelet.Budget(max_bytes=100_000))
         spikelet.save(fitted.graph, "small.safetensors")
@@ -43,7 +43,7 @@ def fit(
         watcher: is told about the progress.
     Raises:
         BudgetError: no plan is small enough; says what the smallest needs.
-        ValueError: there are no validation samples.
+        ValueError: the data has no validation samples.
     """
     job = Job(model, data, budget, training or Training(), settings or Settings())
     return job.run(watcher or Quiet())

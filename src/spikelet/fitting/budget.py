@@ -8,7 +8,7 @@ import math
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """Limits of a fitted network; None where there is none.
+    """Limits of a fitted network; None sets no limit.
 
     max_bytes: of the packed file.
     max_sops: accumulates per sample over all time steps, by the papers' rule (profiling/layers.py).

@@ -29,7 +29,7 @@ BYTES_A_CHANNEL = 7
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """size: bytes of the packed file. sops: accumulates per sample, by the papers' rule."""
+    """Bytes of the packed file (`size`), and accumulates per sample by the papers' rule (`sops`)."""
 
     size: int
     sops: float

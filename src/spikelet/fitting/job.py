@@ -42,10 +42,10 @@ BATCH = 128
 
 
 class Watcher(Protocol):
-    """Is told what fit is doing."""
+    """Receives the progress of a fit."""
 
     def reporter(self, training: Training) -> Reporter:
-        """Who is told about the epochs of a training within a step."""
+        """The reporter of a training within a step."""
         ...
 
     def stage(self, name: str, steps: int) -> None:
@@ -56,24 +56,25 @@ class Watcher(Protocol):
 
 
 class Quiet:
-    """Tells nothing."""
+    """A watcher that ignores all progress."""
 
     def reporter(self, training: Training) -> Reporter:
-        """Nobody."""
+        """A reporter that ignores all progress."""
         return Silent()
 
     def stage(self, name: str, steps: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def step(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How long fit looks and trains.
+    """How long fit searches and trains.
 
-    probes: plans that are trained for `probe_epochs` before one is chosen; epochs: of the one that is.
+    probes: plans that get a trial fine-tuning of `probe_epochs` epochs before one is chosen.
+    epochs: training of the chosen plan.
     samples: training images that sensitivities and criteria see.
     """
 
@@ -103,7 +104,7 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """A plan that was built and trained briefly."""
+    """A trial fine-tuning: a plan that was built and trained briefly."""
 
     candidate: Candidate
     measured: Measured
@@ -111,11 +112,11 @@ class Probe:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fitted:
-    """What fit found.
+    """The result of a fit.
 
     model, graph: the chosen network, in PyTorch and as integers.
     start, result: before and after; `result` is the packed file's. judged_on: the split's name.
-    front: all plans that no other is predicted to beat, smallest first; probes: those that were trained.
+    front: the predicted Pareto front, smallest plan first; probes: the trial fine-tunings.
     """
 
     model: nn.Module
@@ -219,7 +220,7 @@ class Job:
         sensitivity = measure(subject, layers, samples, s.choices, watcher.step)
         found = search(costs, sensitivity, s.choices, trials=s.trials, seed=s.seed)
         probes = self._probe(subject, samples, self._spread(found), watcher)
-        best = self._best(probes).candidate
+        best = self.best(probes).candidate
         watcher.stage("training the chosen plan", 1)
         model = self._trained(self._ready(subject, best.plan, samples), s.epochs, watcher)
         watcher.step()
@@ -242,14 +243,17 @@ class Job:
         device = device_of(self.model)
         return ((x.to(device), y.to(device)) for x, y in batches(samples, size))
 
-    def _best(self, probes: Sequence[Probe]) -> Probe:
-        """The most accurate of those that measured within the budget, where there are such."""
+    def best(self, probes: Sequence[Probe]) -> Probe:
+        """The most accurate trial within the budget, or of all where none is."""
         within = [p for p in probes if self.budget.holds(p.measured.size, p.measured.sops)]
         return max(within or probes, key=lambda p: p.measured.accuracy)
 
     def fixed_bytes(self, subject: Subject, samples: Samples) -> int:
-        """Of the packed file beside what `CostModel` counts by layer. Seen on a network whose layers all have another
-        quantizer than before: the network's own may need less text."""
+        """Bytes of the packed file that `CostModel` does not count per layer: header, names, remaining constants.
+
+        Measured on a copy whose layers all got a new quantizer, because a plan's quantizers may need more header text
+        (format 2, `grid`) than the network's own.
+        """
         layers = _weighted(subject.model, subject.channels)
         now = {name: weight_bits_of(_layer(subject.model, name)) for name in layers}
         other = {name: 8 if bits != 8 else 4 for name, bits in now.items()}
@@ -261,7 +265,7 @@ class Job:
         return lower(model, example, time_axis=self._time_axis, labels=self.labels, meta=dict(self.meta))
 
     def _spread(self, found: Sequence[Candidate]) -> list[Candidate]:
-        """Of the front's plans within the budget, the one of least loss, and others below it in even steps of size."""
+        """Plans of the front within the budget: the one of least loss, and others below it in even steps of size."""
         fitting = [c for c in found if self.budget.holds(c.cost.size, c.cost.sops)]
         if not fitting:
             raise BudgetError(_impossible(self.budget, found))

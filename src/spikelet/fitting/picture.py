@@ -1,4 +1,4 @@
-"""The front as a picture: accuracy, bytes and operations of what was trained, predicted loss of what was not."""
+"""The Pareto front as a picture: accuracy, bytes and operations of what was trained, predicted loss of what was not."""
 
 from __future__ import annotations
 

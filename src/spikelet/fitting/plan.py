@@ -17,7 +17,7 @@ from spikelet.quant.rescaled import ReScaW
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """bits: of a layer's weights, by its name. ratios: share of a group's channels that leave, by the group's name.
+    """Bits of each layer's weights, and the share of each group's channels that leaves, by name.
 
     A layer or group that is not named stays as it is.
     """
@@ -28,7 +28,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
-    """What plans are made for.
+    """The network that plans are made for.
 
     model: the starting network. Never changed.
     example: a batch as it takes it.
@@ -44,7 +44,7 @@ class Subject:
     first_and_last: tuple[str, str]
 
     def removed(self, ratios: Mapping[str, float]) -> Tensor:
-        """The units that leave, int64 [R]: of each group all but `kept_of` them, as `Prune` does it."""
+        """The units that leave, int64 [R]: all but `kept_of` them in each group, as `Prune` does it."""
         chosen = [self._first(name, ratio) for name, ratio in ratios.items()]
         return torch.cat([torch.empty(0, dtype=torch.int64), *chosen])
 

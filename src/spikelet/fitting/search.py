@@ -1,4 +1,4 @@
-"""The Pareto front of plans in loss, bytes and operations, found with Optuna's NSGA-II.
+"""The Pareto front of plans in loss, bytes and operations, found by NSGA-II (doi:10.1109/4235.996017) in Optuna.
 
 The search runs on predictions (sensitivity.py, cost.py), so that thousands of plans take seconds. It starts from
 the uniform plans, all layers at one number of bits and all groups at one ratio.
@@ -31,7 +31,7 @@ class Candidate:
     cost: Cost
 
     def beats(self, other: Candidate) -> bool:
-        """Whether this plan is no worse in anything and better in something."""
+        """Whether this plan is at least as good in everything and better in something."""
         mine, theirs = self._figures(), other._figures()
         return mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
 

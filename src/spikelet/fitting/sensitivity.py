@@ -53,7 +53,7 @@ class Sensitivity:
     ratios: Mapping[str, Mapping[float, float]]
 
     def of(self, plan: Plan) -> float:
-        """The sum over the plan's choices."""
+        """Predicted loss increase of a plan: the sum over its choices."""
         by_bits = sum(self.bits[layer][bits] for layer, bits in plan.bits.items())
         return by_bits + sum(self.ratios[group][ratio] for group, ratio in plan.ratios.items())
 
@@ -61,7 +61,7 @@ class Sensitivity:
 def measure(
     subject: Subject, layers: Sequence[str], samples: Samples, choices: Choices, step: Callable[[], None]
 ) -> Sensitivity:
-    """Tries every choice alone.
+    """Returns the loss increase of every single choice.
 
     Args:
         subject: the network.

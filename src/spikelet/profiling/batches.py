@@ -42,7 +42,7 @@ def inputs_of(batches: Tensor | Iterable[Any], time_axis: TimeAxis) -> Iterator[
 
 
 def samples_of(x: Tensor, time_axis: TimeAxis) -> int:
-    """B."""
+    """The batch size B."""
     return x.shape[batch_axis(time_axis)]
 
 

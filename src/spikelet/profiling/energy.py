@@ -1,6 +1,6 @@
 """Named tables of energy. An energy without the name of its table means nothing; never add two tables.
 
-All constants are of a 45 nm process at 0.9 V (Horowitz, "Computing's energy problem", ISSCC 2014), in pJ.
+All constants are of a 45 nm process at 0.9 V (Horowitz, ISSCC 2014, doi:10.1109/ISSCC.2014.6757323), in pJ.
 
 horowitz_fp32   The convention of the papers: 4.6 per MAC, 0.9 per accumulate, as if every number were a
                 32-bit float, whatever its bits. Operations under the papers' rule; neurons and memory cost nothing.
@@ -9,8 +9,8 @@ horowitz_int    The same operations at the widths of an integer program: an int3
                 factors have more than one bit a multiplication (int8, or int32 above 8 bits). Neurons and
                 memory cost nothing. Says nothing about float weights.
 
-lemaire         After Lemaire et al., "An analytical estimation of spiking neural networks energy efficiency",
-                ICONIP 2022: operations, addressing and memory. a = addition, m = multiplication (int32), N_in, N_out
+lemaire         After Lemaire et al., ICONIP 2022, arXiv:2210.13107: operations, addressing and
+                memory. a = addition, m = multiplication (int32), N_in, N_out
                 values of one step, E(bits, bytes) = one access to a memory of that many bytes.
 
     spiking input (theta = input spikes, n = additions that take place)

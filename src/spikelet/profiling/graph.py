@@ -41,7 +41,7 @@ Int64 = NDArray[np.int64]
 def profile_graph(
     graph: ir.IntGraph, x: NDArray[np.uint8], *, tables: Sequence[EnergyTable] = TABLES, name: str = ""
 ) -> Report:
-    """Runs the reference on `x` and counts.
+    """Returns the profile of `graph` on the samples `x`, counted while the reference runs.
 
     Args:
         graph: any valid graph.
@@ -49,7 +49,7 @@ def profile_graph(
         tables: what to give energies under.
         name: for the report; the graph's "model" entry in its meta where empty.
     Raises:
-        GraphError: the graph has no meaning, or `x` is no input of it.
+        GraphError: the graph is not valid, or `x` does not fit its input.
         ValueError: `x` has no samples, or the graph no neurons.
     """
     edges = analyse(graph)

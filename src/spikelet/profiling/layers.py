@@ -5,13 +5,13 @@ All counts are means per sample over all T time steps, unless they say "a step".
     macs          = dense multiply-accumulates of one step, padding included, times the steps that run
     input rate    = inputs that are not zero / inputs                                     (padding excluded)
 
-The papers' rule (Spikformer and the many that follow it): a layer whose inputs are all -1, 0 or 1 adds,
-every other layer (the first one, reading pixels; one behind an average pool) multiplies and adds.
+The papers' rule (Spikformer, arXiv:2209.15425, and the many that follow it): a layer whose inputs are all -1, 0 or 1
+adds, every other layer (the first one, reading pixels; one behind an average pool) multiplies and adds.
 
     SOPs = input rate * macs        or        MACs = macs
 
-NeuroBench's rule (SynapticOperations, 2.3): weights and inputs are taken as zero or not, padding is left
-out, and an operation takes place where both are not zero. It is an AC where a call's inputs are all
+NeuroBench's rule (arXiv:2304.04640, SynapticOperations of version 2.3): weights and inputs are taken as zero or not,
+padding is left out, and an operation takes place where both are not zero. It is an AC where a call's inputs are all
 -1, 0 or 1, else a MAC. `Dense` takes every weight and input as not zero. A module's weights are its float
 weights, as NeuroBench reads them; a graph's are its codes. (Where a 1-bit layer's float weight is exactly 0
 NeuroBench miscounts: it runs the layer on the zeros and ones, and the quantizer makes them -1 and +1.)
@@ -46,7 +46,7 @@ class SynapseLayer:
     """A convolution, a linear layer or a product of two tensors, with the batch norm right behind it.
 
     parameters: numbers that are trained (of a graph: numbers that are stored), batch norm included.
-    norm_channels: channels of that batch norm, 0 where there is none.
+    norm_channels: channels of that batch norm, or 0.
     weights, weight_bits: number of weights and the bits of each, 32 for floats; of a product, the values of the tensor
         that the events of the other one select from.
     packed_bytes: codes at their bits, rounded up to bytes, and the per-channel constants.
@@ -114,7 +114,8 @@ class SynapseLayer:
     def spikes_per_synapse(self) -> float | None:
         """Spikes that a synapse carries per inference, None where it carries no spikes.
 
-        An SNN of IF neurons wins over its ANN only below 0.15 to 1.38 of them (Dampfhoffer et al., 2023).
+        An SNN of IF neurons wins over its ANN only below 0.15 to 1.38 of them (Dampfhoffer et al., 2023,
+        doi:10.1109/TETCI.2022.3214509).
         """
         return self.input_rate * self.steps if self.spiking_input else None
 

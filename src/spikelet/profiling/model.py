@@ -36,7 +36,7 @@ def profile(
     tables: Sequence[EnergyTable] = TABLES,
     name: str = "",
 ) -> Report:
-    """Runs `model` on every batch in evaluation mode and counts. The model is left as it was.
+    """Returns the profile of `model`, counted while it runs on every batch in evaluation mode. It is left as it was.
 
     Args:
         model: any module made of convolutions, Linear, batch norms, neurons and layers without parameters.
@@ -46,7 +46,7 @@ def profile(
         tables: what to give energies under.
         name: for the report; the class's name where empty.
     Raises:
-        TypeError: batches that are no tensors.
+        TypeError: a batch is not a tensor.
         TimeAxisError: a batch is not laid out as `time_axis` says.
         ValueError: a batch of another shape, no samples, a layer that can't be counted, no neurons, or neurons
             of different time_steps.

@@ -36,7 +36,7 @@ def weight_bits_of(module: Weighted) -> int:
 
 
 def has_float_weights(model: nn.Module) -> bool:
-    """Whether a layer of ours has weights that are no integers, so that there is no integer program."""
+    """Whether a layer has float weights, so that the model has no integer program."""
     return any(weight_bits_of(m) == FLOAT_BITS for m in model.modules() if isinstance(m, Conv1d | Conv2d | Linear))
 
 

@@ -73,7 +73,7 @@ def table_of(parts: Sequence[Part], layers: Sequence[Subject], footer: Sequence[
     """The named parts side by side: one row a layer; below, the total and the network without spikes.
 
     Raises:
-        ValueError: there is no such part.
+        ValueError: a part has another name.
     """
     for part in parts:
         if part not in PARTS:

@@ -1,4 +1,4 @@
-"""Q-SNN's 1-bit weights (Wei et al., "Q-SNNs: Quantized Spiking Neural Networks", ACM MM 2024).
+"""Q-SNN's 1-bit weights (Wei et al., ACM MM 2024, arXiv:2406.13672).
 
     Z = (W - mean W) / std W            per output channel: the weight half of weight-spike dual
                                         regulation, it puts as many weights above zero as below
@@ -57,7 +57,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class EDE:
-    """IR-Net's error decay estimator: from a wide slope to a steep one as training goes on."""
+    """Error decay estimator (IR-Net, arXiv:1909.10788): from a wide slope to a steep one as training goes on."""
 
     progress: float = 0.0
 

@@ -18,17 +18,17 @@ Backwards, with G = dL/dW^:
     AmplifiedGradient   dL/dW = G / gamma                             as the authors' code does it, and the default: no
                         weight is left without a gradient; under Adam 1 / gamma hardly matters, under SGD it is a rate
                         that much higher
-    MaskedGradient      dL/dW = G  where |W / gamma| <= 1, else 0     as the paper writes it; it costs 2 to 4 points of
-                        accuracy on the small network of results/README.md
+    MaskedGradient      dL/dW = G  where |W / gamma| <= 1, else 0     as the paper writes it
 
-Source: Wei et al., "QP-SNN: Quantized and Pruned Spiking Neural Networks", ICLR 2025. Where we differ:
+Source: Wei et al., "QP-SNN: Quantized and Pruned Spiking Neural Networks", ICLR 2025, arXiv:2502.05905. Where we
+differ:
 
 * The scale is the power of two nearest to gamma / s, and codes are decided with gamma itself, so that weights are
   clipped where the paper clips them. The factor, between 2^-1/2 and 2^1/2 a channel, is absorbed by a batch norm
   behind the layer. Without one it stays: logits of a classifier would be out by a factor of their own each, which is
   why `per_channel=False` (one factor for all) is the choice there. Gradients leave it out.
 * Halves round up where torch rounds them to even: a weight of exactly 0 becomes +1 (spec Q1).
-* gamma = 0 counts as 1: a channel of zeros gets the level next above zero, which is none (the paper: W^ = 0).
+* gamma = 0 counts as 1: a channel of zeros gets the lowest positive level (the paper: W^ = 0).
 * The text takes gamma per layer, the code per output channel: the code is our default. Percentile's x is not given;
   0.01 is the one that the paper measures the use of bits with.
 
@@ -58,7 +58,7 @@ class Gamma(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class MeanAbs(Gamma):
-    """mean |W|: 42 % of normally distributed weights are clipped to it."""
+    """mean |W|, to which 42 % of normally distributed weights are clipped."""
 
     def of(self, rows: Tensor, bits: int) -> Tensor:
         return rows.abs().mean(1)

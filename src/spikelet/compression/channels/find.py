@@ -34,7 +34,7 @@ OUTPUT = "they are the network's outputs"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LayerChannels:
-    """The units along a layer's axes, int64; a unit is named by a number.
+    """The units (sets of coupled channels) along a layer's axes, int64; each unit has a number.
 
     reads: [I], or None where the layer keeps nothing for each input channel.
     makes: [O] of a layer that gives channels of its own, else None.
@@ -79,12 +79,12 @@ class Channels:
     time_axis: TimeAxis = None
 
     def group_of(self, layer: str) -> Group | None:
-        """The group that a layer belongs to; None where its channels stay."""
+        """The group that a layer belongs to, or None where its channels stay."""
         return next((group for group in self.groups if layer in group.layers), None)
 
 
 def find_channels(model: nn.Module, example: Tensor, *, time_axis: TimeAxis = None) -> Channels:
-    """Follows every channel of `model` through one run on the first samples of `example`, in evaluation mode.
+    """Returns which channels of `model` can only leave together, from one run in evaluation mode on a few samples.
 
     Args:
         model: any module. Not changed.
@@ -127,7 +127,7 @@ def _follow(known: ChannelIds, call: Call) -> Tensor:
 
 
 class _Writes(TorchFunctionMode):
-    """Notes writes such as y[0] = x, which make no tensor and so are no call."""
+    """Notes writes such as y[0] = x, which make no tensor and leave no call behind."""
 
     def __init__(self) -> None:
         super().__init__()

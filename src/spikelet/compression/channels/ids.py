@@ -52,7 +52,7 @@ class ChannelIds:
         self._zeroed.add(id(tensor))
 
     def is_zeroed(self, tensor: Tensor) -> bool:
-        """Whether that was noted."""
+        """Whether `tensor` is 0 where its channels are zeroed out, as far as is known."""
         return id(tensor) in self._zeroed
 
     def sources(self, call: Call) -> list[Tensor]:
@@ -79,7 +79,7 @@ class ChannelIds:
         self.reads.setdefault(call.where, ids)
 
     def weigh(self, call: Call, weight: Tensor, ids: Tensor, count: int) -> Tensor:
-        """A layer takes `ids` and gives `count` channels, fresh but for weights that were seen before: those."""
+        """Ids of the `count` channels that a layer makes of `ids`: new ones, or those of weights seen before."""
         if id(weight) in self._of_weight:
             taken, given = self._of_weight[id(weight)]
             self.union.join(taken, ids)

@@ -1,4 +1,4 @@
-"""Which units may leave together: no layer loses its last channel."""
+"""Which units may leave at once: no layer loses its last channel."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def kept_of(n: int, ratio: float) -> int:
 
 
 def in_line(ranked: Sequence[tuple[Group, Tensor]]) -> Tensor:
-    """All groups' units, lowest score first; of equal scores in the order in which channels come."""
+    """All groups' units, lowest score first; equal scores keep the order of the channels."""
     units = torch.cat([group.units for group, _ in ranked])
     return units[torch.cat([scores for _, scores in ranked]).argsort(stable=True)]

@@ -19,7 +19,7 @@ from spikelet.lowering.trace import Call, tensors
 
 
 def product(known: ChannelIds, call: Call) -> Tensor:
-    """The rule of matmul and bmm."""
+    """The id map of a product by matmul or bmm."""
     factors = list(tensors(call.args))
     if len(factors) != 2 or not all(known.has(t) for t in factors):  # or they have names, in any order
         return known.keep_all(call, f"{call.place} pairs them with a tensor of the model's own")
@@ -72,7 +72,7 @@ def _passes(axes: list[int], own: int, other: Tensor) -> bool:
 
 
 def softmax(known: ChannelIds, call: Call) -> Tensor:
-    """The rule of softmax and log_softmax."""
+    """The id map of a softmax or log_softmax."""
     (x,) = known.sources(call)
     dim = dim_of(call)
     if not isinstance(dim, int) or dim % x.dim() in varying(known.id_map(x)):

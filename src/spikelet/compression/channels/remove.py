@@ -1,7 +1,7 @@
 """Channels leave a model: its tensors get smaller, everything else keeps its trained values.
 
-Removing units means that their channels, wherever they are carried, are no more: every layer that read them goes
-on as if it read zeros, and a quantizer no longer sees the weights that read or made them. In detail (M the
+Removing units takes away their channels wherever they are carried: every layer that read them goes on as if it read
+zeros, and a quantizer no longer sees the weights that read or made them. In detail (M the
 unpruned model with every carried channel of the units set to 0 behind each layer):
 
     weights without a quantizer, or with FullPrecision      pruned(x) = M(x)

@@ -85,7 +85,7 @@ _WAY_OUT = (
 
 
 def _left(size: int, axis: int, held: Tensor, units: Tensor) -> int:
-    """Of `size` entries along `axis`, those whose unit stays."""
+    """How many of `size` entries along `axis` stay."""
     if held.shape[axis] == 1:
         return size
     along = held.movedim(axis, 0).flatten(1)[:, 0]

@@ -38,7 +38,7 @@ class UnionFind:
                     self._reasons.setdefault(first, self._reasons[second])
 
     def freeze(self, ids: Tensor, reason: str) -> None:
-        """These stay; the first reason given is the one that is told."""
+        """Marks `ids` as staying; the first reason given is the one that is told."""
         for x in ids.unique().tolist():
             self._reasons.setdefault(self._root(x), reason)
 
@@ -49,7 +49,7 @@ class UnionFind:
         return made
 
     def roots(self, ids: Tensor) -> Tensor:
-        """What stands for each of `ids`, of the same shape."""
+        """The id that stands for each of `ids`, of the same shape."""
         return torch.tensor([self._root(x) for x in ids.flatten().tolist()], dtype=torch.int64).view(ids.shape)
 
     def reason(self, x: int) -> str | None:

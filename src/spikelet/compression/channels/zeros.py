@@ -35,7 +35,7 @@ QUOTIENTS = _words("div div_ truediv __truediv__ __itruediv__")
 
 
 def is_zeroed(known: ChannelIds, call: Call) -> bool:
-    """Whether what `call` made is 0 wherever its channels are zeroed out. False where that is not known."""
+    """Whether the result of `call` is known to be 0 wherever its channels are zeroed out."""
     if not isinstance(call.target, str):
         return call.where in known.carries  # a layer, zeroed out behind
     zeroed = [known.is_zeroed(t) for t in known.sources(call)]

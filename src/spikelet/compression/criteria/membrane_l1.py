@@ -1,4 +1,4 @@
-"""The paper's baseline, SCA (Li et al., ICML 2024): how much charge a channel's neurons carry.
+"""How much charge a channel's neurons carry: SCA (Li et al., ICML 2024, arXiv:2406.01072), QP-SNN's baseline.
 
 score(f) = 1 / (B T) sum_b sum_t || h[t, b, f] ||_1      h: the membrane before it fires and resets
 """

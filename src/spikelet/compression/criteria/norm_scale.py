@@ -1,4 +1,4 @@
-"""Network slimming's score (Liu et al., ICCV 2017) without its training penalty: the batch norm's own gain.
+"""The batch norm's gain as score: network slimming (Liu et al., ICCV 2017, arXiv:1708.06519) without its penalty.
 
 score(c) = |gamma[c]|
 """

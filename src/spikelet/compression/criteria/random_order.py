@@ -1,4 +1,4 @@
-"""No criterion at all: what any other has to beat."""
+"""Random scores: the baseline that every criterion has to beat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spikelet.compression.criteria.criterion import Criterion, Scores
 
 @dataclasses.dataclass(frozen=True)
 class Random(Criterion):
-    """Uniform scores; the same seed gives the same ones for the same model."""
+    """Uniform random scores; the same seed gives the same scores for the same model."""
 
     seed: int = 0
 

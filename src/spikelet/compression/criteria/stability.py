@@ -1,4 +1,4 @@
-"""Does a criterion say the same on every batch? QP-SNN's equation 15.
+"""How alike a criterion's scores are from batch to batch (QP-SNN, arXiv:2502.05905, equation 15).
 
 stability = 2 / (n (n - 1)) sum over i < j of cos(F_i, F_j)       F_i: a layer's scores on batch i alone
 """
@@ -15,7 +15,7 @@ from spikelet.compression.criteria.criterion import Criterion
 
 
 def stability(criterion: Criterion, model: nn.Module, channels: Channels, inputs: Sequence[Tensor]) -> dict[str, float]:
-    """The module's equation for every layer (of a layer used twice, the last use); in 0..1 where no score is below 0.
+    """Stability of every layer by name, by its last use; in 0..1 unless scores are negative.
 
     Raises:
         ValueError: fewer than two batches.

@@ -1,4 +1,4 @@
-"""QP-SNN's criterion: singular values of spike activity (Wei et al., "QP-SNN", ICLR 2025).
+"""QP-SNN's criterion: singular values of spike activity (Wei et al., ICLR 2025, arXiv:2502.05905).
 
     S_avg[b, f] = (1/T) sum_t S[t, b, f]                        H x W, of a neuron
     score(f) = mean over b of #{ i : sigma_i(S_avg[b, f]) > eps }     the mean numerical rank

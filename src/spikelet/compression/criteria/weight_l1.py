@@ -1,4 +1,4 @@
-"""Plain filter pruning (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017).
+"""Plain filter pruning (Li et al., ICLR 2017, arXiv:1608.08710).
 
 score(o) = sum over i, u, v of |W[o, i, u, v]|      the weights before quantization
 """

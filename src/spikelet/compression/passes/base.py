@@ -20,7 +20,7 @@ from spikelet.data.samples import DataSplits
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One thing that a pass did: `what` of `layer` ("" of the whole model) from `before` to `after`."""
+    """One thing that a pass did: it changed `what` of `layer` ("" for the whole model) from `before` to `after`."""
 
     layer: str
     what: str
@@ -36,7 +36,7 @@ class Row:
 class Context:
     """What passes may look at besides the model.
 
-    data: all samples; None where only a few batches, or nothing, was given.
+    data: the whole data set; None where only batches, or nothing, was given.
     inputs: calibration batches as the model takes them, on its device.
     time_axis: where time stands in them (spikelet.base.time_axis).
     """
@@ -47,14 +47,14 @@ class Context:
 
     @property
     def example(self) -> Tensor | None:
-        """The first batch, if there is one."""
+        """The first calibration batch, or None."""
         return self.inputs[0] if self.inputs else None
 
     def calibration(self, owner: str) -> tuple[Tensor, ...]:
-        """The batches.
+        """The calibration batches.
 
         Raises:
-            CompressionError: there are none; names the pass that needs them.
+            CompressionError: compress got no data; names the pass that needs it.
         """
         if not self.inputs:
             raise CompressionError(
@@ -63,10 +63,10 @@ class Context:
         return self.inputs
 
     def splits(self, owner: str) -> DataSplits:
-        """All samples.
+        """The whole data set.
 
         Raises:
-            CompressionError: there are none; names the pass that needs them.
+            CompressionError: compress got batches or nothing; names the pass that needs a data set.
         """
         if self.data is None:
             raise CompressionError(
@@ -77,7 +77,7 @@ class Context:
 
 @runtime_checkable
 class Pass(Protocol):
-    """See the module's text."""
+    """An object with one method, `apply`; see the module's text."""
 
     def apply(self, model: nn.Module, context: Context) -> tuple[nn.Module, list[Row]]:
         """Changes `model`, and says what it changed. Raises what stands in the way."""

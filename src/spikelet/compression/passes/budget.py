@@ -20,14 +20,14 @@ from spikelet.compression.layer_costs import cost_of
 def units_for_budget(
     model: nn.Module, channels: Channels, order: Tensor, x: Tensor, max_bytes: float | None, max_sops: float | None
 ) -> Tensor:
-    """Units that leave, int64 [R], the first of `order` that may.
+    """The fewest units that must leave, int64 [R]: the first of `order` that may.
 
     Args:
         model: the network, left alone.
         channels: its analysis.
         order: units [U], least wanted first.
         x: a batch, on which operations are counted.
-        max_bytes, max_sops: limits, None where there is none.
+        max_bytes, max_sops: limits, or None.
     Raises:
         CompressionError: even with all units gone it does not fit; says how small it gets.
         ValueError: profile can't count a layer.
@@ -52,10 +52,10 @@ def units_for_budget(
             f"Prune can't meet {' and '.join(wanted)}: with one channel left wherever channels may leave, the network "
             f"needs {size:,} bytes and {sops:,.0f} SOPs. Fewer bits (Quantize before Prune) make it smaller."
         )
-    return smallest[: _first_true(len(smallest), lambda m: fits(smallest[:m]))]
+    return smallest[: first_true(len(smallest), lambda m: fits(smallest[:m]))]
 
 
-def _first_true(top: int, fits: Callable[[int], bool]) -> int:
+def first_true(top: int, fits: Callable[[int], bool]) -> int:
     """The smallest m in 0..top that fits, where `top` does."""
     low, high = -1, top
     while high - low > 1:

@@ -50,13 +50,15 @@ class Finetune:
     teacher: Distillation | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self._training()
+        _ = self.training  # checks every setting
         if not isinstance(self.teacher, Distillation | None):
             raise ValueError(
                 f"Finetune.teacher must be a spikelet.train.Distillation or None, got {type(self.teacher).__name__}."
             )
 
-    def _training(self) -> Training:
+    @property
+    def training(self) -> Training:
+        """How it trains, with one phase at T = 1 in the place of the model's own time steps."""
         return Training(
             augment=self.augment,
             phases=(Phase(self.epochs, 1),),  # checks the epochs; `further` puts the model's time steps in
@@ -75,7 +77,7 @@ class Finetune:
         data = context.splits("Finetune")
         if not neurons_of(model):
             raise CompressionError("Finetune trains spiking networks, and the model has no spiking neurons.")
-        training = further(self._training(), model, self.epochs)
+        training = further(self.training, model, self.epochs)
         history = train_further(model, data, training, self.reporter, self.teacher)
         for parameter in model.parameters():
             parameter.grad = None

@@ -26,7 +26,7 @@ class QuantizeMembranes:
     A layer that has that many keeps its membrane and the step that it learned.
 
     Raises:
-        ValueError: there is no membrane of so many bits.
+        ValueError: bits is not 2 to 8 or 32.
     """
 
     bits: int

@@ -1,14 +1,14 @@
-"""Channels leave, those of the lowest score first.
+"""Pruning: channels leave, those of the lowest score first.
 
     Prune(0.5)                                       half of the channels of every group
     Prune(0.5, sparsity="global")                    half of all channels, wherever they score lowest
     Prune({"features.0": 0.45, "features.1": 0.51})  by layer, as papers list them
     Prune(max_bytes=100_000)                         as few as a budget allows; max_sops= likewise
 
-Of a group of n units int(n (1 - ratio)) stay, as in the code of QP-SNN (its paper removes ceil(n ratio), which differs
-by the rounding of the product alone), one at least. The network's output keeps its channels. Scores are those of the
-criterion, combined for units of several layers and compared between groups as in criteria/criterion.py. The order
-among equal scores is that in which channels come.
+A group of n units keeps int(n (1 - ratio)), one at least, as in the code of QP-SNN (arXiv:2502.05905; its paper removes
+ceil(n ratio), which differs by the rounding of the product alone). The network's output keeps its channels. Scores are
+those of the criterion, combined for units of several layers and compared between groups as in criteria/criterion.py.
+Equal scores keep the order of the channels.
 
 A budget is met by one threshold over all groups, found by bisection (budget.py). Bytes are those of the bits that the
 model has then: put Quantize first.

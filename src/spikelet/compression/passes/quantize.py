@@ -45,7 +45,7 @@ class Quantize:
         quantizer: a quantizer, of which every layer gets its own; or bits as in `weight_bits=`.
         where: which convolutions and linear layers.
     Raises:
-        ValueError: there is no quantizer of so many bits.
+        ValueError: bits is not 1 to 8 or 32.
     """
 
     quantizer: Quantizer | int

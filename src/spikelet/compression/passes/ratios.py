@@ -23,7 +23,7 @@ Layers = Sequence[tuple[str, nn.Module]]
 
 
 def check_ratios(ratio: Ratios) -> None:
-    """Raises CompressionError where a ratio is no number in 0..1, or there is none at all."""
+    """Raises CompressionError where a ratio is not a number in 0..1, or the mapping is empty."""
     values = ratio.items() if isinstance(ratio, Mapping) else [("", ratio)]
     if not values:
         raise CompressionError("Prune.ratio must name at least one layer, got an empty mapping.")
@@ -39,7 +39,7 @@ def groups_within(channels: Channels, layers: Layers, where: Filter) -> list[Gro
     """Groups all of whose layers `where` means: a layer left out keeps its channels.
 
     Raises:
-        CompressionError: there is none; says why.
+        CompressionError: no group is left; says why.
     """
     chosen = {name for name, _ in select(layers, where, "Prune.where")}
     found = [group for group in channels.groups if chosen.issuperset(group.layers)]

@@ -1,4 +1,4 @@
-"""Size and energy by the formulas of the QP-SNN paper (Wei et al., ICLR 2025, equation 16 and the efficiency table).
+"""Size and energy by the formulas of the QP-SNN paper (arXiv:2502.05905, equation 16 and the efficiency table).
 
     MB = ( b * hidden weights  +  32 * (first layer + last layer + 2 * batch-norm channels) ) / (8 * 10^6)
     mJ = ( 0.9 pJ * SOPs of one step * T  +  4.6 pJ * MACs of the first layer, once ) / 10^9

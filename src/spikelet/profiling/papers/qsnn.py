@@ -1,4 +1,4 @@
-"""Megabytes by the formula of the Q-SNN paper (Wei et al., "Q-SNNs", ACM MM 2024, figure 3 and memory table).
+"""Megabytes by the formula of the Q-SNN paper (arXiv:2406.13672, figure 3 and memory table).
 
     MB = ( sum over layers of weights * bits  +  64 * batch-norm channels  +  batch * N_peak * k ) / (8 * 10^6)
 
