@@ -40,7 +40,7 @@ def numbers(value: Real) -> tuple[float, ...]:
 
 
 def off_grid(value: Real, bits: int = FRACTION_BITS) -> list[float]:
-    """Numbers that are no multiples of 2^-bits, or not finite."""
+    """The numbers that are infinite, NaN or between two multiples of 2^-bits."""
     return [v for v in numbers(value) if not math.isfinite(v) or v * 2**bits % 1]
 
 

@@ -115,7 +115,7 @@ class Neuron(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def lowered(self) -> IntegerNeuron:
-        """The integers that compute what evaluation computes. Raises LoweringError where there are none."""
+        """The integers that compute what evaluation computes. Raises LoweringError where integers can't."""
 
     @property
     def value(self) -> float:

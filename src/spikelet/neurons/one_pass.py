@@ -62,8 +62,8 @@ def one_pass_of(neuron: LIF) -> OnePass:
     membrane bits or another reset make an exception, theta is one of the currents at which the count passes n.
 
     Raises:
-        ValueError: constants by channel, or another membrane, which may tell channels or batches apart: there is no one
-            function of the current.
+        ValueError: the neuron has constants by channel, or another membrane, which may treat channels or batches
+            differently, so that the rate is not a function of the current alone.
     """
     if not isinstance(neuron.membrane, FullMembrane | QuantizedMembrane):
         raise ValueError(

@@ -113,7 +113,7 @@ class LIFParams:
         n top / D for top = 1 and a power of two D.
 
         Raises:
-            ValueError: top / 2D is no multiple of 2^-12.
+            ValueError: top / 2D is off the grid 2^-12.
         """
         surrogate = Rectangle(top / levels)
         step = top / levels if levels > 1 else None

@@ -19,7 +19,7 @@ def windows(x: Tensor, size: int, shift: int = 0) -> Tensor:
     """The size x size windows of a map, [T, B, C, H, W] -> [T, B, C, G, size^2].
 
     Raises:
-        ValueError: `x` has other axes, or sides that are no multiples of `size`.
+        ValueError: `x` has other axes, or a side that `size` does not divide.
     """
     if x.dim() != 5 or x.shape[3] % size or x.shape[4] % size:
         raise ValueError(
