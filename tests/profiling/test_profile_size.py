@@ -11,8 +11,8 @@ from torch import nn
 from spikelet.graph.file.document import arrays_of
 from spikelet.lowering import lower
 from spikelet.models import create_model
-from spikelet.neurons import LIF
-from spikelet.nn import Linear, SumPool2d
+from spikelet.neurons import LIF, LIFParams
+from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, SumPool2d
 from spikelet.profiling import architecture_of, paper_megabytes, profile, profile_graph, state_megabytes
 from spikelet.profiling.layers import ChannelLayer
 from spikelet.profiling.papers.qsnn import Architecture
@@ -140,3 +140,15 @@ def test_the_formula_refuses_what_it_can_not_mean():
 def test_the_size_of_a_lone_layer_is_written_down():
     a = Architecture(((1000, 1), (10, 8)), 4, (50, 20))
     assert paper_megabytes(a, membrane_bits=2, batch=3) == (1000 + 80 + 256 + 3 * 50 * 2) / 8e6
+
+
+def test_constants_by_channel_take_the_bytes_that_the_file_gives_them():
+    torch.manual_seed(0)
+    params = LIFParams(threshold=(1.0, 2.0, 1.5, 0.5), leak=(0.5, 0.5, 0.25, 0.75), levels=3, step=(0.5, 1.0, 1.0, 2.0))
+    conv = Conv2d(3, 4, 3, Uniform(4))
+    model = nn.Sequential(Encode(), conv, BatchNorm2d(4), LIF(2, params), nn.Flatten(2), Linear(64, 5, Uniform(4)))
+    x = images(3, 6, 2)
+    estimate, exact = profile(model.eval(), x), profile_graph(lower(model, x), x.numpy())
+    assert [n.packed_bytes for n in estimate.neurons] == [n.packed_bytes for n in exact.neurons]
+    assert exact.neurons[0].packed_bytes > 0
+    assert estimate.total.packed_bytes == exact.total.packed_bytes

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import CompressionError
 from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.hooks import hooks
 
 SAMPLES = 2  # one would let an axis of 1 hide
 
@@ -56,12 +57,7 @@ def layers_of(
     def note(module: nn.Module, args: Any) -> None:
         ran.setdefault(module)
 
-    handles = [module.register_forward_pre_hook(note) for _, module in defined]
-    try:
-        with evaluation_mode(model):
-            model(few_samples(example, time_axis))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with evaluation_mode(model), hooks(module.register_forward_pre_hook(note) for _, module in defined):
+        model(few_samples(example, time_axis))
     names = {module: name for name, module in defined}
     return [(names[module], module) for module in ran]

@@ -9,7 +9,6 @@ Counts follow the rules of layers.py. What hooks cannot see is not counted: tens
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from spikelet.base.errors import LoweringError, TimeAxisError
 from spikelet.base.time_axis import TimeAxis
@@ -25,6 +25,7 @@ from spikelet.neurons import Neuron
 from spikelet.neurons.constants import numbers
 from spikelet.nn import MaxPool2d, SumPool2d
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.hooks import hooks
 from spikelet.profiling.batches import samples_of
 from spikelet.profiling.fan_out import Window, dense_macs, fan_out
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
@@ -54,7 +55,7 @@ def observe(model: nn.Module, batches: Iterable[Tensor], time_axis: TimeAxis) ->
     watches = _watches(model)
     order: list[_Watch] = []
     samples = 0
-    with evaluation_mode(model), _hooks(watches, order), torch.no_grad():
+    with evaluation_mode(model), hooks(_hooks(watches, order)), torch.no_grad():
         for x in batches:
             _check_batch(model(x), samples_of(x, time_axis), time_axis)
             samples += samples_of(x, time_axis)
@@ -80,20 +81,16 @@ def _check_batch(output: Any, count: int, time_axis: TimeAxis) -> None:
         )
 
 
-@contextlib.contextmanager
-def _hooks(watches: dict[nn.Module, _Watch], order: list[_Watch]) -> Iterator[None]:
+def _hooks(watches: dict[nn.Module, _Watch], order: list[_Watch]) -> Iterator[RemovableHandle]:
+    """A hook on every watched layer, which notes when it first ran."""
+
     def see(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
         watch = watches[module]
         if watch not in order:
             order.append(watch)
         watch.see(next(iter((*args, *kwargs.values()))), output)
 
-    handles = [module.register_forward_hook(see, with_kwargs=True) for module in watches]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    return (module.register_forward_hook(see, with_kwargs=True) for module in watches)
 
 
 def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:

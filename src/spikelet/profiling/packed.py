@@ -10,13 +10,12 @@ weights without a batch norm between. A graph's profile (graph.py) is exact.
 
 from __future__ import annotations
 
-import dataclasses
-
-import numpy as np
 from torch import Tensor, nn
 
 from spikelet.base.bits import packed_bytes
 from spikelet.base.errors import LoweringError
+from spikelet.graph import ir
+from spikelet.graph.file.document import stored_bytes
 from spikelet.neurons import Neuron
 from spikelet.nn import AddConstant, Conv1d, Conv2d, Linear, Requantize, Scale
 from spikelet.nn.norm import gain_and_offset
@@ -66,13 +65,15 @@ def norm_bytes(norm: nn.BatchNorm1d | nn.BatchNorm2d, weight_bits: int) -> int:
 
 
 def neuron_bytes(neuron: Neuron) -> int:
-    """A neuron's constants by channel, 32 bits each; 0 where all channels share them, or it has no integer form."""
+    """A neuron's constants by channel, as the file stores them; 0 where it has no integer form."""
     try:
-        integers = neuron.lowered()
+        n = neuron.lowered()
     except LoweringError:
         return 0
-    values = (getattr(integers, field.name) for field in dataclasses.fields(integers))
-    return CONSTANT_BYTES * sum(value.size for value in values if isinstance(value, np.ndarray))
+    membrane = None if n.membrane is None else ir.Membrane(*n.membrane)
+    fields = {field: getattr(n, field) for field in ("leak", "gain", "leak_bits", "threshold", "reset")}
+    more = {field: getattr(n, field) for field in ("levels", "step", "start", "rounding")}
+    return stored_bytes(ir.Lif("neuron", ("current",), **fields, membrane=membrane, **more))
 
 
 def constants_bytes(layer: Constants) -> int:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from spikelet.compression.channels import Channels
 from spikelet.neurons import Neuron, neurons_of
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.hooks import hooks
 
 Use = tuple[str, int]
 """A neuron's name and which of its uses in one run."""
@@ -66,15 +67,11 @@ def watch_neurons(
 
         return after
 
-    handles = [neuron.register_forward_hook(hook(name)) for name, neuron in neurons_of(model).items()]
-    try:
-        with evaluation_mode(model):
-            for x in inputs:
-                uses.clear()
-                model(x)
-    finally:
-        for handle in handles:
-            handle.remove()
+    handles = (neuron.register_forward_hook(hook(name)) for name, neuron in neurons_of(model).items())
+    with evaluation_mode(model), hooks(handles):
+        for x in inputs:
+            uses.clear()
+            model(x)
 
 
 def as_maps(x: Tensor, id_map: Tensor) -> Tensor:
