@@ -124,7 +124,7 @@ def test_a_network_with_exact_constants_gives_its_original_s_spikes(make: Callab
     assert all(0.02 < layer.original / layer.compared < 0.98 for layer in report.layers)
     assert report.different <= 0.001 * report.compared
     assert report.agreement >= 0.9
-    assert report.accuracy == evaluate(model, batches)
+    assert report.accuracy == evaluate(model, batches, time_axis=model.time_axis)
 
 
 def test_what_differs_is_counted_by_layer_and_class() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import spikelet
 from spikelet.base.errors import TimeAxisError
 from spikelet.interop import ConversionError
+from spikelet.train import evaluate
 
 pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
 from spikingjelly.activation_based import functional, layer, neuron
@@ -41,6 +42,13 @@ class BatchFirst(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.logits(x.transpose(0, 1)).transpose(0, 1)
+
+
+class TimeFirstOut(Net):
+    """Takes [B, T, ...] and gives logits [T, B, 5]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logits(x.transpose(0, 1))
 
 
 class BatchFirstMean(Net):
@@ -74,12 +82,16 @@ def test_frames_time_first_give_what_they_gave(batch: int) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 2, T, T + 1])
-@pytest.mark.parametrize("make", [BatchFirst, BatchFirstMean])
-def test_a_batch_first_network_gives_what_it_gave_with_time_first(make: Callable[[], nn.Module], batch: int) -> None:
+@pytest.mark.parametrize("make", [BatchFirst, TimeFirstOut, BatchFirstMean])
+def test_a_batch_first_network_gives_what_it_gave_batch_first(make: Callable[[], nn.Module], batch: int) -> None:
     net, x = make().eval(), frames(batch, 1)
     model = spikelet.from_spikingjelly(net, time_steps=T, time_axis=1, **COUNTS)
     expected = theirs(net, x)
-    assert close(model(x), expected.transpose(0, 1) if expected.dim() == 3 else expected)
+    assert close(model(x), expected.transpose(0, 1) if make is TimeFirstOut else expected)
+    pairs = [(x, torch.arange(batch) % 5)]
+    report = model.compare(pairs)
+    assert report.accuracy == evaluate(model, pairs, time_axis=1)
+    assert report.agreement == 1.0
 
 
 @pytest.mark.parametrize("batch", [1, 2, T, T + 1])

@@ -31,7 +31,7 @@ class Model(Protocol):
     original: Original
     time_steps: int
     time_axis: TimeAxis
-    gives_batch_first: bool
+    gives_time_first: bool
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
@@ -150,7 +150,7 @@ class _Here:
         finally:
             for hook in hooks:
                 hook.remove()
-        return _scores(output, 0), seen
+        return _scores(output, int(self.model.time_axis == 1)), seen
 
 
 def _scores(output: Tensor, time_axis: int) -> Tensor:
@@ -214,7 +214,7 @@ def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[
                 f"time_steps={model.time_steps}. Convert it with as many time steps as its own loop takes."
             )
     stacked = {name: torch.stack(calls[home]) for name, home in homes.items()}
-    return _scores(output, int(model.gives_batch_first)), stacked
+    return _scores(output, int(model.time_axis == 1 and not model.gives_time_first)), stacked
 
 
 def _home(name: str, modules: dict[str, nn.Module]) -> str:

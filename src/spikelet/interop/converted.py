@@ -3,7 +3,7 @@
     time_axis   bytes                  what the network's own forward gets        what it gives
     None        [B, C, H, W]           [1, B, C, H, W]                            [T, B, ...], or [B, ...] after a mean
     0           [T, B, C, H, W]        [T, B, C, H, W]                            the same
-    1           [B, T, C, H, W]        [B, T, C, H, W], which it transposes       the same; [B, T, ...] is turned
+    1           [B, T, C, H, W]        [B, T, C, H, W], which it transposes       [B, T, ...], or [B, ...]
 
 A network that begins with a Conv1d reads sequences [C, L] where [C, H, W] stands; one that begins with a Linear may
 read vectors [C].
@@ -71,11 +71,11 @@ class Converted(nn.Module):
         self.original = original
         self.time_steps, self.time_axis = original.time_steps, original.time_axis
         self.sample_axes = sample_axes
-        self.gives_batch_first = False
+        self.gives_time_first = True
         self.untried: list[nn.Module] = [_shadow(net)]  # in a list, so that it is no module of this one
 
     def forward(self, x: Tensor) -> Tensor:
-        """What the network gives, time first, for uint8 images [B, C, H, W] or frames of the declared time axis.
+        """What the network gives for uint8 images or frames: time first, or batch first where the frames are.
 
         Raises:
             TimeAxisError: `x` has another layout than `time_axis` says, or another number of steps.
@@ -87,7 +87,7 @@ class Converted(nn.Module):
             self._try(self.untried[0].to(device_of(self)), x)
             self.untried.clear()
         output = self._run(self.net, self.encode(x))
-        return output.transpose(0, 1) if self.gives_batch_first else output
+        return output.transpose(0, 1) if self.time_axis == 1 and self.gives_time_first else output
 
     @property
     def leading_axes(self) -> int:
@@ -152,7 +152,7 @@ class Converted(nn.Module):
                 with followed(net, current, image) as uses:
                     output = self._run(net, current)
                 require_folded(uses, self.first, type(net).__name__)
-        self.gives_batch_first = self.time_axis == 1 and output.shape[:2] == (batch, self.time_steps)
+        self.gives_time_first = output.shape[:2] == (self.time_steps, batch)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
