@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
 from spikelet.base.errors import SpikeletError, TimeAxisError
-from spikelet.base.time_axis import batch_axis, check_time_axis, join_shape, split_shape
+from spikelet.base.time_axis import batch_axis, check_time_axis, join_shape, require_agreement, split_shape
 
 
 @pytest.mark.parametrize("time_axis", [None, 0, 1])
@@ -69,3 +70,16 @@ def test_a_batch_without_axes_is_refused() -> None:
         split_shape((5,), 0, what="frames")
     with pytest.raises(TimeAxisError, match="x has 0 axes"):
         split_shape((), None)
+
+
+@pytest.mark.parametrize(("declared", "given"), [(None, 1), (0, 1), (1, 0), (1, None)])
+def test_a_model_and_its_data_must_agree_on_what_is_batch_first(declared: int | None, given: int | None) -> None:
+    model = SimpleNamespace(time_axis=declared)
+    with pytest.raises(TimeAxisError, match=rf"model declares time_axis={declared}.* and toys time_axis={given}"):
+        require_agreement(model, given, "toys")
+
+
+@pytest.mark.parametrize(("declared", "given"), [(None, None), (0, 0), (1, 1), (None, 0), (0, None)])
+def test_images_and_time_first_frames_agree(declared: int | None, given: int | None) -> None:
+    require_agreement(SimpleNamespace(time_axis=declared), given, "toys")
+    require_agreement(object(), given, "toys")

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.base.errors import TimeAxisError
+from spikelet.data import DataSplits, Samples
 from spikelet.interop import ConversionError
-from spikelet.train import evaluate
+from spikelet.train import Phase, Training, evaluate, train_further
 
 pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
 from spikingjelly.activation_based import functional, layer, neuron
@@ -150,3 +151,12 @@ def test_few_steps_are_not_taken_for_the_batch(steps: int) -> None:
     x = torch.randint(0, 3, (steps, 5, 2, 6, 6), dtype=torch.uint8)
     model = spikelet.from_spikingjelly(net, time_steps=steps, time_axis=0, **COUNTS)
     assert close(model(x), theirs(net, x))
+
+
+def test_a_batch_first_model_is_not_evaluated_or_trained_on_other_batches() -> None:
+    model = spikelet.from_spikingjelly(BatchFirst(), time_steps=T, time_axis=1, **COUNTS)
+    with pytest.raises(TimeAxisError, match="the model declares time_axis=1"):
+        evaluate(model, [(frames(T, 1), torch.zeros(T, dtype=torch.long))])
+    samples = Samples(frames(8, 1), torch.arange(8) % 5, tuple("abcde"), "toys")
+    with pytest.raises(TimeAxisError, match="the data set toys time_axis=0"):
+        train_further(model, DataSplits(samples, samples, samples), Training(batch_size=T, phases=(Phase(1, T),)))

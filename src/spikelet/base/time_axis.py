@@ -81,6 +81,18 @@ def join_shape(steps: int, batch: int, sample: Sequence[int], time_axis: TimeAxi
     return (steps, batch, *sample) if time_axis == 0 else (batch, steps, *sample)
 
 
+def require_agreement(model: object, time_axis: TimeAxis, what: str) -> None:
+    """Raises TimeAxisError where `model` declares batch-first frames and `what`, such as a data set, other ones, or
+    the other way round. A model without a `time_axis` declares nothing.
+    """
+    declared = getattr(model, "time_axis", time_axis)
+    if (declared == 1) != (time_axis == 1):
+        raise TimeAxisError(
+            f"the model declares time_axis={declared}, {_LAYOUT[declared]}, and {what} time_axis={time_axis}, "
+            f"{_LAYOUT[time_axis]}. Declare one of the two for both. (Batches of spikelet.data are time first.)"
+        )
+
+
 def batch_axis(time_axis: TimeAxis) -> int:
     """The axis that counts samples: 1 for time-first frames, else 0."""
     return 1 if check_time_axis(time_axis) == 0 else 0

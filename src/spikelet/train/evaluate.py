@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.time_axis import TimeAxis
+from spikelet.base.time_axis import TimeAxis, require_agreement
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.losses import mean_over_time
@@ -29,7 +29,9 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
 
     Raises:
         ValueError: no samples.
+        TimeAxisError: the model declares another layout than `time_axis`, batch first or not.
     """
+    require_agreement(model, time_axis, "evaluate")
     hits, count, device = 0, 0, device_of(model)
     with evaluation_mode(model):
         for x, y in batches:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.optional import need
+from spikelet.base.time_axis import require_agreement
 from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.data.batches import Batches, Epoch, Share, batches
 from spikelet.data.order import generator
@@ -66,11 +67,13 @@ class Loop:
         OSError: training.compile on a CPU, and no C++ compiler is found.
         MissingLibrary: accelerate is not installed.
         ValueError: this process has trained in another precision.
+        TimeAxisError: the model declares frames that are batch first.
     """
 
     def __init__(
         self, model: nn.Module, data: DataSplits, training: Training, reporter: Reporter | None = None
     ) -> None:
+        require_agreement(model, data.train.time_axis, f"the data set {data.train.name}")
         self.data, self.training = data, training
         self.reporter: Reporter = reporter or Silent()
         self.accelerator = _accelerator(training)
