@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
@@ -98,7 +99,7 @@ def _arrange(b: Builder, rest: Int64, where: str, several_moves: bool) -> Source
     c, h, w = rest.shape
     flat = rest.reshape(c, h * w)
     places = b.sources.places(flat)
-    used = [b.sources.all[i] for i in np.unique(places.source[places.source >= 0])]
+    used = [b.sources.all[i] for i in places.used]
     if not used or all(s.constant is not None for s in used):
         return constant(b, numbers_at(b, rest), where)
     if len(used) == 1:
@@ -220,7 +221,7 @@ def flatten(b: Builder, x: Source, where: str) -> Source:
 def numbers_at(b: Builder, addresses: Int64) -> NDArray[np.float64]:
     """The numbers at addresses of constants and zeros."""
     numbers, places = np.zeros(addresses.shape), b.sources.places(addresses)
-    for i in np.unique(places.source[places.source >= 0]):
+    for i in places.used:
         source, here = b.sources.all[i], places.source == i
         assert source.constant is not None
         numbers[here] = source.constant[addresses[here] - source.start]
@@ -269,7 +270,7 @@ def natural(b: Builder, value: Value, where: str) -> tuple[Source, Int64]:
         return value.source, addresses
     places = b.sources.places(addresses)
     rests = np.unique(places.rest)
-    used = [b.sources.all[i] for i in np.unique(places.source)]
+    used = [b.sources.all[i] for i in places.used]
     if len(used) == 1 and len(rests) == used[0].size and used[0].constant is None:
         return used[0], addresses
     if (places.source < 0).any() or any(x.constant is not None for x in used):
@@ -344,7 +345,7 @@ def _product(b: Builder, rests: Int64, where: str) -> Int64:
 
 def _space(b: Builder, places: Places, positions: Int64) -> tuple[int, int]:
     """(H, W) of `positions` of one map: its rows and columns where they are all crossings of some, else one row."""
-    widths = {b.sources.all[i].map[2] for i in np.unique(places.source)}
+    widths = {b.sources.all[i].map[2] for i in places.used}
     if len(widths) == 1:
         width = widths.pop()
         rows, columns = np.unique(positions // width), np.unique(positions % width)
@@ -363,15 +364,28 @@ def one_step(b: Builder, values: Sequence[Value]) -> int | None:
     for value in values:
         if b.time_steps == 1 or (value.source is not None and value.source.time != "still"):
             return None
+        if value.source is None and _has_several_steps(b, value.addresses):
+            return None
         steps |= times_of(b, value) - {"still"} if value.source is None else set()
     return int(steps.pop()) if len(steps) == 1 and "summed" not in steps else None
+
+
+def _has_several_steps(b: Builder, addresses: Tensor) -> bool:
+    """Whether the source of the highest address has several steps, which tells most tensors from single steps."""
+    highest = int(addresses.max())
+    source = b.sources.at(highest) if highest > 0 else None
+    if source is None or source.time != "steps":
+        return False
+    lowest = int(addresses[addresses >= source.start].min())
+    frame = source.batch * source.size
+    return (lowest - source.start) // frame != (highest - source.start) // frame
 
 
 def times_of(b: Builder, value: Value) -> set[str | int]:
     """Which time steps the tensor holds: numbers, or "still" or "summed" for what has none."""
     places = b.sources.places(value.addresses)
     found: set[str | int] = set()
-    for i in np.unique(places.source[places.source >= 0]):
+    for i in places.used:
         source = b.sources.all[i]
         if source.constant is None:
             timed = source.time == "steps"

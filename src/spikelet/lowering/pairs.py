@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
-from spikelet.lowering.arrange import arrange, flatten, natural, numbers_at, times_of
+from spikelet.lowering.arrange import arrange, explicit, flatten, natural, numbers_at, times_of
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
@@ -64,7 +64,18 @@ def paired(b: Builder, call: Call, left: Value | Tensor, right: Value | Tensor) 
     values = [v if isinstance(v, Value) else Value(tuple(v.shape), None, b.constant(v)) for v in (left, right)]
     values = _at_one_time(b, call, values)
     order = (0, 1) if _elements(b, values[0]) >= _elements(b, values[1]) else (1, 0)
-    whole, addresses = natural(b, values[order[0]], where)
+    try:
+        with b.attempt():
+            return _paired(b, call, values, order, natural(b, values[order[0]], where))
+    except LoweringError:
+        if values[order[0]].source is not None or values[order[0]].shape != shape:
+            raise
+        return _paired(b, call, values, order, explicit(b, values[order[0]], where))
+
+
+def _paired(b: Builder, call: Call, values: list[Value], order: tuple[int, int], layout: tuple[Source, Int64]) -> Pair:
+    """The pair in the layout of the first in `order`, an edge and the tensor's addresses in it."""
+    (whole, addresses), shape = layout, tuple(call.output.shape)
     first = np.broadcast_to(addresses, shape)
     second = np.broadcast_to(values[order[1]].addresses.numpy(), shape)
     inner = (first - whole.start) % whole.size
@@ -91,8 +102,9 @@ def _elements(b: Builder, value: Value) -> int:
     """Elements of one frame; constants count for nothing, as a layout can't be theirs."""
     if value.source is not None:
         return value.source.size
-    rests = np.unique(b.sources.places(value.addresses).rest)
-    return sum(b.sources.at(int(r)).constant is None for r in rests if r > 0)
+    places = b.sources.places(value.addresses)
+    traced = np.array([*(s.constant is None for s in b.sources.all), False])
+    return len(np.unique(places.rest[traced[places.source]]))
 
 
 def _frames(b: Builder, call: Call, first: Int64, second: Int64) -> tuple[Int64, Int64]:
@@ -122,7 +134,7 @@ def _other(b: Builder, call: Call, whole: Source, inner: Int64, rest: Int64) -> 
             "or a constant changes over time or over the batch."
         )
     smallest = _reduced(table.reshape(whole.map))
-    if all(b.sources.at(int(r)).constant is not None for r in np.unique(smallest) if r > 0):
+    if all(b.sources.all[i].constant is not None for i in b.sources.places(smallest).used):
         numbers = numbers_at(b, smallest)
         return numbers.reshape(-1) if whole.is_flat else numbers
     return as_flat(b, smallest, call.named("joined")) if whole.is_flat else arrange(b, smallest, call.named("joined"))

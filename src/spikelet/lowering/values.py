@@ -148,7 +148,7 @@ class Value:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Places:
     """Addresses taken apart, arrays of one shape: which source (-1: the constant zero), step, sample, channel and
-    position. `rest` is the address that the element would have at step 0 of sample 0."""
+    position. `rest` is the address that the element would have at step 0 of sample 0; `used` are the sources."""
 
     source: Int64
     step: Int64
@@ -156,6 +156,7 @@ class Places:
     channel: Int64
     position: Int64
     rest: Int64
+    used: tuple[int, ...]
 
 
 class Sources:
@@ -182,8 +183,8 @@ class Sources:
         """`addresses` taken apart."""
         a = addresses.numpy() if isinstance(addresses, Tensor) else addresses
         source = np.searchsorted(np.array(self.starts), a, side="right") - 1
-        used = np.unique(source[source >= 0])
-        known = (self.all[i] for i in used)
+        used = np.flatnonzero(np.bincount(source.reshape(-1) + 1, minlength=1)[1:])
+        known = [self.all[i] for i in used]
         rows = np.array([(0, 1, 1, 1), *((s.start, s.size, s.positions, s.batch) for s in known)], np.int64)
         index = np.where(source >= 0, np.searchsorted(used, source) + 1, 0)
         start, size, positions, batch = (rows[:, column][index] for column in range(4))
@@ -192,4 +193,4 @@ class Sources:
         step, sample = np.divmod(frame, batch)
         channel, position = np.divmod(inner, positions)
         rest = np.where(source >= 0, start + inner, 0)
-        return Places(source, step, sample, channel, position, rest)
+        return Places(source, step, sample, channel, position, rest, tuple(used.tolist()))

@@ -147,7 +147,7 @@ def _times(b: Builder, call: Call, x: Value, number: float, *, over: bool = Fals
 def _check_unit(b: Builder, call: Call, x: Value, number: float) -> None:
     """Refuses a halving that makes the unit of a current finer than 2^-16."""
     places = b.sources.places(x.addresses)
-    finest = min(float(b.sources.all[i].scale.min()) for i in np.unique(places.source[places.source >= 0]))
+    finest = min(float(b.sources.all[i].scale.min()) for i in places.used)
     if number < 1 and finest * number < FINEST:
         raise LoweringError(
             f"{call.place}: multiplies by {number:g} a tensor whose unit is {finest:g}; below 2^-16 the halvings of a "

@@ -20,7 +20,7 @@ import torch
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
-from spikelet.lowering.arrange import UnorderedError, arrange
+from spikelet.lowering.arrange import arrange
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.registry import function
 from spikelet.lowering.trace import Call
@@ -157,7 +157,7 @@ def _frames(b: Builder, call: Call, matrices: Int64) -> tuple[Int64, Int64]:
     if (places.source < 0).any():
         raise LoweringError(f"{call.place}: multiplies a tensor that was padded with zeros.")
     known = b.sources.all
-    if any(known[i].constant is not None for i in np.unique(places.source)):
+    if any(known[i].constant is not None for i in places.used):
         raise LoweringError(f"{call.place}: multiplies a matrix of constants. Use spikelet.nn.Linear with a quantizer.")
     timed = np.array([s.time == "steps" for s in known])[places.source]
     step, sample = np.where(timed, places.step, -1).reshape(len(matrices), -1), places.sample.reshape(len(matrices), -1)
@@ -193,8 +193,6 @@ def _edge(b: Builder, matrices: Int64, cut: _Cut, channels: str, where: str) -> 
     size, positions = cut.heads * wanted.shape[1], wanted.shape[3]
     source = b.sources.at(int(wanted.max()))
     space = source.map[1:] if cut.rows == 1 and source.positions == positions else (cut.rows, positions)
-    if len(np.unique(wanted)) < wanted.size:
-        raise UnorderedError(where, "a matrix that repeats its elements")
     return arrange(b, np.ascontiguousarray(wanted).reshape(size, *space), where)
 
 

@@ -41,7 +41,7 @@ def divided(b: Builder, x: Value, by: float, shape: tuple[int, ...]) -> Value:
         return Value(shape, b.rescaled(x.source, x.source.scale / by))
     addresses = x.addresses.clone()
     places = b.sources.places(addresses)
-    for i in np.unique(places.source[places.source >= 0]):
+    for i in places.used:
         source, here = b.sources.all[i], torch.from_numpy(places.source == i)
         addresses[here] += b.rescaled(source, source.scale / by).start - source.start
     return Value(shape, None, addresses.reshape(shape))
