@@ -27,12 +27,12 @@ every_length = pytest.mark.parametrize("time_steps", [1, 2, 4])
 def test_torch_equals_reference_equals_native(name: str, time_steps: int):
     model, labels = transformer(name, time_steps), torch.zeros(5, dtype=torch.long)
     graph = lower(model, images(3))
+    inputs = images(5, seed=3), torch.zeros_like(images(5)), torch.full_like(images(5), 255)
     for backend in (Reference, *(lambda g, kernels=kernels: Program(g, kernels=kernels) for kernels in SETS)):
-        for x in (images(5, seed=3), torch.zeros_like(images(5)), torch.full_like(images(5), 255)):
-            result = verify(graph, model, [(x, labels)], backend)
-            assert result.mismatches == 0, str(result)
-            assert not result.not_compared
-            assert result.float_accuracy == result.integer_accuracy
+        result = verify(graph, model, [(x, labels) for x in inputs], backend)
+        assert result.mismatches == 0, str(result)
+        assert not result.not_compared
+        assert result.float_accuracy == result.integer_accuracy
 
 
 @every_transformer
