@@ -22,6 +22,7 @@ from spikelet.interop.original import Original, Run, Runner
 from spikelet.neurons import Neuron
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.hooks import hooks
 
 
 class Model(Protocol):
@@ -143,13 +144,9 @@ class _Here:
         def keep(name: str) -> Any:
             return lambda module, inputs, output: seen.update({name: output.clone()})
 
-        hooks = [neuron.register_forward_hook(keep(name)) for name, neuron in self.neurons.items()]
-        try:
-            with evaluation_mode(self.module), torch.no_grad():
-                output = self.model(x.to(device_of(self.module)))
-        finally:
-            for hook in hooks:
-                hook.remove()
+        handles = (neuron.register_forward_hook(keep(name)) for name, neuron in self.neurons.items())
+        with hooks(handles), evaluation_mode(self.module), torch.no_grad():
+            output = self.model(x.to(device_of(self.module)))
         return _scores(output, int(self.model.time_axis == 1)), seen
 
 

@@ -24,6 +24,7 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.image import Image
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.hooks import hooks
 
 Run = Callable[[Any, Tensor], Any]
 
@@ -84,12 +85,8 @@ class Runner:
         leading = 1 if self.original.time_axis is None else 2
         floats = self.original.image.floats(x.to(device_of(self.net)), x.dim() - leading)
         spikes: dict[str, list[Tensor]] = {name: [] for name in names}
-        hooks = [self.net.get_submodule(name).register_forward_hook(_appender(spikes[name])) for name in names]
-        try:
+        with hooks(self.net.get_submodule(name).register_forward_hook(_appender(spikes[name])) for name in names):
             output = self._output(floats)
-        finally:
-            for hook in hooks:
-                hook.remove()
         return output, spikes
 
     def _output(self, x: Tensor) -> Tensor:

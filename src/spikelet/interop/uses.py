@@ -29,6 +29,7 @@ from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
 from spikelet.neurons import Neuron
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
+from spikelet.nn.hooks import hooks
 
 READERS = (Conv1d, Conv2d, Linear, PixelConv)
 COMMUTING = (MaxPool2d, SumPool2d, AdaptiveMean, nn.Flatten, nn.Identity)
@@ -136,13 +137,8 @@ def followed(net: nn.Module, x: Tensor, image: Image) -> Iterator[Uses]:
     follower = _Follower(image, uses, x.dim() - 2)
     follower.mark(x)
     leaves = [(name, module) for name, module in net.named_modules() if isinstance(module, LEAVES)]
-    hooks = [hook for name, module in leaves for hook in _hooks(follower, name, module)]
-    try:
-        with follower:
-            yield uses
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with hooks(hook for name, module in leaves for hook in _hooks(follower, name, module)), follower:
+        yield uses
 
 
 def _hooks(follower: _Follower, name: str, module: nn.Module) -> list[Any]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.hooks import hooks
 
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}
 
@@ -189,15 +190,11 @@ def tensors(tree: Any) -> Iterator[Tensor]:
 def trace(model: nn.Module, example: Tensor, is_leaf: Callable[[nn.Module], bool]) -> Trace:
     """Runs `model(example)` and records it. The model's modes are put back after."""
     recorder = _Recorder(example)
-    hooks = [h for name, m in model.named_modules() for h in _watch(name, m, recorder, is_leaf(m))]
-    try:
-        with evaluation_mode(model), recorder:
-            output = model(example)
-            recorder.check(output)
-            recorder.check_constants()
-    finally:
-        for hook in hooks:
-            hook.remove()
+    handles = (h for name, m in model.named_modules() for h in _watch(name, m, recorder, is_leaf(m)))
+    with hooks(handles), evaluation_mode(model), recorder:
+        output = model(example)
+        recorder.check(output)
+        recorder.check_constants()
     return Trace(recorder.calls, output, recorder.unseen, recorder.number)
 
 

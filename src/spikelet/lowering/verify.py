@@ -27,6 +27,7 @@ from spikelet.lowering.trace import tensors
 from spikelet.lowering.values import Source, Value
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.hooks import hooks
 
 Integers = NDArray[np.int64]
 
@@ -216,12 +217,8 @@ def _is_plain(value: Value) -> bool:
 def _recorded(model: nn.Module, names: list[str]) -> Iterator[dict[str, list[Tensor]]]:
     modules = dict(model.named_modules())
     outputs: dict[str, list[Tensor]] = {n: [] for n in names}
-    hooks = [modules[n].register_forward_hook(_appender(outputs[n])) for n in names]
-    try:
+    with hooks(modules[n].register_forward_hook(_appender(outputs[n])) for n in names):
         yield outputs
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _appender(outputs: list[Tensor]) -> Callable[[nn.Module, object, Tensor], None]:

@@ -20,22 +20,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikelet.neurons import Neuron
+from spikelet.nn.hooks import hooks
 
 
 @contextmanager
 def firing_rates(model: nn.Module) -> Iterator[list[Tensor]]:
     """Collects the mean firing rate, with gradient, of every neuron layer that runs inside the block."""
     rates: list[Tensor] = []
-    hooks = [
+    handles = (
         m.register_forward_hook(lambda module, inputs, spikes: rates.append(spikes.mean()))
         for m in model.modules()
         if isinstance(m, Neuron)
-    ]
-    try:
+    )
+    with hooks(handles):
         yield rates
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def mean_rate(rates: list[Tensor]) -> Tensor:
