@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Literal
 
@@ -9,11 +10,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from spikelet.lowering import lower, verify
+from spikelet.neurons import LIF
+from spikelet.nn import Encode, Linear
 from spikelet.quant import EDE, Binary, Clip, Coded, FullPrecision, Quantizer, ReScaW, Straight, Uniform, quantizer_of
 from spikelet.quant.binary import sign
 from spikelet.quant.quantizer import power_of_two_above, power_of_two_near
+from spikelet.runtime import Program
 from tests.support.catalogue import QUANTIZERS
 
 
@@ -272,10 +277,36 @@ def test_uniform_refuses_other_bits_than_2_to_8(bits: int):
 
 @pytest.mark.parametrize(
     ("bits", "grid", "top"),
-    [(1, "symmetric", 1), (2, "symmetric", 1), (8, "symmetric", 127), (2, "odd", 3), (8, "odd", 255)],
+    [(1, "symmetric", 1), (2, "symmetric", 1), (8, "symmetric", 127), (2, "odd", 3), (8, "odd", 255), (4, "full", 8)],
 )
-def test_a_grid_of_codes_knows_its_top(bits: int, grid: Literal["symmetric", "odd"], top: int):
+def test_a_grid_of_codes_knows_its_top(bits: int, grid: Literal["symmetric", "odd", "full"], top: int):
     assert Coded(torch.ones(1, 1), torch.ones(1, 1), bits, grid).top == top
+
+
+@dataclasses.dataclass(frozen=True)
+class TwosComplement(Quantizer):
+    """-8 .. 7 in steps of 1/8: every code of 4 bits."""
+
+    bits: int = 4
+
+    def encode(self, weight: Tensor) -> Coded:
+        codes = (weight.detach() * 8).round().clamp(-8, 7)
+        return Coded(codes, torch.full((len(weight), *(1,) * (weight.dim() - 1)), 0.125), 4, "full")
+
+    def __call__(self, weight: Tensor) -> Tensor:
+        coded = self.encode(weight)
+        return coded.codes * coded.scale
+
+
+def test_codes_of_the_full_grid_run_as_they_evaluate():
+    layer = Linear(16, 3, TwosComplement())
+    with torch.no_grad():
+        layer.weight.copy_(torch.arange(48).view(3, 16) % 16 / 8 - 1)
+    assert layer.quantizer.encode(layer.weight).codes.unique().tolist() == list(range(-8, 8))
+    model = nn.Sequential(Encode(), nn.Flatten(2), layer, LIF(2)).eval()
+    x = torch.randint(0, 256, (5, 1, 4, 4), dtype=torch.uint8)
+    graph = lower(model, x)
+    assert verify(graph, model, [(x, torch.zeros(5, dtype=torch.long))], Program).mismatches == 0
 
 
 # --- the rest ---------------------------------------------------------------------------------------

@@ -38,11 +38,11 @@ class Coded:
     codes: Tensor
     scale: Tensor
     bits: int
-    grid: Literal["symmetric", "odd"] = "symmetric"
+    grid: Literal["symmetric", "odd", "full"] = "symmetric"
 
     @property
     def top(self) -> int:
-        """The largest code there is."""
+        """The largest magnitude of a code."""
         return top_code(self.bits, self.grid)
 
 
