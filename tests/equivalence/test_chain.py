@@ -177,6 +177,21 @@ def test_lowering_twice_gives_the_same_file(seed: int, tmp_path: Path):
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
+@pytest.mark.parametrize("seed", SEEDS[4::10])
+def test_steps_of_any_size_give_the_whole_run(seed: int):
+    net, rng = random_network(seed), np.random.default_rng(seed)
+    graph = lower(net.model, net.x, time_axis=axis_of(net.x))
+    frames = np.broadcast_to(net.x.numpy(), (net.time_steps, *net.x.shape[-4:]))
+    for backend in backends_of(graph):
+        stream = backend.stream()  # type: ignore[attr-defined]
+        state, t = stream.start(net.x.shape[-4]), 0
+        while t < net.time_steps:
+            steps = int(rng.integers(1, net.time_steps - t + 1))
+            logits, state = stream(np.ascontiguousarray(frames[t : t + steps]), state)
+            t += steps
+        assert np.array_equal(logits, backend(net.x.numpy()))
+
+
 def synapse_features(m: Conv2d | Linear) -> set[str]:
     """What a layer of a random network is, in words."""
     kind, q = type(m).__name__, m.quantizer
