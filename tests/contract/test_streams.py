@@ -33,6 +33,14 @@ def test_an_average_rounds_halves_up_in_evaluation():
     assert Average()(*pair).flatten().tolist() == [STEP / 2, -STEP / 2]
 
 
+def test_an_average_keeps_a_coarser_grid():
+    a, b = grid_currents(2, 3, 50), grid_currents(2, 3, 50)
+    units = ((a.double() + b.double()) * ONE).long()
+    assert torch.equal((Average(8).eval()(a, b).double() * 256).long(), (units + 16) >> 5)
+    with pytest.raises(ValueError, match=r"Average\.fraction_bits must be 0 to 12, got 13"):
+        Average(13)
+
+
 def test_an_average_takes_two_of_one_shape():
     with pytest.raises(ValueError, match=r"Average takes two currents of one shape, got \(1, 2, 3\) and \(1, 2, 1\)"):
         Average()(torch.zeros(1, 2, 3), torch.zeros(1, 2, 1))

@@ -112,7 +112,7 @@ class Bestformer(nn.Module):
         self.pool = nn.Sequential(halved(time_steps), MaxPool2d(3, 2, 1), *binary(channels, channels))
         self.attentions = nn.ModuleList(BinaryMapAttention(time_steps, channels, heads) for _ in range(blocks))
         self.mlps = nn.ModuleList(BinaryMLP(time_steps, channels) for _ in range(blocks))
-        self.average = Average()
+        self.average = Average(8)
         self.saturate = Saturate()
         self.heads = nn.ModuleList(
             nn.Sequential(SumPool2d(SIDE // 2), nn.Flatten(2), Requantize(8), Linear(channels, CLASSES, one_scale()))

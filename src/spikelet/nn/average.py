@@ -1,6 +1,6 @@
 """The mean of two currents on their grid, as reversible residual streams need (BESTformer, arXiv:2501.05904).
 
-    y = floor((a + b) / 2 + 1/2)   in units of 2^-12:   (a + b + 1) >> 1
+    y = floor((a + b) / 2 + 1/2)   in units of 2^-p:   (a + b + 1) >> 1
 
 (a + b) / 2 in Python is exact too, and each such half needs another bit: eight blocks would need eight. Rounding keeps
 the unit. Training leaves the rounding out.
@@ -11,11 +11,23 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from spikelet.nn.evaluation import require_exact_type
-from spikelet.quant.grid import round_to_grid
+from spikelet.quant.grid import FRACTION_BITS, round_half_up
 
 
 class Average(nn.Module):
-    """(a + b) / 2, halves of the grid 2^-12 up in evaluation."""
+    """(a + b) / 2, rounded half up to a grid in evaluation.
+
+    Args:
+        fraction_bits: p, 0 to 12; the grid is 2^-p. Streams that `Saturate()` keeps have 8.
+    Raises:
+        ValueError: fraction_bits out of range.
+    """
+
+    def __init__(self, fraction_bits: int = FRACTION_BITS) -> None:
+        super().__init__()
+        if fraction_bits not in range(FRACTION_BITS + 1):
+            raise ValueError(f"Average.fraction_bits must be 0 to {FRACTION_BITS}, got {fraction_bits!r}.")
+        self.fraction_bits = fraction_bits
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Two currents of one shape [T, B, ...] -> the same. Raises ValueError where shapes differ."""
@@ -24,4 +36,8 @@ class Average(nn.Module):
         if self.training:
             return (a + b) / 2
         require_exact_type("Average", a)
-        return round_to_grid((a.double() + b.double()) / 2).to(a.dtype)
+        unit = 2.0**-self.fraction_bits
+        return (round_half_up((a.double() + b.double()) / (2 * unit)) * unit).to(a.dtype)
+
+    def extra_repr(self) -> str:
+        return f"fraction_bits={self.fraction_bits}"

@@ -15,7 +15,7 @@ from spikelet.lowering.registry import function, rule
 from spikelet.lowering.rules.elementwise import add, sum_of
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
-from spikelet.lowering.values import GRID, Value
+from spikelet.lowering.values import Value
 from spikelet.nn import AddConstant, Average, Scale
 from spikelet.nn.requantize import Clipped
 from spikelet.quant.grid import snap_gain
@@ -56,7 +56,9 @@ def average(b: Builder, call: Call, layer: Average, *values: Value) -> Value:
     pair = paired(b, call, left, right)
     total = sum_of(b, call, pair, (1, 1))
     b.not_held.add(total.node)
-    return pair.made(b.affine(total, np.array(0.5), np.array(0.0), call.where, GRID), tuple(call.output.shape))
+    return pair.made(
+        b.affine(total, np.array(0.5), np.array(0.0), call.where, 2.0**-layer.fraction_bits), tuple(call.output.shape)
+    )
 
 
 @rule(AddConstant)
