@@ -80,6 +80,12 @@ def test_half_precision_holds_less():
         lower(user(body), images())
 
 
+@pytest.mark.parametrize("cast", [lambda y: y.bfloat16().float(), lambda y: y.to(torch.float16).double().float()])
+def test_a_cast_that_rounds_is_refused(cast: Callable[[Tensor], Tensor]):
+    with pytest.raises(OverflowRefused, match=r"^conv: its values may reach \d+, and b?float16, .* only"):
+        lower(user(lambda m, x: m.fc(m.lif(cast(m.conv(x))).flatten(2))), images())
+
+
 def test_a_mean_over_49_positions_is_held_to_a_quarter():
     def model(channels: int, weight: float) -> User:
         fc = Linear(channels, 5, Uniform(8, per_channel=False))

@@ -167,6 +167,26 @@ def test_what_the_output_does_not_need_is_left_out_and_need_not_have_an_integer_
     assert [type(n) for n in nodes] == [ir.Input, ir.Conv, ir.Affine, ir.Lif, ir.Flatten, ir.Linear, ir.SumTime]
 
 
+def test_a_number_that_is_only_looked_at_is_plain_python():
+    def body(m: User, x: Tensor) -> Tensor:
+        s = m.lif(m.conv(x))
+        m.rate = s.mean().item()
+        return m.fc(s.flatten(2))
+
+    assert_exact(user(body))
+
+
+def test_a_constant_that_is_written_into_afterwards_is_what_it_was():
+    def body(m: User, x: Tensor) -> Tensor:
+        s = m.lif(m.conv(x)).flatten(2)
+        total = torch.ones_like(s[0])
+        for one in s:
+            total += one
+        return m.fc(total)
+
+    assert_exact(user(body))
+
+
 def test_a_use_that_leads_nowhere_counts_in_the_names():
     def body(m: User, x: Tensor) -> Tensor:
         m.lif(x)

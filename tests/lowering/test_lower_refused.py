@@ -198,6 +198,14 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: user(lambda m, x: m.fc(m.two(m.norm(m.conv(x)) / 32).flatten(2)), norm=BatchNorm2d(4), two=neuron()),
         r"unit is 0\.000244141; below 2\^-16 the halvings of a stream .* Use spikelet\.nn\.Average",
     ),
+    "a number out of a tensor": (
+        lambda: on_spikes(lambda s: (s + s.sum().item()).flatten(2)),
+        r"^the model \(add\): depends on a number that the forward takes out of a tensor",
+    ),
+    "random numbers": (
+        lambda: on_spikes(lambda s: (s + torch.randint(0, 9, (4, 1, 1)) / 8).flatten(2)),
+        r"^the model \(add\): depends on a number .* or draws at random",
+    ),
     "an average over the batch": (
         lambda: on_spikes(lambda s: (s - s.mean(1, keepdim=True)).flatten(2)),
         r"sums over the batch",

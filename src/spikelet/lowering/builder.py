@@ -38,6 +38,7 @@ class Builder:
         self.arranged: dict[object, Source] = {}  # moves made before, by what they move
         self.once: dict[object, Value] = {}  # calls on one time step, by what they do
         self.not_held: set[str] = set()  # nodes whose values PyTorch never holds in a tensor
+        self.casts: list[tuple[str, torch.dtype]] = []  # nodes whose tensors were brought to another precision
         self.scales: dict[str, NDArray[np.float64]] = {}
 
     @contextlib.contextmanager

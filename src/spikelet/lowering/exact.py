@@ -28,10 +28,13 @@ def require_exact_floats(graph: ir.IntGraph, b: Builder, types: dict[str, torch.
         OverflowRefused: names the layer, and the way out.
     """
     edges = analyse(graph)
+    held = {name: [dtype] for name, dtype in types.items() if name not in b.not_held}
+    for name, dtype in b.casts:
+        held.setdefault(name, []).append(dtype)
     for node in graph.nodes:
-        bits = BITS.get(types.get(node.name, torch.float64), 0)
-        if node.name in b.not_held or node.name not in types or isinstance(node, ir.Input | ir.Lif):
+        if node.name not in held or isinstance(node, ir.Input):
             continue
+        bits = min(BITS.get(dtype, 0) for dtype in held[node.name])
         low, high = edges[node.name].low, edges[node.name].high
         reach = max(-int(low.min()), int(high.max()))
         rounds = not all(is_power_of_two(float(s)) for s in b.scales[node.name].reshape(-1))

@@ -11,6 +11,7 @@ differs from m * 2^-e, which `verify` measures.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +26,7 @@ from spikelet.lowering.builder import Builder
 from spikelet.lowering.exact import require_exact_floats
 from spikelet.lowering.outputs import Made, outputs_of
 from spikelet.lowering.registry import convert, is_leaf
-from spikelet.lowering.trace import Trace, tensors, trace
+from spikelet.lowering.trace import Call, Trace, tensors, trace
 from spikelet.lowering.values import Value
 from spikelet.neurons import time_steps_of
 from spikelet.nn.device import device_of
@@ -100,6 +101,8 @@ def lowering_of(model: nn.Module, example: Tensor, time_axis: TimeAxis, *, as_it
         x, traced = _traced(model, example, time_axis, time_steps)
     if traced.unseen:
         raise LoweringError(f"{traced.unseen[0]}.")
+    if traced.is_open and not as_it_is:
+        _require_the_same(traced, trace(model, _other_bytes(x), is_leaf))
     return _lowered(model, x, traced, time_axis, time_steps)
 
 
@@ -139,6 +142,30 @@ def _traced(model: nn.Module, example: Tensor, time_axis: TimeAxis, time_steps: 
                 "samples the axes of time and batch can't be told apart. Let its forward work for any batch."
             ) from e
         return example, trace(model, example, is_leaf)
+
+
+def _other_bytes(x: Tensor) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, x.shape, dtype=torch.uint8, generator=generator).to(x.device)
+
+
+def _require_the_same(traced: Trace, again: Trace) -> None:
+    """Refuses a model that did something else on other bytes: its numbers come from the data, or are drawn."""
+    for one, other in itertools.zip_longest(traced.calls, again.calls):
+        call = one or other
+        if call is not None and (one is None or other is None or _given(one) != _given(other)):
+            raise LoweringError(
+                f"{call.place}: depends on a number that the forward takes out of a tensor (.item(), float()) or "
+                "draws at random, which integers can't follow. Use a constant, or a layer that computes it."
+            )
+
+
+def _given(call: Call) -> tuple[object, ...]:
+    """What was called, and every number that it was given."""
+    constants = [t.detach().cpu() for t, is_traced in zip(call.read, call.traced, strict=True) if not is_traced]
+    numbers = [a for a in (*call.args, *sorted(call.kwargs.items())) if not list(tensors(a))]
+    target = call.target if isinstance(call.target, str) else id(call.target)
+    return target, tuple(call.output.shape), str(numbers), [t.tolist() for t in constants]
 
 
 def _lowered(model: nn.Module, x: Tensor, traced: Trace, time_axis: TimeAxis, time_steps: int) -> Lowered:

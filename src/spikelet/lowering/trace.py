@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
 
+TAKES_NUMBERS = {"item", "tolist", "numpy", "__array__", "__float__", "__int__", "__index__", "__complex__"}
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}
 
 
@@ -84,6 +85,7 @@ class Trace:
     output: Any
     unseen: list[str]
     number: dict[int, int]
+    is_open: bool = False  # whether numbers were taken out of tensors or drawn at random, on which calls may depend
 
 
 class _Recorder(TorchFunctionMode):
@@ -96,6 +98,7 @@ class _Recorder(TorchFunctionMode):
         self.keep: list[Tensor] = [example]  # ids stay unique while the tensors live
         self.constants: list[tuple[Tensor, int, str]] = []  # read beside numbered tensors: version then, and where
         self.stack: list[str] = [""]
+        self.is_open = False
         self.inside_leaf = 0
 
     def record(
@@ -144,6 +147,7 @@ class _Recorder(TorchFunctionMode):
         """Notes what makes no call: a branch, and the way around the count of writes."""
         if not any(id(tensor) in self.number for tensor in tensors(args)):
             return
+        self.is_open |= name in TAKES_NUMBERS
         if name == "__bool__":
             self.note("a branch depends on a tensor's value, and integers can't follow the other one")
         if name in ("__get__", "__set__") and getattr(func, "__self__", None) is torch.Tensor.data:  # type: ignore[comparison-overlap]
@@ -189,13 +193,14 @@ def tensors(tree: Any) -> Iterator[Tensor]:
 @torch.no_grad()
 def trace(model: nn.Module, example: Tensor, is_leaf: Callable[[nn.Module], bool]) -> Trace:
     """Runs `model(example)` and records it. The model's modes are put back after."""
-    recorder = _Recorder(example)
+    recorder, generator = _Recorder(example), torch.get_rng_state()
     handles = (h for name, m in model.named_modules() for h in _watch(name, m, recorder, is_leaf(m)))
     with hooks(handles), evaluation_mode(model), recorder:
         output = model(example)
         recorder.check(output)
         recorder.check_constants()
-    return Trace(recorder.calls, output, recorder.unseen, recorder.number)
+    drawn = not torch.equal(generator, torch.get_rng_state())
+    return Trace(recorder.calls, output, recorder.unseen, recorder.number, recorder.is_open or drawn)
 
 
 def _watch(name: str, module: nn.Module, recorder: _Recorder, leaf: bool) -> list[Any]:

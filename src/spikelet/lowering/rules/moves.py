@@ -32,9 +32,9 @@ OTHER_ORDER = (
 PROPERTIES = (torch.Tensor.T, torch.Tensor.mT)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-@function("contiguous", "clone", "detach", "double", "float", "requires_grad_", moves=True)
+@function("contiguous", "clone", "detach", "requires_grad_", moves=True)
 def same(b: Builder, call: Call, x: Value) -> Value:
-    """The tensor itself. What precision it has is seen where its values are proved to fit it (exact.py)."""
+    """The tensor itself."""
     return x
 
 
@@ -57,9 +57,9 @@ def dropped(b: Builder, call: Call, x: Value) -> Value:
     return x
 
 
-@function("to", "type", "type_as", "cpu", "cuda", moves=True)
+@function("to", "type", "type_as", "cpu", "cuda", "double", "float", "half", "bfloat16", moves=True)
 def converted(b: Builder, call: Call, x: Value, *others: Value) -> Value:
-    """The tensor itself at another precision or device.
+    """The tensor itself at another precision or device; exact.py proves that its values fit it.
 
     Raises:
         LoweringError: it becomes whole numbers or truth values, which rounds it.
@@ -68,6 +68,8 @@ def converted(b: Builder, call: Call, x: Value, *others: Value) -> Value:
         raise LoweringError(
             f"{call.place}: turns a tensor into {call.output.dtype}, which rounds it by no stated rule."
         )
+    for i in b.sources.places(x.addresses).used if call.read[0].dtype != call.output.dtype else ():
+        b.casts.append((b.sources.all[i].node, call.output.dtype))
     return x
 
 
