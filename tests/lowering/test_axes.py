@@ -62,6 +62,16 @@ MOVES: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "expand": (lambda s: s[:, :, :1].expand(-1, -1, 3, -1, -1).flatten(2), 108),
     "padded with zeros": (lambda s: F.pad(s, (1, 0, 0, 2)).flatten(2), 224),
     "channels of zeros": (lambda s: F.pad(s, (0, 0, 0, 0, 1, 1)).flatten(2), 216),
+    "padded round the edges": (
+        lambda s: F.pad(s.flatten(0, 1), (1, 1, 1, 1), mode="circular").flatten(1).view(T, -1, 256),
+        256,
+    ),
+    "mirrored at the edges": (
+        lambda s: F.pad(s.flatten(0, 1), (1, 1, 1, 1), mode="reflect").flatten(1).view(T, -1, 256),
+        256,
+    ),
+    "windows by unfold": (lambda s: s.unfold(3, 3, 3).unfold(4, 3, 3).flatten(2), 144),
+    "columns of an image": (lambda s: F.unfold(s.flatten(0, 1), 2, stride=2).flatten(1).view(T, -1, 144), 144),
     "nearest upsampling": (
         lambda s: F.interpolate(s.flatten(0, 1), scale_factor=2).unflatten(0, (T, -1)).flatten(2),
         576,

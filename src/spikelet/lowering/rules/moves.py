@@ -82,9 +82,19 @@ def reshaped(b: Builder, call: Call, x: Value, *others: Value) -> Value:
 
 @function(*OTHER_ORDER, moves=True)
 def moved(b: Builder, call: Call, *values: Value) -> Value:
-    """What the function makes of the addresses."""
+    """What the function makes of the addresses.
+
+    Raises:
+        LoweringError: it takes neither whole numbers nor float64.
+    """
     assert call.function is not None
-    return _made(call, call.function, *_on_addresses(b, call, values))
+    error: Exception | None = None
+    for dtype in (torch.int64, torch.float64):  # some functions move floating-point numbers only
+        try:
+            return _made(call, call.function, *_on_addresses(b, call, values, dtype))
+        except (RuntimeError, TypeError) as e:
+            error = e
+    raise LoweringError(f"{call.place}: how it moves elements can't be followed ({error}).")
 
 
 @function("__get__", moves=True)
