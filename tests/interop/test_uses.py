@@ -67,6 +67,10 @@ WRONG: dict[str, tuple[str, Use]] = {
     "a batch norm of the image": (r"norm \(BatchNorm2d\)", lambda net, x: net.a(net.norm(x))),
     "a neuron of the image": (r"lif \(LIF\)", lambda net, x: x),
     "a copy into another tensor": ("'__setitem__'|'copy_'", lambda net, x: net.a(_written(x))),
+    "padded with a number": ("'pad'", lambda net, x: net.a(F.pad(x, (1, 1, 1, 1), value=1.0))),
+    "padded with a number by name": ("'pad'", lambda net, x: net.a(F.pad(x, (1, 1, 1, 1), "constant", 0.5))),
+    "a number of the image": ("'item'|'mean'", lambda net, x: net.a(x) * x.mean().item()),
+    "the image in NumPy": ("'numpy'", lambda net, x: net.a(x) + torch.from_numpy(x.numpy())),
     "joined with another tensor": ("'cat'", lambda net, x: net.a(torch.cat([x, torch.zeros_like(x)], -1))),
 }
 
@@ -188,3 +192,14 @@ def test_first_none_needs_a_gain_below_512_and_channels() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), snn.Leaky(beta=0.5, init_hidden=True))
     with pytest.raises(ConversionError, match=r"first=\(\) needs a convolution, or mean and std"):
         spikelet.from_snntorch(flat, time_steps=T, first=())
+
+
+@pytest.mark.parametrize("name", ["mean", "std"])
+def test_one_number_for_all_channels_need_not_be_in_a_list(name: str) -> None:
+    x = image()
+    one, listed = (
+        spikelet.from_snntorch(Net(lambda net, x: net.a(x)).eval(), time_steps=T, **{name: value})
+        for value in (0.5, (0.5,))
+    )
+    listed.load_state_dict(one.state_dict())
+    assert torch.equal(current_of(one, x), current_of(listed, x))

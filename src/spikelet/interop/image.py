@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
 import torch
@@ -32,8 +32,8 @@ class ImageOptions(TypedDict, total=False):
     """
 
     scale: float | None
-    mean: Sequence[float] | None
-    std: Sequence[float] | None
+    mean: float | Sequence[float] | None
+    std: float | Sequence[float] | None
     first: str | Sequence[str] | None
 
 
@@ -99,6 +99,11 @@ def _spread(values: Tensor, shape: tuple[int, ...]) -> Tensor:
     raise ConversionError(f"mean and std must have one number a channel of {shape[0]}, got {len(values)}.")
 
 
+def _numbers(given: object) -> tuple[float, ...]:
+    values = given if isinstance(given, Iterable) else (given,)
+    return tuple(float(v) for v in values)  # type: ignore[arg-type]
+
+
 def image_of(options: ImageOptions, time_axis: TimeAxis) -> Image:
     """The Image that a caller's options describe.
 
@@ -111,5 +116,6 @@ def image_of(options: ImageOptions, time_axis: TimeAxis) -> Image:
             f"scale must be given for frames (time_axis={time_axis}): the value that one byte of a frame had for the "
             "network. Pass scale=1.0 for event counts as they are, scale=1/255 for frames that were divided by 255."
         )
-    given = {name: tuple(options.get(name) or ()) for name in ("mean", "std") if options.get(name) is not None}
+    told = {"mean": options.get("mean"), "std": options.get("std")}
+    given = {name: _numbers(values) for name, values in told.items() if values is not None}
     return Image(1 / 255 if scale is None else float(scale), **given)

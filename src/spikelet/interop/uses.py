@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikelet.base.errors import ConversionError
+from spikelet.base.python_values import TAKES_NUMBERS
 from spikelet.interop.image import Image
 from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
@@ -48,6 +49,7 @@ _SAME_IN_ALL_CHANNELS = {
     "concat", "stack", "mean", "amax",
 }  # fmt: skip
 _ZERO_STAYS_ZERO = {"sum", "avg_pool2d", "pad", "constant_pad_nd"}
+_PADS = ("pad", "constant_pad_nd")
 
 
 @dataclasses.dataclass
@@ -81,13 +83,13 @@ class _Follower(TorchFunctionMode):
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
         makes_tensors = any(True for _ in _tensors(output))
-        if self.commutes(name, args, output):
+        if self.commutes(name, args, kwargs, output):
             self.mark(output)
-        elif makes_tensors or name == "__setitem__":
+        elif makes_tensors or name in TAKES_NUMBERS or name == "__setitem__":
             self.uses.misuses.append(f"the tensor function {name!r}")
         return output
 
-    def commutes(self, name: str, args: Any, output: Any) -> bool:
+    def commutes(self, name: str, args: Any, kwargs: Any, output: Any) -> bool:
         """Whether a tensor function may be applied before scale, mean and std as well as after."""
         inputs, image = list(_tensors(args)), self.image
         if not all(id(t) in self.raw for t in inputs):
@@ -96,6 +98,8 @@ class _Follower(TorchFunctionMode):
             return True
         if name in _WHERE_CHANNELS_STAY:
             return image.is_uniform or all(_keeps_last(inputs[0], t, self.sample_axes) for t in _tensors(output))
+        if name in _PADS and _pads_with_a_number(name, args, kwargs):
+            return False
         return name in _ZERO_STAYS_ZERO and not image.has_mean and image.is_uniform
 
     def before(self, name: str, module: nn.Module, inputs: Any) -> None:
@@ -113,6 +117,13 @@ class _Follower(TorchFunctionMode):
             self.mark(output)
         else:
             self.uses.misuses.append(f"{name} ({type(module).__name__})")
+
+
+def _pads_with_a_number(name: str, args: Any, kwargs: Any) -> bool:
+    """Whether a padding puts another number than 0, which has no bytes / 256 to stand in."""
+    place = 3 if name == "pad" else 2
+    value = kwargs.get("value", args[place] if len(args) > place else None)
+    return value not in (None, 0)
 
 
 def _keeps_last(before: Tensor, after: Tensor, axes: int) -> bool:

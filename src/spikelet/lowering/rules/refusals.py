@@ -36,3 +36,25 @@ refuse(
     "conv_transpose2d",
 )  # fmt: skip
 refuse("Its weights are floats: use spikelet.nn.Linear with a quantizer.", "Linear", "linear")
+refuse(
+    "The graph compares values in neurons alone. For two tensors of spikes the larger is a + b - a * b, the smaller "
+    "a * b, and the difference a + b - 2 * (a * b); over a map use spikelet.nn.MaxPool2d; of logits take the mean or "
+    "the sum over time, or one step x[t].",
+    "max", "min", "amax", "amin", "maximum", "minimum", "fmax", "fmin", "abs", "abs_", "absolute", "__abs__",
+    "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
+)  # fmt: skip
+refuse(
+    "What order values have depends on the input. Return the logits, and sort or pick outside of the model.",
+    "argmax", "argmin", "topk", "sort", "argsort", "msort", "kthvalue", "nonzero", "unique", "scatter", "scatter_",
+    "scatter_add", "one_hot", "cummax", "bincount",
+)  # fmt: skip
+refuse(
+    "Values are rounded in neurons and in spikelet.nn.Requantize, which says how.",
+    "round", "round_", "floor", "floor_", "ceil", "trunc", "int", "long", "short", "byte", "half", "bfloat16",
+    "__floordiv__", "floor_divide", "remainder", "__mod__", "fmod", "bool",
+)  # fmt: skip
+refuse(
+    "Write powers as products, x * x, and quotients by a constant as spikelet.nn.Scale(1 / c).",
+    "pow", "pow_", "__pow__", "square", "float_power", "reciprocal", "prod",
+)  # fmt: skip
+refuse("Write it as sums and products of tensors, each on its own.", "addcmul", "addcdiv", "lerp", "baddbmm", "addmm")
