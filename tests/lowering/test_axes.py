@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spikelet.base.errors import LoweringError, TimeAxisError
-from spikelet.lowering import lower
+from spikelet.base.time_axis import TimeAxis
+from spikelet.lowering import lower, verify
 from spikelet.neurons import LIF, LIFParams
+from spikelet.nn import Conv2d
+from spikelet.quant import Uniform
 from tests.support.user_modules import (
     SHAPE,
     T,
@@ -186,3 +190,32 @@ def test_channels_and_positions_mixed_are_refused_by_name():
 
     with pytest.raises(LoweringError, match=r"^next: reads channels and positions mixed"):
         lower(user(body, next=conv(4, 4), two=neuron()), images())
+
+
+@pytest.mark.parametrize("time_axis", [None, 0])
+@pytest.mark.parametrize("batch", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", ["map", "mean", "turned", "turned mean", "last", "batch first", "several"])
+def test_outputs_are_verified_in_batches_of_any_size(name: str, batch: int, time_axis: TimeAxis) -> None:
+    bodies: dict[str, Callable[[User, Tensor], Any]] = {
+        "map": lambda m, x: m.head(m.lif(m.conv(x))).mean((3, 4)),
+        "mean": lambda m, x: m.head(m.lif(m.conv(x))).mean((3, 4)).mean(0),
+        "turned": lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).flip(-1),
+        "turned mean": lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).flip(-1).mean(0),
+        "last": lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2))[-1],
+        "batch first": lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).transpose(0, 1),
+        "several": lambda m, x: (m.fc(m.lif(m.conv(x)).flatten(2)), m.lif(m.conv(x)).flip(2)),
+    }
+    model = user(bodies[name], head=Conv2d(4, 5, 3, Uniform(4)))
+    with torch.no_grad():
+        model.head.weight[0].mul_(8)  # channels of several scales
+    graph = lower(model, images() if time_axis is None else torch.stack([images()] * T), time_axis=time_axis)
+    shape = (batch, 3, 6, 6) if time_axis is None else (T, batch, 3, 6, 6)
+    x = torch.randint(0, 256, shape, dtype=torch.uint8)
+    result = verify(graph, model, [(x, torch.zeros(batch, dtype=torch.long))], time_axis=time_axis)
+    assert result.mismatches == 0, str(result)
+    assert result.logits == 5 * batch
+
+
+def test_a_constant_made_like_a_tensor_keeps_the_constant_it_is_made_of() -> None:
+    assert_exact(on_spikes(lambda s: (s + s.new_tensor([0.5])).flatten(2)))
+    assert_exact(on_spikes(lambda s: (s + torch.full_like(s, 0.25)).flatten(2)))

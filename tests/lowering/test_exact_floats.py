@@ -109,3 +109,14 @@ def test_the_error_names_the_type_and_the_layer():
     with pytest.raises(OverflowRefused, match=rf"^wide: its values may reach 51816000, and {WAY_OUT}"):
         lower(model, x)
     lower(model.double(), x)
+
+
+def test_a_float64_sum_that_is_turned_into_float32_is_held_to_float32():
+    def body(m: User, x: Tensor) -> Tensor:
+        wide = m.conv(x).double()
+        for _ in range(14):
+            wide = wide + wide
+        return m.fc(m.lif(wide.float()).flatten(2))
+
+    with pytest.raises(OverflowRefused, match=r"and float32, in which PyTorch evaluates, .* up to 2\^24 only"):
+        lower(user(body), images())

@@ -237,6 +237,42 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: on_spikes(lambda s: s.flatten(2) if s.mean() > 0 else s.flatten(2) + s.flatten(2)),
         r"^the model: a branch depends on a tensor's value",
     ),
+    "a branch on two tensors": (
+        lambda: on_spikes(lambda s: s.flatten(2) if torch.equal(s, s) else s.flatten(2) + s.flatten(2)),
+        r"^the model: a branch depends on a tensor's value",
+    ),
+    "a branch on a number of the tensor": (
+        lambda: on_spikes(lambda s: s.flatten(2) if s.mean().item() > 0.01 else s.flatten(2) + s.flatten(2)),
+        r"depends on a number that the forward takes out of a tensor",
+    ),
+    "values in NumPy": (
+        lambda: on_spikes(lambda s: s.flatten(2) + torch.from_numpy(s.numpy()).flatten(2)),
+        r"depends on a number that the forward takes out of a tensor",
+    ),
+    "a constant of the input": (
+        lambda: on_spikes(lambda s: (s + s.new_full(s.shape, s[0, 0, 0, 0, 0])).flatten(2)),
+        r"^the model \(new_full\): fills a tensor with a value that depends on the input",
+    ),
+    "bits of another type": (
+        lambda: on_spikes(lambda s: s.view(torch.int32).float().flatten(2)),
+        r"^the model \(view\): reads the bits of a tensor as torch.int32",
+    ),
+    "samples in another order": (
+        lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).flip(1)),
+        r"^output: gives the samples of the batch in another order",
+    ),
+    "the larger of two": (
+        lambda: on_spikes(lambda s: torch.maximum(s, s).flatten(2)),
+        r"^the model \(maximum\): .* the larger is a \+ b - a \* b",
+    ),
+    "the largest over time": (
+        lambda: on_spikes(lambda s: s.amax(0, keepdim=True).flatten(2)),
+        r"^the model \(amax\): .* or one step x\[t\]",
+    ),
+    "the best class": (
+        lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).mean(0).argmax(1)),
+        r"^the model \(argmax\): .* Return the logits",
+    ),
     "a mask by a hook": (masked_by_a_hook, r"multiplies by 0, which is no power of two"),
     "a membrane of one's own": (
         lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)), lif=LIF(T, None, Clipped(4))),

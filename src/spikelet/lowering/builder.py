@@ -182,7 +182,6 @@ class Builder:
             )
         zeros = np.zeros(x.channels)
         name = self.extra_name(f"{where}.scale")
-        self.once: dict[object, Value] = {}  # calls on one time step, by what they do
         self.not_held.add(name)
         return self.scaled(x, ratio.astype(np.int64), zeros.astype(np.int64), zeros, name, np.array(scale))
 

@@ -102,7 +102,8 @@ def lowering_of(model: nn.Module, example: Tensor, time_axis: TimeAxis, *, as_it
     if traced.unseen:
         raise LoweringError(f"{traced.unseen[0]}.")
     if traced.is_open and not as_it_is:
-        _require_the_same(traced, trace(model, _other_bytes(x), is_leaf))
+        for other in (_other_bytes(x), torch.zeros_like(x), torch.full_like(x, 255)):
+            _require_the_same(traced, trace(model, other, is_leaf))
     return _lowered(model, x, traced, time_axis, time_steps)
 
 

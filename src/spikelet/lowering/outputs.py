@@ -46,8 +46,10 @@ def _copied(b: Builder, made: Made) -> Made:
 
 
 def _made(b: Builder, value: Value, is_first: bool) -> Made:
-    source, value = _edge(b, value)
-    source = b.at_scale(source, float(source.scale.min()), "output")
+    edge, value = _edge(b, value)
+    source = b.at_scale(edge, float(edge.scale.min()), "output")
+    if source is not edge and value.source is None:
+        value = Value(value.shape, None, value.addresses - edge.start + source.start)
     whole = source
     if is_first and source.is_flat and source.time != "summed" and not _is_running(b, source):
         source = summed(b, source, "logits")
@@ -71,6 +73,7 @@ def _edge(b: Builder, value: Value) -> tuple[Source, Value]:
     new, order = _arranged(b, frames.rest)
     addresses = new.start + frames.lead[:, None] * new.size + order.reshape(-1)
     covered = np.unique(frames.lead)
+    _require_order(b, frames.lead)
     if len(covered) == len(frames.lead) == new.steps * new.batch:
         return new, Value(value.shape, None, torch.from_numpy(addresses).reshape(value.shape))
     if new.time != "steps" or len(covered) != len(frames.lead) or len(covered) != b.batch:
@@ -81,16 +84,24 @@ def _edge(b: Builder, value: Value) -> tuple[Source, Value]:
     return total, Value(value.shape, None, torch.from_numpy(total.start + inside).reshape(value.shape))
 
 
+def _require_order(b: Builder, lead: Int64) -> None:
+    """Raises LoweringError where samples stand in another order than in the batch."""
+    sample = (lead % b.batch)[np.argsort(lead // b.batch, kind="stable")]
+    if (np.diff(sample) < 0).sum() >= len(np.unique(lead // b.batch)):
+        raise LoweringError("output: gives the samples of the batch in another order; keep the order that they have.")
+
+
 def _leading_axes(b: Builder, value: Value) -> int:
     """How many axes count time and samples: up to two."""
     places = b.sources.places(value.addresses)
-    changes = []
-    for axis in range(min(2, len(value.shape))):
-        frame = places.step * b.batch + places.sample
-        changes.append(bool((frame != frame.take([0], axis)).any()))
-    if len(changes) == 2 and changes[1]:
-        return 2
-    return 1
+    frame = places.step * b.batch + places.sample
+    changes = [bool((frame != frame.take([0], axis)).any()) for axis in range(min(2, len(value.shape)))]
+    if len(changes) < 2:
+        return 1
+    if b.batch == 1 and value.shape[1] == 1:  # the addresses of one sample don't show its axis; those of steps do
+        has_time = changes[0] or (b.time_steps == value.shape[0] == 1 and len(value.shape) in (3, 5))
+        return 2 if has_time and len(value.shape) > 2 else 1
+    return 2 if changes[1] else 1
 
 
 def _arranged(b: Builder, rest: Int64) -> tuple[Source, Int64]:

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
 
-TAKES_NUMBERS = {"item", "tolist", "numpy", "__array__", "__float__", "__int__", "__index__", "__complex__"}
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}
 
 
@@ -148,7 +148,7 @@ class _Recorder(TorchFunctionMode):
         if not any(id(tensor) in self.number for tensor in tensors(args)):
             return
         self.is_open |= name in TAKES_NUMBERS
-        if name == "__bool__":
+        if name in BRANCHES:
             self.note("a branch depends on a tensor's value, and integers can't follow the other one")
         if name in ("__get__", "__set__") and getattr(func, "__self__", None) is torch.Tensor.data:  # type: ignore[comparison-overlap]
             self.note("`.data` of a tensor is used, through which it may change unseen; use .detach()")

@@ -176,8 +176,15 @@ def _is_number(operand: Operand, number: float) -> bool:
 
 @function("zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like", "new_tensor")
 def made_alike(b: Builder, call: Call, *values: Value) -> Value:
-    """A constant of the shape of a tensor, made again: the forward may have written into its own."""
-    args = [torch.empty(t.shape, dtype=t.dtype) if isinstance(t, Tensor) else t for t in call.args]
+    """A constant of the shape of a tensor, made again: the forward may have written into its own.
+
+    Raises:
+        LoweringError: what it is filled with comes from the input.
+    """
+    if len(values) > 1 or not call.traced[0]:
+        raise LoweringError(f"{call.place}: fills a tensor with a value that depends on the input; use a product.")
+    alike = torch.empty(call.read[0].shape, dtype=call.read[0].dtype)
+    args = [alike if t is call.read[0] else t for t in call.args]
     assert call.function is not None
     made = call.function(*args, **{k: v for k, v in call.kwargs.items() if k != "device"})
     return Value(tuple(made.shape), None, b.constant(made))

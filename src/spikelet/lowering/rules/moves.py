@@ -75,7 +75,13 @@ def converted(b: Builder, call: Call, x: Value, *others: Value) -> Value:
 
 @function(*SAME_ORDER, moves=True)
 def reshaped(b: Builder, call: Call, x: Value, *others: Value) -> Value:
-    """The same elements in the same order."""
+    """The same elements in the same order.
+
+    Raises:
+        LoweringError: `view` reads their bits as another type.
+    """
+    if call.read[0].dtype != call.output.dtype:
+        raise LoweringError(f"{call.place}: reads the bits of a tensor as {call.output.dtype}; use .to() for a type.")
     shape = tuple(call.output.shape)
     return Value(shape, x.source) if x.source is not None else Value(shape, None, x.addresses.reshape(shape))
 

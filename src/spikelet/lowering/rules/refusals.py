@@ -50,7 +50,7 @@ refuse(
 )  # fmt: skip
 refuse(
     "Values are rounded in neurons and in spikelet.nn.Requantize, which says how.",
-    "round", "round_", "floor", "floor_", "ceil", "trunc", "int", "long", "short", "byte", "half", "bfloat16",
+    "round", "round_", "floor", "floor_", "ceil", "trunc", "int", "long", "short", "byte",
     "__floordiv__", "floor_divide", "remainder", "__mod__", "fmod", "bool",
 )  # fmt: skip
 refuse(
