@@ -49,3 +49,11 @@ class Recurrent(nn.Module):
             s, v = self.neuron.step(current + feedback, v)
             spikes.append(s)
         return torch.cat(spikes)
+
+    def currents(self, x: Tensor, spikes: Tensor) -> Tensor:
+        """Currents I [T, B, ...] that the neurons received, from the layer's input and the spikes that it gave.
+
+        It calls the layers' `forward`, so that no hook sees the feedback a second time.
+        """
+        before = torch.cat([torch.zeros_like(spikes[:1]), spikes[:-1]])
+        return x + self.norm.forward(self.synapses.forward(before))

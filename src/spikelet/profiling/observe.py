@@ -23,7 +23,7 @@ from spikelet.base.errors import LoweringError, TimeAxisError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.neurons import Neuron
 from spikelet.neurons.constants import numbers
-from spikelet.nn import MaxPool2d, SumPool2d
+from spikelet.nn import MaxPool2d, Recurrent, SumPool2d
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
 from spikelet.profiling.batches import samples_of
@@ -99,27 +99,42 @@ def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
     watches: dict[nn.Module, _Watch] = {}
     inside: set[nn.Module] = set()  # parts of a layer that is counted whole: membranes, quantizers
     for name, module in model.named_modules():
-        name = name or type(module).__name__
         if module in inside:
             continue
+        watch = _watch_of(name or type(module).__name__, module, last)
+        if watch is not None:
+            watches[module] = watch
         if isinstance(module, Neuron | Synapse):
             inside.update(module.modules())
-        if isinstance(module, Neuron):
-            watches[module] = _NeuronWatch(name, module)
-        elif isinstance(module, Synapse):
-            watches[module] = _SynapseWatch(name, module, last)
-        elif isinstance(module, Norm):
-            watches[module] = _NormWatch(name, module, last)
-        elif isinstance(module, CHANNEL_BY_CHANNEL):
-            watches[module] = _PoolWatch(last)
-        elif isinstance(module, Constants):
-            watches[module] = _ConstantsWatch(name, module)
-        elif next(module.parameters(recurse=False), None) is not None:
-            raise ValueError(
-                f"{name}: {type(module).__name__} has parameters that profile can't count. "
-                "Counted are convolutions, Linear, batch norms, Scale, AddConstant, Requantize and neurons."
-            )
+        elif isinstance(module, Recurrent):
+            inside.update(module.neuron.modules())
     return watches
+
+
+def _watch_of(name: str, module: nn.Module, last: _LastOutput) -> _Watch | None:
+    """What counts `module`; None for one that computes nothing of its own.
+
+    Raises:
+        ValueError: it has parameters that nothing counts.
+    """
+    if isinstance(module, Recurrent):
+        return _RecurrentWatch(f"{name}.neuron", module)
+    if isinstance(module, Neuron):
+        return _NeuronWatch(name, module)
+    if isinstance(module, Synapse):
+        return _SynapseWatch(name, module, last)
+    if isinstance(module, Norm):
+        return _NormWatch(name, module, last)
+    if isinstance(module, CHANNEL_BY_CHANNEL):
+        return _PoolWatch(last)
+    if isinstance(module, Constants):
+        return _ConstantsWatch(name, module)
+    if next(module.parameters(recurse=False), None) is not None:
+        raise ValueError(
+            f"{name}: {type(module).__name__} has parameters that profile can't count. "
+            "Counted are convolutions, Linear, batch norms, Scale, AddConstant, Requantize and neurons."
+        )
+    return None
 
 
 class _SynapseWatch:
@@ -277,6 +292,17 @@ class _NeuronWatch:
             spikes=self.spikes / samples,
             membrane_updates=self.updates / samples,
         )
+
+
+class _RecurrentWatch(_NeuronWatch):
+    """The neurons of a layer with feedback, whose steps no hook sees."""
+
+    def __init__(self, name: str, module: Recurrent) -> None:
+        super().__init__(name, module.neuron)
+        self.recurrent = module
+
+    def see(self, x: Tensor, output: Tensor) -> None:
+        super().see(self.recurrent.currents(x, output), output)
 
 
 _Watch = _SynapseWatch | _PoolWatch | _NormWatch | _ConstantsWatch | _NeuronWatch
