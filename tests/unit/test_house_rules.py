@@ -183,6 +183,14 @@ def test_nothing_is_left_unfinished(word: str):
     assert lines_matching(rf"\b{word}\b") == {}
 
 
+def test_sentences_begin_with_their_subject():
+    """House style: no sentence begins with "Of", and nothing "is no number" or "are none"."""
+    places = [*files(".py", ".c", ".h", under=("src", "csrc")), *files(".md", under=("docs",)), ROOT / "README.md"]
+    pattern = r'(?:"""|^\s*(?:#|\*)?\s*|\. )Of [a-z]|\b(?<!there )(?:is|are) none\b|\bis no (?:number|tensor|leaf)\b'
+    found = {name(p): re.findall(pattern, p.read_text(), re.MULTILINE) for p in places}
+    assert {where: lines for where, lines in found.items() if lines} == {}
+
+
 def test_no_path_of_one_machine():
     assert lines_matching("/" + r"(work|tmp|root|home)/") == {}
 

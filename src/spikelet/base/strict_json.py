@@ -62,7 +62,7 @@ def fields(value: Any, names: set[str], what: str) -> dict[str, Any]:
 
 
 def integer(value: Any, what: str, low: int = 0, high: int = 2**31 - 1) -> int:
-    """`value`, checked to be an integer in low..high (true and false are none)."""
+    """`value`, checked to be an integer in low..high (true and false are not)."""
     if type(value) is not int or not low <= value <= high:
         raise ArtifactError(f"{what}: must be an integer from {low} to {high}, got {shown(value)}.")
     return value

@@ -84,7 +84,8 @@ def _require_plain_integers(node: Operation) -> None:
         if dataclasses.is_dataclass(value):
             value = tuple(vars(value).values())
         for v in value if isinstance(value, tuple) else (value,):
-            node.require(not isinstance(v, np.generic), field.name, repr(v), "a plain Python number")
+            if isinstance(v, np.generic):
+                node.require(False, field.name, repr(v), "a plain Python number")
 
 
 def _check_outputs(graph: IntGraph, edges: dict[str, Edge]) -> None:

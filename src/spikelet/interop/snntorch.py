@@ -80,7 +80,7 @@ class WithMembrane(nn.Module):
 class OverVectors(nn.Module):
     """A neuron whose beta or threshold, of shape [C], goes along the last axis: its currents must be vectors [T, B, C].
 
-    Of maps [T, B, C, H, W] snnTorch would take the last axis, W, and LIF takes the channels.
+    snnTorch takes the last axis of maps [T, B, C, H, W] too, W; LIF takes their channels.
     """
 
     def __init__(self, lif: LIF, name: str) -> None:
