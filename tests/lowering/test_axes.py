@@ -219,3 +219,10 @@ def test_outputs_are_verified_in_batches_of_any_size(name: str, batch: int, time
 def test_a_constant_made_like_a_tensor_keeps_the_constant_it_is_made_of() -> None:
     assert_exact(on_spikes(lambda s: (s + s.new_tensor([0.5])).flatten(2)))
     assert_exact(on_spikes(lambda s: (s + torch.full_like(s, 0.25)).flatten(2)))
+
+
+@pytest.mark.parametrize("time_steps", [1, 2, 3, 5])
+def test_a_sum_over_time_divided_by_a_count_is_a_mean(time_steps: int) -> None:
+    lif = LIF(time_steps, LIFParams(threshold=0.25))
+    assert_exact(user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).sum(0) / time_steps, lif=lif))
+    assert_exact(user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2).sum(0) / 3), lif=lif))

@@ -186,13 +186,27 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: on_spikes(lambda s: (s + torch.arange(2.0).view(2, 1, 1, 1, 1)).flatten(2)),
         r"a constant changes over time or over the batch",
     ),
-    "a division by three": (
-        lambda: on_spikes(lambda s: (s / 3).flatten(2)),
-        r"divides by 3, .* Use spikelet\.nn\.Scale",
+    "a division by a fraction": (
+        lambda: on_spikes(lambda s: (s / 2.5).flatten(2)),
+        r"divides by 2.5, .* Use spikelet\.nn\.Scale",
+    ),
+    "a third of a current": (
+        lambda: user(lambda m, x: m.fc(m.lif(m.conv(x) / 3).flatten(2))),
+        r"^lif\.grid: reads a mean over a number of values that is no power of two",
+    ),
+    "an einsum of one tensor": (
+        lambda: on_spikes(lambda s: torch.einsum("tbchw->tbc", s), 4),
+        r"einsum 'tbchw->tbc' joins 1 tensors, and products join two",
+    ),
+    "a batch norm as a function": (
+        lambda: on_spikes(
+            lambda s: F.batch_norm(s.flatten(0, 1), torch.zeros(4), torch.ones(4)).view(s.shape).flatten(2)
+        ),
+        r"\(batch_norm\): .* Use spikelet\.nn\.BatchNorm2d",
     ),
     "a division of two tensors": (
         lambda: on_spikes(lambda s: (s / (s + 1)).flatten(2)),
-        r"divide by powers of two only",
+        r"divide by one whole number only",
     ),
     "halvings without end": (
         lambda: user(lambda m, x: m.fc(m.two(m.norm(m.conv(x)) / 32).flatten(2)), norm=BatchNorm2d(4), two=neuron()),
@@ -367,11 +381,11 @@ def test_what_has_no_integer_form_is_refused_by_name_and_reason(make: Callable[[
 @pytest.mark.parametrize(
     ("example", "words"),
     [
-        (torch.zeros(SHAPE), r"must be a uint8 batch, got torch\.float32"),
+        (torch.zeros(SHAPE), r"must be a uint8 batch, a torch.Tensor, got torch\.float32"),
         (torch.zeros(2, 3, 3, 6, 6, dtype=torch.uint8), r"has 5 axes, shape \(2, 3, 3, 6, 6\); with time_axis=None"),
         (torch.zeros(0, 3, 6, 6, dtype=torch.uint8), r"got shape \(0, 3, 6, 6\)"),
         (torch.zeros(3, dtype=torch.uint8), r"has 1 axes"),
-        (np.zeros(SHAPE, np.uint8), r"must be a uint8 batch, got uint8"),
+        (np.zeros(SHAPE, np.uint8), r"must be a uint8 batch, a torch.Tensor, got ndarray"),
     ],
 )
 def test_an_example_that_is_no_batch_of_bytes_is_refused(example: Tensor, words: str):

@@ -205,6 +205,13 @@ def test_a_state_of_another_program_is_refused() -> None:
         stream(np.zeros((1, 3, 3, 2, 2), np.uint8), other)
 
 
+@pytest.mark.parametrize("backend", [Program, Reference])
+def test_what_is_no_state_is_refused(backend: type[Program] | type[Reference]) -> None:
+    stream = backend(neurons(2)).stream()
+    with pytest.raises(GraphError, match=r"^state must be one that this stream made, got NoneType\."):
+        stream(np.zeros((1, 3, 3, 2, 2), np.uint8), None)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("kernels", SETS)
 def test_logits_of_every_step_stream_without_end(kernels: str) -> None:
     """No sum over time, and a membrane that settles: steps beyond T are as good as those before."""

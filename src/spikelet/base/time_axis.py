@@ -26,7 +26,7 @@ def check_time_axis(time_axis: TimeAxis) -> TimeAxis:
     Raises:
         TimeAxisError: it is not None, 0 or 1.
     """
-    if isinstance(time_axis, bool) or time_axis not in _LAYOUT:
+    if not (time_axis is None or type(time_axis) is int) or time_axis not in _LAYOUT:
         raise TimeAxisError(
             f"time_axis must be None, 0 or 1, got {time_axis!r}. None: still inputs [B, ...]; 0: frames, time first, "
             "[T, B, ...]; 1: frames, batch first, [B, T, ...]."

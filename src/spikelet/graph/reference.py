@@ -100,6 +100,8 @@ class ReferenceStream:
         Raises:
             GraphError: `x` is not uint8 [steps, B, *input shape], or goes beyond the steps that the graph may take.
         """
+        if not isinstance(state, Progress):
+            raise GraphError(f"state must be one that this stream made, got {type(state).__name__}.")
         check_steps(self.graph, self._edges, x, state.batch, state.step)
         frames = np.asarray(x).astype(np.int64)
         name, states = self.graph.outputs[0].node, dict(state.states)

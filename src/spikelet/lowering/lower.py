@@ -91,7 +91,8 @@ def lowering_of(model: nn.Module, example: Tensor, time_axis: TimeAxis, *, as_it
             leaves nothing open.
     """
     if not isinstance(example, Tensor) or example.dtype != torch.uint8:
-        raise LoweringError(f"example must be a uint8 batch, got {getattr(example, 'dtype', type(example).__name__)}.")
+        got = example.dtype if isinstance(example, Tensor) else type(example).__name__
+        raise LoweringError(f"example must be a uint8 batch, a torch.Tensor, got {got}.")
     time_steps = _time_steps(model)
     _check_example(example, time_axis, time_steps)
     if as_it_is:

@@ -85,7 +85,7 @@ def verify(
     *,
     time_axis: TimeAxis = None,
 ) -> Verification:
-    """Compares `backend(graph)` with `model` in evaluation mode.
+    """How many spikes and outputs of `backend(graph)` differ from those of `model` in evaluation mode.
 
     Args:
         graph: lowered from `model`.

@@ -20,7 +20,7 @@ from spikelet.quant.grid import FRACTION_BITS
 
 @dataclasses.dataclass(frozen=True)
 class Hard:
-    """v = h (1 - s)."""
+    """The membrane becomes 0 where the neuron fired: v = h (1 - s)."""
 
     def __call__(self, h: Tensor, s: Tensor, step: Real) -> Tensor:
         return h * (1 - s)

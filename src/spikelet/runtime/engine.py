@@ -103,6 +103,8 @@ class Engine:
         """Raises GraphError unless `state` is as large as those of `start`."""
         self.plan(Wanted(result, 1, still=True), stream=True)
         size = self._carried[result].size
+        if not isinstance(state, StreamState):
+            raise GraphError(f"state must be one that this stream made, got {type(state).__name__}.")
         found = state.memory.shape[-1]
         if state.memory.ndim != 2 or found != size or state.memory.dtype != np.uint8:
             raise GraphError(f"state must be one that this stream made, got {found} bytes a sample, not {size}.")

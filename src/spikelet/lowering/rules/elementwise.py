@@ -117,11 +117,13 @@ def mul(b: Builder, call: Call, *values: Value) -> Value:
 
 @function("div", "__truediv__", "__itruediv__", "div_", "divide", "true_divide")
 def div(b: Builder, call: Call, *values: Value) -> Value:
-    """The quotient by a power of two, a change of scale."""
+    """The quotient by a power of two or, as a mean divides, by a count: a change of scale."""
     left, right = operands(call, values)
     number = _number(right) if isinstance(right, Tensor) else None
     if number is None or number == 0 or isinstance(left, Tensor) or "rounding_mode" in call.kwargs:
-        raise LoweringError(f"{call.place}: integers divide by powers of two only. {_SCALE}")
+        raise LoweringError(f"{call.place}: integers divide by one whole number only. {_SCALE}")
+    if number.is_integer() and 0 < number < 2**15 and not is_power_of_two(number):
+        return divided(b, values[0], number, tuple(call.output.shape))
     return _times(b, call, values[0], 1 / number if is_power_of_two(abs(number)) else number, over=True)
 
 

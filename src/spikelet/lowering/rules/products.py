@@ -74,8 +74,13 @@ def matmul(b: Builder, call: Call, *values: Value) -> Value:
 @function("einsum")
 def einsum(b: Builder, call: Call, *values: Value) -> Value:
     """A product of two tensors, written out: "tbhid,tbhjd->tbhij"."""
-    left, right = _both(call, values)
     equation = call.args[0] if isinstance(call.args[0], str) else ""
+    if len(call.read) != 2:
+        raise LoweringError(
+            f"{call.place}: einsum {equation!r} joins {len(call.read)} tensors, and products join two. Use sum, "
+            "diagonal or permute of one tensor, and multiply more of them one after another."
+        )
+    left, right = _both(call, values)
     inputs, _, out = equation.replace(" ", "").partition("->")
     a, _, c = inputs.partition(",")
     inner = [x for x in a if x in c and x not in out]

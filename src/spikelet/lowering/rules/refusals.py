@@ -58,3 +58,7 @@ refuse(
     "pow", "pow_", "__pow__", "square", "float_power", "reciprocal", "prod",
 )  # fmt: skip
 refuse("Write it as sums and products of tensors, each on its own.", "addcmul", "addcdiv", "lerp", "baddbmm", "addmm")
+refuse(
+    "Use spikelet.nn.BatchNorm2d or BatchNorm1d, time first, whose statistics are constants.",
+    "batch_norm", "BatchNorm3d", "SyncBatchNorm", "LazyBatchNorm1d", "LazyBatchNorm2d", "normalize",
+)  # fmt: skip
