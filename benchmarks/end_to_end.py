@@ -169,7 +169,7 @@ def calibrated(name: str, options: dict[str, int]) -> nn.Module:
 def seen(name: str, model: nn.Module) -> nn.Module:
     """`model`, whose batch norms have now seen some images, in evaluation mode."""
     generator = torch.Generator().manual_seed(0)
-    recalibrate(model, [(images(name, 4, generator), torch.zeros(4)) for _ in range(20)])
+    recalibrate(model, [images(name, 4, generator) for _ in range(20)])
     return model.eval()
 
 

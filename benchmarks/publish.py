@@ -70,7 +70,8 @@ def main() -> None:
     options = _options()
     model, config = load_run(options.run)
     data = load(config.data, root=options.data_root, **config.data_options)
-    graph = lower(model, data.test.batch(torch.arange(2))[0], labels=data.test.labels)
+    example = data.test.batch(torch.arange(2))[0]
+    graph = lower(model, example, time_axis=data.test.time_axis, labels=data.test.labels)
     result = verified(graph, model, data.test)
     other = verified(graph, model, load(options.also, validation=0.0).test) if options.also else None
     told = dataclasses.replace(result_of(data, result.float_accuracy), commit=_commit(options))

@@ -16,7 +16,7 @@ def verified(graph: IntGraph, model: nn.Module, samples: Samples) -> Verificatio
     Raises:
         SystemExit: a spike or a logit differs.
     """
-    result = verify(graph, model, batches(samples, 200), Program)
+    result = verify(graph, model, batches(samples, 200), Program, time_axis=samples.time_axis)
     if result.mismatches:
         raise SystemExit(f"nothing is recorded: PyTorch and integers differ on {samples.name}\n{result}")
     return result
