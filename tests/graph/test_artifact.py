@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph import ir
+from spikelet.graph.analysis import analyse
 from spikelet.graph.file import artifact
 from spikelet.graph.file.artifact import dumps, load, loads, save
 from spikelet.graph.file.container import header_of
@@ -301,3 +303,14 @@ def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
 def test_the_module_writes_the_lowest_version_that_holds_the_graph(graph: ir.IntGraph, version: int) -> None:
     assert FileParts.of(dumps(graph)).document["format"] == version
     assert version in artifact.FORMATS
+
+
+def test_a_folder_is_refused_with_the_way_to_pack_it(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match=r"A folder is no packed file \(spikelet pack DIR"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("use", [dumps, analyse])
+def test_what_is_no_graph_is_refused(use: Callable[[object], object]) -> None:
+    with pytest.raises(GraphError, match=r"^graph must be an IntGraph, as .* give it, got str"):
+        use("qsnn-vgg-s-cifar10")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import GraphError, LoweringError, SpikeletError
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
 from spikelet.lowering import lower, verify
@@ -345,3 +346,29 @@ def test_verify_counts_a_neuron_that_has_changed_since_lowering():
 def test_sum_pooling_by_a_divisor_that_is_no_square_stays_exact():
     assert_exact(user(lambda m, x: m.fc(m.pool(m.lif(m.conv(x))).flatten(2)), pool=SumPool2d(3), fc=classifier(16)))
     assert_exact(user(lambda m, x: m.fc(m.lif(m.pool(m.conv(x))).flatten(2)), pool=SumPool2d(3), fc=classifier(16)))
+
+
+def test_verify_refuses_another_model_and_what_is_no_pair():
+    model, x, labels = plain(), images(), torch.zeros(4, dtype=torch.long)
+    graph = lower(model, x)
+    wider = user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)), conv=conv(3, 6), fc=classifier(216))
+    with pytest.raises(GraphError, match=r"^lif: is \(4, 6, 6\) in the graph and \(6, 6, 6\) in the model"):
+        verify(graph, wider, [(x, labels)])
+    more = user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)), fc=classifier(144, 7))
+    with pytest.raises(GraphError, match=r"^output: the graph gives \(4, 5\), the model \(2, 4, 7\), for 4 labels"):
+        verify(graph, more, [(x, labels)])
+    with pytest.raises(GraphError, match=r"for 3 labels; .* one label a sample"):
+        verify(graph, model, [(x, labels[:3])])
+    for wrong in ([x], [(x,)], x, [(x, labels, labels)], [(x.numpy(), labels)]):
+        with pytest.raises(ValueError, match=r"^batches must be pairs \(x, y\) of a uint8 input and labels \[B\], got"):
+            verify(graph, model, wrong)  # type: ignore[arg-type]
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(LoweringError, match=r"^model must be a torch\.nn\.Module, got NoneType\."):
+        lower(None, images())  # type: ignore[arg-type]
+
+
+def test_a_model_in_half_precision_is_refused_for_that_reason():
+    with pytest.raises(SpikeletError, match=r"^conv\.weight is torch\.float16, in which evaluation is not exact"):
+        lower(plain().half(), images())

@@ -28,6 +28,10 @@ def analyse(graph: IntGraph) -> dict[str, Edge]:
         GraphError: names that repeat or come later, shapes that don't fit, attributes out of range.
         OverflowRefused: a value that could leave int32.
     """
+    if not isinstance(graph, IntGraph):
+        raise GraphError(
+            f"graph must be an IntGraph, as spikelet.lower and spikelet.load give it, got {type(graph).__name__}."
+        )
     if not graph.nodes:
         raise GraphError("a graph needs at least one node, got none.")
     if not 1 <= graph.time_steps <= MAX_TIME_STEPS:

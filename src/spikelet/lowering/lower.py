@@ -90,6 +90,8 @@ def lowering_of(model: nn.Module, example: Tensor, time_axis: TimeAxis, *, as_it
         as_it_is: whether to trace the very batch, of a model that is known to be lowered; else on a batch size that
             leaves nothing open.
     """
+    if not isinstance(model, nn.Module):
+        raise LoweringError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
     if not isinstance(example, Tensor) or example.dtype != torch.uint8:
         got = example.dtype if isinstance(example, Tensor) else type(example).__name__
         raise LoweringError(f"example must be a uint8 batch, a torch.Tensor, got {got}.")
@@ -137,6 +139,8 @@ def _traced(model: nn.Module, example: Tensor, time_axis: TimeAxis, time_steps: 
     try:
         x = example.index_select(axis, index)
         return x, trace(model, x, is_leaf)
+    except SpikeletError:
+        raise
     except (RuntimeError, ValueError, IndexError, AssertionError) as e:
         if batch in (1, time_steps):
             raise LoweringError(

@@ -8,6 +8,7 @@ round(output / scale) with the integer one. Which element of a tensor is which i
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -95,15 +96,22 @@ def verify(
         time_axis: of the inputs: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
     Raises:
         GraphError: the model is another one.
-        ValueError: there are no batches.
+        ValueError: there are no batches, or they are no pairs.
         TimeAxisError: a batch is not of the layout that `time_axis` declares.
     """
     tally = _Tally(graph, model, backend(graph), time_axis)
     with evaluation_mode(model):
-        for x, y in batches:
+        for x, y in map(_pair, batches):
             for part, labels in tally.parts(x, y):
                 tally.add(part, labels)
     return tally.result()
+
+
+def _pair(batch: object) -> tuple[Tensor, Tensor]:
+    if isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch):
+        return batch[0], batch[1]
+    parts = [type(part).__name__ for part in batch] if isinstance(batch, tuple | list) else type(batch).__name__
+    raise ValueError(f"batches must be pairs (x, y) of a uint8 input and labels [B], got {parts}.")
 
 
 class _Tally:
@@ -169,6 +177,11 @@ class _Tally:
                 self.count["others"] += expected.size
                 self.other_wrong[output.node] += int((expected.reshape(found.shape) != found).sum())
                 continue
+            if real.size != logits.size or len(labels) != len(pixels if self.time_axis is None else pixels[0]):
+                raise GraphError(
+                    f"output: the graph gives {logits.shape}, the model {tuple(tensor.shape)}, for {len(labels)} "
+                    "labels; verify needs the model that was lowered, and one label a sample."
+                )
             self.count["samples"] += len(labels)
             self.count["logits"] += logits.size
             self.count["logit_mismatches"] += int((_rounded(real, output.scale).reshape(logits.shape) != logits).sum())
@@ -234,6 +247,11 @@ def _appender(outputs: list[Tensor]) -> Callable[[nn.Module, object, Tensor], No
 def _integers(lowered: Lowered, value: Value, tensor: Tensor, shape: tuple[int, ...]) -> Integers:
     """What the integers [T, B, ...] of an edge must be for its tensor to be `tensor`."""
     source = _source(lowered, value)
+    if source.size != math.prod(shape[2:]):
+        raise GraphError(
+            f"{source.node}: is {shape[2:]} in the graph and {source.shape} in the model; verify needs the model that "
+            "was lowered."
+        )
     return _rounded(_ordered(value, source, tensor), float(source.scale.reshape(-1)[0])).reshape(shape)
 
 

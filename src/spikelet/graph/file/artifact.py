@@ -9,12 +9,14 @@ what `dumps` of its graph gives. Loading trusts nothing: sizes before memory, th
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import operator
 import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +84,12 @@ def load(
         GraphError: a valid file of a graph without meaning; names the node.
         OSError: the file can't be read.
     """
+    if Path(path).is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR,
+            "A folder is no packed file (spikelet pack DIR --out FILE makes one of a run)",
+            os.fspath(path),
+        )
     with open(path, "rb", opener=_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -107,7 +115,8 @@ def dumps(graph: IntGraph) -> bytes:
         GraphError: the graph has no meaning.
         ArtifactError: it passes a limit of the format.
     """
-    text, version = canonical(_document(graph)), _format(graph)
+    version = _format(graph)
+    text = canonical(_document(graph))
     streams: dict[str, list[bytes]] = {name: [] for name in TENSORS}
     for node in graph.nodes:
         for name, values in arrays_of(node, version):
