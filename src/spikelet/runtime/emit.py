@@ -44,11 +44,13 @@ class Value:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Operations:
-    """Operations ready to run. `keep` holds the arrays that their pointers point to."""
+    """Operations ready to run, and where they lie. `keep` holds the arrays that their pointers point to."""
 
     ops: ctypes.Array[Op]
     arena_bytes: int
     keep: tuple[object, ...]
+    address: int
+    count: int
 
 
 class Emitter:
@@ -89,7 +91,7 @@ class Emitter:
         ops = (Op * len(self._steps))()
         for op, (fields, places) in zip(ops, self._steps, strict=True):
             _fill(op, fields | {name: b.offset for name, b in places.items()})
-        return Operations(ops, max(arena, layout.ALIGNMENT), tuple(keep))
+        return Operations(ops, max(arena, layout.ALIGNMENT), tuple(keep), ctypes.addressof(ops), len(ops))
 
     def _scratch(self, step: tuple[dict[str, Any], dict[str, Buffer]]) -> int:
         fields, places = step

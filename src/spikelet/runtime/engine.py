@@ -37,12 +37,14 @@ class Engine:
         self.graph, self.edges, self.kernels = graph, edges, kernels
         self.threads, self.max_bytes = threads, max_bytes
         self.one_by_one = reads_later_nodes(graph)
+        self._spk_run = library().spk_run
         self._subject = Subject(graph, edges, Packed())
         self._plans: dict[tuple[Wanted, bool], Plan] = {}
         self._carried: dict[Result, Carried] = {}
         self._first: dict[tuple[Result, bool], Plan] = {}
         self._planning = threading.Lock()
         self._arenas: list[NDArray[np.uint8]] = []  # arenas that no call is using
+        self._input_size = math.prod(graph.input.shape)
 
     def plan(self, wanted: Wanted, *, stream: bool) -> Plan:
         """The plan of one call; of a `stream`, with a state."""
@@ -92,7 +94,8 @@ class Engine:
         plan = self.first_plan(result, still=len(x_TB) == 1)
         if plan.carried:
             return self.advance(result, x_TB, self.graph.time_steps, self.start(result, x_TB.shape[1]))[0]
-        return self._run(plan, x_TB, StreamState(0, np.empty((x_TB.shape[1], 0), np.uint8), {}))
+        state = StreamState(0, np.empty((x_TB.shape[1], 0), np.uint8), {}) if plan.calls else None
+        return self._run(plan, x_TB, state)
 
     def start(self, result: Result, batch: int) -> StreamState:
         """The state before the first step."""
@@ -126,19 +129,19 @@ class Engine:
             for name, last in parts[-1].items()
         }, state
 
-    def _run(self, plan: Plan, x: NDArray[np.uint8], state: StreamState) -> Results:
-        """Runs `plan` on x [1 or steps, B, ...], and writes what it carries into `state`."""
-        batch, threads = x.shape[1], max(1, min(self.threads, x.shape[1]))
-        arena = self._take_arena(plan.arena_bytes * threads)
+    def _run(self, plan: Plan, x: NDArray[np.uint8], state: StreamState | None) -> Results:
+        """Runs `plan` on x [1 or steps, B, ...], and writes what it carries into `state` (None: nothing)."""
+        batch, operations = x.shape[1], plan.operations
+        threads = max(1, min(self.threads, batch))
+        arena = self._take_arena(operations.arena_bytes * threads)
         results, places = _room(plan, batch)
-        callback, errors = callback_of(plan.calls, plan.wanted.steps, state)
         call = Call(
-            ops=ctypes.addressof(plan.operations.ops), op_count=len(plan.operations.ops), x=x.ctypes.data,
-            x_size=math.prod(self.graph.input.shape), batch=batch, arena=arena.ctypes.data,
-            arena_bytes=plan.arena_bytes, threads=threads, set=self.kernels.index, t0=state.step,
-            state=state.memory.ctypes.data, state_bytes=state.memory.shape[1], callback=callback, **places,
+            ops=operations.address, op_count=operations.count, x=x.ctypes.data, x_size=self._input_size, batch=batch,
+            arena=arena.ctypes.data, arena_bytes=operations.arena_bytes, threads=threads, set=self.kernels.index,
+            **places,
         )  # fmt: skip
-        library().spk_run(ctypes.byref(call))
+        errors = [] if state is None else _carry(call, plan, state)
+        self._spk_run(ctypes.byref(call))
         self._arenas.append(arena)
         if errors:
             raise errors[0]
@@ -153,8 +156,19 @@ class Engine:
         return arena if arena.size >= size else layout.aligned_empty(size)
 
 
+def _carry(call: Call, plan: Plan, state: StreamState) -> list[BaseException]:
+    """Tells `call` where `state` lies and what it calls back; returns the list of what the callbacks will raise."""
+    call.callback, errors = callback_of(plan.calls, plan.wanted.steps, state)
+    call.t0, call.state, call.state_bytes = state.step, state.memory.ctypes.data, state.memory.shape[1]
+    return errors
+
+
 def _room(plan: Plan, batch: int) -> tuple[Results, dict[str, int]]:
     """Memory for the results, by node, and the fields of a call that say where it is."""
+    if plan.wanted.result == "logits":
+        (export,) = plan.exports
+        logits = np.empty((batch, *export.shape), np.int32)
+        return {export.node: logits}, {"logits": logits.ctypes.data, "logit_count": export.size}
     kind = np.uint8 if plan.wanted.result == "spikes" else np.int32
     everything = np.empty(sum(e.size for e in plan.exports) * batch, kind)
     results: Results = {}
@@ -163,5 +177,4 @@ def _room(plan: Plan, batch: int) -> tuple[Results, dict[str, int]]:
         size = export.size * batch
         results[export.node] = everything[at : at + size].reshape(*export.leading, batch, *export.shape)
         at += size
-    places = {plan.wanted.result: everything.ctypes.data}
-    return results, places | ({"logit_count": plan.exports[0].size} if plan.wanted.result == "logits" else {})
+    return results, {plan.wanted.result: everything.ctypes.data}

@@ -67,7 +67,7 @@ class Program:
 
         Logits that have a time axis are [T, B, K].
         """
-        return self._engine.whole(self._logits, self._frames(x))[self.graph.output.name]
+        return self._engine.whole(self._logits, self._frames(x))[self.graph.outputs[0].node]
 
     def spikes(self, x: ArrayLike) -> dict[str, NDArray[np.uint8]]:
         """Spikes [T, B, ...] of every Lif, 0 to its levels, by node name."""
