@@ -372,3 +372,15 @@ def test_what_is_no_module_is_refused():
 def test_a_model_in_half_precision_is_refused_for_that_reason():
     with pytest.raises(SpikeletError, match=r"^conv\.weight is torch\.float16, in which evaluation is not exact"):
         lower(plain().half(), images())
+
+
+@pytest.mark.parametrize("batch", [1, 4, 5])
+def test_logits_of_every_step_are_judged_by_the_last(batch: int):
+    model = user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).cumsum(0))
+    x = torch.randint(0, 256, (batch, 3, 6, 6), dtype=torch.uint8)
+    with torch.no_grad():
+        labels = model(x)[-1].argmax(1)
+    result = verify(lower(model, images()), model, [(x, labels)])
+    assert result.mismatches == 0
+    assert result.float_accuracy == result.integer_accuracy == 1.0
+    assert result.logits == T * batch * 5

@@ -185,8 +185,8 @@ class _Tally:
             self.count["samples"] += len(labels)
             self.count["logits"] += logits.size
             self.count["logit_mismatches"] += int((_rounded(real, output.scale).reshape(logits.shape) != logits).sum())
-            self.count["float"] += int((real.reshape(logits.shape).argmax(1) == labels).sum())
-            self.count["integer"] += int((logits.argmax(1) == labels).sum())
+            self.count["float"] += int((_last(real.reshape(logits.shape)).argmax(1) == labels).sum())
+            self.count["integer"] += int((_last(logits).argmax(1) == labels).sum())
 
     def result(self) -> Verification:
         """Raises ValueError where there was no sample."""
@@ -275,6 +275,11 @@ def _real(lowered: Lowered, made: Made, tensor: Tensor) -> NDArray[np.float64]:
     if made.source is made.whole:
         return ordered
     return ordered.reshape(made.whole.steps, -1).mean(0)
+
+
+def _last(logits: NDArray[Any]) -> NDArray[Any]:
+    """The logits [B, K] that a class is read from: the last step's where there are some for every step [T, B, K]."""
+    return logits[-1] if logits.ndim == 3 else logits
 
 
 def _rounded(real: NDArray[np.float64], scale: float) -> Integers:

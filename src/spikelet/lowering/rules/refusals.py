@@ -40,7 +40,8 @@ refuse(
     "The graph compares values in neurons alone. For two tensors of spikes the larger is a + b - a * b, the smaller "
     "a * b, and the difference a + b - 2 * (a * b); over a map use spikelet.nn.MaxPool2d; of logits take the mean or "
     "the sum over time, or one step x[t].",
-    "max", "min", "amax", "amin", "maximum", "minimum", "fmax", "fmin", "abs", "abs_", "absolute", "__abs__",
+    "max", "min", "amax", "amin", "adaptive_max_pool2d", "maximum", "minimum", "fmax", "fmin", "abs", "abs_",
+    "absolute", "__abs__",
     "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
 )  # fmt: skip
 refuse(
