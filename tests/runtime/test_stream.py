@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 
@@ -200,9 +201,19 @@ def test_frames_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_a_state_of_another_program_is_refused() -> None:
     stream = Program(neurons(2)).stream()
-    other = StreamState(0, np.zeros((3, 8), np.uint8), {})
+    other = StreamState(0, np.zeros((3, 8), np.uint8), {}, stream.start(3).graph)
     with pytest.raises(GraphError, match=r"state must be one that this stream made, got 8 bytes a sample, not \d+\."):
         stream(np.zeros((1, 3, 3, 2, 2), np.uint8), other)
+
+
+@pytest.mark.parametrize("backend", [Program, Reference])
+def test_a_state_of_another_graph_of_the_same_size_is_refused(backend: type[Program] | type[Reference]) -> None:
+    graph = neurons(2)
+    last = graph.of_type(ir.Lif)[-1]
+    nodes = tuple(dataclasses.replace(n, threshold=n.threshold + 1) if n is last else n for n in graph.nodes)
+    other = backend(dataclasses.replace(graph, nodes=nodes)).stream()
+    with pytest.raises(GraphError, match=r"^state must be one that this stream made, got one of another graph\."):
+        backend(graph).stream()(np.zeros((1, 3, 3, 2, 2), np.uint8), other.start(3))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("backend", [Program, Reference])

@@ -19,6 +19,7 @@ from spikelet.graph.ops.operation import Operation
 
 MAX_TIME_STEPS = 1024
 MAX_OUTPUTS = 64
+MAX_DIMENSION = 65536  # of what a node that reads a later one is told of it
 
 
 def analyse(graph: IntGraph) -> dict[str, Edge]:
@@ -62,7 +63,8 @@ def _sources(node: Operation, edges: dict[str, Edge], later: dict[str, Operation
         if promise is None:
             raise GraphError(f"{node.name}: reads {name!r}, which no earlier node makes.")
         shape = node.output_shape()
-        node.require(len(shape) in (1, 3), "shape", shape, "(C, H, W) or (F,)")
+        fits = len(shape) in (1, 3) and all(1 <= d <= MAX_DIMENSION for d in shape)
+        node.require(fits, "shape", shape, f"(C, H, W) or (F,) of 1 to {MAX_DIMENSION} each")
         sources.append(Edge(shape, np.zeros(shape[0], np.int64), np.full(shape[0], promise, np.int64), timed=True))
     return sources
 

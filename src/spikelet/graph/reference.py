@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spikelet.base.errors import GraphError
 from spikelet.graph.analysis import analyse, reads_later_nodes, reason_to_end
 from spikelet.graph.edge import Edge, Int64
+from spikelet.graph.fingerprint import fingerprint
 from spikelet.graph.graph import IntGraph
 from spikelet.graph.ops.lif import Lif
 from spikelet.graph.ops.operation import State
@@ -70,11 +71,13 @@ States = dict[str, State]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Progress:
-    """Where a stream stands: the number of steps taken, the batch, and the state of every node that has one."""
+    """Where a stream stands: the number of steps taken, the batch, the state of every node that has one, and the
+    fingerprint of the graph that it belongs to."""
 
     step: int
     batch: int
     states: States
+    graph: str
 
 
 class ReferenceStream:
@@ -86,12 +89,13 @@ class ReferenceStream:
     def __init__(self, graph: IntGraph, edges: dict[str, Edge]) -> None:
         self.graph, self._edges = graph, edges
         self._one_by_one = reads_later_nodes(graph)
+        self._fingerprint = fingerprint(graph)
 
     def start(self, batch: int) -> Progress:
         """The state before the first step."""
         if not isinstance(batch, int) or batch < 1:
             raise GraphError(f"batch must be a whole number from 1, got {batch!r}.")
-        return Progress(0, batch, {})
+        return Progress(0, batch, {}, self._fingerprint)
 
     def __call__(self, x: NDArray[np.uint8], state: Progress) -> tuple[NDArray[np.int32], Progress]:
         """The first output after these steps, and the state to go on from: the sum so far [B, ...] where it is a sum
@@ -102,6 +106,8 @@ class ReferenceStream:
         """
         if not isinstance(state, Progress):
             raise GraphError(f"state must be one that this stream made, got {type(state).__name__}.")
+        if state.graph != self._fingerprint:
+            raise GraphError("state must be one that this stream made, got one of another graph.")
         check_steps(self.graph, self._edges, x, state.batch, state.step)
         frames = np.asarray(x).astype(np.int64)
         name, states = self.graph.outputs[0].node, dict(state.states)
@@ -111,7 +117,7 @@ class ReferenceStream:
             values, states = advance(self.graph, frames[i : i + size], steps, states)
             results.append(as_output(values[name], self._edges[name], len(steps)))
         y = np.concatenate(results) if self._edges[name].timed else results[-1]
-        return y, Progress(state.step + len(frames), state.batch, states)
+        return y, Progress(state.step + len(frames), state.batch, states, self._fingerprint)
 
 
 def check_steps(graph: IntGraph, edges: dict[str, Edge], x: object, batch: int, taken: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import threading
 from typing import Any
@@ -14,6 +15,7 @@ from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import reads_later_nodes
 from spikelet.graph.edge import Edge
+from spikelet.graph.fingerprint import fingerprint
 from spikelet.runtime import layout
 from spikelet.runtime.library import KernelSet, library
 from spikelet.runtime.own_calls import callback_of
@@ -45,6 +47,10 @@ class Engine:
         self._planning = threading.Lock()
         self._arenas: list[NDArray[np.uint8]] = []  # arenas that no call is using
         self._input_size = math.prod(graph.input.shape)
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.graph)
 
     def plan(self, wanted: Wanted, *, stream: bool) -> Plan:
         """The plan of one call; of a `stream`, with a state."""
@@ -94,20 +100,22 @@ class Engine:
         plan = self.first_plan(result, still=len(x_TB) == 1)
         if plan.carried:
             return self.advance(result, x_TB, self.graph.time_steps, self.start(result, x_TB.shape[1]))[0]
-        state = StreamState(0, np.empty((x_TB.shape[1], 0), np.uint8), {}) if plan.calls else None
+        state = StreamState(0, np.empty((x_TB.shape[1], 0), np.uint8), {}, "") if plan.calls else None
         return self._run(plan, x_TB, state)
 
     def start(self, result: Result, batch: int) -> StreamState:
         """The state before the first step."""
         self.plan(Wanted(result, 1, still=True), stream=True)
-        return StreamState(0, self._carried[result].start(batch), {})
+        return StreamState(0, self._carried[result].start(batch), {}, self._fingerprint)
 
     def require_own(self, result: Result, state: StreamState) -> None:
-        """Raises GraphError unless `state` is as large as those of `start`."""
+        """Raises GraphError unless `state` is one of this graph's, as large as those of `start`."""
         self.plan(Wanted(result, 1, still=True), stream=True)
         size = self._carried[result].size
         if not isinstance(state, StreamState):
             raise GraphError(f"state must be one that this stream made, got {type(state).__name__}.")
+        if state.graph != self._fingerprint:
+            raise GraphError("state must be one that this stream made, got one of another graph.")
         found = state.memory.shape[-1]
         if state.memory.ndim != 2 or found != size or state.memory.dtype != np.uint8:
             raise GraphError(f"state must be one that this stream made, got {found} bytes a sample, not {size}.")

@@ -16,11 +16,13 @@ class StreamState:
     step: time steps taken.
     memory: uint8 [B, bytes]: membranes, delayed values and sums so far of every sample, as the native runtime has them.
     own: by node and sample, what operations that run by their own `advance` remember.
+    graph: the fingerprint of the graph that it belongs to.
     """
 
     step: int
     memory: NDArray[np.uint8]
     own: dict[str, list[Any]]
+    graph: str
 
     @property
     def batch(self) -> int:
@@ -29,7 +31,9 @@ class StreamState:
 
     def copy(self) -> StreamState:
         """A state of its own, to write to."""
-        return StreamState(self.step, self.memory.copy(), {name: list(kept) for name, kept in self.own.items()})
+        return StreamState(
+            self.step, self.memory.copy(), {name: list(kept) for name, kept in self.own.items()}, self.graph
+        )
 
     def after(self, steps: int) -> StreamState:
         """The same memory, `steps` later."""
