@@ -130,6 +130,12 @@ def test_a_model_of_events_takes_no_pictures(digit: Path) -> None:
         read_picture(digit, (2, 34, 34), 5)
 
 
+def test_a_folder_is_no_picture(packed: Path, command: Callable[..., Any], tmp_path: Path) -> None:
+    done = command("run", packed, tmp_path)
+    assert done.exit_code == 2
+    assert "is a folder; give one picture or .npy file." in done.stderr
+
+
 def test_a_picture_that_is_not_there_is_refused(packed: Path, command: Callable[..., Any]) -> None:
     done = command("run", packed, "nothing.png")
     assert done.exit_code == 2

@@ -271,3 +271,9 @@ def test_options_are_taken_by_position_and_by_name():
     assert by_position(torch.zeros(2, 1, 8, 8, dtype=torch.uint8)).shape == (3, 2, 7)
     with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
         qsnn_vgg_s(depth=3)
+
+
+@pytest.mark.parametrize("option", ["num_classes", "in_channels", "image_size"])
+def test_a_task_of_nothing_is_refused(option: str):
+    with pytest.raises(ValueError, match=f"{option} must be a whole number from 1, got 0"):
+        create_model("qsnn_vgg_s", **{option: 0})

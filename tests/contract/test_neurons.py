@@ -391,3 +391,8 @@ def test_a_current_without_a_batch_is_refused():
 def test_bytes_are_refused_as_a_current(training: bool):
     with pytest.raises(TypeError, match=r"LIF takes a floating-point current, got torch\.uint8"):
         LIF(2).train(training)(torch.zeros(2, 3, dtype=torch.uint8))
+
+
+def test_constants_that_are_no_params_are_refused():
+    with pytest.raises(TypeError, match=r"LIF\.params must be LIFParams\(\.\.\.\), got 3"):
+        LIF(2, 3)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import spikelet
+from spikelet.base.errors import ConversionError
 from spikelet.graph import ir
 from spikelet.graph.file.artifact import dumps
 from spikelet.interop.converted import Converted
@@ -149,3 +151,9 @@ def test_a_neuron_s_spikes_are_found_under_its_name() -> None:
     assert [n.name for n in graph.of_type(ir.Lif)] == [
         "net.2", "net.3.leaky", "net.4.leaky", "net.5.leaky", "net.9.lif",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("convert", [spikelet.from_spikingjelly, spikelet.from_snntorch])
+def test_what_is_no_module_is_refused(convert: Any):
+    with pytest.raises(ConversionError, match=r"net must be a torch\.nn\.Module, got int"):
+        convert(3, time_steps=2)

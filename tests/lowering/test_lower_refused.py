@@ -18,7 +18,19 @@ from spikelet.neurons import LIF, Hard, LIFParams, QuantizedMembrane
 from spikelet.neurons.membrane import BatchMaxMembrane
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d
 from spikelet.quant import Binary, FullPrecision, Uniform
-from tests.support.user_modules import SHAPE, T, User, after_conv, classifier, conv, images, neuron, plain, user
+from tests.support.user_modules import (
+    SHAPE,
+    T,
+    User,
+    after_conv,
+    assert_exact,
+    classifier,
+    conv,
+    images,
+    neuron,
+    plain,
+    user,
+)
 
 
 class Wider(Conv2d):
@@ -441,3 +453,12 @@ def test_a_map_of_logits_is_refused():
 def test_labels_that_do_not_count_the_classes_are_refused():
     with pytest.raises(GraphError, match="labels must name 5 classes, got 2"):
         lower(plain(), images(), labels=["a", "b"])
+
+
+@pytest.mark.parametrize("join", [torch.add, torch.mul])
+def test_a_constant_that_meets_a_mean_over_time_is_refused_and_before_it_lowers(join: Callable[..., Tensor]):
+    constant = torch.tensor([1.0, 2.0, -1.0, 0.5, 4.0])
+    late = user(lambda m, x: join(m.fc(m.lif(m.conv(x)).flatten(2)).mean(0), constant))
+    with pytest.raises(LoweringError, match=r"joins a mean over time and a constant\. Join them before the mean"):
+        lower(late, images())
+    assert_exact(user(lambda m, x: join(m.fc(m.lif(m.conv(x)).flatten(2)), constant).mean(0)))

@@ -38,6 +38,8 @@ def read_picture(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture
         FileNotFoundError: no such file.
         ValueError: not a picture, of more than 8 bits, or an array of another type or shape.
     """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give one picture or .npy file.")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
     if path.suffix == ".npy":

@@ -18,6 +18,12 @@ from spikelet.nn import Conv1d, Conv2d, Linear
 READERS = (Conv1d, Conv2d, Linear)
 
 
+def require_module(net: object) -> None:
+    """Raises ConversionError unless `net` is a module."""
+    if not isinstance(net, nn.Module):
+        raise ConversionError(f"net must be a torch.nn.Module, got {type(net).__name__}.")
+
+
 def convert(
     swap: Swap, original: Original, options: ImageOptions, forward: Forward | None, *, per_step: bool
 ) -> Converted:

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
-from spikelet.interop.convert import convert, original_of
+from spikelet.interop.convert import convert, original_of, require_module
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, to_lif
 from spikelet.interop.image import ImageOptions
@@ -202,6 +202,7 @@ def from_snntorch(
     Raises:
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
+    require_module(net)
     swap = Swap(net, LIBRARY, time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
     original.per_step = True

@@ -34,7 +34,7 @@ from torch import nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop import layers
-from spikelet.interop.convert import convert, original_of
+from spikelet.interop.convert import convert, original_of, require_module
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, to_lif
 from spikelet.interop.image import ImageOptions
@@ -161,6 +161,7 @@ def from_spikingjelly(
     Raises:
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
+    require_module(net)
     for name, module in net.named_modules():
         if LIBRARY.owns(type(module)) and ".clock_driven" in type(module).__module__:
             raise ConversionError(

@@ -27,11 +27,19 @@ class Task:
     num_classes: K.
     in_channels: channels of an image, or polarities of an event frame.
     image_size: side of the square image, in pixels.
+
+    Raises:
+        ValueError: one of them is not a whole number from 1.
     """
 
     num_classes: int = 10
     in_channels: int = 3
     image_size: int = 32
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1, got {value!r}.")
 
 
 def builder(task: Task, precision: Precision) -> Callable[[Callable[..., Model]], Callable[..., Model]]:

@@ -64,6 +64,8 @@ class LIF(Neuron):
         membrane: nn.Module | None = None,
     ) -> None:
         super().__init__(time_steps)
+        if not isinstance(params, LIFParams | None):
+            raise TypeError(f"LIF.params must be LIFParams(...), got {params!r}.")
         self.params = params or LIFParams()
         self.membrane = membrane or FullMembrane()
 

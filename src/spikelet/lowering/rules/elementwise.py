@@ -86,6 +86,7 @@ def _negative(b: Builder, call: Call, x: Source) -> Source:
 
 def sum_of(b: Builder, call: Call, pair: Pair, signs: tuple[int, int]) -> Source:
     """The sum of both sides of a pair, each times its sign, in the layout of the whole one."""
+    _require_one_time(call, pair)
     name, sides = call.named("add"), []
     for side, sign in zip((pair.left, pair.right), signs, strict=True):
         source = side if isinstance(side, Source) else constant(b, sign * side, name)
@@ -94,6 +95,16 @@ def sum_of(b: Builder, call: Call, pair: Pair, signs: tuple[int, int]) -> Source
     aligned = [b.at_scale(x, scale, name) for x in sides]
     node = ir.Add(b.extra_name(name), tuple(x.node for x in aligned))
     return _joined(b, pair, node, np.array(scale))
+
+
+def _require_one_time(call: Call, pair: Pair) -> None:
+    """Raises LoweringError where a constant, which every step has, meets a tensor that was summed over time."""
+    constants = any(not isinstance(side, Source) or side.constant is not None for side in (pair.left, pair.right))
+    if constants and any(x.time == "summed" for x in pair.sources):
+        raise LoweringError(
+            f"{call.place}: joins a mean over time and a constant. Join them before the mean: (x + c).mean(0) is "
+            "x.mean(0) + c, and so is a product."
+        )
 
 
 def _joined(b: Builder, pair: Pair, node: ir.Operation, scale: NDArray[np.float64]) -> Source:
@@ -109,6 +120,7 @@ def mul(b: Builder, call: Call, *values: Value) -> Value:
     if number is not None:
         return _times(b, call, values[0], number)
     pair = paired(b, call, left, right)
+    _require_one_time(call, pair)
     sides = [side if isinstance(side, Source) else _factor(b, call, side) for side in (pair.left, pair.right)]
     node = ir.Mul(b.extra_name(call.named("mul")), tuple(x.node for x in sides))
     scale = np.asarray(sides[0].scale * sides[1].scale)
