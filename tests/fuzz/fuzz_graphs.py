@@ -2,7 +2,7 @@
 
     python -m tests.fuzz.fuzz_graphs --graphs 10000
 
-Of each graph logits, spikes and all outputs are compared for a random batch, and logits again where the steps are
+Logits, spikes and all outputs of each graph are compared for a random batch, and logits again where the steps are
 divided at random. Half of the graphs are those of formats 1 and 2 (tests/random_graphs.py), half of format 3
 (tests/wide_graphs.py). Exits with 1 where anything differs.
 """

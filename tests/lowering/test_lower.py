@@ -384,3 +384,13 @@ def test_logits_of_every_step_are_judged_by_the_last(batch: int):
     assert result.mismatches == 0
     assert result.float_accuracy == result.integer_accuracy == 1.0
     assert result.logits == T * batch * 5
+
+
+def test_a_map_of_logits_is_refused():
+    with pytest.raises(GraphError, match="the first output must be one vector of logits"):
+        lower(user(lambda m, x: m.lif(m.conv(x))), images())
+
+
+def test_labels_that_do_not_count_the_classes_are_refused():
+    with pytest.raises(GraphError, match="labels must name 5 classes, got 2"):
+        lower(plain(), images(), labels=["a", "b"])

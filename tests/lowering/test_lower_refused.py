@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.base.errors import GraphError, OverflowRefused, TimeAxisError
+from spikelet.base.errors import OverflowRefused, TimeAxisError
 from spikelet.lowering import LoweringError, lower
 from spikelet.neurons import LIF, Hard, LIFParams, QuantizedMembrane
 from spikelet.neurons.membrane import BatchMaxMembrane
@@ -23,7 +23,6 @@ from tests.support.user_modules import (
     T,
     User,
     after_conv,
-    assert_exact,
     classifier,
     conv,
     images,
@@ -443,22 +442,3 @@ def test_a_channel_map_of_more_channels_than_16_bits_count_is_refused():
     model.fc = classifier(2)
     with pytest.raises(LoweringError, match=r"^map: can map channels 0 to 32767, its source has 32768\."):
         lower(model, example)
-
-
-def test_a_map_of_logits_is_refused():
-    with pytest.raises(GraphError, match="the first output must be one vector of logits"):
-        lower(user(lambda m, x: m.lif(m.conv(x))), images())
-
-
-def test_labels_that_do_not_count_the_classes_are_refused():
-    with pytest.raises(GraphError, match="labels must name 5 classes, got 2"):
-        lower(plain(), images(), labels=["a", "b"])
-
-
-@pytest.mark.parametrize("join", [torch.add, torch.mul])
-def test_a_constant_that_meets_a_mean_over_time_is_refused_and_before_it_lowers(join: Callable[..., Tensor]):
-    constant = torch.tensor([1.0, 2.0, -1.0, 0.5, 4.0])
-    late = user(lambda m, x: join(m.fc(m.lif(m.conv(x)).flatten(2)).mean(0), constant))
-    with pytest.raises(LoweringError, match=r"joins a mean over time and a constant\. Join them before the mean"):
-        lower(late, images())
-    assert_exact(user(lambda m, x: join(m.fc(m.lif(m.conv(x)).flatten(2)), constant).mean(0)))
