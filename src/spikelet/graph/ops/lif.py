@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +20,25 @@ from spikelet.graph.ops.record import Attribute, Record, Stated, Stream, field, 
 
 ByChannel = int | NDArray[np.int32]
 MAX_LEVELS = 255
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pick:
+    """What picks among numbers, or among arrays element by element."""
+
+    lesser: Callable[[Any, Any], Any]
+    greater: Callable[[Any, Any], Any]
+    where: Callable[[Any, Any, Any], Any]
+    same: Callable[[Any, Any], bool]
+
+
+_NUMBERS = _Pick(min, max, lambda condition, yes, no: yes if condition else no, operator.eq)
+_ARRAYS = _Pick(np.minimum, np.maximum, np.where, np.array_equal)
+
+
+def _wide(value: ByChannel) -> Any:
+    """A number as it is; an array in int64, in which bounds can't wrap."""
+    return value.astype(np.int64) if isinstance(value, np.ndarray) else value
 
 
 def _constant(name: str, low: int = 0, since: int = 1) -> Attribute:
@@ -212,48 +232,56 @@ class Lif(Operation):
     def _membrane_interval(self, x: Edge, T: int) -> bool:
         """Grows the membrane's interval step by step (C5); returns whether it has stopped growing.
 
+        Numbers where no constant goes by channel, arrays [C] otherwise: a graph of thousands of neurons over a thousand
+        steps has to be analysed in seconds.
+
         Raises:
             OverflowRefused: names what could leave 32 bits.
         """
-        low, high = (x.low, x.high) if self.by_channel else (x.low.min(keepdims=True), x.high.max(keepdims=True))
-        leak, gain = (np.asarray(v, np.int64) for v in (self.leak, self.gain))
-        v_low = v_high = np.broadcast_to(np.asarray(self.start, np.int64), low.shape)
+        pick = _ARRAYS if self.by_channel else _NUMBERS
+        low, high = (x.low, x.high) if self.by_channel else (int(x.low.min()), int(x.high.max()))
+        leak, gain, start = (self._constant(name) for name in ("leak", "gain", "start"))
+        half, bits, membrane = self.half, self.leak_bits, self.membrane
+        v_low = v_high = low * 0 + start
         for _ in range(T):
-            charge = leak * v_low + gain * low + self.half, leak * v_high + gain * high + self.half
+            charge = leak * v_low + gain * low + half, leak * v_high + gain * high + half
             self.require_int32("the charge", *charge)
-            after = self._after_reset(charge[0] >> self.leak_bits, charge[1] >> self.leak_bits)
+            after = self._after_reset(charge[0] >> bits, charge[1] >> bits, pick)
             self.require_int32("the membrane", *after)
-            if self.membrane is not None:
-                self.require_int32("the rounded membrane", after[0], after[1] + (1 << self.membrane.shift))
-                after = self.membrane.store(after[0]), self.membrane.store(after[1])
-            grown = np.minimum(v_low, after[0]), np.maximum(v_high, after[1])
-            if (grown[0] == v_low).all() and (grown[1] == v_high).all():
+            if membrane is not None:
+                self.require_int32("the rounded membrane", after[0], after[1] + (1 << membrane.shift))
+                after = membrane.store(after[0]), membrane.store(after[1])
+            grown = pick.lesser(v_low, after[0]), pick.greater(v_high, after[1])
+            if pick.same(grown[0], v_low) and pick.same(grown[1], v_high):
                 return True
             v_low, v_high = grown
         return False
 
-    def _after_reset(self, low: Int64, high: Int64) -> Interval:
+    def _after_reset(self, low: Any, high: Any, pick: _Pick) -> tuple[Any, Any]:
         """The interval of h after the reset, 0 included, for h in [low, high]."""
-        threshold = np.asarray(self.threshold, np.int64)
-        silent = np.minimum(low, 0), np.maximum(np.minimum(high, threshold - 1), 0)
+        threshold = self._constant("threshold")
+        silent = pick.lesser(low, 0), pick.greater(pick.lesser(high, threshold - 1), 0)
         if self.drop is None:
             return silent
         if self.levels > 1:
             self.require_int32("the distance to the threshold", low - threshold, high - threshold)
-        drop, step = np.asarray(self.drop, np.int64), self._step
-        top = np.minimum((high - threshold) // step + 1, self.levels)  # the highest level that can be reached
-        lowest = np.minimum(threshold - drop, threshold + (top - 1) * step - drop * top)
-        below_top = np.maximum(threshold + step - 1 - drop, threshold + (top - 1) * step - 1 - drop * (top - 1))
-        highest = np.maximum(high - drop * top, np.where(top > 1, below_top, high - drop * top))
+        drop, step = _wide(self.drop), _wide(self._step)
+        top = pick.lesser((high - threshold) // step + 1, self.levels)  # the highest level that can be reached
+        lowest = pick.lesser(threshold - drop, threshold + (top - 1) * step - drop * top)
+        below_top = pick.greater(threshold + step - 1 - drop, threshold + (top - 1) * step - 1 - drop * (top - 1))
+        highest = pick.where(top > 1, pick.greater(high - drop * top, below_top), high - drop * top)
         fires = high >= threshold
         return (
-            np.where(fires, np.minimum(silent[0], lowest), silent[0]),
-            np.where(fires, np.maximum(silent[1], highest), silent[1]),
+            pick.where(fires, pick.lesser(silent[0], lowest), silent[0]),
+            pick.where(fires, pick.greater(silent[1], highest), silent[1]),
         )
 
+    def _constant(self, name: str) -> Any:
+        return _wide(getattr(self, name))
+
     @property
-    def _step(self) -> Int64:
-        return np.asarray(self.threshold if self.step is None else self.step, np.int64)
+    def _step(self) -> ByChannel:
+        return self.threshold if self.step is None else self.step
 
     def advance(self, *xs: Int64, steps: range, state: State) -> tuple[Int64, State]:
         """Spikes of `steps`; the state is the membrane [B, ...]."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
 
 import numpy as np
 
 from spikelet.graph.edge import Int64
+
+V = TypeVar("V", int, Int64)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,6 +25,9 @@ class Membrane:
         """L."""
         return 2 ** (self.bits - 1) - 1
 
-    def store(self, r: Int64) -> Int64:
-        """What is kept of `r`: the one formula of a k-bit membrane."""
-        return np.clip((r + (1 << self.shift >> 1)) >> self.shift, -self.top, self.top) << self.shift
+    def store(self, r: V) -> V:
+        """What is kept of `r`, a number or an array: the one formula of a k-bit membrane."""
+        units = (r + (1 << self.shift >> 1)) >> self.shift
+        if isinstance(units, int):
+            return min(max(units, -self.top), self.top) << self.shift
+        return np.clip(units, -self.top, self.top) << self.shift

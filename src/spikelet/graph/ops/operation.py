@@ -170,7 +170,8 @@ class Pointwise(Stateless):
 
 def require_int32(name: str, what: str, low: object, high: object) -> None:
     """Raises OverflowRefused unless [low, high], numbers or arrays, fits 32 bits."""
-    lowest, highest = (v if isinstance(v, int) else int(f(v)) for f, v in ((np.min, low), (np.max, high)))  # type: ignore[call-overload]
+    lowest = low if type(low) is int else int(np.min(low))  # type: ignore[arg-type]
+    highest = high if type(high) is int else int(np.max(high))  # type: ignore[arg-type]
     if lowest < INT32[0] or highest > INT32[1]:
         raise OverflowRefused(
             f"{name}: {what} may reach [{lowest}, {highest}], beyond 32 bits. "
