@@ -115,8 +115,8 @@ def dumps(graph: IntGraph) -> bytes:
         GraphError: the graph has no meaning.
         ArtifactError: it passes a limit of the format.
     """
-    version = _format(graph)
-    text = canonical(_document(graph))
+    document = _document(graph)
+    text, version = canonical(document), document["format"]
     streams: dict[str, list[bytes]] = {name: [] for name in TENSORS}
     for node in graph.nodes:
         for name, values in arrays_of(node, version):
@@ -175,14 +175,9 @@ def _require_at_most(limit: int, value: int, verb: str, what: str, name: str) ->
 # --- the document: all but the arrays -------------------------------------------------------------
 
 
-def _format(graph: IntGraph) -> int:
-    """The lowest format that can say `graph`; its meaning is checked on the way."""
-    return format_of(graph, analyse(graph))
-
-
 def _document(graph: IntGraph) -> dict[str, Any]:
-    """The JSON object without its checksum."""
-    version = _format(graph)
+    """The JSON object without its checksum, in the lowest format that can say `graph`; `analyse` checks its meaning."""
+    version = format_of(graph, analyse(graph))
     position = {node.name: i for i, node in enumerate(graph.nodes)}
     scales = [float(output.scale).hex() for output in graph.outputs]
     named = [[position[output.node], scale] for output, scale in zip(graph.outputs, scales, strict=True)]
