@@ -19,6 +19,14 @@ class ArtifactError(SpikeletError):
     """A file that is not a valid packed graph; names the field."""
 
 
+class FileRefused(SpikeletError):
+    """A file that is not read: no regular file, or longer than is allowed; names it."""
+
+
+class PictureError(SpikeletError):
+    """A picture that can't be used; names it, and why."""
+
+
 class RuntimeUnavailable(SpikeletError):
     """The native library, or one of its kernel sets, is not there."""
 
