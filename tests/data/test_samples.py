@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
+from spikelet.base.errors import TimeAxisError
 from spikelet.data import DataSplits, Samples, batches, stratified_split
 from spikelet.data.readers.crop import crop
 from spikelet.data.split import hold_out
@@ -68,6 +70,37 @@ def test_a_data_set_indexes_like_any_torch_dataset():
     assert data.sample_shape == (3, 17, 14)
 
 
+def test_numpy_arrays_are_taken_as_they_lie():
+    x, y = images(n=12).numpy(), np.arange(12) % 3
+    backwards, read_only = x[::-1], x.copy()
+    read_only.flags.writeable = False
+    for array in (x, backwards, read_only):
+        made = Samples(array, y, list(LABELS), "made up")
+        assert torch.equal(made.batch(torch.arange(12))[0], torch.from_numpy(array.copy()))
+        assert (made.y.tolist(), made.labels) == (y.tolist(), LABELS)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (
+            images().float().numpy(),
+            torch.arange(12),
+            r"Samples\.x must be a tensor or a NumPy array of uint8, got an array",
+        ),
+        (
+            images(),
+            np.arange(12, dtype=">i8"),
+            r"Samples\.y must be a tensor or a NumPy array of int64, got an array of >i8",
+        ),
+        (images(), list(range(12)), r"Samples\.y must be a tensor or a NumPy array of int64, got list"),
+    ],
+)
+def test_what_is_no_tensor_or_array_of_its_type_is_refused_by_name(x, y, message: str):
+    with pytest.raises(TypeError, match=message):
+        Samples(x, y, LABELS, "bad")
+
+
 def test_a_subset_keeps_samples_with_their_labels():
     part = _samples().subset(torch.tensor([7, 2]))
     assert torch.equal(part.x, images()[[7, 2]])
@@ -84,6 +117,17 @@ def test_a_data_loader_gives_the_batches_of_the_data(made: Callable[..., torch.T
     for (x, y), (expected, labels) in zip(loader, batches(data, 5), strict=True):
         assert torch.equal(x, expected)
         assert torch.equal(y, labels)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_data_loader_without_our_collate_function_is_refused_for_events(workers: int):
+    data = Samples(events(n=5).transpose(0, 1).contiguous(), torch.arange(5) % 3, LABELS, "made up")
+    for dataset in (data, Subset(data, range(4))):
+        loader = DataLoader(dataset, batch_size=4, num_workers=workers)  # type: ignore[arg-type]
+        with pytest.raises(TimeAxisError, match=r"Pass collate_fn=data\.collate, whose batches are \[T, B, C, H, W\]"):
+            next(iter(loader))
+    taken = DataLoader(Subset(data, range(4)), batch_size=4, num_workers=workers, collate_fn=data.collate)  # type: ignore[arg-type]
+    assert torch.equal(next(iter(taken))[0], data.batch(torch.arange(4))[0])
 
 
 def test_a_note_is_said_with_the_data():

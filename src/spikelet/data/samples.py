@@ -11,14 +11,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from spikelet.base.errors import TimeAxisError
+from spikelet.data.classes import check_class_names, numbers_by_name, require_as_many
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Samples:
-    """One split of a data set. Raises TypeError or ValueError where a part breaks the module's shapes."""
+    """One split of a data set.
+
+    `x` and `y` may be given as NumPy arrays, which become tensors on the same memory.
+
+    Raises:
+        TypeError: `x` or `y` is neither a tensor nor an array, or not of the module's types.
+        ValueError: a shape or a label breaks the module's table, or a class name stands twice.
+    """
 
     x: Tensor
     y: Tensor
@@ -27,6 +39,9 @@ class Samples:
     note: str = ""  # what to say beside every figure, such as "JPEG q75 copy"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "x", _tensor(self.x, "x"))
+        object.__setattr__(self, "y", _tensor(self.y, "y"))
+        object.__setattr__(self, "labels", check_class_names(self.labels, "Samples.labels"))
         if self.x.dtype != torch.uint8 or self.y.dtype != torch.int64:
             raise TypeError(f"Samples takes x uint8 and y int64, got x {self.x.dtype} and y {self.y.dtype}.")
         if self.x.dim() not in (4, 5):
@@ -37,10 +52,7 @@ class Samples:
             raise ValueError(f"Samples needs one label a sample, got x {tuple(self.x.shape)}, y {tuple(self.y.shape)}.")
         wrong = self.y[(self.y < 0) | (self.y >= len(self.labels))]
         if len(wrong):
-            raise ValueError(
-                f"Samples.y must lie in 0 .. {len(self.labels) - 1}, got {wrong[0].item()}. "
-                "(-1 is how some data sets say that a split has no labels.)"
-            )
+            raise ValueError(_out_of_range(self.name, int(wrong[0]), len(self.labels)))
 
     def __len__(self) -> int:
         return self.x.shape[0]
@@ -48,6 +60,10 @@ class Samples:
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """One sample [C, H, W] or [T, C, H, W] and its label, as torch's Dataset protocol asks (see `collate`)."""
         return self.x[index], self.y[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        """The samples that a DataLoader asks for. Those of events can't be stacked by its own collate function."""
+        return (_Recordings if self.has_time else list)(self[index] for index in indices)
 
     @property
     def has_time(self) -> bool:
@@ -71,13 +87,36 @@ class Samples:
         return (x.transpose(0, 1).contiguous() if self.has_time else x), self.y[indices]
 
     def collate(self, samples: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-        """A batch, time first, of samples and labels, for torch's DataLoader, whose own batches of events would be
-        batch first.
+        """A batch, time first, of samples and labels, for torch's DataLoader. Its own batches of events would be batch
+        first, and are refused.
 
             DataLoader(data.test, batch_size=64, collate_fn=data.test.collate)
         """
         x, y = (torch.stack(list(parts)) for parts in zip(*samples, strict=True))
         return (x.transpose(0, 1).contiguous() if self.has_time else x), y
+
+    def by_name(self, known: Sequence[str], logits: int | None = None, owner: str = "the network") -> Samples:
+        """The same samples with the class numbers and names of a network whose classes are `known` (classes.py).
+
+            later.test.by_name(("ant", "bee", "cat"))
+
+        Args:
+            known: names of the network's classes, in the order of its logits; empty where nobody named them.
+            logits: how many classes a network without names has, which then must be as many as here.
+            owner: whose names `known` are, for the error.
+        Raises:
+            SpikeletError: there are samples of a class that the network lacks, or no names and another number of
+                classes.
+        """
+        known = check_class_names(known, "known")
+        if not known and logits is not None:
+            require_as_many(self.labels, logits, self.name)
+        if not known or self.labels == known:
+            return self
+        counts = torch.bincount(self.y.cpu(), minlength=len(self.labels)).tolist()
+        numbers = torch.tensor(numbers_by_name(self.labels, counts, known, self.name, owner), dtype=torch.int64)
+        y = numbers.to(self.y.device)[self.y] if len(self) else self.y
+        return dataclasses.replace(self, y=y, labels=known)
 
     def subset(self, indices: Tensor) -> Samples:
         """The samples `indices` int64 [M], in that order, as a data set of its own."""
@@ -99,11 +138,23 @@ class Samples:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DataSplits:
-    """A data set in three parts that share no sample. A part that the source lacks is empty."""
+    """A data set in three parts that share no sample. A part that the source lacks is empty.
+
+    Parts whose class names differ get those of the first that isn't empty, by name (classes.py).
+
+    Raises:
+        SpikeletError: a part has samples of a class that the first lacks.
+    """
 
     train: Samples
     validation: Samples
     test: Samples
+
+    def __post_init__(self) -> None:
+        parts = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        first = next((part for part in parts.values() if len(part)), self.train)
+        for name, part in parts.items():
+            object.__setattr__(self, name, part.by_name(first.labels, owner=f"the rest of {first.name}"))
 
     def map(self, change: Callable[[Samples], Samples]) -> DataSplits:
         """The three splits with `change` applied to each."""
@@ -112,3 +163,36 @@ class DataSplits:
     def to(self, device: torch.device | str) -> DataSplits:
         """The same splits on `device`."""
         return self.map(lambda part: part.to(device))
+
+
+class _Recordings(list[tuple[Tensor, Tensor]]):
+    """Samples of events on their way to a collate function: to be gone through, not to be stacked batch first.
+
+    torch's own collate function begins with the first sample alone, and would make [B, T, C, H, W].
+    """
+
+    def __getitem__(self, index: Any) -> Any:
+        """Raises TimeAxisError."""
+        raise TimeAxisError(
+            "a DataLoader's own batches of events are batch first, [B, T, C, H, W], which networks and programs would "
+            "read as time first. Pass collate_fn=data.collate, whose batches are [T, B, C, H, W]."
+        )
+
+
+def _tensor(value: Tensor | np.ndarray, name: str) -> Tensor:
+    """`value` as a tensor; an array's memory is shared where torch can."""
+    if isinstance(value, Tensor):
+        return value
+    kind = {"x": np.uint8, "y": np.int64}[name]
+    if not isinstance(value, np.ndarray) or value.dtype != kind:
+        got = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise TypeError(f"Samples.{name} must be a tensor or a NumPy array of {kind.__name__}, got {got}.")
+    shareable = value.flags.writeable and value.flags.c_contiguous
+    return torch.from_numpy(value if shareable else value.copy())
+
+
+def _out_of_range(where: str, label: int, classes: int) -> str:
+    reason = f"{where} names {classes} classes. Name the others too, or take their samples out."
+    if label == -1:
+        reason = "(-1 is how some data sets say that a split has no labels.)"
+    return f"Samples.y must lie in 0 .. {classes - 1}, got {label}. {reason}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from spikelet.base.time_axis import TimeAxis, require_agreement
+from spikelet.data.batches import Batches
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.losses import mean_over_time
@@ -23,20 +25,33 @@ def predict(model: nn.Module, x: Tensor, time_axis: TimeAxis = None) -> Tensor:
 def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time_axis: TimeAxis = None) -> float:
     """Top-1 accuracy in 0..1 over `batches` of (uint8 input, labels), moved to the model's device.
 
-    The model's modes are put back after.
+    The model's modes are put back after. Where the model has `class_names` and `batches` come from
+    `spikelet.data.batches`, which know theirs, labels are matched by name; classes without samples are no fault.
 
     time_axis: where time stands in the input (spikelet.base.time_axis).
 
     Raises:
-        ValueError: no samples.
+        ValueError: no samples, or samples that do not fit the model.
+        SpikeletError: samples of a class that the model's `class_names` lack.
         TimeAxisError: the model declares another layout than `time_axis`, batch first or not.
     """
     require_agreement(model, time_axis, "evaluate")
     hits, count, device = 0, 0, device_of(model)
     with evaluation_mode(model):
-        for x, y in batches:
+        for x, y in _by_name(model, batches):
             hits += int((predict(model, x.to(device), time_axis).argmax(1) == y.to(device)).sum())
             count += len(y)
     if count == 0:
         raise ValueError("evaluate needs at least one sample, got an empty data set.")
     return hits / count
+
+
+def class_names_of(model: nn.Module) -> tuple[str, ...]:
+    """The names of a model's classes, which training sets and a run folder keeps as `class_names`; () without any."""
+    return tuple(getattr(model, "class_names", None) or ())
+
+
+def _by_name(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
+    if not isinstance(batches, Batches):
+        return batches
+    return dataclasses.replace(batches, data=batches.data.by_name(class_names_of(model)))
