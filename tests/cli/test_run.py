@@ -103,7 +103,7 @@ def test_frames_give_other_classes_than_one_image_only_through_the_program(
     [
         (np.zeros((1, 8, 8), np.float32), "must hold uint8 of shape .* got float32"),
         (np.zeros((3, 1, 8, 8), np.uint8), r"got uint8 \[3, 1, 8, 8\]"),
-        (np.array([{}]), "is not an .npy file"),
+        (np.array([{}]), "must hold uint8 of shape .* got object"),
     ],
 )
 def test_an_array_of_another_kind_is_refused(array: np.ndarray, message: str, tmp_path: Path) -> None:

@@ -27,6 +27,14 @@ class PictureError(SpikeletError):
     """A picture that can't be used; names it, and why."""
 
 
+class DataError(SpikeletError):
+    """A data set that can't be used as it is; names the file, sample or column, and the way out."""
+
+
+class DataWarning(UserWarning):
+    """Something of a data set that is used and may surprise: files left out, samples in two splits."""
+
+
 class RuntimeUnavailable(SpikeletError):
     """The native library, or one of its kernel sets, is not there."""
 

@@ -1,11 +1,11 @@
 """One picture, from the bytes of its file to bytes of pixels. Data sets and `spikelet run` read pictures by this alone.
 
-    file -> header: kind, size, bits a pixel -> decoded -> upright, as its EXIF data says -> laid on a ground where it is
-            transparent -> grey or RGB -> cut about the centre and resized (bilinear, antialiased) where a size is asked
+    file -> header: kind, size, bits a pixel -> decoded -> upright, as its EXIF data says -> laid on a ground where
+            transparent -> grey or RGB -> cut about the centre and resized (bilinear, antialiased) to a size asked for
 
 The kinds are AVIF, BMP, GIF, JPEG (MPO too), PNG, PPM, TIFF and WebP; an animation or a file of several pages gives its
 first. Nothing is decoded before its header says that it has at most `max_pixels` pixels, 2^26 unless told otherwise:
-such a picture takes about 0.8 GiB while it is read. Damaged EXIF data is passed over, and the picture used as it lies.
+such a picture takes about 1 GiB while it is read. Damaged EXIF data is passed over, and the picture used as it lies.
 Transparency: ground.py; a picture whose alpha is 255 everywhere, and one without alpha, do not depend on the ground.
 """
 

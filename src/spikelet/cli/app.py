@@ -204,8 +204,11 @@ def pack(folder: Path, out: Path) -> None:
 @click.argument("model")
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=PATH)
 @click.option("--top", default=5, show_default=True, type=POSITIVE, help="How many classes to show.")
+@click.option(
+    "--ground", metavar="COLOUR", help="What transparency is laid on: white, black or #rrggbb. Default: the training's."
+)
 @threads
-def run(model: str, images: tuple[Path, ...], top: int, threads: int) -> None:
+def run(model: str, images: tuple[Path, ...], top: int, ground: str | None, threads: int) -> None:
     """Classify images with the native integer program.
 
     MODEL is a packed file or the name of a shipped model. An IMAGE is a picture, or an .npy file of uint8 [C, H, W],
@@ -219,7 +222,7 @@ def run(model: str, images: tuple[Path, ...], top: int, threads: int) -> None:
     """
     from spikelet.cli.running import run as work
 
-    work(model, images, top, threads)
+    work(model, images, top, threads, ground)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """A picture from a file in the shape that a graph takes, and one line that says what was done to it.
 
-picture     grey (C = 1) or RGB (C = 3); the largest centred part of the right proportions; resized, bilinear
+picture     grey (C = 1) or RGB (C = 3); the largest centred part of the right proportions; resized, bilinear; what is
+            transparent lies on the ground asked for, else on the one that the model was trained on, else on white
 .npy        uint8 [C, H, W], one image for every time step, or [T, C, H, W], one frame a step; used as it is
 """
 
@@ -8,14 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FORMS = {1: "L", 3: "RGB"}
+from spikelet.base import picture
+from spikelet.base.ground import WHITE, Ground
+from spikelet.cli.arrays import read_array
+
+CHANNELS = {1: "grey", 3: "RGB"}
 WORDS = {"L": "grey", "RGB": "RGB"}
-DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,63 +34,43 @@ class Picture:
         return self.pixels[:, None] if self.pixels.ndim == 4 else self.pixels[None]
 
 
-def read_picture(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture:
-    """Reads `path` for a graph of input `shape` (C, H, W) and T = `time_steps`.
+def read_picture(path: Path, shape: tuple[int, ...], time_steps: int, ground: Ground = WHITE) -> Picture:
+    """Reads `path` for a graph of input `shape` (C, H, W) and T = `time_steps`; transparency is laid on `ground`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a picture, of more than 8 bits, or an array of another type or shape.
+        FileNotFoundError, PermissionError: no such file, or it may not be read.
+        ValueError: not a picture, of more than 8 bits, too large, or an array of another type or shape.
     """
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give one picture or .npy file.")
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"there is no file {path}.")
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         return _array(path, shape, time_steps)
-    if len(shape) != 3 or shape[0] not in FORMS:
+    if len(shape) != 3 or shape[0] not in CHANNELS:
         raise ValueError(
             f"{path}: the model takes input of shape {list(shape)}, which pictures don't have. Give an .npy file."
         )
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened)
-    except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path} is not a picture that Pillow can read ({error}).") from error
-    if image.mode in DEEP:
-        raise ValueError(f"{path}: its pixels are of mode {image.mode}, more than 8 bits. Convert it to 8 bits first.")
-    return _fitted(image, shape)
-
-
-def _fitted(image: Any, shape: tuple[int, ...]) -> Picture:
-    from PIL import Image, ImageOps
-
     channels, height, width = shape
-    form, steps = FORMS[channels], [f"{image.width} x {image.height} {WORDS.get(image.mode, image.mode)}"]
-    if image.mode != form:
-        image = image.convert(form)
-        steps.append(f"to {WORDS[form]}")
-    if image.width * height != image.height * width:
+    found = picture.read_picture(path, str(path), channels=channels, size=(width, height), ground=ground)
+    return Picture(found.pixels, _done(found, shape, ground))
+
+
+def _done(found: picture.Picture, shape: tuple[int, ...], ground: Ground) -> str:
+    channels, height, width = shape
+    steps = [f"{found.width} x {found.height} {WORDS.get(found.mode, found.mode)}"]
+    if found.transparent:
+        steps.append(f"transparent, laid on {ground}")
+    if WORDS.get(found.mode) != CHANNELS[channels]:
+        steps.append(f"to {CHANNELS[channels]}")
+    if found.width * height != found.height * width:
         steps.append("cut to the middle")
-    if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    if (found.width, found.height) != (width, height):
         steps.append(f"resized to {width} x {height}")
-    pixels = np.asarray(image, np.uint8)
-    pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return Picture(np.ascontiguousarray(pixels), ", ".join(steps if len(steps) > 1 else [*steps, "used as it is"]))
+    return ", ".join(steps if len(steps) > 1 else [*steps, "used as it is"])
 
 
 def _array(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (EOFError, ValueError) as error:
-        raise ValueError(f"{path} is not an .npy file ({error}).") from error
-    if array.dtype != np.uint8 or array.shape not in (shape, (time_steps, *shape)):
-        raise ValueError(
-            f"{path} must hold uint8 of shape {list(shape)}, or {[time_steps, *shape]} for one frame a time step; "
-            f"got {array.dtype} {list(array.shape)}."
-        )
+    array = read_array(path, (shape, (time_steps, *shape)))
     what = "one image for every time step" if array.ndim == len(shape) else f"{time_steps} frames"
     return Picture(array, f"uint8 {list(array.shape)}, {what}, used as it is")

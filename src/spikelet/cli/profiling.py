@@ -12,6 +12,7 @@ import numpy as np
 from spikelet.base.files import atomic_write
 from spikelet.base.optional import need
 from spikelet.base.table import Table
+from spikelet.cli.grounds import ground_for
 from spikelet.cli.images import read_picture
 from spikelet.cli.printing import heading, say, show, width
 from spikelet.profiling import Report, profile_graph
@@ -53,7 +54,8 @@ def of_images(model: str, images: Sequence[Path]) -> Report:
     if Path(model).is_dir():
         raise ValueError(f"IMAGE goes with a packed file, and {model} is a run folder. Pack it first: spikelet pack.")
     graph = load(model)
-    pictures = [read_picture(path, graph.input.shape, graph.time_steps).batch for path in images]
+    ground = ground_for(graph.meta, None)
+    pictures = [read_picture(path, graph.input.shape, graph.time_steps, ground).batch for path in images]
     if len({picture.ndim for picture in pictures}) > 1:
         raise ValueError("IMAGE must be images or frames alone, got both. Profile them one after another.")
     return profile_graph(graph, np.concatenate(pictures, axis=pictures[0].ndim - len(graph.input.shape) - 1))

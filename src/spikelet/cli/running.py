@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.base.table import Table
+from spikelet.cli.grounds import ground_for
 from spikelet.cli.images import read_picture
 from spikelet.cli.printing import percent, say, show
 from spikelet.runtime import Program
@@ -24,16 +25,16 @@ COLUMNS = ("class", "logit", "score", "")
 PROSE = (0, 3)  # the class and the bar
 
 
-def run(model: str, images: Sequence[Path], top: int, threads: int) -> None:
-    """Prints the `top` classes of each image.
+def run(model: str, images: Sequence[Path], top: int, threads: int, ground: str | None = None) -> None:
+    """Prints the `top` classes of each image; transparency is laid on `ground`, None for the one of the training.
 
     Raises:
         ValueError, OSError, ImportError: the model or an image can't be read.
     """
     graph = load(model)
-    program = Program(graph, threads)
+    program, under = Program(graph, threads), ground_for(graph.meta, ground)
     for path in images:
-        picture = read_picture(path, graph.input.shape, graph.time_steps)
+        picture = read_picture(path, graph.input.shape, graph.time_steps, under)
         say(f"{path}: {picture.done}", dim=True)
         logits_BK, steps = summed(program(picture.batch))
         show(_table(logits_BK[0], softmax(logits_BK[0] * (graph.logit_scale / steps)), graph.labels, top))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.base.table import Table
+from spikelet.cli.grounds import ground_for
 from spikelet.cli.images import read_picture
 from spikelet.cli.printing import say, show
 from spikelet.graph.ir import IntGraph
@@ -33,7 +34,8 @@ class Inputs:
         """Batches of one, uint8 [1, *input shape] or [T, 1, *input shape]."""
         shape, steps = graph.input.shape, graph.time_steps
         if self.images:
-            yield from (read_picture(path, shape, steps).batch for path in self.images)
+            ground = ground_for(graph.meta, None)
+            yield from (read_picture(path, shape, steps, ground).batch for path in self.images)
             return
         random = np.random.default_rng(self.seed)
         for _ in range(self.samples):

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from numbers import Integral
 from pathlib import Path
+from typing import TypedDict, Unpack
 
+from spikelet.base.ground import Ground
+from spikelet.base.picture import MAX_PIXELS
 from spikelet.data.readers import READERS
 from spikelet.data.readers.frames import SLICERS
 from spikelet.data.readers.hub import read_hub
@@ -12,17 +17,27 @@ from spikelet.data.readers.reader import Request
 from spikelet.data.samples import DataSplits
 from spikelet.data.split import hold_out
 
+MAX_TIME_STEPS = 1024  # no integer graph has more
+MAX_SIDE = math.isqrt(MAX_PIXELS)
+
+
+class Form(TypedDict, total=False):
+    """The form that samples are brought to, as `load` takes it."""
+
+    time_steps: int | None
+    slicing: str
+    image_size: int | None
+    columns: tuple[str, str] | None
+    ground: str
+
 
 def load(
     name_or_path: str | Path,
     *,
     root: str | Path | None = None,
-    time_steps: int | None = None,
-    slicing: str = "duration",
     validation: float = 0.1,
     seed: int = 0,
-    image_size: int | None = None,
-    columns: tuple[str, str] | None = None,
+    **form: Unpack[Form],
 ) -> DataSplits:
     """Training, validation and test set of a data set, read into memory.
 
@@ -34,29 +49,44 @@ def load(
         name_or_path: one of `names()`; or a folder with idx files, N-MNIST's recordings, or images in any layout
             that Hugging Face's `datasets` reads; or the id "owner/name" of such a data set on the hub.
         root: where a named data set lies on this machine.
-        time_steps: T, frames to cut a recording of events into. Still images are not cut: the model holds each
-            for its own T, and this number says nothing about them.
-        slicing: "duration" or "count": frames of equal time, or of equal numbers of events.
         validation: share of each class of the training set that is held out, 0 for none. A validation split that a
             data set brings along is used as it is, and nothing else is held out.
         seed: chooses which samples are held out; it never moves a test sample.
+        time_steps: T, frames to cut a recording of events into; None. Still images are not cut: the model holds each
+            for its own T, and this number says nothing about them.
+        slicing: "duration" or "count": frames of equal time (the default), or of equal numbers of events.
         image_size: side in pixels. Digits, garments and events are cut or padded with zeros about their centre;
             other images are cut square and resized.
         columns: names of the image and of the label column of a hub data set that has several.
+        ground: colour that transparent pixels of pictures are laid on: "white" (the default), "black" or "#rrggbb".
     Returns:
         Training, validation and test set, which share no sample. A part that the source lacks is empty.
     Raises:
         FileNotFoundError: the data set was not found; lists those that are known and how to get them.
         ValueError: an argument is out of range or does not fit, or a file is damaged.
         ImportError: a library is missing; names the extra that installs it.
+        TypeError: an argument of another name.
     """
-    if slicing not in SLICERS:
-        raise ValueError(f"slicing must be one of {sorted(SLICERS)}, got {slicing!r}.")
-    if time_steps is not None and time_steps < 1:
-        raise ValueError(f"time_steps must be at least 1, got {time_steps}.")
     place = None if root is None else Path(root)
-    request = Request(str(name_or_path), "", place, time_steps, slicing, image_size, columns)
-    return hold_out(_read(request), validation, seed)
+    return hold_out(_read(_request(str(name_or_path), place, form)), validation, seed)
+
+
+def _request(name: str, root: Path | None, form: Form) -> Request:
+    if unknown := sorted({*form} - {*Form.__annotations__}):
+        known = ", ".join(("root", "validation", "seed", *Form.__annotations__))
+        raise TypeError(f"load has no argument {str(unknown[0])[:40]!r}; it takes {known}.")
+    request = Request(name, "", root, **{**form, "ground": Ground.named(form.get("ground", "white"))})
+    if request.slicing not in SLICERS:
+        raise ValueError(f"slicing must be one of {sorted(SLICERS)}, got {request.slicing!r}.")
+    _check_count("time_steps", request.time_steps, MAX_TIME_STEPS)
+    _check_count("image_size", request.image_size, MAX_SIDE)
+    return request
+
+
+def _check_count(name: str, value: int | None, most: int) -> None:
+    """Raises ValueError unless `value` is None or a whole number of 1 to `most`."""
+    if value is not None and (not isinstance(value, Integral) or isinstance(value, bool) or not 1 <= value <= most):
+        raise ValueError(f"{name} must be a whole number, 1 to {most}, got {value!r:.40}.")
 
 
 def names() -> tuple[str, ...]:

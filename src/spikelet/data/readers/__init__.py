@@ -7,7 +7,8 @@ from spikelet.data.readers.reader import Reader
 
 READERS: dict[str, Reader] = {
     "digits": Reader("scikit-learn's 8x8 digits, no download", digits.read),
-    "mnist": Reader("MNIST's four idx files, plain or .gz, in root=", mnist.read_digits, mnist.has_idx_files),
+    "mnist": Reader("MNIST's four idx files, plain or .gz, in root=", mnist.read_digits),
+    "idx": Reader("such files of other sets, in root=; labels are classes", mnist.read_any, mnist.has_idx_files),
     "fashion-mnist": Reader(
         "the same of Fashion-MNIST, in root=, or where Debian's package dataset-fashion-mnist puts them",
         mnist.read_garments,

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from spikelet.base.ground import WHITE, Ground
 from spikelet.data.samples import DataSplits
 
 
@@ -19,6 +20,7 @@ class Request:
     time_steps, slicing: how recordings of events are cut into frames.
     image_size: side in pixels, or None.
     columns: names of the image and of the label column, or None.
+    ground: what transparent pixels of pictures are laid on.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Request:
     slicing: str = "duration"
     image_size: int | None = None
     columns: tuple[str, str] | None = None
+    ground: Ground = WHITE
 
     def folder(self, usual: Path | None = None) -> Path:
         """The folder that the data set lies in, `usual` unless a root was given.
