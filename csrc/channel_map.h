@@ -38,7 +38,7 @@ static void channel_map(const spk_op *op, const spk_frame *f) {
     const size_t in = spk_in_pixels(op), out = spk_out_pixels(op);
     for (size_t t = 0; t < (size_t)op->in_t; t++)
         for (size_t y = 0; y < (size_t)op->out_h; y++)
-            for (size_t x = 0; x < (size_t)op->out_w; x++) {
+            for (size_t x = 0; x < (size_t)op->out_w && !spk_stopped(f); x++) {
                 const size_t row = y * (size_t)op->stride_h, column = x * (size_t)op->stride_w;
                 const size_t source = t * in + row * (size_t)op->in_w + column;
                 const size_t target = t * out + y * (size_t)op->out_w + x;

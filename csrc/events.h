@@ -102,7 +102,7 @@ SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, 
 SPK_INLINE void list_row(const spk_op *op, const spk_frame *f, const event_lists *e, size_t y) {
     const size_t map = (size_t)op->map_h * (size_t)op->map_w * spk_words(op->in_c), groups = (size_t)op->groups;
     size_t entry = y % (size_t)op->kernel_h * (size_t)op->in_t * groups;
-    for (size_t t = 0; t < (size_t)op->in_t; t++) {
+    for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++) {
         const uint64_t *spikes = spk_spikes_at(f, op->src) + t * map;
         for (size_t g = 0; g < groups; g++, entry++) {
             uint32_t *list = e->lists + entry * e->capacity, *starts = e->starts + entry * e->width;

@@ -59,7 +59,7 @@ SPK_INLINE void affine_rows(const spk_op *op, const spk_frame *f, tile *m) {
     const size_t channels = spk_lanes(op->out_c), rows = op->affine_t > 1 ? m->steps : m->rows;
     const size_t first = ((size_t)f->call->t0 + m->t0) * channels;
     for (size_t p = 0; p < m->pixels; p++) {
-        for (size_t r = rows; r-- > 0;) {
+        for (size_t r = rows; r-- > 0 && !spk_stopped(f);) {
             const size_t row = op->affine_t > 1 ? first + r * channels : 0;
             const int32_t *from = tile_row(m, p, m->rows == 1 ? 0 : r);
             int32_t *to = tile_row(m, p, r);

@@ -3,7 +3,7 @@
 #ifndef SPIKELET_MAPS_H
 #define SPIKELET_MAPS_H
 
-#include "spikelet.h"
+#include "stop.h"
 
 static inline size_t spk_round_up(size_t n, size_t to) { return (n + to - 1) / to * to; }
 

@@ -15,7 +15,7 @@
 static void multiply(const spk_op *op, const spk_frame *f) {
     const size_t size = spk_out_pixels(op) * spk_lanes(op->out_c);
     int32_t *to = spk_values_at(f, op->values);
-    for (size_t t = 0; t < (size_t)spk_steps(op); t++, to += size) {
+    for (size_t t = 0; t < (size_t)spk_steps(op) && !spk_stopped(f); t++, to += size) {
         const int32_t *a = spk_values_at(f, op->src) + spk_step(op->in_t, t) * size;
         const int32_t *b = spk_values_at(f, op->addend) + spk_step(op->addend_t, t) * size;
         for (size_t i = 0; i < size; i += 8) v_store(to + i, v_mul32(v_load(a + i), v_load(b + i)));
@@ -107,15 +107,15 @@ static void wide_column(const packed *p, size_t s) {
 }
 
 /* One head: its rows are neighbouring channels of every pixel of `y`. */
-static void multiply_head(const spk_op *op, const matrices *m, const packed *p, const int32_t *a, const int32_t *b,
-                          int32_t *y) {
+static void multiply_head(const spk_op *op, const spk_frame *f, const matrices *m, const packed *p, const int32_t *a,
+                          const int32_t *b, int32_t *y) {
     const matrix_steps in_a = steps_of(op->transpose_a, spk_lanes(op->in_c));
     const matrix_steps in_b = steps_of(op->transpose_b, spk_lanes(op->addend_c));
     if (op->narrow)
         pack_narrow(m, p, a, in_a, b, in_b);
     else
         pack_wide(m, p, a, in_a, b, in_b);
-    for (size_t s = 0; s < m->columns; s++, y += spk_lanes(op->out_c)) {
+    for (size_t s = 0; s < m->columns && !spk_stopped(f); s++, y += spk_lanes(op->out_c)) {
         if (op->narrow)
             narrow_column(p, s);
         else
@@ -134,8 +134,8 @@ static void multiply_matrices(const spk_op *op, const spk_frame *f) {
         for (size_t i = 0; i < pixels; i++) /* pads hold 0 */
             for (size_t c = (size_t)op->out_c; c < out; c++) m.y[i * out + c] = 0;
         for (size_t i = 0; i < m.count; i++)
-            for (size_t g = 0; g < heads; g++)
-                multiply_head(op, &m, &p, m.a + i * m.a_positions * spk_lanes(op->in_c) + g * m.a_channels,
+            for (size_t g = 0; g < heads && !spk_stopped(f); g++)
+                multiply_head(op, f, &m, &p, m.a + i * m.a_positions * spk_lanes(op->in_c) + g * m.a_channels,
                               m.b + i * m.b_positions * spk_lanes(op->addend_c) + g * m.b_channels,
                               m.y + i * m.columns * out + g * m.rows);
     }

@@ -47,7 +47,7 @@ SPK_INLINE void put_counts(const spk_op *op, const spk_frame *f, const tile *m, 
 static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
     const lif_constants k = lif_of(op, CHARGE_MULTIPLY);
     const size_t channels = spk_lanes(op->out_c);
-    for (size_t c = 0; c < channels; c += 8) {
+    for (size_t c = 0; c < channels && !spk_stopped(f); c += 8) {
         const neurons n = neurons_at(op, c);
         for (size_t p = 0; p < m->pixels; p++) {
             int32_t *membrane = m->membrane + p * channels + c;

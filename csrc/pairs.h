@@ -60,7 +60,7 @@ static void pairs_begin(void *kernel, const spk_op *op, const spk_frame *f, size
     const int64_t first = (int64_t)y * op->stride_h - op->pad_h, end = first + op->kernel_h;
     if (s->next_row < first) s->next_row = first;
     for (; s->next_row < end && s->next_row < op->in_h; s->next_row++)
-        for (size_t t = 0; t < (size_t)op->in_t; t++)
+        for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++)
             pairs_copy(op, f, (size_t)s->next_row, t,
                        pairs_row(op, s, (size_t)s->next_row, t) + (size_t)op->pad_w * (size_t)op->in_c);
 }
@@ -105,14 +105,13 @@ static void pairs_accumulate(void *kernel, const spk_op *op, const spk_frame *f,
                              size_t rows, int32_t *sums) {
     const pairs_scratch *s = kernel;
     const window w = window_at(op, y, x);
-    (void)f;
-    for (size_t r = 0; r < rows; r++) pairs_window(op, s, w, t + r, sums + r * s->sweep.lanes);
+    for (size_t r = 0; r < rows && !spk_stopped(f); r++) pairs_window(op, s, w, t + r, sums + r * s->sweep.lanes);
 }
 
 static void conv_pairs(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     pairs_scratch s = pairs_carve(op, &area);
-    memset(s.rows, 0, pairs_ring_bytes(op, &s));
+    spk_clear(f, s.rows, pairs_ring_bytes(op, &s));
     sweep(op, f, &s.sweep, &s, pairs_begin, pairs_accumulate);
 }
 

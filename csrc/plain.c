@@ -21,15 +21,15 @@ static size_t out_size(const spk_op *op) { return spk_out_pixels(op) * spk_lanes
 void spk_reshape(const spk_op *op, const spk_frame *f) {
     const size_t pixels = spk_in_pixels(op), lanes = spk_lanes(op->out_c);
     int32_t *to = spk_values_at(f, op->values);
-    memset(to, 0, (size_t)op->in_t * lanes * sizeof *to);
+    spk_clear(f, to, (size_t)op->in_t * lanes * sizeof *to);
     for (size_t t = 0; t < (size_t)op->in_t; t++, to += lanes)
-        for (size_t pixel = 0; pixel < pixels; pixel++)
+        for (size_t pixel = 0; pixel < pixels && !spk_stopped(f); pixel++)
             for (size_t c = 0; c < (size_t)op->in_c; c++) to[c * pixels + pixel] = source_at(op, f, t, pixel, c);
 }
 
 /* One sample's map at step t, row-major, into `to` [C][H][W]. */
 static void copy_out(const spk_op *op, const spk_frame *f, size_t t, int32_t *to) {
-    for (size_t pixel = 0; pixel < spk_in_pixels(op); pixel++)
+    for (size_t pixel = 0; pixel < spk_in_pixels(op) && !spk_stopped(f); pixel++)
         for (size_t c = 0; c < (size_t)op->in_c; c++) to[c * spk_in_pixels(op) + pixel] = source_at(op, f, t, pixel, c);
 }
 
@@ -49,7 +49,7 @@ void spk_export_spikes(const spk_op *op, const spk_frame *f) {
     uint8_t *node = f->call->spikes + op->external * f->call->batch;
     for (size_t t = 0; t < (size_t)op->T; t++) {
         uint8_t *map = node + (t * batch + (size_t)f->sample) * size;
-        for (size_t pixel = 0; pixel < pixels; pixel++)
+        for (size_t pixel = 0; pixel < pixels && !spk_stopped(f); pixel++)
             for (size_t c = 0; c < (size_t)op->in_c; c++)
                 map[c * pixels + pixel] = (uint8_t)source_at(op, f, t, pixel, c);
     }
@@ -61,7 +61,7 @@ void spk_expand(const spk_op *op, const spk_frame *f) {
     int32_t *to = spk_values_at(f, op->values);
     for (size_t t = 0; t < (size_t)op->T; t++)
         for (size_t y = 0; y < (size_t)op->out_h; y++)
-            for (size_t x = 0; x < (size_t)op->out_w; x++, to += out) {
+            for (size_t x = 0; x < (size_t)op->out_w && !spk_stopped(f); x++, to += out) {
                 const size_t row = op->in_h == 1 ? 0 : y, column = op->in_w == 1 ? 0 : x;
                 const size_t pixel = spk_step(op->in_t, t) * spk_in_pixels(op) + row * (size_t)op->in_w + column;
                 const int32_t *from = spk_values_at(f, op->src) + pixel * in;
@@ -82,9 +82,9 @@ void spk_gather(const spk_op *op, const spk_frame *f) {
     const uint8_t *from = f->arena + op->src;
     uint8_t *to = f->arena + (spikes ? op->spikes : op->values);
     const size_t in = spk_in_pixels(op) * bytes, out = spk_out_pixels(op);
-    if (!op->add_to) memset(to, 0, (size_t)op->in_t * out * bytes);
+    if (!op->add_to) spk_clear(f, to, (size_t)op->in_t * out * bytes);
     for (size_t t = 0; t < (size_t)op->in_t; t++, from += in, to += out * bytes)
-        for (size_t pixel = 0; pixel < out; pixel++)
+        for (size_t pixel = 0; pixel < out && !spk_stopped(f); pixel++)
             if (op->index[pixel] >= 0) memcpy(to + pixel * bytes, from + (size_t)op->index[pixel] * bytes, bytes);
 }
 
@@ -94,7 +94,7 @@ void spk_running(const spk_op *op, const spk_frame *f) {
     const int32_t *from = spk_values_at(f, op->src);
     int32_t *to = spk_values_at(f, op->values);
     int32_t *const state = op->state >= 0 ? spk_state_at(op, f) : NULL;
-    for (size_t i = 0; i < size; i++) {
+    for (size_t i = 0; i < size && !spk_stopped(f); i++) {
         uint32_t total = state ? (uint32_t)state[i] : 0;
         for (size_t t = 0; t < (size_t)op->T; t++) {
             total += (uint32_t)from[spk_step(op->in_t, t) * size + i];
@@ -119,7 +119,7 @@ void spk_delay(const spk_op *op, const spk_frame *f) {
         memcpy(to, spk_state_at(op, f), bytes);
     else
         memset(to, 0, bytes);
-    for (size_t t = 1; t < (size_t)op->T; t++)
+    for (size_t t = 1; t < (size_t)op->T && !spk_stopped(f); t++)
         memcpy(to + t * size, spk_values_at(f, op->src) + spk_step(op->in_t, t - 1) * size, bytes);
 }
 

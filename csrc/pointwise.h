@@ -78,7 +78,8 @@ static void values_accumulate(void *kernel, const spk_op *op, const spk_frame *f
                               size_t rows, int32_t *sums) {
     const window w = window_at(op, y, x);
     (void)kernel;
-    for (size_t r = 0; r < rows; r++) values_window(op, f, w, t + r, sums + r * spk_lanes(op->out_c));
+    for (size_t r = 0; r < rows && !spk_stopped(f); r++)
+        values_window(op, f, w, t + r, sums + r * spk_lanes(op->out_c));
 }
 
 static void pointwise_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,

@@ -14,7 +14,7 @@ static void max_pool_spikes(const spk_op *op, const spk_frame *f) {
         for (size_t y = 0; y < (size_t)op->out_h; y++) {
             for (size_t x = 0; x < (size_t)op->out_w; x++, to += words) {
                 const window w = window_at(op, y, x);
-                for (size_t i = 0; i < words; i++) {
+                for (size_t i = 0; i < words && !spk_stopped(f); i++) {
                     uint64_t any = 0;
                     for (int32_t u = w.u0; u < w.u1; u++)
                         for (int32_t v = w.v0; v < w.v1; v++)
@@ -46,7 +46,7 @@ SPK_INLINE void pool_values(const spk_op *op, const spk_frame *f, int sum) {
         const int32_t *map = spk_values_at(f, op->src) + t * spk_in_pixels(op) * lanes;
         for (size_t y = 0; y < (size_t)op->out_h; y++)
             for (size_t x = 0; x < (size_t)op->out_w; x++, to += lanes)
-                for (size_t c = 0; c < lanes; c += 8)
+                for (size_t c = 0; c < lanes && !spk_stopped(f); c += 8)
                     v_store(to + c, pool_window(op, map + c, window_at(op, y, x), sum));
     }
 }
@@ -65,12 +65,12 @@ static void unpack_spikes(const spk_op *op, const spk_frame *f) {
     const uint64_t *from = spk_spikes_at(f, op->src);
     int32_t *to = spk_values_at(f, op->values);
     if (!op->sum_time) {
-        for (size_t i = 0; i < (size_t)op->in_t * pixels; i++)
+        for (size_t i = 0; i < (size_t)op->in_t * pixels && !spk_stopped(f); i++)
             for (size_t c = 0; c < lanes; c += 8) v_store(to + i * lanes + c, unpack_eight(from + i * words, c));
         return;
     }
     for (size_t i = 0; i < pixels; i++) {
-        for (size_t c = 0; c < lanes; c += 8) {
+        for (size_t c = 0; c < lanes && !spk_stopped(f); c += 8) {
             vec count = v_zero();
             for (size_t t = 0; t < (size_t)op->in_t; t++)
                 count = v_add32(count, unpack_eight(from + (t * pixels + i) * words, c));

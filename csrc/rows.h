@@ -136,8 +136,8 @@ static void rows_accumulate(void *kernel, const spk_op *op, const spk_frame *f, 
     const columns k = columns_at(op, x);
     const uint32_t zero_row = (uint32_t)(op->kernel_h * op->kernel_w) * s->lists.pixel_bytes;
     const size_t groups = (size_t)op->groups, outputs = (size_t)op->out_c / groups;
-    (void)f, (void)y;
-    for (size_t r = 0; r < rows; r++, sums += s->sweep.lanes) {
+    (void)y;
+    for (size_t r = 0; r < rows && !spk_stopped(f); r++, sums += s->sweep.lanes) {
         for (size_t g = 0; g < groups; g++) {
             const size_t n = join_window(&s->lists, k.from, k.to, k.left, (t + r) * groups + g, s->events);
             int32_t *to = groups == 1 ? sums : s->group;

@@ -33,7 +33,7 @@ static int32_t convolve(const spk_op *op, const spk_frame *f, size_t t, size_t o
     uint32_t sum = 0;
     const window w = window_at(op, y, x);
     for (int32_t u = w.u0; u < w.u1; u++) {
-        for (int32_t v = w.v0; v < w.v1; v++) {
+        for (int32_t v = w.v0; v < w.v1 && !spk_stopped(f); v++) {
             const size_t tap = (size_t)(u * op->kernel_w + v) * (size_t)op->in_c;
             for (size_t c = first; c < first + inputs; c++) {
                 const int32_t stored = weight[(tap + c) * (size_t)op->row_bytes + o % outputs];
@@ -111,7 +111,7 @@ static void neuron(const spk_op *op, const spk_frame *f, size_t o, size_t y, siz
     int32_t *const state = op->state >= 0 ? spk_state_at(op, f) + pixel * lanes + o : NULL;
     uint32_t total = 0;
     int32_t v = state ? *state : (int32_t)constants_of(op, o).start;
-    for (size_t t = 0; t < (size_t)op->T; t++) {
+    for (size_t t = 0; t < (size_t)op->T && !spk_stopped(f); t++) {
         int32_t z = affine(op, f, source_value(op, f, spk_step(op->in_t, t), o, y, x), t, o);
         if (op->addend >= 0) {
             const size_t at = spk_step(op->addend_t, t) * pixels + pixel;
@@ -129,18 +129,18 @@ static void neuron(const spk_op *op, const spk_frame *f, size_t o, size_t y, siz
 /* Zeroes what an operation will write: spikes are set bit by bit, and pads must hold 0. */
 static void clear_results(const spk_op *op, const spk_frame *f) {
     const size_t pixels = spk_out_pixels(op), steps = op->sum_time ? 1 : (size_t)spk_steps(op);
-    if (op->values >= 0) memset(f->arena + op->values, 0, steps * pixels * spk_lanes(op->out_c) * sizeof(int32_t));
+    if (op->values >= 0) spk_clear(f, f->arena + op->values, steps * pixels * spk_lanes(op->out_c) * sizeof(int32_t));
     if (op->spikes >= 0)
-        memset(f->arena + op->spikes, 0, (size_t)op->T * pixels * spk_words(op->out_c) * sizeof(uint64_t));
+        spk_clear(f, f->arena + op->spikes, (size_t)op->T * pixels * spk_words(op->out_c) * sizeof(uint64_t));
     if (op->counts >= 0)
-        memset(f->arena + op->counts, 0, (size_t)op->T * pixels * spk_lanes(op->out_c) * sizeof(int32_t));
+        spk_clear(f, f->arena + op->counts, (size_t)op->T * pixels * spk_lanes(op->out_c) * sizeof(int32_t));
 }
 
 static void stage(const spk_op *op, const spk_frame *f) {
     clear_results(op, f);
     for (size_t y = 0; y < (size_t)op->out_h; y++)
         for (size_t x = 0; x < (size_t)op->out_w; x++)
-            for (size_t o = 0; o < (size_t)op->out_c; o++) neuron(op, f, o, y, x);
+            for (size_t o = 0; o < (size_t)op->out_c && !spk_stopped(f); o++) neuron(op, f, o, y, x);
 }
 
 /* O10 on spikes, or their plain conversion to values. */
@@ -150,7 +150,7 @@ static void unpack(const spk_op *op, const spk_frame *f) {
     for (size_t t = 0; t < (size_t)op->in_t; t++)
         for (size_t y = 0; y < (size_t)op->out_h; y++)
             for (size_t x = 0; x < (size_t)op->out_w; x++)
-                for (size_t c = 0; c < (size_t)op->out_c; c++) {
+                for (size_t c = 0; c < (size_t)op->out_c && !spk_stopped(f); c++) {
                     const size_t pixel = y * (size_t)op->out_w + x, at = op->sum_time ? pixel : t * pixels + pixel;
                     spk_values_at(f, op->values)[at * lanes + c] += read_source(op, f, t, c, y, x);
                 }
@@ -177,7 +177,7 @@ static void pool(const spk_op *op, const spk_frame *f) {
     for (size_t t = 0; t < (size_t)op->in_t; t++)
         for (size_t y = 0; y < (size_t)op->out_h; y++)
             for (size_t x = 0; x < (size_t)op->out_w; x++)
-                for (size_t c = 0; c < (size_t)op->out_c; c++) {
+                for (size_t c = 0; c < (size_t)op->out_c && !spk_stopped(f); c++) {
                     const int32_t value = pool_window(op, f, t, c, y, x);
                     const size_t at = t * pixels + y * (size_t)op->out_w + x;
                     if (op->kind == SPK_MAXPOOL_SPIKES)
@@ -194,7 +194,7 @@ static void map_channels(const spk_op *op, const spk_frame *f) {
     for (size_t t = 0; t < (size_t)op->in_t; t++)
         for (size_t y = 0; y < (size_t)op->out_h; y++)
             for (size_t x = 0; x < (size_t)op->out_w; x++)
-                for (const int32_t *run = op->channels; run[2] > 0; run += 3)
+                for (const int32_t *run = op->channels; run[2] > 0 && !spk_stopped(f); run += 3)
                     for (size_t i = 0; i < (size_t)run[2]; i++) {
                         const size_t at = t * pixels + y * (size_t)op->out_w + x, c = (size_t)run[0] + i;
                         const int32_t value = read_source(op, f, t, (size_t)run[1] + i, y * (size_t)op->stride_h,
@@ -213,7 +213,7 @@ static void multiply(const spk_op *op, const spk_frame *f) {
     const int32_t *a = spk_values_at(f, op->src), *b = spk_values_at(f, op->addend);
     clear_results(op, f);
     for (size_t t = 0; t < (size_t)spk_steps(op); t++)
-        for (size_t pixel = 0; pixel < pixels; pixel++)
+        for (size_t pixel = 0; pixel < pixels && !spk_stopped(f); pixel++)
             for (size_t c = 0; c < (size_t)op->out_c; c++) {
                 const int64_t x = a[(spk_step(op->in_t, t) * pixels + pixel) * lanes + c];
                 const int64_t y = b[(spk_step(op->addend_t, t) * pixels + pixel) * lanes + c];
@@ -233,7 +233,7 @@ static void multiply_matrices(const spk_op *op, const spk_frame *f) {
             const int32_t *a = m.a + row * m.a_positions * spk_lanes(op->in_c) + g * m.a_channels;
             const int32_t *b = m.b + row * m.b_positions * spk_lanes(op->addend_c) + g * m.b_channels;
             for (size_t r = 0; r < m.rows; r++)
-                for (size_t s = 0; s < m.columns; s++) {
+                for (size_t s = 0; s < m.columns && !spk_stopped(f); s++) {
                     uint32_t sum = 0;
                     for (size_t k = 0; k < m.inner; k++)
                         sum +=

@@ -134,11 +134,11 @@ SPK_INLINE void sliced_window(const sliced_scratch *s, const spk_op *op, columns
     }
 }
 
-SPK_INLINE void sliced_pixel(const sliced_scratch *s, const spk_op *op, size_t x, size_t t, size_t rows, int32_t *sums,
-                             int streams) {
+SPK_INLINE void sliced_pixel(const sliced_scratch *s, const spk_op *op, const spk_frame *f, size_t x, size_t t,
+                             size_t rows, int32_t *sums, int streams) {
     const columns k = columns_at(op, x);
     const size_t lanes = s->sweep.lanes;
-    for (size_t r = 0; r < rows; r += (size_t)streams)
+    for (size_t r = 0; r < rows && !spk_stopped(f); r += (size_t)streams)
         sliced_window(s, op, k, t + r, rows - r, sums + r * lanes, streams);
     for (size_t c = (size_t)op->out_c; c < spk_lanes(op->out_c); c++) /* a pad's bits read as codes of -1 */
         for (size_t r = 0; r < rows; r++) sums[r * lanes + c] = 0;
@@ -147,16 +147,16 @@ SPK_INLINE void sliced_pixel(const sliced_scratch *s, const spk_op *op, size_t x
 static void sliced_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
                               size_t rows, int32_t *sums) {
     const sliced_scratch *s = kernel;
-    (void)f, (void)y;
+    (void)y;
     switch (sliced_streams(op)) {
     case 1:
-        sliced_pixel(s, op, x, t, rows, sums, 1);
+        sliced_pixel(s, op, f, x, t, rows, sums, 1);
         break;
     case 2:
-        sliced_pixel(s, op, x, t, rows, sums, 2);
+        sliced_pixel(s, op, f, x, t, rows, sums, 2);
         break;
     default:
-        sliced_pixel(s, op, x, t, rows, sums, 4);
+        sliced_pixel(s, op, f, x, t, rows, sums, 4);
         break;
     }
 }

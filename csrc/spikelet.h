@@ -176,6 +176,13 @@ typedef enum spk_neuron_row {
     SPK_NEURON_ROWS
 } spk_neuron_row;
 
+/* Raised by spk_stop while a call runs: the call ends soon, and its results are of no use. */
+#if defined(__STDC_NO_ATOMICS__) || (defined(_MSC_VER) && !defined(__clang__))
+typedef volatile int32_t spk_flag;
+#else
+typedef _Atomic int32_t spk_flag;
+#endif
+
 /* One batch, as the caller gives it. */
 #define SPK_CALL_FIELDS(FIELD)                                                                                         \
     FIELD(const struct spk_op *, ops)                                                                                  \
@@ -194,7 +201,8 @@ typedef enum spk_neuron_row {
     FIELD(uint8_t *, state) /* [batch][state_bytes], or NULL */                                                        \
     FIELD(int64_t, state_bytes)                                                                                        \
     FIELD(int32_t *, outputs)     /* node after node [steps][batch][C][H][W], or NULL */                               \
-    FIELD(spk_callback, callback) /* runs SPK_CALL number `number` for a sample, in a thread's arena */
+    FIELD(spk_callback, callback) /* runs SPK_CALL number `number` for a sample, in a thread's arena */                \
+    FIELD(spk_flag, stop)         /* 0 at first */
 
 #define SPK_MEMBER(type, name) type name;
 
@@ -246,7 +254,8 @@ SPK_API int64_t spk_op_scratch(int32_t set, const spk_op *op);
 SPK_API const char *const *spk_kind_names(void); /* in their order; NULL behind the last */
 SPK_API const spk_field *spk_op_fields(void);
 SPK_API const spk_field *spk_call_fields(void);
-SPK_API void spk_run(const spk_call *call);
+SPK_API void spk_run(spk_call *call);
+SPK_API void spk_stop(spk_call *call); /* from any thread, while spk_run(call) runs */
 
 const spk_kernels *spk_set(int32_t set);
 

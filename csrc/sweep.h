@@ -46,6 +46,7 @@ static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, 
     const size_t width = (size_t)op->out_w, total = total_steps(op);
     for (size_t y = 0; y < (size_t)op->out_h; y++) {
         begin(kernel, op, f, y);
+        if (spk_stopped(f)) return;
         for (size_t x = 0; x < width; x += s->pixels) {
             for (size_t t0 = 0; t0 < total; t0 += CHUNK) {
                 tile m = {.sums = s->sums, .lanes = s->lanes, .rows = 1, .pixel = y * width + x, .pixels = s->pixels};
@@ -54,8 +55,9 @@ static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, 
                 m.begins = op->state < 0 && t0 == 0, m.ends = op->state < 0 && t0 + m.steps == (size_t)op->T;
                 if (m.pixels > width - x) m.pixels = width - x;
                 if (op->in_t > 1) m.rows = m.steps;
-                for (size_t p = 0; p < m.pixels; p++)
+                for (size_t p = 0; p < m.pixels && !spk_stopped(f); p++)
                     add_up(kernel, op, f, y, x + p, op->in_t > 1 ? t0 : 0, m.rows, tile_row(&m, p, 0));
+                if (spk_stopped(f)) return;
                 finish(op, f, &m);
             }
         }

@@ -16,6 +16,7 @@ from spikelet.graph.edge import Edge as Edge
 from spikelet.graph.graph import IntGraph
 from spikelet.graph.ops.input import Input
 from spikelet.graph.ops.operation import Operation
+from spikelet.graph.required import require_graph
 
 MAX_TIME_STEPS = 1024
 MAX_OUTPUTS = 64
@@ -29,10 +30,7 @@ def analyse(graph: IntGraph) -> dict[str, Edge]:
         GraphError: names that repeat or come later, shapes that don't fit, attributes out of range.
         OverflowRefused: a value that could leave int32.
     """
-    if not isinstance(graph, IntGraph):
-        raise GraphError(
-            f"graph must be an IntGraph, as spikelet.lower and spikelet.load give it, got {type(graph).__name__}."
-        )
+    require_graph(graph)
     if not graph.nodes:
         raise GraphError("a graph needs at least one node, got none.")
     if not 1 <= graph.time_steps <= MAX_TIME_STEPS:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from spikelet.base.errors import GraphError
+from spikelet.base.whole import whole
 from spikelet.graph.analysis import analyse, reads_later_nodes, reason_to_end
 from spikelet.graph.edge import Edge, Int64
 from spikelet.graph.fingerprint import fingerprint
@@ -19,34 +20,42 @@ from spikelet.graph.graph import IntGraph
 from spikelet.graph.ops.lif import Lif
 from spikelet.graph.ops.operation import State
 
+MAX_BATCH = 2**31 - 1
+
 
 class Reference:
     """Runs a graph: `Reference(graph)(x)` gives int32 logits [B, K], or [T, B, K] where they have a time axis.
 
-    x: uint8 [B, *input shape] (the same image every step) or [T, B, *input shape] (frames).
+    x: uint8 [B, *input shape] (the same image every step) or [T, B, *input shape] (frames), an array or a CPU tensor of
+    any strides; no other type is converted. Python sees Ctrl-C between operations.
     """
 
     def __init__(self, graph: IntGraph) -> None:
         self.graph = graph
         self._edges = analyse(graph)
 
-    def __call__(self, x: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def __call__(self, x: ArrayLike) -> NDArray[np.int32]:
         """Integer logits [B, K], or [T, B, K] of every step."""
         return self.outputs(x)[self.graph.output.name]
 
-    def spikes(self, x: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    def spikes(self, x: ArrayLike) -> dict[str, NDArray[np.uint8]]:
         """Spikes [T, B, ...] of every Lif, by node name."""
         edges = self.edges(x)
         return {n.name: edges[n.name].astype(np.uint8) for n in self.graph.of_type(Lif)}
 
-    def outputs(self, x: NDArray[np.uint8]) -> dict[str, NDArray[np.int32]]:
+    def outputs(self, x: ArrayLike) -> dict[str, NDArray[np.int32]]:
         """Every output by node name: int32 [T, B, ...], or [B, ...] of one that has been summed over time."""
         edges, t = self.edges(x), self.graph.time_steps
         return {o.node: as_output(edges[o.node], self._edges[o.node], t) for o in self.graph.outputs}
 
-    def edges(self, x: NDArray[np.uint8]) -> dict[str, Int64]:
+    def edges(self, x: ArrayLike) -> dict[str, Int64]:
         """Every edge's values by node name, [T or 1, B, ...]."""
-        frames, t = time_first(x, self.graph).astype(np.int64), self.graph.time_steps
+        frames = time_first(x, self.graph)
+        every = self._edges_of(_at_least_one(frames))
+        return {name: values[:, : frames.shape[1]] for name, values in every.items()}
+
+    def _edges_of(self, frames: Int64) -> dict[str, Int64]:
+        t = self.graph.time_steps
         if not reads_later_nodes(self.graph):
             return advance(self.graph, frames, range(t), {})[0]
         state: States = {}
@@ -92,12 +101,14 @@ class ReferenceStream:
         self._fingerprint = fingerprint(graph)
 
     def start(self, batch: int) -> Progress:
-        """The state before the first step."""
-        if not isinstance(batch, int) or batch < 1:
-            raise GraphError(f"batch must be a whole number from 1, got {batch!r}.")
-        return Progress(0, batch, {}, self._fingerprint)
+        """The state before the first step.
 
-    def __call__(self, x: NDArray[np.uint8], state: Progress) -> tuple[NDArray[np.int32], Progress]:
+        Raises:
+            GraphError: `batch` is not a whole number from 0 on.
+        """
+        return Progress(0, whole(batch, "batch", 0, MAX_BATCH), {}, self._fingerprint)
+
+    def __call__(self, x: ArrayLike, state: Progress) -> tuple[NDArray[np.int32], Progress]:
         """The first output after these steps, and the state to go on from: the sum so far [B, ...] where it is a sum
         over time, else its steps [steps, B, ...].
 
@@ -108,22 +119,25 @@ class ReferenceStream:
             raise GraphError(f"state must be one that this stream made, got {type(state).__name__}.")
         if state.graph != self._fingerprint:
             raise GraphError("state must be one that this stream made, got one of another graph.")
-        check_steps(self.graph, self._edges, x, state.batch, state.step)
-        frames = np.asarray(x).astype(np.int64)
+        frames = _at_least_one(next_steps(x, self.graph, self._edges, state.batch, state.step))
         name, states = self.graph.outputs[0].node, dict(state.states)
         results, size = [], 1 if self._one_by_one else max(len(frames), 1)
         for i in range(0, len(frames), size):
             steps = range(state.step + i, state.step + min(i + size, len(frames)))
             values, states = advance(self.graph, frames[i : i + size], steps, states)
-            results.append(as_output(values[name], self._edges[name], len(steps)))
+            results.append(as_output(values[name][:, : state.batch], self._edges[name], len(steps)))
         y = np.concatenate(results) if self._edges[name].timed else results[-1]
         return y, Progress(state.step + len(frames), state.batch, states, self._fingerprint)
 
 
-def check_steps(graph: IntGraph, edges: dict[str, Edge], x: object, batch: int, taken: int) -> None:
-    """Raises GraphError unless `x` is uint8 [steps, batch, *input shape] of steps that `graph` may still take."""
-    array = np.asarray(x)
-    if array.dtype != np.uint8 or array.shape[1:] != (batch, *graph.input.shape) or not array.shape[0]:
+def next_steps(x: ArrayLike, graph: IntGraph, edges: dict[str, Edge], batch: int, taken: int) -> NDArray[np.uint8]:
+    """`x`, the frames after `taken` steps.
+
+    Raises:
+        GraphError: `x` is not uint8 [steps, batch, *input shape], or of more steps than `graph` may still take.
+    """
+    array = _bytes(x)
+    if array.shape[1:] != (batch, *graph.input.shape) or not array.shape[0]:
         wanted = ", ".join(map(str, (batch, *graph.input.shape)))
         raise GraphError(f"x must be uint8 of shape [steps, {wanted}], got {array.dtype} {array.shape}.")
     if taken + len(array) > graph.time_steps and (reason := reason_to_end(graph, edges)):
@@ -131,6 +145,7 @@ def check_steps(graph: IntGraph, edges: dict[str, Edge], x: object, batch: int, 
             f"x has {len(array)} steps after {taken} of {graph.time_steps}; {reason}. Start anew, or lower the model "
             "with more time steps."
         )
+    return array
 
 
 def advance(graph: IntGraph, x: Int64, steps: range, states: States) -> tuple[dict[str, Int64], States]:
@@ -161,20 +176,35 @@ def as_output(values: Int64, edge: Edge, steps: int) -> NDArray[np.int32]:
     return every.astype(np.int32)
 
 
-def time_first(x: NDArray[np.uint8], graph: IntGraph) -> NDArray[np.uint8]:
+def _at_least_one(frames: NDArray[np.uint8]) -> Int64:
+    """[T or 1, B, ...] as int64; where B is 0, of one sample: an operation may not know an empty batch."""
+    some = frames if frames.shape[1] else np.zeros((len(frames), 1, *frames.shape[2:]), np.uint8)
+    return some.astype(np.int64)
+
+
+def _bytes(x: ArrayLike) -> NDArray[np.uint8]:
+    """`x`, an array or tensor of uint8, as an array; nothing is converted."""
+    try:
+        array = np.asarray(x)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists, tensors of another device
+        kind = f"{type(x).__module__}.{type(x).__qualname__}"
+        raise GraphError(f"x must be an array or a CPU tensor of uint8, got a {kind}: {error}") from None
+    if array.dtype != np.uint8:
+        raise GraphError(f"x must be uint8, got {array.dtype}. (Pixels 0..255 or event counts, as in training.)")
+    return array
+
+
+def time_first(x: ArrayLike, graph: IntGraph) -> NDArray[np.uint8]:
     """`x` as [T or 1, B, ...]; the one check of a program's input.
 
     Raises:
         GraphError: `x` is not uint8, or of another shape.
     """
     shape, t = graph.input.shape, graph.time_steps
-    x = np.asarray(x)
-    if x.dtype != np.uint8:
-        raise GraphError(f"x must be uint8, got {x.dtype}. (Pixels 0..255 or event counts, as in training.)")
-    if x.shape[1:] == shape:
-        return x[None]
-    if x.shape[2:] == shape and x.shape[0] == t:
-        return x
-    raise GraphError(
-        f"x must have shape [B, {', '.join(map(str, shape))}] or [{t}, B, {', '.join(map(str, shape))}], got {x.shape}."
-    )
+    array = _bytes(x)
+    if array.shape[1:] == shape:
+        return array[None]
+    if array.shape[2:] == shape and array.shape[0] == t:
+        return array
+    sizes = ", ".join(map(str, shape))
+    raise GraphError(f"x must have shape [B, {sizes}] or [{t}, B, {sizes}], got {array.shape}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
+import collections
 import functools
 import math
 import threading
@@ -16,9 +16,11 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import reads_later_nodes
 from spikelet.graph.edge import Edge
 from spikelet.graph.fingerprint import fingerprint
-from spikelet.runtime import layout
-from spikelet.runtime.library import KernelSet, library
-from spikelet.runtime.own_calls import callback_of
+from spikelet.runtime.arenas import Arenas
+from spikelet.runtime.calling import NativeCall, Pace
+from spikelet.runtime.library import KernelSet
+from spikelet.runtime.own_calls import let_call_back
+from spikelet.runtime.per_process import PerProcess
 from spikelet.runtime.plan import Carried, Packed, Plan, Result, Subject, Wanted, make_plan
 from spikelet.runtime.state import StreamState
 from spikelet.runtime.structures import Call
@@ -39,13 +41,13 @@ class Engine:
         self.graph, self.edges, self.kernels = graph, edges, kernels
         self.threads, self.max_bytes = threads, max_bytes
         self.one_by_one = reads_later_nodes(graph)
-        self._spk_run = library().spk_run
         self._subject = Subject(graph, edges, Packed())
         self._plans: dict[tuple[Wanted, bool], Plan] = {}
         self._carried: dict[Result, Carried] = {}
         self._first: dict[tuple[Result, bool], Plan] = {}
-        self._planning = threading.Lock()
-        self._arenas: list[NDArray[np.uint8]] = []  # arenas that no call is using
+        self._planning = PerProcess(threading.Lock)
+        self._paces: dict[Plan, Pace] = collections.defaultdict(Pace)
+        self.arenas = PerProcess(functools.partial(Arenas, max_bytes))
         self._input_size = math.prod(graph.input.shape)
 
     @functools.cached_property
@@ -54,7 +56,7 @@ class Engine:
 
     def plan(self, wanted: Wanted, *, stream: bool) -> Plan:
         """The plan of one call; of a `stream`, with a state."""
-        with self._planning:
+        with self._planning.get():
             if (wanted, stream) not in self._plans:
                 carried = self._carried.setdefault(wanted.result, Carried()) if stream else None
                 self._plans[wanted, stream] = make_plan(self._subject, self.kernels, wanted, carried)
@@ -141,34 +143,26 @@ class Engine:
         """Runs `plan` on x [1 or steps, B, ...], and writes what it carries into `state` (None: nothing)."""
         batch, operations = x.shape[1], plan.operations
         threads = max(1, min(self.threads, batch))
-        arena = self._take_arena(operations.arena_bytes * threads)
         results, places = _room(plan, batch)
+        arenas = self.arenas.get()
+        arena = arenas.take(operations.arena_bytes * threads)
         call = Call(
             ops=operations.address, op_count=operations.count, x=x.ctypes.data, x_size=self._input_size, batch=batch,
             arena=arena.ctypes.data, arena_bytes=operations.arena_bytes, threads=threads, set=self.kernels.index,
             **places,
         )  # fmt: skip
         errors = [] if state is None else _carry(call, plan, state)
-        self._spk_run(ctypes.byref(call))
-        self._arenas.append(arena)
+        native = NativeCall(call, (plan, x, state, results), arenas, arena)
+        self._paces[plan].run(native, -(-batch // threads), short=not plan.calls)
         if errors:
             raise errors[0]
         return results
 
-    def _take_arena(self, size: int) -> NDArray[np.uint8]:
-        """An arena of at least `size` bytes that no other call holds."""
-        try:
-            arena = self._arenas.pop()
-        except IndexError:
-            return layout.aligned_empty(size)
-        return arena if arena.size >= size else layout.aligned_empty(size)
-
 
 def _carry(call: Call, plan: Plan, state: StreamState) -> list[BaseException]:
     """Tells `call` where `state` lies and what it calls back; returns the list of what the callbacks will raise."""
-    call.callback, errors = callback_of(plan.calls, plan.wanted.steps, state)
     call.t0, call.state, call.state_bytes = state.step, state.memory.ctypes.data, state.memory.shape[1]
-    return errors
+    return let_call_back(call, plan.calls, plan.wanted.steps, state)
 
 
 def _room(plan: Plan, batch: int) -> tuple[Results, dict[str, int]]:

@@ -76,6 +76,7 @@ def _declare(opened: ctypes.CDLL) -> None:
         "spk_set_offers": ([i32, i32], i32),
         "spk_op_scratch": ([i32, ctypes.POINTER(Op)], i64),
         "spk_run": ([ctypes.POINTER(Call)], None),
+        "spk_stop": ([ctypes.POINTER(Call)], None),
     }
     for name, (arguments, result) in signatures.items():
         function = getattr(opened, name)

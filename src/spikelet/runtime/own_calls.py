@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,20 +12,21 @@ from numpy.typing import NDArray
 from spikelet.graph.edge import Int64
 from spikelet.runtime.emit import Value
 from spikelet.runtime.layout import round_up
+from spikelet.runtime.library import library
 from spikelet.runtime.plan import OwnCall
 from spikelet.runtime.state import StreamState
-from spikelet.runtime.structures import Callback
-
-NEVER = Callback()
+from spikelet.runtime.structures import Call, Callback
 
 
-def callback_of(
-    calls: Sequence[OwnCall], steps: int, state: StreamState
-) -> tuple[ctypes._CFunctionType, list[BaseException]]:
-    """What the library calls for each sample and each of `calls`, and the errors that they raised meanwhile."""
+def let_call_back(call: Call, calls: Sequence[OwnCall], steps: int, state: StreamState) -> list[BaseException]:
+    """Gives `call` what the library calls for each sample and each of `calls`; the errors that will be raised there.
+
+    An error ends the call.
+    """
     errors: list[BaseException] = []
     if not calls:
-        return NEVER, errors
+        return errors
+    stop = functools.partial(library().spk_stop, ctypes.byref(call))
     kept = {c.node.name: state.own.setdefault(c.node.name, [None] * state.batch) for c in calls}
 
     def run(number: int, sample: int, arena: int) -> None:
@@ -38,8 +40,10 @@ def callback_of(
             _write(arena, call.result, y)
         except BaseException as error:  # a callback from C can't raise
             errors.append(error)
+            stop()
 
-    return Callback(run), errors
+    call.callback = Callback(run)
+    return errors
 
 
 def _map(arena: int, value: Value) -> NDArray[np.int32]:

@@ -6,18 +6,23 @@
     stream = Program(graph).stream()               some steps at a time
 
 Equal, bit for bit, to `graph.reference.Reference(graph)`, on every kernel set and for every number of
-threads. A program keeps nothing between calls; several Python threads may call one at once.
+threads. A program keeps nothing between calls; several Python threads may call one at once. Ctrl-C, and whatever
+else is raised in the calling thread, ends a call within half a second; the program stays as it was. A program pickles
+and copies as its graph and its arguments.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelet.base.errors import GraphError
+from spikelet.base.whole import whole
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
-from spikelet.graph.reference import check_steps, time_first
+from spikelet.graph.reference import MAX_BATCH, next_steps, time_first
 from spikelet.runtime.engine import Engine
 from spikelet.runtime.library import MAX_THREADS, choose
 from spikelet.runtime.plan import Plan, Result
@@ -34,28 +39,39 @@ class Program:
         graph: an integer graph.
         threads: samples of a batch that run side by side, 1 to 64. Results don't depend on it.
         kernels: "auto", or a set by name ("scalar": the slow one to compare with; "portable"; "avx2").
-        max_bytes: the most memory that all threads may take for maps in between, of T steps each. Where they take
-            more, 16 steps run at once, or one; a graph with a loop always runs step by step.
+        max_bytes: the most memory that all threads of all calls at once may take for maps in between, of T steps each.
+            Where those of one call take more, 16 steps run at once, or one; a graph with a loop always runs step by
+            step. A call that finds no room beside others waits for one of them to end.
 
     Raises:
-        GraphError: `graph` has no meaning, `threads` is out of range, or max_bytes is too little for one step.
+        GraphError: `graph` is not an IntGraph or has no meaning, `threads` is out of range, or max_bytes is too little
+            for one step.
         RuntimeUnavailable: the library is not built, or has no such kernels for this machine.
     """
 
     def __init__(
         self, graph: ir.IntGraph, threads: int = 1, kernels: str = "auto", *, max_bytes: int = MAX_BYTES
     ) -> None:
-        if not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
-            raise GraphError(f"threads must be a whole number from 1 to {MAX_THREADS}, got {threads!r}.")
+        self.threads = whole(threads, "threads", 1, MAX_THREADS)
+        self.max_bytes = whole(max_bytes, "max_bytes", 1)
         self.graph = graph
-        self.threads = threads
-        self.max_bytes = max_bytes
-        chosen = choose(kernels)
+        self._asked = kernels
+        self._prepare()
+
+    def _prepare(self) -> None:
+        edges, chosen = analyse(self.graph), choose(self._asked)
         self.kernels = chosen.name
-        edges = analyse(graph)
-        self._engine = Engine(graph, edges, chosen, threads, max_bytes)
-        self._logits: Result = "outputs" if edges[graph.output.name].timed else "logits"
+        self._engine = Engine(self.graph, edges, chosen, self.threads, self.max_bytes)
+        self._logits: Result = "outputs" if edges[self.graph.output.name].timed else "logits"
         self.plan(still=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The graph and the arguments; plans are made anew."""
+        return {name: value for name, value in vars(self).items() if name != "_engine"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._prepare()
 
     @property
     def fallbacks(self) -> tuple[str, ...]:
@@ -79,14 +95,14 @@ class Program:
 
     def stream(self) -> Stream:
         """The same program, some steps at a time."""
-        return Stream(self._engine, self._logits)
+        return Stream(self)
 
     def plan(self, *, still: bool, spikes: bool = False) -> Plan:
         """The operations of the first call, for an input of one step (`still`) or T, giving logits or spikes."""
         return self._engine.first_plan("spikes" if spikes else self._logits, still=still or self.graph.time_steps == 1)
 
     def _frames(self, x: ArrayLike) -> NDArray[np.uint8]:
-        return np.ascontiguousarray(time_first(x, self.graph))  # type: ignore[arg-type]
+        return np.ascontiguousarray(time_first(x, self.graph))
 
 
 class Stream:
@@ -100,19 +116,19 @@ class Stream:
     is never written to, so that a stream can go on from one more than once.
     """
 
-    def __init__(self, engine: Engine, result: Result) -> None:
-        self._engine = engine
-        self._result: Result = result
+    def __init__(self, program: Program) -> None:
+        if not isinstance(program, Program):
+            raise GraphError(f"program must be a Program, as in Program(graph).stream(), got {type(program).__name__}.")
+        self._program = program
 
     def start(self, batch: int) -> StreamState:
         """The state before the first step.
 
         Raises:
-            GraphError: `batch` is not a whole number of at least 1.
+            GraphError: `batch` is not a whole number from 0 on.
         """
-        if not isinstance(batch, int) or batch < 1:
-            raise GraphError(f"batch must be a whole number from 1, got {batch!r}.")
-        return self._engine.start(self._result, batch)
+        program = self._program
+        return program._engine.start(program._logits, whole(batch, "batch", 0, MAX_BATCH))
 
     def __call__(self, x: ArrayLike, state: StreamState) -> tuple[NDArray[np.int32], StreamState]:
         """The first output after the steps of x, and the state to go on from.
@@ -121,9 +137,8 @@ class Stream:
             GraphError: `x` is not uint8 [steps, B, *input shape], or goes beyond the steps that the graph may take;
                 `state` was made by a stream of another graph.
         """
-        engine = self._engine
-        engine.require_own(self._result, state)
-        check_steps(engine.graph, engine.edges, x, state.batch, state.step)
-        frames = np.asarray(x)
-        results, after = engine.advance(self._result, frames, len(frames), state)
+        engine, result = self._program._engine, self._program._logits
+        engine.require_own(result, state)
+        frames = next_steps(x, engine.graph, engine.edges, state.batch, state.step)
+        results, after = engine.advance(result, frames, len(frames), state)
         return results[engine.graph.output.name], after

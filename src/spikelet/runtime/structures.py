@@ -107,6 +107,7 @@ class Call(ctypes.Structure):
         ("state_bytes", ctypes.c_int64),
         ("outputs", ctypes.c_void_p),
         ("callback", Callback),
+        ("stop", ctypes.c_int32),
     )
 
 

@@ -78,6 +78,11 @@ class Operation(abc.ABC):
             if isinstance(value, np.ndarray):
                 object.__setattr__(self, field.name, _owned(value))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy and a pickle own read-only arrays too."""
+        for name, value in state.items():
+            object.__setattr__(self, name, _owned(value) if isinstance(value, np.ndarray) else value)
+
     @abc.abstractmethod
     def since(self, *sources: Shape) -> int:
         """The first file format that can say this node."""
