@@ -45,18 +45,11 @@ def test_an_error_is_one_line_and_exit_code_two(command: Callable[..., Any]) -> 
 
 
 def test_debug_shows_the_error_itself(command: Callable[..., Any]) -> None:
-    done = command("--debug", "eval", "nothing")
-    assert isinstance(done.exception, FileNotFoundError)
-
-
-def test_a_mistake_of_ours_keeps_its_traceback(command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from spikelet.cli import catalogue
-
-    def broken(pattern: str) -> None:
-        raise AttributeError("a bug")
-
-    monkeypatch.setattr(catalogue, "models", broken)
-    assert isinstance(command("models").exception, AttributeError)
+    for words in (("--debug", "eval", "nothing"), ("eval", "nothing", "--debug")):
+        done = command(*words)
+        assert done.exit_code == 2
+        assert done.stderr.startswith("Traceback (most recent call last)")
+        assert done.stderr.splitlines()[-1].startswith("error: no file 'nothing'")
 
 
 def test_the_version_is_that_of_the_package(command: Callable[..., Any]) -> None:
@@ -79,12 +72,12 @@ def test_the_module_runs_as_the_console_script_does(tmp_path: Path) -> None:
 def test_help_needs_nothing_but_click() -> None:
     loaded = {
         name
-        for file in ("__init__.py", "app.py", "commands.py", "options.py", "printing.py")
+        for file in ("__init__.py", "app.py", "commands.py", "errors.py", "options.py", "printing.py")
         for node in ast.parse((CLI / file).read_text()).body
         for name in _imported(node)
     }
-    ours = {"spikelet", *(f"spikelet.cli.{name}" for name in ("commands", "options", "printing"))}
-    ours |= {"spikelet.base.optional", "spikelet.base.table"}
+    ours = {"spikelet", *(f"spikelet.cli.{name}" for name in ("commands", "errors", "options", "printing"))}
+    ours |= {f"spikelet.base.{name}" for name in ("errors", "optional", "table", "text")}
     assert {name.split(".")[0] for name in loaded - ours} - sys.stdlib_module_names == {"click"}
 
 

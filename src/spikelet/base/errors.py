@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from spikelet.base.text import one_line
+
 
 class SpikeletError(ValueError):
-    """Base of all errors that spikelet raises on purpose."""
+    """Base of all errors that spikelet raises on purpose; its words are one line that is fit to print."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class GraphError(SpikeletError):

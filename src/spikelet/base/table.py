@@ -14,9 +14,12 @@ import dataclasses
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from spikelet.base.text import fit_to_print
+
 GAP = 2  # spaces between two columns
 RULE = "─"
 NARROWEST = 24  # columns of the last column, before a table may be wider than asked for
+CELL, VALUE = 400, 2000  # characters of a cell, and of a value beside its name
 
 Row = tuple[str, ...]
 
@@ -27,12 +30,19 @@ class Table:
 
     prose: positions of the columns that are set to the left, as words are; the others are set to the right, as
         numbers are. The last column, if it is one of them, wraps where the table gets too wide.
+
+    Words from files are kept fit to print: escaped and shortened (base/text.py).
     """
 
     columns: Row
     rows: tuple[Row, ...]
     footer: tuple[Row, ...] = ()
     prose: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", _fit(self.columns))
+        object.__setattr__(self, "rows", tuple(map(_fit, self.rows)))
+        object.__setattr__(self, "footer", tuple(map(_fit, self.footer)))
 
     def text(self, width: int = 160) -> str:
         """The table, at most `width` characters wide where titles and the last column can give way."""
@@ -102,8 +112,13 @@ class Table:
             yield (" " * GAP).join(side(t, w) for side, t, w in zip(sides, line, widths, strict=True)).rstrip()
 
 
+def _fit(row: Row) -> Row:
+    return tuple(fit_to_print(cell, CELL) for cell in row)
+
+
 def facts(rows: Sequence[tuple[str, str]], width: int = 160) -> str:
-    """Names and values without titles; a long value goes on below itself."""
+    """Names and values without titles, fit to print; a long value goes on below itself."""
+    rows = [(fit_to_print(name, CELL), fit_to_print(value, VALUE)) for name, value in rows]
     left = max((len(name) for name, _ in rows), default=0) + GAP
     lines: list[str] = []
     for name, value in rows:

@@ -1,7 +1,6 @@
 """Every command with its options and its help. The work is done in the module each command imports.
 
-An error that the library raises on purpose (ValueError, OSError, ImportError, FloatingPointError) becomes
-one red line `error: ...` and exit code 2; `spikelet --debug COMMAND` shows its traceback instead.
+Any exception becomes one red line `error: ...` and exit code 2 (commands.py); `--debug` shows its traceback too.
 """
 
 from __future__ import annotations
@@ -13,26 +12,27 @@ import click
 
 from spikelet import __version__
 from spikelet.cli.commands import Commands, TorchCommand
-from spikelet.cli.options import FitOptions, TrainOptions
+from spikelet.cli.options import COUNT, SEED, THREADS, FitOptions, Name, PathName, Share, TrainOptions
 
 EXIT_MISSED = 1
-PATH = click.Path(path_type=Path)
-POSITIVE = click.IntRange(min=1)
+NAME, PATH = Name(), PathName()
 
-target = click.argument("target")
+target = click.argument("target", type=NAME)
+model = click.argument("model", type=NAME)
 data = click.option(
-    "--data", metavar="NAME", help="Data set: a name, a folder, or a hub id. Default: the one it was trained on."
+    "--data",
+    type=NAME,
+    metavar="NAME",
+    help="Data set: a name, a folder, or a hub id. Default: the one it was trained on.",
 )
-data_root = click.option("--data-root", metavar="PATH", help="Folder that holds the data set.")
+data_root = click.option("--data-root", type=NAME, metavar="PATH", help="Folder that holds the data set.")
 split = click.option("--split", default="test", show_default=True, help="'test', 'validation' or 'train'.")
-threads = click.option(
-    "--threads", default=1, show_default=True, type=click.IntRange(1, 64), help="Threads of the computation."
-)
-torch_threads = click.option("--threads", type=POSITIVE, help="Threads of PyTorch. Default: its own choice.")
+threads = click.option("--threads", default=1, show_default=True, type=THREADS, help="Threads of the computation.")
+torch_threads = click.option("--threads", type=THREADS, help="Threads of PyTorch. Default: its own choice.")
 
 
 @click.group(cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show the whole traceback of an error.")
+@click.option("--debug", is_flag=True, envvar="SPIKELET_DEBUG", help="Show the whole traceback of an error.")
 @click.version_option(__version__, message="spikelet %(version)s")
 def app(debug: bool) -> None:
     """Train, compress and deploy spiking networks; what you evaluate is what you deploy.
@@ -51,11 +51,11 @@ def app(debug: bool) -> None:
 
 
 @app.command(cls=TorchCommand)
-@click.argument("recipe", required=False)
+@click.argument("recipe", required=False, type=NAME)
 @click.option("--out", type=PATH, metavar="DIR", help="Folder of the run. Default: runs/RECIPE.")
 @click.option("--resume", type=PATH, metavar="DIR", help="Continue this run, bit for bit, as DIR/config.json says.")
 @data_root
-@click.option("--seed", type=int, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
+@click.option("--seed", type=SEED, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
 @click.option(
     "--weight-bits", type=int, help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's."
 )
@@ -109,7 +109,7 @@ def evaluate(target: str, data: str | None, data_root: str | None, split: str, t
 @data
 @data_root
 @split
-@click.option("--samples", type=POSITIVE, help="Samples to run. Default: 100 of a run folder, 16 of a packed file.")
+@click.option("--samples", type=COUNT, help="Samples to run. Default: 100 of a run folder, 16 of a packed file.")
 @click.option("--part", multiple=True, help="'size', 'operations' or 'energy'; may be repeated. Default: all.")
 @click.option("--out", type=PATH, metavar="FILE", help="Save the whole profile as JSON.")
 @threads
@@ -127,14 +127,14 @@ def profile(target: str, images: tuple[Path, ...], **how: Any) -> None:
     """
     from spikelet.cli.profiling import Work, of_images, of_samples, print_report
 
-    work = Work(how["samples"], how["part"], how["threads"])
+    work = Work(how["samples"], how["part"], how["threads"], how["out"])
     if images and (how["data"] or how["data_root"] or how["samples"]):
         raise click.UsageError("Give IMAGEs or a data set's --data, --data-root and --samples, not both.")
     if images:
         report = of_images(target, images)
     else:
         report = of_samples(target, how["data"], how["data_root"], how["split"], work)
-    print_report(report, work, how["out"])
+    print_report(report, work)
 
 
 @app.command(cls=TorchCommand)
@@ -150,16 +150,18 @@ def profile(target: str, images: tuple[Path, ...], **how: Any) -> None:
     "--max-accuracy-drop", metavar="POINTS", type=float, help="Percentage points of test accuracy that may be lost."
 )
 @click.option("--out", metavar="DIR", type=PATH, help="Folder of the answer. Default: DIR-fit.")
-@click.option("--epochs", default=20, show_default=True, type=POSITIVE, help="Epochs of the chosen plan's training.")
-@click.option("--probes", default=4, show_default=True, type=POSITIVE, help="Plans to train briefly before the choice.")
-@click.option("--probe-epochs", default=1, show_default=True, type=POSITIVE, help="Epochs of each brief training.")
+@click.option("--epochs", default=20, show_default=True, type=COUNT, help="Epochs of the chosen plan's training.")
+@click.option("--probes", default=4, show_default=True, type=COUNT, help="Plans to train briefly before the choice.")
+@click.option("--probe-epochs", default=1, show_default=True, type=COUNT, help="Epochs of each brief training.")
 @click.option(
     "--validation",
     metavar="SHARE",
-    type=float,
+    type=Share(),
     help="Share of the training images to judge by. Default: the images held out in training.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the search, the order and the augmentation.")
+@click.option(
+    "--seed", default=0, show_default=True, type=SEED, help="Seed of the search, the order and the augmentation."
+)
 @data_root
 @torch_threads
 def fit(**options: Any) -> None:
@@ -201,9 +203,9 @@ def pack(folder: Path, out: Path) -> None:
 
 
 @app.command()
-@click.argument("model")
+@model
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=PATH)
-@click.option("--top", default=5, show_default=True, type=POSITIVE, help="How many classes to show.")
+@click.option("--top", default=5, show_default=True, type=COUNT, help="How many classes to show.")
 @click.option(
     "--ground", metavar="COLOUR", help="What transparency is laid on: white, black or #rrggbb. Default: the training's."
 )
@@ -226,7 +228,7 @@ def run(model: str, images: tuple[Path, ...], top: int, ground: str | None, thre
 
 
 @app.command()
-@click.argument("model")
+@model
 def inspect(model: str) -> None:
     """Show what a packed file holds.
 
@@ -244,10 +246,10 @@ def inspect(model: str) -> None:
 
 
 @app.command()
-@click.argument("model")
+@model
 @click.argument("images", metavar="[IMAGE]...", nargs=-1, type=PATH)
-@click.option("--samples", default=4, show_default=True, type=POSITIVE, help="Random inputs, where no image is given.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the random inputs.")
+@click.option("--samples", default=4, show_default=True, type=COUNT, help="Random inputs, where no image is given.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the random inputs.")
 @threads
 def verify(model: str, images: tuple[Path, ...], samples: int, seed: int, threads: int) -> None:
     """Check that a packed file is whole and exact on this machine.
@@ -269,7 +271,7 @@ def verify(model: str, images: tuple[Path, ...], samples: int, seed: int, thread
 
 
 @app.command()
-@click.argument("pattern", default="*")
+@click.argument("pattern", default="*", type=NAME)
 def models(pattern: str) -> None:
     """List networks, recipes and shipped models.
 

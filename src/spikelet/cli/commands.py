@@ -1,33 +1,104 @@
-"""The two kinds of click command that `spikelet` is made of: the group, and a command that computes in PyTorch."""
+"""The kinds of click command that `spikelet` is made of: the group, a command, and one that computes in PyTorch.
+
+an exception        one line on standard error, exit code 2; with --debug its traceback before it
+Ctrl-C              one line, exit code 130
+a closed pipe       nothing, as for any filter
+a warning           one line on standard error
+"""
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from spikelet.base.optional import need
-from spikelet.cli.printing import print_error
+from spikelet.base.text import one_line, printable
+from spikelet.cli.errors import sentence_of
+from spikelet.cli.printing import print_error, warn
 
-EXPECTED = (ValueError, OSError, ImportError, FloatingPointError)
 EXIT_ERROR = 2
+EXIT_STOPPED = 130  # as shells say it of a program that SIGINT ended
+OWN = (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError)  # click's own business
+
+
+class Command(click.Command):
+    """A command, which takes --debug after its name as well as before."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params.append(
+            click.Option(
+                ["--debug"], is_flag=True, hidden=True, expose_value=False, callback=_debug, envvar="SPIKELET_DEBUG"
+            )
+        )
+
+
+def _debug(ctx: click.Context, _: click.Parameter, is_on: bool) -> None:
+    ctx.find_root().params["debug"] = is_on or ctx.find_root().params.get("debug", False)
 
 
 class Commands(click.Group):
-    """The group of commands. An error that the library raises on purpose becomes one line and exit code 2."""
+    """The group of commands. Whatever a command raises becomes one line and an exit code."""
+
+    command_class = Command
+
+    def main(self, *arguments: Any, **settings: Any) -> Any:
+        """Runs the command line, on streams that escape what their encoding lacks."""
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        return super().main(*arguments, **settings)
+
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        """Reads the group's own options."""
+        with _words_of_click():
+            return super().make_context(*arguments, **settings)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs a command. Exits with code 2 after an expected error, unless --debug asks for its traceback."""
-        try:
-            return super().invoke(ctx)
-        except EXPECTED as error:
-            if ctx.params["debug"]:
+        """Runs a command. Exits with code 2 after an exception, and with 130 after Ctrl-C."""
+        with warnings.catch_warnings(), _words_of_click():
+            warnings.showwarning = _warned
+            try:
+                return super().invoke(ctx)
+            except OWN:
                 raise
-            print_error(error)
-            ctx.exit(EXIT_ERROR)
+            except KeyboardInterrupt as stop:
+                _tell(ctx, stop, " ".join(("stopped.", *map(str, stop.args))))
+                ctx.exit(EXIT_STOPPED)
+            except Exception as error:
+                _tell(ctx, error, sentence_of(error))
+                ctx.exit(EXIT_ERROR)
 
 
-class TorchCommand(click.Command):
+def _tell(ctx: click.Context, error: BaseException, text: str) -> None:
+    if ctx.params.get("debug"):
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        click.echo("\n".join(map(printable, lines)), err=True)
+    print_error(text)
+
+
+def _warned(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Stands for `warnings.showwarning`."""
+    warn(str(message))
+
+
+@contextlib.contextmanager
+def _words_of_click() -> Iterator[None]:
+    """Errors of click about what was typed, fit to print."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = one_line(error.message)  # type: ignore[misc]
+        raise
+
+
+class TorchCommand(Command):
     """A command that computes in PyTorch: its help says so, and without PyTorch it says how to install it."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:

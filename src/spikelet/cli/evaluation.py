@@ -12,6 +12,7 @@ import click
 import torch
 from torch import Tensor
 
+from spikelet.cli.outputs import side_file
 from spikelet.cli.printing import facts, heading, percent, say
 from spikelet.cli.result import FILE, Result, load_result, result_of
 from spikelet.cli.running import summed
@@ -46,10 +47,10 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     else:
         verification = _verify(opened, samples, threads)
         accuracy, rows = verification.float_accuracy, _facts(verification)
+    heading(_title(opened.name, samples, choice.split))
+    facts(rows)
     if choice.is_own_test_set:
         _keep(opened, result_of(splits, accuracy))
-    heading(_title(str(opened.folder), samples, choice.split))
-    facts(rows)
 
 
 def _keep(opened: Trained, result: Result) -> None:
@@ -59,7 +60,8 @@ def _keep(opened: Trained, result: Result) -> None:
     except (FileNotFoundError, ValueError):  # none yet, or a damaged one
         before = result
     if (before.about, before.test_samples) == (result.about, result.test_samples):
-        result.save(opened.folder)
+        with side_file(opened.folder / FILE):
+            result.save(opened.folder)
     else:
         say(f"{FILE} is unchanged: it is about {before.test_samples:,} samples of {before.about}", fg="yellow")
 

@@ -13,7 +13,9 @@ import torch
 
 from spikelet.base.files import atomic_write
 from spikelet.base.table import Table
+from spikelet.cli.errors import naming
 from spikelet.cli.options import FitOptions
+from spikelet.cli.outputs import require_folder, side_file
 from spikelet.cli.packing import origin
 from spikelet.cli.printing import heading, percent, say, show
 from spikelet.cli.reporters import reporter_for
@@ -45,6 +47,11 @@ def fit(options: FitOptions) -> bool:
     """
     size = None if options.max_bytes is None else parse_bytes(options.max_bytes)
     budget = Budget(size, options.max_sops, options.max_accuracy_drop)
+    settings = Settings(
+        epochs=options.epochs, probes=options.probes, probe_epochs=options.probe_epochs, seed=options.seed
+    )
+    require_matplotlib()  # before the training, not after
+    out = _folder_of(options)
     model, config = spiking_run(options.model)
     result = load_result(options.model)
     if options.validation is not None:
@@ -57,24 +64,39 @@ def fit(options: FitOptions) -> bool:
         )
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    settings = Settings(
-        epochs=options.epochs, probes=options.probes, probe_epochs=options.probe_epochs, seed=options.seed
-    )
-    require_matplotlib()  # before the training, not after
-    run = options.model.resolve() if options.model.name in ("", "..") else options.model
-    out = options.out or run.with_name(f"{run.name}-fit")
-    if there := [name for name in FILES if (out / name).exists()]:
-        raise ValueError(f"{out} holds {there[0]} already. Choose another --out, or remove it.")
     out.mkdir(parents=True, exist_ok=True)  # before the training: a folder that can't be made is no news after it
     training = dataclasses.replace(config.plain(), seed=options.seed)
     known = {name: text for name, text in origin(config, result).items() if name not in OF_THE_START}
     fitted = Job(model, data, budget, training, settings, result.labels, known).run(_Shown())
-    save(fitted.graph, out / MODEL)
-    with atomic_write(out / FIGURES) as file:
-        file.write((json.dumps(_json(fitted), indent=1) + "\n").encode())
-    draw(fitted, out / PICTURE)
-    _show(fitted, out)
+    _show(fitted)
+    _write(fitted, out)
     return fitted.is_within_budget
+
+
+def _folder_of(options: FitOptions) -> Path:
+    """The folder of the answer.
+
+    Raises:
+        ValueError: it holds one already, or nothing can be written into it.
+    """
+    run = options.model.resolve() if options.model.name in ("", "..") else options.model
+    out = options.out or run.with_name(f"{run.name}-fit")
+    require_folder(out)
+    if there := [name for name in FILES if (out / name).exists()]:
+        raise ValueError(f"{out} holds {there[0]} already. Choose another --out, or remove it.")
+    return out
+
+
+def _write(fitted: Fitted, out: Path) -> None:
+    """Writes the model; the figures and the picture beside it where that can be done."""
+    with naming(out):
+        save(fitted.graph, out / MODEL)
+    with side_file(out / FIGURES), atomic_write(out / FIGURES) as file:
+        file.write((json.dumps(_json(fitted), indent=1) + "\n").encode())
+    with side_file(out / PICTURE):
+        draw(fitted, out / PICTURE)
+    say(f"saved {out / MODEL}", dim=True)
+    say(f"beside it {', '.join(name for name in FILES[1:] if (out / name).exists())}", dim=True)
 
 
 class _Shown:
@@ -131,7 +153,7 @@ def _json(fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def _show(fitted: Fitted, out: Path) -> None:
+def _show(fitted: Fitted) -> None:
     heading(f"The front: {len(fitted.front)} plans that no other is predicted to beat")
     show(_front(fitted))
     heading("The chosen plan")
@@ -143,7 +165,6 @@ def _show(fitted: Fitted, out: Path) -> None:
     say(f"{verdict}: {result}, {fitted.accuracy_drop:+.2f} points of accuracy lost", bold=True)
     for missed in fitted.missed:
         say(f"  {missed}", fg="yellow")
-    say(f"saved {out / MODEL}, {FIGURES} and {PICTURE}", dim=True)
 
 
 def _front(fitted: Fitted) -> Table:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from spikelet.base.table import Table
-from spikelet.cli.printing import facts, heading, show
+from spikelet.base.text import fit_to_print
+from spikelet.cli.errors import naming
+from spikelet.cli.printing import facts, heading, say, show
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.graph.file.document import stored_bytes
@@ -15,6 +18,7 @@ from spikelet.zoo import load, path_of
 COLUMNS = ("node", "operation", "reads", "output", "weights", "bits", "bytes", "operations/step")
 PROSE = (0, 1, 2, 3)
 FLOAT_BYTES = 4
+MOST = 100  # class names, and words about the origin, that are shown
 
 
 def inspect(model: str) -> None:
@@ -23,7 +27,9 @@ def inspect(model: str) -> None:
     Raises:
         ValueError, OSError: the file can't be read, or is damaged.
     """
-    describe(load(model), model, path_of(model).stat().st_size)
+    with naming(model):
+        graph, size = load(model), path_of(model).stat().st_size
+    describe(graph, model, size)
 
 
 def describe(graph: ir.IntGraph, name: str, size: int) -> None:
@@ -33,7 +39,10 @@ def describe(graph: ir.IntGraph, name: str, size: int) -> None:
     facts([*_sizes(graph, size), *_meaning(graph)])
     if graph.meta:
         heading("What the file says about its origin")
-        facts(sorted(graph.meta.items()))
+        said = sorted(graph.meta.items())
+        facts(said[:MOST])
+        if len(said) > MOST:
+            say(f"and {len(said) - MOST:,} more\n")
 
 
 def _nodes(graph: ir.IntGraph) -> Table:
@@ -76,10 +85,16 @@ def _sizes(graph: ir.IntGraph, size: int) -> list[tuple[str, str]]:
 
 def _meaning(graph: ir.IntGraph) -> list[tuple[str, str]]:
     shape = graph.input.shape
-    classes = f"{len(graph.labels)}: {', '.join(graph.labels)}" if graph.labels else "without names"
+    classes = f"{len(graph.labels)}: {_names(graph.labels)}" if graph.labels else "without names"
     return [
         ("input", f"uint8 {list(shape)}, {math.prod(shape):,} bytes an image; or {[graph.time_steps, *shape]} frames"),
         ("logits", f"int32 of {graph.output.name}, real logit = integer logit x {graph.logit_scale!r}"),
         *(("further output", f"int32 of {o.node}, real value = integer x {o.scale!r}") for o in graph.outputs[1:]),
         ("classes", classes),
     ]
+
+
+def _names(labels: Sequence[str]) -> str:
+    """The first hundred names, each short."""
+    more = f" and {len(labels) - MOST:,} more" if len(labels) > MOST else ""
+    return ", ".join(fit_to_print(label, 60) for label in labels[:MOST]) + more

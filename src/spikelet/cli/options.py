@@ -1,9 +1,56 @@
-"""What a command with many options is told, as one value. The words and their help stand in app.py."""
+"""What options and arguments may be, and what a command with many of them is told, as one value.
+
+The words and their help stand in app.py.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
+
+import click
+
+COUNT = click.IntRange(1, 2**31 - 1)
+SEED = click.IntRange(0, 2**32 - 1)
+THREADS = click.IntRange(1, 64)
+
+
+class Name(click.ParamType):
+    """A word that names something: it has a letter, and no character that file systems refuse."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The word itself; a usage error where it names nothing."""
+        if not str(value).strip():
+            self.fail(f"must name something, got {str(value)!r}.", param, ctx)
+        if "\0" in str(value):
+            self.fail(f"has a zero character, which no name may hold: {str(value)!r}.", param, ctx)
+        return value
+
+
+class PathName(Name):
+    """The path of a file or a folder."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; a usage error where it names nothing."""
+        return Path(super().convert(value, param, ctx))
+
+
+class Share(click.ParamType):
+    """A share of a whole, 0 <= share < 1."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error where it is another text, or out of range."""
+        share = click.FLOAT.convert(value, param, ctx)
+        if not 0 <= share < 1:
+            self.fail(f"must lie in [0, 1), got {value}.", param, ctx)
+        return share
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,13 @@ from pathlib import Path
 import torch
 
 import spikelet
+from spikelet.cli.errors import naming
 from spikelet.cli.inspecting import describe
+from spikelet.cli.outputs import require_file
 from spikelet.cli.printing import heading, percent
 from spikelet.cli.result import Result, load_result, recipe_of
 from spikelet.cli.sources import spiking_run
+from spikelet.data import names
 from spikelet.graph.file.artifact import save
 from spikelet.lowering import lower
 from spikelet.train import TrainConfig
@@ -24,11 +27,13 @@ def pack(folder: Path, out: Path) -> None:
         ValueError: the run is not finished, or can't be lowered; names the layer.
         FileNotFoundError: it was not evaluated yet, or `out` has no folder.
     """
+    require_file(out)
     model, config = spiking_run(folder)
     result = load_result(folder)
     time_axis = 0 if len(result.sample_shape) == 4 else None
     graph = lower(model, _example(result), time_axis=time_axis, labels=result.labels, meta=origin(config, result))
-    save(graph, out)
+    with naming(out):
+        save(graph, out)
     describe(graph, str(out), out.stat().st_size)
     heading(f"saved {out}")
 
@@ -54,7 +59,7 @@ def origin(config: TrainConfig, result: Result) -> dict[str, str]:
         "recipe": recipe_of(config),
         "seed": str(config.seed),
         **bits,
-        "data": result.about,
+        "data": result.about if config.data in names() or result.data not in names() else f"folder {result.about}",
         "data_options": json.dumps(config.data_options) if config.data_options else "",
         "test_accuracy": accuracy,
         "commit": result.commit,

@@ -1,18 +1,24 @@
-"""How the commands speak: text and tables on standard output, errors on standard error, colours on a terminal only."""
+"""How the commands speak: text and tables on standard output, errors on standard error, colours on a terminal only.
+
+Whatever is said is fit to print (base/text.py), and has only characters that the output's encoding holds.
+"""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import TextIO
 
 import click
 
 from spikelet.base.table import Table
 from spikelet.base.table import facts as facts_of
+from spikelet.base.text import fit_to_print, one_line
 
 WIDTH_OF_A_FILE = 160  # columns where the output is no terminal
 WIDTH_OF_A_TERMINAL = 80  # where it does not say
+PLAIN = str.maketrans({"─": "-", "━": "#", "·": "|", "→": ">"})  # for encodings without the characters we draw with
 
 
 def width() -> int:
@@ -22,14 +28,19 @@ def width() -> int:
     return WIDTH_OF_A_FILE
 
 
-def print_error(error: BaseException) -> None:
+def print_error(text: str) -> None:
     """One red line on standard error."""
-    click.secho(f"error: {error}", fg="red", err=True)
+    _print(f"error: {one_line(text)}", sys.stderr, fg="red")
+
+
+def warn(text: str) -> None:
+    """One yellow line on standard error: something was not done, and the work goes on."""
+    _print(f"warning: {one_line(text)}", sys.stderr, fg="yellow")
 
 
 def say(text: str, **style: object) -> None:
     """A line of text, never wrapped; `style` is click's: bold=True, fg="yellow" ..."""
-    click.secho(text, **style)  # type: ignore[arg-type]
+    _print(fit_to_print(text), sys.stdout, **style)
 
 
 def heading(text: str) -> None:
@@ -39,12 +50,25 @@ def heading(text: str) -> None:
 
 def show(table: Table) -> None:
     """A table as wide as the output allows, and an empty line."""
-    say(f"{table.text(width())}\n")
+    _print(f"{table.text(width())}\n", sys.stdout)
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> None:
     """Names and values without titles, and an empty line."""
-    say(f"{facts_of(rows, width())}\n")
+    _print(f"{facts_of(rows, width())}\n", sys.stdout)
+
+
+def _print(text: str, stream: TextIO, **style: object) -> None:
+    click.secho(in_encoding(text, stream.encoding or "ascii"), file=stream, **style)  # type: ignore[arg-type]
+
+
+def in_encoding(text: str, encoding: str) -> str:
+    """`text` in characters of `encoding`: what we draw with becomes plain, anything else is escaped."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def percent(share: float) -> str:

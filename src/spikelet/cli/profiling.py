@@ -9,12 +9,15 @@ from typing import cast
 
 import numpy as np
 
+from spikelet.base.command import command_line
 from spikelet.base.files import atomic_write
 from spikelet.base.optional import need
 from spikelet.base.table import Table
+from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
-from spikelet.cli.images import read_picture
+from spikelet.cli.outputs import require_file
 from spikelet.cli.printing import heading, say, show, width
+from spikelet.cli.running import picture_for
 from spikelet.profiling import Report, profile_graph
 from spikelet.profiling.table import PARTS, Part
 from spikelet.zoo import load
@@ -30,19 +33,23 @@ TITLES = {
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """How much to do: samples to run (None: the default), parts of the table to print (none: all), threads.
+    """How much to do: samples to run (None: the default), parts of the table to print (none: all), threads, and a file
+    for the whole profile.
 
-    Raises ValueError where there is no such part.
+    Raises ValueError where there is no such part, or the file can't be written.
     """
 
     samples: int | None
     parts: tuple[str, ...]
     threads: int
+    out: Path | None = None
 
     def __post_init__(self) -> None:
         for part in self.parts:
             if part not in PARTS:
                 raise ValueError(f"--part must be one of {', '.join(PARTS)}, got {part!r}.")
+        if self.out is not None:
+            require_file(self.out)
 
 
 def of_images(model: str, images: Sequence[Path]) -> Report:
@@ -52,10 +59,12 @@ def of_images(model: str, images: Sequence[Path]) -> Report:
         ValueError, OSError: the model or an image can't be read, or images and frames are mixed.
     """
     if Path(model).is_dir():
-        raise ValueError(f"IMAGE goes with a packed file, and {model} is a run folder. Pack it first: spikelet pack.")
-    graph = load(model)
+        pack = command_line("pack", Path(model), "--out", "model.safetensors")
+        raise ValueError(f"IMAGE goes with a packed file, and {model} is a run folder. Pack it first: {pack}")
+    with naming(model):
+        graph = load(model)
     ground = ground_for(graph.meta, None)
-    pictures = [read_picture(path, graph.input.shape, graph.time_steps, ground).batch for path in images]
+    pictures = [picture_for(graph, path, ground).batch for path in images]
     if len({picture.ndim for picture in pictures}) > 1:
         raise ValueError("IMAGE must be images or frames alone, got both. Profile them one after another.")
     return profile_graph(graph, np.concatenate(pictures, axis=pictures[0].ndim - len(graph.input.shape) - 1))
@@ -84,19 +93,19 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str,
     return profile_graph(opened.graph, x.numpy())
 
 
-def print_report(report: Report, work: Work, out: Path | None) -> None:
-    """Prints the tables, and saves the JSON to `out`.
+def print_report(report: Report, work: Work) -> None:
+    """Prints the tables, and saves the JSON where that was asked for.
 
     Raises:
-        OSError: `out` can't be written.
+        OSError: the file can't be written.
     """
     say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
     for part in work.parts or PARTS:
         _print_part(report.table(cast(Part, part)), TITLES[part])
-    if out is not None:
-        with atomic_write(out) as file:
+    if work.out is not None:
+        with naming(work.out), atomic_write(work.out) as file:
             file.write(report.to_json().encode())
-        say(f"saved {out}")
+        say(f"saved {work.out}")
 
 
 def _print_part(whole: Table, title: str) -> None:

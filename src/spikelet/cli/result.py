@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 from spikelet.base.checkout import commit_of
+from spikelet.base.command import command_line
 from spikelet.base.files import atomic_write
+from spikelet.base.regular import read_regular
+from spikelet.base.strict_json import shown
+from spikelet.cli.errors import sentence_of
 from spikelet.data import DataSplits
 from spikelet.recipes import RECIPES
 from spikelet.train import TrainConfig
 
 FILE = "result.json"
+MOST_BYTES = 1 << 24  # of the file
+MOST_VALUES = 1 << 28  # of one sample
 SOURCES = Path(__file__).parents[1]
 
 
@@ -64,13 +72,27 @@ def load_result(folder: Path) -> Result:
     path = folder / FILE
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist: the run was not evaluated. Make it with: spikelet eval {folder}"
+            f"{path} does not exist: the run was not evaluated. Make it with: {command_line('eval', folder)}"
         )
     try:
-        fields = json.loads(path.read_text())
-        return Result(**{**fields, "labels": tuple(fields["labels"]), "sample_shape": tuple(fields["sample_shape"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}). Make it again with: spikelet eval {folder}") from error
+        return _of_fields(json.loads(read_regular(path, MOST_BYTES)))
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        again = command_line("eval", folder)
+        raise ValueError(f"{path} is damaged ({sentence_of(error)}). Make it again with: {again}") from error
+
+
+def _of_fields(fields: dict[str, Any]) -> Result:
+    """The result that `save` wrote as `fields`; each is of its type, so that what uses them does not fail later."""
+    result = Result(**{**fields, "labels": tuple(fields["labels"]), "sample_shape": tuple(fields["sample_shape"])})
+    words = (result.data, result.note, result.commit, *result.labels)
+    numbers = (result.test_samples, *result.sample_shape)
+    if not all(isinstance(word, str) for word in words) or not all(type(n) is int and n >= 0 for n in numbers):
+        raise ValueError("a word or a number is missing")
+    if len(result.sample_shape) not in (3, 4) or math.prod(result.sample_shape) > MOST_VALUES:
+        raise ValueError(f"sample_shape is {shown(result.sample_shape)}")
+    if result.test_accuracy is not None and not 0 <= result.test_accuracy <= 1:
+        raise ValueError(f"test_accuracy is {shown(result.test_accuracy)}")
+    return result
 
 
 def recipe_of(config: TrainConfig) -> str:

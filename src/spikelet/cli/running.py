@@ -13,10 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.ground import Ground
 from spikelet.base.table import Table
+from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
-from spikelet.cli.images import read_picture
+from spikelet.cli.images import Picture, read_picture
 from spikelet.cli.printing import percent, say, show
+from spikelet.graph.ir import IntGraph
 from spikelet.runtime import Program
 from spikelet.zoo import load
 
@@ -31,13 +34,24 @@ def run(model: str, images: Sequence[Path], top: int, threads: int, ground: str 
     Raises:
         ValueError, OSError, ImportError: the model or an image can't be read.
     """
-    graph = load(model)
+    with naming(model):
+        graph = load(model)
     program, under = Program(graph, threads), ground_for(graph.meta, ground)
     for path in images:
-        picture = read_picture(path, graph.input.shape, graph.time_steps, under)
+        picture = picture_for(graph, path, under)
         say(f"{path}: {picture.done}", dim=True)
         logits_BK, steps = summed(program(picture.batch))
         show(_table(logits_BK[0], softmax(logits_BK[0] * (graph.logit_scale / steps)), graph.labels, top))
+
+
+def picture_for(graph: IntGraph, path: Path, ground: Ground) -> Picture:
+    """What is in the file `path`, in the shape that `graph` takes; transparency is laid on `ground`.
+
+    Raises:
+        ValueError, OSError: it can't be read; names it.
+    """
+    with naming(path):
+        return read_picture(path, graph.input.shape, graph.time_steps, ground)
 
 
 def _table(logits_K: NDArray[np.int64], scores_K: NDArray[np.float64], labels: Sequence[str], top: int) -> Table:

@@ -1,23 +1,66 @@
-"""What a command works on: a run folder or a packed file, and the samples to run it with."""
+"""What a command works on: a run folder or a packed file, and the samples to run it with.
+
+A packed file chooses no more of its data than own_data.py allows. Classes meet by name (data/classes.py), and samples
+that a network does not take are refused before any work.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import json
+import math
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from spikelet.data import DataSplits, Samples
+from spikelet.base.strict_json import shown
+from spikelet.cli.errors import naming
+from spikelet.cli.own_data import own_data
+from spikelet.data import DataSplits, Samples, names
 from spikelet.data import load as load_data
+from spikelet.graph.analysis import analyse
 from spikelet.graph.ir import IntGraph
 from spikelet.models.catalogue import MODELS
 from spikelet.train import TrainConfig, load_run
+from spikelet.train.evaluate import class_names_of
 from spikelet.zoo import load as load_graph
 
 SPLITS = ("train", "validation", "test")
+NOT_OF_A_RUN = ("name_or_path", "root")  # of load: the command says these
+
+
+@dataclasses.dataclass(frozen=True)
+class Takes:
+    """What a network takes: samples of `shape` (C, H, W), frames in `time_steps` (None: any number), and its classes.
+
+    classes: their names; empty where nobody named them.
+    logits: how many classes there are.
+    """
+
+    shape: tuple[int, ...]
+    time_steps: int | None
+    classes: tuple[str, ...]
+    logits: int
+
+    def checked(self, samples: Samples, name: str) -> Samples:
+        """`samples` with the network's class numbers.
+
+        Raises:
+            ValueError: their shape is not the network's; says both, and the way out.
+            SpikeletError: there are samples of a class that the network lacks.
+        """
+        time, shape = samples.sample_shape[:-3], samples.sample_shape[-3:]
+        if time and self.time_steps is not None and time[0] != self.time_steps:
+            raise ValueError(
+                f"{name} takes T = {self.time_steps} frames, and the samples of {samples.name} have {time[0]}."
+            )
+        if shape != self.shape:
+            raise ValueError(
+                f"{name} takes samples of shape {list(self.shape)} (channels, height, width), and those of "
+                f"{samples.name} are {list(shape)}. Choose other data with --data."
+            )
+        return samples.by_name(self.classes, self.logits, name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +71,18 @@ class Trained:
     model: nn.Module
     config: TrainConfig
 
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    @property
+    def takes(self) -> Takes:
+        """What the model takes, by its builder's options."""
+        options = options_of(self.config)
+        size = options["image_size"]
+        return Takes((options["in_channels"], size, size), None, class_names_of(self.model), options["num_classes"])
+
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
@@ -35,6 +90,13 @@ class Packed:
 
     name: str
     graph: IntGraph
+
+    @property
+    def takes(self) -> Takes:
+        """What the graph takes."""
+        graph = self.graph
+        logits = math.prod(analyse(graph)[graph.output.name].shape)
+        return Takes(graph.input.shape, graph.time_steps, graph.labels, logits)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +126,8 @@ def spiking_run(folder: Path) -> tuple[nn.Module, TrainConfig]:
     Raises:
         ValueError: not finished, damaged, or an analog twin, which is not what is deployed.
     """
-    model, config = load_run(folder)
+    with naming(folder):
+        model, config = load_run(folder)
     if config.analog:
         raise ValueError(
             f"{folder} holds an analog twin, which teaches and is not deployed. Give the run that it taught."
@@ -80,8 +143,10 @@ def open_target(target: str) -> Trained | Packed:
     """
     folder = Path(target)
     if folder.is_dir():
-        return Trained(folder, *load_run(folder))
-    return Packed(target, load_graph(target))
+        with naming(folder):
+            return Trained(folder, *load_run(folder))
+    with naming(target):
+        return Packed(target, load_graph(target))
 
 
 def splits_of(config: TrainConfig, root: str | None) -> DataSplits:
@@ -104,35 +169,38 @@ def samples_of(target: Trained | Packed, choice: Choice) -> tuple[DataSplits, Sa
     samples: Samples = getattr(splits, choice.split)
     if not len(samples):
         raise ValueError(f"{samples.name} has no {choice.split} samples. Choose another --split.")
-    return splits, samples
+    return splits, target.takes.checked(samples, target.name)
 
 
 def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
+    """The data set of the choice, read as in training where it is the training's."""
     if isinstance(target, Trained):
-        if choice.data is None:
+        if choice.data in (None, target.config.data):
             return splits_of(target.config, choice.root)
         time_steps = target.config.time_steps(target.config.epochs - 1)
         frames = target.config.data_options.get("time_steps", time_steps)  # an analog twin has no steps of its own
-        return _read(choice.data, choice.root, {"image_size": image_size_of(target.config), "time_steps": frames})
-    meta, graph = target.graph.meta, target.graph
-    if choice.data is not None:
-        options = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps}
-        return _read(choice.data, choice.root, options)
-    own = meta.get("data", "").split(" (")[0]
-    if not own:
-        raise ValueError(f"{target.name} does not say what it was trained on. Name a data set with --data NAME.")
-    return _read(own, choice.root, {"time_steps": graph.time_steps} | json.loads(meta.get("data_options", "{}")))
+        size = options_of(target.config)["image_size"]
+        return _read(choice.data, choice.root, {"image_size": size, "time_steps": frames})
+    graph = target.graph
+    if choice.data in (None, graph.meta.get("data", "").split(" (")[0]) and choice.data in (None, *names()):
+        with naming(target.name):
+            own = own_data(graph)
+        return _read(own.name, choice.root, own.options)
+    return _read(choice.data, choice.root, {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps})
 
 
 def _read(name: str, root: str | None, options: dict[str, Any]) -> DataSplits:
+    if wrong := [key for key in NOT_OF_A_RUN if key in options]:
+        raise ValueError(f"data set {shown(name)}: {wrong[0]} is no option of a run. Give --data or --data-root.")
     try:
-        return load_data(name, root=root, **options)
+        with naming(name):
+            return load_data(name, root=root, **options)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error} Say where it lies with --data-root PATH.") from error
 
 
-def image_size_of(config: TrainConfig) -> int:
-    """Side of the images that a configuration's model takes."""
+def options_of(config: TrainConfig) -> dict[str, Any]:
+    """All options of a configuration's model, those that it leaves to their defaults included."""
     options = inspect.signature(MODELS[config.model]).bind(**config.model_options)
     options.apply_defaults()
-    return options.arguments["image_size"]
+    return options.arguments

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from spikelet.base.command import command_line
 from spikelet.base.table import Table
 from spikelet.cli.options import TrainOptions
+from spikelet.cli.outputs import require_folder, side_file
 from spikelet.cli.printing import duration, facts, percent, say, show
 from spikelet.cli.reporters import TensorBoard, Together, reporter_for
-from spikelet.cli.result import result_of
+from spikelet.cli.result import FILE, result_of
 from spikelet.cli.sources import splits_of
 from spikelet.data import Samples, batches
 from spikelet.nn.device import device_of
@@ -33,6 +35,7 @@ def train(options: TrainOptions) -> None:
         ValueError: no recipe and no folder, or both; or what spikelet.train and spikelet.data raise.
     """
     config, folder = _what_and_where(options)
+    require_folder(folder)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     data = splits_of(config, options.data_root)
@@ -46,17 +49,18 @@ def train(options: TrainOptions) -> None:
     try:
         run.train()
     except KeyboardInterrupt:
-        say(f"stopped. Go on with: spikelet train --resume {folder}", fg="yellow")
-        raise
+        raise KeyboardInterrupt(f"Go on with: {command_line('train', '--resume', folder)}") from None
     if main:
         show(_epochs(folder))
         accuracy = _accuracy(run, data.test) if len(data.test) else None
         result = result_of(data, accuracy)
-        result.save(folder)
         where = f"{result.about}, {len(data.test)} samples, last epoch"
         say("no test set" if accuracy is None else f"test accuracy {percent(accuracy)}  ({where})", bold=True)
-        pack = "" if config.analog else f"  ·  spikelet pack {folder} --out model.safetensors"
-        say(f"next: spikelet eval {folder}{pack}", dim=True)
+        with side_file(folder / FILE):
+            result.save(folder)
+        say(f"next: {command_line('eval', folder)}", dim=True)
+        if not config.analog:
+            say(f"      {command_line('pack', folder, '--out', 'model.safetensors')}", dim=True)
 
 
 def _what_and_where(options: TrainOptions) -> tuple[TrainConfig, Path]:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.base.table import Table
+from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
-from spikelet.cli.images import read_picture
 from spikelet.cli.printing import say, show
+from spikelet.cli.running import picture_for
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.reference import Reference
 from spikelet.runtime import Program, kernel_sets
@@ -35,7 +36,7 @@ class Inputs:
         shape, steps = graph.input.shape, graph.time_steps
         if self.images:
             ground = ground_for(graph.meta, None)
-            yield from (read_picture(path, shape, steps, ground).batch for path in self.images)
+            yield from (picture_for(graph, path, ground).batch for path in self.images)
             return
         random = np.random.default_rng(self.seed)
         for _ in range(self.samples):
@@ -103,7 +104,8 @@ def verify(model: str, inputs: Inputs, threads: int) -> bool:
     Raises:
         ValueError, OSError, ImportError: the model or an image can't be read; a damaged file names the field.
     """
-    graph = load(model)
+    with naming(model):
+        graph = load(model)
     say(f"{model} is whole: checksum, every field, every interval, and the bytes that its graph is written to")
     programs = [Program(graph, threads, kernels.name) for kernels in kernel_sets()]
     if programs[0].fallbacks:
