@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons import LIF, LIFParams
 from spikelet.train import DualRegulation, TrainConfig, evaluate
 from spikelet.train.evaluate import predict
@@ -129,7 +130,7 @@ def test_accuracy_is_of_the_mean_over_time():
 def test_modes_are_put_back_after_an_error():
     model = Table().train()
     model.frozen.eval()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(SpikeletError):
         evaluate(model, [(torch.zeros(2, 5), torch.zeros(2))])
     assert model.training
     assert not model.frozen.training

@@ -160,6 +160,10 @@ class DataSplits:
         """The three splits with `change` applied to each."""
         return DataSplits(change(self.train), change(self.validation), change(self.test))
 
+    def by_name(self, known: Sequence[str]) -> DataSplits:
+        """The same splits with the class numbers of a network whose classes are `known`; see `Samples.by_name`."""
+        return self.map(lambda part: part.by_name(known))
+
     def to(self, device: torch.device | str) -> DataSplits:
         """The same splits on `device`."""
         return self.map(lambda part: part.to(device))

@@ -43,7 +43,7 @@ def fit(
         watcher: is told about the progress.
     Raises:
         BudgetError: no plan is small enough; says what the smallest needs.
-        ValueError: the data has no validation samples.
+        SpikeletError: an argument is of another kind, the data has no validation samples, or it does not fit the model.
     """
     job = Job(model, data, budget, training or Training(), settings or Settings())
     return job.run(watcher or Quiet())

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import make_plain, not_negative, positive
+
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
@@ -23,14 +26,13 @@ class Budget:
     max_accuracy_drop: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("max_bytes", self.max_bytes), ("max_sops", self.max_sops)):
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise ValueError(f"Budget.{name} must be a number above 0, got {value}.")
-        drop = self.max_accuracy_drop
-        if drop is not None and not (drop >= 0 and math.isfinite(drop)):
-            raise ValueError(f"Budget.max_accuracy_drop must be 0 or more percentage points, got {drop}.")
+        make_plain(self)
+        limits = {"max_bytes": self.max_bytes, "max_sops": self.max_sops}
+        positive("Budget", **{name: limit for name, limit in limits.items() if limit is not None})
+        if self.max_accuracy_drop is not None:
+            not_negative("Budget", " percentage points", max_accuracy_drop=self.max_accuracy_drop)
         if self.max_bytes is None and self.max_sops is None:
-            raise ValueError("Budget needs max_bytes, or max_sops, or both: without a limit nothing has to shrink.")
+            raise SpikeletError("Budget needs max_bytes, or max_sops, or both: without a limit nothing has to shrink.")
 
     def holds(self, size: int, sops: float) -> bool:
         """Whether a network of `size` bytes and `sops` accumulates is within the limits."""
@@ -59,5 +61,5 @@ def parse_bytes(text: str) -> int:
     except ValueError:
         value = math.nan
     if not (value >= 1 and math.isfinite(value)):
-        raise ValueError(f"a size must be a number of bytes such as 100000, 100k, 1.5M or 96Ki, got {text!r}.")
+        raise SpikeletError(f"a size must be a number of bytes such as 100000, 100k, 1.5M or 96Ki, got {text!r}.")
     return int(value)

@@ -14,7 +14,8 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from spikelet.base.errors import BudgetError
+from spikelet.base.errors import BudgetError, SpikeletError
+from spikelet.base.numbers import instance, make_plain, seed, whole
 from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.channels import Channels, find_channels, in_line
 from spikelet.compression.criteria import SVS, Criterion, unit_scores
@@ -36,6 +37,7 @@ from spikelet.profiling import profile
 from spikelet.profiling.packed import has_float_weights, weight_bits_of
 from spikelet.train import Reporter, Training, evaluate, further, train_further
 from spikelet.train.compiler import require_compiler
+from spikelet.train.evaluate import class_names_of
 from spikelet.train.progress import Silent
 
 BATCH = 128
@@ -88,9 +90,12 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         for name in ("samples", "trials", "probes", "probe_epochs", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"Settings.{name} must be at least 1, got {getattr(self, name)}.")
+            whole("Settings", **{name: getattr(self, name)})
+        seed("Settings", seed=self.seed)
+        instance("Settings", Criterion, criterion=self.criterion)
+        instance("Settings", Choices, choices=self.choices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,10 +183,12 @@ class Job:
     """One fit: what is fitted, to what, on what, and how it is trained (of `training` the phases are not used, and
     quantizers keep their own gradients).
 
-    labels, meta: what the packed file says besides, whose bytes count like all others.
+    labels, meta: what the packed file says besides, whose bytes count like all others. Classes of the data meet
+        those of the model by name: `labels`, or else its `class_names`.
 
     Raises:
-        ValueError: the data has no validation samples, by which plans are chosen.
+        SpikeletError: an argument is of another kind; the data has no validation samples, by which plans are chosen;
+            or it has samples of a class that the model lacks, or that do not fit it.
     """
 
     model: nn.Module
@@ -193,8 +200,15 @@ class Job:
     meta: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        instance("fit", nn.Module, model=self.model)
+        instance("fit", DataSplits, data=self.data)
+        instance("fit", Budget, budget=self.budget)
+        instance("fit", Training, training=self.training)
+        instance("fit", Settings, settings=self.settings)
+        known = self.labels or class_names_of(self.model)
+        object.__setattr__(self, "data", self.data.by_name(known))
         if not len(self.data.validation):
-            raise ValueError(
+            raise SpikeletError(
                 "fit chooses between plans by validation accuracy, and the data has no validation samples. "
                 "Load it with validation=0.1, say."
             )

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import make_plain
+from spikelet.base.strict_json import shown
 from spikelet.compression.passes import recalibrate
 from spikelet.fitting.plan import Plan, Subject
 from spikelet.nn.evaluation import evaluation_mode
@@ -34,11 +38,16 @@ class Choices:
     ratios: tuple[float, ...] = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75)
 
     def __post_init__(self) -> None:
-        for name, values, low in (("bits", self.bits, 1), ("first_last_bits", self.first_last_bits, 2)):
-            if not values or any(b not in range(low, 9) for b in values):
-                raise ValueError(f"Choices.{name} must be whole numbers from {low} to 8, got {values}.")
-        if 0.0 not in self.ratios or any(not 0 <= r < 1 for r in self.ratios):
-            raise ValueError(f"Choices.ratios must lie in [0, 1) and hold 0, got {self.ratios}.")
+        make_plain(self)
+        for field in dataclasses.fields(self):
+            if isinstance(getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
+        for name, bits, low in (("bits", self.bits, 1), ("first_last_bits", self.first_last_bits, 2)):
+            if not isinstance(bits, tuple) or not bits or any(type(b) is not int or not low <= b <= 8 for b in bits):
+                raise SpikeletError(f"Choices.{name} must be whole numbers from {low} to 8, got {shown(bits)}.")
+        ratios = self.ratios
+        if not isinstance(ratios, tuple) or 0 not in ratios or not all(map(_is_share, ratios)):
+            raise SpikeletError(f"Choices.ratios must lie in [0, 1) and hold 0, got {shown(ratios)}.")
 
     def bits_of(self, first_or_last: bool) -> tuple[int, ...]:
         """Bits that a layer may have."""
@@ -96,6 +105,10 @@ def _loss(model: nn.Module, samples: Samples) -> float:
             total += float(F.cross_entropy(predict(model, x), y, reduction="sum"))
             count += len(y)
     return total / count
+
+
+def _is_share(ratio: Any) -> bool:
+    return type(ratio) in (int, float) and 0 <= ratio < 1
 
 
 def inputs_of(samples: Samples) -> Iterator[Tensor]:

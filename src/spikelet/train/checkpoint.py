@@ -1,9 +1,10 @@
 """A run on disk, which a killed run continues bit for bit.
 
     config.json          the TrainConfig
+    run.json             classes, data and processes that a resumed run must have again (origin.py)
     checkpoint.pt        model, optimizer, epoch, history: one file, replaced atomically after each epoch
     metrics.jsonl        one line an epoch, rewritten from the history (never a half-written line)
-    weights.safetensors  the trained model, when the run is done
+    weights.safetensors  the trained model, when the run is done (weights.py)
     teacher/             the same of its teacher, where it has one (run.py)
 
 Order of samples, augmentation and learning rate are functions of (seed, epoch, step), so no generator
@@ -12,22 +13,38 @@ state needs saving and a resumed run equals an uninterrupted one bit for bit on 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 import json
+import shlex
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from spikelet.base.errors import CheckpointError
+from spikelet.base.errors import CheckpointError, SpikeletError
 from spikelet.base.files import atomic_write
+from spikelet.base.strict_json import shown
 from spikelet.models import create_model
 from spikelet.train.analog import to_analog
 from spikelet.train.config import TrainConfig
+from spikelet.train.evaluate import name_classes
+from spikelet.train.origin import class_names_in
 from spikelet.train.phases import set_binary, set_phase
+from spikelet.train.weights import FILE as WEIGHTS
+from spikelet.train.weights import first_line, read_weights, require_state
+
+CHECKPOINT = "checkpoint.pt"
+MAX_WEIGHTS = 2**30
+NEEDED = ("model", "optimizer")
+METRICS = ("time_steps", "loss", "firing_rate", "learning_rate", "seconds")
+
+
+State = Mapping[str, Any]  # what has a state_dict, by name: "model", "optimizer", and "scaler" in fp16
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -50,52 +67,94 @@ def load_config(folder: Path) -> TrainConfig:
     path = folder / "config.json"
     try:
         return TrainConfig.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise CheckpointError(
-            f"{path} is not a run's configuration ({e}). Give the folder of a `spikelet train` run."
+            f"{path} is not a run's configuration ({first_line(e)}). Give the folder of a `spikelet train` run."
         ) from e
 
 
-def save_checkpoint(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: list[dict[str, Any]]
-) -> None:
+def save_checkpoint(folder: Path, training: State, history: list[dict[str, Any]]) -> None:
     """Writes metrics so far and state after an epoch; metrics first, so that a kill in between loses no line."""
     buffer = io.BytesIO()
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}, buffer)
+    torch.save({**{name: part.state_dict() for name, part in training.items()}, "history": history}, buffer)
     _write(folder / "metrics.jsonl", "".join(json.dumps(h) + "\n" for h in history).encode())
-    _write(folder / "checkpoint.pt", buffer.getvalue())
+    _write(folder / CHECKPOINT, buffer.getvalue())
 
 
 def load_history(folder: Path) -> list[dict[str, Any]]:
-    """The epochs' metrics from metrics.jsonl; empty without that file."""
+    """The epochs' metrics from metrics.jsonl; empty without that file.
+
+    Raises:
+        CheckpointError: a line is no epoch's metrics.
+    """
     path = folder / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    try:
+        return _epochs([json.loads(line) for line in path.read_text().splitlines()]) if path.exists() else []
+    except (OSError, ValueError, RecursionError) as e:
+        raise CheckpointError(f"{path} is damaged ({first_line(e)}). Resuming the run writes it again.") from e
 
 
-def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """The history of the epochs trained, after putting back their state; empty without a checkpoint."""
-    path = folder / "checkpoint.pt"
+def load_checkpoint(folder: Path, training: State) -> list[dict[str, Any]]:
+    """The history of the epochs trained, after putting back their state; empty without a checkpoint.
+
+    Raises:
+        CheckpointError: it is damaged, or of another model. Everything is then as it was before.
+    """
+    path = folder / CHECKPOINT
     if not path.exists():
         return []
+    before = {name: copy.deepcopy(part.state_dict()) for name, part in training.items()}
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        history = list(state["history"])
+        state = _read(path)
+        history = _epochs(list(state["history"]))
+        require_state(state["model"], training["model"], path)
+        for name, part in training.items():
+            if name in state or name in NEEDED:  # a checkpoint from before there were scalers has none
+                part.load_state_dict(state[name])
+        _require_shapes(training["optimizer"])
     except Exception as e:
-        raise CheckpointError(f"{path} can't be resumed ({e}). Remove the folder to start again.") from e
+        for name, part in training.items():
+            part.load_state_dict(before[name])
+        if isinstance(e, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} can't be resumed ({first_line(e)}). Remove the folder to start again.") from e
     return history
 
 
-def save_weights(folder: Path, model: nn.Module) -> None:
-    """Writes weights.safetensors."""
-    tensors = {k: v.contiguous() for k, v in model.state_dict().items()}
-    _write(folder / "weights.safetensors", safetensors.torch.save(tensors))
+def _read(path: Path) -> dict[str, Any]:
+    """The file's content, after its checksums were compared, which torch does not do."""
+    with zipfile.ZipFile(path) as archive:
+        if (bad := archive.testzip()) is not None:
+            raise ValueError(f"{bad} has another checksum than it was written with")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _require_shapes(optimizer: Any) -> None:
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            for name, value in optimizer.state.get(parameter, {}).items():
+                if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                    raise ValueError(f"the optimizer's {name} has shape {tuple(value.shape)}")
+
+
+def _epochs(history: list[Any]) -> list[dict[str, Any]]:
+    """`history`, checked to be the metrics of epochs 0, 1, ..."""
+    for number, metrics in enumerate(history):
+        if not isinstance(metrics, dict) or metrics.get("epoch") != number:
+            raise ValueError(f"the metrics of epoch {number} are {shown(metrics)}")
+        if not all(type(metrics.get(name)) in (int, float) for name in METRICS):
+            raise ValueError(f"the metrics of epoch {number} lack a number among {', '.join(METRICS)}")
+    return history
 
 
 def build(config: TrainConfig) -> nn.Module:
-    """The model of a configuration, with new weights and the quantizers and time steps of its last epoch."""
+    """The model of a configuration, with new weights and the quantizers and time steps of its last epoch.
+
+    Raises:
+        SpikeletError: the options make no such model, or one of more than a thousand million weights.
+    """
     with torch.random.fork_rng(devices=[]):  # leaves the caller's generator alone
+        _outline(config)
         torch.manual_seed(config.seed)
         model = create_model(config.model, **config.model_options)
     if config.analog:
@@ -105,22 +164,43 @@ def build(config: TrainConfig) -> nn.Module:
     return model
 
 
+def _outline(config: TrainConfig) -> None:
+    """Builds the model without memory, so that a refusal comes before a machine's memory is asked for."""
+    what = f"TrainConfig.model_options do not make a {shown(config.model)}"
+    try:
+        with torch.device("meta"):
+            model = create_model(config.model, **config.model_options)
+    except SpikeletError:
+        raise
+    except Exception as e:
+        raise SpikeletError(f"{what} ({first_line(e)}), got {shown(config.model_options)}.") from e
+    if (count := sum(p.numel() for p in model.parameters())) > MAX_WEIGHTS:
+        raise SpikeletError(f"{what} of at most {MAX_WEIGHTS:,} weights: it would have {count:,}. Lower its widths.")
+
+
 def load_run(folder: str | Path) -> tuple[nn.Module, TrainConfig]:
     """A trained model in evaluation mode, and its configuration, from a run folder.
+
+    The model's `class_names` are those of its training, where the folder says them.
 
     Raises:
         CheckpointError: the folder holds no finished run, or a damaged one.
     """
     folder = Path(folder)
     config = load_config(folder)
-    path = folder / "weights.safetensors"
+    path = folder / WEIGHTS
     if not path.exists():
         raise CheckpointError(
-            f"{path} does not exist: the run is not finished. Go on with `spikelet train --resume {folder}`."
+            f"{path} does not exist: the run is not finished. Go on with "
+            f"`spikelet train --resume {shlex.quote(str(folder))}`."
         )
-    model = build(config)
+    names = class_names_in(folder)
     try:
-        model.load_state_dict(safetensors.torch.load_file(path))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as e:
-        raise CheckpointError(f"{path} can't be read as the weights of this configuration's model ({e}).") from e
+        model = build(config)
+    except ValueError as e:
+        raise CheckpointError(f"{folder / 'config.json'} makes no model: {e}") from e
+    state = read_weights(folder)
+    require_state(state, model, path)
+    model.load_state_dict(state)
+    name_classes(model, names)
     return model.eval(), config

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Any
+from typing import Any, TypeVar
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import flag, instance, make_plain, one_of, seed, share, whole
+from spikelet.base.strict_json import shown
 from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.train.losses import LOSSES
-from spikelet.train.settings import DualRegulation, Optimizer, Phase, Teacher, whole
+from spikelet.train.settings import DualRegulation, Optimizer, Phase, Teacher
 
+Made = TypeVar("Made")
 GRADIENTS = ("clip", "ede", "straight")  # of quant/binary.py
 PRECISIONS = ("no", "bf16", "fp16")  # of Accelerate's mixed precision
 
@@ -31,20 +35,27 @@ class Training:
     compile: bool = False
 
     def __post_init__(self) -> None:
+        make_plain(self)
         owner = type(self).__name__
         whole(owner, batch_size=self.batch_size)
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"{owner}.label_smoothing must lie in [0, 1), got {self.label_smoothing}.")
-        if self.loss not in LOSSES:
-            raise ValueError(f"{owner}.loss must be one of {sorted(LOSSES)}, got {self.loss!r}.")
-        if self.mixed_precision not in PRECISIONS:
-            raise ValueError(f"{owner}.mixed_precision must be one of {PRECISIONS}, got {self.mixed_precision!r}.")
-        if self.gradient not in GRADIENTS:
-            raise ValueError(f"{owner}.gradient must be one of {GRADIENTS}, got {self.gradient!r}.")
-        if self.augment not in AUGMENTATIONS:
-            raise ValueError(f"{owner}.augment must be one of {sorted(AUGMENTATIONS)}, got {self.augment!r}.")
+        seed(owner, seed=self.seed)
+        share(owner, label_smoothing=self.label_smoothing)
+        flag(owner, compile=self.compile)
+        one_of(owner, sorted(LOSSES), loss=self.loss)
+        one_of(owner, PRECISIONS, mixed_precision=self.mixed_precision)
+        one_of(owner, GRADIENTS, gradient=self.gradient)
+        one_of(owner, sorted(AUGMENTATIONS), augment=self.augment)
+        instance(owner, Optimizer, optimizer=self.optimizer)
+        instance(owner, DualRegulation, regulation=self.regulation)
+        if isinstance(self.phases, list):
+            object.__setattr__(self, "phases", tuple(self.phases))
+        if not isinstance(self.phases, tuple) or not all(isinstance(phase, Phase) for phase in self.phases):
+            raise SpikeletError(
+                f"{owner}.phases must be Phase(epochs, time_steps) in a tuple, got {shown(self.phases)}."
+            )
         if not self.phases:
-            raise ValueError(f"{owner}.phases must hold at least one Phase(epochs, time_steps).")
+            raise SpikeletError(f"{owner}.phases must hold at least one Phase(epochs, time_steps).")
+        whole(owner, epochs=self.epochs)
 
     def plain(self) -> Training:
         """The settings of this class alone, without a configuration's model, data and teacher."""
@@ -86,21 +97,24 @@ class TrainConfig(Training):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value in (("whiten", self.whiten), ("analog", self.analog)):
-            if not isinstance(value, bool):
-                raise ValueError(f"TrainConfig.{name} must be True or False, got {value!r}.")
+        flag("TrainConfig", whiten=self.whiten, analog=self.analog)
+        instance("TrainConfig", str, model=self.model, data=self.data)
+        for name, options in (("model_options", self.model_options), ("data_options", self.data_options)):
+            if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
+                raise SpikeletError(f"TrainConfig.{name} must be a dict of options by name, got {shown(options)}.")
+            _require_json(name, options)
         if self.teacher is not None:
             self._check(self.teacher)
 
     def _check(self, teacher: Teacher) -> None:
         if not isinstance(teacher, Teacher):
-            raise ValueError(f"TrainConfig.teacher must be Teacher(epochs, ...) or None, got {teacher!r}.")
+            raise SpikeletError(f"TrainConfig.teacher must be Teacher(epochs, ...) or None, got {shown(teacher)}.")
         if self.analog:
-            raise ValueError(
+            raise SpikeletError(
                 "TrainConfig.analog and TrainConfig.teacher exclude each other: an analog twin is a teacher."
             )
         if teacher.after >= self.epochs:
-            raise ValueError(
+            raise SpikeletError(
                 f"Teacher.after must be less than the {self.epochs} epochs of the phases, got {teacher.after}: "
                 "the teacher would never be asked. Lower it, or leave the teacher out."
             )
@@ -116,7 +130,7 @@ class TrainConfig(Training):
             ValueError: this configuration has no teacher.
         """
         if self.teacher is None:
-            raise ValueError(
+            raise SpikeletError(
                 "this configuration has no teacher. Give it one: TrainConfig(..., teacher=Teacher(epochs))."
             )
         phases = (Phase(self.teacher.epochs, 1),)
@@ -132,13 +146,46 @@ class TrainConfig(Training):
 
     @staticmethod
     def from_dict(d: dict[str, Any]) -> TrainConfig:
-        """The inverse of `to_dict`."""
-        return TrainConfig(
-            **{
-                **d,
-                "phases": tuple(Phase(**p) for p in d["phases"]),
-                "optimizer": Optimizer(**d["optimizer"]),
-                "regulation": DualRegulation(**d["regulation"]),
-                "teacher": Teacher(**d["teacher"]) if d.get("teacher") is not None else None,
-            }
-        )
+        """The inverse of `to_dict`.
+
+        Raises:
+            SpikeletError: a field is missing, unknown, or of another form; names it.
+        """
+        names = {field.name for field in dataclasses.fields(TrainConfig)}
+        given = dict(_fields(d, names, "the configuration"))
+        for name, kind in (("optimizer", Optimizer), ("regulation", DualRegulation), ("teacher", Teacher)):
+            if given.get(name) is not None:
+                given[name] = _made(kind, given[name], name)
+        phases = given.get("phases")
+        if not isinstance(phases, list | tuple):
+            raise SpikeletError(f"phases must be a list, got {shown(phases)}.")
+        given["phases"] = tuple(_made(Phase, phase, f"phases[{i}]") for i, phase in enumerate(phases))
+        return _made(TrainConfig, given, "the configuration")
+
+
+def _fields(value: Any, names: set[str], what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SpikeletError(f"{what} must be an object, got {shown(value)}.")
+    if unknown := sorted(value.keys() - names):
+        raise SpikeletError(f"{what} has no field {shown(unknown[0])}; known are {', '.join(sorted(names))}.")
+    return value
+
+
+def _made(kind: type[Made], value: Any, what: str) -> Made:
+    """A dataclass from its fields as a dict."""
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    given = _fields(value, {field.name for field in fields}, what)
+    needed = [f.name for f in fields if f.default is f.default_factory is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in given]:
+        raise SpikeletError(f"{what} lacks the field {missing[0]!r}.")
+    return kind(**given)
+
+
+def _require_json(name: str, options: dict[str, Any]) -> None:
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SpikeletError(
+            f"TrainConfig.{name} must hold numbers, strings, lists and dicts, which config.json can keep, got "
+            f"{shown(options)} ({error})."
+        ) from error

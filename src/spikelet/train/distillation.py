@@ -10,11 +10,16 @@ rates is added to L (objective.py).
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import instance, plain
+from spikelet.data.classes import numbers_by_name
+from spikelet.train.evaluate import class_names_of
 from spikelet.train.losses import mean_over_time
 from spikelet.train.settings import check_distillation
 
@@ -35,17 +40,31 @@ class Distillation(nn.Module):
         weight: w, in (0, 1].
         temperature: tau, above 0.
     Raises:
-        ValueError: a setting is out of range.
+        SpikeletError: a setting is out of range, or the teacher is no module.
 
     While `active` is False the loss of the labels is the loss.
     """
 
     def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
         super().__init__()
+        weight, temperature = plain(weight, "Distillation.weight"), plain(temperature, "Distillation.temperature")
         check_distillation("Distillation", weight, temperature)
+        instance("Distillation", nn.Module, teacher=teacher)
         self.teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
         self.weight, self.temperature = weight, temperature
         self.active = True
+        self.columns: list[int] | None = None  # of the teacher's logits, where its classes stand in another order
+
+    def meet(self, classes: Sequence[str]) -> None:
+        """Lets the teacher's `class_names`, where it has some, meet those of the data by name.
+
+        Raises:
+            SpikeletError: the teacher lacks a class.
+        """
+        known = class_names_of(self.teacher)
+        self.columns = None
+        if known and known != tuple(classes):
+            self.columns = numbers_by_name(classes, [1] * len(classes), known, "the data", "the teacher")
 
     def train(self, mode: bool = True) -> Distillation:
         """The teacher stays in evaluation mode."""
@@ -59,5 +78,12 @@ class Distillation(nn.Module):
             return loss_of_labels
         with torch.no_grad():
             told = mean_over_time(self.teacher(x))
-        learned = divergence(mean_over_time(logits), told, self.temperature)
+        told = told if self.columns is None else told[:, self.columns]
+        own = mean_over_time(logits)
+        if told.shape != own.shape:
+            raise SpikeletError(
+                f"the teacher gives logits of shape {tuple(told.shape)}, and the network of {tuple(own.shape)}. A "
+                "teacher must tell the same classes apart."
+            )
+        learned = divergence(own, told, self.temperature)
         return (1 - self.weight) * loss_of_labels + self.weight * learned

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.time_axis import TimeAxis, require_agreement
 from spikelet.data.batches import Batches
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.losses import mean_over_time
+from spikelet.train.weights import first_line
 
 
 @torch.no_grad()
@@ -39,7 +42,10 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
     hits, count, device = 0, 0, device_of(model)
     with evaluation_mode(model):
         for x, y in _by_name(model, batches):
-            hits += int((predict(model, x.to(device), time_axis).argmax(1) == y.to(device)).sum())
+            with fitting(x):
+                logits = predict(model, x.to(device), time_axis)
+            require_classes(logits, y)
+            hits += int((logits.argmax(1) == y.to(device)).sum())
             count += len(y)
     if count == 0:
         raise ValueError("evaluate needs at least one sample, got an empty data set.")
@@ -49,6 +55,44 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
 def class_names_of(model: nn.Module) -> tuple[str, ...]:
     """The names of a model's classes, which training sets and a run folder keeps as `class_names`; () without any."""
     return tuple(getattr(model, "class_names", None) or ())
+
+
+def name_classes(model: nn.Module, names: Sequence[str]) -> None:
+    """Sets `class_names` of a model, by which data sets meet it; nothing without names."""
+    if names:
+        model.class_names = tuple(names)  # type: ignore[assignment]
+
+
+@contextmanager
+def fitting(x: Tensor) -> Iterator[None]:
+    """A block in which a model takes `x`.
+
+    Raises:
+        SpikeletError: the model does not take such inputs, in place of what torch says of it.
+    """
+    try:
+        yield
+    except (SpikeletError, torch.OutOfMemoryError):
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise SpikeletError(
+            f"the data does not fit the model, which does not take a batch of shape {tuple(x.shape)} "
+            f"({first_line(error)}). Compare channels, image size and time steps of the two."
+        ) from error
+
+
+def require_classes(logits: Tensor, y: Tensor) -> None:
+    """Raises SpikeletError where a label has no logit, or the logits are not one row of classes a sample."""
+    if logits.dim() != 2 or len(logits) != len(y):
+        raise SpikeletError(
+            f"a model must give logits [T, B, K] or [B, K] for its B = {len(y)} samples; their mean over time has "
+            f"shape {tuple(logits.shape)}."
+        )
+    if len(y) and int(y.max()) >= logits.shape[1]:
+        raise SpikeletError(
+            f"the model tells {logits.shape[1]} classes apart, and the data has class number {int(y.max())}. Make the "
+            "model with num_classes of the data's, or leave the other classes out."
+        )
 
 
 def _by_name(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:

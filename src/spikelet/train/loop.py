@@ -21,10 +21,11 @@ from spikelet.data.batches import Batches, Epoch, Share, batches
 from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
+from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.compiler import compiled, require_compiler
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
-from spikelet.train.evaluate import evaluate
+from spikelet.train.evaluate import class_names_of, evaluate, fitting, name_classes, predict, require_classes
 from spikelet.train.objective import Objective
 from spikelet.train.progress import Reporter, Silent
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
@@ -68,13 +69,16 @@ class Loop:
         MissingLibrary: accelerate is not installed.
         ValueError: this process has trained in another precision.
         TimeAxisError: the model declares frames that are batch first.
+        SpikeletError: the data does not fit the model: its channels, size or classes.
+
+    Classes meet by name where the model has `class_names`; it has those of the training set after.
     """
 
     def __init__(
         self, model: nn.Module, data: DataSplits, training: Training, reporter: Reporter | None = None
     ) -> None:
         require_agreement(model, data.train.time_axis, f"the data set {data.train.name}")
-        self.data, self.training = data, training
+        self.data, self.training = data.by_name(class_names_of(model)), training
         self.reporter: Reporter = reporter or Silent()
         self.accelerator = _accelerator(training)
         if training.compile:
@@ -83,6 +87,17 @@ class Loop:
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer_of(self.model, training.optimizer)
         self.steps_per_epoch = len(self.batches_of(0))
+        self._require_fit()
+        name_classes(self.model, self.data.train.labels)
+
+    def _require_fit(self) -> None:
+        """Evaluates one sample, so that data which does not fit is refused before any work."""
+        x = self.data.train.batch(torch.arange(1))[0]
+        with evaluation_mode(self.model), torch.random.fork_rng(self._cuda()), fitting(x):
+            logits = predict(self.model, x.to(device_of(self.model)))
+        for part in (self.data.train, self.data.validation):
+            if len(part):
+                require_classes(logits, part.y.max()[None])
 
     def run(
         self,
@@ -100,6 +115,8 @@ class Loop:
             FloatingPointError: the loss, a weight or a statistic became NaN or infinite.
         """
         device = device_of(self.model)
+        if distillation is not None:
+            distillation.meet(self.data.train.labels)
         objective = Objective(self.model, self.training, distillation)
         objective, optimizer = self.accelerator.prepare(objective, self.optimizer)
         step_function = compiled(objective) if self.training.compile else objective

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,22 @@ from torch import nn
 from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
 from spikelet.train.checkpoint import (
+    CHECKPOINT,
     CheckpointError,
     build,
     load_checkpoint,
     load_config,
     save_checkpoint,
     save_config,
-    save_weights,
 )
 from spikelet.train.config import TrainConfig
 from spikelet.train.distillation import Distillation
+from spikelet.train.evaluate import fitting
 from spikelet.train.loop import Loop
+from spikelet.train.origin import Origin, load_origin
 from spikelet.train.phases import set_binary, set_phase, set_real_steps
 from spikelet.train.progress import Reporter
+from spikelet.train.weights import save_weights
 from spikelet.train.whiten import whiten
 
 TEACHER = "teacher"  # its folder in the run's
@@ -37,7 +41,11 @@ class Run:
         reporter: is told of the network's own epochs. Its teacher's are told to `run.taught_by.loop.reporter`, which is
             silent until another is put there.
     Raises:
-        CheckpointError: the folder holds a run of another configuration.
+        CheckpointError: the folder holds a run of another configuration, of other data, or of another number of
+            processes.
+        SpikeletError: the configuration makes no model, or the data does not fit it.
+
+    Warns where the folder is from before data was compared, and where another version of spikelet or torch began it.
     """
 
     def __init__(
@@ -48,8 +56,21 @@ class Run:
             raise CheckpointError(
                 f"{self.folder} holds a run of another configuration. Choose another folder, or remove this one."
             )
+        before = load_origin(self.folder)
+        if before is not None:
+            data = data.by_name(before.classes)
         self.loop = Loop(build(config), data, config, reporter)
+        self.origin = Origin.of(data, self.loop.accelerator.num_processes)
+        if before is not None:
+            self.origin.require_same(before, self.folder)
+        elif (self.folder / CHECKPOINT).exists():
+            warnings.warn(
+                f"{self.folder} does not say on which data it was trained: whether it is this data can't be compared.",
+                UserWarning,
+                stacklevel=2,
+            )
         self.history: list[dict[str, Any]] = []
+        self.distillation: Distillation | None = None
         if config.whiten:
             whiten(self.model, data.train)  # a resumed run's checkpoint replaces it
         self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER) if config.teacher else None
@@ -62,9 +83,13 @@ class Run:
     def train(self) -> nn.Module:
         """Trains to the last epoch, its teacher first if it has one, and returns the model, evaluating, on the CPU."""
         if self._is_main:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.origin.save(self.folder)  # first: where there is a configuration, there is an origin
             save_config(self.folder, self.config)
-        self.history = load_checkpoint(self.folder, self.model, self.loop.optimizer)
-        self.distillation = self._distilled() if len(self.history) < self.config.epochs else None
+        self.history = load_checkpoint(self.folder, self._state)
+        if len(self.history) < self.config.epochs:
+            self.rehearse()
+            self.distillation = self._distilled()
         try:
             model = self.loop.run(self.history, self._before_epoch, self._after_epoch, self.distillation)
         finally:
@@ -74,6 +99,12 @@ class Run:
         return model
 
     @property
+    def _state(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        scaler = self.loop.accelerator.scaler
+        return {"model": self.model, "optimizer": self.loop.optimizer} | ({"scaler": scaler} if scaler else {})
+
+    @property
     def _is_main(self) -> bool:
         return self.loop.accelerator.is_main_process
 
@@ -81,7 +112,6 @@ class Run:
         teacher = self.config.teacher
         if teacher is None or self.taught_by is None:
             return None
-        self.rehearse()
         try:
             network = self.taught_by.train().to(self.loop.accelerator.device)
         except FloatingPointError as e:
@@ -89,10 +119,11 @@ class Run:
         return Distillation(network, teacher.weight, teacher.temperature)
 
     def rehearse(self) -> None:
-        """Runs two samples through a copy in every phase, so that a refusal comes before the teacher's training."""
+        """Runs two samples through a copy in every phase, so that a refusal comes before any training."""
         model = copy.deepcopy(self.model).train()
-        x = self.loop.data.train.batch(torch.arange(2))[0].to(device_of(model))
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        count = min(2, self.config.batch_size, len(self.loop.data.train))
+        x = self.loop.data.train.batch(torch.arange(count))[0].to(device_of(model))
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), fitting(x):
             for phase in self.config.phases:
                 set_phase(model, phase)
                 model(x)
@@ -105,4 +136,4 @@ class Run:
 
     def _after_epoch(self) -> None:
         if self._is_main:
-            save_checkpoint(self.folder, self.model, self.loop.optimizer, self.history)
+            save_checkpoint(self.folder, self._state, self.history)

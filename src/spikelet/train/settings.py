@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import flag, make_plain, not_negative, positive, share, whole
+from spikelet.base.strict_json import shown
 
-def positive(owner: str, **values: float) -> None:
-    """Raises ValueError unless every value is a finite number above 0; names the owner and the field."""
-    for name, value in values.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{owner}.{name} must be a number above 0, got {value}.")
-
-
-def whole(owner: str, **values: int) -> None:
-    """Raises ValueError unless every value is a whole number from 1 on; names the owner and the field."""
-    for name, value in values.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{owner}.{name} must be a whole number from 1 on, got {value!r}.")
+MAX_TIME_STEPS = 1024  # of every neuron
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +26,10 @@ class Phase:
     one_pass: bool = False
 
     def __post_init__(self) -> None:
-        whole("Phase", epochs=self.epochs, time_steps=self.time_steps)
-        if not isinstance(self.one_pass, bool):
-            raise ValueError(f"Phase.one_pass must be True or False, got {self.one_pass!r}.")
+        make_plain(self)
+        whole("Phase", epochs=self.epochs)
+        whole("Phase", high=MAX_TIME_STEPS, time_steps=self.time_steps)
+        flag("Phase", one_pass=self.one_pass)
 
     def __str__(self) -> str:
         return f"{self.epochs} at T = {self.time_steps}{' in one pass' if self.one_pass else ''}"
@@ -59,15 +51,12 @@ class Optimizer:
     norm_lr: float = 1.0  # learning rate of parameters of one axis (batch norms, biases), in units of `lr`
 
     def __post_init__(self) -> None:
+        make_plain(self)
         positive("Optimizer", lr=self.lr, norm_lr=self.norm_lr)
-        if not self.weight_decay >= 0:
-            raise ValueError(f"Optimizer.weight_decay must be 0 or more, got {self.weight_decay}.")
-        if self.name not in ("adamw", "sgd"):
-            raise ValueError(f"Optimizer.name must be 'adamw' or 'sgd', got {self.name!r}.")
-        if not 0 <= self.warmup < 1:
-            raise ValueError(
-                f"Optimizer.warmup must lie in [0, 1), got {self.warmup}. (It is a fraction of all steps.)"
-            )
+        not_negative("Optimizer", weight_decay=self.weight_decay)
+        if not isinstance(self.name, str) or self.name not in ("adamw", "sgd"):
+            raise SpikeletError(f"Optimizer.name must be 'adamw' or 'sgd', got {shown(self.name)}.")
+        share("Optimizer", " (It is a fraction of all steps.)", warmup=self.warmup)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,15 +71,16 @@ class DualRegulation:
     spike: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not self.spike >= 0:
-            raise ValueError(f"DualRegulation.spike must be 0 or more, got {self.spike}.")
+        make_plain(self)
+        flag("DualRegulation", weight=self.weight)
+        not_negative("DualRegulation", spike=self.spike)
 
 
 def check_distillation(owner: str, weight: float, temperature: float) -> None:
-    """Raises ValueError unless 0 < weight <= 1 and temperature > 0."""
+    """Raises SpikeletError unless 0 < weight <= 1 and temperature > 0."""
     positive(owner, temperature=temperature)
-    if not 0 < weight <= 1:
-        raise ValueError(f"{owner}.weight must lie in (0, 1], got {weight}. Without a teacher: teacher=None.")
+    if type(weight) not in (int, float) or not 0 < weight <= 1:
+        raise SpikeletError(f"{owner}.weight must lie in (0, 1], got {shown(weight)}. Without a teacher: teacher=None.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +99,7 @@ class Teacher:
     after: int = 0
 
     def __post_init__(self) -> None:
+        make_plain(self)
         whole("Teacher", epochs=self.epochs)
         check_distillation("Teacher", self.weight, self.temperature)
-        if not isinstance(self.after, int) or self.after < 0:
-            raise ValueError(f"Teacher.after must be a whole number of epochs from 0 on, got {self.after!r}.")
+        whole("Teacher", 0, unit=" of epochs", after=self.after)
