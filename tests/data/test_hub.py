@@ -1,25 +1,20 @@
-"""Hugging Face image data sets: columns, splits, forms of images, the cache of decoded ones, and what goes wrong."""
+"""Image data sets in the hub's parquet files: columns, splits, labels and forms of images."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from spikelet.base.errors import DataWarning
 from spikelet.data import load
-from spikelet.data.readers.decoded_cache import cache_folder, recall
+from spikelet.data.readers import decoding
 from spikelet.data.readers.labels import numbered
 from spikelet.data.readers.nmnist import has_nmnist_files
-
-datasets = pytest.importorskip("datasets")
-Image = pytest.importorskip("PIL.Image")
-
-PIXELS = np.random.default_rng(0).integers(0, 256, (10, 6, 6, 3)).astype(np.uint8)
-LABELS = ["cat", "dog"]
+from tests.data.sources import COLOUR, LABELS, PIXELS, Image, datasets, png, write
 
 
 @pytest.fixture(autouse=True)
@@ -27,30 +22,6 @@ def _own_caches(tmp_path_factory, monkeypatch):
     """Nothing is left in the user's caches, and nothing found there."""
     monkeypatch.setenv("SPIKELET_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))
-
-
-def png(array: np.ndarray, mode: str | None = None, kind: str = "PNG") -> bytes:
-    """An encoded image."""
-    image, buffer = Image.fromarray(array), io.BytesIO()
-    (image.convert(mode) if mode else image).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def write(root: Path, splits: dict[str, list[bytes]], labels: list[int] | None = None) -> Path:
-    """A folder in the hub's parquet layout."""
-    (root / "data").mkdir(parents=True, exist_ok=True)
-    for split, images in splits.items():
-        rows = {
-            "img": [{"bytes": b, "path": None} for b in images],
-            "label": labels or [k % 2 for k in range(len(images))],
-        }
-        features = datasets.Features({"img": datasets.Image(), "label": datasets.ClassLabel(names=LABELS)})
-        made = datasets.Dataset.from_dict(rows, features=features)
-        made.to_parquet(root / "data" / f"{split}-00000-of-00001.parquet")
-    return root
-
-
-COLOUR = [png(p) for p in PIXELS]
 
 
 def test_a_parquet_folder_gives_the_pixels_and_labels_it_holds(tmp_path):
@@ -113,13 +84,13 @@ def test_images_of_several_sizes_need_a_size_to_be_brought_to(tmp_path):
 
 def test_a_damaged_image_is_named(tmp_path):
     for k, broken in enumerate((b"no image", COLOUR[0][:-40])):
-        with pytest.raises(ValueError, match=r"image 1 of d[01]/test cannot be used: "):
+        with pytest.raises(ValueError, match=r"sample 1 of d[01]/test cannot be used: "):
             load(write(tmp_path / f"d{k}", {"test": [COLOUR[0], broken]}))
 
 
 def test_images_of_more_than_8_bits_are_refused(tmp_path):
     deep = png(PIXELS[0, ..., 0].astype(np.uint16) * 256)
-    with pytest.raises(ValueError, match=r"image 0 of .* mode I;16, more than 8 bits"):
+    with pytest.raises(ValueError, match=r"sample 0 of .* mode I;16, more than 8 bits"):
         load(write(tmp_path, {"test": [deep]}))
 
 
@@ -129,7 +100,8 @@ def test_a_split_without_labels_is_absent_and_a_set_without_any_is_refused(tmp_p
     with pytest.raises(ValueError, match=r"half/test lacks the label of sample 1\. Take such samples out"):
         load(write(tmp_path / "half", {"test": COLOUR[:2]}, labels=[1, -1]))
     write(tmp_path / "some", {"train": COLOUR[:4]})
-    splits = load(write(tmp_path / "some", {"test": COLOUR[:2]}, labels=[-1, -1]), validation=0)
+    with pytest.warns(DataWarning, match=r"some: 1 left out: 'test' \(a split of 2 samples without labels\)"):
+        splits = load(write(tmp_path / "some", {"test": COLOUR[4:6]}, labels=[-1, -1]), validation=0)
     assert (len(splits.train), len(splits.test)) == (4, 0)
 
 
@@ -137,14 +109,14 @@ def test_a_split_without_labels_is_absent_and_a_set_without_any_is_refused(tmp_p
     ("train", "test", "numbers", "names"),
     [
         ([10, 1, 2, 1], [2, 10], [2, 0, 1, 0], ("1", "2", "10")),
-        (["dog", "cat", "dog", "dog"], ["cat", "emu"], [1, 0, 1, 1], ("cat", "dog", "emu")),
+        (["emu", "cat", "dog", "emu"], ["cat", "dog"], [2, 0, 1, 2], ("cat", "dog", "emu")),
     ],
 )
 def test_labels_without_names_are_numbered_over_all_splits(tmp_path, train, test, numbers, names):
-    for split, labels in (("train", train), ("test", test)):
+    for split, labels, images in (("train", train, COLOUR), ("test", test, COLOUR[::-1])):
         kind = datasets.Value("string" if isinstance(labels[0], str) else "int64")
         features = datasets.Features({"image": datasets.Image(), "label": kind})
-        rows = {"image": [{"bytes": b, "path": None} for b in COLOUR[: len(labels)]], "label": labels}
+        rows = {"image": [{"bytes": b, "path": None} for b in images[: len(labels)]], "label": labels}
         datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / f"{split}.parquet")
     splits = load(tmp_path, validation=0)
     assert splits.train.y.tolist() == numbers
@@ -163,14 +135,6 @@ def test_a_picture_that_says_which_way_is_up_is_turned(tmp_path):
     Image.fromarray(PIXELS[0, :4]).save(out, "png", exif=exif)
     splits = load(write(tmp_path, {"test": [out.getvalue()]}))
     assert torch.equal(splits.test.x[0], torch.from_numpy(np.rot90(PIXELS[0, :4], -1).transpose(2, 0, 1).copy()))
-
-
-def test_a_split_that_would_be_left_out_is_named(tmp_path):
-    write(tmp_path, {"train": COLOUR[:4], "extra": COLOUR[4:6]})
-    files = "".join(f"  - split: {s}\n    path: data/{s}-*.parquet\n" for s in ("train", "extra"))
-    (tmp_path / "README.md").write_text(f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n")
-    with pytest.raises(ValueError, match=r"validation and test are known, and \['extra'\] would be left out"):
-        load(tmp_path)
 
 
 def test_zips_of_pictures_are_no_recordings(tmp_path):
@@ -208,43 +172,10 @@ def test_columns_are_asked_for_where_there_are_several(tmp_path):
             load(tmp_path, columns=wrong)
 
 
-def test_a_source_without_a_known_split_is_refused(tmp_path):
-    datasets.Dataset.from_dict({"a": [1]}).to_parquet(tmp_path / "extra.parquet")
-    root = tmp_path
-    (root / "README.md").write_text(
-        "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: extra\n    path: extra.parquet\n---\n"
-    )
-    with pytest.raises(ValueError, match=r"has the splits \['extra'\]; train, validation and test are known"):
-        load(root)
-
-
-def test_a_damaged_parquet_file_is_refused_by_its_folder(tmp_path):
-    root = write(tmp_path / "pets", {"train": COLOUR[:6], "test": COLOUR[6:]})
-    file = root / "data" / "test-00000-of-00001.parquet"
-    file.write_bytes(file.read_bytes()[:-40])
-    with pytest.raises(ValueError, match=r"the data set in '.*pets' was found and cannot be read: .*[Pp]arquet"):
-        load(root)
-
-
-def test_a_folder_without_images_and_an_unknown_id_are_refused(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match="no image data set could be read from"):
-        load(tmp_path)
-    monkeypatch.setattr(datasets, "load_dataset", _unreachable)
-    for name in ("nobody/nothing", "cifar10", "cifar100"):
-        with pytest.raises(
-            FileNotFoundError, match=r"no image data set could be read from '[a-z-]+/[a-z0-9]+': offline"
-        ):
-            load(name)
-
-
-def _unreachable(source: str) -> None:
-    raise ConnectionError("offline")
-
-
 def test_decoding_happens_once(tmp_path, monkeypatch):
     root = write(tmp_path, {"train": COLOUR[:6], "test": COLOUR[6:]})
     first = load(root)
-    monkeypatch.setattr("PIL.ImageOps.exif_transpose", None)  # without it nothing can be decoded
+    monkeypatch.setattr(decoding, "_stacked", None)  # without it nothing can be decoded
     second = load(root)
     assert torch.equal(first.train.x, second.train.x)
     assert torch.equal(first.test.x, second.test.x)
@@ -254,47 +185,6 @@ def test_changed_images_are_decoded_anew(tmp_path):
     load(write(tmp_path / "a", {"test": COLOUR}))
     swapped = load(write(tmp_path / "b", {"test": COLOUR[::-1]}))
     assert torch.equal(swapped.test.x, torch.from_numpy(PIXELS[::-1].transpose(0, 3, 1, 2).copy()))
-
-
-def test_a_damaged_cache_file_is_made_anew(tmp_path):
-    made = np.arange(48, dtype=np.uint8).reshape(1, 3, 4, 4)
-    recall("abc", lambda: made)
-    (file,) = (cache_folder() / "decoded").iterdir()
-    for content in (b"", file.read_bytes()[:100], b"something else"):
-        file.write_bytes(content)
-        assert np.array_equal(recall("abc", lambda: made), made)
-    np.save(file, made.astype(np.float32))
-    assert recall("abc", lambda: made).dtype == np.uint8
-    assert [path.name for path in file.parent.iterdir()] == ["abc.npy"]
-
-
-def test_a_cache_that_cannot_be_written_costs_a_warning_and_nothing_else(tmp_path, monkeypatch):
-    (tmp_path / "file").write_bytes(b"")
-    monkeypatch.setenv("SPIKELET_CACHE", str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="could not be kept in .*file/decoded .* Set SPIKELET_CACHE"):
-        assert recall("abc", lambda: np.zeros((1, 1, 1, 1), np.uint8)).shape == (1, 1, 1, 1)
-
-
-def test_an_interrupted_write_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setenv("SPIKELET_CACHE", str(tmp_path))
-
-    def interrupted(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(np, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        recall("abc", lambda: np.zeros((1, 1, 1, 1), np.uint8))
-    assert list((tmp_path / "decoded").iterdir()) == []
-
-
-def test_the_cache_lies_where_the_environment_says(monkeypatch):
-    monkeypatch.setenv("SPIKELET_CACHE", "here")
-    assert cache_folder() == Path("here")
-    monkeypatch.delenv("SPIKELET_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "there")
-    assert cache_folder() == Path("there/spikelet")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path.home() / ".cache" / "spikelet"
 
 
 def test_the_original_images_load(shared_data):

@@ -22,6 +22,7 @@ from tests.data.test_idx import idx_bytes
 from tests.data.test_nmnist import FILES, _unpacked, _zip, recording
 
 ZEROS = 256 << 20
+pytestmark = pytest.mark.filterwarnings("ignore:.* set too, pixel for pixel")  # the small sets below repeat themselves
 
 
 def test_a_gzip_bomb_is_refused_by_its_header(tmp_path: Path) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from numbers import Integral
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from spikelet.base.errors import DataWarning
 from spikelet.base.ground import Ground
 from spikelet.base.picture import MAX_PIXELS
 from spikelet.data.readers import READERS
+from spikelet.data.readers.folder import read_folder
 from spikelet.data.readers.frames import SLICERS
-from spikelet.data.readers.hub import read_hub
+from spikelet.data.readers.hub import is_hub_id, read_hub
 from spikelet.data.readers.reader import Request
 from spikelet.data.samples import DataSplits
+from spikelet.data.shared import shared
 from spikelet.data.split import hold_out
 
 MAX_TIME_STEPS = 1024  # no integer graph has more
@@ -46,8 +50,9 @@ def load(
         splits.train.x.shape        # torch.Size([1293, 1, 8, 8])
 
     Args:
-        name_or_path: one of `names()`; or a folder with idx files, N-MNIST's recordings, or images in any layout
-            that Hugging Face's `datasets` reads; or the id "owner/name" of such a data set on the hub.
+        name_or_path: one of `names()`; or a folder with idx files, N-MNIST's recordings, pictures that lie as
+            <class>/<picture> or <split>/<class>/<picture>, or the hub's parquet files; or the id "owner/name" of a data
+            set on Hugging Face's hub.
         root: where a named data set lies on this machine.
         validation: share of each class of the training set that is held out, 0 for none. A validation split that a
             data set brings along is used as it is, and nothing else is held out.
@@ -60,15 +65,21 @@ def load(
         columns: names of the image and of the label column of a hub data set that has several.
         ground: colour that transparent pixels of pictures are laid on: "white" (the default), "black" or "#rrggbb".
     Returns:
-        Training, validation and test set, which share no sample. A part that the source lacks is empty.
+        Training, validation and test set. A part that the source lacks is empty. `reading` says which files of a folder
+        gave how many samples of each class, and which were left out.
     Raises:
         FileNotFoundError: the data set was not found; lists those that are known and how to get them.
         ValueError: an argument is out of range or does not fit, or a file is damaged.
         ImportError: a library is missing; names the extra that installs it.
         TypeError: an argument of another name.
+    Warns:
+        DataWarning: files were left out, the test set has a class of its own, or two parts hold the same sample.
     """
     place = None if root is None else Path(root)
-    return hold_out(_read(_request(str(name_or_path), place, form)), validation, seed)
+    splits = hold_out(_read(_request(str(name_or_path), place, form)), validation, seed)
+    for sentence in (*(splits.reading.warnings() if splits.reading else ()), *shared(splits)):
+        warnings.warn(sentence, DataWarning, stacklevel=2)
+    return splits
 
 
 def _request(name: str, root: Path | None, form: Form) -> Request:
@@ -105,8 +116,8 @@ def _read(request: Request) -> DataSplits:
                 f"root goes with a name, and {name!r} is a folder already; got root={str(request.root)!r}."
             )
         return _read_folder(dataclasses.replace(request, name=folder.resolve().name, root=folder))
-    if name.count("/") == 1 and all(name.split("/")) and not name.startswith((".", "~")) and request.root is None:
-        return read_hub(name, name, image_size=request.image_size, columns=request.columns)
+    if is_hub_id(name) and request.root is None:
+        return read_hub(name, request)
     listed = "\n".join(f"    {known:14s} {reader.about}" for known, reader in READERS.items())
     raise FileNotFoundError(
         f"data set {name!r} was not found: it must be a folder, an id owner/name of the hub, or one of\n{listed}"
@@ -118,4 +129,4 @@ def _read_folder(request: Request) -> DataSplits:
     for reader in READERS.values():
         if reader.is_in is not None and reader.is_in(folder):
             return reader.read(request)
-    return read_hub(str(folder), request.name, image_size=request.image_size, columns=request.columns)
+    return read_folder(request)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from spikelet.base.errors import TimeAxisError
 from spikelet.data.classes import check_class_names, numbers_by_name, require_as_many
+from spikelet.data.reading import Reading
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -140,7 +141,8 @@ class Samples:
 class DataSplits:
     """A data set in three parts that share no sample. A part that the source lacks is empty.
 
-    Parts whose class names differ get those of the first that isn't empty, by name (classes.py).
+    Parts whose class names differ get those of the first that isn't empty, by name (classes.py). `reading` says what
+    became of the source's files; it is None for data sets of known files.
 
     Raises:
         SpikeletError: a part has samples of a class that the first lacks.
@@ -149,6 +151,7 @@ class DataSplits:
     train: Samples
     validation: Samples
     test: Samples
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         parts = {name: getattr(self, name) for name in ("train", "validation", "test")}
@@ -158,7 +161,7 @@ class DataSplits:
 
     def map(self, change: Callable[[Samples], Samples]) -> DataSplits:
         """The three splits with `change` applied to each."""
-        return DataSplits(change(self.train), change(self.validation), change(self.test))
+        return DataSplits(change(self.train), change(self.validation), change(self.test), self.reading)
 
     def by_name(self, known: Sequence[str]) -> DataSplits:
         """The same splits with the class numbers of a network whose classes are `known`; see `Samples.by_name`."""

@@ -1,0 +1,49 @@
+"""A folder that somebody else filled: its files are listed; if there are tables they are read, else the pictures.
+
+No code that lies in the folder is run, and no file outside of it is opened.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from spikelet.base.errors import DataError
+from spikelet.data.readers.listing import Listing, list_files
+from spikelet.data.readers.pictures import read_pictures, sorted_out
+from spikelet.data.readers.reader import Request
+from spikelet.data.readers.table_folder import read_tables, tables_in
+from spikelet.data.reading import bounded
+from spikelet.data.samples import DataSplits
+
+
+def read_folder(request: Request) -> DataSplits:
+    """The data set in a folder, with the report on its reading.
+
+    Raises:
+        FileNotFoundError: neither tables nor pictures lie in the folder.
+        DataError: what the folder says can't be read, or can be read in several ways; names the file.
+        SpikeletError: a picture is damaged, of another size, or there are too many to be held in memory.
+        ImportError: a library is missing.
+    """
+    folder = request.folder()
+    listing = list_files(folder)
+    _require_no_code(listing)
+    if tables_in(listing):
+        return read_tables(listing, request)
+    found = sorted_out(listing)
+    if not found.pictures:
+        others = bounded([str(one) for one in found.left_out]) or "it is empty"
+        raise FileNotFoundError(
+            f"no image data set could be read from {str(folder)!r}: no picture and no table lies there: {others}. "
+            "(Give a folder of pictures, <class>/<picture> or <split>/<class>/<picture>, or of parquet files.)"
+        )
+    return read_pictures(listing, found, request)
+
+
+def _require_no_code(listing: Listing) -> None:
+    script = PurePath(f"{listing.root.resolve().name}.py")
+    if script in listing.files:
+        raise DataError(
+            f"{str(listing.root / script)!r} is a loading script, and no code that comes with a data set is run. "
+            "Move it out, and give the data as pictures or parquet files."
+        )
