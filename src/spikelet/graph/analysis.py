@@ -20,6 +20,8 @@ from spikelet.graph.required import require_graph
 
 MAX_TIME_STEPS = 1024
 MAX_OUTPUTS = 64
+MAX_READS = 2**15  # inputs of all nodes together
+MAX_PROOF = 2**26  # values that all intervals together are derived from: about a second
 MAX_DIMENSION = 65536  # of what a node that reads a later one is told of it
 
 
@@ -27,27 +29,45 @@ def analyse(graph: IntGraph) -> dict[str, Edge]:
     """Edges by node name, in the order of the graph.
 
     Raises:
-        GraphError: names that repeat or come later, shapes that don't fit, attributes out of range.
+        GraphError: names that repeat or come later, shapes that don't fit, attributes out of range, a graph whose
+            intervals would take more than about a second to derive.
         OverflowRefused: a value that could leave int32.
     """
     require_graph(graph)
-    if not graph.nodes:
-        raise GraphError("a graph needs at least one node, got none.")
-    if not 1 <= graph.time_steps <= MAX_TIME_STEPS:
-        raise GraphError(f"time_steps must be 1 to {MAX_TIME_STEPS}, got {graph.time_steps}.")
+    _check_sizes(graph)
     later = {node.name: node for node in graph.nodes}
+    proof = 0
     edges: dict[str, Edge] = {}
     for i, node in enumerate(graph.nodes):
         if not node.name or node.name in edges:
             raise GraphError(f"node names must be unique and not empty, got {node.name!r} twice.")
         if isinstance(node, Input) != (i == 0):
             raise GraphError(f"{node.name}: exactly the first node must be the input.")
-        edges[node.name] = _edge(node, _sources(node, edges, later), graph.time_steps)
+        sources = _sources(node, edges, later)
+        _check(node, sources)
+        proof += _proof(node, sources, graph.time_steps)
+        if proof > MAX_PROOF:
+            raise GraphError(
+                f"{node.name}: proving that its values fit 32 bits takes the graph's analysis to {proof} values, "
+                f"{MAX_PROOF} are allowed. Use fewer time steps, channels or inputs."
+            )
+        edges[node.name] = _edge(node, sources, graph.time_steps)
     for node in graph.nodes:
         if node.reads_later:
             node.check(*(edges[name] for name in node.inputs))
     _check_outputs(graph, edges)
     return edges
+
+
+def _check_sizes(graph: IntGraph) -> None:
+    """Raises GraphError unless there are nodes, inputs and time steps, and no more than a graph may have."""
+    if not graph.nodes:
+        raise GraphError("a graph needs at least one node, got none.")
+    if not 1 <= graph.time_steps <= MAX_TIME_STEPS:
+        raise GraphError(f"time_steps must be 1 to {MAX_TIME_STEPS}, got {graph.time_steps}.")
+    reads = sum(len(node.inputs) for node in graph.nodes)
+    if reads > MAX_READS:
+        raise GraphError(f"the nodes have {reads} inputs together, a graph may have {MAX_READS}. Add or join fewer.")
 
 
 def _sources(node: Operation, edges: dict[str, Edge], later: dict[str, Operation]) -> list[Edge]:
@@ -67,12 +87,22 @@ def _sources(node: Operation, edges: dict[str, Edge], later: dict[str, Operation
     return sources
 
 
-def _edge(node: Operation, sources: list[Edge], time_steps: int) -> Edge:
+def _check(node: Operation, sources: list[Edge]) -> None:
+    """Raises GraphError where `node` can't read `sources`."""
     few, many = node.arity
     if not few <= len(sources) <= many:
         raise GraphError(f"{node.name}: takes {few} to {many} inputs, got {len(sources)}.")
     _require_plain_integers(node)
     node.check(*sources)
+
+
+def _proof(node: Operation, sources: list[Edge], time_steps: int) -> int:
+    """Values that the interval of `node` is derived from: the ends of channels, and what the operation says."""
+    ends = sum(len(x.low) + len(x.high) for x in sources)
+    return ends + node.proof(*sources, T=time_steps)
+
+
+def _edge(node: Operation, sources: list[Edge], time_steps: int) -> Edge:
     shape = node.output_shape(*(x.shape for x in sources))
     if not 1 <= len(shape) <= 3 or any(not 1 <= d < 2**31 for d in shape) or math.prod(shape) >= 2**31:
         raise GraphError(f"{node.name}: its output shape {shape} is empty or too large.")

@@ -6,8 +6,11 @@ every map a place (maps that are never needed together share one) and writes the
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import dataclasses
+import heapq
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -86,17 +89,17 @@ class Emitter:
 
     def finish(self, keep: Sequence[object]) -> Operations:
         """The operations, which hold what they must `keep`. All share scratch memory at the arena's start."""
-        scratch = layout.round_up(max(map(self._scratch, self._steps), default=0), layout.ALIGNMENT)
-        arena = _place([b for _, places in self._steps for b in places.values()], scratch)
         ops = (Op * len(self._steps))()
         for op, (fields, places) in zip(ops, self._steps, strict=True):
-            _fill(op, fields | {name: b.offset for name, b in places.items()})
+            _fill(op, fields | dict.fromkeys(places, 0))
+        scratch = layout.round_up(max(map(self._scratch, ops), default=0), layout.ALIGNMENT)
+        arena = place([b for _, places in self._steps for b in places.values()], scratch)
+        for op, (_, places) in zip(ops, self._steps, strict=True):
+            for name, buffer in places.items():
+                setattr(op, name, buffer.offset)
         return Operations(ops, max(arena, layout.ALIGNMENT), tuple(keep), ctypes.addressof(ops), len(ops))
 
-    def _scratch(self, step: tuple[dict[str, Any], dict[str, Buffer]]) -> int:
-        fields, places = step
-        op = Op()
-        _fill(op, fields | dict.fromkeys(places, 0))
+    def _scratch(self, op: Op) -> int:
         return library().spk_op_scratch(self.kernels.index, ctypes.byref(op))
 
 
@@ -108,16 +111,34 @@ def _fill(op: Op, fields: dict[str, Any]) -> None:
         setattr(op, name, int(value))
 
 
-def _place(buffers: list[Buffer], start: int) -> int:
+def place(buffers: list[Buffer], start: int) -> int:
     """Gives every buffer the lowest place free while it is needed, from `start`; returns the arena's size."""
-    placed: list[Buffer] = []
+    gaps: list[tuple[float, float]] = [(start, math.inf)]  # free places, in order
+    needed: list[tuple[int, int, int]] = []  # a heap of (last, offset, size)
+    arena = start
     for buffer in sorted(dict.fromkeys(buffers), key=lambda b: b.first):
-        busy = sorted((b for b in placed if b.last >= buffer.first and b.first <= buffer.last), key=lambda b: b.offset)
-        place = start
-        for other in busy:
-            if place + buffer.size <= other.offset:
-                break
-            place = max(place, other.offset + other.size)
-        buffer.offset = place
-        placed.append(buffer)
-    return max((b.offset + b.size for b in placed), default=start)
+        while needed and needed[0][0] < buffer.first:
+            _, offset, size = heapq.heappop(needed)
+            _free(gaps, offset, offset + size)
+        i = next(i for i, (first, end) in enumerate(gaps) if end - first >= buffer.size)
+        first, end = gaps[i]
+        buffer.offset = int(first)
+        gaps[i : i + 1] = [(first + buffer.size, end)] if first + buffer.size < end else []
+        heapq.heappush(needed, (buffer.last, buffer.offset, buffer.size))
+        arena = max(arena, buffer.offset + buffer.size)
+    return arena
+
+
+def _free(gaps: list[tuple[float, float]], first: float, end: float) -> None:
+    """Adds a place to `gaps`, which stay in order and never touch."""
+    i = bisect.bisect(gaps, (first, end))
+    before, after = gaps[i - 1 : i] if i else [], gaps[i : i + 1]
+    if before and before[0][1] == first:
+        first, i = before[0][0], i - 1
+    else:
+        before = []
+    if after and after[0][0] == end:
+        end = after[0][1]
+    else:
+        after = []
+    gaps[i : i + len(before) + len(after)] = [(first, end)]

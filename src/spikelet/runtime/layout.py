@@ -13,6 +13,7 @@ Row K is zero: lists of rows are filled up with it.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,8 +127,9 @@ def part_of(index: NDArray[np.integer], first: int, count: int) -> NDArray[np.in
     return np.where(mine, index - first, -1).astype(index.dtype)
 
 
-def by_channel(values: NDArray[np.int64]) -> NDArray[np.int32]:
-    """[..., C] as int32 [..., C padded to 8 with 0], aligned."""
-    padded = np.zeros((*values.shape[:-1], round_up(values.shape[-1], 8)), np.int32)
-    padded[..., : values.shape[-1]] = values
-    return aligned(padded)  # type: ignore[return-value]
+def by_channel(values: NDArray[np.integer], channels: int) -> NDArray[np.int32]:
+    """[..., C], or [..., 1] for every channel, as int32 [..., C padded to 8 with 0], aligned."""
+    shape = *values.shape[:-1], round_up(channels, 8)
+    padded = aligned_empty(4 * math.prod(shape)).view(np.int32).reshape(shape)
+    padded[..., :channels], padded[..., channels:] = values, 0
+    return padded

@@ -21,6 +21,8 @@ from spikelet.graph.ops.affine import affine
 from spikelet.runtime.layout import by_channel
 from spikelet.runtime.structures import AffineMode
 
+CUTS = 6  # rows of a neuron's table before its cuts
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class AffineConstants:
@@ -32,26 +34,21 @@ class AffineConstants:
     arrays: dict[str, NDArray[np.int32]]
 
 
-def _by_step(node: ir.Affine, channels: int) -> list[NDArray[np.int64]]:
-    """multiplier, shift and offset, each [1 or T, C]."""
-    shape = len(node.shift), channels
-    return [np.broadcast_to(v, shape).astype(np.int64) for v in (node.multiplier, node.shift, node.offset)]
-
-
 def affine_constants(node: ir.Affine, low: NDArray[np.int64], high: NDArray[np.int64]) -> AffineConstants:
     """Constants for x inside [low, high], interval per channel."""
-    reach = np.maximum(np.abs(low), np.abs(high))
-    arrays = dict(zip(("multiplier", "shift", "offset"), _by_step(node, len(low)), strict=True))
-    ends = [affine(end, *arrays.values()) for end in (low, high)]
-    long = min(int(e.min()) for e in ends) < INT32[0] or max(int(e.max()) for e in ends) > INT32[1]
+    ends, channels = node.unclipped(low, high), len(low)
+    long = int(ends[0].min()) < INT32[0] or int(ends[1].max()) > INT32[1]
+    constants = {"multiplier": node.multiplier, "shift": node.shift, "offset": node.offset}
     if len(node.shift) > 1 or long:
         mode = AffineMode.LONG if long else AffineMode.WIDE
-        return AffineConstants(mode, 0, {name: by_channel(a) for name, a in arrays.items()})
-    arrays = {name: a[0] for name, a in arrays.items()}
-    m, s = arrays["multiplier"], arrays["shift"]
+        return AffineConstants(mode, 0, {name: by_channel(a, channels) for name, a in constants.items()})
+    m, s = (constants[name][0].astype(np.int64) for name in ("multiplier", "shift"))
+    reach = np.maximum(np.abs(low), np.abs(high))
+    reach = reach.max(keepdims=True) if len(m) == 1 else reach
     split, parts = next(((k, p) for k in range(24) if (p := _split(m, s, reach, k)) is not None), (0, None))
     mode = AffineMode.WIDE if parts is None else AffineMode.SPLIT
-    return AffineConstants(mode, split, {name: by_channel(a) for name, a in (arrays | (parts or {})).items()})
+    made = {name: a[0] for name, a in constants.items()} | (parts or {})
+    return AffineConstants(mode, split, {name: by_channel(a, channels) for name, a in made.items()})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,28 +63,29 @@ def levels(node: ir.Affine | None, channels: int) -> Levels:
     """The levels of `node`, or of the spikes themselves."""
     silent, fired = np.zeros(channels, np.int64), np.ones(channels, np.int64)
     if node is not None:
-        m, s, d = (v[0] for v in _by_step(node, channels))
+        m, s, d = (v[0].astype(np.int64) for v in (node.multiplier, node.shift, node.offset))
         silent, fired = affine(silent, m, s, d), affine(fired, m, s, d)
         if node.clip is not None:
             silent, fired = np.clip(silent, *node.clip), np.clip(fired, *node.clip)
-    return Levels(by_channel(silent), by_channel(fired))
+    return Levels(by_channel(silent, channels), by_channel(fired, channels))
 
 
 def clip_constants(clip: tuple[int, int], channels: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Lowest and highest value by channel; pads stay 0."""
-    low, high = (by_channel(np.full(channels, end, np.int64)) for end in clip)
+    low, high = (by_channel(np.array([end]), channels) for end in clip)
     return low, high
 
 
 def neuron_constants(node: ir.Lif, channels: int) -> NDArray[np.int32]:
     """spk_op.neuron: leak, gain, threshold, step, drop and start by channel, then the cuts
     threshold + j * step - 1, j < levels; one beyond int32 is its largest value, which nothing passes."""
-    step = node.threshold if node.step is None else node.step
     drop = 0 if node.drop is None else node.drop
-    rows = [node.leak, node.gain, node.threshold, step, drop, node.start]
-    leak, gain, threshold, step, drop, start = (np.broadcast_to(r, (channels,)).astype(np.int64) for r in rows)
-    cuts = [np.minimum(threshold + j * step - 1, 2**31 - 1) for j in range(node.levels)]
-    return by_channel(np.stack([leak, gain, threshold, step, drop, start, *cuts]))
+    rows = np.zeros((CUTS + node.levels, channels), np.int64)
+    for i, row in enumerate((node.leak, node.gain, node.threshold, node.spacing, drop, node.start)):
+        rows[i] = row
+    threshold, step = rows[2], rows[3]
+    rows[CUTS:] = np.minimum(threshold + np.arange(node.levels)[:, None] * step - 1, 2**31 - 1)
+    return by_channel(rows, channels)
 
 
 def _split(
@@ -101,6 +99,6 @@ def _split(
     high, low = m >> k, m & (2**k - 1)
     rest = s - k
     half = np.where(m == 0, 0, np.int64(1) << np.minimum(rest - 1, 40))
-    sums = np.abs(high).astype(object) * reach + ((low.astype(object) * reach) >> k) + 1 + half
-    fits = (low.astype(object) * reach < 2**31).all() and (sums < 2**31).all() and bool((rest <= 31).all())
+    sums = np.minimum(np.abs(high), 2**31) * reach + ((low * reach) >> k) + 1 + half  # below 2^63, as reach <= 2^31
+    fits = bool((low * reach < 2**31).all() and (sums < 2**31).all() and (rest <= 31).all())
     return {"high": high, "low": low, "half": half, "rest": rest} if fits else None

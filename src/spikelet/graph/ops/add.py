@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import operator
 from typing import ClassVar
 
 import numpy as np
 
 from spikelet.graph.edge import Edge, Int64, Shape
-from spikelet.graph.ops.broadcast import broadcast_shape, by_channel, check_broadcast
+from spikelet.graph.ops.broadcast import broadcast_shape, check_broadcast
 from spikelet.graph.ops.operation import Example, Interval, Pointwise, Work, example
 from spikelet.graph.ops.record import Record
+
+_LOW, _HIGH = operator.attrgetter("low"), operator.attrgetter("high")
+
+
+def _by_channel(ends: list[Int64], channels: int) -> Int64:
+    """[inputs, channels]; the bounds of one channel stand for all."""
+    if all(len(e) == channels for e in ends):
+        return np.array(ends)
+    return np.array([np.broadcast_to(e, channels) for e in ends])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,13 +47,10 @@ class Add(Pointwise):
 
     def interval(self, *sources: Edge, T: int) -> Interval:
         """The sum of the intervals; in any order, partial sums fit 32 bits too."""
-        shape = self.output_shape(*(e.shape for e in sources))
-        parts = [e.with_zero() for e in sources]
-        lows, highs = (np.sum([by_channel(p[i], shape) for p in parts], axis=0) for i in (0, 1))
-        self.require_int32("a partial sum", lows, highs)
-        low = np.sum([by_channel(e.low, shape) for e in sources], axis=0)
-        high = np.sum([by_channel(e.high, shape) for e in sources], axis=0)
-        return low, high
+        channels = self.output_shape(*(e.shape for e in sources))[0]
+        low, high = (_by_channel([ends(e) for e in sources], channels) for ends in (_LOW, _HIGH))
+        self.require_int32("a partial sum", np.minimum(low, 0).sum(0), np.maximum(high, 0).sum(0))
+        return low.sum(0), high.sum(0)
 
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The sum; a still edge is added to every step."""

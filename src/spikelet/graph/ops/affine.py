@@ -16,6 +16,7 @@ from spikelet.graph.ops.record import Attribute, Record, Stated, Stream, numbers
 
 Int32 = NDArray[np.int32]
 MAX_SHIFT = 62
+PART = 2**20  # values whose bounds are held at once
 
 
 def affine(value: Int64, multiplier: Int64, shift: Int64, offset: Int64) -> Int64:
@@ -114,11 +115,14 @@ class Affine(Pointwise):
         """The formula is monotone in x: its values at both ends, over all time steps."""
         (x,) = sources
         self.require(len(self.shift) in (1, T), "multiplier", self.multiplier.shape, f"of 1 or {T} time steps")
-        ends = np.stack([self._exact(x.low, slice(None)), self._exact(x.high, slice(None))])
-        low, high = ends.min((0, 1)), ends.max((0, 1))
-        if self.clip is None:
-            return low, high
-        return np.clip(low, *self.clip), np.clip(high, *self.clip)
+        low, high = self.unclipped(x.low, x.high)
+        return (low, high) if self.clip is None else (np.clip(low, *self.clip), np.clip(high, *self.clip))
+
+    def unclipped(self, low: Int64, high: Int64) -> Interval:
+        """The smallest and largest value before a clip of every channel, for x in [low, high]."""
+        rows = max(1, PART // len(low))
+        parts = [self._over(low, high, slice(t, t + rows)) for t in range(0, len(self.shift), rows)]
+        return np.min([part[0] for part in parts], 0), np.max([part[1] for part in parts], 0)
 
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The formula; constants by time step give the result a time axis."""
@@ -134,6 +138,10 @@ class Affine(Pointwise):
         """False where constants go by time step."""
         return len(self.shift) == 1
 
+    def proof(self, *sources: Edge, T: int) -> int:
+        """Both ends of every channel at every time step that has constants of its own."""
+        return 2 * len(self.shift) * sources[0].shape[0]
+
     def work(self, *sources: Shape) -> Work:
         """A multiply-accumulate for every value."""
         return Work(macs=int(np.prod(sources[0], dtype=object)))
@@ -142,9 +150,10 @@ class Affine(Pointwise):
     def _constants(self) -> tuple[Int32, NDArray[np.uint8], Int32]:
         return self.multiplier, self.shift, self.offset
 
-    def _exact(self, value: Int64, rows: slice) -> Int64:
+    def _over(self, low: Int64, high: Int64, rows: slice) -> Interval:
         m, s, d = (a[rows].astype(np.int64) for a in self._constants)
-        return affine(value, m, s, d)
+        ends = np.stack([affine(end, m, s, d) for end in (low, high)])
+        return ends.min((0, 1)), ends.max((0, 1))
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

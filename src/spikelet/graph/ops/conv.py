@@ -109,15 +109,10 @@ class Conv(Pointwise):
 
     def interval(self, *sources: Edge, T: int) -> Interval:
         """From each weight's sign; the padding holds 0."""
-        (x,), g = sources, self.groups
-        low, high = x.with_zero()
-        o, i, kh, kw = self.weight.shape
-        per_group = self.weight.reshape(g, o // g, i, kh * kw).transpose(0, 1, 3, 2).reshape(g, o // g, -1)
-        bounds = [
-            dot_interval(w, self.bits, self.grid, np.tile(lo, kh * kw), np.tile(hi, kh * kw))
-            for w, lo, hi in zip(per_group, low.reshape(g, i), high.reshape(g, i), strict=True)
-        ]
-        return np.concatenate([b[0] for b in bounds]), np.concatenate([b[1] for b in bounds])
+        low, high = sources[0].with_zero()
+        (o, i, kh, kw), g = self.weight.shape, self.groups
+        codes = values_of(self.weight, self.bits, self.grid).astype(np.int64).reshape(g, o // g, i, kh * kw)
+        return dot_interval(codes, low.reshape(g, i), high.reshape(g, i))
 
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The sums; in float64, where sums of integers below 2^53 are exact and BLAS makes them bearable."""

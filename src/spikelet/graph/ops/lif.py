@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import operator
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -14,31 +13,13 @@ from numpy.typing import NDArray
 from spikelet.base.errors import ArtifactError
 from spikelet.base.strict_json import integer, integers, shown
 from spikelet.graph.edge import INT32, Edge, Int64, Shape
+from spikelet.graph.ops.growth import Growth
 from spikelet.graph.ops.membrane import Membrane
 from spikelet.graph.ops.operation import Example, Interval, Operation, State, Work, example
 from spikelet.graph.ops.record import Attribute, Record, Stated, Stream, field, numbers, one_of, whole, width_of
 
 ByChannel = int | NDArray[np.int32]
 MAX_LEVELS = 255
-
-
-@dataclasses.dataclass(frozen=True)
-class _Pick:
-    """What picks among numbers, or among arrays element by element."""
-
-    lesser: Callable[[Any, Any], Any]
-    greater: Callable[[Any, Any], Any]
-    where: Callable[[Any, Any, Any], Any]
-    same: Callable[[Any, Any], bool]
-
-
-_NUMBERS = _Pick(min, max, lambda condition, yes, no: yes if condition else no, operator.eq)
-_ARRAYS = _Pick(np.minimum, np.maximum, np.where, np.array_equal)
-
-
-def _wide(value: ByChannel) -> Any:
-    """A number as it is; an array in int64, in which bounds can't wrap."""
-    return value.astype(np.int64) if isinstance(value, np.ndarray) else value
 
 
 def _constant(name: str, low: int = 0, since: int = 1) -> Attribute:
@@ -152,7 +133,7 @@ class Lif(Operation):
     def drop(self) -> ByChannel | None:
         """What a spike takes from the membrane; None where it takes everything."""
         if isinstance(self.reset, str):
-            return None if self.reset == "hard" else self.threshold if self.step is None else self.step
+            return None if self.reset == "hard" else self.spacing
         return self.reset
 
     @property
@@ -196,7 +177,7 @@ class Lif(Operation):
         self.require(self.step is None or self.levels > 1, "step", self.step, "None at levels = 1")
         self._check_spelling("step", self.step, self.threshold, "None where it is the threshold")
         if not isinstance(self.reset, str):
-            soft = self.threshold if self.step is None else self.step
+            soft = self.spacing
             what = "the threshold" if self.step is None else "the step"
             self._check_spelling("reset", self.reset, soft, f"'soft' where it is {what}")
         if self.membrane is not None:
@@ -220,74 +201,32 @@ class Lif(Operation):
         self.require(not (type(value) is int and type(other) is int and value == other), name, value, expected)
 
     def interval(self, *sources: Edge, T: int) -> Interval:
-        """0..levels, once charge and membrane are known to fit 32 bits at every step."""
-        self._membrane_interval(sources[0], T)
+        """0..levels, once charge and membrane are known to fit 32 bits at every step (C5)."""
+        growth = Growth(self, sources[0])
+        if not growth.fits_always(T):
+            growth.settles(T)
         n = sources[0].shape[0]
         return np.zeros(n, np.int64), np.full(n, self.levels, np.int64)
 
     def endless(self, *sources: Edge, T: int) -> bool:
         """Whether the membrane's interval has stopped growing."""
-        return self._membrane_interval(sources[0], T)
+        return Growth(self, sources[0]).settles(T)
 
-    def _membrane_interval(self, x: Edge, T: int) -> bool:
-        """Grows the membrane's interval step by step (C5); returns whether it has stopped growing.
-
-        Numbers where no constant goes by channel, arrays [C] otherwise: a graph of thousands of neurons over a thousand
-        steps has to be analysed in seconds.
-
-        Raises:
-            OverflowRefused: names what could leave 32 bits.
-        """
-        pick = _ARRAYS if self.by_channel else _NUMBERS
-        low, high = (x.low, x.high) if self.by_channel else (int(x.low.min()), int(x.high.max()))
-        leak, gain, start = (self._constant(name) for name in ("leak", "gain", "start"))
-        half, bits, membrane = self.half, self.leak_bits, self.membrane
-        v_low = v_high = low * 0 + start
-        for _ in range(T):
-            charge = leak * v_low + gain * low + half, leak * v_high + gain * high + half
-            self.require_int32("the charge", *charge)
-            after = self._after_reset(charge[0] >> bits, charge[1] >> bits, pick)
-            self.require_int32("the membrane", *after)
-            if membrane is not None:
-                self.require_int32("the rounded membrane", after[0], after[1] + (1 << membrane.shift))
-                after = membrane.store(after[0]), membrane.store(after[1])
-            grown = pick.lesser(v_low, after[0]), pick.greater(v_high, after[1])
-            if pick.same(grown[0], v_low) and pick.same(grown[1], v_high):
-                return True
-            v_low, v_high = grown
-        return False
-
-    def _after_reset(self, low: Any, high: Any, pick: _Pick) -> tuple[Any, Any]:
-        """The interval of h after the reset, 0 included, for h in [low, high]."""
-        threshold = self._constant("threshold")
-        silent = pick.lesser(low, 0), pick.greater(pick.lesser(high, threshold - 1), 0)
-        if self.drop is None:
-            return silent
-        if self.levels > 1:
-            self.require_int32("the distance to the threshold", low - threshold, high - threshold)
-        drop, step = _wide(self.drop), _wide(self._step)
-        top = pick.lesser((high - threshold) // step + 1, self.levels)  # the highest level that can be reached
-        lowest = pick.lesser(threshold - drop, threshold + (top - 1) * step - drop * top)
-        below_top = pick.greater(threshold + step - 1 - drop, threshold + (top - 1) * step - 1 - drop * (top - 1))
-        highest = pick.where(top > 1, pick.greater(high - drop * top, below_top), high - drop * top)
-        fires = high >= threshold
-        return (
-            pick.where(fires, pick.lesser(silent[0], lowest), silent[0]),
-            pick.where(fires, pick.greater(silent[1], highest), silent[1]),
-        )
-
-    def _constant(self, name: str) -> Any:
-        return _wide(getattr(self, name))
+    def proof(self, *sources: Edge, T: int) -> int:
+        """T steps where the membrane has to be followed step by step."""
+        growth = Growth(self, sources[0])
+        return 0 if growth.fits_always(T) else T * growth.step_work
 
     @property
-    def _step(self) -> ByChannel:
+    def spacing(self) -> ByChannel:
+        """`step`, or the threshold where it is None."""
         return self.threshold if self.step is None else self.step
 
     def advance(self, *xs: Int64, steps: range, state: State) -> tuple[Int64, State]:
         """Spikes of `steps`; the state is the membrane [B, ...]."""
         (x,) = xs
         leak, gain, threshold, step, start = (
-            self._broadcast(v, x.ndim) for v in (self.leak, self.gain, self.threshold, self._step, self.start)
+            self._broadcast(v, x.ndim) for v in (self.leak, self.gain, self.threshold, self.spacing, self.start)
         )
         drop = None if self.drop is None else self._broadcast(self.drop, x.ndim)
         v = np.broadcast_to(start, x[0].shape) if state is None else state

@@ -58,7 +58,9 @@ class Linear(Pointwise):
 
     def interval(self, *sources: Edge, T: int) -> Interval:
         """From each weight's sign."""
-        return dot_interval(self.weight, self.bits, self.grid, *sources[0].with_zero())
+        codes = values_of(self.weight, self.bits, self.grid).astype(np.int64)
+        low, high = sources[0].with_zero()
+        return dot_interval(codes[None, :, :, None], low[None], high[None])
 
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The sums."""

@@ -15,6 +15,7 @@ from spikelet.graph.ops.mul import corners
 from spikelet.graph.ops.operation import Example, Interval, Pointwise, Work, example
 from spikelet.graph.ops.record import Attribute, Record, between, dims, field, plain, whole
 
+PART = 2**20  # products of ends that are held at once
 MAX_BOUND = 2.0**60  # of any sum of products that bounds are computed from in int64
 
 
@@ -93,27 +94,31 @@ class Matmul(Pointwise):
         r, k, _ = self.sizes(a.shape, b.shape)
         if float(a.reach) * float(b.reach) * k >= MAX_BOUND:
             raise OverflowRefused(f"{self.name}: a sum of {k} products may reach 2^60, beyond 32 bits.")
-        ends = []
-        for g in range(self.heads):
-            a_low, a_high = (
-                self._of_head(v, g)[None, :] if ta else self._of_head(v, g)[:, None] for v in (a.low, a.high)
-            )
-            b_low, b_high = self._of_head(b.low, g), self._of_head(b.high, g)
-            if tb:  # columns are channels of b, and an output channel holds them all
-                b_low, b_high = b_low.min(keepdims=True), b_high.max(keepdims=True)
-            low, high = corners(a_low, a_high, b_low[None, :], b_high[None, :])
-            ends.append([self._summed(np.minimum(low, 0), r, k), self._summed(np.maximum(high, 0), r, k)])
-        return np.concatenate([low for low, _ in ends]), np.concatenate([high for _, high in ends])
+        a_low, a_high = (self._by_head(v)[:, None, :] if ta else self._by_head(v)[:, :, None] for v in (a.low, a.high))
+        b_low, b_high = self._by_head(b.low), self._by_head(b.high)
+        if tb:  # columns are channels of b, and an output channel holds them all
+            b_low, b_high = b_low.min(1, keepdims=True), b_high.max(1, keepdims=True)
+        low, high = np.empty((2, self.heads, r), np.int64)
+        rows = max(1, PART // (self.heads * k))
+        for i in range(0, a_low.shape[1], rows):  # all rows at once where they are one
+            part = slice(i, i + rows) if a_low.shape[1] > 1 else slice(None)
+            ends = corners(a_low[:, part], a_high[:, part], b_low[:, None, :], b_high[:, None, :])
+            low[:, part] = self._summed(np.minimum(ends[0], 0), k)
+            high[:, part] = self._summed(np.maximum(ends[1], 0), k)
+        return low.reshape(-1), high.reshape(-1)
 
-    def _of_head(self, values: Int64, g: int) -> Int64:
-        size = len(values) // self.heads
-        return values[g * size : (g + 1) * size]
+    def proof(self, *sources: Edge, T: int) -> int:
+        """A product for every row and inner index of every head that differ in their bounds."""
+        (r, k, _), (ta, tb) = self.sizes(*(x.shape for x in sources)), self.transpose
+        return self.heads * (1 if ta else r) * (k if ta or not tb else 1)
+
+    def _by_head(self, values: Int64) -> Int64:
+        return values.reshape(self.heads, -1)
 
     @staticmethod
-    def _summed(bounds: Int64, r: int, k: int) -> Int64:
-        """Bounds [1 or R, 1 or K] of products, summed over K, for every row."""
-        sums = bounds.sum(1) if bounds.shape[1] == k else bounds[:, 0] * k
-        return np.broadcast_to(sums, (r,))
+    def _summed(bounds: Int64, k: int) -> Int64:
+        """Bounds [heads, rows, 1 or K] of products, summed over K."""
+        return bounds.sum(2) if bounds.shape[2] == k else bounds[:, :, 0] * k
 
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The products; in float64, where sums of integers below 2^53 are exact."""

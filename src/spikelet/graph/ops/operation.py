@@ -133,6 +133,10 @@ class Operation(abc.ABC):
         """N where every output lies in 0..N whatever is read, which a node that reads a later one relies on."""
         return None
 
+    def proof(self, *sources: Edge, T: int) -> int:
+        """Values that `interval` looks at beyond the node's arrays and the ends of its channels."""
+        return 0
+
     # What `check` is written with.
 
     def require(self, condition: bool, field: str, value: object, expected: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from spikelet.base.bits import pack, packed_bytes, unpack
-from spikelet.base.codes import GRIDS, Codes, is_odd, values_of, w_range
+from spikelet.base.codes import GRIDS, Codes, is_odd, w_range
 from spikelet.graph.edge import Int64
 from spikelet.graph.ops.operation import Interval, Operation
 from spikelet.graph.ops.record import Attribute, Stated, Stream, between, field, one_of
@@ -64,8 +64,8 @@ def check_codes(node: Operation, weight: Codes, bits: int, grid: str) -> None:
     node.require(low <= smallest and largest <= high, "weight", f"{smallest}..{largest}", f"{low}..{high}{meaning}")
 
 
-def dot_interval(weight: Codes, bits: int, grid: str, low: Int64, high: Int64) -> Interval:
-    """The interval of sum_i code[o, i] * x[i] for weights [O, I] and x in [low, high], each [I]."""
-    codes = values_of(weight, bits, grid).astype(np.int64)
-    plus, minus = np.maximum(codes, 0), np.minimum(codes, 0)
-    return plus @ low + minus @ high, plus @ high + minus @ low
+def dot_interval(codes: Int64, low: Int64, high: Int64) -> Interval:
+    """The interval of sum over i and u of codes[g, o, i, u] * x[g, i] for x in [low, high]; [g, o], flat."""
+    plus, minus = (np.sum(part, axis=3) for part in (np.maximum(codes, 0), np.minimum(codes, 0)))
+    low, high = low[:, :, None], high[:, :, None]
+    return (plus @ low + minus @ high).reshape(-1), (plus @ high + minus @ low).reshape(-1)

@@ -93,14 +93,16 @@ def _export(plan: Planner, wanted: Wanted, names: list[str]) -> list[Export]:
     """Hands results to the caller, one behind the other."""
     kind = {"logits": Kind.EXPORT_VALUES, "spikes": Kind.EXPORT_SPIKES, "outputs": Kind.EXPORT_STEPS}[wanted.result]
     exports: list[Export] = []
+    place = 0
     for name in names:
         edge = plan.edges[name]
         source = plan.forms.spikes(name) if wanted.result == "spikes" else None
         source = source or plan.forms.values(name)
         leading = (wanted.steps,) if edge.timed else ()
-        fields = {} if wanted.result == "logits" else {"external": sum(e.size for e in exports)}
+        fields = {} if wanted.result == "logits" else {"external": place}
         if wanted.result == "outputs" and not edge.timed:
             fields["T"] = 1
         plan.emitter.emit(kind, source, source.map, {}, **fields)
         exports.append(Export(name, edge.shape, leading))
+        place += exports[-1].size
     return exports

@@ -68,8 +68,8 @@ class Planner:
 
     def make(self, names: set[str]) -> None:
         """Operations for those of `names` that have none yet."""
-        for node in self.graph.nodes:
-            if node.name in names and node.name not in self.forms.maps:
+        for node in self.readers.in_order(names):
+            if node.name not in self.forms.maps:
                 self._rule_of(node)(self, node)
 
     def state(self, node: ir.Operation, map_: Map) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from spikelet.graph import ir
 
 
@@ -15,26 +17,31 @@ class Readers:
         self._nodes = {n.name: n for n in graph.nodes}
         self._position = {n.name: i for i, n in enumerate(graph.nodes)}
         self._roots = roots
-        self.live = self._reached(roots, forward_only=False)
+        self.live = self._reached(roots)
         self._users: dict[str, list[ir.Operation]] = {n.name: [] for n in graph.nodes}
         for node in graph.nodes:
             for name in dict.fromkeys(node.inputs) if node.name in self.live else ():
                 self._users[name].append(node)
 
-    def needed_by(self, names: set[str]) -> set[str]:
-        """`names` and every node that they depend on at the same step: what a node reads later in the graph, it reads
-        of the step before."""
-        return self._reached(names, forward_only=True)
+    def needed_by(self, name: str, made: Container[str]) -> set[str]:
+        """The node called `name` and all that it depends on at the same step, but for what is `made`, which depends on
+        made nodes alone. What a node reads later in the graph, it reads of the step before."""
+        return self._reached({name}, made, forward_only=True)
 
-    def _reached(self, names: set[str], *, forward_only: bool) -> set[str]:
+    def _reached(self, names: set[str], made: Container[str] = (), *, forward_only: bool = False) -> set[str]:
         needed, left = set(names), list(names)
         while left:
             node = self._nodes[left.pop()]
             for name in node.inputs:
-                if name not in needed and not (forward_only and self.comes_later(name, node)):
-                    needed.add(name)
-                    left.append(name)
+                if name in needed or name in made or (forward_only and self.comes_later(name, node)):
+                    continue
+                needed.add(name)
+                left.append(name)
         return needed
+
+    def in_order(self, names: set[str]) -> list[ir.Operation]:
+        """The nodes called `names`, in the order of the graph."""
+        return [self._nodes[name] for name in sorted(names, key=self._position.__getitem__)]
 
     def comes_later(self, name: str, node: ir.Operation) -> bool:
         """Whether the node called `name` is `node` or stands behind it."""

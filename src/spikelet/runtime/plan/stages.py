@@ -110,7 +110,7 @@ def _take_add(plan: Planner, stage: Stage) -> bool:
     if len(others) != 1 or plan.nested == MAX_NESTED or len({plan.edges[n].shape for n in user.inputs}) != 1:
         return False
     plan.nested += 1
-    plan.make(plan.readers.needed_by({others[0]}))
+    plan.make(plan.readers.needed_by(others[0], plan.forms.maps))
     plan.nested -= 1
     if not plan.forms.has_value(others[0]) or plan.forms.maps[others[0]] != stage.map:
         return False
