@@ -39,7 +39,7 @@ CONTAINER: dict[str, tuple[Change, str]] = {
     ),
     "a header above 1 MiB": (lambda p: (2**20 + 1).to_bytes(8, "little") + bytes(2**20 + 1), "at most 1048576 are"),
     "a header of 2^64 - 1 bytes": (lambda p: b"\xff" * 8 + DATA[8:], "header: is said to take 18446744073709551615"),
-    "the wrong magic": (lambda p: b"GGUF\x03\0\0\0" + DATA[8:], "header: is said to take"),
+    "the wrong magic": (lambda p: b"GGUF\x03\0\0\0" + DATA[8:], "it looks like a GGUF file"),
     "a header that starts with a space": (
         lambda p: from_header(b" " + compact(header(p)).encode(), p.body),
         r"header: must start with '\{', got b' '",

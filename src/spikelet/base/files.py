@@ -4,13 +4,18 @@
 
 A process killed at any point leaves the target whole; its temporary file is removed by a later write
 of the same target. An exception removes the temporary file at once.
+
+A replaced file keeps its mode (0400 stays 0400); a new one has what the umask leaves. Owner, access lists and other
+hard links are not carried over. A link is followed: the file that it points to is replaced, the link stays.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +23,7 @@ from typing import BinaryIO
 
 STALE_AFTER_S = 3600.0
 _SUFFIX = ".spikelet-tmp"
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # of a mount that can't
 
 
 @contextlib.contextmanager
@@ -28,26 +34,53 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with atomic_write("model.safetensors") as file:
             file.write(data)
     Raises:
-        OSError: the folder is missing or read-only, the disk is full, or `path` is a folder or a device.
-            `path` is then what it was before.
+        OSError: the folder is missing or read-only, the disk is full, or `path` is a folder or a device; names `path`,
+            which is then what it was before.
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise IsADirectoryError(f"path must be a regular file or not exist yet, got {os.fspath(path)!r}.")
-    _remove_stale(target)
-    temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(6)}{_SUFFIX}")
-    # O_EXCL: never follow a link or reuse a file; mode 0666 lets the user's umask decide
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    with _named(path):
+        target = Path(os.path.realpath(os.fsdecode(path)))
+        mode = _mode(target, path)
+        _remove_stale(target)
+        temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(6)}{_SUFFIX}")
+        # O_EXCL: never follow a link or reuse a file; mode 0666 lets the user's umask decide
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(temporary, flags, 0o666 if mode is None else 0o600)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with _named(path, temporary), os.fdopen(descriptor, "wb") as file:
+            if mode is not None and stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+                temporary.chmod(mode)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+            _sync(file.fileno())
+        with _named(path):
+            temporary.replace(target)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what is raised already says more
+            temporary.unlink()
         raise
     _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def _named(path: str | os.PathLike[str], temporary: Path | None = None) -> Iterator[None]:
+    """Lets an OSError inside name `path`: any, or with a `temporary` file one that names that or nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or (temporary is not None and error.filename not in (None, str(temporary))):
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _mode(target: Path, path: str | os.PathLike[str]) -> int | None:
+    """The permissions of the file that will be replaced; None where there is none yet."""
+    try:
+        status = target.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise IsADirectoryError(f"path must be a regular file or not exist yet, got {os.fspath(path)!r}.")
+    return stat.S_IMODE(status.st_mode)
 
 
 def _prefix(target: Path) -> str:
@@ -55,22 +88,37 @@ def _prefix(target: Path) -> str:
 
 
 def _remove_stale(target: Path) -> None:
-    """Removes what killed processes left behind: temporary files of `target` untouched for an hour."""
+    """Removes what killed processes left behind: temporary files of `target` untouched for an hour, as far as it may.
+
+    Raises:
+        OSError: the folder is missing.
+    """
     oldest = time.time() - STALE_AFTER_S
-    with os.scandir(target.parent) as entries:
+    with contextlib.suppress(PermissionError), os.scandir(target.parent) as entries:
         for entry in entries:
             if entry.name.startswith(_prefix(target)) and entry.name.endswith(_SUFFIX):
-                with contextlib.suppress(FileNotFoundError):  # another process may have removed it
+                with contextlib.suppress(OSError):  # removed by another process, or another user's
                     if entry.stat().st_mtime < oldest:
                         Path(entry).unlink()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes the rename itself durable. (Windows can't open a folder and needs no such call.)"""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+def _sync(descriptor: int) -> None:
+    """Makes what was written durable, where the mount can."""
     try:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the rename itself durable, as far as the mount and the folder's permissions let it: the new file is in
+    place. (Windows can't open a folder and needs no such call.)"""
+    if os.name != "posix":
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -9,24 +9,26 @@ what `dumps` of its graph gives. Loading trusts nothing: sizes before memory, th
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import operator
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.base.errors import ArtifactError
+from spikelet.base.errors import ArtifactError, SpikeletError
 from spikelet.base.files import atomic_write
 from spikelet.base.strict_json import canonical, fields, integer, shown, strict, string
+from spikelet.base.whole import whole
 from spikelet.graph.analysis import MAX_OUTPUTS, analyse
-from spikelet.graph.file.container import ITEM_BYTES, MAX_TENSOR_BYTES, TENSORS, header_of, split
+from spikelet.graph.file.container import ITEM_BYTES, MAX_TENSOR_BYTES, TENSORS, header_of, require_header, split
 from spikelet.graph.file.document import (
     Entry,
     Operations,
@@ -84,7 +86,8 @@ def load(
         GraphError: a valid file of a graph without meaning; names the node.
         OSError: the file can't be read.
     """
-    if Path(path).is_dir():
+    max_bytes, max_operations = _limits(max_bytes, max_operations)
+    if Path(os.fsdecode(path)).is_dir():
         raise IsADirectoryError(
             errno.EISDIR,
             "A folder is no packed file (spikelet pack DIR --out FILE makes one of a run)",
@@ -99,8 +102,20 @@ def load(
                 f"file: has {status.st_size} bytes, max_bytes allows {max_bytes}. "
                 "Pass a larger max_bytes if you trust the file."
             )
-        data = file.read(status.st_size)
-    return loads(data, max_bytes=max_bytes, max_operations=max_operations, known=known)
+        with _naming(path):
+            require_header(file, status.st_size)
+            file.seek(0)
+            data = file.read(status.st_size)
+            return loads(data, max_bytes=max_bytes, max_operations=max_operations, known=known)
+
+
+@contextlib.contextmanager
+def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Puts the file's name before every error about what it holds."""
+    try:
+        yield
+    except SpikeletError as error:
+        raise type(error)(f"{Path(os.fsdecode(path)).name}: {error}") from None
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -134,6 +149,7 @@ def loads(
     known: Operations = OPERATIONS,
 ) -> IntGraph:
     """The graph of a file's bytes; see `load`. `known`: the operations that it may hold."""
+    max_bytes, max_operations = _limits(max_bytes, max_operations)
     file = split(data)
     stated = strict(file.text, "spikelet")
     version = stated.get("format") if isinstance(stated, dict) else None
@@ -163,6 +179,12 @@ def loads(
     if text != rest or _header(text, _digest(file.body, text), {n: sizes.get(n, 0) for n in TENSORS}) != file.header:
         raise ArtifactError("header: is not the one canonical text of its graph (see docs/spec/artifact.md).")
     return graph
+
+
+def _limits(max_bytes: object, max_operations: object) -> tuple[int, int]:
+    names = {"max_bytes": max_bytes, "max_operations": max_operations}
+    size, work = (whole(value, name, 1, error=ArtifactError) for name, value in names.items())
+    return size, work
 
 
 def _require_at_most(limit: int, value: int, verb: str, what: str, name: str) -> None:

@@ -13,10 +13,11 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from spikelet.base.errors import ArtifactError
 from spikelet.base.strict_json import fields, integers, shown, strict, string
+from spikelet.graph.file.lookalikes import LONGEST, WEIGHTS, looks_like
 
 MAX_HEADER_BYTES = 2**20
 MAX_TENSOR_BYTES = 2**31 - 1
@@ -32,6 +33,7 @@ TENSORS: dict[str, str] = {
     "weight": "U8",
 }
 ITEM_BYTES = {"I32": 4, "I16": 2, "U8": 1}
+Places = dict[str, tuple[int, int]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,23 +80,56 @@ def split(data: bytes) -> Container:
     Raises:
         ArtifactError: names the part that is wrong.
     """
-    if len(data) < 8:
-        raise ArtifactError(f"file: has {len(data)} bytes, fewer than the 8 of the header's length.")
-    length = int.from_bytes(data[:8], "little")
+    length = header_length(data[:LONGEST], len(data))
+    header, body = data[: 8 + length], memoryview(data)[8 + length :]
+    text, places = _parts(header, len(body))
+    return Container(header, text, {name: body[first:last] for name, (first, last) in places.items()}, body)
+
+
+def require_header(file: BinaryIO, size: int) -> None:
+    """Reads the beginning of a file of `size` bytes, and no more than its header.
+
+    Raises:
+        ArtifactError: it is no packed file, or its tensors don't fill it.
+    """
+    head = file.read(LONGEST)
+    length = header_length(head, size)
+    _parts((head + file.read(max(8 + length - len(head), 0)))[: 8 + length], size - 8 - length)
+
+
+def header_length(head: bytes, size: int) -> int:
+    """Bytes of the header of a file of `size` bytes that begins with `head`.
+
+    Raises:
+        ArtifactError: it has no header that could be ours; says what it looks like.
+    """
+    length = int.from_bytes(head[:8], "little")
+    if size >= 8 and length <= MAX_HEADER_BYTES and 8 + length <= size and head[8:9] == b"{":
+        return length
+    what = looks_like(head)
+    if what is not None:
+        raise ArtifactError(f"this is no packed file of spikelet; it looks like {what}.")
+    if size < 8:
+        raise ArtifactError(f"file: has {size} bytes, fewer than the 8 of the header's length.")
     if length > MAX_HEADER_BYTES:
         raise ArtifactError(f"header: is said to take {length} bytes, at most {MAX_HEADER_BYTES} are allowed.")
-    if 8 + length > len(data):
-        raise ArtifactError(f"header: is said to take {length} bytes, the file has {len(data) - 8} after its length.")
-    header, body = data[: 8 + length], memoryview(data)[8 + length :]
+    if 8 + length > size:
+        raise ArtifactError(f"header: is said to take {length} bytes, the file has {size - 8} after its length.")
+    first = head[8 : 8 + min(length, 1)]
+    raise ArtifactError(f"header: must start with '{{', got {first!r}. Is it a safetensors file?")
+
+
+def _parts(header: bytes, body_size: int) -> tuple[str, Places]:
+    """The metadata's string, and from where to where each tensor lies in a body of `body_size` bytes."""
     entries = _entries(header[8:])
-    metadata = fields(entries.pop("__metadata__", None), {"spikelet"}, "__metadata__")
-    text = string(metadata["spikelet"], "__metadata__.spikelet")
-    return Container(header, text, _tensors(entries, body), body)
+    metadata = entries.pop("__metadata__", None)
+    if not (isinstance(metadata, dict) and "spikelet" in metadata) and entries.keys() - TENSORS.keys():
+        raise ArtifactError(f"this is no packed file of spikelet; it looks like {WEIGHTS}.")
+    text = string(fields(metadata, {"spikelet"}, "__metadata__")["spikelet"], "__metadata__.spikelet")
+    return text, _places(entries, body_size)
 
 
 def _entries(header: bytes) -> dict[str, Any]:
-    if not header.startswith(b"{"):
-        raise ArtifactError(f"header: must start with '{{', got {header[:1]!r}. Is it a safetensors file?")
     try:
         text = header.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -105,8 +140,8 @@ def _entries(header: bytes) -> dict[str, Any]:
     return entries
 
 
-def _tensors(entries: dict[str, Any], body: memoryview) -> dict[str, memoryview]:
-    tensors: dict[str, memoryview] = {}
+def _places(entries: dict[str, Any], body_size: int) -> Places:
+    places: Places = {}
     end = 0
     for name, entry in entries.items():
         if name not in TENSORS:
@@ -123,7 +158,7 @@ def _tensors(entries: dict[str, Any], body: memoryview) -> dict[str, memoryview]
                 f"tensor {name}: {shape[0]} elements of {entry['dtype']} take "
                 f"{shape[0] * ITEM_BYTES[entry['dtype']]} bytes, data_offsets give {last - first}."
             )
-        tensors[name], end = body[first:last], last
-    if end != len(body):
-        raise ArtifactError(f"file: its tensors take {end} bytes, {len(body)} follow the header.")
-    return tensors
+        places[name], end = (first, last), last
+    if end != body_size:
+        raise ArtifactError(f"file: its tensors take {end} bytes, {body_size} follow the header.")
+    return places
