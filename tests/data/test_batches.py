@@ -125,8 +125,8 @@ def test_batches_of_events_come_time_first():
     ("make", "message"),
     [
         (lambda d: batches(d.subset(torch.arange(0)), 4), "this split of numbered is empty"),
-        (lambda d: batches(d, 0), "batch_size >= 1 and start >= 0, got 0 and 0"),
-        (lambda d: batches(d, 1, start=-1), "batch_size >= 1 and start >= 0, got 1 and -1"),
+        (lambda d: batches(d, 0), r"batches\.batch_size must be a whole number from 1 on, got 0"),
+        (lambda d: batches(d, 1, start=-1), r"batches\.start must be a whole number from 0 on, got -1"),
         (lambda d: batches(d, 4, augment=AUGMENT), r"augmentation but no epoch .* Pass epoch=Epoch\(seed, number\)"),
         (lambda d: batches(d, 24, drop_last=True), "batch_size 24 on 1 .* more than the 23 samples"),
         (lambda d: Share(2, 2), "Share.rank must lie in 0 .. world_size - 1 = 1, got 2"),

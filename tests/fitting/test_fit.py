@@ -117,7 +117,7 @@ def test_data_without_validation_samples_is_refused(model: torch.nn.Module):
 
 @pytest.mark.parametrize("name", ["samples", "trials", "probes", "probe_epochs", "epochs"])
 def test_settings_below_one_are_refused(name: str):
-    with pytest.raises(ValueError, match=rf"Settings\.{name} must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=rf"Settings\.{name} must be a whole number from 1 on, got 0"):
         Settings(**{name: 0})  # type: ignore[arg-type]
 
 

@@ -11,11 +11,13 @@ Process r of R takes the batches b with b mod R = r.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import make_plain, plain, seed, whole
 from spikelet.data.augment.augmentation import Augmentation
 from spikelet.data.order import generator, permutation
 from spikelet.data.samples import Samples
@@ -28,6 +30,11 @@ class Epoch:
     seed: int
     number: int
 
+    def __post_init__(self) -> None:
+        make_plain(self)
+        seed("Epoch", seed=self.seed)
+        whole("Epoch", 0, number=self.number)
+
 
 @dataclasses.dataclass(frozen=True)
 class Share:
@@ -37,8 +44,11 @@ class Share:
     world_size: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rank < self.world_size:
-            raise ValueError(f"Share.rank must lie in 0 .. world_size - 1 = {self.world_size - 1}, got {self.rank}.")
+        make_plain(self)
+        whole("Share", world_size=self.world_size)
+        whole("Share", 0, rank=self.rank)
+        if self.rank >= self.world_size:
+            raise SpikeletError(f"Share.rank must lie in 0 .. world_size - 1 = {self.world_size - 1}, got {self.rank}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +114,9 @@ def batches(
             f"this split of {data.name} is empty: there is nothing to iterate over. "
             "(A data set without a training or test part has an empty one; validation=0 leaves that part empty.)"
         )
-    if batch_size < 1 or start < 0:
-        raise ValueError(f"batches needs batch_size >= 1 and start >= 0, got {batch_size} and {start}.")
+    batch_size, start = plain(batch_size, "batches.batch_size"), plain(start, "batches.start")
+    whole("batches", batch_size=batch_size)
+    whole("batches", 0, start=start)
     if augment is not None and epoch is None:
         raise ValueError(
             "batches was given an augmentation but no epoch to draw its random numbers from. "
@@ -118,3 +129,12 @@ def batches(
             f"{data.name}: with drop_last nothing is left. Use smaller batches."
         )
     return made
+
+
+def by_name(pairs: Iterable[tuple[Tensor, Tensor]], known: Sequence[str]) -> Iterable[tuple[Tensor, Tensor]]:
+    """Batches of this module with the class numbers of a network whose classes are `known`; other pairs as they are.
+
+    Raises:
+        SpikeletError: there are samples of a class that the network lacks.
+    """
+    return dataclasses.replace(pairs, data=pairs.data.by_name(known)) if isinstance(pairs, Batches) else pairs

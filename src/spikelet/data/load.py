@@ -9,8 +9,10 @@ from numbers import Integral
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from spikelet.base import numbers
 from spikelet.base.errors import DataWarning
 from spikelet.base.ground import Ground
+from spikelet.base.numbers import plain
 from spikelet.base.picture import MAX_PIXELS
 from spikelet.data.readers import READERS
 from spikelet.data.readers.folder import read_folder
@@ -75,6 +77,9 @@ def load(
     Warns:
         DataWarning: files were left out, the test set has a class of its own, or two parts hold the same sample.
     """
+    validation, seed = plain(validation, "load.validation"), plain(seed, "load.seed")
+    numbers.share("load", " (0.1 holds out a tenth of the training set.)", validation=validation)
+    numbers.seed("load", seed=seed)
     place = None if root is None else Path(root)
     splits = hold_out(_read(_request(str(name_or_path), place, form)), validation, seed)
     for sentence in (*(splits.reading.warnings() if splits.reading else ()), *shared(splits)):
@@ -87,8 +92,7 @@ def _request(name: str, root: Path | None, form: Form) -> Request:
         known = ", ".join(("root", "validation", "seed", *Form.__annotations__))
         raise TypeError(f"load has no argument {str(unknown[0])[:40]!r}; it takes {known}.")
     request = Request(name, "", root, **{**form, "ground": Ground.named(form.get("ground", "white"))})
-    if request.slicing not in SLICERS:
-        raise ValueError(f"slicing must be one of {sorted(SLICERS)}, got {request.slicing!r}.")
+    numbers.one_of("load", sorted(SLICERS), slicing=request.slicing)
     _check_count("time_steps", request.time_steps, MAX_TIME_STEPS)
     _check_count("image_size", request.image_size, MAX_SIDE)
     return request

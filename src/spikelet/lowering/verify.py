@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import GraphError
 from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
+from spikelet.data.batches import by_name
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
 from spikelet.lowering.lower import FEW, Lowered, lowering_of
@@ -91,7 +92,8 @@ def verify(
     Args:
         graph: lowered from `model`.
         model: its mode is put back after.
-        batches: pairs of uint8 input, as the model takes it, and labels [B].
+        batches: pairs of uint8 input, as the model takes it, and labels [B]. Those of `spikelet.data.batches` meet the
+            graph's classes by name.
         backend: Reference, or spikelet.Program.
         time_axis: of the inputs: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
     Raises:
@@ -101,7 +103,7 @@ def verify(
     """
     tally = _Tally(graph, model, backend(graph), time_axis)
     with evaluation_mode(model):
-        for x, y in map(_pair, batches):
+        for x, y in map(_pair, by_name(batches, graph.labels)):
             for part, labels in tally.parts(x, y):
                 tally.add(part, labels)
     return tally.result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.time_axis import TimeAxis, require_agreement
-from spikelet.data.batches import Batches
+from spikelet.data.batches import by_name
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.losses import mean_over_time
@@ -41,7 +40,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
     require_agreement(model, time_axis, "evaluate")
     hits, count, device = 0, 0, device_of(model)
     with evaluation_mode(model):
-        for x, y in _by_name(model, batches):
+        for x, y in by_name(batches, class_names_of(model)):
             with fitting(x):
                 logits = predict(model, x.to(device), time_axis)
             require_classes(logits, y)
@@ -93,9 +92,3 @@ def require_classes(logits: Tensor, y: Tensor) -> None:
             f"the model tells {logits.shape[1]} classes apart, and the data has class number {int(y.max())}. Make the "
             "model with num_classes of the data's, or leave the other classes out."
         )
-
-
-def _by_name(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Iterable[tuple[Tensor, Tensor]]:
-    if not isinstance(batches, Batches):
-        return batches
-    return dataclasses.replace(batches, data=batches.data.by_name(class_names_of(model)))

@@ -1,0 +1,141 @@
+"""Sets of one sample, of one class, without validation, of another shape: trained, or refused by one clear sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from spikelet.base.errors import SpikeletError
+from spikelet.data import DataSplits, Samples, batches
+from spikelet.fitting import Budget, fit
+from spikelet.train import Phase, Run, Teacher, TrainConfig, evaluate, load_run, train_further
+from spikelet.train.loop import Loop
+from tests.support.training_runs import digits, metrics, small_config
+
+pytest.importorskip("accelerate")
+ONE_EPOCH = small_config(phases=(Phase(1, 2),))
+
+
+def first(count: int, validation: int = 0) -> DataSplits:
+    data = digits()
+    parts = (torch.arange(count), torch.arange(validation), torch.arange(0))
+    return DataSplits(*(data.train.subset(part) for part in parts))
+
+
+def small(**changes: Any) -> TrainConfig:
+    return dataclasses.replace(ONE_EPOCH, **changes)
+
+
+@pytest.mark.parametrize("teacher", [None, Teacher(1)])
+@pytest.mark.parametrize(("count", "batch_size"), [(1, 1), (2, 1), (3, 2), (17, 16)])
+def test_a_handful_of_samples_is_trained_on(tmp_path: Path, count: int, batch_size: int, teacher: Teacher | None):
+    Run(small(batch_size=batch_size, teacher=teacher), first(count), tmp_path).train()
+    assert "validation_accuracy" not in metrics(tmp_path)[0]
+    load_run(tmp_path)
+
+
+@pytest.mark.parametrize("teacher", [None, Teacher(1)])
+def test_a_batch_larger_than_the_set_is_refused_before_any_work(tmp_path: Path, teacher: Teacher | None):
+    with pytest.raises(ValueError, match=r"batch_size 16 on 1 process\(es\) is more than the 1 samples of"):
+        Run(small(teacher=teacher), first(1), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_training_set_is_refused_before_any_work(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"this split of .* is empty"):
+        Run(ONE_EPOCH, first(0), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+class Normed(nn.Module):
+    """A batch norm that has one value a channel in a batch of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(64, 10), nn.BatchNorm1d(10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.norm(self.linear(x.flatten(1).float() / 256))
+
+
+def test_one_class_is_trained_and_evaluated(tmp_path: Path):
+    data = digits()
+    ones = torch.nonzero(data.train.y == 1).flatten()[:4]
+    part = data.train.subset(ones)
+    Run(small(batch_size=2), DataSplits(part, part, part), tmp_path).train()
+    assert metrics(tmp_path)[0]["validation_accuracy"] in (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x.repeat(1, 3, 1, 1), r"\(1, 3, 8, 8\) \(.*expected input\[1, 3, 8, 8\] to have 1 channels"),
+        (lambda x: x.repeat(1, 1, 2, 2)[..., 1:], r"does not take a batch of shape \(1, 1, 16, 15\)"),
+        (lambda x: x[:, None].repeat(1, 3, 1, 1, 1), r"does not take a batch of shape \(3, 1, 1, 8, 8\)"),
+    ],
+)
+def test_samples_that_do_not_fit_the_model_are_refused_before_any_work(tmp_path: Path, change: Any, words: str):
+    data = digits().map(lambda part: dataclasses.replace(part, x=change(part.x)))
+    with pytest.raises(
+        SpikeletError, match=rf"(?s)the data does not fit the model.*{words}.*Compare channels"
+    ) as caught:
+        Run(ONE_EPOCH, data, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+    model = Run(ONE_EPOCH, digits(), tmp_path / "other").model
+    with pytest.raises(SpikeletError, match="the data does not fit the model"):
+        evaluate(model, batches(data.test, 4))
+    with pytest.raises(SpikeletError, match="the data does not fit the model"):
+        train_further(model, data, ONE_EPOCH)
+
+
+def test_more_classes_than_the_model_has_are_refused_before_any_work(tmp_path: Path):
+    few = small(model_options={**ONE_EPOCH.model_options, "num_classes": 4})
+    words = r"the model tells 4 classes apart, and the data has class number 9\. Make the model with num_classes"
+    with pytest.raises(SpikeletError, match=words):
+        Run(few, digits(), tmp_path / "run")
+    data = digits()
+    known = torch.nonzero(data.train.y < 4).flatten()
+    model = Run(few, data.map(lambda part: part.subset(known[:0]) if part is not data.train else part.subset(known)),
+                tmp_path / "few").model  # fmt: skip
+    model.class_names = None
+    with pytest.raises(SpikeletError, match=r"the model tells 4 classes apart"):
+        evaluate(model, batches(data.test, 4))
+
+
+def test_a_model_that_gives_no_logits_a_sample_is_refused():
+    class Odd(Normed):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).repeat(2, 1)
+
+    data = digits()
+    for use in (lambda: evaluate(Odd(), batches(data.test, 5)), lambda: Loop(Odd(), data, ONE_EPOCH)):
+        with pytest.raises(
+            SpikeletError, match=r"a model must give logits \[T, B, K\] or \[B, K\] for its B = \d samples"
+        ):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((3, None, None), r"fit\.model must be a Module, got 3"),
+        ((nn.Linear(2, 2), 3, None), r"fit\.data must be a DataSplits, got 3"),
+        ((nn.Linear(2, 2), "data", 100), r"fit\.budget must be a Budget, got 100"),
+        ((nn.Linear(2, 2), "data", Budget(100)), "the data has no validation samples"),
+    ],
+)
+def test_fit_looks_at_its_arguments_first(arguments: tuple[Any, Any, Any], words: str):
+    model, data, budget = arguments
+    with pytest.raises(SpikeletError, match=words):
+        fit(model, first(4) if data == "data" else data, budget)
+
+
+def test_a_set_whose_splits_are_one_sample_is_evaluated():
+    one = Samples(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.tensor([0]), ("only",), "one")
+    assert evaluate(Normed(), batches(one, 64)) in (0.0, 1.0)
