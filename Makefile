@@ -4,7 +4,7 @@
 #   make device  install without torch in a new environment, and run a shipped model there
 #   make lint    formatting, style, types, spelling
 #   make bench   timings of the native runtime beside PyTorch's
-#   make fuzz    100,000 damaged artifact files against the loader, 10,000 random graphs on every kernel set
+#   make fuzz    100,000 damaged artifact files, 10,000 random graphs, 25,000 damaged pictures, arrays and data sets
 #   make clean   remove what was built, but for the environment; distclean removes that too
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,\
@@ -56,6 +56,9 @@ bench: $(READY)
 fuzz: $(READY)
 	$(PY) -m tests.fuzz.fuzz_artifact --inputs 100000
 	$(PY) -m tests.fuzz.fuzz_graphs --graphs 10000
+	HF_HUB_OFFLINE=1 $(PY) -m tests.fuzz.fuzz_data pictures --inputs 10000
+	HF_HUB_OFFLINE=1 $(PY) -m tests.fuzz.fuzz_data arrays --inputs 10000
+	HF_HUB_OFFLINE=1 $(PY) -m tests.fuzz.fuzz_data sets --inputs 5000
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis $(READY)

@@ -215,6 +215,16 @@ def test_whatever_pillow_raises_is_one_sentence(raised: Any, monkeypatch: pytest
         read_picture(data, "a.png")
 
 
+def test_nothing_is_printed_of_a_damaged_picture(capfd: pytest.CaptureFixture[str]) -> None:
+    whole = encoded(Image.fromarray(np.kron(COLOUR, np.ones((9, 9, 1), np.uint8))), "TIFF", compression="tiff_deflate")
+    samples = b"\x15\x01\x03\x00\x01\x00\x00\x00"  # of a pixel, by a tag of the header
+    assert samples in whole
+    for damaged in (whole.replace(samples + b"\3", samples + b"\x2a"), whole[:20] + bytes(60) + whole[80:]):
+        with pytest.raises(PictureError):
+            read_picture(damaged, "x")
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("data", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg/>", b"\0" * 64])
 def test_what_no_kind_of_ours_begins_with_is_not_opened(data: bytes) -> None:
     with pytest.raises(PictureError, match=r"it is not a whole picture of a kind that is read here \(AVIF, BMP, "):

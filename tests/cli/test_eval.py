@@ -86,7 +86,7 @@ def test_a_data_set_by_name_is_read_in_the_size_that_the_model_takes(
     for split in ("train", "test"):
         for k in range(10):
             (tmp_path / split / str(k)).mkdir(parents=True)
-            images.new("L", (40, 30), 20 * k).save(tmp_path / split / str(k) / "one.png")
+            images.new("L", (40, 30), 20 * k + len(split)).save(tmp_path / split / str(k) / "one.png")
     for target in (trained, packed):
         done = command("eval", target, "--data", tmp_path)
         assert done.exit_code == 0, done.output

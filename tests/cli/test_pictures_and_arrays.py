@@ -63,6 +63,19 @@ def test_a_packed_file_keeps_the_ground_of_its_training(
         assert command(words, tmp_path / "blue.safetensors", ink).exit_code == 0
 
 
+def test_other_pictures_are_laid_on_the_ground_of_the_training(packed: Path, ink: Path, tmp_path: Path) -> None:
+    from spikelet.cli.sources import Choice, Packed, samples_of
+
+    graph = spikelet.load(packed)
+    for k in range(2):
+        (tmp_path / "set" / "test" / str(k)).mkdir(parents=True)
+        Image.open(ink).convert("LA").save(tmp_path / "set" / "test" / str(k) / "ink.png")
+    for text, levels in (('{"ground":"black"}', [0]), ("", [0, 255])):
+        named = dataclasses.replace(graph, meta={**graph.meta, "data_options": text})
+        _, samples = samples_of(Packed("model", named), Choice(str(tmp_path / "set")))
+        assert samples.x.unique().tolist() == levels
+
+
 @pytest.mark.parametrize(
     "options",
     ["", "[", "[1]", '{"ground":3}', '{"ground":"pink"}', "[" * 4000, '{"ground":"black"}' + " " * 5000, "9" * 4000],
@@ -84,7 +97,7 @@ def _npy(text: str, data: bytes = b"") -> bytes:
         (b"", "is not an .npy file, or its header is damaged"),
         (b"PK\3\4" + bytes(60), "is not an .npy file"),
         (HEADER, "is not an .npy file"),
-        (b"\x93NUMPY\x09\x00\x76\x00" + bytes(200), "of version"),
+        (b"\x93NUMPY\x09\x00\x76\x00" + bytes(200), "is not an .npy file"),
         (_npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 8, 8"), "is not an .npy file"),
         (_npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1, 8, 8),"), "is not an .npy file"),
         (_npy("'''"), "is not an .npy file"),

@@ -11,10 +11,14 @@ Transparency: ground.py; a picture whose alpha is 255 everywhere, and one withou
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
+import logging
+import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +84,42 @@ def read_picture(
     """
     data = read_regular(source, MAX_FILE_BYTES) if isinstance(source, Path) else source
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of damage that it can pass over
+        with _quietly():
             return _read(data, channels, size, ground, max_pixels)
     except PictureError as error:
         raise PictureError(f"{name} cannot be used: {error}") from None
     except Exception as error:  # Pillow lets through whatever its parsers raise
         raise PictureError(f"{name} cannot be used: it is damaged ({_reason(error)}).") from error
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Keeps to itself what Pillow warns of and logs: damage that it passes over, or that its exceptions tell."""
+    logger, nobody = logging.getLogger("PIL"), logging.NullHandler()
+    logger.addHandler(nobody)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.removeHandler(nobody)
+
+
+@contextlib.contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Sends to nowhere what C code writes to standard error: libtiff prints each damage that it meets."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # this process has no standard error
+        yield
+        return
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _reason(error: Exception) -> str:
@@ -98,7 +131,8 @@ def _read(data: bytes, channels: int | None, size: tuple[int, int] | None, groun
     from PIL import Image, ImageOps
 
     with _opened(data, max_pixels) as opened:
-        opened.load()
+        with _stderr_closed() if opened.format == "TIFF" else contextlib.nullcontext():
+            opened.load()
         upright = _upright(opened)
         flat, transparent = _laid_on(ground, upright)
     grey = flat.mode in _GREY if channels is None else channels == 1

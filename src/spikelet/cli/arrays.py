@@ -43,10 +43,6 @@ def read_array(path: Path, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> N
 def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, whether columns come first, and type."""
     try:
-        version = np.lib.format.read_magic(file)
-        if version not in _HEADERS:
-            raise ValueError(f"of version {version}")
-        return _HEADERS[version](file)
-    except Exception as error:  # its parser raises what Python's tokenizer and parser do
-        text = " ".join(str(error).split())[:80]
-        raise FileRefused(f"{path} is not an .npy file, or its header is damaged ({text}).") from error
+        return _HEADERS[np.lib.format.read_magic(file)](file)
+    except Exception as error:  # another version, or whatever Python's tokenizer and parser raise
+        raise FileRefused(f"{path} is not an .npy file, or its header is damaged. Save it anew.") from error

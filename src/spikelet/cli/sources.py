@@ -16,6 +16,7 @@ from torch import nn
 
 from spikelet.base.strict_json import shown
 from spikelet.cli.errors import naming
+from spikelet.cli.grounds import ground_for
 from spikelet.cli.own_data import own_data
 from spikelet.data import DataSplits, Samples, names
 from spikelet.data import load as load_data
@@ -179,14 +180,15 @@ def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
             return splits_of(target.config, choice.root)
         time_steps = target.config.time_steps(target.config.epochs - 1)
         frames = target.config.data_options.get("time_steps", time_steps)  # an analog twin has no steps of its own
-        size = options_of(target.config)["image_size"]
-        return _read(choice.data, choice.root, {"image_size": size, "time_steps": frames})
+        size, ground = options_of(target.config)["image_size"], target.config.data_options.get("ground", "white")
+        return _read(choice.data, choice.root, {"image_size": size, "time_steps": frames, "ground": ground})
     graph = target.graph
     if choice.data in (None, graph.meta.get("data", "").split(" (")[0]) and choice.data in (None, *names()):
         with naming(target.name):
             own = own_data(graph)
         return _read(own.name, choice.root, own.options)
-    return _read(choice.data, choice.root, {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps})
+    form = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps}
+    return _read(choice.data, choice.root, {**form, "ground": str(ground_for(graph.meta, None))})
 
 
 def _read(name: str, root: str | None, options: dict[str, Any]) -> DataSplits:

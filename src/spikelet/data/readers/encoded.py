@@ -60,7 +60,7 @@ def _of_cell(cell: Any, sample: str, places: Sequence[Path]) -> tuple[str, bytes
         return f"{sample}{name}", data
     if not isinstance(path, str) or not path:
         raise DataError(f"{sample} has no image: its cell is empty. Take such samples out.")
-    return f"{sample} ({path!r})", _inside(path, sample, places)
+    return f"{sample} ({path[:200]!r})", _inside(path, sample, places)
 
 
 def _inside(path: str, sample: str, places: Sequence[Path]) -> bytes:
