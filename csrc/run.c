@@ -7,7 +7,7 @@ static void run_samples(void *argument, int32_t worker, spk_queue *queue) {
     const spk_call *call = argument;
     const spk_kernels *kernels = spk_set(call->set);
     spk_frame frame = {call, call->arena + (int64_t)worker * call->arena_bytes, 0};
-    while ((frame.sample = spk_queue_take(queue)) >= 0) {
+    while (!spk_stopped(&frame) && (frame.sample = spk_queue_take(queue)) >= 0) {
         for (int64_t i = 0; i < call->op_count && !spk_stopped(&frame); i++) {
             const spk_op *op = &call->ops[i];
             kernels->kernel[op->kind].run(op, &frame);

@@ -252,3 +252,33 @@ def test_logits_of_every_step_stream_without_end(kernels: str) -> None:
     assert results[Program].tolist() == results[Reference].tolist()
     assert results[Program][:64].tolist() == whole.tolist()
     assert len(set(results[Program][64:, 0, 0].tolist())) > 2
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ({"step": -1}, "StreamState.step must be a whole number from 0, got -1."),
+        ({"step": 1.0}, "StreamState.step must be a whole number from 0, got 1.0."),
+        ({"memory": None}, "StreamState.memory must be a uint8 array [B, bytes], got NoneType."),
+        (
+            {"memory": np.zeros((3, 8), np.int8)},
+            "StreamState.memory must be a uint8 array [B, bytes], got int8 (3, 8).",
+        ),
+        ({"memory": np.zeros(8, np.uint8)}, "StreamState.memory must be a uint8 array [B, bytes], got uint8 (8,)."),
+        ({"own": None}, "StreamState.own must be a dict of lists of 3, got NoneType."),
+        ({"own": {"a": [None]}}, "StreamState.own must be a dict of lists of 3, got dict."),
+    ],
+)
+def test_a_state_that_was_changed_by_hand_never_reaches_the_library(field: dict[str, object], sentence: str) -> None:
+    state = Program(neurons(2)).stream().start(3)
+    with pytest.raises(GraphError, match=f"^{re.escape(sentence)}"):
+        dataclasses.replace(state, **field)  # type: ignore[arg-type]
+
+
+def test_a_state_s_memory_may_lie_as_it_likes() -> None:
+    graph = neurons(2)
+    stream, x = Program(graph).stream(), frames(graph)
+    _, state = stream(x[:1], stream.start(3))
+    for memory in (np.asfortranarray(state.memory), state.memory.repeat(2, axis=0)[::2]):
+        y, _ = stream(x[1:], dataclasses.replace(state, memory=memory))
+        np.testing.assert_array_equal(y, Reference(graph)(x))

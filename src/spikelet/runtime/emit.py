@@ -12,8 +12,9 @@ import dataclasses
 import heapq
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from spikelet.base.errors import GraphError
 from spikelet.runtime import layout
 from spikelet.runtime.library import KernelSet, library
 from spikelet.runtime.structures import NONE, PLACES, Form, Kind, Op
@@ -54,6 +55,9 @@ class Operations:
     keep: tuple[object, ...]
     address: int
     count: int
+
+    def __reduce__(self) -> NoReturn:
+        raise GraphError("a plan holds addresses of this process; pickle or copy its Program, which plans anew.")
 
 
 class Emitter:

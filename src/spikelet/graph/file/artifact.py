@@ -115,7 +115,7 @@ def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except SpikeletError as error:
-        raise type(error)(f"{Path(os.fsdecode(path)).name}: {error}") from None
+        raise type(error)(f"{os.fsdecode(path)}: {error}") from None
 
 
 def _without_waiting(path: str, flags: int) -> int:
