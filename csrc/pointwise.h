@@ -50,7 +50,7 @@ SPK_INLINE void values_window(const spk_op *op, const spk_frame *f, window w, si
         for (int32_t v = w.v0; v < w.v1; v++) {
             const size_t pixel = window_y(op, w, u) * (size_t)op->in_w + window_x(op, w, v);
             const int8_t *row = weight + (size_t)(u * op->kernel_w + v) * (size_t)op->in_c * (size_t)op->row_bytes;
-            for (size_t c = 0; c < (size_t)op->in_c; c++, row += op->row_bytes) {
+            for (size_t c = 0; c < (size_t)op->in_c && !spk_stopped(f); c++, row += op->row_bytes) {
                 const int32_t x = source_at(op, f, t, pixel, c);
                 int32_t *to = sums + c / inputs * outputs;
                 if (x == 0) continue;
