@@ -14,7 +14,7 @@ import pytest
 from spikelet.base.errors import DataError, DataWarning, SpikeletError
 from spikelet.data import DataSplits, load
 from tests.data.random_folders import random_folder
-from tests.data.sources import put
+from tests.data.sources import Image, put
 
 
 @pytest.fixture(autouse=True)
@@ -333,3 +333,16 @@ def test_files_in_are_samples_out_and_files_named(seed, tmp_path):
 def test_files_in_are_samples_out_and_files_named_in_2000_folders(tmp_path):
     for seed in range(200, 2200):
         check_random_folder(tmp_path / str(seed), seed)
+
+
+def test_transparency_is_said_and_laid_on_the_ground_asked_for_from_the_cache_too(tmp_path):
+    for k, alpha in enumerate((0, 255)):
+        path = put(tmp_path / "ant" / f"{k}.png", 10 + k)
+        with Image.open(path) as opened:
+            image = opened.convert("RGBA")
+        image.putalpha(alpha)
+        image.save(path)
+    for ground, level in (("white", 255), ("black", 0), ("white", 255)):
+        train = load(tmp_path, validation=0, ground=ground).train
+        assert train.x[:, 0, 0, 0].tolist() == [level, 11]
+        assert train.note == f"PNG images, 1 of them transparent, laid on {ground}"

@@ -104,6 +104,7 @@ def test_a_cell_reaches_files_of_the_library_s_caches_only(monkeypatch, tmp_path
         ),
         (KeyError("x"), DataError, r"the data set 'a/b' cannot be read: 'x'"),
         (PermissionError(errno.EACCES, "Permission denied", "~"), DataError, r"its cache '.*datasets'.* Set HF_HOME"),
+        (RuntimeError("Could not determine home directory."), DataError, r"its cache '.*': Could not.* Set HF_HOME"),
         (OSError(errno.ENOSPC, "No space left on device"), DataError, r"its cache '.*': .*No space left.* Set HF_HOME"),
         (OSError(errno.EROFS, "Read-only file system"), DataError, r"its cache '.*': .*Read-only.* Set HF_HOME"),
     ],

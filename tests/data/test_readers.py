@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from spikelet.base.errors import DataWarning
 from spikelet.data import DataSplits, Samples, load, names
 from spikelet.data.readers import READERS
 from spikelet.data.readers.reader import Reader, Request
@@ -38,5 +39,23 @@ def test_a_reader_s_folder_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"toy needs root=, the folder it lies in\. \(toy: a toy\.\)"):
         request.folder()
     assert request.folder(tmp_path) == tmp_path
-    with pytest.raises(FileNotFoundError, match="that folder does not exist"):
+    with pytest.raises(FileNotFoundError, match="that folder does not exist, or may not"):
         request.folder(tmp_path / "lost")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a" * 5000, "~nobody-of-this-name/x", "a\0b"])
+def test_a_name_that_is_no_path_is_not_found(name: str) -> None:
+    with pytest.raises(FileNotFoundError, match=r"data set '.*' was not found: it must be a folder") as error:
+        load(name)
+    assert len(str(error.value)) < 2000
+    with pytest.raises(FileNotFoundError, match="that folder does not exist, or may not be looked into"):
+        load("mnist", root=name.strip() or "nowhere")
+
+
+def test_pictures_beside_the_files_of_a_known_set_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(READERS, "toy", Reader("a toy", toy, lambda folder: (folder / "toy").exists()))
+    (tmp_path / "ant").mkdir()
+    for name in ("toy", "ant/1.PNG", "ant/.2.png", "data.parquet", "notes.txt"):
+        (tmp_path / name).touch()
+    with pytest.warns(DataWarning, match=r"beside the files .* are left out: 'ant/1.PNG', 'data.parquet'\."):
+        load(tmp_path)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
 from spikelet.base.errors import DataError, DataWarning, SpikeletError
 from spikelet.data import load
-from spikelet.data.readers import decoding, encoded, room
+from spikelet.data.readers import decoding, encoded, room, tables
 from tests.data.sources import COLOUR, PIXELS, cells, datasets, parquet, put, pyarrow, table, write
 
 
@@ -162,7 +164,7 @@ def test_tables_with_other_columns_than_each_other_are_refused(tmp_path):
     [
         ([0, None], datasets.Value("int64"), "set/train lacks the label of sample 1"),
         ([0, 7], None, "set/train gives sample 1 the label '7', and its classes are numbered 0 .. 1"),
-        (["a", "b" * 2000], datasets.Value("string"), "the label of row 1 of '.*train.parquet' has 2000 letters"),
+        (["a", "b" * 2000], datasets.Value("string"), "a label of '.*train.parquet' has 2000 letters"),
     ],
 )
 def test_a_label_that_is_no_class_is_named(labels, kind, said, tmp_path):
@@ -222,3 +224,20 @@ def test_a_set_that_does_not_fit_in_memory_is_refused_before_it_is_decoded(tmp_p
     assert "set/test would take 4 GiB of memory, more than the 2 GiB held here" in refused(
         tmp_path / "set", image_size=8192
     )
+
+
+def test_a_few_bytes_that_stand_for_millions_of_rows_are_refused(tmp_path):
+    count = tables.FEW_ROWS * 8
+    nothing = pyarrow.nulls(count, pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()}))
+    table(tmp_path / "test.parquet", nothing, pyarrow.array(np.zeros(count, np.int64)))
+    assert re.search(
+        r"has 524288 rows in \d+ bytes; at most 16777216 rows are read, and no more than bytes", refused(tmp_path)
+    )
+
+
+def test_a_table_that_unpacks_to_far_more_than_it_is_long_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MOST_UNPACKED", 1 << 20)
+    padded = COLOUR[0] + bytes(1 << 18)
+    table(tmp_path / "test.parquet", cells([padded] * 16), [0, 1] * 8)
+    assert "take more than" in refused(tmp_path)
+    assert "Store the pictures as they are, each once" in refused(tmp_path)

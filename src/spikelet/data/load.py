@@ -15,10 +15,11 @@ from spikelet.base.ground import Ground
 from spikelet.base.numbers import plain
 from spikelet.base.picture import MAX_PIXELS
 from spikelet.data.readers import READERS
-from spikelet.data.readers.folder import read_folder
+from spikelet.data.readers.folder import beside, read_folder
 from spikelet.data.readers.frames import SLICERS
 from spikelet.data.readers.hub import is_hub_id, read_hub
-from spikelet.data.readers.reader import Request
+from spikelet.data.readers.reader import Request, folder_at
+from spikelet.data.reading import bounded
 from spikelet.data.samples import DataSplits
 from spikelet.data.shared import shared
 from spikelet.data.split import hold_out
@@ -113,8 +114,8 @@ def _read(request: Request) -> DataSplits:
     name = request.name
     if name in READERS:
         return READERS[name].read(dataclasses.replace(request, about=READERS[name].about))
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = folder_at(Path(name)) if name.strip() else None
+    if folder is not None:
         if request.root is not None:
             raise ValueError(
                 f"root goes with a name, and {name!r} is a folder already; got root={str(request.root)!r}."
@@ -124,7 +125,7 @@ def _read(request: Request) -> DataSplits:
         return read_hub(name, request)
     listed = "\n".join(f"    {known:14s} {reader.about}" for known, reader in READERS.items())
     raise FileNotFoundError(
-        f"data set {name!r} was not found: it must be a folder, an id owner/name of the hub, or one of\n{listed}"
+        f"data set {name[:200]!r} was not found: it must be a folder, an id owner/name of the hub, or one of\n{listed}"
     )
 
 
@@ -132,5 +133,9 @@ def _read_folder(request: Request) -> DataSplits:
     folder = request.folder()
     for reader in READERS.values():
         if reader.is_in is not None and reader.is_in(folder):
-            return reader.read(request)
+            found = reader.read(request)
+            if others := beside(folder):
+                what = f"{request.name}: pictures and tables beside the files that were read are left out"
+                warnings.warn(f"{what}: {bounded(list(map(repr, others)))}.", DataWarning, stacklevel=4)
+            return found
     return read_folder(request)

@@ -5,13 +5,15 @@ No code that lies in the folder is run, and no file outside of it is opened.
 
 from __future__ import annotations
 
-from pathlib import PurePath
+import os
+from pathlib import Path, PurePath
 
 from spikelet.base.errors import DataError
 from spikelet.data.readers.listing import Listing, list_files
 from spikelet.data.readers.pictures import read_pictures, sorted_out
 from spikelet.data.readers.reader import Request
-from spikelet.data.readers.table_folder import read_tables, tables_in
+from spikelet.data.readers.table_folder import PICTURES, read_tables, tables_in
+from spikelet.data.readers.tables import ENDINGS
 from spikelet.data.reading import bounded
 from spikelet.data.samples import DataSplits
 
@@ -38,6 +40,15 @@ def read_folder(request: Request) -> DataSplits:
             "(Give a folder of pictures, <class>/<picture> or <split>/<class>/<picture>, or of parquet files.)"
         )
     return read_pictures(listing, found, request)
+
+
+def beside(folder: Path) -> list[str]:
+    """The pictures and tables of a folder that is read for other files, by their paths in it."""
+    found = []
+    for where, _, names in os.walk(folder):
+        here = Path(where).relative_to(folder)
+        found += [(here / n).as_posix() for n in names if Path(n).suffix.casefold() in (*ENDINGS, *PICTURES)]
+    return sorted(path for path in found if not any(part.startswith(".") for part in PurePath(path).parts))
 
 
 def _require_no_code(listing: Listing) -> None:

@@ -100,7 +100,8 @@ def _said(error: BaseException) -> str:
 def _cache_trouble(error: BaseException | None) -> str | None:
     """What kept a file from being written, if that was the cause of an error."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _NOT_WRITABLE:
+        homeless = isinstance(error, RuntimeError) and "home directory" in str(error)
+        if homeless or (isinstance(error, OSError) and error.errno in _NOT_WRITABLE):
             return _said(error)
         error = error.__cause__ or error.__context__
     return None

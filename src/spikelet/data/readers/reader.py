@@ -38,13 +38,23 @@ class Request:
         Raises:
             FileNotFoundError: no folder was given, or it is not there.
         """
-        root = usual if self.root is None else self.root.expanduser()
-        if root is None or not root.is_dir():
-            where = f"is not at {str(root)!r}: that folder does not exist"
-            if root is None:
+        place = usual if self.root is None else self.root
+        found = None if place is None else folder_at(place)
+        if found is None:
+            where = f"is not at {str(place)[:200]!r}: that folder does not exist, or may not be looked into"
+            if place is None:
                 where = "needs root=, the folder it lies in"
             raise FileNotFoundError(f"{self.name} {where}. ({self.name}: {self.about}.)")
-        return root
+        return found
+
+
+def folder_at(place: Path) -> Path | None:
+    """The folder at `place`, whose ~ is expanded; None where none can be found."""
+    try:
+        found = place.expanduser()
+        return found if found.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # a name too long, the ~ of an unknown user, a NUL
+        return None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from spikelet.data.readers.tables import ENDINGS, Table, open_table
 from spikelet.data.reading import LeftOut, bounded
 from spikelet.data.samples import DataSplits
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif")
 
 
 def tables_in(listing: Listing) -> tuple[PurePath, ...]:
@@ -138,5 +138,5 @@ def _others(listing: Listing) -> Iterator[LeftOut]:
     for path in listing.files:
         suffix = path.suffix.casefold()
         if suffix not in ENDINGS:
-            why = "a picture beside tables, read only where one of them names it" if suffix in _PICTURES else "no table"
+            why = "a picture beside tables, read only where one of them names it" if suffix in PICTURES else "no table"
             yield LeftOut(path.as_posix(), why)
