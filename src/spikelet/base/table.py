@@ -19,7 +19,7 @@ from spikelet.base.text import fit_to_print
 GAP = 2  # spaces between two columns
 RULE = "─"
 NARROWEST = 24  # columns of the last column, before a table may be wider than asked for
-CELL, VALUE = 400, 2000  # characters of a cell, and of a value beside its name
+CELL, NAME, VALUE = 400, 60, 2000  # characters of a cell, of a name, and of the value beside it
 
 Row = tuple[str, ...]
 
@@ -118,7 +118,7 @@ def _fit(row: Row) -> Row:
 
 def facts(rows: Sequence[tuple[str, str]], width: int = 160) -> str:
     """Names and values without titles, fit to print; a long value goes on below itself."""
-    rows = [(fit_to_print(name, CELL), fit_to_print(value, VALUE)) for name, value in rows]
+    rows = [(fit_to_print(name, NAME), fit_to_print(value, VALUE)) for name, value in rows]
     left = max((len(name) for name, _ in rows), default=0) + GAP
     lines: list[str] = []
     for name, value in rows:

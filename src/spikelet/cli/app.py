@@ -12,7 +12,7 @@ import click
 
 from spikelet import __version__
 from spikelet.cli.commands import Commands, TorchCommand
-from spikelet.cli.options import COUNT, SEED, THREADS, FitOptions, Name, PathName, Share, TrainOptions
+from spikelet.cli.options import COUNT, SEED, THREADS, Bits, FitOptions, Name, PathName, Share, TrainOptions
 
 EXIT_MISSED = 1
 NAME, PATH = Name(), PathName()
@@ -57,9 +57,9 @@ def app(debug: bool) -> None:
 @data_root
 @click.option("--seed", type=SEED, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
 @click.option(
-    "--weight-bits", type=int, help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's."
+    "--weight-bits", type=Bits(1), help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's."
 )
-@click.option("--membrane-bits", type=int, help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
+@click.option("--membrane-bits", type=Bits(2), help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
 @torch_threads
 @click.option("--tensorboard", is_flag=True, help="Also write scalars to DIR/tensorboard.")
 def train(**options: Any) -> None:

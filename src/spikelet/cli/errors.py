@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from spikelet.base.errors import SpikeletError
 
-EXPECTED = (ValueError, OSError, ImportError, FloatingPointError, MemoryError, RecursionError)
+EXPECTED = (ValueError, OSError, ImportError, FloatingPointError, MemoryError, RecursionError, Warning)
 
 
 def sentence_of(error: BaseException) -> str:

@@ -45,7 +45,8 @@ def fit(options: FitOptions) -> bool:
         ValueError: no limit, a run that is not finished, or a budget that no plan can meet.
         FileNotFoundError, ImportError: see `spikelet.data.load`; optuna or matplotlib is missing.
     """
-    size = None if options.max_bytes is None else parse_bytes(options.max_bytes)
+    with naming("--max-bytes"):
+        size = None if options.max_bytes is None else parse_bytes(options.max_bytes)
     budget = Budget(size, options.max_sops, options.max_accuracy_drop)
     settings = Settings(
         epochs=options.epochs, probes=options.probes, probe_epochs=options.probe_epochs, seed=options.seed

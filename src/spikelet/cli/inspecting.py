@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from spikelet.base.table import Table
-from spikelet.base.text import fit_to_print
+from spikelet.base.table import CELL, Table
+from spikelet.base.text import fit_to_print, shortened
 from spikelet.cli.errors import naming
 from spikelet.cli.printing import facts, heading, say, show
 from spikelet.graph import ir
@@ -40,7 +40,7 @@ def describe(graph: ir.IntGraph, name: str, size: int) -> None:
     if graph.meta:
         heading("What the file says about its origin")
         said = sorted(graph.meta.items())
-        facts(said[:MOST])
+        facts([(name, shortened(words, CELL)) for name, words in said[:MOST]])
         if len(said) > MOST:
             say(f"and {len(said) - MOST:,} more\n")
 

@@ -40,6 +40,22 @@ class PathName(Name):
         return Path(super().convert(value, param, ctx))
 
 
+class Bits(click.ParamType):
+    """Bits of a weight or a membrane, `least` to 8, or 32 for floats."""
+
+    name = "bits"
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; a usage error where there is no such precision."""
+        bits = click.INT.convert(value, param, ctx)
+        if bits != 32 and not self.least <= bits <= 8:
+            self.fail(f"must be {self.least} to 8, or 32 for floats, got {bits}.", param, ctx)
+        return bits
+
+
 class Share(click.ParamType):
     """A share of a whole, 0 <= share < 1."""
 

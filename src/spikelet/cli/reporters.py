@@ -6,16 +6,18 @@ word a third, so that a run that starts at T = 1 and ends at T = 4 is not promis
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
 from spikelet.base.optional import need
+from spikelet.cli.outputs import side_file
 from spikelet.cli.printing import duration, percent
 from spikelet.train import Reporter, Training
 
@@ -114,6 +116,8 @@ class Lines:
 class TensorBoard:
     """Scalars in `folder`: the loss of each step, and each epoch's metrics.
 
+    Where they can't be written, a warning says so once, and the training goes on without them.
+
     Raises:
         MissingLibrary: tensorboard is not installed.
     """
@@ -122,6 +126,7 @@ class TensorBoard:
         need("tensorboard", package="tensorboard", extra="tensorboard", what="--tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
+        self.folder, self.is_writing = folder, True
         self.writer = SummaryWriter(str(folder))
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
@@ -130,18 +135,30 @@ class TensorBoard:
 
     def step(self, epoch: int, step: int, loss: float) -> None:
         """The loss by optimisation step."""
-        self.writer.add_scalar("step/loss", loss, epoch * self.steps_per_epoch + step)
+        with self._writing() as writer:
+            writer.add_scalar("step/loss", loss, epoch * self.steps_per_epoch + step)
 
     def epoch(self, metrics: dict[str, Any]) -> None:
         """All metrics by epoch."""
-        for name, value in metrics.items():
-            if name != "epoch":
-                self.writer.add_scalar(f"epoch/{name}", value, metrics["epoch"])
-        self.writer.flush()
+        with self._writing() as writer:
+            for name, value in metrics.items():
+                if name != "epoch":
+                    writer.add_scalar(f"epoch/{name}", value, metrics["epoch"])
+            writer.flush()
 
     def finish(self) -> None:
         """Closes the files."""
-        self.writer.close()
+        with self._writing() as writer:
+            writer.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Any]:
+        with side_file(self.folder) if self.is_writing else contextlib.suppress(OSError):
+            try:
+                yield self.writer
+            except OSError:
+                self.is_writing = False
+                raise
 
 
 class Together:

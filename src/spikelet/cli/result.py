@@ -17,10 +17,11 @@ from spikelet.base.command import command_line
 from spikelet.base.files import atomic_write
 from spikelet.base.regular import read_regular
 from spikelet.base.strict_json import shown
-from spikelet.cli.errors import sentence_of
 from spikelet.data import DataSplits
+from spikelet.data.classes import check_class_names
 from spikelet.recipes import RECIPES
 from spikelet.train import TrainConfig
+from spikelet.train.weights import first_line
 
 FILE = "result.json"
 MOST_BYTES = 1 << 24  # of the file
@@ -76,21 +77,27 @@ def load_result(folder: Path) -> Result:
         )
     try:
         return _of_fields(json.loads(read_regular(path, MOST_BYTES)))
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         again = command_line("eval", folder)
-        raise ValueError(f"{path} is damaged ({sentence_of(error)}). Make it again with: {again}") from error
+        raise ValueError(f"{path} is damaged ({first_line(error)}). Make it again with: {again}") from error
 
 
 def _of_fields(fields: dict[str, Any]) -> Result:
     """The result that `save` wrote as `fields`; each is of its type, so that what uses them does not fail later."""
-    result = Result(**{**fields, "labels": tuple(fields["labels"]), "sample_shape": tuple(fields["sample_shape"])})
+    result = Result(
+        **{
+            **fields,
+            "labels": check_class_names(fields["labels"], "labels"),
+            "sample_shape": tuple(fields["sample_shape"]),
+        }
+    )
     words = (result.data, result.note, result.commit, *result.labels)
     numbers = (result.test_samples, *result.sample_shape)
     if not all(isinstance(word, str) for word in words) or not all(type(n) is int and n >= 0 for n in numbers):
         raise ValueError("a word or a number is missing")
     if len(result.sample_shape) not in (3, 4) or math.prod(result.sample_shape) > MOST_VALUES:
         raise ValueError(f"sample_shape is {shown(result.sample_shape)}")
-    if result.test_accuracy is not None and not 0 <= result.test_accuracy <= 1:
+    if not (result.test_accuracy is None or 0 <= result.test_accuracy <= 1):
         raise ValueError(f"test_accuracy is {shown(result.test_accuracy)}")
     return result
 

@@ -20,6 +20,7 @@ from spikelet.cli.grounds import ground_for
 from spikelet.cli.own_data import own_data
 from spikelet.data import DataSplits, Samples, names
 from spikelet.data import load as load_data
+from spikelet.data.load import Form
 from spikelet.graph.analysis import analyse
 from spikelet.graph.ir import IntGraph
 from spikelet.models.catalogue import MODELS
@@ -28,7 +29,7 @@ from spikelet.train.evaluate import class_names_of
 from spikelet.zoo import load as load_graph
 
 SPLITS = ("train", "validation", "test")
-NOT_OF_A_RUN = ("name_or_path", "root")  # of load: the command says these
+OPTIONS = ("validation", "seed", *Form.__annotations__)  # of load; its root is said on the command line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,8 +193,11 @@ def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
 
 
 def _read(name: str, root: str | None, options: dict[str, Any]) -> DataSplits:
-    if wrong := [key for key in NOT_OF_A_RUN if key in options]:
-        raise ValueError(f"data set {shown(name)}: {wrong[0]} is no option of a run. Give --data or --data-root.")
+    if unknown := [key for key in options if key not in OPTIONS]:
+        raise ValueError(
+            f"data set {shown(name)}: {shown(unknown[0])} is no option of a run's data. "
+            f"There are: {', '.join(OPTIONS)}."
+        )
     try:
         with naming(name):
             return load_data(name, root=root, **options)

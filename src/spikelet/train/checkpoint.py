@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import CheckpointError, SpikeletError
 from spikelet.base.files import atomic_write
+from spikelet.base.regular import open_regular, read_regular
 from spikelet.base.strict_json import shown
 from spikelet.models import create_model
 from spikelet.train.analog import to_analog
@@ -40,6 +41,8 @@ from spikelet.train.weights import first_line, read_weights, require_state
 
 CHECKPOINT = "checkpoint.pt"
 MAX_WEIGHTS = 2**30
+MAX_LAYERS = 512
+MAX_CONFIG, MAX_METRICS, MAX_FILE = 2**20, 2**28, 2**36  # bytes of config.json, metrics.jsonl and checkpoint.pt
 NEEDED = ("model", "optimizer")
 METRICS = ("time_steps", "loss", "firing_rate", "learning_rate", "seconds")
 
@@ -66,7 +69,7 @@ def load_config(folder: Path) -> TrainConfig:
     """
     path = folder / "config.json"
     try:
-        return TrainConfig.from_dict(json.loads(path.read_text()))
+        return TrainConfig.from_dict(json.loads(read_regular(path, MAX_CONFIG)))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise CheckpointError(
             f"{path} is not a run's configuration ({first_line(e)}). Give the folder of a `spikelet train` run."
@@ -89,7 +92,11 @@ def load_history(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / "metrics.jsonl"
     try:
-        return _epochs([json.loads(line) for line in path.read_text().splitlines()]) if path.exists() else []
+        return (
+            _epochs([json.loads(line) for line in read_regular(path, MAX_METRICS).splitlines()])
+            if path.exists()
+            else []
+        )
     except (OSError, ValueError, RecursionError) as e:
         raise CheckpointError(f"{path} is damaged ({first_line(e)}). Resuming the run writes it again.") from e
 
@@ -123,7 +130,7 @@ def load_checkpoint(folder: Path, training: State) -> list[dict[str, Any]]:
 
 def _read(path: Path) -> dict[str, Any]:
     """The file's content, after its checksums were compared, which torch does not do."""
-    with zipfile.ZipFile(path) as archive:
+    with open_regular(path, MAX_FILE) as file, zipfile.ZipFile(file) as archive:
         if (bad := archive.testzip()) is not None:
             raise ValueError(f"{bad} has another checksum than it was written with")
     return torch.load(path, map_location="cpu", weights_only=True)
@@ -167,6 +174,9 @@ def build(config: TrainConfig) -> nn.Module:
 def _outline(config: TrainConfig) -> None:
     """Builds the model without memory, so that a refusal comes before a machine's memory is asked for."""
     what = f"TrainConfig.model_options do not make a {shown(config.model)}"
+    for name, value in config.model_options.items():
+        if isinstance(value, list | tuple) and len(value) > MAX_LAYERS:
+            raise SpikeletError(f"{what}: {shown(name)} has {len(value)} entries, at most {MAX_LAYERS} are built.")
     try:
         with torch.device("meta"):
             model = create_model(config.model, **config.model_options)

@@ -23,12 +23,14 @@ import torch
 
 from spikelet.base.errors import CheckpointError
 from spikelet.base.files import atomic_write
+from spikelet.base.regular import read_regular
 from spikelet.base.strict_json import shown
 from spikelet.data.classes import check_class_names
 from spikelet.data.samples import DataSplits, Samples
 from spikelet.train.weights import first_line
 
 FILE = "run.json"
+MAX_BYTES = 2**24  # of this file and of result.json
 SCHEMA = "spikelet.run/1"
 SPLITS = ("train", "validation", "test")
 
@@ -120,10 +122,10 @@ def load_origin(folder: Path) -> Origin | None:
         CheckpointError: it is damaged.
     """
     path = folder / FILE
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
     try:
-        fields = json.loads(path.read_text())
+        fields = json.loads(read_regular(path, MAX_BYTES))
         if fields.pop("schema") != SCHEMA:
             raise ValueError(f"schema must be {SCHEMA!r}")
         parts = {name: Fingerprint(**part) for name, part in fields["data"].items()}
@@ -148,7 +150,7 @@ def class_names_in(folder: Path) -> tuple[str, ...]:
     if (origin := load_origin(folder)) is not None:
         return origin.classes
     try:
-        return check_class_names(json.loads((folder / "result.json").read_text())["labels"], "labels")
+        return check_class_names(json.loads(read_regular(folder / "result.json", MAX_BYTES))["labels"], "labels")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ()
 

@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import CheckpointError
 from spikelet.base.files import atomic_write
+from spikelet.base.regular import read_regular
 from spikelet.base.strict_json import shown
 
 FILE = "weights.safetensors"
+MAX_BYTES = 2**34
 _FIELD = b'"sha256":"'
 _ZEROS = b"0" * 64
 
@@ -43,7 +45,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """
     path = folder / FILE
     try:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_BYTES)
         sealed = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
         if sealed is not None:
             _require_seal(data, sealed)
