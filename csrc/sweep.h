@@ -55,7 +55,7 @@ static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, 
                 m.begins = op->state < 0 && t0 == 0, m.ends = op->state < 0 && t0 + m.steps == (size_t)op->T;
                 if (m.pixels > width - x) m.pixels = width - x;
                 if (op->in_t > 1) m.rows = m.steps;
-                for (size_t p = 0; p < m.pixels && !spk_stopped(f); p++)
+                for (size_t p = 0; p < m.pixels; p++)
                     add_up(kernel, op, f, y, x + p, op->in_t > 1 ? t0 : 0, m.rows, tile_row(&m, p, 0));
                 if (spk_stopped(f)) return;
                 finish(op, f, &m);
