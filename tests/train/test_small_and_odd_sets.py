@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from spikelet.base.errors import SpikeletError
+from spikelet.base.errors import SpikeletError, TimeAxisError
 from spikelet.data import DataSplits, Samples, batches
 from spikelet.fitting import Budget, fit
+from spikelet.fitting.job import Quiet
 from spikelet.train import Phase, Run, Teacher, TrainConfig, evaluate, load_run, train_further
 from spikelet.train.loop import Loop
 from tests.support.training_runs import digits, metrics, small_config
@@ -139,3 +140,80 @@ def test_fit_looks_at_its_arguments_first(arguments: tuple[Any, Any, Any], words
 def test_a_set_whose_splits_are_one_sample_is_evaluated():
     one = Samples(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.tensor([0]), ("only",), "one")
     assert evaluate(Normed(), batches(one, 64)) in (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda data: data.test, r"batches must be pairs \(x, y\), got Samples\. Pass batches\(samples, 100\)"),
+        (lambda data: None, r"batches must be pairs \(x, y\), got NoneType"),
+        (lambda data: [data.test.x], r"batches must be pairs \(x, y\) of a uint8 input and labels \[B\], got 'Tensor'"),
+        (lambda data: [(data.test.x,)], r"labels \[B\], got \['Tensor'\]"),
+    ],
+)
+def test_evaluate_says_what_it_takes(given: Any, words: str):
+    with pytest.raises(SpikeletError, match=words):
+        evaluate(Normed(), given(digits()))
+
+
+def test_arrays_are_evaluated_as_tensors_are():
+    test, model = digits().test, Normed()
+    assert evaluate(model, [(test.x.numpy(), test.y.numpy())]) == evaluate(model, batches(test, 10))  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (
+            lambda data, folder: evaluate("model", batches(data.test, 2)),
+            r"evaluate\.model must be a Module, got 'model'",
+        ),
+        (lambda data, folder: Run("config", data, folder), r"Run\.config must be a TrainConfig, got 'config'"),
+        (lambda data, folder: Run(ONE_EPOCH, data.train, folder), r"Run\.data must be a DataSplits, got Samples"),
+        (lambda data, folder: train_further("model", data, ONE_EPOCH), r"train_further\.model must be a Module"),
+        (lambda data, folder: train_further(Normed(), data.train, ONE_EPOCH), r"Loop\.data must be a DataSplits"),
+        (lambda data, folder: train_further(Normed(), data, 3), r"Loop\.training must be a Training, got 3"),
+        (lambda data, folder: DataSplits(1, 2, 3), r"DataSplits\.train must be a Samples, got 1"),
+    ],
+)
+def test_first_arguments_of_another_kind_are_refused_by_name(tmp_path: Path, use: Any, words: str):
+    with pytest.raises(SpikeletError, match=words):
+        use(digits(), tmp_path)
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_frames_are_evaluated_along_the_axis_that_is_declared(count: int):
+    class SumOfFrames(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.one_hot(x.sum((0, 2, 3, 4)).long(), 9).float()
+
+    y = torch.arange(count)
+    x = torch.zeros(count, 3, 1, 2, 2, dtype=torch.uint8)
+    x[:, 1, 0, 0, 0] = y
+    data = Samples(x, y, tuple("abcde"[:count]), "frames")
+    assert evaluate(SumOfFrames(), batches(data, count)) == 1.0
+    pairs = [data.batch(y)]
+    assert evaluate(SumOfFrames(), pairs, time_axis=0) == 1.0
+    with pytest.raises(TimeAxisError, match=r"a batch of evaluate has 5 axes.* Pass time_axis=0"):
+        evaluate(SumOfFrames(), pairs)
+    with pytest.raises(TimeAxisError, match=r"batches of spikelet\.data are time first"):
+        evaluate(SumOfFrames(), batches(data, count), time_axis=1)
+
+
+def test_fit_tries_a_training_before_it_measures():
+    pytest.importorskip("optuna")
+    data = digits()
+    model = Run(ONE_EPOCH, data, Path("unused")).model
+    one = data.map(lambda part: part.subset(torch.arange(1)))
+    with pytest.raises(ValueError, match=r"batch_size 128 on 1 process\(es\) is more than the 1 samples"):
+        fit(model, one, Budget(5000), watcher=Unwatched())
+    rgb = data.map(lambda part: dataclasses.replace(part, x=part.x.repeat(1, 3, 1, 1)))
+    with pytest.raises(SpikeletError, match="the data does not fit the model"):
+        fit(model, rgb, Budget(5000), training=ONE_EPOCH.plain(), watcher=Unwatched())
+
+
+class Unwatched(Quiet):
+    """Fails where measuring begins."""
+
+    def stage(self, name: str, steps: int) -> None:
+        pytest.fail("it began to measure")

@@ -42,7 +42,7 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
         facts([("accuracy, integer program", percent(hits / len(samples)))])
         return
     if has_float_weights(opened.model):
-        accuracy = accuracy_of(opened.model, _shown(batches(samples, BATCH)))
+        accuracy = accuracy_of(opened.model, _shown(batches(samples, BATCH)), time_axis=samples.time_axis)
         rows = [("accuracy, PyTorch evaluation", percent(accuracy)), ("", "float weights have no integer program")]
     else:
         verification = _verify(opened, samples, threads)

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import make_plain, plain, seed, whole
+from spikelet.base.strict_json import shown
 from spikelet.data.augment.augmentation import Augmentation
 from spikelet.data.order import generator, permutation
 from spikelet.data.samples import Samples
@@ -131,10 +134,26 @@ def batches(
     return made
 
 
-def by_name(pairs: Iterable[tuple[Tensor, Tensor]], known: Sequence[str]) -> Iterable[tuple[Tensor, Tensor]]:
-    """Batches of this module with the class numbers of a network whose classes are `known`; other pairs as they are.
+def pairs_by_name(pairs: Iterable[tuple[Tensor, Tensor]], known: Sequence[str]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of inputs and labels, each looked at; `Batches` get the class numbers of a network of `known` classes.
 
     Raises:
-        SpikeletError: there are samples of a class that the network lacks.
+        SpikeletError: there are samples of a class that the network lacks, or what is given is no pairs of tensors.
     """
-    return dataclasses.replace(pairs, data=pairs.data.by_name(known)) if isinstance(pairs, Batches) else pairs
+    if isinstance(pairs, Samples):
+        raise SpikeletError("batches must be pairs (x, y), got Samples. Pass batches(samples, 100) of spikelet.data.")
+    if isinstance(pairs, Batches):
+        pairs = dataclasses.replace(pairs, data=pairs.data.by_name(known))
+    if not isinstance(pairs, Iterable):
+        raise SpikeletError(f"batches must be pairs (x, y), got {type(pairs).__name__}.")
+    return map(_pair, pairs)
+
+
+def _pair(batch: object) -> tuple[Tensor, Tensor]:
+    parts: Sequence[Any] = batch if isinstance(batch, tuple | list) else (batch,)
+    made: list[Any] = [torch.from_numpy(part.copy()) if isinstance(part, np.ndarray) else part for part in parts]
+    if len(made) != 2 or not all(isinstance(part, Tensor) for part in made):
+        got = [type(part).__name__ for part in parts] if parts is batch else type(batch).__name__
+        raise SpikeletError(f"batches must be pairs (x, y) of a uint8 input and labels [B], got {shown(got)}.")
+    x, y = made
+    return x, y

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from spikelet.base.errors import TimeAxisError
+from spikelet.base.numbers import instance
 from spikelet.data.classes import check_class_names, numbers_by_name, require_as_many
 from spikelet.data.reading import Reading
 
@@ -155,6 +156,7 @@ class DataSplits:
 
     def __post_init__(self) -> None:
         parts = {name: getattr(self, name) for name in ("train", "validation", "test")}
+        instance("DataSplits", Samples, **parts)
         first = next((part for part in parts.values() if len(part)), self.train)
         for name, part in parts.items():
             object.__setattr__(self, name, part.by_name(first.labels, owner=f"the rest of {first.name}"))

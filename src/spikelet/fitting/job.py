@@ -7,6 +7,7 @@ in full, 5. it is lowered and packed: bytes, operations and accuracy of the answ
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,8 +37,8 @@ from spikelet.nn.device import device_of
 from spikelet.profiling import profile
 from spikelet.profiling.packed import has_float_weights, weight_bits_of
 from spikelet.train import Reporter, Training, evaluate, further, train_further
-from spikelet.train.compiler import require_compiler
 from spikelet.train.evaluate import class_names_of
+from spikelet.train.loop import Loop
 from spikelet.train.progress import Silent
 
 BATCH = 128
@@ -221,8 +222,7 @@ class Job:
             OSError: training.compile on a CPU, and no C++ compiler is found.
         """
         require_optuna()  # now, and not after minutes of measuring
-        if self.training.compile:
-            require_compiler()
+        self._try_training()
         s = self.settings
         samples = self._calibration()
         subject = subject_of(self.model, [x for x, _ in samples], s.criterion, self._time_axis)
@@ -243,6 +243,10 @@ class Job:
             model, graph, best.plan, self.budget, self._measured(self.model), self._measured(model),
             self._judge().name, tuple(found), tuple(probes),
         )  # fmt: skip
+
+    def _try_training(self) -> None:
+        """Begins a fine-tuning of a copy, so that what it refuses is refused before minutes of measuring."""
+        Loop(copy.deepcopy(self.model), self.data, further(self.training, self.model, 1))
 
     @property
     def _time_axis(self) -> TimeAxis:
@@ -316,7 +320,7 @@ class Job:
         split = self._judge() if on is None else on
         x = next(iter(self._batches(split.spread(BATCH), BATCH)))[0]
         report = profile(model, x, time_axis=self._time_axis)
-        accuracy = evaluate(model, self._batches(split, BATCH))
+        accuracy = evaluate(model, self._batches(split, BATCH), time_axis=self._time_axis)
         return Measured(accuracy, self._size(model, x, report.total.packed_bytes), report.total.paper_sops)
 
     def _size(self, model: nn.Module, x: Tensor, arrays: int) -> int:

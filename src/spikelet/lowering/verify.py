@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import GraphError
 from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
-from spikelet.data.batches import by_name
+from spikelet.data.batches import pairs_by_name
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
 from spikelet.lowering.lower import FEW, Lowered, lowering_of
@@ -103,17 +103,10 @@ def verify(
     """
     tally = _Tally(graph, model, backend(graph), time_axis)
     with evaluation_mode(model):
-        for x, y in map(_pair, by_name(batches, graph.labels)):
+        for x, y in pairs_by_name(batches, graph.labels):
             for part, labels in tally.parts(x, y):
                 tally.add(part, labels)
     return tally.result()
-
-
-def _pair(batch: object) -> tuple[Tensor, Tensor]:
-    if isinstance(batch, tuple | list) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch):
-        return batch[0], batch[1]
-    parts = [type(part).__name__ for part in batch] if isinstance(batch, tuple | list) else type(batch).__name__
-    raise ValueError(f"batches must be pairs (x, y) of a uint8 input and labels [B], got {parts}.")
 
 
 class _Tally:

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import SpikeletError
-from spikelet.base.time_axis import TimeAxis, require_agreement
-from spikelet.data.batches import by_name
+from spikelet.base.errors import SpikeletError, TimeAxisError
+from spikelet.base.numbers import instance
+from spikelet.base.time_axis import TimeAxis, require_agreement, split_shape
+from spikelet.data.batches import Batches, pairs_by_name
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.losses import mean_over_time
@@ -30,17 +31,24 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
     The model's modes are put back after. Where the model has `class_names` and `batches` come from
     `spikelet.data.batches`, which know theirs, labels are matched by name; classes without samples are no fault.
 
-    time_axis: where time stands in the input (spikelet.base.time_axis).
+    time_axis: where time stands in the input (spikelet.base.time_axis); `spikelet.data.batches` say it themselves.
 
     Raises:
-        ValueError: no samples, or samples that do not fit the model.
+        ValueError: no samples, no pairs, or samples that do not fit the model.
         SpikeletError: samples of a class that the model's `class_names` lack.
-        TimeAxisError: the model declares another layout than `time_axis`, batch first or not.
+        TimeAxisError: the model or the data declare another layout than `time_axis`, or a batch has another.
     """
+    instance("evaluate", nn.Module, model=model)
+    if isinstance(batches, Batches):
+        if time_axis == 1:
+            raise TimeAxisError("batches of spikelet.data are time first, [T, B, ...], got time_axis=1. Leave it out.")
+        time_axis = batches.data.time_axis
     require_agreement(model, time_axis, "evaluate")
     hits, count, device = 0, 0, device_of(model)
     with evaluation_mode(model):
-        for x, y in by_name(batches, class_names_of(model)):
+        for x, y in pairs_by_name(batches, class_names_of(model)):
+            if x.dim() >= 5:  # [B, C, H, W] with a time axis, which must be declared
+                split_shape(x.shape, time_axis, what="a batch of evaluate", sample_axes=3)
             with fitting(x):
                 logits = predict(model, x.to(device), time_axis)
             require_classes(logits, y)

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from spikelet.base.numbers import instance
 from spikelet.data.samples import DataSplits
 from spikelet.neurons import time_steps_of
 from spikelet.train.config import Training
@@ -40,6 +41,7 @@ def train_further(
     Raises:
         FloatingPointError: the loss, a weight or a statistic became NaN or infinite.
     """
+    instance("train_further", nn.Module, model=model)
     history: list[dict[str, Any]] = []
     set_real_steps(model)
     loop = Loop(model, data, training, reporter)

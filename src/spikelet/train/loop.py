@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.numbers import instance
 from spikelet.base.optional import need
 from spikelet.base.time_axis import require_agreement
 from spikelet.data.augment.names import AUGMENTATIONS
@@ -77,6 +78,9 @@ class Loop:
     def __init__(
         self, model: nn.Module, data: DataSplits, training: Training, reporter: Reporter | None = None
     ) -> None:
+        instance("Loop", nn.Module, model=model)
+        instance("Loop", DataSplits, data=data)
+        instance("Loop", Training, training=training)
         require_agreement(model, data.train.time_axis, f"the data set {data.train.name}")
         self.data, self.training = data.by_name(class_names_of(model)), training
         self.reporter: Reporter = reporter or Silent()
@@ -162,7 +166,8 @@ class Loop:
             "firing_rate": mean[1],
         }
         if len(self.data.validation):
-            metrics["validation_accuracy"] = evaluate(self.model, self._on_device(batches(self.data.validation, 256)))
+            shown, time_axis = self._on_device(batches(self.data.validation, 256)), self.data.validation.time_axis
+            metrics["validation_accuracy"] = evaluate(self.model, shown, time_axis=time_axis)
         return metrics | {"learning_rate": rate, "seconds": round(time.monotonic() - started, 2)}
 
     def _diverged(self, what: str, epoch: int) -> FloatingPointError:

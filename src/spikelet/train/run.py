@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from spikelet.base.numbers import instance
 from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
 from spikelet.train.checkpoint import (
@@ -51,6 +52,8 @@ class Run:
     def __init__(
         self, config: TrainConfig, data: DataSplits, folder: str | Path, reporter: Reporter | None = None
     ) -> None:
+        instance("Run", TrainConfig, config=config)
+        instance("Run", DataSplits, data=data)
         self.config, self.folder = config, Path(folder)
         if (self.folder / "config.json").exists() and load_config(self.folder).to_json() != config.to_json():
             raise CheckpointError(
