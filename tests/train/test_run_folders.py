@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +232,36 @@ def test_options_that_make_no_model_are_refused_before_memory_is_asked_for(folde
     (folder / "config.json").write_text(changed.to_json())
     with pytest.raises(CheckpointError, match=r"config\.json makes no model: "):
         load_run(folder)
+
+
+STRANGE = (None, -1, 10**30, "x", [], {}, True, [[1]], 1e300)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of every value in a JSON document, its own first."""
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from places(item, (*path, key))
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    if not path:
+        return value
+    copied = copy.copy(document)
+    copied[path[0]] = replaced(document[path[0]], path[1:], value)
+    return copied
+
+
+@pytest.mark.parametrize("name", ["config.json", "run.json"])
+def test_a_strange_value_anywhere_is_loaded_or_refused_by_one_sentence(folder: Path, name: str):
+    path = folder / name
+    document = json.loads(path.read_text())
+    for number, place in enumerate(places(document)):
+        path.write_text(json.dumps(replaced(document, place, STRANGE[number % len(STRANGE)])))
+        try:
+            load_run(folder)
+        except CheckpointError as error:
+            assert str(folder) in str(error)
+            assert "\n" not in str(error)
+            assert len(str(error)) < 700
