@@ -47,3 +47,8 @@ def as_map(shape: Shape) -> tuple[int, int, int]:
     """(C, H, W); a vector (F,) is (F, 1, 1)."""
     c, h, w = shape if len(shape) == 3 else (math.prod(shape), 1, 1)
     return c, h, w
+
+
+def padded(n: int, to: int) -> int:
+    """The smallest multiple of `to` that is not below `n`."""
+    return -(-n // to) * to

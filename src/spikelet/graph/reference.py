@@ -15,12 +15,14 @@ from spikelet.base.errors import GraphError
 from spikelet.base.whole import whole
 from spikelet.graph.analysis import analyse, reads_later_nodes, reason_to_end
 from spikelet.graph.edge import Edge, Int64
+from spikelet.graph.file.limits import reference_bytes
 from spikelet.graph.fingerprint import fingerprint
 from spikelet.graph.graph import IntGraph
 from spikelet.graph.ops.lif import Lif
 from spikelet.graph.ops.operation import State
 
 MAX_BATCH = 2**31 - 1
+MAX_BYTES = 2**33
 
 
 class Reference:
@@ -28,10 +30,14 @@ class Reference:
 
     x: uint8 [B, *input shape] (the same image every step) or [T, B, *input shape] (frames), an array or a CPU tensor of
     any strides; no other type is converted. Python sees Ctrl-C between operations.
+    max_bytes: the most memory that a call may take; every edge of every step and sample is held at once.
+
+    Raises:
+        GraphError: the graph has no meaning; of a call: `x` does not fit, or would take more than `max_bytes`.
     """
 
-    def __init__(self, graph: IntGraph) -> None:
-        self.graph = graph
+    def __init__(self, graph: IntGraph, *, max_bytes: int = MAX_BYTES) -> None:
+        self.graph, self.max_bytes = graph, whole(max_bytes, "max_bytes", 1)
         self._edges = analyse(graph)
 
     def __call__(self, x: ArrayLike) -> NDArray[np.int32]:
@@ -51,6 +57,7 @@ class Reference:
     def edges(self, x: ArrayLike) -> dict[str, Int64]:
         """Every edge's values by node name, [T or 1, B, ...]."""
         frames = time_first(x, self.graph)
+        require_room(self.graph, self.graph.time_steps, frames.shape[1], self.max_bytes)
         every = self._edges_of(_at_least_one(frames))
         return {name: values[:, : frames.shape[1]] for name, values in every.items()}
 
@@ -72,7 +79,17 @@ class Reference:
 
     def stream(self) -> ReferenceStream:
         """The same graph, some steps at a time."""
-        return ReferenceStream(self.graph, self._edges)
+        return ReferenceStream(self.graph, self._edges, self.max_bytes)
+
+
+def require_room(graph: IntGraph, steps: int, batch: int, max_bytes: int) -> None:
+    """Raises GraphError where so many steps and samples would take the reference more than `max_bytes`."""
+    needed = reference_bytes(graph.nodes, steps, batch)
+    if needed > max_bytes:
+        raise GraphError(
+            f"the reference takes up to {needed} bytes for {batch} sample(s) of {steps} steps, max_bytes allows "
+            f"{max_bytes}. Run fewer samples at once, or pass a larger max_bytes if you trust the graph."
+        )
 
 
 States = dict[str, State]
@@ -95,8 +112,8 @@ class ReferenceStream:
     state = stream.start(batch); y, state = stream(x, state)    x: uint8 [steps, B, *input shape], any number of steps
     """
 
-    def __init__(self, graph: IntGraph, edges: dict[str, Edge]) -> None:
-        self.graph, self._edges = graph, edges
+    def __init__(self, graph: IntGraph, edges: dict[str, Edge], max_bytes: int) -> None:
+        self.graph, self._edges, self._max_bytes = graph, edges, max_bytes
         self._one_by_one = reads_later_nodes(graph)
         self._fingerprint = fingerprint(graph)
 
@@ -113,13 +130,15 @@ class ReferenceStream:
         over time, else its steps [steps, B, ...].
 
         Raises:
-            GraphError: `x` is not uint8 [steps, B, *input shape], or goes beyond the steps that the graph may take.
+            GraphError: `x` is not uint8 [steps, B, *input shape], goes beyond the steps that the graph may take, or
+                would take more than `max_bytes`.
         """
         if not isinstance(state, Progress):
             raise GraphError(f"state must be one that this stream made, got {type(state).__name__}.")
         if state.graph != self._fingerprint:
             raise GraphError("state must be one that this stream made, got one of another graph.")
         frames = _at_least_one(next_steps(x, self.graph, self._edges, state.batch, state.step))
+        require_room(self.graph, len(frames), frames.shape[1], self._max_bytes)
         name, states = self.graph.outputs[0].node, dict(state.states)
         results, size = [], 1 if self._one_by_one else max(len(frames), 1)
         for i in range(0, len(frames), size):

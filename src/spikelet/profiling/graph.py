@@ -29,7 +29,7 @@ from spikelet.base.codes import values_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge, analyse
 from spikelet.graph.file.document import stored_bytes
-from spikelet.graph.reference import Reference, time_first
+from spikelet.graph.reference import MAX_BYTES, Reference, time_first
 from spikelet.profiling.arena import FUSED, SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profiling.energy import TABLES, EnergyTable
 from spikelet.profiling.layers import ChannelLayer, Kind, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
@@ -39,7 +39,12 @@ Int64 = NDArray[np.int64]
 
 
 def profile_graph(
-    graph: ir.IntGraph, x: NDArray[np.uint8], *, tables: Sequence[EnergyTable] = TABLES, name: str = ""
+    graph: ir.IntGraph,
+    x: NDArray[np.uint8],
+    *,
+    tables: Sequence[EnergyTable] = TABLES,
+    name: str = "",
+    max_bytes: int = MAX_BYTES,
 ) -> Report:
     """Returns the profile of `graph` on the samples `x`, counted while the reference runs.
 
@@ -48,8 +53,9 @@ def profile_graph(
         x: uint8 [B, *input shape] or [T, B, *input shape]; every edge of the batch is held in memory at once.
         tables: what to give energies under.
         name: for the report; the graph's "model" entry in its meta where empty.
+        max_bytes: the most memory that the reference may take.
     Raises:
-        GraphError: the graph is not valid, or `x` does not fit its input.
+        GraphError: the graph is not valid, `x` does not fit its input, or would take more than `max_bytes`.
         ValueError: `x` has no samples, or the graph no neurons.
     """
     edges = analyse(graph)
@@ -58,7 +64,7 @@ def profile_graph(
     samples = time_first(x, graph).shape[1]
     if not samples:
         raise ValueError("x must hold at least one sample, got none.")
-    run = _Run(graph, edges, Reference(graph).edges(x))
+    run = _Run(graph, edges, Reference(graph, max_bytes=max_bytes).edges(x))
     return Report(
         model=name or graph.meta.get("model", "graph"),
         time_steps=graph.time_steps,

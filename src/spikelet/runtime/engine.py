@@ -15,6 +15,7 @@ from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import reads_later_nodes
 from spikelet.graph.edge import Edge
+from spikelet.graph.file.limits import laid_out
 from spikelet.graph.fingerprint import fingerprint
 from spikelet.runtime.arenas import Arenas
 from spikelet.runtime.calling import NativeCall, Pace
@@ -41,13 +42,14 @@ class Engine:
         self.graph, self.edges, self.kernels = graph, edges, kernels
         self.threads, self.max_bytes = threads, max_bytes
         self.one_by_one = reads_later_nodes(graph)
+        self._laid_out = _laid_out(graph, max_bytes)
         self._subject = Subject(graph, edges, Packed())
         self._plans: dict[tuple[Wanted, bool], Plan] = {}
         self._carried: dict[Result, Carried] = {}
         self._first: dict[tuple[Result, bool], Plan] = {}
         self._planning = PerProcess(threading.Lock)
         self._paces: dict[Plan, Pace] = collections.defaultdict(Pace)
-        self.arenas = PerProcess(functools.partial(Arenas, max_bytes))
+        self.arenas = PerProcess(functools.partial(Arenas, max_bytes - self._laid_out))
         self._input_size = math.prod(graph.input.shape)
 
     @functools.cached_property
@@ -79,7 +81,7 @@ class Engine:
             return everything
         plan = self._block(result, steps, still=still)
         if not self._fits(plan):
-            needed = (everything or plan).arena_bytes * self.threads
+            needed = self._laid_out + (everything or plan).arena_bytes * self.threads
             raise GraphError(
                 f"{self.threads} thread(s) at T = {steps} take {needed} bytes, max_bytes allows "
                 f"{self.max_bytes}. Use fewer threads, or pass a larger max_bytes if you trust the graph."
@@ -87,7 +89,7 @@ class Engine:
         return plan
 
     def _fits(self, plan: Plan) -> bool:
-        return plan.arena_bytes * self.threads <= self.max_bytes
+        return self._laid_out + plan.arena_bytes * self.threads <= self.max_bytes
 
     def _block(self, result: Result, most: int, *, still: bool) -> Plan:
         """The plan of the next steps of a stream, `most` at most."""
@@ -157,6 +159,23 @@ class Engine:
         if errors:
             raise errors[0]
         return results
+
+
+def _laid_out(graph: ir.IntGraph, max_bytes: int) -> int:
+    """Bytes of all weights and constants as the kernels read them, at most.
+
+    Raises:
+        GraphError: they are beyond `max_bytes`.
+    """
+    by_node = laid_out(graph.nodes)
+    needed = sum(by_node.values())
+    if needed > max_bytes:
+        name = max(by_node, key=by_node.__getitem__)
+        raise GraphError(
+            f"weights and constants take up to {needed} bytes as the kernels read them ({name}: {by_node[name]}), "
+            f"max_bytes allows {max_bytes}. Pass a larger max_bytes if you trust the graph."
+        )
+    return needed
 
 
 def _carry(call: Call, plan: Plan, state: StreamState) -> list[BaseException]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from spikelet.graph.edge import Edge, Int64, Shape
+from spikelet.graph.edge import Edge, Int64, Shape, padded
 from spikelet.graph.ops.broadcast import broadcast_shape, check_broadcast
 from spikelet.graph.ops.operation import Example, Interval, Pointwise, Work, example
 from spikelet.graph.ops.record import Record
@@ -55,6 +55,10 @@ class Add(Pointwise):
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The sum; a still edge is added to every step."""
         return sum(xs[1:], start=xs[0])
+
+    def laid_out(self, *sources: Shape) -> int:
+        """What a spike and none count for, by channel of every input."""
+        return sum(8 * padded(x[0], 8) for x in sources)
 
     def work(self, *sources: Shape) -> Work:
         """An addition for every value and further input."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spikelet.base.errors import ArtifactError
 from spikelet.base.strict_json import integers, shown
-from spikelet.graph.edge import INT32, Edge, Int64, Shape
+from spikelet.graph.edge import INT32, Edge, Int64, Shape, padded
 from spikelet.graph.ops.operation import Example, Interval, Pointwise, Work, example
 from spikelet.graph.ops.record import Attribute, Record, Stated, Stream, numbers, plain, width_of
 
@@ -141,6 +141,11 @@ class Affine(Pointwise):
     def proof(self, *sources: Edge, T: int) -> int:
         """Both ends of every channel at every time step that has constants of its own."""
         return 2 * len(self.shift) * sources[0].shape[0]
+
+    def laid_out(self, *sources: Shape) -> int:
+        """Three numbers for every channel and time step that has its own, and at most eight more a channel."""
+        rows = len(self.shift) if self.shift.ndim == 2 else 1
+        return 4 * padded(sources[0][0], 8) * (3 * rows + 8)
 
     def work(self, *sources: Shape) -> Work:
         """A multiply-accumulate for every value."""

@@ -78,6 +78,10 @@ class ChannelMap(Pointwise):
         with_zeros = np.concatenate([*every, np.zeros_like(every[0][:, :, :1])], axis=2)
         return with_zeros[:, :, self.source, :: self.stride, :: self.stride]
 
+    def laid_out(self, *sources: Shape) -> int:
+        """A run of neighbours for every channel and input."""
+        return len(self.inputs) * 12 * (self.source.size + 1)
+
     def work(self, *sources: Shape) -> Work:
         """No arithmetic."""
         return Work()

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.graph.edge import Edge, Int64, Shape
+from spikelet.graph.edge import Edge, Int64, Shape, as_map, padded
 from spikelet.graph.ops.operation import Example, Interval, Pointwise, Work, example
 from spikelet.graph.ops.record import Attribute, Record, Stated, Stream, dims, numbers, plain, width, width_of
 
@@ -60,6 +60,11 @@ class Constant(Pointwise):
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The values, for a batch of one."""
         return self.values.astype(np.int64)[None, None]
+
+    def laid_out(self, *sources: Shape) -> int:
+        """A map of padded channels."""
+        c, h, w = as_map(self.values.shape)
+        return 4 * padded(c, 8) * h * w
 
     def work(self, *sources: Shape) -> Work:
         """No arithmetic."""

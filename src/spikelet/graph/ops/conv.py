@@ -19,6 +19,7 @@ from spikelet.graph.ops.synapses import (
     check_codes,
     dot_interval,
     grid_of,
+    rows_bytes,
     since_grid,
     weight_stream,
 )
@@ -123,6 +124,22 @@ class Conv(Pointwise):
         codes = values_of(self.weight, self.bits, self.grid).reshape(g, o // g, i, kh, kw)
         n = np.einsum("tbgiyxuv,goiuv->tbgoyx", w.astype(np.float64), codes.astype(np.float64), optimize=True)
         return n.reshape(*n.shape[:2], o, *n.shape[4:]).astype(np.int64)
+
+    def steps(self, *sources: Shape) -> int:
+        """The work, and a step for every tap of every window, which few channels a group don't hide."""
+        o, _, kh, kw = self.weight.shape
+        return self.work(*sources).total + kh * kw * math.prod((o, *self.output_shape(*sources)[1:]))
+
+    def passing(self, *sources: Shape) -> int:
+        """All that lies under the windows, as it is, in numbers of 64 bits and rearranged."""
+        values = sources[0][0] * math.prod(self.kernel) * math.prod(self.output_shape(*sources)[1:])
+        return 3 * values + super().passing(*sources)
+
+    def laid_out(self, *sources: Shape) -> int:
+        """Rows of the outputs of a group, one for every synapse of any."""
+        o, i, kh, kw = self.weight.shape
+        groups = max(self.groups, 1)
+        return rows_bytes(-(-o // groups), i * groups, kh * kw)
 
     def work(self, *sources: Shape) -> Work:
         """A multiply-accumulate for every weight and position of the output."""

@@ -74,6 +74,10 @@ class Gather(Pointwise):
         every = [np.broadcast_to(x, (length, batch, *x.shape[2:])) for x in flat]
         return np.concatenate(every, axis=3)[..., self.index]
 
+    def laid_out(self, *sources: Shape) -> int:
+        """Every position once more for every input."""
+        return len(self.inputs) * 4 * self.index.size
+
     def work(self, *sources: Shape) -> Work:
         """No arithmetic."""
         return Work()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spikelet.base.errors import ArtifactError
 from spikelet.base.strict_json import integer, integers, shown
-from spikelet.graph.edge import INT32, Edge, Int64, Shape
+from spikelet.graph.edge import INT32, Edge, Int64, Shape, padded
 from spikelet.graph.ops.growth import Growth
 from spikelet.graph.ops.membrane import Membrane
 from spikelet.graph.ops.operation import Example, Interval, Operation, State, Work, example
@@ -243,6 +243,10 @@ class Lif(Operation):
         """A constant against [B, C, ...], which has one axis less than a current of `rank` axes."""
         value = np.asarray(value, np.int64)
         return value.reshape(-1, *(1,) * (rank - 3)) if value.ndim else value
+
+    def laid_out(self, *sources: Shape) -> int:
+        """A table of the constants and of a cut for every level, by channel."""
+        return 4 * padded(sources[0][0], 8) * (len(CONSTANTS) + min(self.levels, MAX_LEVELS))
 
     def work(self, *sources: Shape) -> Work:
         """For every neuron two multiply-accumulates (leak and gain) and a comparison a level."""

@@ -18,6 +18,7 @@ from spikelet.graph.ops.synapses import (
     check_codes,
     dot_interval,
     grid_of,
+    rows_bytes,
     since_grid,
     weight_stream,
 )
@@ -65,6 +66,11 @@ class Linear(Pointwise):
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The sums."""
         return xs[0] @ values_of(self.weight, self.bits, self.grid).astype(np.int64).T
+
+    def laid_out(self, *sources: Shape) -> int:
+        """Rows of outputs, one for every input, which may be a position of its own."""
+        o, i = self.weight.shape
+        return rows_bytes(o, 1, i)
 
     def work(self, *sources: Shape) -> Work:
         """A multiply-accumulate for every weight."""

@@ -66,6 +66,10 @@ class MaxPool(Pointwise):
         """The maximum; the padding holds a value below any other."""
         return windows(pad(xs[0], self.padding, BELOW_ALL), self.kernel, self.stride).max((-2, -1))
 
+    def passing(self, *sources: Shape) -> int:
+        """All that lies under the windows, at most: a padded map is no larger."""
+        return math.prod(self.kernel) * math.prod(self.output_shape(*sources)) + super().passing(*sources)
+
     def work(self, *sources: Shape) -> Work:
         """A comparison for every position of every window."""
         return Work(comparisons=math.prod(self.output_shape(*sources)) * math.prod(self.kernel))

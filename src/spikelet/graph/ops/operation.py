@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -136,6 +137,28 @@ class Operation(abc.ABC):
     def proof(self, *sources: Edge, T: int) -> int:
         """Values that `interval` looks at beyond the node's arrays and the ends of its channels."""
         return 0
+
+    def steps(self, *sources: Shape) -> int:
+        """What the slowest kernel does for one sample and step, as `max_operations` counts it: the work at least."""
+        return self.work(*sources).total
+
+    def stands_for(self) -> int:
+        """Values of the source that a backend may read instead of one of this node's, for every reader."""
+        return 1
+
+    def passing(self, *sources: Shape) -> int:
+        """Values of a sample and step that `advance` holds for a while, at most."""
+        return 3 * sum(map(math.prod, (*sources, self.output_shape(*sources))))
+
+    def laid_out(self, *sources: Shape) -> int:
+        """Bytes of the node's arrays as they lie in memory when it runs, at most."""
+        return sum(array.size * array.itemsize for array in self.arrays)
+
+    @property
+    def arrays(self) -> list[NDArray[Any]]:
+        """The fields that are arrays."""
+        values = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return [v for v in values if isinstance(v, np.ndarray)]
 
     # What `check` is written with.
 

@@ -58,6 +58,10 @@ class SumPool(Pointwise):
         """The sum."""
         return windows(xs[0], self.kernel, self.kernel).sum((-2, -1))
 
+    def stands_for(self) -> int:
+        """A window: spikes are read one by one where synapses come next."""
+        return math.prod(self.kernel)
+
     def work(self, *sources: Shape) -> Work:
         """An addition for every position of every window."""
         return Work(additions=math.prod(self.output_shape(*sources)) * math.prod(self.kernel))

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikelet.base.bits import pack, packed_bytes, unpack
 from spikelet.base.codes import GRIDS, Codes, is_odd, w_range
-from spikelet.graph.edge import Int64
+from spikelet.graph.edge import Int64, padded
 from spikelet.graph.ops.operation import Interval, Operation
 from spikelet.graph.ops.record import Attribute, Stated, Stream, between, field, one_of
 
@@ -42,6 +42,13 @@ def weight_stream(stated: Stated) -> list[Stream]:
         return unpack(elements, count, bits, grid).reshape(shape)
 
     return [Stream("weight", packed_bytes(count, bits), shape, np.int8, write, read)]
+
+
+def rows_bytes(outputs: int, inputs: int, taps: int) -> int:
+    """Bytes of weights of `outputs` a group and `inputs` of all groups, rows of bytes or pairs of 16 bits (or of bits,
+    which are smaller): an output padded to 32 or 8, a synapse to a pair, and a row of zeros."""
+    bytes_ = padded(outputs, 32) * (taps * inputs + 1)
+    return max(bytes_, 2 * padded(outputs, 8) * taps * padded(inputs, 2))
 
 
 def since_grid(bits: int, grid: str) -> int:
