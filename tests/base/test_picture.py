@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import socket
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -192,6 +195,25 @@ def test_a_picture_too_large_is_refused_by_its_header(size: tuple[int, int]) -> 
     with pytest.raises(PictureError, match=r"^x cannot be used: it has .*67108864.*Make it smaller first"):
         read_picture(png(*size), "x")
     assert MAX_PIXELS == 2**26
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
+def test_the_largest_picture_takes_the_memory_that_is_said(tmp_path: Path) -> None:
+    side = math.isqrt(MAX_PIXELS)
+    image = Image.new("RGBA", (side, side))
+    image.putpixel((0, 0), (1, 2, 3, 4))
+    image.save(tmp_path / "large", "WEBP", lossless=True, method=0)  # of all kinds, it takes the most
+    del image
+    code = f"""
+import pathlib
+from spikelet.base.picture import read_picture
+def peak():
+    return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) >> 10
+before = peak()
+read_picture(pathlib.Path({str(tmp_path / "large")!r}), "x", channels=3, size=(8, 8))
+assert peak() - before < 1.15 * 1024, peak() - before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_largest_picture_is_an_argument() -> None:

@@ -5,7 +5,7 @@
 
 The kinds are AVIF, BMP, GIF, JPEG (MPO too), PNG, PPM, TIFF and WebP; an animation or a file of several pages gives its
 first. Nothing is decoded before its header says that it has at most `max_pixels` pixels, 2^26 unless told otherwise:
-such a picture takes about 1 GiB while it is read. Damaged EXIF data is passed over, and the picture used as it lies.
+such a picture takes up to 1.1 GiB while it is read. Damaged EXIF data is passed over, and the picture used as it lies.
 Transparency: ground.py; a picture whose alpha is 255 everywhere, and one without alpha, do not depend on the ground.
 """
 
@@ -135,8 +135,8 @@ def _read(data: bytes, channels: int | None, size: tuple[int, int] | None, groun
             opened.load()
         upright = _upright(opened)
         flat, transparent = _laid_on(ground, upright)
-    grey = flat.mode in _GREY if channels is None else channels == 1
-    image = flat.convert("L" if grey else "RGB")
+    form = "L" if channels == 1 or (channels is None and flat.mode in _GREY) else "RGB"
+    image = flat if flat.mode == form else flat.convert(form)
     if size is not None and image.size != size:
         image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
     pixels = np.asarray(image, np.uint8)
@@ -191,12 +191,13 @@ def _laid_on(ground: Ground, image: Any) -> tuple[Any, bool]:
 
     if image.mode not in _ALPHA and "transparency" not in image.info:
         return image, False
-    whole = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    plain = image.convert("LA") if image.mode == "La" else image
+    whole = plain if plain.mode == "RGBA" else plain.convert("RGBA")
     alpha = whole.getchannel("A")
     if alpha.getextrema()[0] == 255:
         return image, False
     grey = image.mode in _GREY and ground.is_grey
     form, colour = ("L", ground.red) if grey else ("RGB", (ground.red, ground.green, ground.blue))
     flat = Image.new(form, image.size, colour)
-    flat.paste(whole.convert(form), mask=alpha)
+    flat.paste(whole.convert(form) if grey else whole, mask=alpha)  # an RGB picture takes RGBA as it is
     return flat, True
