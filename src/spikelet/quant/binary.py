@@ -8,6 +8,7 @@ Backward, d sign(z)/dz is replaced by
     EDE:   k t (1 - tanh^2(t z)),  t = 10^(-1 + 2 p),  k = max(1/t, 1),  p = progress of training in 0..1
     Clip:  1 where |z| <= 1, else 0     of standardised weights a third lies outside and learns nothing
     Straight:  1
+and alpha counts as 2^64 at most.
 
 Differences from the authors' code (Wenjie-Wei/Q-SNNs): sign(0) = +1 (theirs 0, so that "binary"
 has three values); a channel of equal weights gives Z = 0 rather than NaN. The paper normalises per
@@ -26,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikelet.quant.magnitude import MOST_GAIN, at_unit_size, mean_size, unit_exponent, unit_size
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
 
 
@@ -78,17 +80,17 @@ class EDE:
 Estimator = Straight | Clip | EDE
 
 
-class _Sign(torch.autograd.Function):
+class _Signed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, z: Tensor, estimator: Estimator) -> Tensor:
-        ctx.save_for_backward(z)
+    def forward(ctx: Any, z: Tensor, scale: Tensor, estimator: Estimator) -> Tensor:
+        ctx.save_for_backward(z, scale)
         ctx.estimator = estimator
-        return sign(z)
+        return sign(z) * scale
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        (z,) = ctx.saved_tensors
-        return grad * ctx.estimator.slope(z), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        z, scale = ctx.saved_tensors
+        return grad * scale.clamp(max=2.0**MOST_GAIN) * ctx.estimator.slope(z), None, None
 
 
 def sign(z: Tensor) -> Tensor:
@@ -113,13 +115,16 @@ class Binary(Quantizer):
         if not self.standardize:
             return weight
         axes = tuple(range(1, weight.ndim))
+        exponent = unit_exponent(weight, axes)
+        weight = at_unit_size(weight, exponent)  # Z is the same, and no square of a tiny or huge weight leaves its type
         centered = weight - weight.mean(axes, keepdim=True)
         variance = centered.square().sum(axes, keepdim=True).div(max(centered[0].numel() - 1, 1))
         # where() before sqrt(): the gradient of sqrt(0) is NaN, chosen or not
-        return centered / torch.where(variance > 0, variance, torch.ones_like(variance)).sqrt()
+        deviation = torch.where(variance > 0, variance, torch.ones_like(variance)).sqrt()
+        return centered / torch.where(variance > 0, deviation, unit_size(exponent))  # of equal weights: 1 of W's own
 
     def _scale(self, z: Tensor) -> Tensor:
-        mean = z.detach().abs().mean(tuple(range(1 if self.per_channel else 0, z.ndim)), keepdim=True)
+        mean = mean_size(z.detach(), tuple(range(1 if self.per_channel else 0, z.ndim)))
         return power_of_two_near(mean).expand(z.shape[0], *(1,) * (z.ndim - 1))
 
     def encode(self, weight: Tensor) -> Coded:
@@ -128,4 +133,4 @@ class Binary(Quantizer):
 
     def __call__(self, weight: Tensor) -> Tensor:
         z = self._standardized(weight)
-        return _Sign.apply(z, self.estimator) * self._scale(z)
+        return _Signed.apply(z, self._scale(z), self.estimator)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
+import math
 from typing import Literal
 
 import torch
@@ -111,11 +112,28 @@ class LayerQuantizer(nn.Module, Quantizer):
         """`codes * scale` exactly, with gradients to the weight and to the quantizer's own tensors."""
 
 
-def power_of_two_near(x: Tensor) -> Tensor:
-    """2^round(log2 x), x > 0; 1 where x is 0 (an all-zero channel may have any scale)."""
-    return torch.exp2(torch.floor(torch.log2(torch.where(x > 0, x, torch.ones_like(x))) + 0.5))
+def power_of_two_near(x: Tensor, top: int = 1, dtype: torch.dtype | None = None) -> Tensor:
+    """2^round(log2 x), x > 0; 1 where x is 0 (an all-zero channel may have any scale).
+
+    Args:
+        x: sizes.
+        top: the largest code.
+        dtype: of the weights, where it is not that of `x`. The power is a normal number of it, and so is `top` times
+            the power.
+    """
+    return _power(torch.floor(torch.log2(_positive(x)) + 0.5), top, dtype or x.dtype)
 
 
-def power_of_two_above(x: Tensor) -> Tensor:
-    """2^ceil(log2 x), x > 0; 1 where x is 0."""
-    return torch.exp2(torch.ceil(torch.log2(torch.where(x > 0, x, torch.ones_like(x)))))
+def power_of_two_above(x: Tensor, top: int = 1) -> Tensor:
+    """2^ceil(log2 x), x > 0; 1 where x is 0. `top` as in `power_of_two_near`."""
+    return _power(torch.ceil(torch.log2(_positive(x))), top, x.dtype)
+
+
+def _positive(x: Tensor) -> Tensor:
+    return torch.where(x > 0, x, torch.ones_like(x))
+
+
+def _power(exponent: Tensor, top: int, dtype: torch.dtype) -> Tensor:
+    limits = torch.finfo(dtype)
+    smallest, largest = math.frexp(limits.tiny)[1] - 1, math.frexp(limits.max)[1] - top.bit_length()
+    return torch.exp2(exponent.clamp(smallest, largest)).to(dtype)

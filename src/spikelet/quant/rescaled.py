@@ -45,6 +45,7 @@ import torch
 from torch import Tensor
 
 from spikelet.base.codes import top_code
+from spikelet.quant.magnitude import MOST_GAIN
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
 
 
@@ -114,11 +115,11 @@ class MaskedGradient:
 
 @dataclasses.dataclass(frozen=True)
 class AmplifiedGradient:
-    """dL/dW = dL/dW^ / gamma."""
+    """dL/dW = dL/dW^ / gamma, where gamma is at least 2^-64; a smaller one counts as that."""
 
     def slope(self, weight: Tensor, gamma: Tensor) -> Tensor:
         """dW^/dW as the backward pass pretends it to be."""
-        return (1 / gamma).expand_as(weight)
+        return (1 / gamma.clamp(min=2.0**-MOST_GAIN)).expand_as(weight)
 
 
 class _Pretended(torch.autograd.Function):
@@ -165,7 +166,7 @@ class ReScaW(Quantizer):
         # the product is exact and the quotient rounded once, so that halves are seen as halves
         codes = 2 * torch.floor(w.clamp(-gamma, gamma) * (s / 2) / gamma) + 1
         grid = "symmetric" if self.bits == 1 else "odd"  # at 1 bit the two are one, and that is its name
-        return Coded(codes.to(dtype), power_of_two_near(gamma / s).to(dtype), self.bits, grid)
+        return Coded(codes.to(dtype), power_of_two_near(gamma / s, s, dtype), self.bits, grid)
 
     def encode(self, weight: Tensor) -> Coded:
         return self._coded(*self._measured(weight), weight.dtype)

@@ -34,7 +34,7 @@ class Uniform(Quantizer):
         weight = weight.detach()
         top = top_code(self.bits, "symmetric")
         axes = tuple(range(1 if self.per_channel else 0, weight.ndim))
-        scale = power_of_two_above(weight.abs().amax(axes, keepdim=True) / top)
+        scale = power_of_two_above(weight.abs().amax(axes, keepdim=True) / top, top)
         scale = scale.expand(weight.shape[0], *(1,) * (weight.ndim - 1))
         return Coded(round_half_up(weight / scale).clamp(-top, top), scale, self.bits)
 
