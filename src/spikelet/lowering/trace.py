@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -191,11 +192,17 @@ def tensors(tree: Any) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def trace(model: nn.Module, example: Tensor, is_leaf: Callable[[nn.Module], bool]) -> Trace:
-    """Runs `model(example)` and records it. The model's modes are put back after."""
+def trace(
+    model: nn.Module,
+    example: Tensor,
+    is_leaf: Callable[[nn.Module], bool],
+    mode: Callable[[nn.Module], AbstractContextManager[None]] = evaluation_mode,
+) -> Trace:
+    """Runs `model(example)` and records it, inside of `mode(model)`: in evaluation, and the model's modes are put back
+    after."""
     recorder, generator = _Recorder(example), torch.get_rng_state()
     handles = (h for name, m in model.named_modules() for h in _watch(name, m, recorder, is_leaf(m)))
-    with hooks(handles), evaluation_mode(model), recorder:
+    with hooks(handles), mode(model), recorder:
         output = model(example)
         recorder.check(output)
         recorder.check_constants()

@@ -20,8 +20,17 @@ from spikelet.train.weights import first_line
 
 @torch.no_grad()
 def predict(model: nn.Module, x: Tensor, time_axis: TimeAxis = None) -> Tensor:
-    """Logits [B, K], the mean over time; a model that takes [B, T, ...] (time_axis=1) gives [B, T, K] or [B, K]."""
+    """Logits [B, K], the mean over time; a model that takes [B, T, ...] (time_axis=1) gives [B, T, K] or [B, K].
+
+    Raises:
+        SpikeletError: the model gives something else than a tensor.
+    """
     logits = model(x)
+    if not isinstance(logits, Tensor):
+        raise SpikeletError(
+            f"the model must give a tensor of logits in evaluation mode, got {type(logits).__name__}. Return the "
+            "logits alone there, and what training needs besides where self.training."
+        )
     return mean_over_time(logits.transpose(0, 1) if time_axis == 1 and logits.dim() == 3 else logits)
 
 

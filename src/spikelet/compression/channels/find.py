@@ -1,13 +1,13 @@
-"""Which channels of a model can only leave together, found by running it once.
+"""Which channels of a model can only leave together, found by running it.
 
     channels = find_channels(model, example)
     channels.groups      groups of layers that share channels: a stage of a residual network is one group
     channels.kept        layers whose channels must stay, and why
 
-The model is any module that `lower.trace` can follow: what ran is recorded, whatever Python led there, and
-ids go along it (ids.py) by the rules of layers.py and functions.py. A *unit* is a set of coupled channels, which leave
-together: one channel of a layer of its own, the same channel of every layer that is added up, one channel of each
-group of a grouped convolution.
+The model is any module that `lowering.trace` can follow: what ran is recorded, in evaluation and in training
+(training.py), whatever Python led there, and ids go along it (ids.py) by the rules of layers.py and functions.py. A
+*unit* is a set of coupled channels, which leave together: one channel of a layer of its own, the same channel of every
+layer that is added up, one channel of each group of a grouped convolution.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.channels import functions
 from spikelet.compression.channels.ids import ChannelIds
 from spikelet.compression.channels.layers import WEIGHTED, is_leaf, rule_of
+from spikelet.compression.channels.training import training_runs
 from spikelet.compression.channels.zeros import is_zeroed
 from spikelet.compression.execution import check_runs, few_samples
-from spikelet.lowering.trace import Call, tensors, trace
+from spikelet.lowering.trace import Call, Trace, tensors, trace
 
 OUTPUT = "they are the network's outputs"
 
@@ -70,6 +71,7 @@ class Channels:
     kept: layers with weights whose channels stay, all or some, with the reason.
     values: the units along the axes of what every call made, in the order in which they ran; of the output's rank.
     time_axis: where time stood in the example.
+    trains: whether the model runs in training mode, so that what it runs there is coupled too.
     """
 
     layers: Mapping[str, LayerChannels]
@@ -77,6 +79,7 @@ class Channels:
     kept: Mapping[str, str]
     values: tuple[Tensor, ...]
     time_axis: TimeAxis = None
+    trains: bool = False
 
     def group_of(self, layer: str) -> Group | None:
         """The group that a layer belongs to, or None where its channels stay."""
@@ -84,7 +87,8 @@ class Channels:
 
 
 def find_channels(model: nn.Module, example: Tensor, *, time_axis: TimeAxis = None) -> Channels:
-    """Returns which channels of `model` can only leave together, from one run in evaluation mode on a few samples.
+    """Returns which channels of `model` can only leave together, from one run in evaluation mode on a few samples,
+    and from some in training mode where it runs in that.
 
     Args:
         model: any module. Not changed.
@@ -100,19 +104,40 @@ def find_channels(model: nn.Module, example: Tensor, *, time_axis: TimeAxis = No
         traced = trace(model, example, is_leaf)
     calls = traced.calls
     known = ChannelIds(example)
-    for call in calls:
+    _follow_all(known, traced, writes)
+    if not any(known.has(t) for t in tensors(traced.output)):
+        raise CompressionError("the model's output must be a tensor computed from its input.")
+    trains = _follow_training(known, model, example, time_axis)
+    weighted = {name for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
+    values = tuple(known.union.roots(known.id_map(call.output)) for call in calls)
+    return dataclasses.replace(_channels(known, weighted, values, time_axis), trains=trains)
+
+
+def _follow_all(known: ChannelIds, traced: Trace, writes: _Writes) -> None:
+    """Follows the channels along all calls, and keeps those of the outputs and of what was written."""
+    for call in traced.calls:
         known.set(call.output, _follow(known, call))
         if is_zeroed(known, call):
             known.note_zeroed(call.output)
     writes.freeze(known)
-    made = [t for t in tensors(traced.output) if known.has(t)]
-    if not made:
-        raise CompressionError("the model's output must be a tensor computed from its input.")
-    for tensor in made:
-        known.union.freeze(known.id_map(tensor), OUTPUT)
-    weighted = {name for name, module in model.named_modules() if isinstance(module, WEIGHTED)}
-    values = tuple(known.union.roots(known.id_map(call.output)) for call in calls)
-    return _channels(known, weighted, values, time_axis)
+    for tensor in tensors(traced.output):
+        if known.has(tensor):
+            known.union.freeze(known.id_map(tensor), OUTPUT)
+
+
+def _follow_training(known: ChannelIds, model: nn.Module, example: Tensor, time_axis: TimeAxis) -> bool:
+    """Couples what training mode couples too; whether the model runs in it."""
+    try:
+        with _Writes() as writes:
+            runs = training_runs(model, example, time_axis)
+    except Exception:  # a model that only evaluates; nothing can be spoilt for a training that does not run
+        return False
+    carries = {name: list(uses) for name, uses in known.carries.items()}
+    for x, traced in runs:
+        known.set(x, known.id_map(example))
+        _follow_all(known, traced, writes)
+    known.carries = carries  # uses are counted in evaluation
+    return True
 
 
 def _follow(known: ChannelIds, call: Call) -> Tensor:

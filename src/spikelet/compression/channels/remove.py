@@ -15,7 +15,8 @@ its layer keeps the entries of the channels and weights that stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +25,11 @@ from spikelet.base.errors import CompressionError
 from spikelet.compression.channels.find import Channels
 from spikelet.compression.channels.layers import Kept, rule_of
 from spikelet.compression.channels.same_graph import check_same, steps_of
+from spikelet.compression.channels.training import training_runs
 
 
 def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example: Tensor) -> None:
-    """Cuts `units` out of `model` in place, and runs it once.
+    """Cuts `units` out of `model` in place, and runs it in evaluation and in training mode.
 
     Args:
         model: the model that was analysed, or a copy of it.
@@ -49,14 +51,23 @@ def remove_channels(model: nn.Module, channels: Channels, units: Tensor, example
         rule = rule_of(modules[layer.name])
         assert rule is not None, "only layers with a rule carry channels"
         rule.shrink(modules[layer.name], Kept(*masks), replace)
-    try:
+    with _explained("does not run", units):
         after = steps_of(model, example, channels.time_axis)
+    check_same(before, after, channels.values, units)
+    if channels.trains:
+        with _explained("does not run in training mode", units):
+            training_runs(model, example, channels.time_axis)
+
+
+@contextmanager
+def _explained(what: str, units: Tensor) -> Iterator[None]:
+    try:
+        yield
     except Exception as e:
         raise CompressionError(
-            f"the model does not run any more without {len(units)} of its channels: {e}. Its code may name a number of "
+            f"the model {what} any more without {len(units)} of its channels: {e}. Its code may name a number of "
             "channels; take such numbers from the tensors' shapes."
         ) from e
-    check_same(before, after, channels.values, units)
 
 
 def _check(channels: Channels, units: Tensor) -> None:

@@ -36,13 +36,15 @@ def check_ratios(ratio: Ratios) -> None:
 
 
 def groups_within(channels: Channels, layers: Layers, where: Filter) -> list[Group]:
-    """Groups all of whose layers `where` means: a layer left out keeps its channels.
+    """Groups all of whose layers `where` means: a layer left out keeps its channels. Layers that run in training alone
+    go with the others of their group, and keep their channels where there are none.
 
     Raises:
         CompressionError: no group is left; says why.
     """
     chosen = {name for name, _ in select(layers, where, "Prune.where")}
-    found = [group for group in channels.groups if chosen.issuperset(group.layers)]
+    evaluated = {name for name, _ in layers}
+    found = [group for group in channels.groups if (own := evaluated & set(group.layers)) and own <= chosen]
     if not found:
         raise CompressionError(
             f"Prune.where: no channel of {_listed(sorted(chosen))} can leave: {_why(channels, chosen)}."
