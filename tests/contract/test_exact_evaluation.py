@@ -1,106 +1,17 @@
-"""No switch of torch changes what evaluation computes, and types that would are refused by name."""
+"""Evaluation is exact in float32 and float64, and other types are refused by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from spikelet.base.errors import SpikeletError
-from spikelet.neurons import LIF, LIFParams
-from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Encode, Linear, evaluation_mode
+from spikelet.lowering import lower
+from spikelet.neurons import LIF
+from spikelet.nn import BatchNorm1d, Conv1d, Conv2d, Encode, Linear, evaluation_mode
 from spikelet.quant import Uniform
-
-
-class Attention(nn.Module):
-    """A small network whose products would not survive 8 bits: 8-bit weights on pixels, and counts of attention."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(Encode(), Conv2d(3, 32, 3, Uniform(8), padding=1), BatchNorm2d(32))
-        self.neuron = LIF(3, LIFParams(0.5, 0.03125))
-        self.mix = LIF(3, LIFParams(0.5, 500.0))
-        self.head = Linear(32 * 64, 10, Uniform(8, per_channel=False), bias=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        s = self.neuron(self.stem(x)).flatten(3)
-        scores = s.transpose(2, 3) @ s  # [T, B, N, N]
-        return self.head(self.mix(s @ scores).flatten(2))
-
-
-def network() -> tuple[Attention, Tensor]:
-    torch.manual_seed(5)
-    model, x = Attention().eval(), torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
-    return model, x
-
-
-def traced(model: Attention, x: Tensor) -> list[Tensor]:
-    """Every neuron's spikes, and the logits."""
-    made: list[Tensor] = []
-    hooks = [m.register_forward_hook(lambda m, a, y: made.append(y)) for m in (model.neuron, model.mix)]
-    with torch.no_grad(), evaluation_mode(model):
-        made.append(model(x))
-    for hook in hooks:
-        hook.remove()
-    return made
-
-
-@contextmanager
-def autocast() -> Iterator[None]:
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        yield
-
-
-@contextmanager
-def medium_precision() -> Iterator[None]:
-    torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision("highest")
-
-
-@contextmanager
-def other_default() -> Iterator[None]:
-    torch.set_default_dtype(torch.bfloat16)
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(torch.float32)
-
-
-@contextmanager
-def any_algorithm() -> Iterator[None]:
-    torch.use_deterministic_algorithms(False)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(True)
-
-
-SWITCHES = [autocast, medium_precision, other_default, any_algorithm]
-
-
-@pytest.mark.parametrize("switch", SWITCHES, ids=lambda f: f.__name__)
-def test_no_switch_changes_a_spike_or_a_logit(switch: Callable):
-    model, x = network()
-    expected = traced(model, x)
-    assert all(0.02 < spikes.mean() < 0.8 for spikes in expected[:2])
-    with switch():
-        made = traced(model, x)
-    assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(made, expected, strict=True))
-
-
-def test_autocast_would_change_the_same_network_outside():
-    """Else the test above proves nothing."""
-    model, x = network()
-    s = traced(model, x)[0].flatten(3)
-    with autocast():
-        rounded = s @ (s.transpose(2, 3) @ s)
-    assert not torch.equal(rounded.float(), s @ (s.transpose(2, 3) @ s))
+from tests.support.exact_network import network, traced
 
 
 def test_layers_alone_are_exact_under_autocast():
@@ -113,7 +24,7 @@ def test_layers_alone_are_exact_under_autocast():
         (BatchNorm1d(8), x),
     ):
         expected = layer.eval()(z)
-        with autocast():
+        with torch.autocast("cpu", torch.bfloat16):
             made = layer(z)
             assert layer.train()(z).dtype == (torch.float32 if isinstance(layer, BatchNorm1d) else torch.bfloat16)
         assert made.dtype == torch.float32
@@ -128,8 +39,8 @@ def test_a_double_model_gives_the_same_spikes_in_float64():
     assert all(torch.equal(a, b.double()) for a, b in zip(made, expected, strict=True))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_a_model_in_half_precision_is_refused_by_name(dtype: torch.dtype):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float8_e4m3fn])
+def test_a_model_in_another_precision_is_refused_by_name(dtype: torch.dtype):
     model, _ = network()
     model.head.to(dtype)
     message = rf"head\.weight is {dtype}, in which evaluation is not exact.*model\.double"
@@ -139,6 +50,19 @@ def test_a_model_in_half_precision_is_refused_by_name(dtype: torch.dtype):
     model.neuron.register_buffer("kept", torch.zeros(2, dtype=dtype))
     with pytest.raises(SpikeletError, match=rf"neuron\.kept is {dtype}"), evaluation_mode(model):
         raise AssertionError
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_a_type_that_nothing_is_computed_in_is_refused_by_the_first_layer(dtype: torch.dtype):
+    with pytest.raises(TypeError, match=rf"Encode gives currents in the type of its model, got {dtype}"):
+        Encode().to(dtype)(torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
+
+
+def test_a_model_without_values_is_refused_by_name():
+    with torch.device("meta"):
+        model, _ = network()
+    with pytest.raises(SpikeletError, match=r"stem\.1\.weight lies on the device meta and has no values"):
+        lower(model, torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +80,7 @@ def test_switches_are_put_back_also_after_an_error():
     model, _ = network()
     torch.set_float32_matmul_precision("high")
     try:
-        with pytest.raises(RuntimeError), autocast(), evaluation_mode(model):
+        with pytest.raises(RuntimeError), torch.autocast("cpu", torch.bfloat16), evaluation_mode(model):
             assert torch.get_float32_matmul_precision() == "highest"
             assert not torch.backends.cudnn.allow_tf32 | torch.backends.cudnn.enabled
             assert not torch.is_autocast_enabled("cpu")

@@ -107,7 +107,8 @@ def lowering_of(model: nn.Module, example: Tensor, time_axis: TimeAxis, *, as_it
     if traced.is_open and not as_it_is:
         for other in (_other_bytes(x), torch.zeros_like(x), torch.full_like(x, 255)):
             _require_the_same(traced, trace(model, other, is_leaf))
-    return _lowered(model, x, traced, time_axis, time_steps)
+    with torch.device("cpu"):  # whatever the default device is
+        return _lowered(model, x, traced, time_axis, time_steps)
 
 
 def _check_example(example: Tensor, time_axis: TimeAxis, time_steps: int) -> None:
@@ -151,8 +152,8 @@ def _traced(model: nn.Module, example: Tensor, time_axis: TimeAxis, time_steps: 
 
 
 def _other_bytes(x: Tensor) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, x.shape, dtype=torch.uint8, generator=generator).to(x.device)
+    generator = torch.Generator("cpu").manual_seed(0)
+    return torch.randint(0, 256, x.shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
 
 
 def _require_the_same(traced: Trace, again: Trace) -> None:

@@ -195,7 +195,7 @@ class Neuron(nn.Module, abc.ABC):
             raise TypeError(
                 f"{name} takes a floating-point current, got {x.dtype}. (Bytes go through spikelet.nn.Encode().)"
             )
-        if not self.training and x.dtype in (torch.float16, torch.bfloat16):
+        if not self.training and x.dtype not in (torch.float32, torch.float64):
             raise TypeError(
                 f"{name} evaluates in float32 or float64, which are exact, got {x.dtype}. "
                 "Evaluate within spikelet.nn.evaluation_mode(model), which turns autocast off."

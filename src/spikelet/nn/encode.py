@@ -39,7 +39,7 @@ class Encode(nn.Module):
         """Currents with time first, [1, B, ...] for static inputs.
 
         Raises:
-            TypeError: `x` is not uint8.
+            TypeError: `x` is not uint8, or the model has a type that nothing is computed in, such as float8.
             ValueError: `x` has neither sample_dims + 1 nor sample_dims + 2 axes.
         """
         if x.dtype != torch.uint8:
@@ -52,6 +52,11 @@ class Encode(nn.Module):
             raise ValueError(
                 f"Encode(sample_dims={self.sample_dims}) takes [B, {sample}], or [T, B, {sample}] with time first, "
                 f"got shape {tuple(x.shape)}."
+            )
+        if self.precision.dtype not in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
+            raise TypeError(
+                f"Encode gives currents in the type of its model, got {self.precision.dtype}. Use model.float() or "
+                "model.double()."
             )
         x = x if x.dim() == self.sample_dims + 2 else x.unsqueeze(0)
         return x.to(self.precision.dtype) / 256
