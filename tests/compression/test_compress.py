@@ -130,7 +130,7 @@ FAILURES = {
     "no batch": "data holds no batch",
     "wrong data": r"does not run on an input of shape \(2, 7, 11, 11\) with time_axis=None: ",
     "floats": "does not run on an input of shape .*: Encode takes uint8",
-    "no tensors": "batch 0 must be a tensor or start with one, got str",
+    "no tensors": "batch 0 must be a tensor or an array, or start with one, got str",
     "no passes": r"passes must be a list of passes such as \[Prune\(0\.5\)\], got \[\]",
     "no pass": "passes must be a list of passes",
 }

@@ -275,5 +275,5 @@ def test_options_are_taken_by_position_and_by_name():
 
 @pytest.mark.parametrize("option", ["num_classes", "in_channels", "image_size"])
 def test_a_task_of_nothing_is_refused(option: str):
-    with pytest.raises(ValueError, match=f"{option} must be a whole number from 1, got 0"):
+    with pytest.raises(ValueError, match=f"{option} must be a whole number from 1 to 1048576, got 0"):
         create_model("qsnn_vgg_s", **{option: 0})

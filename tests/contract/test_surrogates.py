@@ -81,5 +81,6 @@ def test_the_slopes_are_the_stated_formulas():
 )
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_a_size_that_is_no_positive_number_is_refused(kind: type, field: str, value: float):
-    with pytest.raises(ValueError, match=rf"{kind.__name__}\.{field} must be a positive number, got {value}"):
+    words = rf"{kind.__name__}\.{field} must be a number from 2\^-20 to 2\^20, got {value}"
+    with pytest.raises(ValueError, match=words):
         kind(value)

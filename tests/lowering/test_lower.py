@@ -359,8 +359,9 @@ def test_verify_refuses_another_model_and_what_is_no_pair():
         verify(graph, more, [(x, labels)])
     with pytest.raises(GraphError, match=r"for 3 labels; .* one label a sample"):
         verify(graph, model, [(x, labels[:3])])
-    for wrong in ([x], [(x,)], x, [(x, labels, labels)], [(x.numpy(), labels)]):
-        with pytest.raises(ValueError, match=r"^batches must be pairs \(x, y\) of a uint8 input and labels \[B\], got"):
+    shapes = [(x, labels.float())], [(x, labels[:, None])], [(x[:0], labels[:0])]
+    for wrong in ([x], [(x,)], x, [(x, labels, labels)], [("x", labels)], *shapes):
+        with pytest.raises(ValueError, match=r"^batches must be pairs \(x, y\) of a uint8 input .* got"):
             verify(graph, model, wrong)  # type: ignore[arg-type]
 
 

@@ -392,11 +392,11 @@ def test_what_has_no_integer_form_is_refused_by_name_and_reason(make: Callable[[
 @pytest.mark.parametrize(
     ("example", "words"),
     [
-        (torch.zeros(SHAPE), r"must be a uint8 batch, a torch.Tensor, got torch\.float32"),
+        (torch.zeros(SHAPE), r"must be a uint8 batch, a tensor or an array, got torch\.float32"),
         (torch.zeros(2, 3, 3, 6, 6, dtype=torch.uint8), r"has 5 axes, shape \(2, 3, 3, 6, 6\); with time_axis=None"),
         (torch.zeros(0, 3, 6, 6, dtype=torch.uint8), r"got shape \(0, 3, 6, 6\)"),
         (torch.zeros(3, dtype=torch.uint8), r"has 1 axes"),
-        (np.zeros(SHAPE, np.uint8), r"must be a uint8 batch, a torch.Tensor, got ndarray"),
+        (np.zeros(SHAPE), r"must be a uint8 batch, a tensor or an array, got torch\.float64"),
     ],
 )
 def test_an_example_that_is_no_batch_of_bytes_is_refused(example: Tensor, words: str):

@@ -85,10 +85,10 @@ def test_a_training_model_is_counted_in_evaluation():
 @pytest.mark.parametrize(
     ("batches", "error", "message"),
     [
-        (3, TypeError, "batches must be a tensor or an iterable of batches, got int."),
-        (["image.png"], TypeError, "batch 0 must be a tensor or start with one, got str."),
-        ([{"x": 1}], TypeError, "batch 0 must be a tensor or start with one, got dict."),
-        ([()], TypeError, "batch 0 must be a tensor or start with one, got tuple."),
+        (3, TypeError, "batches must be a tensor, an array or an iterable of them, got int."),
+        (["image.png"], TypeError, "batch 0 must be a tensor or an array, or start with one, got str."),
+        ([{"x": 1}], TypeError, "batch 0 must be a tensor or an array, or start with one, got dict."),
+        ([()], TypeError, "batch 0 must be a tensor or an array, or start with one, got tuple."),
         ([], ValueError, "batches must hold at least one sample, got none."),
         (torch.zeros(3), TimeAxisError, r"batch 0 has shape \(3,\), .* must be \[F\], \[N, D\] or \[C, H, W\]\. Pass"),
         (torch.zeros(2, 2, 3, 4, 4), TimeAxisError, r"batch 0 has shape \(2, 2, 3, 4, 4\), .* Pass time_axis=0 for fr"),
@@ -101,7 +101,7 @@ def test_batches_that_mean_nothing_are_refused(batches: object, error: type[Exce
 
 
 def test_a_later_batch_is_named():
-    with pytest.raises(TypeError, match=r"batch 1 must be a tensor or start with one, got NoneType\."):
+    with pytest.raises(TypeError, match=r"batch 1 must be a tensor or an array, or start with one, got NoneType\."):
         profile(TwoLayers(), [two_steps_of_spikes(), None], time_axis=0)
 
 

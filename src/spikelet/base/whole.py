@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 
 from spikelet.base.errors import GraphError, SpikeletError
+
+LARGEST = 1 << 20
+"""More channels, classes or pixels a side than any network has; beyond it sizes of tensors leave the machine."""
+
+
+def is_whole(value: object) -> bool:
+    """Whether `value` is a whole number of Python or NumPy, and neither True nor False."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def whole(value: object, name: str, low: int, high: int | None = None, error: type[SpikeletError] = GraphError) -> int:
@@ -24,6 +33,14 @@ def whole(value: object, name: str, low: int, high: int | None = None, error: ty
     if number < low or (high is not None and number > high):
         raise refused
     return number
+
+
+def wholes(values: object, name: str, low: int, high: int, error: type[SpikeletError] = GraphError) -> tuple[int, ...]:
+    """A list, tuple or array of whole numbers, one at least, as a tuple of ints. Errors as in `whole`."""
+    listed = values.tolist() if hasattr(values, "tolist") else values  # type: ignore[union-attr]
+    if not isinstance(listed, tuple | list) or not listed:
+        raise error(f"{name} must list whole numbers from {low} to {high}, such as [64, 128], got {_shown(values)}.")
+    return tuple(whole(value, f"{name}[{i}]", low, high, error) for i, value in enumerate(listed))
 
 
 def _shown(value: object) -> str:

@@ -14,6 +14,7 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.passes.base import Row
 from spikelet.data.batches import batches
 from spikelet.data.samples import Samples
+from spikelet.nn.taken import tensor_of
 from spikelet.train.evaluate import evaluate
 
 BATCH = 256
@@ -62,6 +63,7 @@ def judge_of(validation: Samples | Iterable[Any] | None, calibration: Sequence[A
             raise CompressionError("validation holds no sample; leave it out, or give labelled samples.")
         return Judge(batches(validation, BATCH), f"{len(validation)} validation samples", time_axis)
     given = calibration if validation is None else list(validation)
+    given = [tuple(map(tensor_of, b)) if isinstance(b, tuple | list) else b for b in given]
     pairs = [(batch[0], batch[1]) for batch in given if _is_labelled(batch)]
     if validation is not None and (not pairs or len(pairs) < len(given)):
         raise CompressionError("validation must be Samples or batches (x, y) with labels y int64 [B].")

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
@@ -33,6 +34,7 @@ from spikelet.compression.report import Report
 from spikelet.data.batches import Epoch, batches
 from spikelet.data.samples import DataSplits, Samples
 from spikelet.nn.device import device_of
+from spikelet.nn.taken import require_module, tensor_of
 from spikelet.profiling.batches import inputs_of
 
 BATCH = 128  # samples, of QP-SNN's five batches
@@ -60,8 +62,8 @@ def compress(
     Args:
         model: any module. Not changed.
         passes: Prune, Quantize, QuantizeMembranes, Recalibrate, Finetune, or any object of the protocol `passes.Pass`.
-        data: a DataSplits, whose training part calibrates and fine-tunes; or batches (x, y) or x as the model takes
-            them, which calibrate; None where no pass looks at the model at work.
+        data: a DataSplits, whose training part calibrates and fine-tunes; or batches (x, y) or x, of tensors or arrays
+            as the model takes them, which calibrate; None where no pass looks at the model at work.
         validation: labelled samples by which accuracy is measured: Samples, or batches (x, y). Without it the
             validation part of a DataSplits is used, or else the calibration batches if they are pairs (x, y).
         calibration_batches: how many batches are looked at (of a DataSplits, of 128 samples each).
@@ -78,6 +80,8 @@ def compress(
     """
     if isinstance(passes, Pass) or not passes or not all(isinstance(p, Pass) for p in passes):
         raise CompressionError(f"passes must be a list of passes such as [Prune(0.5)], got {passes!r}.")
+    require_module(model, CompressionError)
+    _require_finite(model)
     if calibration_batches < 1:
         raise CompressionError(f"calibration_batches must be at least 1, got {calibration_batches}.")
     try:
@@ -104,6 +108,15 @@ def compress(
     return Compressed(small, Report(tuple(rows), before, after, tuple(accuracies)))
 
 
+def _require_finite(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise CompressionError(
+                f"{name} holds NaN or infinity, of which no smaller network can be made. Its training diverged: go "
+                "back to an earlier checkpoint."
+            )
+
+
 def _context(
     model: nn.Module,
     data: Data | None,
@@ -121,6 +134,9 @@ def _context(
         if validation is None and len(data.validation):
             validation = data.validation
         return Context(data, inputs, time_axis), judge_of(validation, (), time_axis)
+    data = tensor_of(data)
+    if not (data is None or isinstance(data, Iterable)) or isinstance(data, str):
+        raise CompressionError(f"data must be a DataSplits, a batch or a list of batches, got {type(data).__name__}.")
     taken = [data] if isinstance(data, Tensor) else list(itertools.islice(() if data is None else data, count))
     if data is not None and not taken:
         raise CompressionError("data holds no batch.")

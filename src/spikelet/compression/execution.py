@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
 from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
+from spikelet.lowering.trace import trace
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
 
@@ -35,8 +36,7 @@ def check_runs(model: nn.Module, x: Tensor, time_axis: TimeAxis) -> None:
     """
     few = few_samples(x, time_axis)
     try:
-        with evaluation_mode(model):
-            model(few)
+        trace(model, few, lambda module: not list(module.children()))  # names the layer that fails
     except Exception as e:
         raise CompressionError(
             f"the model does not run on an input of shape {tuple(few.shape)} with time_axis={time_axis}: {e}"

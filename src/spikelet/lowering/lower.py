@@ -16,9 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikelet.base.errors import LoweringError, SpikeletError
+from spikelet.base.errors import LoweringError, RunError, SpikeletError
 from spikelet.base.time_axis import TimeAxis, split_shape
 from spikelet.graph import ir
 from spikelet.lowering import rules as rules
@@ -30,13 +31,14 @@ from spikelet.lowering.trace import Call, Trace, tensors, trace
 from spikelet.lowering.values import Value
 from spikelet.neurons import time_steps_of
 from spikelet.nn.device import device_of
+from spikelet.nn.taken import require_module, tensor_of
 
 FEW = 8  # samples that are traced as they are
 
 
 def lower(
     model: nn.Module,
-    example: Tensor,
+    example: Tensor | NDArray[np.uint8],
     *,
     time_axis: TimeAxis = None,
     labels: Sequence[str] = (),
@@ -47,15 +49,17 @@ def lower(
     Args:
         model: any module made of layers and tensor functions with a rule (registry.py), by whatever Python. Not
             changed. It returns a tensor of logits, or several tensors in a tuple, list or dictionary, logits first.
-        example: a uint8 batch as the model takes it, of [F], [C, L] or [C, H, W] samples; only its shape matters.
+        example: a uint8 batch as the model takes it, a tensor or an array, of [F], [C, L] or [C, H, W] samples; only
+            its shape matters.
         time_axis: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
         labels: names of the classes.
         meta: strings to keep with the graph.
     Raises:
-        LoweringError: a layer or function has no integer form; names it.
+        LoweringError: a layer or function has no integer form, or fails on the example; names it.
         OverflowRefused: a value could leave 32 bits, or the whole numbers of float32; names the layer.
         TimeAxisError: the example is not of the layout that `time_axis` declares.
     """
+    _check_words(labels, meta)
     lowered = lowering_of(model, example, time_axis)
     graph = ir.IntGraph(
         tuple(lowered.builder.nodes),
@@ -66,6 +70,14 @@ def lower(
     )
     require_exact_floats(graph, lowered.builder, lowered.types)
     return graph
+
+
+def _check_words(labels: Sequence[str], meta: dict[str, str] | None) -> None:
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise LoweringError(f"labels must be a list of the classes' names, got {labels!r}.")
+    words = meta or {}
+    if not isinstance(words, dict) or not all(isinstance(w, str) for pair in words.items() for w in pair):
+        raise LoweringError(f"meta must be a dictionary from strings to strings, got {meta!r}.")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,25 +95,26 @@ class Lowered:
     types: dict[str, torch.dtype]
 
 
-def lowering_of(model: nn.Module, example: Tensor, time_axis: TimeAxis, *, as_it_is: bool = False) -> Lowered:
+def lowering_of(
+    model: nn.Module, example: Tensor | NDArray[np.uint8], time_axis: TimeAxis, *, as_it_is: bool = False
+) -> Lowered:
     """Traces the model and applies the rules.
 
     Args:
         as_it_is: whether to trace the very batch, of a model that is known to be lowered; else on a batch size that
             leaves nothing open.
     """
-    if not isinstance(model, nn.Module):
-        raise LoweringError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
+    require_module(model, LoweringError)
+    example = tensor_of(example)
     if not isinstance(example, Tensor) or example.dtype != torch.uint8:
         got = example.dtype if isinstance(example, Tensor) else type(example).__name__
-        raise LoweringError(f"example must be a uint8 batch, a torch.Tensor, got {got}.")
+        raise LoweringError(f"example must be a uint8 batch, a tensor or an array, got {got}.")
     time_steps = _time_steps(model)
     _check_example(example, time_axis, time_steps)
-    if as_it_is:
-        x = example.to(device_of(model))
-        traced = trace(model, x, is_leaf)
-    else:
-        x, traced = _traced(model, example, time_axis, time_steps)
+    try:
+        x, traced = _traced(model, example, time_axis, time_steps, as_it_is)
+    except RunError as e:
+        raise LoweringError(str(e)) from e
     if traced.unseen:
         raise LoweringError(f"{traced.unseen[0]}.")
     if traced.is_open and not as_it_is:
@@ -128,21 +141,21 @@ def _time_steps(model: nn.Module) -> int:
         raise LoweringError(str(e)) from e
 
 
-def _traced(model: nn.Module, example: Tensor, time_axis: TimeAxis, time_steps: int) -> tuple[Tensor, Trace]:
+def _traced(
+    model: nn.Module, example: Tensor, time_axis: TimeAxis, time_steps: int, as_it_is: bool
+) -> tuple[Tensor, Trace]:
     """A run on a few samples: at least two, and not T, so that no axis of one sample or step looks like another."""
     axis = 1 if time_axis == 0 else 0
     batch = example.shape[axis]
     example = example.to(device_of(model))
-    if 2 <= batch <= FEW and batch != time_steps:
+    if as_it_is or (2 <= batch <= FEW and batch != time_steps):
         return example, trace(model, example, is_leaf)
     few = 2 if time_steps != 2 else 3
     index = torch.arange(few, device=example.device) % batch
     try:
         x = example.index_select(axis, index)
         return x, trace(model, x, is_leaf)
-    except SpikeletError:
-        raise
-    except (RuntimeError, ValueError, IndexError, AssertionError) as e:
+    except RunError as e:
         if batch in (1, time_steps):
             raise LoweringError(
                 f"the model fails on a batch of {few} samples ({e}); it is lowered on {few}, as in a batch of {batch} "

@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from spikelet.base.errors import LoweringError
+from spikelet.base.errors import LoweringError, SpikeletError
 from spikelet.lowering.arrange import at_step, one_step
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.trace import Call, tensors
@@ -107,6 +107,17 @@ def _given(call: Call) -> str:
 
 
 def _applied(b: Builder, call: Call, values: list[Value]) -> Value:
+    layer = () if isinstance(call.target, str) else (call.target,)
+    apply = _rule_for(call)
+    try:
+        return apply(b, call, *layer, *values)
+    except SpikeletError:
+        raise
+    except ValueError as e:  # a layer's own words, which don't know its name
+        raise LoweringError(f"{call.place}: {e}") from e
+
+
+def _rule_for(call: Call) -> Callable[..., Value]:
     if isinstance(call.target, str):
         found = FUNCTIONS.get(call.target)
         if found is None:
@@ -114,14 +125,14 @@ def _applied(b: Builder, call: Call, values: list[Value]) -> Value:
                 f"{call.place}: the tensor function {call.target!r} has no integer form."
                 f"{_way_out(call.target, sorted(FUNCTIONS))}"
             )
-        return found(b, call, *values)
+        return found
     found = rule_of(call.target)
     if found is None:
         known = sorted({k.__name__ for k in MODULES})
         raise LoweringError(
             f"{call.place}: this layer has no integer form.{_way_out(type(call.target).__name__, known)}"
         )
-    return found(b, call, call.target, *values)
+    return found
 
 
 def _way_out(name: str, supported: list[str]) -> str:

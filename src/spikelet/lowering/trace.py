@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from spikelet.base.errors import RunError, SpikeletError
 from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
@@ -199,11 +200,20 @@ def trace(
     mode: Callable[[nn.Module], AbstractContextManager[None]] = evaluation_mode,
 ) -> Trace:
     """Runs `model(example)` and records it, inside of `mode(model)`: in evaluation, and the model's modes are put back
-    after."""
+    after.
+
+    Raises:
+        RunError: the forward fails; names the layer.
+    """
     recorder, generator = _Recorder(example), torch.get_rng_state()
     handles = (h for name, m in model.named_modules() for h in _watch(name, m, recorder, is_leaf(m)))
     with hooks(handles), mode(model), recorder:
-        output = model(example)
+        try:
+            output = model(example)
+        except (SpikeletError, torch.OutOfMemoryError):
+            raise
+        except Exception as e:
+            raise RunError(f"{recorder.stack[-1] or type(model).__name__}: {e}") from e
         recorder.check(output)
         recorder.check_constants()
     drawn = not torch.equal(generator, torch.get_rng_state())

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikelet.base.errors import GraphError
+from spikelet.base.errors import GraphError, SpikeletError
 from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
 from spikelet.data.batches import pairs_by_name
 from spikelet.graph import ir
@@ -30,6 +30,7 @@ from spikelet.lowering.values import Source, Value
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
+from spikelet.nn.taken import require_module
 
 Integers = NDArray[np.int64]
 
@@ -92,21 +93,39 @@ def verify(
     Args:
         graph: lowered from `model`.
         model: its mode is put back after.
-        batches: pairs of uint8 input, as the model takes it, and labels [B]. Those of `spikelet.data.batches` meet the
-            graph's classes by name.
+        batches: pairs of uint8 input, as the model takes it, and labels [B], tensors or arrays. Those of
+            `spikelet.data.batches` meet the graph's classes by name.
         backend: Reference, or spikelet.Program.
         time_axis: of the inputs: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
     Raises:
         GraphError: the model is another one.
-        ValueError: there are no batches, or they are no pairs.
+        SpikeletError: there are no batches, they are no pairs, or an argument is of another kind.
         TimeAxisError: a batch is not of the layout that `time_axis` declares.
     """
+    require_module(model)
+    _check(backend)
     tally = _Tally(graph, model, backend(graph), time_axis)
     with evaluation_mode(model):
-        for x, y in pairs_by_name(batches, graph.labels):
+        for x, y in map(_labelled, pairs_by_name(batches, graph.labels)):
             for part, labels in tally.parts(x, y):
                 tally.add(part, labels)
     return tally.result()
+
+
+def _check(backend: object) -> None:
+    if not callable(backend) or (hasattr(backend, "spikes") and not isinstance(backend, type)):
+        got = repr(backend) if isinstance(backend, str) else f"a {type(backend).__name__}"
+        raise SpikeletError(f"backend must make a program of a graph, as spikelet.Program itself does, got {got}.")
+
+
+def _labelled(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    x, y = pair
+    if y.dim() != 1 or y.is_floating_point() or not x.numel():
+        raise SpikeletError(
+            "batches must be pairs (x, y) of a uint8 input of one sample at least and whole numbers, labels [B]; got x "
+            f"of shape {tuple(x.shape)} and y of {y.dtype}, shape {tuple(y.shape)}."
+        )
+    return pair
 
 
 class _Tally:

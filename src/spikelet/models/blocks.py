@@ -16,6 +16,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole, whole
 from spikelet.neurons import LIF, LIFParams, Triangle, membrane_of
 from spikelet.nn import BatchNorm2d, Conv2d, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision, Quantizer, Uniform, quantizer_of
@@ -29,12 +32,23 @@ class Precision:
     weight_bits: of the hidden weights, 1 to 8, or 32 for full precision.
     membrane_bits: 2 to 8, or 32 for full precision.
     quantize: from bits to the quantizer of hidden weights.
+
+    Raises:
+        SpikeletError: one of the numbers is no whole one.
     """
 
     time_steps: int
     weight_bits: int
     membrane_bits: int
     quantize: Callable[[int], Quantizer] = quantizer_of
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "time_steps", whole(self.time_steps, "time_steps", 1, 1024, SpikeletError))
+        for name in ("weight_bits", "membrane_bits"):
+            bits = getattr(self, name)
+            if not is_whole(bits):
+                raise SpikeletError(f"{name} must be a whole number of bits, got {shown(bits)}.")
+            object.__setattr__(self, name, int(bits))
 
     def hidden(self) -> Quantizer:
         """The quantizer of every layer but the first and the last."""

@@ -11,13 +11,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from inspect import Parameter
 from typing import Any, TypeVar
 
+import torch
+from torch import nn
+
+from spikelet.base.errors import SpikeletError
+from spikelet.base.whole import LARGEST, whole, wholes
 from spikelet.models.blocks import Precision
 
-Model = TypeVar("Model")
+Model = TypeVar("Model", bound=nn.Module)
+MOST_PARAMETERS = 1 << 31  # 8 GiB
+OWN: dict[str, Callable[[str, Any], Any]] = {
+    "width": lambda name, value: whole(value, name, 1, LARGEST, SpikeletError),
+    "widths": lambda name, value: wholes(value, name, 1, LARGEST, SpikeletError),
+    "pool_size": lambda name, value: None if value is None else whole(value, name, 1, LARGEST, SpikeletError),
+}
+"""How the models' own numbers are checked, by name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +42,7 @@ class Task:
     image_size: side of the square image, in pixels.
 
     Raises:
-        ValueError: one of them is not a whole number from 1.
+        SpikeletError: one of them is not a whole number from 1 to 2^20.
     """
 
     num_classes: int = 10
@@ -38,8 +51,7 @@ class Task:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if type(value) is not int or value < 1:
-                raise ValueError(f"{name} must be a whole number from 1, got {value!r}.")
+            object.__setattr__(self, name, whole(value, name, 1, LARGEST, SpikeletError))
 
 
 def builder(task: Task, precision: Precision) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
@@ -59,9 +71,9 @@ def builder(task: Task, precision: Precision) -> Callable[[Callable[..., Model]]
     }
 
     def decorate(build: Callable[..., Model]) -> Callable[..., Model]:
-        own = list(inspect.signature(build).parameters.values())[2:]
+        others = list(inspect.signature(build).parameters.values())[2:]
         first = [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=v, annotation="int") for n, v in shared.items()]
-        signature = inspect.Signature([*first, *own])
+        signature = inspect.Signature([*first, *others])
 
         @functools.wraps(build)
         def model(*args: Any, **options: Any) -> Model:
@@ -72,9 +84,25 @@ def builder(task: Task, precision: Precision) -> Callable[[Callable[..., Model]]
             fields = {f.name for f in dataclasses.fields(Task)}
             here = Task(**{name: value for name, value in asked.items() if name in fields})
             bits = dataclasses.replace(precision, **{k: v for k, v in asked.items() if k not in fields})
-            return build(here, bits, **given)
+            own = {name: OWN[name](name, value) if name in OWN else value for name, value in given.items()}
+            _require_size(lambda: build(here, bits, **own), asked | own)
+            return build(here, bits, **own)
 
         model.__signature__ = signature  # type: ignore[attr-defined]
         return model
 
     return decorate
+
+
+def _require_size(build: Callable[[], nn.Module], options: dict[str, Any]) -> None:
+    """Refuses a model whose parameters would not fit a machine, from what it is without values."""
+    try:
+        with torch.device("meta"):
+            count = sum(parameter.numel() for parameter in build().parameters())
+    except RuntimeError:  # a size beyond those that torch can name
+        count = math.inf
+    if count > MOST_PARAMETERS:
+        numbers = ", ".join(f"{name}={value}" for name, value in options.items())
+        raise SpikeletError(
+            f"the model would have {count:,} parameters, and builders make {MOST_PARAMETERS:,} at most; got {numbers}."
+        )

@@ -30,6 +30,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
 from spikelet.models.blocks import Precision, halved, spiking_conv
 from spikelet.models.builder import Task, builder
 from spikelet.models.qpsnn_pruning import Pruning, resnet20_widths, vgg16_widths, vggsnn_widths
@@ -64,12 +66,12 @@ def rescaled(bits: int, rescaling: str = "mean") -> Quantizer:
     Raises:
         ValueError: no such rescaling, or bits not 1 to 8 or 32.
     """
-    gamma, dash, gradient = rescaling.partition("-")
+    gamma, dash, gradient = rescaling.partition("-") if isinstance(rescaling, str) else ("", "", "")
     if gamma not in GAMMAS or (dash and gradient != "masked"):
-        raise ValueError(f"rescaling must be one of {', '.join(GAMMAS)}, or one with -masked, got {rescaling!r}.")
+        raise ValueError(f"rescaling must be one of {', '.join(GAMMAS)}, or one with -masked, got {shown(rescaling)}.")
     if bits == 32:
         return FullPrecision()
-    if bits not in range(1, 9):
+    if not is_whole(bits) or bits not in range(1, 9):
         raise ValueError(f"weight_bits must be 1 to 8, or 32 for full precision, got {bits}.")
     return ReScaW(bits, GAMMAS[gamma], MaskedGradient() if dash else AmplifiedGradient())
 

@@ -14,7 +14,10 @@ other data sets: it is looked up by the number of classes.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
+
+from spikelet.base.strict_json import shown
 
 Pruning = str | Sequence[float] | None
 
@@ -85,8 +88,10 @@ def resnet20_widths(pruning: Pruning) -> tuple[int, tuple[int, ...], tuple[int, 
 def _ratios(pruning: Pruning, published: Mapping[str, Sequence[float]]) -> Sequence[float]:
     if pruning is None:
         return ()
-    if not isinstance(pruning, str):
+    if isinstance(pruning, Sequence) and not isinstance(pruning, str):
+        if any(isinstance(r, bool) or not isinstance(r, numbers.Real) for r in pruning):
+            raise ValueError(f"pruning must list numbers in [0, 1), got {shown(pruning)}.")
         return pruning
-    if pruning not in published:
-        raise ValueError(f"pruning must be {', '.join(published)}, a list of ratios or None, got {pruning!r}.")
+    if not isinstance(pruning, str) or pruning not in published:
+        raise ValueError(f"pruning must be {', '.join(published)}, a list of ratios or None, got {shown(pruning)}.")
     return published[pruning]

@@ -16,7 +16,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
 from spikelet.quant.grid import FRACTION_BITS, round_half_up, straight_through
+
+REACH = 64
 
 
 class FullMembrane(nn.Module):
@@ -40,9 +44,9 @@ class QuantizedMembrane(nn.Module):
 
     def __init__(self, bits: int) -> None:
         super().__init__()
-        if bits not in range(2, 9):
-            raise ValueError(f"membrane_bits must be 2 to 8, or 32 for full precision, got {bits}.")
-        self.bits = bits
+        if not is_whole(bits) or bits not in range(2, 9):
+            raise ValueError(f"membrane_bits must be 2 to 8, or 32 for full precision, got {shown(bits)}.")
+        self.bits = int(bits)
         self.top = 2 ** (bits - 1) - 1
         self.log2_step = nn.Parameter(torch.tensor(-math.log2(self.top)))
 
@@ -53,7 +57,8 @@ class QuantizedMembrane(nn.Module):
 
     def forward(self, v: Tensor) -> Tensor:
         """`v` rounded to its k-bit levels, with gradients to `v` and to the step."""
-        step = straight_through(torch.exp2(self.log2_step), torch.exp2(-self.exponent()))
+        learned = torch.exp2(self.log2_step.clamp(-REACH, REACH))  # so that its gradient is finite wherever it went
+        step = straight_through(learned, torch.exp2(-self.exponent()))
         scaled = (v / step).clamp(-self.top, self.top)
         return straight_through(scaled, round_half_up(scaled)) * step
 
@@ -88,4 +93,4 @@ def membrane_of(bits: int) -> FullMembrane | QuantizedMembrane:
     Raises:
         ValueError: other bits.
     """
-    return FullMembrane() if bits == 32 else QuantizedMembrane(bits)
+    return FullMembrane() if is_whole(bits) and bits == 32 else QuantizedMembrane(bits)

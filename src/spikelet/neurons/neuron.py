@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.whole import is_whole
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
 
 Constant = int | NDArray[np.int32]
@@ -94,11 +95,11 @@ class Neuron(nn.Module, abc.ABC):
 
     def __init__(self, time_steps: int) -> None:
         super().__init__()
-        if not isinstance(time_steps, int) or not 1 <= time_steps <= 1024:
+        if not is_whole(time_steps) or not 1 <= time_steps <= 1024:
             raise ValueError(
                 f"{type(self).__name__}.time_steps must be a whole number from 1 to 1024, got {time_steps!r}."
             )
-        self.time_steps = time_steps
+        self.time_steps = int(time_steps)
         self.rate: Callable[[Tensor], Tensor] | None = None
 
     @abc.abstractmethod

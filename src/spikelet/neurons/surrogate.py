@@ -14,6 +14,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 import torch
@@ -69,9 +70,13 @@ class _Count(torch.autograd.Function):
         return grad * slope, None, None, None
 
 
-def _check_positive(owner: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{owner} must be a positive number, got {value}.")
+SMALLEST, LARGEST = 2.0**-20, 2.0**20
+
+
+def _check_size(owner: str, value: float) -> None:
+    """Beyond these sizes slopes leave float32."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not SMALLEST <= value <= LARGEST:
+        raise ValueError(f"{owner} must be a number from 2^-20 to 2^20, got {value!r}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Triangle(Surrogate):
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive("Triangle.width", self.width)
+        _check_size("Triangle.width", self.width)
 
     def slope(self, x: Tensor) -> Tensor:
         return (self.width - x.abs()).clamp(min=0) / self.width**2
@@ -98,7 +103,7 @@ class Rectangle(Surrogate):
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_positive("Rectangle.width", self.width)
+        _check_size("Rectangle.width", self.width)
 
     def slope(self, x: Tensor) -> Tensor:
         return ((x >= -self.width / 2) & (x < self.width / 2)).to(x.dtype) / self.width
@@ -114,7 +119,7 @@ class ATan(Surrogate):
     alpha: float = 2.0
 
     def __post_init__(self) -> None:
-        _check_positive("ATan.alpha", self.alpha)
+        _check_size("ATan.alpha", self.alpha)
 
     def slope(self, x: Tensor) -> Tensor:
         return self.alpha / 2 / (1 + (math.pi / 2 * self.alpha * x).square())
@@ -130,7 +135,7 @@ class Sigmoid(Surrogate):
     alpha: float = 4.0
 
     def __post_init__(self) -> None:
-        _check_positive("Sigmoid.alpha", self.alpha)
+        _check_size("Sigmoid.alpha", self.alpha)
 
     def slope(self, x: Tensor) -> Tensor:
         s = self.primitive(x)

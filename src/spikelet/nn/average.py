@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
 from spikelet.nn.evaluation import require_exact_type
 from spikelet.quant.grid import FRACTION_BITS, round_half_up
 
@@ -25,9 +27,9 @@ class Average(nn.Module):
 
     def __init__(self, fraction_bits: int = FRACTION_BITS) -> None:
         super().__init__()
-        if fraction_bits not in range(FRACTION_BITS + 1):
-            raise ValueError(f"Average.fraction_bits must be 0 to {FRACTION_BITS}, got {fraction_bits!r}.")
-        self.fraction_bits = fraction_bits
+        if not is_whole(fraction_bits) or fraction_bits not in range(FRACTION_BITS + 1):
+            raise ValueError(f"Average.fraction_bits must be 0 to {FRACTION_BITS}, got {shown(fraction_bits)}.")
+        self.fraction_bits = int(fraction_bits)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Two currents of one shape [T, B, ...] -> the same. Raises ValueError where shapes differ."""

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.whole import LARGEST, whole
 from spikelet.nn.fold_time import fold_time
 
 
@@ -37,14 +39,16 @@ class ChannelMap(nn.Module):
         channels = [int(c) for c in source]
         if min(channels, default=-2) < -1:
             raise ValueError(f"ChannelMap.source must list channels from 0 on, or -1 for zeros, got {channels}.")
-        if stride < 1:
-            raise ValueError(f"ChannelMap.stride must be at least 1, got {stride}.")
-        self.stride = stride
+        self.stride = whole(stride, "ChannelMap.stride", 1, LARGEST, SpikeletError)
         self.register_buffer("source", torch.tensor(channels, dtype=torch.long))
 
     @classmethod
     def padded(cls, c_in: int, c_out: int, stride: int = 1) -> ChannelMap:
         """A map of all `c_in` channels between zeros, or of the middle `c_out` of them."""
+        c_in, c_out = (
+            whole(n, f"ChannelMap.padded: {name}", 1, LARGEST, SpikeletError)
+            for name, n in (("c_in", c_in), ("c_out", c_out))
+        )
         before = (c_out - c_in) // 2 if c_out >= c_in else -((c_in - c_out) // 2)
         return cls([c - before if 0 <= c - before < c_in else -1 for c in range(c_out)], stride)
 

@@ -14,6 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
+
 
 class Encode(nn.Module):
     """Turns uint8 images or frames into currents in [0, 1). See the module's equations.
@@ -30,9 +33,9 @@ class Encode(nn.Module):
 
     def __init__(self, sample_dims: int = 3) -> None:
         super().__init__()
-        if sample_dims not in (1, 2, 3):
-            raise ValueError(f"Encode.sample_dims must be 1, 2 or 3, got {sample_dims!r}.")
-        self.sample_dims = sample_dims
+        if not is_whole(sample_dims) or sample_dims not in (1, 2, 3):
+            raise ValueError(f"Encode.sample_dims must be 1, 2 or 3, got {shown(sample_dims)}.")
+        self.sample_dims = int(sample_dims)
         self.register_buffer("precision", torch.empty(0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -64,7 +64,8 @@ def exact_arithmetic() -> Iterator[None]:
 @contextmanager
 def _plain_products() -> Iterator[None]:
     """No product of float32 numbers is rounded to fewer bits inside, whichever of torch's switches say so."""
-    mkldnn, cudnn = torch.backends.mkldnn, torch.backends.cudnn
+    mkldnn: Any = torch.backends.mkldnn
+    cudnn: Any = torch.backends.cudnn
     general: list[Any] = [torch.backends, cudnn]
     special = [mkldnn.conv, mkldnn.rnn, mkldnn.matmul, cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul]
     matmul = _older(torch.get_float32_matmul_precision, "highest")

@@ -12,6 +12,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
 from spikelet.nn.fold_time import fold_time
 
 
@@ -46,10 +48,14 @@ class SumPool2d(nn.Module):
 
     def __init__(self, kernel_size: int | tuple[int, int]) -> None:
         super().__init__()
-        rows, columns = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-        if min(rows, columns) < 1:
-            raise ValueError(f"SumPool2d.kernel_size must be at least 1, got {kernel_size}.")
-        self.kernel_size = kernel_size
+        sides: Any = (kernel_size, kernel_size) if is_whole(kernel_size) else kernel_size
+        if not isinstance(sides, tuple | list) or len(sides) != 2 or not all(is_whole(n) and n >= 1 for n in sides):
+            raise ValueError(
+                "SumPool2d.kernel_size must be a whole number or a pair of them, each at least 1, "
+                f"got {shown(kernel_size)}."
+            )
+        rows, columns = map(int, sides)
+        self.kernel_size = rows if is_whole(kernel_size) else (rows, columns)
         self.divisor = 1 << (rows * columns - 1).bit_length()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,12 +15,17 @@ from __future__ import annotations
 
 import abc
 import math
+import numbers
 
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
 from spikelet.nn.evaluation import require_exact_type
 from spikelet.quant.grid import FRACTION_BITS, round_half_up, straight_through
+
+REACH = 64
 
 
 class Clipped(nn.Module, abc.ABC):
@@ -33,9 +38,9 @@ class Clipped(nn.Module, abc.ABC):
 
     def __init__(self, bits: int, smallest: int, largest: int) -> None:
         super().__init__()
-        if bits not in range(smallest, largest + 1):
-            raise ValueError(f"{type(self).__name__}.bits must be {smallest} to {largest}, got {bits!r}.")
-        self.bits = bits
+        if not is_whole(bits) or bits not in range(smallest, largest + 1):
+            raise ValueError(f"{type(self).__name__}.bits must be {smallest} to {largest}, got {shown(bits)}.")
+        self.bits = bits = int(bits)
         self.low, self.high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
     @abc.abstractmethod
@@ -67,12 +72,14 @@ class Requantize(Clipped):
 
     def __init__(self, bits: int = 8, reach: float = 4.0) -> None:
         super().__init__(bits, 2, 8)
-        if not (math.isfinite(reach) and reach > 0):
-            raise ValueError(f"Requantize.reach must be a positive number, got {reach!r}.")
+        if isinstance(reach, bool) or not isinstance(reach, numbers.Real) or not 0 < reach < math.inf:
+            raise ValueError(f"Requantize.reach must be a positive number, got {shown(reach)}.")
         self.log2_unit = nn.Parameter(torch.tensor(math.log2(reach) - bits + 1))
 
     def exponent(self) -> int:
-        """p, a whole number in -8..12."""
+        """p, a whole number in -8..12. Raises ValueError where log2_unit is NaN or infinite."""
+        if not torch.isfinite(self.log2_unit):
+            raise ValueError(f"log2_unit must be finite, got {self.log2_unit.item()}. (Its training diverged.)")
         return int(self._exponent())
 
     def _exponent(self) -> Tensor:
@@ -80,7 +87,8 @@ class Requantize(Clipped):
 
     def unit(self, x: Tensor) -> Tensor:
         """u, with the gradient of its logarithm."""
-        return straight_through(torch.exp2(self.log2_unit), torch.exp2(-self._exponent())).to(x.dtype)
+        learned = torch.exp2(self.log2_unit.clamp(-REACH, REACH))  # so that its gradient is finite wherever it went
+        return straight_through(learned, torch.exp2(-self._exponent())).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"bits={self.bits}"
@@ -98,9 +106,9 @@ class Saturate(Clipped):
 
     def __init__(self, bits: int = 16, fraction_bits: int = 8) -> None:
         super().__init__(bits, 2, 31)
-        if fraction_bits not in range(FRACTION_BITS + 1):
-            raise ValueError(f"Saturate.fraction_bits must be 0 to {FRACTION_BITS}, got {fraction_bits!r}.")
-        self.fraction_bits = fraction_bits
+        if not is_whole(fraction_bits) or fraction_bits not in range(FRACTION_BITS + 1):
+            raise ValueError(f"Saturate.fraction_bits must be 0 to {FRACTION_BITS}, got {shown(fraction_bits)}.")
+        self.fraction_bits = int(fraction_bits)
 
     def exponent(self) -> int:
         """p."""

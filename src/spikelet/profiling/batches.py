@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikelet.base.errors import TimeAxisError
 from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
+from spikelet.nn.taken import tensor_of
 
 SAMPLE_AXES = (1, 2, 3)  # [F], tokens [N, D], [C, H, W]
 
@@ -21,14 +22,15 @@ def inputs_of(batches: Tensor | Iterable[Any], time_axis: TimeAxis) -> Iterator[
         TimeAxisError: a batch is not laid out as `time_axis` says.
         ValueError: an empty batch.
     """
+    batches = tensor_of(batches)
     if isinstance(batches, Tensor):
         batches = (batches,)
-    if not isinstance(batches, Iterable):
-        raise TypeError(f"batches must be a tensor or an iterable of batches, got {type(batches).__name__}.")
+    if not isinstance(batches, Iterable) or isinstance(batches, str):
+        raise TypeError(f"batches must be a tensor, an array or an iterable of them, got {type(batches).__name__}.")
     for i, batch in enumerate(batches):
-        x = batch[0] if isinstance(batch, tuple | list) and batch else batch
+        x = tensor_of(batch[0] if isinstance(batch, tuple | list) and batch else batch)
         if not isinstance(x, Tensor):
-            raise TypeError(f"batch {i} must be a tensor or start with one, got {type(x).__name__}.")
+            raise TypeError(f"batch {i} must be a tensor or an array, or start with one, got {type(x).__name__}.")
         _, _, sample = split_shape(x.shape, time_axis, what=f"batch {i}")
         if len(sample) not in SAMPLE_AXES:
             raise TimeAxisError(

@@ -14,6 +14,7 @@ from spikelet.neurons import Neuron, time_steps_of
 from spikelet.nn import Encode, MaxPool2d
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.taken import require_module
 from spikelet.profiling.arena import SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profiling.batches import inputs_of, one_sample
 from spikelet.profiling.energy import TABLES, EnergyTable
@@ -40,30 +41,33 @@ def profile(
 
     Args:
         model: any module made of convolutions, Linear, batch norms, neurons and layers without parameters.
-        batches: a tensor as the model takes it; or an iterable of such tensors, or of tuples that start with one (a
+        batches: a tensor or array as the model takes it; or an iterable of such, or of tuples that start with one (a
             loader). Moved to the model's device.
         time_axis: where time stands in a batch: None for still inputs [B, ...], 0 for [T, B, ...], 1 for [B, T, ...].
         tables: what to give energies under.
         name: for the report; the class's name where empty.
     Raises:
-        TypeError: a batch is not a tensor.
+        SpikeletError: the model is no module, or fails on a batch; names the layer.
+        TypeError: a batch is neither a tensor nor an array.
         TimeAxisError: a batch is not laid out as `time_axis` says.
         ValueError: a batch of another shape, no samples, a layer that can't be counted, no neurons, or neurons
             of different time_steps.
     """
+    require_module(model)
     time_steps = time_steps_of(model)
     device = device_of(model)
     inputs = (x.to(device) for x in inputs_of(batches, time_axis))
     first = next(inputs, None)
     if first is None:
         raise ValueError("batches must hold at least one sample, got none.")
+    peak = peak_bytes(_buffers(model, one_sample(first, time_axis)))
     layers, samples = observe(model, itertools.chain([first], inputs), time_axis)
     return Report(
         model=name or type(model).__name__,
         time_steps=time_steps,
         samples=samples,
         layers=tuple(layers),
-        peak_arena_bytes=peak_bytes(_buffers(model, one_sample(first, time_axis))),
+        peak_arena_bytes=peak,
         tables=tuple(tables),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
 from spikelet.quant.binary import Binary
 from spikelet.quant.quantizer import Quantizer
 from spikelet.quant.uniform import FullPrecision, Uniform
@@ -13,6 +15,8 @@ def quantizer_of(bits: int) -> Quantizer:
     Raises:
         ValueError: another number of bits.
     """
+    if not is_whole(bits):
+        raise ValueError(f"weight_bits must be 1 to 8, or 32 for full precision, got {shown(bits)}.")
     if bits == 1:
         return Binary()
     if bits == 32:

@@ -45,6 +45,8 @@ import torch
 from torch import Tensor
 
 from spikelet.base.codes import top_code
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
 from spikelet.quant.magnitude import MOST_GAIN
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
 
@@ -150,8 +152,11 @@ class ReScaW(Quantizer):
     per_channel: bool = True
 
     def __post_init__(self) -> None:
-        if self.bits not in range(1, 9):
-            raise ValueError(f"ReScaW.bits must be 1 to 8, got {self.bits}. (For float weights use FullPrecision().)")
+        if not is_whole(self.bits) or self.bits not in range(1, 9):
+            raise ValueError(
+                f"ReScaW.bits must be 1 to 8, got {shown(self.bits)}. (For float weights use FullPrecision().)"
+            )
+        object.__setattr__(self, "bits", int(self.bits))
 
     def _measured(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """W, and gamma [O, 1, ...], both float64: in float32 a weight far below gamma would lose its sign to rounding,

@@ -15,6 +15,8 @@ import dataclasses
 from torch import Tensor
 
 from spikelet.base.codes import top_code
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole
 from spikelet.quant.grid import round_half_up, straight_through
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_above
 
@@ -27,8 +29,9 @@ class Uniform(Quantizer):
     per_channel: bool = True
 
     def __post_init__(self) -> None:
-        if self.bits not in range(2, 9):
-            raise ValueError(f"Uniform.bits must be 2 to 8, got {self.bits}. (For 1 bit use Binary().)")
+        if not is_whole(self.bits) or self.bits not in range(2, 9):
+            raise ValueError(f"Uniform.bits must be 2 to 8, got {shown(self.bits)}. (For 1 bit use Binary().)")
+        object.__setattr__(self, "bits", int(self.bits))
 
     def encode(self, weight: Tensor) -> Coded:
         weight = weight.detach()

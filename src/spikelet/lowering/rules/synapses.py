@@ -75,6 +75,8 @@ def with_bias(b: Builder, call: Call, layer: Conv1d | Conv2d | Linear, x: Source
     """`x` rounded to the grid and the layer's bias added; `x` itself where it has none."""
     if layer.bias is None:
         return x
+    if not torch.isfinite(layer.bias).all():
+        raise LoweringError(f"{call.where}: its bias must be finite numbers, got NaN or infinity.")
     return b.affine(x, np.array(1.0), float64(round_to_grid(layer.bias.detach())), f"{call.where}.bias")
 
 
