@@ -2,6 +2,7 @@
 #   make demo    train on digits, pack, run natively, compare spike for spike
 #   make test    the test suite                (PYTEST_ARGS="-k lif -x" narrows it)
 #   make device  install without torch in a new environment, and run a shipped model there
+#   make lowest  test with the lowest versions that pyproject.toml allows, torch apart
 #   make lint    formatting, style, types, spelling
 #   make bench   timings of the native runtime beside PyTorch's
 #   make fuzz    100,000 damaged artifact files, 10,000 random graphs, 25,000 damaged pictures, arrays and data sets
@@ -22,7 +23,7 @@ SPIKINGJELLY := spikingjelly==2.0.0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test device lint bench fuzz clean distclean
+.PHONY: help demo test device lowest lint bench fuzz clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -42,6 +43,19 @@ test: $(READY)
 
 device: $(READY)
 	$(PY) -m pytest tests/device -m index
+
+# The lowest torch is no part of it: its wheels on the index bring gigabytes for other processors.
+LOWEST := build/lowest
+LOWEST_TESTS := tests/unit/test_public_names.py tests/data/test_idx.py tests/runtime/test_program.py tests/zoo tests/fitting
+lowest: $(READY)
+	$(PY) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	$(LOWEST)/bin/uv pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python --extra data \
+		--extra events --extra fit --extra plot --output-file $(LOWEST)/lowest.txt pyproject.toml
+	sed -i -E '/^(torch|triton|nvidia-[a-z0-9-]*)==/d' $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--requirement $(LOWEST)/lowest.txt pytest hypothesis .
+	$(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
