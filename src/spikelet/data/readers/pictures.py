@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from spikelet.base.errors import DataError
-from spikelet.base.optional import need
 from spikelet.base.picture import KINDS, MAX_FILE_BYTES
 from spikelet.base.regular import open_regular
 from spikelet.data.readers.assembly import Source, assembled
@@ -79,7 +78,8 @@ def read_pictures(listing: Listing, found: Sorted, request: Request) -> DataSpli
 
 def _endings() -> set[str]:
     """The ends of names, small letters, of the kinds of pictures that are read."""
-    Image = need("PIL.Image", package="pillow", extra="data", what="a folder of pictures")
+    from PIL import Image
+
     return {ending for ending, kind in Image.registered_extensions().items() if kind in KINDS}
 
 
