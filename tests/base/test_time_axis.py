@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from spikelet.base.errors import SpikeletError, TimeAxisError
@@ -63,6 +64,14 @@ def test_one_frame_is_no_still_image() -> None:
     assert split_shape((1, 2, 3, 8, 8), 0) == (1, 2, (3, 8, 8))
     assert split_shape((1, 2, 3, 8, 8), 1) == (2, 1, (3, 8, 8))
     assert split_shape((1, 2, 3, 8, 8), None) == (1, 1, (2, 3, 8, 8))
+
+
+def test_a_time_axis_of_numpy_is_the_axis_that_it_is() -> None:
+    for axis in (0, 1):
+        assert split_shape((2, 3, 4), np.int64(axis)) == split_shape((2, 3, 4), axis)
+        assert join_shape(2, 3, (4,), np.int64(axis)) == join_shape(2, 3, (4,), axis)
+        assert batch_axis(np.int64(axis)) == batch_axis(axis)
+        require_agreement(SimpleNamespace(time_axis=axis), np.int64(axis), "data")
 
 
 def test_a_batch_without_axes_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -173,6 +174,12 @@ def test_both_budgets_hold_at_once():
     assert after[1] <= 0.5 * sops
 
 
+def test_numbers_of_numpy_are_the_numbers_that_they_are():
+    assert Prune(np.float32(0.5)) == Prune(0.5)
+    assert Prune({"features.*": np.float64(0.5)}) == Prune({"features.*": 0.5})
+    assert Prune(max_bytes=np.int64(5000), max_sops=np.float32(0.5)) == Prune(max_bytes=5000, max_sops=0.5)
+
+
 def test_a_budget_that_is_met_already_removes_nothing():
     model, x = vggsnn()
     assert widths(pruned(Prune(max_bytes=10**9, criterion=WeightL1()), (model, x))) == widths(model)
@@ -217,6 +224,8 @@ def test_a_budget_that_can_t_be_met_names_the_smallest_size():
         ({}, "takes either a ratio or a budget .* got neither"),
         ({"ratio": 0.5, "max_bytes": 100}, "takes either a ratio or a budget .* got both"),
         ({"max_bytes": 0}, r"Prune\.max_bytes must be a number above 0, got 0"),
+        ({"max_bytes": "5k"}, r"Prune\.max_bytes must be a number above 0, got '5k'"),
+        ({"max_sops": True}, r"Prune\.max_sops must be a number above 0, got True"),
         ({"max_sops": float("nan")}, r"Prune\.max_sops must be a number above 0, got nan"),
         ({"ratio": 0.5, "sparsity": "even"}, r"Prune\.sparsity must be one of \('layerwise', 'global'\), got 'even'"),
         ({"ratio": {"a": 0.5}, "where": first()}, "by layer says where and how much"),

@@ -251,3 +251,11 @@ def test_a_rounding_neuron_off_the_grid_is_refused():
     with pytest.raises(ValueError, match=r"LIFParams\.threshold must be a multiple of 2\^-12.* got 0\.1666"):
         LIFParams.rounding(3)
     assert LIFParams.rounding(3, 0.75).surrogate == Rectangle(0.25)
+
+
+def test_levels_of_numpy_are_the_number_that_they_are():
+    assert LIFParams(levels=np.int64(3)) == LIFParams(levels=3)
+    assert type(LIFParams(levels=np.int64(3)).levels) is int
+    for wrong in (np.float32(3), np.bool_(True), np.int64(256), "3"):
+        with pytest.raises(ValueError, match=r"LIFParams\.levels must be a whole number from 1 to 255"):
+            LIFParams(levels=wrong)

@@ -101,6 +101,13 @@ def test_what_is_no_tensor_or_array_of_its_type_is_refused_by_name(x, y, message
         Samples(x, y, LABELS, "bad")
 
 
+def test_indices_of_numpy_are_taken():
+    samples, indices = _samples(), np.array([3, 0, 5])
+    for x, expected in zip(samples.batch(indices), samples.batch(torch.from_numpy(indices)), strict=True):
+        assert torch.equal(x, expected)
+    assert torch.equal(samples.subset(indices).x, samples.batch(indices)[0])
+
+
 def test_a_subset_keeps_samples_with_their_labels():
     part = _samples().subset(torch.tensor([7, 2]))
     assert torch.equal(part.x, images()[[7, 2]])

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spikelet.base.errors import TimeAxisError
+from spikelet.base.whole import is_whole
 
 TimeAxis = int | None
 
@@ -26,7 +27,7 @@ def check_time_axis(time_axis: TimeAxis) -> TimeAxis:
     Raises:
         TimeAxisError: it is not None, 0 or 1.
     """
-    if not (time_axis is None or type(time_axis) is int) or time_axis not in _LAYOUT:
+    if not (time_axis is None or is_whole(time_axis)) or time_axis not in _LAYOUT:
         raise TimeAxisError(
             f"time_axis must be None, 0 or 1, got {time_axis!r}. None: still inputs [B, ...]; 0: frames, time first, "
             "[T, B, ...]; 1: frames, batch first, [B, T, ...]."

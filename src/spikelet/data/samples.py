@@ -82,9 +82,9 @@ class Samples:
         """Shape of one sample, (C, H, W) or (T, C, H, W)."""
         return tuple(self.x.shape[1:])
 
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+    def batch(self, indices: Tensor | np.ndarray) -> tuple[Tensor, Tensor]:
         """The samples `indices` int64 [B]: x [B, C, H, W] or [T, B, C, H, W], contiguous, and y [B]."""
-        indices = indices.to(self.x.device)
+        indices = torch.as_tensor(indices, device=self.x.device)
         x = self.x[indices]
         return (x.transpose(0, 1).contiguous() if self.has_time else x), self.y[indices]
 
@@ -120,7 +120,7 @@ class Samples:
         y = numbers.to(self.y.device)[self.y] if len(self) else self.y
         return dataclasses.replace(self, y=y, labels=known)
 
-    def subset(self, indices: Tensor) -> Samples:
+    def subset(self, indices: Tensor | np.ndarray) -> Samples:
         """The samples `indices` int64 [M], in that order, as a data set of its own."""
         return dataclasses.replace(self, x=self.x[indices], y=self.y[indices])
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.whole import whole
 from spikelet.neurons.constants import LEAK_BITS, Real, numbers, off_grid, real
 from spikelet.neurons.reset import Hard, Reset, Soft
 from spikelet.neurons.surrogate import Rectangle, Surrogate, Triangle
@@ -57,8 +59,8 @@ class LIFParams:
                 object.__setattr__(self, name, real(value, f"LIFParams.{name}"))
         self._check_leak_and_gain()
         _check_above_0("threshold", self.threshold)
-        if type(self.levels) is not int or not 1 <= self.levels <= MAX_LEVELS:
-            raise ValueError(f"LIFParams.levels must be a whole number from 1 to {MAX_LEVELS}, got {self.levels!r}.")
+        levels = whole(self.levels, "LIFParams.levels", 1, MAX_LEVELS, error=SpikeletError)
+        object.__setattr__(self, "levels", levels)
         if self.step is not None:
             if self.levels == 1:
                 raise ValueError(

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
+from spikelet.base.numbers import make_plain
 from spikelet.compression.channels import (
     OUTPUT,
     WEIGHTED,
@@ -68,6 +69,7 @@ class Prune:
     where: Filter = dataclasses.field(default_factory=everything)
 
     def __post_init__(self) -> None:
+        make_plain(self)
         has_budget = self.max_bytes is not None or self.max_sops is not None
         if (self.ratio is None) != has_budget:
             raise CompressionError(
@@ -75,8 +77,8 @@ class Prune:
                 f"got {'both' if has_budget else 'neither'}."
             )
         for name, value in (("max_bytes", self.max_bytes), ("max_sops", self.max_sops)):
-            if value is not None and not value > 0:
-                raise CompressionError(f"Prune.{name} must be a number above 0, got {value}.")
+            if value is not None and not (type(value) in (int, float) and value > 0):
+                raise CompressionError(f"Prune.{name} must be a number above 0, got {value!r}.")
         if self.sparsity not in SPARSITIES:
             raise CompressionError(f"Prune.sparsity must be one of {SPARSITIES}, got {self.sparsity!r}.")
         if self.ratio is not None:
