@@ -38,6 +38,15 @@ def test_a_small_graph_that_would_fill_the_memory_is_refused_before_it_runs() ->
         stream(np.zeros((1024, 1, 65_536), np.uint8), stream.start(1))
 
 
+@pytest.mark.parametrize("seed", [seed for seed in range(12) if random_graph(seed).of_type(ir.Lif)])
+def test_a_profile_of_many_samples_runs_as_many_at_once_as_its_limit_allows(seed: int) -> None:
+    graph = random_graph(seed)
+    x = random_input(graph, 7, seed)
+    whole = profile_graph(graph, x)
+    for at_once in (1, 3):
+        assert profile_graph(graph, x, max_bytes=reference_bytes(graph.nodes, graph.time_steps, at_once)) == whole
+
+
 def test_a_larger_limit_lets_a_graph_run_and_a_smaller_one_refuses_it() -> None:
     graph = random_graph(0)
     x = random_input(graph, 2, 0)

@@ -25,17 +25,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.base.codes import values_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge, analyse
 from spikelet.graph.file.document import stored_bytes
 from spikelet.graph.reference import MAX_BYTES, Reference, time_first
 from spikelet.profiling.arena import FUSED, SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
+from spikelet.profiling.counted import Counted, counted, dense
 from spikelet.profiling.energy import TABLES, EnergyTable
 from spikelet.profiling.layers import ChannelLayer, Kind, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
 from spikelet.profiling.report import Report
-
-Int64 = NDArray[np.int64]
 
 
 def profile_graph(
@@ -50,25 +48,26 @@ def profile_graph(
 
     Args:
         graph: any valid graph.
-        x: uint8 [B, *input shape] or [T, B, *input shape]; every edge of the batch is held in memory at once.
+        x: uint8 [B, *input shape] or [T, B, *input shape].
         tables: what to give energies under.
         name: for the report; the graph's "model" entry in its meta where empty.
-        max_bytes: the most memory that the reference may take.
+        max_bytes: the most memory that the reference may take; it runs as many samples at once as fit.
     Raises:
-        GraphError: the graph is not valid, `x` does not fit its input, or would take more than `max_bytes`.
+        GraphError: the graph is not valid, `x` does not fit its input, or one sample would take more than `max_bytes`.
         ValueError: `x` has no samples, or the graph no neurons.
     """
     edges = analyse(graph)
     if not graph.of_type(ir.Lif):
         raise ValueError("the graph has no Lif node; a profile needs a spiking network.")
-    samples = time_first(x, graph).shape[1]
-    if not samples:
+    if not time_first(x, graph).shape[1]:
         raise ValueError("x must hold at least one sample, got none.")
-    run = _Run(graph, edges, Reference(graph, max_bytes=max_bytes).edges(x))
+    reference = Reference(graph, max_bytes=max_bytes)
+    products = [node for node in graph.nodes if _is_product(node, edges)]
+    run = _Run(graph, edges, counted(reference, x, products))
     return Report(
         model=name or graph.meta.get("model", "graph"),
         time_steps=graph.time_steps,
-        samples=samples,
+        samples=run.counted.samples,
         layers=tuple(run.layers()),
         peak_arena_bytes=peak_bytes(run.buffers()),
         tables=tuple(tables),
@@ -77,11 +76,11 @@ def profile_graph(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Run:
-    """A graph, what is proved of its edges, and the values that they held."""
+    """A graph, what is proved of its edges, and what they held."""
 
     graph: ir.IntGraph
     edges: dict[str, Edge]
-    values: dict[str, Int64]
+    counted: Counted
 
     def layers(self) -> list[Layer]:
         """A layer for every product, every neuron and every node with constants of its own."""
@@ -91,7 +90,7 @@ class _Run:
         for node in self.graph.nodes:
             if isinstance(node, ir.Lif):
                 layers.append(self._neurons(node))
-            elif self._is_product(node):
+            elif node.name in self.counted.pairs:
                 layers.append(self._product(node, scaled_by.get(node.name)))
             elif _numbers(node) and node.name not in owned:
                 channels = self.edges[node.name].shape[0]
@@ -100,9 +99,6 @@ class _Run:
 
     def _work(self, node: ir.Operation) -> Any:
         return node.work(*(self.edges[name].shape for name in node.inputs))
-
-    def _is_product(self, node: ir.Operation) -> bool:
-        return _weight(node) is not None or (len(node.inputs) > 1 and self._work(node).macs > 0)
 
     def _scales(self, node: ir.Operation) -> bool:
         """Whether the node multiplies one edge by constants: what a batch norm becomes."""
@@ -121,7 +117,7 @@ class _Run:
         makers: dict[str, str] = {}
         found: dict[str, ir.Operation] = {}
         for node in self.graph.nodes:
-            if self._is_product(node):
+            if node.name in self.counted.pairs:
                 makers[node.name] = node.name
             elif node.inputs and node.inputs[0] in makers and self._pools(node):
                 makers[node.name] = makers[node.inputs[0]]
@@ -132,10 +128,10 @@ class _Run:
     def _product(self, node: ir.Operation, scale: ir.Operation | None) -> SynapseLayer:
         sources, out = [self.edges[name] for name in node.inputs], self.edges[node.name]
         event = next((i for i, edge in enumerate(sources) if edge.is_spikes), 0)
-        x, weight = self.values[node.inputs[event]], _weight(node)
-        samples, steps = x.shape[1], max(self.values[name].shape[0] for name in node.inputs)
+        x, weight, seen = node.inputs[event], _weight(node), self.counted
+        samples, steps = seen.samples, max(seen.steps[name] for name in node.inputs)
         spiking = sources[event].is_spikes
-        pairs, dense = self._pairs(node) / samples, self._dense(node)
+        pairs = seen.pairs[node.name] / samples
         other = sources[1 - event] if weight is None else None
         kernel = weight.shape[2:] if weight is not None and weight.ndim == 4 else (1, 1)
         return SynapseLayer(
@@ -152,30 +148,17 @@ class _Run:
             steps=float(steps),
             spiking_input=spiking,
             input_bits=_bits(sources[event]),
-            input_events=float((x != 0).sum()) * steps / x.shape[0] / samples,
+            input_events=float(seen.events[x]) * steps / seen.steps[x] / samples,
             macs_per_step=self._work(node).macs,
             neurobench=NeuroBenchCounts(
                 effective_acs=pairs if spiking else 0.0,
                 effective_macs=0.0 if spiking else pairs,
-                dense=float(dense * steps),
+                dense=float(dense(node, self.edges) * steps),
             ),
         )
 
-    def _pairs(self, node: ir.Operation) -> float:
-        """Pairs of values that are multiplied and both not zero, over all steps and samples."""
-        events = [(self.values[name] != 0).astype(np.int64) for name in node.inputs]
-        if _weight(node) is not None:  # linear in what it reads: all samples and steps at once
-            events = [events[0].sum((0, 1), keepdims=True)]
-        return float(_ran(_of_zeros_and_ones(node, _present(node)), events).sum())
-
-    def _dense(self, node: ir.Operation) -> int:
-        """Pairs of one step and sample if no value were zero; those with padding are left out."""
-        ones = [np.ones((1, 1, *self.edges[name].shape), np.int64) for name in node.inputs]
-        present = _present(node)
-        return int(_ran(_of_zeros_and_ones(node, None if present is None else np.ones_like(present)), ones).sum())
-
     def _neurons(self, node: ir.Lif) -> NeuronLayer:
-        edge, spikes = self.edges[node.name], self.values[node.name]
+        edge = self.edges[node.name]
         return NeuronLayer(
             name=node.name,
             parameters=_numbers(node),
@@ -184,7 +167,7 @@ class _Run:
             time_steps=self.graph.time_steps,
             membrane_bits=32 if node.membrane is None else node.membrane.bits,
             leaky=bool(np.isin(node.leak, (0, 1 << node.leak_bits), invert=True).any()),
-            spikes=float(spikes.sum()) / spikes.shape[1],
+            spikes=float(self.counted.sums[node.name]) / self.counted.samples,
             membrane_updates=None,
         )
 
@@ -193,11 +176,17 @@ class _Run:
         position = {node.name: i for i, node in enumerate(self.graph.nodes)}
         buffers: list[Buffer] = []
         for node in self.graph.nodes:
-            edge, steps = self.edges[node.name], self.values[node.name].shape[0]
+            edge, steps = self.edges[node.name], self.counted.steps[node.name]
             bits = 0 if isinstance(node, ir.Input) else SPIKE_BITS if edge.is_spikes else VALUE_BITS
             reads = tuple(position[name] for name in node.inputs)
             buffers.append(Buffer(edge.size * steps, bits, reads, node.word in FUSED))
         return buffers
+
+
+def _is_product(node: ir.Operation, edges: dict[str, Edge]) -> bool:
+    return _weight(node) is not None or (
+        len(node.inputs) > 1 and node.work(*(edges[name].shape for name in node.inputs)).macs > 0
+    )
 
 
 def _weight(node: ir.Operation) -> NDArray[np.int8] | None:
@@ -212,26 +201,6 @@ def _numbers(node: ir.Operation) -> int:
 
 def _kind(weight: NDArray[np.int8] | None) -> Kind:
     return "product" if weight is None else "conv" if weight.ndim == 4 else "linear"
-
-
-def _present(node: ir.Operation) -> NDArray[np.bool_] | None:
-    """Weights that are not zero; None for a product of two edges."""
-    weight: Any = _weight(node)
-    if weight is None:
-        return None
-    return values_of(weight, node.bits, node.grid) != 0  # type: ignore[attr-defined]
-
-
-def _of_zeros_and_ones(node: ir.Operation, present: NDArray[np.bool_] | None) -> ir.Operation:
-    """The node with weights of 0 and 1; itself where it has no weights."""
-    if present is None:
-        return node
-    return dataclasses.replace(node, weight=present.astype(np.int8), bits=2, grid="symmetric")  # type: ignore[call-arg]
-
-
-def _ran(node: ir.Operation, sources: Sequence[Int64]) -> Int64:
-    steps = max(x.shape[0] for x in sources)
-    return node.advance(*sources, steps=range(steps), state=None)[0]
 
 
 def _of(edge: Edge | None) -> Edge:
