@@ -72,11 +72,11 @@ def test_the_module_runs_as_the_console_script_does(tmp_path: Path) -> None:
 def test_help_needs_nothing_but_click() -> None:
     loaded = {
         name
-        for file in ("__init__.py", "app.py", "commands.py", "errors.py", "options.py", "printing.py")
+        for file in ("__init__.py", "app.py", "commands.py", "errors.py", "limits.py", "options.py", "printing.py")
         for node in ast.parse((CLI / file).read_text()).body
         for name in _imported(node)
     }
-    ours = {"spikelet", *(f"spikelet.cli.{name}" for name in ("commands", "errors", "options", "printing"))}
+    ours = {"spikelet", *(f"spikelet.cli.{name}" for name in ("commands", "errors", "limits", "options", "printing"))}
     ours |= {f"spikelet.base.{name}" for name in ("errors", "optional", "table", "text")}
     assert {name.split(".")[0] for name in loaded - ours} - sys.stdlib_module_names == {"click"}
 

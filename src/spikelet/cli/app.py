@@ -12,6 +12,7 @@ import click
 
 from spikelet import __version__
 from spikelet.cli.commands import Commands, TorchCommand
+from spikelet.cli.limits import limits
 from spikelet.cli.options import COUNT, SEED, THREADS, Bits, FitOptions, Name, PathName, Share, TrainOptions
 
 EXIT_MISSED = 1
@@ -85,6 +86,7 @@ def train(**options: Any) -> None:
 @data_root
 @split
 @threads
+@limits
 def evaluate(target: str, data: str | None, data_root: str | None, split: str, threads: int) -> None:
     """Measure accuracy, and compare PyTorch with the integers.
 
@@ -113,6 +115,7 @@ def evaluate(target: str, data: str | None, data_root: str | None, split: str, t
 @click.option("--part", multiple=True, help="'size', 'operations' or 'energy'; may be repeated. Default: all.")
 @click.option("--out", type=PATH, metavar="FILE", help="Save the whole profile as JSON.")
 @threads
+@limits
 def profile(target: str, images: tuple[Path, ...], **how: Any) -> None:
     """Count bytes, spikes, operations and energy by layer.
 
@@ -210,6 +213,7 @@ def pack(folder: Path, out: Path) -> None:
     "--ground", metavar="COLOUR", help="What transparency is laid on: white, black or #rrggbb. Default: the training's."
 )
 @threads
+@limits
 def run(model: str, images: tuple[Path, ...], top: int, ground: str | None, threads: int) -> None:
     """Classify images with the native integer program.
 
@@ -229,6 +233,7 @@ def run(model: str, images: tuple[Path, ...], top: int, ground: str | None, thre
 
 @app.command()
 @model
+@limits
 def inspect(model: str) -> None:
     """Show what a packed file holds.
 
@@ -251,6 +256,7 @@ def inspect(model: str) -> None:
 @click.option("--samples", default=4, show_default=True, type=COUNT, help="Random inputs, where no image is given.")
 @click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the random inputs.")
 @threads
+@limits
 def verify(model: str, images: tuple[Path, ...], samples: int, seed: int, threads: int) -> None:
     """Check that a packed file is whole and exact on this machine.
 

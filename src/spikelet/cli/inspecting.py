@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from spikelet.base.table import CELL, Table
 from spikelet.base.text import fit_to_print, shortened
 from spikelet.cli.errors import naming
+from spikelet.cli.opening import opened
 from spikelet.cli.printing import facts, heading, say, show
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.graph.file.document import stored_bytes
 from spikelet.graph.ops.operation import Work
-from spikelet.zoo import load, path_of
+from spikelet.zoo import path_of
 
 COLUMNS = ("node", "operation", "reads", "output", "weights", "bits", "bytes", "operations/step")
 PROSE = (0, 1, 2, 3)
@@ -28,7 +29,7 @@ def inspect(model: str) -> None:
         ValueError, OSError: the file can't be read, or is damaged.
     """
     with naming(model):
-        graph, size = load(model), path_of(model).stat().st_size
+        graph, size = opened(model), path_of(model).stat().st_size
     describe(graph, model, size)
 
 

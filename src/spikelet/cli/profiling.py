@@ -15,12 +15,12 @@ from spikelet.base.optional import need
 from spikelet.base.table import Table
 from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
+from spikelet.cli.opening import opened
 from spikelet.cli.outputs import require_file
 from spikelet.cli.printing import heading, say, show, width
 from spikelet.cli.running import picture_for
 from spikelet.profiling import Report, profile_graph
 from spikelet.profiling.table import PARTS, Part
-from spikelet.zoo import load
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
 BATCH = 50
@@ -62,7 +62,7 @@ def of_images(model: str, images: Sequence[Path]) -> Report:
         pack = command_line("pack", Path(model), "--out", "model.safetensors")
         raise ValueError(f"IMAGE goes with a packed file, and {model} is a run folder. Pack it first: {pack}")
     with naming(model):
-        graph = load(model)
+        graph = opened(model)
     ground = ground_for(graph.meta, None)
     pictures = [picture_for(graph, path, ground).batch for path in images]
     if len({picture.ndim for picture in pictures}) > 1:

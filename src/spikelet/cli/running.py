@@ -18,10 +18,10 @@ from spikelet.base.table import Table
 from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
 from spikelet.cli.images import Picture, read_picture
+from spikelet.cli.opening import opened
 from spikelet.cli.printing import percent, say, show
 from spikelet.graph.ir import IntGraph
 from spikelet.runtime import Program
-from spikelet.zoo import load
 
 BAR = 24  # characters of a score of 1
 COLUMNS = ("class", "logit", "score", "")
@@ -35,7 +35,7 @@ def run(model: str, images: Sequence[Path], top: int, threads: int, ground: str 
         ValueError, OSError, ImportError: the model or an image can't be read.
     """
     with naming(model):
-        graph = load(model)
+        graph = opened(model)
     program, under = Program(graph, threads), ground_for(graph.meta, ground)
     for path in images:
         picture = picture_for(graph, path, under)

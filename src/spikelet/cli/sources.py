@@ -17,6 +17,7 @@ from torch import nn
 from spikelet.base.strict_json import shown
 from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
+from spikelet.cli.opening import opened
 from spikelet.cli.own_data import own_data
 from spikelet.data import DataSplits, Samples, names
 from spikelet.data import load as load_data
@@ -26,7 +27,6 @@ from spikelet.graph.ir import IntGraph
 from spikelet.models.catalogue import MODELS
 from spikelet.train import TrainConfig, load_run
 from spikelet.train.evaluate import class_names_of
-from spikelet.zoo import load as load_graph
 
 SPLITS = ("train", "validation", "test")
 OPTIONS = ("validation", "seed", *Form.__annotations__)  # of load; its root is said on the command line
@@ -148,7 +148,7 @@ def open_target(target: str) -> Trained | Packed:
         with naming(folder):
             return Trained(folder, *load_run(folder))
     with naming(target):
-        return Packed(target, load_graph(target))
+        return Packed(target, opened(target))
 
 
 def splits_of(config: TrainConfig, root: str | None) -> DataSplits:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from spikelet.base.table import Table
 from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
+from spikelet.cli.opening import opened
 from spikelet.cli.printing import say, show
 from spikelet.cli.running import picture_for
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.reference import Reference
 from spikelet.runtime import Program, kernel_sets
-from spikelet.zoo import load
 
 Bytes = NDArray[np.uint8]
 COLUMNS = ("kernels", "samples", "spikes", "differ", "outputs", "differ", "logits in single steps", "differ")
@@ -105,7 +105,7 @@ def verify(model: str, inputs: Inputs, threads: int) -> bool:
         ValueError, OSError, ImportError: the model or an image can't be read; a damaged file names the field.
     """
     with naming(model):
-        graph = load(model)
+        graph = opened(model)
     say(f"{model} is whole: checksum, every field, every interval, and the bytes that its graph is written to")
     programs = [Program(graph, threads, kernels.name) for kernels in kernel_sets()]
     if programs[0].fallbacks:
