@@ -6,18 +6,20 @@ import copy
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
 from spikelet.data import DataSplits, Samples, batches
+from spikelet.data.classes import class_names_of
 from spikelet.fitting import Budget
 from spikelet.fitting.job import Job
 from spikelet.lowering import lower, verify
 from spikelet.models import create_model
 from spikelet.train import Distillation, Optimizer, Phase, Run, Training, evaluate, load_run, train_further
-from spikelet.train.evaluate import class_names_of, predict
+from spikelet.train.evaluate import predict
 from tests.support.training_runs import digits, small_config
 
 pytest.importorskip("accelerate")
@@ -145,3 +147,25 @@ def test_fit_calibrates_and_judges_by_name(trained: nn.Module):
     assert torch.equal(predict(trained.eval(), x).argmax(1), y)
     with pytest.raises(SpikeletError, match="does not know: 'a'"):
         Job(trained, splits().map(lambda p: dataclasses.replace(p, labels=("a", *KNOWN[1:]))), Budget(max_bytes=10**6))
+
+
+def test_a_lowered_network_keeps_its_names(trained: nn.Module) -> None:
+    """Its file meets data by name too, and `verify` counts what `evaluate` counts."""
+    graph = lower(trained, levels(KNOWN).x[:1])
+    assert graph.labels == KNOWN
+    turned = batches(levels(("light", "dark", "grey")), 12)
+    assert verify(graph, trained, turned).integer_accuracy == evaluate(trained, turned) == 1.0
+    assert lower(trained, levels(KNOWN).x[:1], labels=("a", "b", "c")).labels == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("names", [("dark", "grey"), "abc", {0: "dark"}, 3, [1, 2, 3], None])
+def test_names_that_are_none_of_the_logits_are_no_reason_not_to_lower(names: object) -> None:
+    model = new_model().eval()
+    model.class_names = names  # type: ignore[assignment]
+    assert lower(model, levels(KNOWN).x[:1]).labels == ()
+
+
+def test_names_in_an_array_are_names() -> None:
+    model = new_model().eval()
+    model.class_names = np.array(KNOWN)  # type: ignore[assignment]
+    assert class_names_of(model) == lower(model, levels(KNOWN).x[:1]).labels == KNOWN

@@ -21,12 +21,12 @@ from spikelet.cli.opening import opened
 from spikelet.cli.own_data import own_data
 from spikelet.data import DataSplits, Samples, names
 from spikelet.data import load as load_data
+from spikelet.data.classes import class_names_of
 from spikelet.data.load import Form
 from spikelet.graph.analysis import analyse
 from spikelet.graph.ir import IntGraph
 from spikelet.models.catalogue import MODELS
 from spikelet.train import TrainConfig, load_run
-from spikelet.train.evaluate import class_names_of
 
 SPLITS = ("train", "validation", "test")
 OPTIONS = ("validation", "seed", *Form.__annotations__)  # of load; its root is said on the command line

@@ -14,6 +14,8 @@ import difflib
 import unicodedata
 from collections.abc import Sequence
 
+import numpy as np
+
 from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 
@@ -38,6 +40,16 @@ def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
             )
         found[name] = number
     return tuple(names)
+
+
+def class_names_of(model: object) -> tuple[str, ...]:
+    """The names of a model's classes, which training sets and a run folder keeps as `class_names`; () without any.
+
+    An attribute of that name that is no list, tuple or array of strings is the user's own business.
+    """
+    names = getattr(model, "class_names", None)
+    listed = names.tolist() if isinstance(names, np.ndarray) else names
+    return tuple(listed) if isinstance(listed, list | tuple) and all(isinstance(n, str) for n in listed) else ()
 
 
 def numbers_by_name(

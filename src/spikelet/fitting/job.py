@@ -22,6 +22,7 @@ from spikelet.compression.channels import Channels, find_channels, in_line
 from spikelet.compression.criteria import SVS, Criterion, unit_scores
 from spikelet.compression.passes import recalibrate
 from spikelet.data.batches import batches
+from spikelet.data.classes import class_names_of
 from spikelet.data.samples import DataSplits
 from spikelet.data.samples import Samples as DataSamples
 from spikelet.fitting.budget import Budget
@@ -37,7 +38,6 @@ from spikelet.nn.device import device_of
 from spikelet.profiling import profile
 from spikelet.profiling.packed import has_float_weights, weight_bits_of
 from spikelet.train import Reporter, Training, evaluate, further, train_further
-from spikelet.train.evaluate import class_names_of
 from spikelet.train.loop import Loop
 from spikelet.train.progress import Silent
 

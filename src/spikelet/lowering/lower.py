@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import LoweringError, RunError, SpikeletError
 from spikelet.base.time_axis import TimeAxis, split_shape
+from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
 from spikelet.lowering import rules as rules
 from spikelet.lowering.builder import Builder
@@ -52,7 +53,8 @@ def lower(
         example: a uint8 batch as the model takes it, a tensor or an array, of [F], [C, L] or [C, H, W] samples; only
             its shape matters.
         time_axis: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
-        labels: names of the classes.
+        labels: names of the classes. Where none are given, the module's `class_names`, if they are as many as its
+            logits: what training sets, and a run folder gives.
         meta: strings to keep with the graph.
     Raises:
         LoweringError: a layer or function has no integer form, or fails on the example; names it.
@@ -65,11 +67,16 @@ def lower(
         tuple(lowered.builder.nodes),
         lowered.builder.time_steps,
         tuple(ir.Output(made.source.node, float(made.source.scale.reshape(-1)[0])) for made in lowered.outputs),
-        tuple(labels),
+        tuple(labels) or _class_names(model, lowered.outputs[0].source.channels),
         dict(meta or {}),
     )
     require_exact_floats(graph, lowered.builder, lowered.types)
     return graph
+
+
+def _class_names(model: nn.Module, logits: int) -> tuple[str, ...]:
+    names = class_names_of(model)
+    return names if len(names) == logits else ()
 
 
 def _check_words(labels: Sequence[str], meta: dict[str, str] | None) -> None:

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import instance, plain
-from spikelet.data.classes import numbers_by_name
-from spikelet.train.evaluate import class_names_of
+from spikelet.data.classes import class_names_of, numbers_by_name
 from spikelet.train.losses import mean_over_time
 from spikelet.train.settings import check_distillation
 

@@ -12,6 +12,7 @@ from spikelet.base.errors import SpikeletError, TimeAxisError
 from spikelet.base.numbers import instance
 from spikelet.base.time_axis import TimeAxis, require_agreement, split_shape
 from spikelet.data.batches import Batches, pairs_by_name
+from spikelet.data.classes import class_names_of
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.losses import mean_over_time
@@ -66,11 +67,6 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
     if count == 0:
         raise ValueError("evaluate needs at least one sample, got an empty data set.")
     return hits / count
-
-
-def class_names_of(model: nn.Module) -> tuple[str, ...]:
-    """The names of a model's classes, which training sets and a run folder keeps as `class_names`; () without any."""
-    return tuple(getattr(model, "class_names", None) or ())
 
 
 def name_classes(model: nn.Module, names: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from spikelet.base.optional import need
 from spikelet.base.time_axis import require_agreement
 from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.data.batches import Batches, Epoch, Share, batches
+from spikelet.data.classes import class_names_of
 from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
@@ -26,7 +27,7 @@ from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.compiler import compiled, require_compiler
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
-from spikelet.train.evaluate import class_names_of, evaluate, fitting, name_classes, predict, require_classes
+from spikelet.train.evaluate import evaluate, fitting, name_classes, predict, require_classes
 from spikelet.train.objective import Objective
 from spikelet.train.progress import Reporter, Silent
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
