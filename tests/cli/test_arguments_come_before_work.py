@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -68,6 +70,28 @@ def test_an_argument_is_refused_by_name_before_work(
     done = command(*("" if word == "''" else word for word in words.split()))
     assert done.exit_code == 2
     assert named in done.stderr.splitlines()[-1], done.stderr
+    assert not work
+
+
+def test_no_command_writes_over_what_it_reads(
+    trained: Path, packed: Path, tmp_path: Path, command: Callable[..., Any], work: list[str]
+) -> None:
+    run, file, array = tmp_path / "run", tmp_path / "m.safetensors", tmp_path / "a.npy"
+    shutil.copytree(trained, run)
+    shutil.copy(packed, file)
+    np.save(array, np.zeros((1, 8, 8), np.uint8))
+    (tmp_path / "link").symlink_to(file)
+    made_by_a_run = [path for path in run.iterdir() if path.name not in ("printed.txt", "tensorboard")]
+    calls = [
+        *(("pack", run, "--out", path) for path in made_by_a_run),
+        *(("profile", run, "--out", path) for path in made_by_a_run),
+        *(("profile", file, array, "--out", out) for out in (file, array, tmp_path / "link", Path("/dev/null"))),
+    ]
+    before = {path: path.read_bytes() for path in (*made_by_a_run, file, array)}
+    for words in calls:
+        done = command(*words)
+        assert (done.exit_code, done.stderr.startswith("error: --out")) == (2, True), (words, done.stderr)
+    assert before == {path: path.read_bytes() for path in before}
     assert not work
 
 
@@ -137,6 +161,23 @@ def test_data_of_other_channels_or_classes_is_refused_in_a_sentence_before_work(
     done = command("eval", packed, "--data", unknown)
     assert done.exit_code == 2
     assert "eleven" in done.stderr
+
+
+def test_of_other_data_every_sample_is_used(
+    trained: Path, packed: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    """Pictures without a split are a training set, of which nothing is held out where they are only evaluated."""
+    images = pytest.importorskip("PIL.Image")
+    for k in range(20):
+        (tmp_path / "field" / f"{k % 2}").mkdir(parents=True, exist_ok=True)
+        images.new("L", (8, 8), 10 * k).save(tmp_path / "field" / f"{k % 2}" / f"{k}.png")
+    for target in (trained, packed):
+        done = command("eval", target, "--data", tmp_path / "field")
+        assert done.exit_code == 2
+        assert "field has no test samples. It has 20 of --split train." in done.stderr
+        assert (
+            "train set, 20 samples" in command("eval", target, "--data", tmp_path / "field", "--split", "train").output
+        )
 
 
 def test_classes_meet_by_name(packed: Path, trained: Path, tmp_path: Path, command: Callable[..., Any]) -> None:

@@ -102,7 +102,8 @@ def test_options_in_their_ranges_are_those_that_the_data_is_read_with(
     command("eval", file, "--data", "digits")
     assert asked == [("digits", {"root": None, **RIGHT})] * 2
     command("eval", file, "--data", "other")
-    assert asked[2:] == [("other", {"root": None, "time_steps": 2, "image_size": 8, "ground": "#00ff7f"})]
+    of_it = {"root": None, "time_steps": 2, "image_size": 8, "ground": "#00ff7f", "validation": 0.0}
+    assert asked[2:] == [("other", of_it)]
 
 
 def test_data_of_another_name_is_read_where_the_user_says_so(

@@ -130,7 +130,7 @@ def profile(target: str, images: tuple[Path, ...], **how: Any) -> None:
     """
     from spikelet.cli.profiling import Work, of_images, of_samples, print_report
 
-    work = Work(how["samples"], how["part"], how["threads"], how["out"])
+    work = Work(how["samples"], how["part"], how["threads"], how["out"], (Path(target), *images))
     if images and (how["data"] or how["data_root"] or how["samples"]):
         raise click.UsageError("Give IMAGEs or a data set's --data, --data-root and --samples, not both.")
     if images:

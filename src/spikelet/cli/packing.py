@@ -24,10 +24,10 @@ def pack(folder: Path, out: Path) -> None:
     """Lowers the run in `folder`, writes `out` and describes it.
 
     Raises:
-        ValueError: the run is not finished, or can't be lowered; names the layer.
+        ValueError: the run is not finished, or can't be lowered and names the layer; or `out` is one of its files.
         FileNotFoundError: it was not evaluated yet, or `out` has no folder.
     """
-    require_file(out)
+    require_file(out, [folder])
     model, config = spiking_run(folder)
     result = load_result(folder)
     time_axis = 0 if len(result.sample_shape) == 4 else None

@@ -34,22 +34,23 @@ TITLES = {
 @dataclasses.dataclass(frozen=True)
 class Work:
     """How much to do: samples to run (None: the default), parts of the table to print (none: all), threads, and a file
-    for the whole profile.
+    for the whole profile. `read` are the files and folders that the profile is made from.
 
-    Raises ValueError where there is no such part, or the file can't be written.
+    Raises ValueError where there is no such part, or the file can't be written or is one of those.
     """
 
     samples: int | None
     parts: tuple[str, ...]
     threads: int
     out: Path | None = None
+    read: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         for part in self.parts:
             if part not in PARTS:
                 raise ValueError(f"--part must be one of {', '.join(PARTS)}, got {part!r}.")
         if self.out is not None:
-            require_file(self.out)
+            require_file(self.out, self.read)
 
 
 def of_images(model: str, images: Sequence[Path]) -> Report:

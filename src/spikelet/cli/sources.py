@@ -170,8 +170,14 @@ def samples_of(target: Trained | Packed, choice: Choice) -> tuple[DataSplits, Sa
     splits = _splits(target, choice)
     samples: Samples = getattr(splits, choice.split)
     if not len(samples):
-        raise ValueError(f"{samples.name} has no {choice.split} samples. Choose another --split.")
+        raise ValueError(f"{samples.name} has no {choice.split} samples. {_other_splits(splits)}")
     return splits, target.takes.checked(samples, target.name)
+
+
+def _other_splits(splits: DataSplits) -> str:
+    there = {name: len(getattr(splits, name)) for name in SPLITS}
+    found = [f"{count} of --split {name}" for name, count in there.items() if count]
+    return f"It has {' and '.join(found)}." if found else "It has none at all."
 
 
 def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
@@ -182,14 +188,21 @@ def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
         time_steps = target.config.time_steps(target.config.epochs - 1)
         frames = target.config.data_options.get("time_steps", time_steps)  # an analog twin has no steps of its own
         size, ground = options_of(target.config)["image_size"], target.config.data_options.get("ground", "white")
-        return _read(choice.data, choice.root, {"image_size": size, "time_steps": frames, "ground": ground})
+        form = {"image_size": size, "time_steps": frames, "ground": ground}
+        return _read(choice.data, choice.root, {**form, **_held_out(choice)})
     graph = target.graph
     if choice.data in (None, graph.meta.get("data", "").split(" (")[0]) and choice.data in (None, *names()):
         with naming(target.name):
             own = own_data(graph)
         return _read(own.name, choice.root, own.options)
-    form = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps}
-    return _read(choice.data, choice.root, {**form, "ground": str(ground_for(graph.meta, None))})
+    ground = str(ground_for(graph.meta, None))
+    form = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps, "ground": ground}
+    return _read(choice.data, choice.root, {**form, **_held_out(choice)})
+
+
+def _held_out(choice: Choice) -> dict[str, float]:
+    """What `load` holds out of other data than the training's: nothing, unless that part is what is asked for."""
+    return {} if choice.split == "validation" else {"validation": 0.0}
 
 
 def _read(name: str, root: str | None, options: dict[str, Any]) -> DataSplits:
