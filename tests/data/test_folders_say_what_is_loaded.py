@@ -239,6 +239,22 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path):
         load(tmp_path)
 
 
+def test_splits_of_several_sizes_need_one_to_be_brought_to(tmp_path):
+    classes(tmp_path / "train", "ant", "bee")
+    for name in ("ant", "bee"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+        Image.new("L", (9, 7), 200 + len(name)).save(tmp_path / "test" / name / "0.png")
+    with pytest.raises(SpikeletError, match=r"has test samples of shape \[1, 7, 9\], and others of .* image_size="):
+        load(tmp_path)
+    assert load(tmp_path, image_size=6, validation=0).test.sample_shape == (1, 6, 6)
+
+
+def test_a_picture_of_another_size_is_named_by_its_path(tmp_path):
+    classes(tmp_path, "ant", "bee")
+    Image.new("L", (30, 20)).save(tmp_path / "bee" / "large.png")
+    assert f"{tmp_path / 'bee' / 'large.png'} is 20 x 30 pixels, the first of " in refused(tmp_path)
+
+
 def test_a_picture_in_two_splits_is_said(tmp_path):
     classes(tmp_path / "train", "ant", "bee")
     classes(tmp_path / "test", "ant", start=2)

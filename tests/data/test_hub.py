@@ -73,7 +73,9 @@ def test_other_forms_of_images_become_rgb(mode, tmp_path):
 
 def test_images_of_several_sizes_need_a_size_to_be_brought_to(tmp_path):
     root = write(tmp_path, {"test": [COLOUR[0], png(PIXELS[1, :4])]})
-    with pytest.raises(ValueError, match=r"image 1 of .*/test is 4 x 6 pixels, the first 6 x 6. .* image_size=..."):
+    with pytest.raises(
+        ValueError, match=r"sample 1 of (.*/test) is 4 x 6 pixels, the first of \1 6 x 6. .* image_size=..."
+    ):
         load(root)
     splits = load(root, image_size=4)
     assert splits.test.sample_shape == (3, 4, 4)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikelet.base.errors import TimeAxisError
+from spikelet.base.errors import SpikeletError, TimeAxisError
 from spikelet.base.numbers import instance
 from spikelet.data.classes import check_class_names, numbers_by_name, require_as_many
 from spikelet.data.reading import Reading
@@ -146,7 +146,7 @@ class DataSplits:
     became of the source's files; it is None for data sets of known files.
 
     Raises:
-        SpikeletError: a part has samples of a class that the first lacks.
+        SpikeletError: a part has samples of a class that the first lacks, or of another shape.
     """
 
     train: Samples
@@ -160,6 +160,11 @@ class DataSplits:
         first = next((part for part in parts.values() if len(part)), self.train)
         for name, part in parts.items():
             object.__setattr__(self, name, part.by_name(first.labels, owner=f"the rest of {first.name}"))
+            if len(part) and part.sample_shape[-3:] != first.sample_shape[-3:]:
+                raise SpikeletError(
+                    f"{first.name} has {name} samples of shape {list(part.sample_shape)}, and others of "
+                    f"{list(first.sample_shape)}. Bring all to one, such as by image_size= of load."
+                )
 
     def map(self, change: Callable[[Samples], Samples]) -> DataSplits:
         """The three splits with `change` applied to each."""

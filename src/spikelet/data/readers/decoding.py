@@ -43,7 +43,7 @@ def decoded(encoded: Encoded, request: Request, split: str) -> Decoded:
 
 def kind_of(encoded: Encoded, request: Request) -> str:
     """What kind of file the first picture is, such as "JPEG"."""
-    return next(_pictures(encoded, request)).kind
+    return next(_pictures(encoded, request))[1].kind
 
 
 def spread(images: np.ndarray, channels: int) -> np.ndarray:
@@ -51,23 +51,24 @@ def spread(images: np.ndarray, channels: int) -> np.ndarray:
     return images if images.shape[1] == channels else np.repeat(images, channels, axis=1)
 
 
-def _pictures(encoded: Encoded, request: Request) -> Iterator[Picture]:
+def _pictures(encoded: Encoded, request: Request) -> Iterator[tuple[str, Picture]]:
+    """The pictures, each with its name."""
     size = None if request.image_size is None else (request.image_size, request.image_size)
-    return (read_picture(data, name, size=size, ground=request.ground) for name, data in encoded.read())
+    return ((name, read_picture(data, name, size=size, ground=request.ground)) for name, data in encoded.read())
 
 
-def _stacked(pictures: Iterator[Picture], count: int, where: str) -> Decoded:
+def _stacked(pictures: Iterator[tuple[str, Picture]], count: int, where: str) -> Decoded:
     """One array of all pictures; grey ones become RGB where they meet others."""
     out: np.ndarray = np.zeros((0, 1, 1, 1), np.uint8)
     transparent = 0
-    for k, picture in enumerate(pictures):
+    for k, (name, picture) in enumerate(pictures):
         array, transparent = picture.pixels, transparent + picture.transparent
         if k == 0:
             require_room(count * 3 * array.shape[1] * array.shape[2], where)
             out = room_for((count, *array.shape), where)
         if array.shape[1:] != out.shape[2:]:
             raise DataError(
-                f"image {k} of {where} is {array.shape[1]} x {array.shape[2]} pixels, the first {out.shape[2]} x "
+                f"{name} is {array.shape[1]} x {array.shape[2]} pixels, the first of {where} {out.shape[2]} x "
                 f"{out.shape[3]}. Give them one size: image_size=..."
             )
         if len(array) > out.shape[1]:
