@@ -306,7 +306,7 @@ def test_the_module_writes_the_lowest_version_that_holds_the_graph(graph: ir.Int
 
 
 def test_a_folder_is_refused_with_the_way_to_pack_it(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError, match=r"A folder is no packed file \(spikelet pack DIR"):
+    with pytest.raises(IsADirectoryError, match=r"is a folder and no packed file. \(spikelet pack DIR"):
         load(tmp_path)
 
 

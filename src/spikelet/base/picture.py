@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from spikelet.base.errors import PictureError
 from spikelet.base.ground import WHITE, Ground
 from spikelet.base.regular import read_regular
+from spikelet.base.stand_in import LONGEST, stand_in
 
 MAX_PIXELS = 1 << 26
 MAX_FILE_BYTES = 1 << 28
@@ -152,6 +153,8 @@ def _opened(data: bytes, max_pixels: int) -> Any:
     try:
         opened = Image.open(io.BytesIO(data), formats=[kind for kind in KINDS if kind in Image.OPEN])
     except UnidentifiedImageError:
+        if instead := stand_in(data[:LONGEST]):
+            raise PictureError(f"it is {instead}.") from None
         raise PictureError(f"it is not a whole picture of a kind that is read here ({', '.join(KINDS)}).") from None
     except Image.DecompressionBombError:
         raise PictureError(f"it has more than the {max_pixels} pixels that are read. Make it smaller first.") from None

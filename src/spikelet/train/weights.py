@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import CheckpointError
 from spikelet.base.files import atomic_write
 from spikelet.base.regular import read_regular
+from spikelet.base.stand_in import LONGEST, stand_in
 from spikelet.base.strict_json import shown
 
 FILE = "weights.safetensors"
@@ -46,6 +47,8 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     path = folder / FILE
     try:
         data = read_regular(path, MAX_BYTES)
+        if instead := stand_in(data[:LONGEST]):
+            raise ValueError(f"it is {instead}")
         sealed = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
         if sealed is not None:
             _require_seal(data, sealed)

@@ -16,6 +16,7 @@ from typing import Any
 from spikelet.base.errors import DataError, SpikeletError
 from spikelet.base.optional import need
 from spikelet.base.regular import open_regular
+from spikelet.base.stand_in import LONGEST, stand_in
 
 ENDINGS = (".parquet", ".arrow")
 MOST_ROWS = 1 << 24
@@ -139,5 +140,16 @@ def _named(path: Path) -> Iterator[None]:
     except SpikeletError:
         raise
     except Exception as error:  # of the library underneath, which has dozens
+        what = f"{str(path)!r} cannot be read as a table"
+        if instead := _instead(path):
+            raise DataError(f"{what}: it is {instead}.") from error
         why = " ".join(str(error).split())[:300] or type(error).__name__
-        raise DataError(f"{str(path)!r} cannot be read as a table: {why} (Is the file damaged?)") from error
+        raise DataError(f"{what}: {why} (Is the file damaged?)") from error
+
+
+def _instead(path: Path) -> str | None:
+    try:
+        with open_regular(path, _MAX_BYTES) as file:
+            return stand_in(file.read(LONGEST))
+    except (OSError, SpikeletError):
+        return None

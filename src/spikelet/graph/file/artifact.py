@@ -10,7 +10,6 @@ what `dumps` of its graph gives. Loading trusts nothing: sizes before memory, th
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import operator
 import os
@@ -90,9 +89,7 @@ def load(
     max_bytes, max_operations = _limits(max_bytes, max_operations)
     if Path(os.fsdecode(path)).is_dir():
         raise IsADirectoryError(
-            errno.EISDIR,
-            "A folder is no packed file (spikelet pack DIR --out FILE makes one of a run)",
-            os.fspath(path),
+            f"{os.fspath(path)!r} is a folder and no packed file. (spikelet pack DIR --out FILE makes one of a run.)"
         )
     with open(path, "rb", opener=_without_waiting) as file:
         status = os.fstat(file.fileno())

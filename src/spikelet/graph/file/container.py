@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from spikelet.base.errors import ArtifactError
+from spikelet.base.stand_in import LONGEST
 from spikelet.base.strict_json import fields, integers, shown, strict, string
-from spikelet.graph.file.lookalikes import LONGEST, WEIGHTS, looks_like
+from spikelet.graph.file.lookalikes import WEIGHTS, looks_like
 
 MAX_HEADER_BYTES = 2**20
 MAX_TENSOR_BYTES = 2**31 - 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-LONGEST = 512  # bytes that are looked at
+from spikelet.base.stand_in import stand_in
+
 _BEGINNINGS = (
-    (b"version https:", "a Git LFS pointer, which stands for the file (git lfs pull fetches it)"),
     (b"\x1f\x8b", "a gzip file (unpack it first)"),
     (b"BZh", "a bzip2 file (unpack it first)"),
     (b"\xfd7zXZ\0", "an xz file (unpack it first)"),
@@ -25,7 +25,6 @@ _BEGINNINGS = (
 )
 _PICKLES = tuple(bytes((0x80, protocol, begin)) for protocol in range(2, 6) for begin in b"}](cX\x95\x8aN")
 _ONNX = tuple(bytes((0x08, version)) for version in range(1, 32))  # ir_version, then the producer's name or a graph
-_WEB = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 WEIGHTS = (
     "a safetensors file of weights (spikelet pack DIR makes a packed file of a run's folder, "
     "spikelet.lower a graph of a model)"
@@ -37,8 +36,8 @@ def looks_like(head: bytes) -> str | None:
     for beginning, what in _BEGINNINGS:
         if head.startswith(beginning):
             return what
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_WEB):
-        return "a web page (a download that went wrong?)"
+    if head and (instead := stand_in(head)) is not None:
+        return instead
     if head.startswith(_PICKLES):
         return "a pickle, as an old torch.save makes (load it in PyTorch; spikelet.lower makes a graph of a model)"
     if head[257:262] == b"ustar":
