@@ -71,6 +71,26 @@ def test_characters_are_those_that_the_output_has(encoding: str, hostile: Path) 
             assert said.count(" %") >= 10, "every class is shown"
 
 
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_stream_that_is_closed_costs_no_result(closed: str, packed: Path, tmp_path: Path) -> None:
+    array = tmp_path / "a.npy"
+    np.save(array, np.zeros((1, 8, 8), np.uint8))
+    words = shlex.join([sys.executable, "-m", "spikelet", "run", str(packed), str(array)])
+    done = subprocess.run(["sh", "-c", f"{words} {closed}>&-"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (b" %" in done.stdout) == (closed == "2")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_an_output_that_cannot_be_written_is_named(packed: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "spikelet", "inspect", str(packed)], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == b"error: the output cannot be written: No space left on device.\n"
+
+
 def test_what_we_draw_with_is_plain_where_it_must_be() -> None:
     assert in_encoding("── ━ · → é 猫", "ascii") == "-- # | > \\xe9 \\u732b"
     assert in_encoding("── ━ · → é 猫", "utf-8") == "── ━ · → é 猫"

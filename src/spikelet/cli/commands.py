@@ -9,10 +9,12 @@ a warning           one line on standard error
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,10 +51,14 @@ class Commands(click.Group):
     command_class = Command
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
-        """Runs the command line, on streams that escape what their encoding lacks."""
-        for stream in (sys.stdout, sys.stderr):
+        """Runs the command line, on streams that escape what their encoding lacks; one that was closed before this
+        process began leads nowhere."""
+        for name in ("stdout", "stderr"):
+            if getattr(sys, name) is None:
+                setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (it stays open)
+            stream = getattr(sys, name)
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+                stream.reconfigure(errors="backslashreplace")
         return super().main(*arguments, **settings)
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:

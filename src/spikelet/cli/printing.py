@@ -5,6 +5,7 @@ Whatever is said is fit to print (base/text.py), and has only characters that th
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 from collections.abc import Sequence
@@ -59,7 +60,12 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def _print(text: str, stream: TextIO, **style: object) -> None:
-    click.secho(in_encoding(text, stream.encoding or "ascii"), file=stream, **style)  # type: ignore[arg-type]
+    try:
+        click.secho(in_encoding(text, stream.encoding or "ascii"), file=stream, **style)  # type: ignore[arg-type]
+    except OSError as error:
+        if error.errno in (None, errno.EPIPE):
+            raise
+        raise OSError(f"the output cannot be written: {error.strerror}.") from error
 
 
 def in_encoding(text: str, encoding: str) -> str:
