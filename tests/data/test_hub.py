@@ -14,7 +14,7 @@ from spikelet.data import load
 from spikelet.data.readers import decoding
 from spikelet.data.readers.labels import numbered
 from spikelet.data.readers.nmnist import has_nmnist_files
-from tests.data.sources import COLOUR, LABELS, PIXELS, Image, datasets, png, write
+from tests.data.sources import COLOUR, LABELS, PIXELS, Image, cells, datasets, parquet, png, pyarrow, write
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,18 @@ def test_images_of_several_sizes_need_a_size_to_be_brought_to(tmp_path):
     assert torch.equal(
         splits.test.x[1], torch.from_numpy(PIXELS[1, :4, 1:5].transpose(2, 0, 1))
     )  # the middle, unscaled
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["structures", "bytes"])
+def test_a_table_that_other_libraries_wrote_has_images_too(whole, tmp_path):
+    """pandas and pyarrow note no images in a table: structures of bytes are known, bytes have to be asked for."""
+    images = cells(COLOUR) if whole else COLOUR
+    parquet.write_table(pyarrow.table({"img": images, "label": [k % 2 for k in range(10)]}), tmp_path / "train.parquet")
+    splits = load(tmp_path, validation=0, columns=None if whole else ("img", "label"))
+    assert torch.equal(splits.train.x, torch.from_numpy(PIXELS.transpose(0, 3, 1, 2)))
+    if not whole:
+        with pytest.raises(ValueError, match=r"columns=\(image, label\)"):
+            load(tmp_path)
 
 
 def test_a_damaged_image_is_named(tmp_path):

@@ -17,20 +17,24 @@ def image_and_label(
         features: the type of each column.
         asked: names that were given, or None to find the only ones of these types.
         where: the data set or table, for errors.
-        kinds: the types of a column of images and of a column of labels with names.
+        kinds: the types of a column of images and of a column of labels with names. A column of structures with the
+            bytes of a file holds images too, and one of bytes where it was asked for.
     Raises:
         DataError: there is no such column, or more than one.
     """
     if asked is not None:
         known = [column for column in asked if isinstance(column, str)] if isinstance(asked, tuple | list) else []
         image, label = (features.get(column) for column in known) if len(known) == 2 else (None, None)
-        if not isinstance(image, kinds[0]) or not (isinstance(label, kinds[1]) or _may_be_labels(label)):
+        if not (_is_image(image, kinds[0]) or _is_bytes(image)) or not (
+            isinstance(label, kinds[1]) or _may_be_labels(label)
+        ):
             raise DataError(
                 f"columns={asked!r} must be a column of images and one of labels, integers or words; {where} has "
                 f"{_described(features)}."
             )
         return known[0], known[1]
-    images, labels = ([column for column, feature in features.items() if isinstance(feature, kind)] for kind in kinds)
+    images = [column for column, feature in features.items() if _is_image(feature, kinds[0])]
+    labels = [column for column, feature in features.items() if isinstance(feature, kinds[1])]
     if not labels and _may_be_labels(features.get("label")):
         labels = ["label"]
     if (len(images), len(labels)) != (1, 1):
@@ -39,6 +43,14 @@ def image_and_label(
             "each was expected. Say which to use: columns=(image, label)."
         )
     return images[0], labels[0]
+
+
+def _is_image(feature: Any, kind: type) -> bool:
+    return isinstance(feature, kind) or (isinstance(feature, dict) and _is_bytes(feature.get("bytes")))
+
+
+def _is_bytes(feature: Any) -> bool:
+    return str(getattr(feature, "dtype", "")) in ("binary", "large_binary")
 
 
 def _may_be_labels(feature: Any) -> bool:
