@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikelet.base.errors import DataError
 from spikelet.data import load, names
 from spikelet.data.readers.mnist import DEBIAN_FASHION_MNIST
 from tests.data.test_idx import idx_bytes
@@ -76,6 +77,12 @@ def test_debians_fashion_mnist_is_found_where_it_is_installed():
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (54000, 6000, 10000)
     assert torch.bincount(splits.validation.y).tolist() == [600] * 10
     assert splits.train.labels[int(splits.test.y[0])] == "ankle boot"
+
+
+def test_digits_are_read_from_no_folder(tmp_path):
+    """The digits of another folder would be other digits than those that are read."""
+    with pytest.raises(DataError, match="is read from no folder"):
+        load("digits", root=tmp_path)
 
 
 def test_digits_are_1797_images_of_64_bytes_with_a_fixed_test_set():

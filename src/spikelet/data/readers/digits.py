@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from spikelet.base.errors import DataError
 from spikelet.base.optional import need
 from spikelet.data.readers.crop import crop_splits
 from spikelet.data.readers.reader import Request
@@ -25,8 +26,14 @@ def read(request: Request) -> DataSplits:
     """Training and test digits, x uint8 [N, 1, 8, 8], cropped to `request.image_size`; no validation part.
 
     Raises:
+        DataError: a folder was given, which would not be looked into.
         ImportError: scikit-learn is not installed.
     """
+    if request.root is not None:
+        raise DataError(
+            f"digits comes with scikit-learn and is read from no folder, got {str(request.root)!r}. Leave root (on the "
+            "command line --data-root) out, or give that folder as the data set."
+        )
     sklearn_datasets = need("sklearn.datasets", package="scikit-learn", extra="data", what="the digits data set")
     images, target = sklearn_datasets.load_digits(return_X_y=True)
     x = ((images.astype(np.int64) * 255 + 8) // 16).astype(np.uint8).reshape(-1, 1, 8, 8)
