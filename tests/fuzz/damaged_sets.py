@@ -45,6 +45,8 @@ class DamagedSets:
         datasets.config.HF_DATASETS_CACHE = folder / "datasets"
         datasets.disable_progress_bars()
         self.run = _trained(folder / "run")
+        if command("eval", self.run) is None:  # leaves result.json, which `pack` asks for
+            raise RuntimeError("the run that is to be damaged is refused undamaged: nothing would be tried")
         self.files = {path.name: path.read_bytes() for path in sorted(self.run.iterdir()) if path.is_file()}
         self.ways: tuple[Callable[[random.Random], bool], ...] = (self.zips, self.idx, self.cells, self.runs, self.runs)
 

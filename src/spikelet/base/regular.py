@@ -40,11 +40,15 @@ def open_regular(path: Path, max_bytes: int) -> BinaryIO:
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
-    """The bytes of a regular file of at most `max_bytes`; raises what `open_regular` does."""
+    """The bytes of a regular file of at most `max_bytes`, in memory of its length.
+
+    Raises what `open_regular` does, and FileRefused where the file grew meanwhile.
+    """
     with open_regular(path, max_bytes) as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise FileRefused(f"{path} grew past {max_bytes} bytes while it was read. Try again once it is whole.")
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)  # asks for as much memory first, so not for `max_bytes`
+    if len(data) > size:
+        raise FileRefused(f"{path} grew past {size} bytes while it was read. Try again once it is whole.")
     return data
 
 
