@@ -12,6 +12,7 @@ import pytest
 
 from spikelet import Program, Reference
 from spikelet.base.errors import GraphError
+from spikelet.graph.file.limits import laid_out
 from spikelet.runtime import arenas as arenas_module
 from spikelet.runtime.arenas import Arenas
 from tests.graph.test_atomic_write import in_a_child
@@ -21,8 +22,8 @@ from tests.random_graphs import random_graph, random_input
 @pytest.mark.parametrize("room", [1, 3])
 def test_calls_at_once_share_the_memory_that_is_allowed(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = random_graph(5)
-    limit = room * Program(graph, 2).plan(still=True).arena_bytes * 2
-    program, most = Program(graph, 2, max_bytes=limit), [0]
+    limit, weights = room * Program(graph, 2).plan(still=True).arena_bytes * 2, sum(laid_out(graph.nodes).values())
+    program, most = Program(graph, 2, max_bytes=weights + limit), [0]
     count = arenas_module.Held.count
 
     def counted(held: arenas_module.Held, arena: np.ndarray) -> None:
@@ -84,7 +85,8 @@ def test_a_call_beyond_the_limit_alone_is_refused() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="needs fork")
 def test_a_forked_child_runs_while_its_parent_holds_every_lock_and_all_memory() -> None:
     graph, x = random_graph(5), random_input(random_graph(5), 2, 5)
-    program = Program(graph, max_bytes=Program(graph).plan(still=True).arena_bytes)
+    weights = sum(laid_out(graph.nodes).values())
+    program = Program(graph, max_bytes=weights + Program(graph).plan(still=True).arena_bytes)
     expected = program(x)
     engine = program._engine
     arena = engine.arenas.get().take(1)

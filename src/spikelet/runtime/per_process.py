@@ -17,6 +17,7 @@ class PerProcess(Generic[T]):
 
     def get(self) -> T:
         """The one of this process."""
-        if self._process != os.getpid():
-            self._made, self._process = self._make(), os.getpid()
+        process = os.getpid()
+        if self._process != process:
+            self._made, self._process = self._make(), process
         return self._made
