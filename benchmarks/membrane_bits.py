@@ -25,6 +25,7 @@ from spikelet.data import batches, load
 from spikelet.data.samples import DataSplits
 from spikelet.graph.file.artifact import dumps
 from spikelet.train import Distillation, TrainConfig, evaluate, load_run
+from spikelet.train.lessons import lessons_of
 from spikelet.train.run import TEACHER
 
 TABLE = "membrane bits"
@@ -56,7 +57,7 @@ VARIANTS = (Variant(1, 2), Variant(1, 4), Variant(1, 8), Variant(1, 32), Variant
 def _teacher(run: Path, config: TrainConfig) -> Distillation | None:
     if config.teacher is None:
         return None
-    return Distillation(load_run(run / TEACHER)[0], config.teacher.weight, config.teacher.temperature)
+    return Distillation(load_run(run / TEACHER)[0], *lessons_of(config.teacher))
 
 
 def _finetune(run: Path, config: TrainConfig, epochs: int) -> Finetune:

@@ -34,9 +34,9 @@ def test_a_pattern_is_a_part_of_a_name_or_a_shell_pattern(command: Callable[...,
 
 
 def test_a_pattern_that_matches_nothing_lists_what_there_is(command: Callable[..., Any]) -> None:
-    done = command("models", "spikformer")
+    done = command("models", "yolo")
     assert done.exit_code == 2
-    assert "nothing matches 'spikformer'. There are: qpsnn_resnet18, " in done.stderr
+    assert "nothing matches 'yolo'. There are: bestformer_2_128, " in done.stderr
 
 
 def test_a_shipped_models_figures_are_those_of_its_card(command: Callable[..., Any]) -> None:

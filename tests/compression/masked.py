@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spikelet.compression.channels import Channels
 from spikelet.nn import Conv2d, Linear
-from spikelet.quant import Coded, FullPrecision, Quantizer
+from spikelet.quant import Coded, FullPrecision, LayerQuantizer, Quantizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +32,12 @@ class OfTheKept(Quantizer):
         raise AssertionError("a masked network is evaluated, never lowered")
 
     def __call__(self, weight: Tensor) -> Tensor:
-        kept = torch.stack([weight[o][list(self.columns[o])] for o in self.rows])
-        made, whole = self.quantizer(kept), torch.zeros_like(weight)
+        if isinstance(self.quantizer, LayerQuantizer):  # what it learned does not depend on other weights
+            every = self.quantizer(weight)
+            made = [every[o][list(self.columns[o])] for o in self.rows]
+        else:
+            made = list(self.quantizer(torch.stack([weight[o][list(self.columns[o])] for o in self.rows])))
+        whole = torch.zeros_like(weight)
         for row, o in zip(made, self.rows, strict=True):
             whole[o, list(self.columns[o])] = row
         return whole

@@ -228,7 +228,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "gains by channel": (_before_lif(Scale(torch.linspace(0.5, 2, 4))), 4),
     "gains by step and channel": (_before_lif(Scale(torch.linspace(0.5, 2, 8).view(T, 4))), 4),
     "one gain": (_before_lif(Scale(1.5)), 4),
-    "gains by head": (_before_lif(Scale([1.0, 2.0])), 0),
+    "gains by head": (_before_lif(Scale([1.0, 2.0])), 2),
     "constant by channel": (_before_lif(AddConstant(4, 1, 1, std=0.2)), 4),
     "constant of a map": (_before_lif(AddConstant(4, 6, 6, std=0.2)), 4),
     "constant of positions": (_before_lif(AddConstant(1, 6, 6, std=0.2)), 4),

@@ -32,6 +32,7 @@ from spikelet.train import (
     Loop,
     Optimizer,
     Phase,
+    SoftLogits,
     Teacher,
     Training,
     further,
@@ -111,7 +112,7 @@ def test_fine_tuning_is_the_training_loop():
 def test_the_network_before_compression_can_teach():
     net = model()
     before, grads = copy.deepcopy(net.state_dict()), [p.requires_grad for p in net.parameters()]
-    teacher = Distillation(net, 0.9, 4.0)
+    teacher = Distillation(net, SoftLogits(0.9))
     untaught, taught = (
         compress(net, [Prune(0.5, WeightL1()), finetune(teacher=t)], digits()).model for t in (None, teacher)
     )

@@ -23,15 +23,24 @@ NO_NUMBERS: list[Any] = [
 ]  # fmt: skip
 
 
+def _is_real(value: Any) -> bool:
+    """Whether `value` is a finite number above 0, of Python or NumPy."""
+    return isinstance(value, int | float | np.floating) and value is not True and 0 < value < math.inf
+
+
 @pytest.mark.parametrize("name", list(MODELS))
 def test_no_builder_takes_what_is_no_number_of_its_options(name: str):
     """An option of a new name fails here until it is checked."""
-    for option in inspect.signature(MODELS[name]).parameters:
+    for option, parameter in inspect.signature(MODELS[name]).parameters.items():
         for value in [*NO_NUMBERS, (32.5, 32), [], *([] if option in ("pool_size", "pruning") else [None])]:
             if option == "pruning" and isinstance(value, list) and not value:
                 continue  # no ratio for any layer
-            if option in ("widths", "pruning") and isinstance(value, np.ndarray | torch.Tensor):
+            if option in ("widths", "depths", "pruning") and isinstance(value, np.ndarray | torch.Tensor):
                 continue  # lists of whole numbers
+            if type(parameter.default) is bool and value is True:
+                continue
+            if type(parameter.default) is float and _is_real(value):
+                continue
             with pytest.raises(ValueError, match=option):
                 create_model(name, **{option: value})
 
@@ -47,6 +56,9 @@ def test_no_builder_takes_what_is_no_number_of_its_options(name: str):
         ("qsnn_vggsnn", {"image_size": 1 << 14}),
         ("qpsnn_vgg16", {"num_classes": 1 << 20, "image_size": 1 << 10}),
         ("qpsnn_vggsnn", {"num_classes": 1 << 20, "image_size": 1 << 20}),
+        ("bestformer_4_384", {"width": 1 << 16}),
+        ("qsd_transformer_s", {"widths": (1 << 16, 1 << 16, 1 << 16, 1 << 16)}),
+        ("spikformer_4_384", {"width": 1 << 16, "heads": 1 << 8}),
     ],
 )
 def test_a_model_that_no_machine_holds_is_refused_before_it_is_built(name: str, options: dict[str, Any]):

@@ -34,6 +34,7 @@ from spikelet.quant import (
     Binary,
     Clip,
     FullPrecision,
+    LearnedStep,
     MaskedGradient,
     MaxAbs,
     Percentile,
@@ -72,6 +73,8 @@ QUANTIZERS: dict[str, Quantizer] = {  # with integer codes
     "rescaw-4-percentile": ReScaW(4, gamma=Percentile(0.05)),
     "rescaw-2-wide": ReScaW(2, gamma=WideMeanAbs()),
     "rescaw-4-layer": ReScaW(4, per_channel=False),
+    **{f"learned-step-{bits}": LearnedStep(bits) for bits in range(2, 9)},
+    "learned-step-4-tensor": LearnedStep(4, per_channel=False),
     "plain-2": ReScaW(2, gamma=Unit()),
     "plain-8": ReScaW(8, gamma=Unit()),
 }
@@ -130,6 +133,33 @@ MODELS: dict[str, dict[str, Any]] = {  # options that make it small, and its inp
     "qpsnn_vggsnn": {"pruning": (0.95,) * 8, "image_size": 16, "in_channels": 2},
     "qpsnn_resnet20": {"pruning": (0.95,) * 13, "image_size": 8, "in_channels": 3},
     "qpsnn_resnet18": {"width": 8, "image_size": 32, "in_channels": 3},
+    "bestformer_4_384": {"width": 16, "depth": 2, "heads": 2, "image_size": 8, "in_channels": 3},
+    "bestformer_8_512": {
+        "width": 16,
+        "depth": 1,
+        "heads": 2,
+        "image_size": 16,
+        "in_channels": 3,
+        "neuron": "whole",
+        "num_classes": 10,
+    },
+    "bestformer_2_256": {"width": 16, "depth": 1, "heads": 2, "image_size": 16, "in_channels": 2},
+    "bestformer_2_128": {"width": 16, "depth": 1, "heads": 2, "image_size": 12, "in_channels": 3},
+    "qsd_transformer_cifar": {"widths": (8, 8, 16, 16), "heads": 2, "image_size": 9, "in_channels": 3},
+    **{
+        f"qsd_transformer_{size}": {
+            "widths": (8, 8, 16, 16),
+            "depths": (1, 1),
+            "heads": 2,
+            "layer_scale": 0.3,
+            "image_size": 16,
+            "in_channels": 3,
+            "num_classes": 10,
+        }
+        for size in "tsml"
+    },
+    "spikformer_4_384": {"width": 16, "depth": 2, "heads": 2, "image_size": 8, "in_channels": 3},
+    "spikingformer_4_384": {"width": 16, "depth": 1, "heads": 2, "image_size": 8, "in_channels": 3},
 }
 
 

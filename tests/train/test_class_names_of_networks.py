@@ -18,8 +18,9 @@ from spikelet.fitting import Budget
 from spikelet.fitting.job import Job
 from spikelet.lowering import lower, verify
 from spikelet.models import create_model
-from spikelet.train import Distillation, Optimizer, Phase, Run, Training, evaluate, load_run, train_further
+from spikelet.train import Distillation, Optimizer, Phase, Run, SoftLogits, Training, evaluate, load_run, train_further
 from spikelet.train.evaluate import predict
+from spikelet.train.lessons import OUTPUT
 from tests.support.training_runs import digits, small_config
 
 pytest.importorskip("accelerate")
@@ -119,26 +120,26 @@ def test_a_teacher_with_its_classes_in_another_order_teaches_the_same(trained: n
     logits = torch.randn(1, 6, 3)
     losses = []
     for teacher in (trained, turned):
-        distillation = Distillation(teacher, 1.0, 2.0)
-        distillation.meet(KNOWN)
-        losses.append(distillation(x, logits, torch.zeros(())))
+        distillation = Distillation(teacher, SoftLogits(1.0, temperature=2.0))
+        distillation.meet(trained, KNOWN)
+        losses.append(distillation(x, {OUTPUT: logits}, lambda given: torch.zeros(())))
     assert torch.equal(losses[0], losses[1])
     histories = []
     for teacher in (trained, turned):
         model = new_model()
-        histories.append(train_further(model, splits(), TRAINING, distillation=Distillation(teacher, 0.9, 2.0)))
+        histories.append(train_further(model, splits(), TRAINING, distillation=Distillation(teacher, SoftLogits())))
     assert [h["loss"] for h in histories[0]] == [h["loss"] for h in histories[1]]
 
 
 def test_a_teacher_that_lacks_a_class_is_refused(trained: nn.Module):
     poor = Turned(trained, [0, 1], KNOWN[:2])
     with pytest.raises(SpikeletError, match=r"the data has a class that the teacher does not know: 'light'"):
-        train_further(new_model(), splits(), TRAINING, distillation=Distillation(poor, 0.9, 2.0))
+        train_further(new_model(), splits(), TRAINING, distillation=Distillation(poor, SoftLogits()))
     nameless = Turned(trained, [0, 1], None)
     with pytest.raises(
         SpikeletError, match=r"the teacher gives logits of shape \(12, 2\), and the network of \(12, 3\)"
     ):
-        train_further(new_model(), splits(), TRAINING, distillation=Distillation(nameless, 0.9, 2.0))
+        train_further(new_model(), splits(), TRAINING, distillation=Distillation(nameless, SoftLogits()))
 
 
 def test_fit_calibrates_and_judges_by_name(trained: nn.Module):

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spikelet.train.distillation import Distillation, divergence
+from spikelet.train.distillation import Distillation
+from spikelet.train.lessons import OUTPUT, SoftLogits, divergence
 
 
 def test_the_divergence_by_hand():
@@ -53,8 +54,8 @@ class Told(nn.Module):
 def test_the_loss_mixes_the_labels_and_the_teachers_mean_over_time(weight: float):
     teacher, x, logits = Told(), torch.randn(4, 3), torch.randn(2, 4, 3, requires_grad=True)
     before = copy.deepcopy(teacher.state_dict())
-    distillation = Distillation(teacher, weight, 3.0)
-    loss = distillation(x, logits, torch.tensor(7.0))
+    distillation = Distillation(teacher, SoftLogits(weight, temperature=3.0))
+    loss = distillation(x, {OUTPUT: logits}, lambda given: torch.tensor(7.0))
     expected = (1 - weight) * 7 + weight * divergence(logits.mean(0), 2 * x, 3.0)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     loss.backward()
@@ -67,15 +68,15 @@ def test_the_loss_mixes_the_labels_and_the_teachers_mean_over_time(weight: float
 
 
 def test_training_leaves_the_teacher_in_evaluation_mode():
-    distillation = Distillation(Told(), 0.9, 4.0).train()
+    distillation = Distillation(Told(), SoftLogits()).train()
     assert not any(m.training for m in distillation.teacher.modules())
 
 
 def test_an_inactive_teacher_is_not_asked():
-    distillation = Distillation(nn.Identity(), 0.9, 4.0)
+    distillation = Distillation(nn.Identity(), SoftLogits())
     distillation.active = False
     loss = torch.tensor(7.0)
-    assert distillation(torch.zeros(0), torch.zeros(0), loss) is loss
+    assert distillation(torch.zeros(0), {OUTPUT: torch.zeros(0)}, lambda logits: loss) is loss
 
 
 @pytest.mark.parametrize(
@@ -86,5 +87,5 @@ def test_an_inactive_teacher_is_not_asked():
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(weight: float, temperature: float, named: str):
-    with pytest.raises(ValueError, match=rf"Distillation\.{named}"):
-        Distillation(nn.Identity(), weight, temperature)
+    with pytest.raises(ValueError, match=rf"SoftLogits\.{named}"):
+        SoftLogits(weight, temperature=temperature)

@@ -17,7 +17,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.data import Epoch, Share, load
 from spikelet.fitting import Budget, Choices, Settings
 from spikelet.recipes import RECIPES
-from spikelet.train import Distillation, DualRegulation, Optimizer, Phase, Teacher, TrainConfig, Training
+from spikelet.train import Distillation, DualRegulation, Optimizer, Phase, SoftLogits, Teacher, TrainConfig, Training
 
 LARGEST_SEED = 2**32 - 1
 MAKERS: dict[type, Callable[..., Any]] = {
@@ -176,7 +176,6 @@ def test_phases_may_be_a_list():
 
 
 def test_a_distillation_takes_plain_numbers_and_a_network():
-    linear = torch.nn.Linear(2, 2)
-    assert Distillation(linear, np.float64(0.5), np.float32(2)).weight == 0.5  # type: ignore[arg-type]
+    assert SoftLogits(np.float64(0.5), temperature=np.float32(2)) == SoftLogits(0.5, temperature=2.0)  # type: ignore[arg-type]
     with pytest.raises(SpikeletError, match=r"Distillation\.teacher must be a Module, got 'a'"):
-        Distillation("a", 0.5, 2.0)  # type: ignore[arg-type]
+        Distillation("a", SoftLogits())  # type: ignore[arg-type]

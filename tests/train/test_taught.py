@@ -14,7 +14,8 @@ import torch
 from spikelet.neurons import LIF
 from spikelet.train import Optimizer, Phase, Run, Teacher, TrainConfig, load_run
 from spikelet.train.analog import to_analog
-from spikelet.train.distillation import Distillation, divergence
+from spikelet.train.distillation import Distillation
+from spikelet.train.lessons import SoftLogits, divergence
 from spikelet.train.losses import firing_rates, rate_loss, step_cross_entropy
 from spikelet.train.objective import Objective
 from spikelet.train.progress import Silent
@@ -63,7 +64,7 @@ def test_the_objective_has_the_teachers_word_and_the_whole_rate_loss(tmp_path: P
     run = Run(taught(), digits(), tmp_path)
     x, y = digits().train.batch(torch.arange(8))
     model, teacher = run.model.train(), to_analog(copy.deepcopy(run.model)).eval()
-    told = Objective(model, run.config, Distillation(teacher, 0.25, 3.0))(x, y)[0]
+    told = Objective(model, run.config, Distillation(teacher, SoftLogits(0.25, temperature=3.0)))(x, y)[0]
     with firing_rates(model) as rates:
         logits = model(x)
     labels = step_cross_entropy(logits, y, run.config.label_smoothing)
@@ -76,7 +77,7 @@ def test_weight_and_temperature_are_those_of_the_configuration(tmp_path: Path):
     run = Run(small_config(teacher=Teacher(1, 0.25, 3.0)), digits(), tmp_path)
     run.train()
     assert run.distillation is not None
-    assert (run.distillation.weight, run.distillation.temperature) == (0.25, 3.0)
+    assert run.distillation.lessons == (SoftLogits(0.25, temperature=3.0),)
 
 
 def test_an_objective_without_neurons_keeps_to_its_device(tmp_path: Path):

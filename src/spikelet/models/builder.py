@@ -4,6 +4,11 @@
 def small(task: Task, p: Precision, width: int = 64) -> nn.Module: ...
 
 small(weight_bits=4, width=32)        small.__signature__ lists the shared options, then the model's own
+
+A family of models that differ in their defaults has a dataclass of its own options:
+
+@builder(Task(num_classes=10), Precision(...), Shape(width=64, depth=2))
+def small(task: Task, p: Precision, shape: Shape) -> nn.Module: ...
 """
 
 from __future__ import annotations
@@ -25,9 +30,15 @@ from spikelet.models.blocks import Precision
 
 Model = TypeVar("Model", bound=nn.Module)
 MOST_PARAMETERS = 1 << 31  # 8 GiB
+DEEPEST = 1024  # blocks of a network
 OWN: dict[str, Callable[[str, Any], Any]] = {
     "width": lambda name, value: whole(value, name, 1, LARGEST, SpikeletError),
     "widths": lambda name, value: wholes(value, name, 1, LARGEST, SpikeletError),
+    "depth": lambda name, value: whole(value, name, 1, DEEPEST, SpikeletError),
+    "depths": lambda name, value: wholes(value, name, 1, DEEPEST, SpikeletError),
+    "heads": lambda name, value: whole(value, name, 1, LARGEST, SpikeletError),
+    "patch": lambda name, value: whole(value, name, 1, LARGEST, SpikeletError),
+    "strides": lambda name, value: wholes(value, name, 1, LARGEST, SpikeletError),
     "pool_size": lambda name, value: None if value is None else whole(value, name, 1, LARGEST, SpikeletError),
 }
 """How the models' own numbers are checked, by name."""
@@ -54,12 +65,15 @@ class Task:
             object.__setattr__(self, name, whole(value, name, 1, LARGEST, SpikeletError))
 
 
-def builder(task: Task, precision: Precision) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
+def builder(
+    task: Task, precision: Precision, shape: Any = None
+) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
     """Returns a decorator that turns `build(task, precision, **own)` into a function of plain options.
 
     Args:
         task, precision: their fields are the defaults of num_classes, time_steps, weight_bits, membrane_bits,
             in_channels and image_size.
+        shape: a dataclass whose fields are the defaults of the model's own options; `build` takes it third then.
     """
     shared = {
         "num_classes": task.num_classes,
@@ -70,8 +84,14 @@ def builder(task: Task, precision: Precision) -> Callable[[Callable[..., Model]]
         "image_size": task.image_size,
     }
 
+    own_options = {} if shape is None else {f.name: f for f in dataclasses.fields(shape)}
+
     def decorate(build: Callable[..., Model]) -> Callable[..., Model]:
-        others = list(inspect.signature(build).parameters.values())[2:]
+        others = list(inspect.signature(build).parameters.values())[2 if shape is None else 3 :]
+        others += [
+            Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=getattr(shape, n), annotation=f.type)
+            for n, f in own_options.items()
+        ]
         first = [Parameter(n, Parameter.POSITIONAL_OR_KEYWORD, default=v, annotation="int") for n, v in shared.items()]
         signature = inspect.Signature([*first, *others])
 
@@ -85,8 +105,13 @@ def builder(task: Task, precision: Precision) -> Callable[[Callable[..., Model]]
             here = Task(**{name: value for name, value in asked.items() if name in fields})
             bits = dataclasses.replace(precision, **{k: v for k, v in asked.items() if k not in fields})
             own = {name: OWN[name](name, value) if name in OWN else value for name, value in given.items()}
-            _require_size(lambda: build(here, bits, **own), asked | own)
-            return build(here, bits, **own)
+            if shape is not None:
+                chosen = dataclasses.replace(shape, **{name: own.pop(name) for name in own_options})
+                make = functools.partial(build, here, bits, chosen, **own)
+            else:
+                make = functools.partial(build, here, bits, **own)
+            _require_size(make, asked | dict(given))
+            return make()
 
         model.__signature__ = signature  # type: ignore[attr-defined]
         return model

@@ -13,12 +13,24 @@ from typing import Any
 
 from torch import nn
 
+from spikelet.models.bestformer import bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512
 from spikelet.models.qpsnn import qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn
+from spikelet.models.qsd import (
+    qsd_transformer_cifar,
+    qsd_transformer_l,
+    qsd_transformer_m,
+    qsd_transformer_s,
+    qsd_transformer_t,
+)
 from spikelet.models.qsnn import qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vgg_s_max, qsnn_vggsnn
+from spikelet.models.spikformer import spikformer_4_384, spikingformer_4_384
 
 BUILDERS = (
     qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vgg_s_max, qsnn_vggsnn,
     qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn,
+    bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512,
+    qsd_transformer_cifar, qsd_transformer_t, qsd_transformer_s, qsd_transformer_m, qsd_transformer_l,
+    spikformer_4_384, spikingformer_4_384,
 )  # fmt: skip
 MODELS: dict[str, Callable[..., nn.Module]] = {builder.__name__: builder for builder in BUILDERS}
 

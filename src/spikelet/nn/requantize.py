@@ -61,20 +61,27 @@ class Clipped(nn.Module, abc.ABC):
 
 
 class Requantize(Clipped):
-    """Currents in a few bits, whose unit is learned.
+    """Currents in a few bits, whose unit may be learned.
 
     Args:
         bits: 2 to 8.
         reach: largest current that it is to hold at first; the unit begins near reach / 2^(bits - 1).
+        learn: whether the unit is a parameter (a buffer otherwise).
     Raises:
         ValueError: bits out of range, or a reach that is not positive.
     """
 
-    def __init__(self, bits: int = 8, reach: float = 4.0) -> None:
+    log2_unit: Tensor
+
+    def __init__(self, bits: int = 8, reach: float = 4.0, learn: bool = True) -> None:
         super().__init__(bits, 2, 8)
         if isinstance(reach, bool) or not isinstance(reach, numbers.Real) or not 0 < reach < math.inf:
             raise ValueError(f"Requantize.reach must be a positive number, got {shown(reach)}.")
-        self.log2_unit = nn.Parameter(torch.tensor(math.log2(reach) - bits + 1))
+        first = torch.tensor(math.log2(reach) - bits + 1)
+        if learn:
+            self.log2_unit = nn.Parameter(first)
+        else:
+            self.register_buffer("log2_unit", first)
 
     def exponent(self) -> int:
         """p, a whole number in -8..12. Raises ValueError where log2_unit is NaN or infinite."""

@@ -39,7 +39,7 @@ class Scale(nn.Module):
         value = torch.as_tensor(gain, dtype=torch.get_default_dtype()).detach().clone()
         if value.dim() > 2:
             raise ValueError(f"Scale.gain must be a number, [C] or [T, C], got shape {tuple(value.shape)}.")
-        if not torch.isfinite(value).all():
+        if not value.is_meta and not torch.isfinite(value).all():
             raise ValueError("Scale.gain must be finite, got NaN or infinity.")
         if learn:
             self.gain = nn.Parameter(value)

@@ -6,6 +6,7 @@ from spikelet.quant.binary import Binary as Binary
 from spikelet.quant.binary import Clip as Clip
 from spikelet.quant.binary import Straight as Straight
 from spikelet.quant.by_bits import quantizer_of as quantizer_of
+from spikelet.quant.learned_step import LearnedStep as LearnedStep
 from spikelet.quant.quantizer import Coded as Coded
 from spikelet.quant.quantizer import LayerQuantizer as LayerQuantizer
 from spikelet.quant.quantizer import Quantizer as Quantizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from spikelet.base import torch_needed as torch_needed
-from spikelet.recipes import qsnn
+from spikelet.recipes import bestformer, qsd, qsnn
 from spikelet.train import TrainConfig
 
 RECIPES: dict[str, Callable[..., TrainConfig]] = {
@@ -17,4 +17,12 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsnn-cifar10-taught": qsnn.cifar10_taught,
     "qsnn-cifar10-max": qsnn.cifar10_max,
     "qsnn-cifar10-resnet19": qsnn.cifar10_resnet19,
+    "bestformer-digits": bestformer.digits,
+    "bestformer-cifar10": bestformer.cifar10,
+    "bestformer-cifar10-taught": bestformer.cifar10_taught,
+    "bestformer-cifar10-384": bestformer.cifar10_384,
+    "qsd-digits": qsd.digits,
+    "qsd-cifar10": qsd.cifar10,
+    "qsd-cifar10-taught": qsd.cifar10_taught,
+    "qsd-imagenet": qsd.imagenet,
 }

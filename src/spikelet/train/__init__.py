@@ -9,6 +9,10 @@ from spikelet.train.distillation import Distillation as Distillation
 from spikelet.train.evaluate import evaluate as evaluate
 from spikelet.train.finetune import further as further
 from spikelet.train.finetune import train_further as train_further
+from spikelet.train.gram import TokenFeature as TokenFeature
+from spikelet.train.lessons import GramMatrices as GramMatrices
+from spikelet.train.lessons import HardLogits as HardLogits
+from spikelet.train.lessons import SoftLogits as SoftLogits
 from spikelet.train.loop import Loop as Loop
 from spikelet.train.progress import Reporter as Reporter
 from spikelet.train.run import Run as Run

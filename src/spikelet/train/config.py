@@ -134,7 +134,10 @@ class TrainConfig(Training):
                 "this configuration has no teacher. Give it one: TrainConfig(..., teacher=Teacher(epochs))."
             )
         phases = (Phase(self.teacher.epochs, 1),)
-        return dataclasses.replace(self, analog=True, teacher=None, phases=phases, label_smoothing=0.0, loss="mean")
+        alike = dataclasses.replace(self, analog=True, teacher=None, phases=phases, label_smoothing=0.0, loss="mean")
+        if self.teacher.model is None:
+            return alike
+        return dataclasses.replace(alike, model=self.teacher.model, model_options=self.teacher.model_options)
 
     def to_dict(self) -> dict[str, Any]:
         """This configuration in plain JSON types."""

@@ -1,33 +1,30 @@
-"""Learning from a teacher's logits, besides the labels.
+"""Learning from a teacher beside the labels.
 
-    L = (1 - w) L_labels + w tau^2 KL(softmax(z_teacher / tau) || softmax(z / tau)),   z the mean over time
+    L = (1 - sum w) L_labels + sum of the lessons' terms          lessons.py
 
-The teacher sees the very images that the network sees, augmented as they are. tau^2 keeps the gradient's size whatever
-tau is (Hinton, Vinyals, Dean, "Distilling the knowledge in a neural network", arXiv:1503.02531). The loss of firing
-rates is added to L (objective.py).
+The teacher sees the very images that the network sees, augmented as they are. The loss of firing rates is added to L
+(objective.py).
+
+    Distillation(teacher, SoftLogits(0.9, temperature=4.0))
+    Distillation(teacher, HardLogits(0.5, head="heads.1"), labels="heads.0")      two heads, as BESTformer has them
+    Distillation(teacher, GramMatrices())                                         q, k and v, as QSD-Transformer
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import instance, plain
+from spikelet.base.numbers import instance
+from spikelet.base.strict_json import shown
 from spikelet.data.classes import class_names_of, numbers_by_name
+from spikelet.train.features import features, require_names
+from spikelet.train.lessons import OUTPUT, Lesson
 from spikelet.train.losses import mean_over_time
-from spikelet.train.settings import check_distillation
-
-
-def divergence(logits_BK: Tensor, teacher_BK: Tensor, temperature: float) -> Tensor:
-    """tau^2 KL(teacher || student) of both at temperature tau, the mean over the batch."""
-    student = F.log_softmax(logits_BK / temperature, dim=-1)
-    teacher = F.log_softmax(teacher_BK / temperature, dim=-1)
-    return temperature**2 * F.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
 class Distillation(nn.Module):
@@ -36,34 +33,50 @@ class Distillation(nn.Module):
     Args:
         teacher: from the network's input to logits [T, B, K] or [B, K], such as the network before it was compressed. A
             copy is taken, in evaluation mode; it does not learn.
-        weight: w, in (0, 1].
-        temperature: tau, above 0.
+        lessons: what is learned from it, at least one.
+        labels: the module whose logits learn the labels; the network's own by default.
     Raises:
-        SpikeletError: a setting is out of range, or the teacher is no module.
+        SpikeletError: the teacher is no module, there is no lesson, or the lessons' shares are more than 1 together.
 
-    While `active` is False the loss of the labels is the loss.
+    While `active` is False the loss of the labels, on the network's own logits, is the loss.
     """
 
-    def __init__(self, teacher: nn.Module, weight: float, temperature: float) -> None:
+    def __init__(self, teacher: nn.Module, *lessons: Lesson, labels: str = OUTPUT) -> None:
         super().__init__()
-        weight, temperature = plain(weight, "Distillation.weight"), plain(temperature, "Distillation.temperature")
-        check_distillation("Distillation", weight, temperature)
         instance("Distillation", nn.Module, teacher=teacher)
+        if not lessons or not all(isinstance(lesson, Lesson) for lesson in lessons):
+            raise SpikeletError(
+                "Distillation.lessons must be one or more of SoftLogits(...), HardLogits(...) and GramMatrices(...), "
+                f"got {shown(lessons)}."
+            )
+        if (shares := sum(lesson.share for lesson in lessons)) > 1:
+            raise SpikeletError(f"Distillation.lessons must leave the labels 0 or more, got weights of {shares}.")
+        instance("Distillation", str, labels=labels)
         self.teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
-        self.weight, self.temperature = weight, temperature
+        self.lessons, self.labels = lessons, labels
         self.active = True
         self.columns: list[int] | None = None  # of the teacher's logits, where its classes stand in another order
 
-    def meet(self, classes: Sequence[str]) -> None:
-        """Lets the teacher's `class_names`, where it has some, meet those of the data by name.
+    def meet(self, network: nn.Module, classes: Sequence[str]) -> None:
+        """Lets the lessons find their modules, and the teacher's `class_names`, where it has some, meet those of the
+        data by name.
 
         Raises:
-            SpikeletError: the teacher lacks a class.
+            SpikeletError: the teacher lacks a class, or the network or the teacher a module.
         """
+        if self.labels:
+            require_names(network, [self.labels], "Distillation.labels")
+        self.lessons = tuple(lesson.meet(network, self.teacher) for lesson in self.lessons)
         known = class_names_of(self.teacher)
         self.columns = None
         if known and known != tuple(classes):
             self.columns = numbers_by_name(classes, [1] * len(classes), known, "the data", "the teacher")
+
+    @property
+    def of_network(self) -> list[str]:
+        """Names of the network's modules whose outputs the loss reads."""
+        named = [self.labels] if self.labels else []
+        return [*named, *(name for lesson in self.lessons for name in lesson.of_network)]
 
     def train(self, mode: bool = True) -> Distillation:
         """The teacher stays in evaluation mode."""
@@ -71,18 +84,24 @@ class Distillation(nn.Module):
         self.teacher.eval()
         return self
 
-    def forward(self, x: Tensor, logits: Tensor, loss_of_labels: Tensor) -> Tensor:
-        """The loss L of logits [T, B, K] that the network gave for `x`."""
+    def forward(self, x: Tensor, network: Mapping[str, Tensor], classify: Callable[[Tensor], Tensor]) -> Tensor:
+        """The loss L.
+
+        Args:
+            x: what the network was given.
+            network: its logits [T, B, K] under the name "", and what its modules `of_network` gave.
+            classify: the loss of the labels, of logits.
+        """
         if not self.active:
-            return loss_of_labels
-        with torch.no_grad():
-            told = mean_over_time(self.teacher(x))
-        told = told if self.columns is None else told[:, self.columns]
-        own = mean_over_time(logits)
-        if told.shape != own.shape:
-            raise SpikeletError(
-                f"the teacher gives logits of shape {tuple(told.shape)}, and the network of {tuple(own.shape)}. A "
-                "teacher must tell the same classes apart."
-            )
-        learned = divergence(own, told, self.temperature)
-        return (1 - self.weight) * loss_of_labels + self.weight * learned
+            return classify(network[OUTPUT])
+        total = (1 - sum(lesson.share for lesson in self.lessons)) * classify(network[self.labels])
+        told = self._told(x)
+        for lesson in self.lessons:
+            total = total + lesson.loss(network, told)
+        return total
+
+    def _told(self, x: Tensor) -> dict[str, Tensor]:
+        names = [name for lesson in self.lessons for name in lesson.of_teacher]
+        with torch.no_grad(), features(self.teacher, names) as seen:
+            logits = mean_over_time(self.teacher(x))
+        return {**seen, OUTPUT: logits if self.columns is None else logits[:, self.columns]}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import instance
 from spikelet.base.optional import need
 from spikelet.base.time_axis import require_agreement
@@ -22,6 +23,7 @@ from spikelet.data.batches import Batches, Epoch, Share, batches
 from spikelet.data.classes import class_names_of
 from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
+from spikelet.nn import Reversible
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.compiler import compiled, require_compiler
@@ -88,6 +90,7 @@ class Loop:
         self.accelerator = _accelerator(training)
         if training.compile:
             require_compiler()
+        _require_rates(model, training)
         # oneDNN's faster layout
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = optimizer_of(self.model, training.optimizer)
@@ -121,7 +124,7 @@ class Loop:
         """
         device = device_of(self.model)
         if distillation is not None:
-            distillation.meet(self.data.train.labels)
+            distillation.meet(self.model, self.data.train.labels)
         objective = Objective(self.model, self.training, distillation)
         objective, optimizer = self.accelerator.prepare(objective, self.optimizer)
         step_function = compiled(objective) if self.training.compile else objective
@@ -194,3 +197,13 @@ class Loop:
     def _on_device(self, pairs: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         for x, y in pairs:
             yield x.to(self.accelerator.device), y.to(self.accelerator.device)
+
+
+def _require_rates(model: nn.Module, training: Training) -> None:
+    """Raises SpikeletError where the loss on firing rates would not reach neurons that training runs backwards."""
+    inverted = any(isinstance(m, Reversible) and m.recompute for m in model.modules())
+    if training.regulation.spike and inverted:
+        raise SpikeletError(
+            f"regulation.spike={training.regulation.spike} asks for gradients of firing rates, which blocks of "
+            "spikelet.nn.Reversible do not keep. Use DualRegulation(spike=0), or recompute=False."
+        )

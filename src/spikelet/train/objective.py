@@ -1,7 +1,7 @@
 """What a training step minimises.
 
 L = L_labels + lambda R                                   losses.py
-L = (1 - w) L_labels + w L_teacher + lambda R             with a teacher, distillation.py
+L = (1 - w) L_labels + lessons + lambda R                 with a teacher, distillation.py
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
+from spikelet.train.features import features
+from spikelet.train.lessons import OUTPUT
 from spikelet.train.losses import LOSSES, firing_rates, mean_rate, rate_loss
 
 
@@ -28,11 +30,16 @@ class Objective(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """The loss, and the mean firing rate, for x uint8 [B, ...] or [T, B, ...] and labels y [B]."""
-        with firing_rates(self.model) as rates:
+        asked = [] if self.distillation is None else self.distillation.of_network
+        with firing_rates(self.model) as rates, features(self.model, asked) as seen:
             logits = self.model(x)
-            loss = self.classify(logits, y, self.label_smoothing)
-            if self.distillation is not None:
-                loss = self.distillation(x, logits, loss)
+            loss = self._learned(x, {**seen, OUTPUT: logits}, y)
             if self.spike:
                 loss = loss + self.spike * rate_loss(rates)
             return loss, mean_rate(rates).to(loss.device).detach()
+
+    def _learned(self, x: Tensor, seen: dict[str, Tensor], y: Tensor) -> Tensor:
+        def classify(logits: Tensor) -> Tensor:
+            return self.classify(logits, y, self.label_smoothing)
+
+        return classify(seen[OUTPUT]) if self.distillation is None else self.distillation(x, seen, classify)

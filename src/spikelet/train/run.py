@@ -25,6 +25,7 @@ from spikelet.train.checkpoint import (
 from spikelet.train.config import TrainConfig
 from spikelet.train.distillation import Distillation
 from spikelet.train.evaluate import fitting
+from spikelet.train.lessons import lessons_of
 from spikelet.train.loop import Loop
 from spikelet.train.origin import Origin, load_origin
 from spikelet.train.phases import set_binary, set_phase, set_real_steps
@@ -119,7 +120,7 @@ class Run:
             network = self.taught_by.train().to(self.loop.accelerator.device)
         except FloatingPointError as e:
             raise FloatingPointError(f"the teacher: {e}") from e
-        return Distillation(network, teacher.weight, teacher.temperature)
+        return Distillation(network, *lessons_of(teacher), labels=teacher.labels)
 
     def rehearse(self) -> None:
         """Runs two samples through a copy in every phase, so that a refusal comes before any training."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import flag, make_plain, not_negative, positive, share, whole
+from spikelet.base.numbers import flag, instance, make_plain, not_negative, one_of, positive, share, whole
 from spikelet.base.strict_json import shown
 
 MAX_TIME_STEPS = 1024  # of every neuron
@@ -76,30 +77,53 @@ class DualRegulation:
         not_negative("DualRegulation", spike=self.spike)
 
 
-def check_distillation(owner: str, weight: float, temperature: float) -> None:
-    """Raises SpikeletError unless 0 < weight <= 1 and temperature > 0."""
-    positive(owner, temperature=temperature)
-    if type(weight) not in (int, float) or not 0 < weight <= 1:
-        raise SpikeletError(f"{owner}.weight must lie in (0, 1], got {shown(weight)}. Without a teacher: teacher=None.")
-
-
 @dataclasses.dataclass(frozen=True)
 class Teacher:
-    """A teacher: the network's analog twin (analog.py), trained first on the same data (distillation.py).
+    """A teacher that is trained first, on the same data, and what is learned from it (lessons.py).
 
     epochs: length of its own training, with the recipe's data, augmentation, batches and optimizer, on labels alone,
         without label smoothing, which costs a teacher's logits information (Mueller et al., NeurIPS 2019,
         arXiv:1906.02629).
+    weight: w, the share of the teacher's logits in the total; the labels have 1 - w.
+    temperature: tau of soft logits.
     after: epochs in which the network learns without the teacher.
+    logits: "soft", its distribution; "hard", its most likely class; "none", features alone.
+    head: the module of the network whose logits learn from it; "" for the network's own.
+    labels: the module of the network whose logits learn the labels; "" for the network's own.
+    gram: lambda of the matching of q, k and v; 0 for none.
+    model, model_options: the network whose analog twin (analog.py) teaches; None is the one that is taught.
     """
 
     epochs: int
-    weight: float = 0.9  # w: share of the teacher's loss in the total; the labels have 1 - w
+    weight: float = 0.9
     temperature: float = 4.0
     after: int = 0
+    logits: str = "soft"
+    head: str = ""
+    labels: str = ""
+    gram: float = 0.0
+    model: str | None = None
+    model_options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         make_plain(self)
         whole("Teacher", epochs=self.epochs)
-        check_distillation("Teacher", self.weight, self.temperature)
+        positive("Teacher", temperature=self.temperature)
+        if type(self.weight) not in (int, float) or not 0 < self.weight <= 1:
+            raise SpikeletError(
+                f"Teacher.weight must lie in (0, 1], got {shown(self.weight)}. Without a teacher: teacher=None; "
+                'without its logits: logits="none".'
+            )
         whole("Teacher", 0, unit=" of epochs", after=self.after)
+        one_of("Teacher", ("soft", "hard", "none"), logits=self.logits)
+        instance("Teacher", str, head=self.head, labels=self.labels)
+        not_negative("Teacher", gram=self.gram)
+        if self.logits == "none" and not self.gram:
+            raise SpikeletError('Teacher.logits="none" leaves features to learn from: give gram a weight above 0.')
+        if self.model is not None:
+            instance("Teacher", str, model=self.model)
+        if not isinstance(self.model_options, dict) or (self.model_options and self.model is None):
+            raise SpikeletError(
+                "Teacher.model_options must be a dict of the options of Teacher.model, got "
+                f"{shown(self.model_options)}."
+            )

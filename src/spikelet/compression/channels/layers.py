@@ -7,7 +7,7 @@
     Neuron       reads [C] if it keeps something for each channel (such as a learned threshold), else nothing
     ChannelMap   reads [I], makes [O]      source [O] -> [O'], rewritten: an input that left reads as zero, an output
                                            that left takes its entry along
-    Scale        reads [C] if it has a gain for each channel
+    Scale        reads [C] if it has a gain for each channel or block of channels, such as a head
     AddConstant  reads [C] if it adds another number to each channel
     Encode, pooling, gathering, dropout    channels pass through
 
@@ -37,6 +37,7 @@ from spikelet.nn import (
     Conv1d,
     Conv2d,
     Encode,
+    Gain2d,
     Gather,
     Linear,
     MaxPool2d,
@@ -270,10 +271,10 @@ class _Scale(LayerRule):
         gains = call.target.gain.shape[-1] if call.target.gain.dim() else 1
         if gains == 1:
             return known.id_map(x)
-        if gains != x.shape[2]:
-            return known.keep_all(call, f"{call.place} has {gains} gains for blocks of {x.shape[2]} channels")
-        ids = known.along(call, 2, gains)
-        known.read(call, ids)
+        ids = known.along(call, 2, x.shape[2])
+        blocks = ids.view(gains, -1)
+        known.union.join(blocks, blocks[:, :1])  # a head's channels leave together, and its gain with them
+        known.read(call, blocks[:, 0])
         return along_axis(ids, 2, call.output.dim())
 
     def shrink(self, layer: nn.Module, kept: Kept, replace: Replace) -> None:
@@ -328,7 +329,7 @@ def over_space(known: ChannelIds, call: Call, x: Tensor) -> Tensor:
 LAYERS: dict[type[nn.Module], LayerRule] = {
     **dict.fromkeys((Conv1d, Conv2d, nn.Conv1d, nn.Conv2d), _Convolution()),
     **dict.fromkeys((Linear, nn.Linear), _Linear()),
-    **dict.fromkeys((BatchNorm1d, BatchNorm2d), _Norm(axis=2)),
+    **dict.fromkeys((BatchNorm1d, BatchNorm2d, Gain2d), _Norm(axis=2)),
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d), _Norm(axis=1)),
     ChannelMap: _Map(),
     Scale: _Scale(),

@@ -27,7 +27,7 @@ class Finetune:
         spike: lambda of the loss on firing rates.
         norm_lr: learning rate of batch norms and biases, in units of `lr`.
         reporter: is told about steps and epochs.
-        teacher: its logits teach beside the labels, such as `Distillation(model, 0.9, 4.0)` of the network before
+        teacher: teaches beside the labels, such as `Distillation(model, SoftLogits(0.9))` of the network before
             compression.
     Raises:
         ValueError: a setting is out of range.

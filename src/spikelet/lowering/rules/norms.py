@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from spikelet.base.errors import LoweringError
 from spikelet.lowering.builder import Builder
@@ -11,30 +11,37 @@ from spikelet.lowering.registry import rule
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
-from spikelet.nn import BatchNorm1d, BatchNorm2d
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Gain2d
 from spikelet.nn.norm import MAX_GAIN, gain_and_offset
 
 
 @rule(BatchNorm2d, BatchNorm1d)
 def norm(b: Builder, call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Value) -> Value:
     """A x + D on the grid, along axis 2 of [T, B, C, ...]."""
-    return _along(b, call, layer, x, axis=2)
+    return _along(b, call, _constants(call, layer), x, axis=2)
+
+
+@rule(Gain2d)
+def gain(b: Builder, call: Call, layer: Gain2d, x: Value) -> Value:
+    """A x on the grid, along axis 2 of [T, B, C, ...]."""
+    gain, offset = _constants(call, layer)
+    return _along(b, call, (gain, 0 * offset), x, axis=2)
 
 
 @rule(nn.BatchNorm1d, nn.BatchNorm2d)
 def torch_norm(b: Builder, call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Value) -> Value:
     """The same along axis 1 of [N, C, ...]; refused where a channel's gain would be capped."""
-    gain, _ = _constants(call, layer)
+    gain, offset = _constants(call, layer)
     if bool((gain.abs() >= MAX_GAIN).any()):
         raise LoweringError(
             f"{call.where}: {type(layer).__name__} multiplies a channel by {MAX_GAIN:.0f} or more, which integers cap. "
             "A channel with next to no variance is the usual reason: prune it, or use spikelet.nn.BatchNorm2d."
         )
-    return _along(b, call, layer, x, axis=1)
+    return _along(b, call, (gain, offset), x, axis=1)
 
 
-def _along(b: Builder, call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Value, axis: int) -> Value:
-    gain, offset = _constants(call, layer)
+def _along(b: Builder, call: Call, constants: tuple[Tensor, Tensor], x: Value, axis: int) -> Value:
+    gain, offset = constants
     try:
         elements, channel = by_channel(b, x, axis, call.where)
     except LoweringError as e:
@@ -47,7 +54,7 @@ def _along(b: Builder, call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d, x: Va
     return elements.made(y, tuple(call.output.shape))
 
 
-def _constants(call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d):
+def _constants(call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     try:
         return gain_and_offset(layer)
     except ValueError as e:

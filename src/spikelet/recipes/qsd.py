@@ -1,0 +1,76 @@
+"""Recipes for QSD-Transformer (Qiu et al., ICLR 2025, arXiv:2501.13492): each function returns one configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig
+
+
+def digits(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> TrainConfig:
+    """A small one on scikit-learn's 8x8 digits, within a minute or two: to try things out."""
+    return TrainConfig(
+        model="qsd_transformer_cifar",
+        model_options={
+            "weight_bits": weight_bits, "membrane_bits": membrane_bits, "in_channels": 1, "image_size": 8,
+            "widths": [16, 32, 32, 32], "strides": [1, 1, 2, 1, 1], "heads": 2,
+        },
+        data="digits",
+        phases=(Phase(8, 1),),
+        batch_size=64,
+        optimizer=Optimizer(lr=4e-3),
+        regulation=DualRegulation(spike=0.0),
+        loss="mean",
+        label_smoothing=0.05,
+        seed=seed,
+    )  # fmt: skip
+
+
+def cifar10(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> TrainConfig:
+    """The small transformer on CIFAR-10, within some three hours of a laptop's cores."""
+    return TrainConfig(
+        model="qsd_transformer_cifar",
+        model_options={"weight_bits": weight_bits, "membrane_bits": membrane_bits},
+        data="cifar10",
+        data_options={"validation": 0.0},
+        augment="crop4-flip",
+        phases=(Phase(32, 1),),
+        batch_size=64,
+        optimizer=Optimizer(lr=3e-3, weight_decay=0.05),
+        regulation=DualRegulation(spike=0.0),
+        loss="mean",
+        label_smoothing=0.1,
+        seed=seed,
+        compile=True,
+    )
+
+
+def cifar10_taught(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> TrainConfig:
+    """`cifar10` with its analog twin as teacher of its logits and of q, k and v."""
+    return dataclasses.replace(
+        cifar10(seed, weight_bits, membrane_bits), teacher=Teacher(epochs=16, weight=0.5, after=8, gram=1.0)
+    )
+
+
+def imagenet(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> TrainConfig:
+    """The published setting for S, as far as our augmentations go: 300 epochs on ImageNet, which need GPUs.
+
+    LAMB, RandAugment and random erasing of the authors are AdamW and AutoAugment with a cutout here. The paper reports
+    77.5 %.
+    """
+    return TrainConfig(
+        model="qsd_transformer_s",
+        model_options={"weight_bits": weight_bits, "membrane_bits": membrane_bits},
+        data="imagenet-1k",
+        data_options={"image_size": 224},
+        augment="paper",
+        phases=(Phase(300, 1),),
+        batch_size=1568,
+        optimizer=Optimizer(lr=3.675e-3, weight_decay=0.05, warmup=0.05),
+        regulation=DualRegulation(spike=0.0),
+        loss="mean",
+        label_smoothing=0.1,
+        seed=seed,
+        mixed_precision="bf16",
+        compile=True,
+    )
