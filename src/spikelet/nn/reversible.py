@@ -20,25 +20,26 @@ makes a gradient of another network.) Gradients pass the roundings straight.
     training      c = r(f(b)) + r(mix)         r rounds to u, half up
     evaluation    c = clip of the same to 16 bits, -128 .. 128 - u
 
-A body must be a function of its stream alone: it is run twice, with the same random numbers, autocast and statistics
-(batch norms count a batch once). The backward pass adds up the streams that it arrives at and compares: a body that
-gave something else the second time is an error, never a wrong gradient. Differences from the authors' code: theirs
-never inverts and has no grid.
+A body must be a function of its stream and its parameters alone: it is run twice, with the same random numbers,
+autocast and statistics (batch norms count a batch once; hooks are called twice, the first time without gradient). The
+backward pass adds up the streams that it arrives at and compares: a body that gave something else the second time is an
+error, never a wrong gradient. Another tensor that a body reads gets no gradient. Differences from the authors' code:
+theirs never inverts and has no grid.
 """
 
 from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import flag
 from spikelet.nn.average import Average
 from spikelet.nn.requantize import Saturate
 from spikelet.quant.grid import round_half_up, straight_through
@@ -110,14 +111,20 @@ class Reversible(nn.Module):
         coupling: Averaged() or Added().
         recompute: whether training inverts instead of keeping activations. False is plain training of the same
             network, with the same values and gradients.
+    Raises:
+        SpikeletError: coupling or recompute is something else.
 
-    Shapes: a, b [T or 1, B, ...] of one shape -> the last two streams, [T, B, ...].
+    Shapes: a, b [T, B, ...] of one shape -> the last two streams, of the same.
     """
 
     def __init__(self, bodies: Iterable[nn.Module], coupling: Coupling | None = None, recompute: bool = True) -> None:
         super().__init__()
+        coupling = Averaged() if coupling is None else coupling
+        if not isinstance(coupling, Coupling):
+            raise SpikeletError(f"Reversible.coupling must be Averaged() or Added(), got {coupling!r}.")
+        flag("Reversible", recompute=recompute)
         self.bodies = nn.ModuleList(bodies)
-        self.coupling = coupling or Averaged()
+        self.coupling = coupling
         self.recompute = recompute
         self.average = Average(STREAM_BITS)
         self.saturate = Saturate(16, STREAM_BITS)
@@ -126,9 +133,9 @@ class Reversible(nn.Module):
         """The streams before and behind the last body.
 
         Raises:
-            ValueError: the streams differ in shape.
-            SpikeletError: where training inverts, a stream left -32768 .. 32768, or a body was not the same function
-                twice.
+            SpikeletError: the streams differ in shape, or a body answers in another; where training inverts, a stream
+                left -32768 .. 32768. The backward pass: a body was not the same function twice, or has other parameters
+                now; or a gradient of the gradient is asked for.
         """
         if a.shape != b.shape:
             raise SpikeletError(
@@ -140,19 +147,22 @@ class Reversible(nn.Module):
         if self.recompute and torch.is_grad_enabled():
             return self._recomputed(a, b)
         for body in self.bodies:
-            a, b = b, _rounded(_wide(body(b), b)) + self.coupling.mix(a, b)
+            a, b = b, _rounded(_answer(body, b)) + self.coupling.mix(a, b)
         return a, b
 
     def _evaluated(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         a, b = self.saturate(a), self.saturate(b)
         for body in self.bodies:
             mixed = self.average(a, b) if isinstance(self.coupling, Averaged) else a
-            a, b = b, self.saturate(body(b) + mixed)
+            a, b = b, self.saturate(_answer(body, b) + mixed)
         return a, b
 
     def _recomputed(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        own = {id(p): p for p in self.bodies.parameters() if p.requires_grad}
-        return _Chain.apply(a, b, self, *own.values())
+        return _Chain.apply(_within(a), _within(b), self, *self.learning())
+
+    def learning(self) -> list[nn.Parameter]:
+        """The parameters of the bodies that get a gradient."""
+        return [p for p in self.bodies.parameters() if p.requires_grad]
 
     def extra_repr(self) -> str:
         return f"coupling={type(self.coupling).__name__}, recompute={self.recompute}"
@@ -171,9 +181,27 @@ def _float(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _wide(y: Tensor, stream: Tensor) -> Tensor:
-    """`y` in the stream's precision: under autocast a body answers in half of it."""
+def _answer(body: nn.Module, stream: Tensor) -> Tensor:
+    """f(b), in the stream's precision: under autocast a body answers in half of it."""
+    y = body(stream)
+    if y.shape != stream.shape:
+        raise SpikeletError(
+            f"a body of Reversible, {type(body).__name__}, must answer in the shape of its stream, "
+            f"{tuple(stream.shape)}, got {tuple(y.shape)}. (Expand a still image over the time steps first.)"
+        )
     return y if y.dtype == stream.dtype else y.to(stream.dtype)
+
+
+def _untouched(body: nn.Module, stream: Tensor) -> Tensor:
+    """f(b), of a body that must leave b as it is."""
+    before = stream._version
+    y = _answer(body, stream)
+    if stream._version != before:
+        raise SpikeletError(
+            f"a body of Reversible, {type(body).__name__}, changed its stream in place, which can't be run backwards. "
+            "Use the layer's form that returns a new tensor (inplace=False), or Reversible(..., recompute=False)."
+        )
+    return y
 
 
 def _within(x: Tensor) -> Tensor:
@@ -218,34 +246,54 @@ class _Chain(torch.autograd.Function):
         for body in chain.bodies:
             lost = chain.coupling.lost(a, b)
             ctx.kept.append(_Kept(None if lost is None else _packed(lost), _random_state(a.device)))
-            a, b = b, _within(_on_grid(_wide(body(b), b)) + chain.coupling.mix(a, b))
+            a, b = b, _within(_on_grid(_untouched(body, b)) + chain.coupling.mix(a, b))
         ctx.save_for_backward(a, b)
         return a, b
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_a: Tensor, grad_b: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, grad_a: Tensor, grad_b: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
         chain: Reversible = ctx.chain
+        _require_backwards(chain, ctx.own)
         a, b = ctx.saved_tensors
         coupling = chain.coupling
-        own = {id(p): torch.zeros_like(p) for p in ctx.own}
+        own: dict[int, Tensor | None] = dict.fromkeys(map(id, ctx.own))
         for body, kept in zip(reversed(chain.bodies), reversed(ctx.kept), strict=True):
             stream = a.detach().requires_grad_()
             mine = [p for p in body.parameters() if id(p) in own]
             with _same_numbers(kept.random, a.device), _same_buffers(body):
                 with torch.enable_grad(), ctx.autocast.again():
-                    answer = _wide(body(stream), stream)
-                grads = torch.autograd.grad(answer, [stream, *mine], grad_b, allow_unused=True)
+                    answer = _answer(body, stream)
+                grads = _gradients(answer, [stream, *mine], grad_b)
             for p, grad in zip(mine, grads[1:], strict=True):
-                if grad is not None:
-                    own[id(p)] += grad
+                seen = own[id(p)]
+                own[id(p)] = grad if seen is None else seen if grad is None else seen + grad
             lost = None if kept.lost is None else _unpacked(kept.lost, b)
             older = coupling.inverse(b - _on_grid(answer.detach()), stream.detach(), lost)
-            seen = 0 if grads[0] is None else grads[0]
-            grad_a, grad_b = coupling.share_of_a * grad_b, grad_a + seen + coupling.share_of_b * grad_b
+            through = 0 if grads[0] is None else grads[0]
+            grad_a, grad_b = coupling.share_of_a * grad_b, grad_a + through + coupling.share_of_b * grad_b
             a, b = older, stream.detach()
         _require_same(ctx.sums, _sums(a, b))
         return grad_a, grad_b, None, *own.values()
+
+
+def _gradients(answer: Tensor, asked: list[Tensor], grad: Tensor) -> Sequence[Tensor | None]:
+    """What `grad` of an answer is for each tensor; None where the answer does not depend on it."""
+    if not answer.requires_grad:
+        return [None] * len(asked)
+    return torch.autograd.grad(answer, asked, grad, allow_unused=True)
+
+
+def _require_backwards(chain: Reversible, own: Sequence[Tensor]) -> None:
+    if torch.is_grad_enabled():
+        raise SpikeletError(
+            "the backward pass of Reversible has no gradient of its own, and create_graph=True asks for it. "
+            "Use Reversible(..., recompute=False)."
+        )
+    if list(map(id, own)) != list(map(id, chain.learning())):
+        raise SpikeletError(
+            "the parameters of Reversible are others than in the forward pass: exchanged (torch.func.functional_call), "
+            "frozen or unfrozen since. Run both passes with the same ones, or use Reversible(..., recompute=False)."
+        )
 
 
 def _sums(a: Tensor, b: Tensor) -> tuple[float, float]:
@@ -263,8 +311,8 @@ def _require_same(before: tuple[float, float], after: tuple[float, float]) -> No
     if finite and before != after:
         raise SpikeletError(
             "the backward pass of Reversible did not arrive at the streams that it began with: a body is not the same "
-            "function twice (random numbers of its own, a kernel that is not deterministic, a state between calls). "
-            "Use torch.use_deterministic_algorithms(True), or Reversible(..., recompute=False)."
+            "function twice (random numbers of its own, a kernel that is not deterministic, a state between calls, a "
+            "parameter changed since). Use torch.use_deterministic_algorithms(True), or Reversible(..., recompute=False)."
         )
 
 
@@ -300,7 +348,9 @@ def _same_numbers(state: Tensor, device: torch.device) -> Iterator[None]:
 def _same_buffers(body: nn.Module) -> Iterator[None]:
     """Buffers, such as a batch norm's statistics, have their values again after."""
     before = [(buffer, buffer.clone()) for buffer in body.buffers()]
-    yield
-    with torch.no_grad():
-        for buffer, value in before:
-            buffer.copy_(value)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                buffer.copy_(value)
