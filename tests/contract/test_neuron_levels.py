@@ -126,6 +126,26 @@ def test_if_counts_from_half_a_threshold_are_those_of_quantized_relu():
     assert torch.equal(spikes(x).sum(0, keepdim=True) / 16, LIF(1, LIFParams.rounding(16))(x))
 
 
+@pytest.mark.parametrize("top", [1.0, 4.0])
+@pytest.mark.parametrize("levels", [1, 2, 4, 8])
+def test_a_count_is_the_spikes_of_as_many_binary_steps(levels: int, top: float):
+    """IE-LIF (QSD-Transformer): a neuron with threshold top / D and soft reset, from x + top / 2D and without input."""
+    threshold = top / levels
+    x = torch.cat([torch.linspace(-0.5, 1.5, 4097) * top, (torch.arange(levels) + 0.5) * threshold])
+    x = (x * ONE).round() / ONE
+    membrane, planes = x + threshold / 2, []
+    for _ in range(levels):
+        planes.append((membrane >= threshold).float())
+        membrane = membrane - threshold * planes[-1]
+    spikes = torch.stack(planes)
+    counted = LIF(1, LIFParams.rounding(levels, top)).eval()(x[None])
+    assert torch.equal(counted[0] * levels, spikes.sum(0))
+    assert bool((spikes[1:] <= spikes[:-1]).all())  # all at the front
+
+    weight = torch.randint(-8, 8, (5, len(x)), generator=torch.Generator().manual_seed(0)).float()
+    assert torch.equal(weight @ (counted[0] * levels), sum(weight @ plane for plane in planes))
+
+
 # --- rounding ---------------------------------------------------------------------------------------
 
 

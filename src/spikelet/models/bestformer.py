@@ -22,6 +22,7 @@ the width, RevNet's), or "plain" (one stream, x + f(x)); lambda_by_step, or one 
 activations.
 
 Differences from the authors' code: it never inverts its streams; lambda has a time axis of 4 whatever T is, ours has T;
+what is learned is 0.125 lambda in one, so that an optimizer's steps are eight times as large beside it;
 first layer and heads are 32 bits there, 8 bits here (weight_bits=32 gives float weights throughout); streams are kept
 in 16 bits with a unit of 2^-8; sign(0) = +1; pixels are u/256 without mean subtraction; a head reads its stream at
 every step and logits are averaged over T, theirs the streams.

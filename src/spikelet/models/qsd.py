@@ -1,7 +1,7 @@
 """QSD-Transformer: low-bit spike-driven transformers (Qiu et al., ICLR 2025, arXiv:2501.13492).
 
 Weights of 4 bits with learned steps (quant/learned_step.py); neurons that give a count 0..D in one step (IE-LIF),
-D = 4, which is the same as D binary steps (neurons/unroll.py); attention linear in tokens.
+D = 4, which is the count of D binary steps (LIFParams.rounding); attention linear in tokens.
 
     qsd_transformer_t   E = 48,  96, 192, 256     8.34 M parameters at 1,000 classes
     qsd_transformer_s       64, 128, 256, 360    15.12 M      published as "1.8 MB" (32-bit equivalents), 77.5 %
@@ -18,8 +18,9 @@ D = 4, which is the same as D binary steps (neurons/unroll.py); attention linear
     SDSA               q, k, v = SN(BN(RepConv(SN x)));  BN(RepConv(SN(1/4 q k^T v)))
 
 SN rounds a current to 0, 1/D .. 1, halves up. (Theirs behind the attention doubles its output: a factor that the batch
-norm takes up.) All take uint8 images [B, C, H, W] or frames
-[T, B, C, H, W] and return logits [T, B, K]. `forward_features` gives maps of side 1/2, 1/4, 1/8 and 1/16.
+norm takes up.) All take uint8 images [B, C, H, W] or frames [T, B, C, H, W] and return logits [T, B, K].
+`forward_features` gives the maps of the four stages, of side 1/2, 1/4, 1/8 and 1/16 (1, 1/2, 1/4 and 1/4 in our small
+model).
 
 Own options: widths, E; depths, blocks of the last two stages; heads; strides, of the five convolutions that change the
 side; levels, D, a power of two; neuron, "rounding" (IE-LIF) or "lif" (a leaky neuron with memory and binary spikes,
@@ -145,7 +146,7 @@ class Fire:
     def __call__(self, top: float = 1.0) -> Neuron:
         """A neuron whose largest count stands for a current of `top`."""
         if self.kind == "lif":
-            return transformer_parts.Fire(self.p)(top)
+            return transformer_parts.Fire(self.p)(gain=1 / top)
         return LIF(self.p.time_steps, LIFParams.rounding(self.levels, top), membrane_of(self.p.membrane_bits))
 
 

@@ -12,7 +12,8 @@ Both at full precision (weight_bits=32, the published models) or at any other nu
 Own options: width, depth, heads, patch (the side of a token in pixels).
 
 Differences from the authors' code: pixels are u/256; sums of spikes are small integers, which the next layer reads;
-first layer and classifier have 8 bits where the others are quantized; no drop path.
+first layer and classifier have 8 bits where the others are quantized; no drop path; Spikingformer's head reads spikes
+of a neuron before the mean, theirs the last currents, and its stream is kept in 16 bits with a unit of 2^-8.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ from spikelet.models.transformer_parts import (
 from spikelet.nn import BatchNorm2d, Conv2d, Encode, Linear, MaxPool2d, Product, SelfAttention
 from spikelet.nn.residual import Residual
 
-ATTENTION_GAIN = 0.125  # of the neuron behind q k^T v: it is in its threshold of 1/2
+ATTENTION_GAIN = 0.125  # of q k^T v: the neuron behind it has a threshold of 1/2
 
 
 def _mixed(fire: Fire) -> nn.Module:
-    return fire(0.5 / ATTENTION_GAIN)
+    return fire(0.5, gain=ATTENTION_GAIN)
 
 
 def _spikes(c_in: int, c_out: int, fire: Fire) -> list[nn.Module]:

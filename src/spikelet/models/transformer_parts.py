@@ -37,11 +37,14 @@ class Fire:
     p: Precision
     kind: str = "halved"
 
-    def __call__(self, threshold: float = 1.0, reset: Hard | Soft | None = None) -> LIF:
-        """A layer of neurons with this threshold."""
+    def __call__(self, threshold: float = 1.0, reset: Hard | Soft | None = None, gain: float = 1.0) -> LIF:
+        """A layer of neurons with this threshold for `gain` times their current.
+
+        The gain, a power of two, is in the threshold and in the surrogate: g slope(g x), as if the current had it.
+        """
         halved = self.kind == "halved"
-        surrogate = Sigmoid(4.0) if halved else Triangle(1.0)
-        params = LIFParams(0.5, threshold, scale_input=halved, reset=reset or Hard(), surrogate=surrogate)
+        surrogate = Sigmoid(4.0 * gain) if halved else Triangle(1.0 / gain)
+        params = LIFParams(0.5, threshold / gain, scale_input=halved, reset=reset or Hard(), surrogate=surrogate)
         return LIF(self.p.time_steps, params, membrane_of(self.p.membrane_bits))
 
 
