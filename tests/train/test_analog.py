@@ -9,9 +9,9 @@ from torch import nn
 from spikelet.lowering import LoweringError, lower
 from spikelet.models import list_models
 from spikelet.neurons import LIF
-from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv2d, Linear
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv2d, Linear, Scale
 from spikelet.quant import FullPrecision
-from spikelet.train.analog import AnalogNorm2d, analog_norm, to_analog
+from spikelet.train.analog import AnalogNorm2d, analog_norm, analog_scale, to_analog
 from tests.support.catalogue import model_input, small_model
 
 
@@ -28,9 +28,12 @@ def test_every_model_has_a_twin_of_as_many_weights_that_does_not_lower(name: str
     x = model_input(name, 2)
     logits = twin(x)
     logits.square().mean().backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in twin.parameters())
+    learning = [p for p in twin.parameters() if p.requires_grad]  # all but the biases of Gain2d
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in learning)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):  # as a teacher of a training in bfloat16
+        assert torch.isfinite(twin.eval()(x)).all()
     with pytest.raises(LoweringError, match="the model has no spiking neurons"):
-        lower(twin.eval(), x)
+        lower(twin, x)
 
 
 def test_a_small_twin_by_hand():
@@ -65,6 +68,33 @@ def test_its_batch_norm_is_that_of_pytorch_in_training_and_in_evaluation(
     assert analog.weight is norm.weight
     assert analog.running_mean is norm.running_mean
     assert not torch.equal(norm.eval()(x), expected), "the grid would have gone unnoticed"
+
+
+@pytest.mark.parametrize("name", ["bestformer_4_384", "bestformer_8_512", "bestformer_2_256"])
+@pytest.mark.parametrize("wiring", ["averaged", "split", "plain"])
+def test_a_twin_of_reversible_streams_learns_from_a_still_image(name: str, wiring: str):
+    """Its lambda has a step for each of T = 3, and it reads one."""
+    torch.manual_seed(0)
+    twin = to_analog(small_model(name, num_classes=10, wiring=wiring)).train()
+    x, y = model_input(name, 8), torch.arange(8)
+    optimizer = torch.optim.AdamW(twin.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(12):
+        loss = nn.functional.cross_entropy(twin(x).mean(0), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_scale_by_step_is_the_mean_over_steps():
+    scale = Scale(torch.tensor([[1.0, 2.0], [3.0, 6.0]]))
+    analog = analog_scale(scale)
+    assert analog.gain is scale.gain
+    assert torch.equal(analog(torch.ones(1, 1, 4)), torch.tensor([[[2.0, 2.0, 4.0, 4.0]]]))
+    constant = Scale(torch.ones(3))
+    assert analog_scale(constant) is constant
 
 
 def test_what_stands_at_several_places_has_one_twin():

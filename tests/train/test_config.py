@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.neurons import LIF
-from spikelet.nn import Conv2d, Linear
+from spikelet.nn import Conv2d, Linear, Scale
 from spikelet.quant import EDE, Binary, Clip, Straight, Uniform
 from spikelet.recipes import RECIPES
 from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig
@@ -232,6 +233,23 @@ def test_only_synapses_decay(name: str, kind: type):
     assert decays.keys() == {id(p) for p in model.parameters()}
     if name == "sgd":
         assert all(g["momentum"] == 0.9 and g["nesterov"] for g in optimizer.param_groups)
+
+
+def test_gains_by_time_step_do_not_decay():
+    model = small_model("bestformer_4_384")
+    gains = {id(m.gain) for m in model.modules() if isinstance(m, Scale)}
+    assert len(gains) == 2
+    groups = optimizer_of(model, Optimizer(weight_decay=0.01)).param_groups
+    assert not any(id(p) in gains for group in groups if group["weight_decay"] for p in group["params"])
+
+
+@pytest.mark.parametrize("phase", [Phase(1, 2), Phase(1, 3, one_pass=True)], ids=str)
+def test_a_phase_of_other_steps_than_a_layers_gains_is_refused(phase: Phase):
+    model = small_model("bestformer_4_384")
+    with pytest.raises(SpikeletError, match=r"behind\.0 has gains for 3 time steps, and .* lambda_by_step=False"):
+        set_phase(model, phase)
+    set_phase(model, Phase(1, 3))
+    set_phase(small_model("bestformer_4_384", lambda_by_step=False), phase)
 
 
 def test_norms_learn_at_their_own_rate():

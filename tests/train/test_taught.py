@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons import LIF
-from spikelet.train import Optimizer, Phase, Run, Teacher, TrainConfig, load_run
+from spikelet.train import DualRegulation, Optimizer, Phase, Run, Teacher, TrainConfig, load_run
 from spikelet.train.analog import to_analog
 from spikelet.train.distillation import Distillation
 from spikelet.train.lessons import SoftLogits, divergence
@@ -150,3 +151,19 @@ def test_a_taught_run_goes_on_as_if_nothing_had_happened(whole_taught: Path, tmp
     Run(taught(), digits(), tmp_path).train()
     assert_same_run(whole_taught, tmp_path)
     assert_same_run(whole_taught / "teacher", tmp_path / "teacher")
+
+
+def test_features_that_blocks_do_not_keep_are_refused_before_the_teacher_is_trained(tmp_path: Path):
+    options = {"time_steps": 2, "in_channels": 1, "image_size": 8, "width": 16, "depth": 1, "heads": 2, "patch": 2}
+    config = small_config(
+        model="bestformer_4_384",
+        model_options=options,
+        teacher=Teacher(2, gram=1.0),
+        regulation=DualRegulation(spike=0.0),
+        phases=(Phase(1, 2),),
+    )
+    with pytest.raises(SpikeletError, match=r"query carries no gradient\. .* recompute=False"):
+        Run(config, digits(), tmp_path).train()
+    assert not (tmp_path / "teacher").exists()
+    kept = dataclasses.replace(config, model_options={**options, "recompute": False})
+    Run(kept, digits(), tmp_path / "kept").rehearse()

@@ -4,6 +4,7 @@
 
 It loses nothing to rounding, so it can teach its spiking twin (distillation.py). It is never deployed: lowering refuses
 a network without spikes, and its batch norms evaluate as PyTorch's do, not on the grid 2^-12. Biases stay on that grid.
+It has no time steps: a scale by step, such as BESTformer's lambda, is the mean over them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from spikelet.neurons import Neuron
-from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, Scale
 from spikelet.nn.fold_time import fold_time
 from spikelet.quant import FullPrecision
 
@@ -30,6 +31,23 @@ class AnalogNorm1d(BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C] or [T, B, C, N] -> the same."""
         return fold_time(lambda z: nn.BatchNorm1d.forward(self, z), x, x.dim() - 2, "AnalogNorm1d")
+
+
+class AnalogScale(Scale):
+    """A scale by time step that has one gain for all: the mean over steps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, ...] -> the same, for any T."""
+        return self._along(self.gain.mean(0), x) * x
+
+
+def analog_scale(scale: Scale) -> Scale:
+    """A scale without time steps that shares its gain with `scale`."""
+    if scale.gain.dim() < 2:
+        return scale
+    analog = AnalogScale(scale.gain, learn=isinstance(scale.gain, nn.Parameter))
+    analog.gain = scale.gain
+    return analog.train(scale.training)
 
 
 def analog_norm(norm: BatchNorm1d | BatchNorm2d) -> AnalogNorm1d | AnalogNorm2d:
@@ -65,6 +83,8 @@ def _analog(module: nn.Module) -> nn.Module:
             return nn.ReLU()
         case BatchNorm1d() | BatchNorm2d():
             return analog_norm(module)
+        case Scale():
+            return analog_scale(module)
         case Conv1d() | Conv2d() | Linear():
             module.quantizer = FullPrecision()
     return module

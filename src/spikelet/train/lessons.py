@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import make_plain, positive
 from spikelet.base.strict_json import shown
+from spikelet.nn import Reversible
 from spikelet.train.features import require_names
 from spikelet.train.gram import TokenFeature, gram_loss, paired
 from spikelet.train.losses import mean_over_time
@@ -174,6 +175,9 @@ class GramMatrices(Lesson):
         met = self if self.pairs else dataclasses.replace(self, pairs=tuple(paired(network, teacher)))
         require_names(network, met.of_network, "GramMatrices.pairs")
         require_names(teacher, met.of_teacher, "GramMatrices.pairs")
+        for name in met.of_network:
+            if _is_recomputed(network, name):
+                raise SpikeletError(_without_gradient(name))
         return met
 
     @property
@@ -189,12 +193,23 @@ class GramMatrices(Lesson):
         for own, other in self.pairs:
             mine = network[own.module]
             if torch.is_grad_enabled() and not mine.requires_grad:
-                raise SpikeletError(
-                    f"the feature {own.module} carries no gradient. Inside of spikelet.nn.Reversible features are "
-                    "there with recompute=False only; a frozen layer's can't learn."
-                )
+                raise SpikeletError(_without_gradient(own.module))
             terms.append(gram_loss(mine, teacher[other.module], own, other))
         return self.weight * torch.stack(terms).mean()
+
+
+def _is_recomputed(network: nn.Module, name: str) -> bool:
+    """Whether the module stands in blocks whose activations training does not keep."""
+    parts = name.split(".")
+    around = (network.get_submodule(".".join(parts[:k])) for k in range(len(parts)))
+    return any(isinstance(module, Reversible) and module.recompute for module in around)
+
+
+def _without_gradient(name: str) -> str:
+    return (
+        f"the feature {name} carries no gradient. Inside of spikelet.nn.Reversible features are there with "
+        "recompute=False only; a frozen layer's can't learn."
+    )
 
 
 def lessons_of(teacher: Teacher) -> list[Lesson]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons import LIF, Neuron, OnePass, one_pass_of
-from spikelet.nn import Conv1d, Conv2d, Linear
+from spikelet.nn import Conv1d, Conv2d, Linear, Scale
 from spikelet.quant import EDE, Binary, Clip, Straight
 from spikelet.quant.binary import Estimator
 from spikelet.train.config import Training
@@ -17,11 +18,24 @@ def set_phase(model: nn.Module, phase: Phase) -> None:
 
     Raises:
         ValueError: one pass, with a neuron other than LIF or with a membrane that has no rate function.
+        SpikeletError: a layer has constants for another number of time steps.
     """
+    _require_steps(model, phase)
     for module in model.modules():
         if isinstance(module, Neuron):
             module.time_steps = phase.time_steps
             module.rate = _rate(module) if phase.one_pass else None
+
+
+def _require_steps(model: nn.Module, phase: Phase) -> None:
+    """Raises SpikeletError where a scale has a gain for each step, and the phase has other steps."""
+    for name, module in model.named_modules():
+        if type(module) is Scale and module.gain.dim() == 2 and len(module.gain) != phase.steps_computed:
+            raise SpikeletError(
+                f"the layer {name} has gains for {len(module.gain)} time steps, and a phase computes "
+                f"{phase.steps_computed}: {phase}. Train it with Phase(epochs, {len(module.gain)}), or build the "
+                "network with one gain for all steps, such as lambda_by_step=False."
+            )
 
 
 def _rate(neuron: Neuron) -> OnePass:

@@ -123,7 +123,11 @@ class Run:
         return Distillation(network, *lessons_of(teacher), labels=teacher.labels)
 
     def rehearse(self) -> None:
-        """Runs two samples through a copy in every phase, so that a refusal comes before any training."""
+        """Lets the lessons find their modules, and runs two samples through a copy in every phase, so that a refusal
+        comes before any training."""
+        if self.config.teacher is not None and self.taught_by is not None:
+            for lesson in lessons_of(self.config.teacher):
+                lesson.meet(self.model, self.taught_by.model)
         model = copy.deepcopy(self.model).train()
         count = min(2, self.config.batch_size, len(self.loop.data.train))
         x = self.loop.data.train.batch(torch.arange(count))[0].to(device_of(model))

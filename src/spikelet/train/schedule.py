@@ -7,6 +7,7 @@ import math
 import torch
 from torch import nn
 
+from spikelet.nn import Scale
 from spikelet.train.settings import Optimizer
 
 
@@ -25,10 +26,13 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float, settings: O
 
 
 def optimizer_of(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """AdamW or SGD with three groups: weights (two axes or more), which decay; scalar steps; norms and biases."""
+    """AdamW or SGD with three groups: weights (two axes or more), which decay; scalar steps; norms, biases, gains."""
+    gains = {id(module.gain) for module in model.modules() if isinstance(module, Scale)}  # by step they have two axes
     groups = [
         {
-            "params": [p for p in model.parameters() if p.requires_grad and min(p.dim(), 2) == dim],
+            "params": [
+                p for p in model.parameters() if p.requires_grad and min(p.dim(), 1 if id(p) in gains else 2) == dim
+            ],
             "weight_decay": settings.weight_decay if dim == 2 else 0.0,
         }
         for dim in (2, 0, 1)
