@@ -51,6 +51,7 @@ def test_heads_are_units_of_their_own_with_queries_keys_and_values_together(name
             assert parts >= {"query", "key", "value"}
 
 
+@pytest.mark.filterwarnings("ignore:.*points of accuracy")  # noise has none to lose
 @every_transformer
 @pytest.mark.parametrize("ratios", [(0.5,), (0.5, 0.3)], ids=["once", "twice"])
 def test_a_pruned_and_requantised_transformer_runs_as_it_evaluates(name: str, ratios: tuple[float, ...]):

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons import LIF, LIFParams, Soft
-from spikelet.nn import ContextMap, Product, ScoreMap, SelfAttention
-from spikelet.nn.attention import heads_of, map_of
+from spikelet.nn import ContextMap, Product, ScoreMap, SelfAttention, SumPool2d
+from spikelet.nn.attention import Mix, heads_of, map_of
 
 T, B, H, D = 2, 3, 2, 5
 
@@ -84,6 +85,46 @@ def test_permuting_tokens_permutes_the_answer():
 def test_a_head_without_channels_is_refused(width: object):
     with pytest.raises(ValueError, match=r"SelfAttention\.head_width must be a whole number from 1, got "):
         attention(width)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mix", [Product(), ScoreMap(fire()), ContextMap(fire())], ids=lambda mix: type(mix).__name__)
+def test_evaluation_is_exact_under_autocast(mix: Mix):
+    """Sums of 301 products of counts are beyond 256, where bfloat16 has no odd numbers."""
+    q, k, v = counts(301, 4)
+    expected = mix.eval()(q, k, v)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = mix(q, k, v)
+    assert made.dtype == torch.float32
+    assert torch.equal(made, expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert Product().train()(q, k, v).dtype == torch.bfloat16
+
+
+def test_another_mix_is_refused():
+    with pytest.raises(SpikeletError, match=r"SelfAttention\.mix must be ScoreMap\(neuron\), .* got <class"):
+        SelfAttention(3, *(nn.Identity() for _ in range(4)), mix=Product, behind=nn.Identity())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mix", [ScoreMap, ContextMap])
+def test_a_map_without_a_neuron_is_refused(mix: type):
+    with pytest.raises(SpikeletError, match=rf"{mix.__name__}\.neuron must be a Module, got None"):
+        mix(None)
+
+
+def test_queries_may_be_of_other_positions_than_keys_and_values():
+    fewer = SelfAttention(
+        *(3, nn.Identity(), nn.Identity(), SumPool2d(2), SumPool2d(2)), mix=Product(), behind=nn.Identity()
+    )
+    x = torch.randint(0, 2, (T, B, 6, 4, 4)).float()
+    q, k = heads_of(x, 3), heads_of(SumPool2d(2)(x), 3)
+    assert torch.equal(fewer(x), map_of(k @ k.transpose(-2, -1) @ q, x))
+
+
+@pytest.mark.parametrize("value", [nn.Flatten(2), SumPool2d(2), nn.Upsample(scale_factor=(2, 1, 1))], ids=range(3))
+def test_values_that_do_not_fit_the_keys_are_refused(value: nn.Module):
+    unequal = SelfAttention(3, *(nn.Identity() for _ in range(3)), value, mix=Product(), behind=nn.Identity())
+    with pytest.raises(SpikeletError, match=r"SelfAttention's query, key and value must give spikes .* got \("):
+        unequal(torch.zeros(T, B, 6, 4, 4))
 
 
 def test_heads_that_do_not_divide_the_channels_are_refused():

@@ -6,8 +6,12 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from spikelet.nn import Conv2d, Linear
+from spikelet.base.errors import LoweringError, SpikeletError
+from spikelet.lowering import lower
+from spikelet.neurons import LIF
+from spikelet.nn import Conv2d, Encode, Linear
 from spikelet.quant import LayerQuantizer, LearnedStep
 
 every_width = pytest.mark.parametrize("bits", range(2, 9))
@@ -105,6 +109,18 @@ def test_steps_train_are_saved_and_are_loaded():
     other = Linear(8, 4, LearnedStep(2))
     other.load_state_dict(layer.state_dict())
     assert torch.equal(other.quantizer(other.weight), layer.quantizer(layer.weight))
+
+
+def test_steps_that_diverged_are_refused_when_lowered():
+    model = nn.Sequential(Encode(), nn.Flatten(2), LIF(2), Linear(4, 2, LearnedStep(4))).eval()
+    model[3].quantizer.log2_step.data[0] = math.nan
+    with pytest.raises(LoweringError, match=r"3: its quantizer's steps must be finite numbers, got NaN or infinity"):
+        lower(model, torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
+
+
+def test_per_channel_is_true_or_false():
+    with pytest.raises(SpikeletError, match=r"LearnedStep\.per_channel must be True or False, got 'no'"):
+        LearnedStep(4, "no")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bits", [0, 1, 9, 32, 4.0, True, "4"])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.nn import BatchNorm2d, Conv2d, Gain2d, RepConv, merge
+from spikelet.nn import BatchNorm2d, Conv2d, Gain2d, Linear, RepConv, merge
 from spikelet.quant import FullPrecision, LearnedStep
 
 C = 6
@@ -96,6 +98,28 @@ def test_merging_leaves_other_layers_alone_and_counts_blocks():
     assert model(torch.zeros(1, 1, C, 4, 4)).shape == (1, 1, C, 4, 4)
 
 
+def test_a_block_that_stands_twice_is_one_convolution_at_both_places():
+    block = RepConv(C, LearnedStep(4))
+    model = nn.Sequential(block, block, nn.Sequential(block)).double()
+    assert merge(model, LearnedStep(4)) == 1
+    assert model[0] is model[1] is model[2][0]
+    assert model[0][0].weight.dtype == torch.float64
+    assert model(torch.zeros(1, 2, C, 4, 4, dtype=torch.float64)).shape == (1, 2, C, 4, 4)
+
+
+def test_a_merge_without_a_quantizer_is_refused_and_changes_nothing():
+    model = nn.Sequential(RepConv(C, LearnedStep(4)))
+    with pytest.raises(ValueError, match=r"merge\.quantizer must be a Quantizer, got 4"):
+        merge(model, 4)  # type: ignore[arg-type]
+    assert isinstance(model[0], RepConv)
+
+
+@pytest.mark.parametrize("layer", [RepConv, lambda c, q: Conv2d(c, c, 1, q), lambda c, q: Linear(c, c, q)])
+def test_a_layer_without_a_quantizer_is_refused(layer: Callable[[int, object], nn.Module]):
+    with pytest.raises(ValueError, match=r"\w\.quantizer must be a Quantizer, got 4"):
+        layer(C, 4)
+
+
 def test_a_block_by_itself_can_not_be_replaced():
     with pytest.raises(ValueError, match=r"got a RepConv. Put it in nn\.Sequential"):
         merge(RepConv(C, LearnedStep(4)), LearnedStep(4))
@@ -113,6 +137,36 @@ def test_a_gain_is_a_batch_norm_less_its_offset():
     assert int(gain.num_batches_tracked) == 1
     gain.eval()
     assert torch.equal(gain(torch.zeros(1, 1, C, 2, 2)), torch.zeros(1, 1, C, 2, 2))
+
+
+def gain_by_hand(gain: Gain2d, x: Tensor) -> Tensor:
+    return x * (gain.weight.double() / torch.sqrt(x.var((0, 1, 3, 4), correction=0) + gain.eps)).view(-1, 1, 1)
+
+
+@pytest.mark.parametrize("mean", [0.0, 10.0])
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-6), (torch.bfloat16, 1e-2)])
+def test_a_gain_and_its_gradients_are_those_of_its_equation(dtype: torch.dtype, error: float, mean: float):
+    torch.manual_seed(4)
+    gain = Gain2d(C)
+    nn.init.normal_(gain.weight)
+    nn.init.normal_(gain.bias)
+    x = (torch.randn(2, 3, C, 4, 4) + mean).to(dtype).requires_grad_()
+    exact = x.detach().double().requires_grad_()
+    y, expected = gain(x), gain_by_hand(gain, exact)
+    told = torch.randn(y.shape).to(dtype)
+    ours = torch.autograd.grad(y, [x, gain.weight], told)
+    theirs = torch.autograd.grad(expected, [exact, gain.weight], told.double())
+    assert y.dtype == dtype
+    for a, b in zip((y, *ours), (expected, *theirs), strict=True):
+        assert bool((a.double() - b).abs().max() <= error * b.abs().max())
+
+
+def test_zero_stays_zero_in_training():
+    gain = Gain2d(C)
+    nn.init.constant_(gain.bias, 3.0)
+    x = torch.randn(1, 2, C, 4, 4) + 5
+    x[..., 0] = 0
+    assert torch.equal(gain(x)[..., 0], torch.zeros(1, 2, C, 4))
 
 
 @pytest.mark.parametrize("channels", [0, -3, 2.5, True])

@@ -23,7 +23,9 @@ import abc
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import instance
 from spikelet.neurons import Neuron
+from spikelet.nn.evaluation import exact_products
 
 
 def heads_of(x: Tensor, head_width: int) -> Tensor:
@@ -39,8 +41,13 @@ def map_of(y: Tensor, like: Tensor) -> Tensor:
 class Mix(nn.Module, abc.ABC):
     """What q, k and v make of each other, [T, B, h, d, N] each."""
 
-    @abc.abstractmethod
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """[T, B, h, d, N], exact in evaluation, under autocast too."""
+        with exact_products(self):
+            return self.mixed(q, k, v)
+
+    @abc.abstractmethod
+    def mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """[T, B, h, d, N]."""
 
 
@@ -48,14 +55,17 @@ class ScoreMap(Mix):
     """Each token takes the values of the tokens that a neuron fires for: y = v neuron(q^T k)^T.
 
     Args:
-        neuron: from scores [T, B, h, N, N] to spikes.
+        neuron: from scores [T, B, h, N, N] to spikes; row i has what the query of token i makes of every key.
+    Raises:
+        SpikeletError: neuron is no module.
     """
 
     def __init__(self, neuron: Neuron) -> None:
+        instance("ScoreMap", nn.Module, neuron=neuron)
         super().__init__()
         self.neuron = neuron
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         scores = self.neuron(q.transpose(-2, -1) @ k)
         return v @ scores.transpose(-2, -1)
 
@@ -64,14 +74,17 @@ class ContextMap(Mix):
     """A neuron fires for pairs of channels, over all tokens: y = neuron(k v^T)^T q. Linear in tokens.
 
     Args:
-        neuron: from contexts [T, B, h, d, d] to spikes.
+        neuron: from contexts [T, B, h, d, d] to spikes; row c has what channel c of the keys makes of every value's.
+    Raises:
+        SpikeletError: neuron is no module.
     """
 
     def __init__(self, neuron: Neuron) -> None:
+        instance("ContextMap", nn.Module, neuron=neuron)
         super().__init__()
         self.neuron = neuron
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         context = self.neuron(k @ v.transpose(-2, -1))
         return context.transpose(-2, -1) @ q
 
@@ -79,7 +92,7 @@ class ContextMap(Mix):
 class Product(Mix):
     """y = v k^T q, without a neuron between, in the order that costs less."""
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def mixed(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         channels, tokens = q.shape[-2:]
         if channels <= tokens:
             return (v @ k.transpose(-2, -1)) @ q
@@ -97,7 +110,8 @@ class SelfAttention(nn.Module):
         mix: ScoreMap(neuron), ContextMap(neuron) or Product().
         behind: from mixed counts to the output, such as a scale, a neuron and a projection.
     Raises:
-        SpikeletError: head_width is not a whole number from 1, or does not divide the channels of a projection.
+        SpikeletError: head_width is not a whole number from 1, or does not divide the channels of a projection; mix is
+            none of the three; q, k and v differ in channels, or k and v in positions.
 
     Shapes: x [T, B, C, H, W] or [T, B, C, N] -> what `behind` makes of [T, B, C, ...].
     """
@@ -115,6 +129,10 @@ class SelfAttention(nn.Module):
         super().__init__()
         if type(head_width) is not int or head_width < 1:
             raise SpikeletError(f"SelfAttention.head_width must be a whole number from 1, got {head_width!r}.")
+        if not isinstance(mix, Mix):
+            raise SpikeletError(
+                f"SelfAttention.mix must be ScoreMap(neuron), ContextMap(neuron) or Product(), got {mix!r}."
+            )
         self.head_width = head_width
         self.first, self.query, self.key, self.value = first, query, key, value
         self.mix, self.behind = mix, behind
@@ -123,6 +141,7 @@ class SelfAttention(nn.Module):
         """The attention of every token to all others."""
         s = self.first(x)
         made = [projection(s) for projection in (self.query, self.key, self.value)]
+        _require_alike(made)
         q, k, v = (heads_of(spikes, self._width_within(spikes.shape[2])) for spikes in made)
         return self.behind(map_of(self.mix(q, k, v), made[0]))
 
@@ -137,3 +156,13 @@ class SelfAttention(nn.Module):
 
     def extra_repr(self) -> str:
         return f"head_width={self.head_width}"
+
+
+def _require_alike(made: list[Tensor]) -> None:
+    """Queries, keys and values of as many channels, and as many values as keys."""
+    q, k, v = (tuple(spikes.shape) for spikes in made)
+    if min(map(len, (q, k, v))) < 4 or not q[2] == k[2] == v[2] or k[3:] != v[3:]:
+        raise SpikeletError(
+            "SelfAttention's query, key and value must give spikes [T, B, C, H, W] or [T, B, C, N] of as many "
+            f"channels, and key and value as many positions, got {q}, {k} and {v}."
+        )

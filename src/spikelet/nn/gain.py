@@ -1,6 +1,6 @@
 """Batch norm without an offset: 0 stays 0, so that zero padding behind it pads with its answer to nothing.
 
-training     y = gamma x / sqrt(var + eps)      var about the mean, over all but the channels (axis 2)
+training     y = gamma x / sqrt(var + eps)      var about the mean, over all but the channels (axis 2), in float32
 evaluation   y = round(A x) on the grid 2^-12,  A = gamma / sqrt(var + eps) as m * 2^-e (norm.py)
 """
 
@@ -35,10 +35,11 @@ class Gain2d(nn.BatchNorm2d):
         return fold_time(self._trained if self.training else self._exact, x, 3, "Gain2d")
 
     def _trained(self, x: Tensor) -> Tensor:
-        normed = super().forward(x)  # counts the batch, and has the offset beta - gain * mean
-        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
-        offset = self.bias - self.weight * mean / torch.sqrt(variance + self.eps)
-        return normed - offset[:, None, None]
+        with torch.no_grad():
+            super().forward(x)  # counts the batch
+        wide = x if x.dtype == torch.float64 else x.float()
+        gain = self.weight / torch.sqrt(torch.var(wide, (0, 2, 3), correction=0) + self.eps)
+        return (gain[:, None, None] * wide).to(x.dtype)
 
     def _exact(self, x: Tensor) -> Tensor:
         require_exact_type("Gain2d", x)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import instance
 from spikelet.nn.gain import Gain2d
 from spikelet.nn.norm import BatchNorm2d
 from spikelet.nn.requantize import Requantize
@@ -37,10 +38,11 @@ class RepConv(nn.Sequential):
         channels: C.
         quantizer: of all three.
     Raises:
-        SpikeletError: channels is not a whole number from 1.
+        SpikeletError: channels is not a whole number from 1, or quantizer is no quantizer.
     """
 
     def __init__(self, channels: int, quantizer: Quantizer) -> None:
+        instance("RepConv", Quantizer, quantizer=quantizer)
         if type(channels) is not int or channels < 1:
             raise SpikeletError(f"RepConv.channels must be a whole number from 1, got {channels!r}.")
         super().__init__(
@@ -67,16 +69,22 @@ def merge(model: nn.Module, quantizer: Quantizer) -> int:
     The new kernel is K, quantized by `quantizer`: train it further. Running statistics of N2 are kept; recalibrate
     them, as 8-bit rounding and the new grid move them.
 
+    A block that stands at several places is one convolution at all of them.
+
     Raises:
-        SpikeletError: `model` is itself a RepConv, which can't be replaced in place.
+        SpikeletError: `model` is no module, or itself a RepConv, which can't be replaced in place; or `quantizer` is no
+            quantizer.
     """
+    instance("merge", nn.Module, model=model)
+    instance("merge", Quantizer, quantizer=quantizer)
     if isinstance(model, RepConv):
         raise SpikeletError("merge takes a model with RepConv blocks inside, got a RepConv. Put it in nn.Sequential().")
-    blocks = [(parent, name, child) for parent in model.modules() for name, child in parent.named_children()]
-    found = [(parent, name, child) for parent, name, child in blocks if isinstance(child, RepConv)]
-    for parent, name, block in found:
-        setattr(parent, name, _merged(block, quantizer))
-    return len({id(block) for _, _, block in found})
+    merged = {block: _merged(block, quantizer) for block in model.modules() if isinstance(block, RepConv)}
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):  # named_children() leaves out the second place
+            if child in merged:
+                setattr(parent, name, merged[child])  # type: ignore[index]
+    return len(merged)
 
 
 def _merged(block: RepConv, quantizer: Quantizer) -> nn.Sequential:
@@ -84,6 +92,6 @@ def _merged(block: RepConv, quantizer: Quantizer) -> nn.Sequential:
     conv = Conv2d(kernel.shape[1], kernel.shape[0], 3, FullPrecision(), padding=1)
     with torch.no_grad():
         conv.weight.copy_(kernel)
-    conv = conv.to(next(block.parameters()).device)
+    conv = conv.to(next(block.parameters()))
     conv.quantizer = quantizer  # its steps are taken from the kernel
     return nn.Sequential(conv, block[6]).train(block.training)

@@ -312,7 +312,8 @@ def _require_same(before: tuple[float, float], after: tuple[float, float]) -> No
         raise SpikeletError(
             "the backward pass of Reversible did not arrive at the streams that it began with: a body is not the same "
             "function twice (random numbers of its own, a kernel that is not deterministic, a state between calls, a "
-            "parameter changed since). Use torch.use_deterministic_algorithms(True), or Reversible(..., recompute=False)."
+            "parameter changed since). Use torch.use_deterministic_algorithms(True), or "
+            "Reversible(..., recompute=False)."
         )
 
 

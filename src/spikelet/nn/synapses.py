@@ -15,6 +15,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.numbers import instance
 from spikelet.nn.evaluation import exact_products, require_exact_type
 from spikelet.nn.fold_time import fold_time
 from spikelet.quant.grid import round_to_grid, straight_through
@@ -28,6 +29,7 @@ class _Quantized(nn.Module):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "quantizer":
+            instance(type(self).__name__, Quantizer, quantizer=value)
             self._modules.pop(name, None)  # torch refuses a plain value in a module's place
             value = value.for_layer(self.weight)
         super().__setattr__(name, value)

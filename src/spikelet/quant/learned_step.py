@@ -34,6 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.numbers import flag
 from spikelet.quant.grid import round_half_up
 from spikelet.quant.quantizer import Coded, LayerQuantizer, QuantizerSpec, power_of_two_near
 
@@ -48,7 +49,7 @@ class LearnedStep(QuantizerSpec):
         bits: b, 2 to 8.
         per_channel: whether each output channel has a step of its own.
     Raises:
-        SpikeletError: bits is not 2 to 8.
+        SpikeletError: bits is not 2 to 8, or per_channel is not True or False.
     """
 
     bits: int = 4
@@ -60,6 +61,7 @@ class LearnedStep(QuantizerSpec):
                 f"LearnedStep.bits must be 2 to 8, got {self.bits!r}. (For 1 bit use Binary(), for float weights "
                 "FullPrecision().)"
             )
+        flag("LearnedStep", per_channel=self.per_channel)
 
     def for_layer(self, weight: Tensor) -> StepOfLayer:
         """The steps of one layer, from the mean magnitude of its weights."""

@@ -56,9 +56,12 @@ def coded(call: Call, layer: Conv1d | Conv2d | Linear) -> Coded:
     if not torch.isfinite(layer.weight).all():
         raise LoweringError(f"{call.where}: its weights must be finite numbers, got NaN or infinity.")
     try:
-        return layer.quantizer.encode(layer.weight)
+        coded = layer.quantizer.encode(layer.weight)
     except ValueError as e:
         raise LoweringError(f"{call.where}: {e}") from e
+    if not torch.isfinite(coded.codes).all():
+        raise LoweringError(f"{call.where}: its quantizer's steps must be finite numbers, got NaN or infinity.")
+    return coded
 
 
 def integers(c: Coded) -> NDArray[np.int8]:
