@@ -158,7 +158,7 @@ class Reversible(nn.Module):
         return a, b
 
     def _recomputed(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        return _Chain.apply(_within(a), _within(b), self, *self.learning())
+        return _Chain.apply(a, b, self, *self.learning())
 
     def learning(self) -> list[nn.Parameter]:
         """The parameters of the bodies that get a gradient."""
@@ -241,7 +241,7 @@ class _Chain(torch.autograd.Function):
     def forward(ctx: Any, a: Tensor, b: Tensor, chain: Reversible, *own: Tensor) -> tuple[Tensor, Tensor]:
         ctx.chain, ctx.own = chain, own
         ctx.autocast = _Autocast.now(a.device.type)
-        ctx.sums = _sums(a, b)
+        ctx.sums = _sums(_within(a), _within(b))
         ctx.kept = []
         for body in chain.bodies:
             lost = chain.coupling.lost(a, b)
