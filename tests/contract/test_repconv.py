@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikelet.nn import BatchNorm2d, Conv2d, Gain2d, Linear, RepConv, merge
+from spikelet.nn import BatchNorm2d, Conv2d, Gain2d, Linear, RepConv, merge_repconvs
 from spikelet.quant import FullPrecision, LearnedStep
 
 C = 6
@@ -67,7 +67,7 @@ def test_a_merged_block_is_one_convolution_borders_too():
     x = torch.randint(0, 5, (1, 3, C, 5, 5)).double() / 4
     with torch.no_grad():
         expected = model(x)
-        assert merge(model, FullPrecision()) == 1
+        assert merge_repconvs(model, FullPrecision()) == 1
         conv, norm = model[0]
         assert type(conv) is Conv2d and conv.kernel_size == (3, 3) and type(norm) is BatchNorm2d
         model.double()
@@ -92,7 +92,7 @@ def test_merging_leaves_other_layers_alone_and_counts_blocks():
         RepConv(C, LearnedStep(4)), Conv2d(C, C, 1, LearnedStep(4)), nn.Sequential(RepConv(C, LearnedStep(4)))
     )
     other = model[1]
-    assert merge(model, LearnedStep(4)) == 2
+    assert merge_repconvs(model, LearnedStep(4)) == 2
     assert model[1] is other
     assert not any(isinstance(m, RepConv) for m in model.modules())
     assert model(torch.zeros(1, 1, C, 4, 4)).shape == (1, 1, C, 4, 4)
@@ -101,7 +101,7 @@ def test_merging_leaves_other_layers_alone_and_counts_blocks():
 def test_a_block_that_stands_twice_is_one_convolution_at_both_places():
     block = RepConv(C, LearnedStep(4))
     model = nn.Sequential(block, block, nn.Sequential(block)).double()
-    assert merge(model, LearnedStep(4)) == 1
+    assert merge_repconvs(model, LearnedStep(4)) == 1
     assert model[0] is model[1] is model[2][0]
     assert model[0][0].weight.dtype == torch.float64
     assert model(torch.zeros(1, 2, C, 4, 4, dtype=torch.float64)).shape == (1, 2, C, 4, 4)
@@ -109,8 +109,8 @@ def test_a_block_that_stands_twice_is_one_convolution_at_both_places():
 
 def test_a_merge_without_a_quantizer_is_refused_and_changes_nothing():
     model = nn.Sequential(RepConv(C, LearnedStep(4)))
-    with pytest.raises(ValueError, match=r"merge\.quantizer must be a Quantizer, got 4"):
-        merge(model, 4)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"merge_repconvs\.quantizer must be a Quantizer, got 4"):
+        merge_repconvs(model, 4)  # type: ignore[arg-type]
     assert isinstance(model[0], RepConv)
 
 
@@ -122,7 +122,7 @@ def test_a_layer_without_a_quantizer_is_refused(layer: Callable[[int, object], n
 
 def test_a_block_by_itself_can_not_be_replaced():
     with pytest.raises(ValueError, match=r"got a RepConv. Put it in nn\.Sequential"):
-        merge(RepConv(C, LearnedStep(4)), LearnedStep(4))
+        merge_repconvs(RepConv(C, LearnedStep(4)), LearnedStep(4))
 
 
 def test_a_gain_is_a_batch_norm_less_its_offset():

@@ -6,6 +6,7 @@ import numbers
 import operator
 
 from spikelet.base.errors import GraphError, SpikeletError
+from spikelet.base.strict_json import shown
 
 LARGEST = 1 << 20
 """More channels, classes or pixels a side than any network has; beyond it sizes of tensors leave the machine."""
@@ -23,7 +24,7 @@ def whole(value: object, name: str, low: int, high: int | None = None, error: ty
         SpikeletError: `error`, by the argument's `name`: it is a truth value, not whole, or outside low..high.
     """
     expected = f"from {low}" if high is None else f"from {low} to {high}"
-    refused = error(f"{name} must be a whole number {expected}, got {_shown(value)}.")
+    refused = error(f"{name} must be a whole number {expected}, got {shown(value)}.")
     if isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
         raise refused
     try:
@@ -39,10 +40,5 @@ def wholes(values: object, name: str, low: int, high: int, error: type[SpikeletE
     """A list, tuple or array of whole numbers, one at least, as a tuple of ints. Errors as in `whole`."""
     listed = values.tolist() if hasattr(values, "tolist") else values  # type: ignore[union-attr]
     if not isinstance(listed, tuple | list) or not listed:
-        raise error(f"{name} must list whole numbers from {low} to {high}, such as [64, 128], got {_shown(values)}.")
+        raise error(f"{name} must list whole numbers from {low} to {high}, such as [64, 128], got {shown(values)}.")
     return tuple(whole(value, f"{name}[{i}]", low, high, error) for i, value in enumerate(listed))
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

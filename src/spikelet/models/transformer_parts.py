@@ -31,7 +31,7 @@ class Fire:
     kind: "halved", whose current is halved (tau = 2), with the sigmoid surrogate of slope 4: SpikingJelly's default,
         which the published networks have; "whole", whose current is taken as it is, with the triangular surrogate
         (Q-SNN's). Behind a batch norm a halved current reaches the threshold in 2 % of all cases at first, a whole one
-        in 16 %: a small network of 1-bit weights learns in a tenth of the epochs (results/LOG.md).
+        in 16 %: a small network of 1-bit weights hardly learns in ten epochs with the former (results/LOG.md).
     """
 
     p: Precision

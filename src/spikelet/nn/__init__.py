@@ -17,7 +17,7 @@ from spikelet.nn.pool import MaxPool2d as MaxPool2d
 from spikelet.nn.pool import SumPool2d as SumPool2d
 from spikelet.nn.recurrent import Recurrent as Recurrent
 from spikelet.nn.repconv import RepConv as RepConv
-from spikelet.nn.repconv import merge as merge
+from spikelet.nn.repconv import merge_repconvs as merge_repconvs
 from spikelet.nn.requantize import Requantize as Requantize
 from spikelet.nn.requantize import Saturate as Saturate
 from spikelet.nn.reversible import Added as Added

@@ -12,9 +12,9 @@ constant of it, which N2 takes away with its mean, in training and in evaluation
 here (`Gain2d`), and the pad is 0: the same function, one constant less to be an integer.
 
 No neuron stands between the three, so 8-bit integers do (`Requantize`), or sums would leave the integers of float32; at
-full precision too, so that bits may be taken away later.
-Un-merged the block has 2 C^2 + 9 C weights; merged it has 9 C^2 and reads spikes alone (`merge`). The merged kernel is
-not on the quantizer's grid: it is quantized anew, which costs accuracy until it is trained further.
+full precision too, so that bits may be taken away later. Un-merged the block has 2 C^2 + 9 C weights; merged it has
+9 C^2 and reads spikes alone (`merge_repconvs`). The merged kernel is not on the quantizer's grid: it is quantized anew,
+which costs accuracy until it is trained further.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class RepConv(nn.Sequential):
         return torch.einsum("oc,cij,ck->okij", v[:, :, 0, 0], d[:, 0], scaled)
 
 
-def merge(model: nn.Module, quantizer: Quantizer) -> int:
+def merge_repconvs(model: nn.Module, quantizer: Quantizer) -> int:
     """Puts one dense convolution in the place of the three of every `RepConv` in `model`; returns how many blocks.
 
     The new kernel is K, quantized by `quantizer`: train it further. Running statistics of N2 are kept; recalibrate
@@ -75,10 +75,12 @@ def merge(model: nn.Module, quantizer: Quantizer) -> int:
         SpikeletError: `model` is no module, or itself a RepConv, which can't be replaced in place; or `quantizer` is no
             quantizer.
     """
-    instance("merge", nn.Module, model=model)
-    instance("merge", Quantizer, quantizer=quantizer)
+    instance("merge_repconvs", nn.Module, model=model)
+    instance("merge_repconvs", Quantizer, quantizer=quantizer)
     if isinstance(model, RepConv):
-        raise SpikeletError("merge takes a model with RepConv blocks inside, got a RepConv. Put it in nn.Sequential().")
+        raise SpikeletError(
+            "merge_repconvs takes a model with blocks inside, got a RepConv. Put it in nn.Sequential()."
+        )
     merged = {block: _merged(block, quantizer) for block in model.modules() if isinstance(block, RepConv)}
     for parent in list(model.modules()):
         for name, child in list(parent._modules.items()):  # named_children() leaves out the second place

@@ -87,32 +87,36 @@ class StepOfLayer(LayerQuantizer):
         """Steps whose codes, and sums of many, are finite in float32."""
         return log2_step.clamp(SMALLEST, 120.0 - self.bits)
 
-    def _measured(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """W and a [O, 1, ...], both float64, in which a quotient is rounded once."""
+    def measured(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """W / a and a [O, 1, ...], both float64, in which a quotient is rounded once."""
         step = torch.exp2(self._bounded(self.log2_step.detach().double()))
         step = step.expand(weight.shape[0]).view(-1, *(1,) * (weight.ndim - 1))
-        return weight.detach().double(), step
+        return weight.detach().double() / step, step
 
     def encode(self, weight: Tensor) -> Coded:
-        w, step = self._measured(weight)
-        codes = round_half_up((w / step).clamp(self.low, self.high))
+        return self.coded(weight, *self.measured(weight))
+
+    def coded(self, weight: Tensor, scaled: Tensor, step: Tensor) -> Coded:
+        """The codes of `measured`'s W / a and a, in the weight's type."""
+        codes = round_half_up(scaled.clamp(self.low, self.high))
         return Coded(codes.to(weight.dtype), power_of_two_near(step).to(weight.dtype), self.bits, "full")
 
     def forward(self, weight: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            coded = self.encode(weight)
+            return coded.codes * coded.scale
         return _Stepped.apply(weight, self.log2_step, self)
 
     def extra_repr(self) -> str:
         return f"bits={self.bits}, steps={self.log2_step.numel()}"
 
-    def slopes(self, weight: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    def slopes(self, codes: Tensor, scaled: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
         """1 where W / a is in range and 0 outside; and d W^ / d log2_step for each weight, scaled as LSQ does."""
-        w, step = self._measured(weight)
-        scaled = w / step
         inside = (scaled >= self.low) & (scaled <= self.high)
         residue = codes.double() - torch.where(inside, scaled, torch.zeros_like(scaled))
-        shared = weight.numel() / self.log2_step.numel()
+        shared = codes.numel() / self.log2_step.numel()
         by_log = residue * step * (math.log(2) / math.sqrt(shared * self.high))
-        return inside.to(weight.dtype), by_log.to(weight.dtype)
+        return inside.to(codes.dtype), by_log.to(codes.dtype)
 
 
 class _Stepped(torch.autograd.Function):
@@ -120,8 +124,9 @@ class _Stepped(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, log2_step: Tensor, steps: StepOfLayer) -> Tensor:
-        coded = steps.encode(weight)
-        ctx.save_for_backward(*steps.slopes(weight, coded.codes))
+        measured = steps.measured(weight)
+        coded = steps.coded(weight, *measured)
+        ctx.save_for_backward(*steps.slopes(coded.codes, *measured))
         ctx.shared = log2_step.numel() == 1
         return coded.codes * coded.scale
 

@@ -24,5 +24,4 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsd-digits": qsd.digits,
     "qsd-cifar10": qsd.cifar10,
     "qsd-cifar10-taught": qsd.cifar10_taught,
-    "qsd-imagenet": qsd.imagenet,
 }

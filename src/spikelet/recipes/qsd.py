@@ -50,27 +50,3 @@ def cifar10_taught(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32)
     return dataclasses.replace(
         cifar10(seed, weight_bits, membrane_bits), teacher=Teacher(epochs=16, weight=0.5, after=8, gram=1.0)
     )
-
-
-def imagenet(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> TrainConfig:
-    """The published setting for S, as far as our augmentations go: 300 epochs on ImageNet, which need GPUs.
-
-    LAMB, RandAugment and random erasing of the authors are AdamW and AutoAugment with a cutout here. The paper reports
-    77.5 %.
-    """
-    return TrainConfig(
-        model="qsd_transformer_s",
-        model_options={"weight_bits": weight_bits, "membrane_bits": membrane_bits},
-        data="imagenet-1k",
-        data_options={"image_size": 224},
-        augment="paper",
-        phases=(Phase(300, 1),),
-        batch_size=1568,
-        optimizer=Optimizer(lr=3.675e-3, weight_decay=0.05, warmup=0.05),
-        regulation=DualRegulation(spike=0.0),
-        loss="mean",
-        label_smoothing=0.1,
-        seed=seed,
-        mixed_precision="bf16",
-        compile=True,
-    )
