@@ -33,7 +33,7 @@ MAKERS: dict[type, Callable[..., Any]] = {
     Share: lambda **changes: Share(**{"rank": 0, "world_size": 2, **changes}),
 }
 VALUES = {kind: {f.name: getattr(make(), f.name) for f in dataclasses.fields(kind)} for kind, make in MAKERS.items()}
-OPTIONAL = {"teacher", *VALUES[Budget]}  # None: there is none
+OPTIONAL = {"teacher", *VALUES[Budget]}  # these may be None
 
 
 def fields_of(*types: type) -> list[Any]:

@@ -73,7 +73,7 @@ def _named(path: str | os.PathLike[str], temporary: Path | None = None) -> Itera
 
 
 def _mode(target: Path, path: str | os.PathLike[str]) -> int | None:
-    """The permissions of the file that will be replaced; None where there is none yet."""
+    """The permissions of the file that will be replaced; None where it does not exist yet."""
     try:
         status = target.stat()
     except FileNotFoundError:

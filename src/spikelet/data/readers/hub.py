@@ -27,7 +27,7 @@ _NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQ
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether `name` has the form owner/name, and is no file that lies here."""
+    """Whether `name` has the form owner/name, and no file of that name exists."""
     return re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9_][\w.-]*", name) is not None and not Path(name).exists()
 
 
