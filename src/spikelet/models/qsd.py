@@ -19,7 +19,7 @@ D = 4, which is the count of D binary steps (LIFParams.rounding); attention line
 
 SN rounds a current to 0, 1/D .. 1, halves up. (Theirs behind the attention doubles its output: a factor that the batch
 norm takes up.) All take uint8 images [B, C, H, W] or frames [T, B, C, H, W] and return logits [T, B, K].
-`forward_features` gives the maps of the four stages, of side 1/2, 1/4, 1/8 and 1/16 (1, 1/2, 1/4 and 1/4 in our small
+`forward_features` gives the maps of the four stages, of side 1/2, 1/4, 1/8 and 1/16 (1/2, 1/2, 1/4 and 1/8 in our small
 model).
 
 Own options: widths, E; depths, blocks of the last two stages; heads; strides, of the five convolutions that change the
@@ -285,7 +285,7 @@ def qsd_transformer_l(task: Task, p: Precision, shape: Shape) -> QSDTransformer:
     return QSDTransformer(task, p, shape)
 
 
-@builder(Task(), FOUR_BITS, Shape((32, 64, 128, 128), (1, 1), 4, (1, 2, 2, 1, 1), layer_scale=0.1))
+@builder(Task(), FOUR_BITS, Shape((24, 48, 128, 128), (1, 1), 4, (2, 1, 2, 2, 1), layer_scale=0.1))
 def qsd_transformer_cifar(task: Task, p: Precision, shape: Shape) -> QSDTransformer:
-    """Two transformer blocks of width 128 on 8 x 8 tokens, for 32 x 32 images."""
+    """Two transformer blocks of width 128 on 4 x 4 tokens, for 32 x 32 images."""
     return QSDTransformer(task, p, shape)
