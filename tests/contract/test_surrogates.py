@@ -66,6 +66,57 @@ def test_the_backward_pass_multiplies_by_the_slope(surrogate: Surrogate):
     assert torch.equal(x.grad, weights * surrogate.slope(x.detach()))
 
 
+def summed(surrogate: Surrogate, x: Tensor, step: float | Tensor, levels: int) -> Tensor:
+    """The slopes of `levels` steps beside each other, in float64, where x - d step is exact."""
+    x = x.double()
+    return torch.stack([surrogate.slope(x - d * step) for d in range(levels)]).sum(0)
+
+
+def borders_and_more(width: float, levels: int) -> Tensor:
+    """Float32 points of the neurons' grid, and the borders of all windows with the numbers next to them."""
+    grid = torch.arange(-3 * 2**11, (levels + 2) * int(width * 2**12) + 1, 3) / 2**12
+    borders = (torch.arange(levels + 1) - 0.5) * width
+    far = torch.tensor(math.inf)
+    return torch.cat([grid, borders, torch.nextafter(borders, far), torch.nextafter(borders, -far)])
+
+
+@pytest.mark.parametrize("top", [1.0, 4.0])
+@pytest.mark.parametrize("levels", [1, 2, 4, 8])
+def test_windows_side_by_side_are_one_window_ties_too(levels: int, top: float):
+    width = top / levels
+    surrogate, x = Rectangle(width), borders_and_more(width, levels)
+    slopes = surrogate.slopes(x, width, levels)
+    assert slopes.dtype == x.dtype
+    assert torch.equal(slopes.double(), summed(surrogate, x, width, levels))
+    assert set(slopes.unique().tolist()) == {0.0, 1 / width}
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.75, 1.5, 2.0])
+@pytest.mark.parametrize("levels", [1, 2, 4, 8])
+def test_windows_that_overlap_or_leave_gaps_add_up(levels: int, ratio: float):
+    surrogate, x = Rectangle(0.5), borders_and_more(0.5, levels).double()
+    assert torch.equal(surrogate.slopes(x, 0.5 * ratio, levels), summed(surrogate, x, 0.5 * ratio, levels))
+
+
+@every_surrogate
+@pytest.mark.parametrize("step", [0.25, 1.0, torch.tensor([0.25, 1.0, 2.5])], ids=["quarter", "one", "by channel"])
+def test_the_slopes_of_a_count_are_those_of_its_spikes_together(surrogate: Surrogate, step: float | Tensor):
+    x = points(surrogate)[:990].view(-1, 3)
+    for levels in (1, 3, 4):
+        slopes = surrogate.slopes(x, step, levels)
+        assert torch.equal(slopes, Surrogate.slopes(surrogate, x, step, levels))
+        assert torch.allclose(slopes, summed(surrogate, x, step, levels), rtol=1e-12, atol=0)
+
+
+@every_surrogate
+def test_the_backward_pass_of_a_count_multiplies_by_its_slopes(surrogate: Surrogate):
+    x = torch.randn(60, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(60, dtype=torch.float64)
+    (surrogate.count(x, 0.75, 3) * weights).sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, weights * surrogate.slopes(x.detach(), 0.75, 3))
+
+
 def test_the_slopes_are_the_stated_formulas():
     x = torch.tensor([0.0, 0.25, -0.25, 3.0], dtype=torch.float64)
     assert Triangle(0.5).slope(x).tolist() == [2.0, 1.0, 1.0, 0.0]
