@@ -43,5 +43,5 @@ def require_exact_floats(graph: ir.IntGraph, b: Builder, types: dict[str, torch.
             raise OverflowRefused(
                 f"{node.name}: its values may reach {reach}, and {NAMES.get(bits, 'its type')}, in which PyTorch "
                 f"evaluates, holds whole numbers up to 2^{limit} only. Evaluate in float64 (model.double()), use fewer "
-                "weight bits or inputs, or let it read spikes instead of currents."
+                "weight bits, levels or inputs, or let it read spikes instead of currents."
             )

@@ -26,6 +26,9 @@ Own options: widths, E; depths, blocks of the last two stages; heads; strides, o
 side; levels, D, a power of two; neuron, "rounding" (IE-LIF) or "lif" (a leaky neuron with memory and binary spikes,
 levels=1, whose accuracy collapses at 4 bits); layer_scale, what l1 and l2 begin with.
 
+Attention over N tokens with d channels a head sums up to D^3 N d, which must stay below 2^31, and below 2^24 to be
+evaluated and lowered in float32; above, in float64 (`model.double()`).
+
 Differences from the authors' code: RepConv as in nn/repconv.py, which leaves out a constant that has no effect; 8-bit
 integers between convolutions that no neuron parts; streams in 16 bits with a unit of 2^-8; learned steps as in
 quant/learned_step.py; first layer and classifier have 8 bits (theirs 4); pixels are u/256; a mean over 14 x 14
@@ -120,9 +123,9 @@ class Shape:
         """Side of the first kernel."""
         return 3 if self.strides[0] == 1 else 7
 
-    def side(self, image_size: int) -> int:
-        """The side of the last map."""
-        for stride in self.strides:
+    def side(self, image_size: int, stages: int = 4) -> int:
+        """The side of the last map, or of the one behind so many of the four widths."""
+        for stride in self.strides[: stages + 1]:
             image_size = -(-image_size // stride)
         return image_size
 
@@ -130,6 +133,18 @@ class Shape:
 def _require_whole(name: str, values: Sequence[int], count: int) -> None:
     if not isinstance(values, list | tuple) or len(values) != count or any(type(v) is not int or v < 1 for v in values):
         raise SpikeletError(f"qsd_transformer.{name} must be {count} whole numbers from 1, got {shown(values)}.")
+
+
+def _require_whole_products(shape: Shape, image_size: int) -> None:
+    """Raises SpikeletError where a sum of attention, D^3 N d, leaves 32 bits: no such network is one of integers."""
+    for stages in (3, 4):
+        tokens, channels = shape.side(image_size, stages) ** 2, shape.widths[stages - 1] // shape.heads
+        largest = shape.levels**3 * tokens * channels
+        if largest >= 2**31:
+            raise SpikeletError(
+                f"qsd_transformer.levels={shape.levels} lets attention over {tokens} tokens and {channels} channels a "
+                f"head reach {largest:,}, beyond 32-bit integers. Use fewer levels, more heads, or larger strides."
+            )
 
 
 class Fire:
@@ -240,6 +255,7 @@ class QSDTransformer(nn.Module):
             )
         )
         side = shape.side(task.image_size)
+        _require_whole_products(shape, task.image_size)
         self.head = nn.Sequential(
             *token_mean(side), fire(), nn.Flatten(2), Linear(e3, task.num_classes, p.last(), bias=True)
         )
