@@ -8,12 +8,13 @@ import dataclasses
 import pytest
 import torch
 
+from spikelet.base.errors import SpikeletError
 from spikelet.compression.criteria import WeightL1
 from spikelet.compression.passes import recalibrate
 from spikelet.data import DataSplits, load
 from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
 from spikelet.fitting.cost import CostModel
-from spikelet.fitting.job import Job, Measured, subject_of
+from spikelet.fitting.job import Job, Measured, Quiet, subject_of
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.models import create_model
@@ -23,6 +24,7 @@ from spikelet.quant import FullPrecision
 from spikelet.runtime import Program
 from spikelet.train import Optimizer, Phase, Training, train_further
 from tests.fitting.subjects import random_plan, small_subject
+from tests.support.catalogue import small_model
 
 pytest.importorskip("optuna")
 pytest.importorskip("sklearn")
@@ -113,6 +115,24 @@ def test_an_impossible_budget_says_what_the_smallest_plan_needs(model: torch.nn.
 def test_data_without_validation_samples_is_refused(model: torch.nn.Module):
     with pytest.raises(ValueError, match="the data has no validation samples"):
         fit(model, load("digits", validation=0.0), Budget(9_000), training=TRAINING, settings=SETTINGS)
+
+
+class Begun(Quiet):
+    """A watcher that ends a fit when its measuring begins, which no refusal comes after."""
+
+    def stage(self, name: str, steps: int) -> None:
+        raise StopIteration(name)
+
+
+def test_a_network_of_inverted_streams_is_fitted_without_settings(digits: DataSplits):
+    model = small_model("bestformer_4_384", in_channels=1).eval()
+    with pytest.raises(StopIteration, match="sensitivity"):
+        fit(model, digits, Budget(4_000), settings=SETTINGS, watcher=Begun())
+    words = (
+        r"Reversible do not keep\. Use regulation=DualRegulation\(spike=0\), or Reversible\(\.\.\., recompute=False\)"
+    )
+    with pytest.raises(SpikeletError, match=words):
+        fit(model, digits, Budget(4_000), training=TRAINING, settings=SETTINGS, watcher=Begun())
 
 
 @pytest.mark.parametrize("name", ["samples", "trials", "probes", "probe_epochs", "epochs"])

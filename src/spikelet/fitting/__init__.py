@@ -12,7 +12,8 @@ from spikelet.fitting.job import Fitted as Fitted
 from spikelet.fitting.job import Job, Quiet, Watcher
 from spikelet.fitting.job import Settings as Settings
 from spikelet.fitting.sensitivity import Choices as Choices
-from spikelet.train import Training
+from spikelet.nn.reversible import inverts
+from spikelet.train import DualRegulation, Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,12 +39,18 @@ def fit(
             once on the test set.
         budget: the limits. Plans are chosen by an upper bound of their bytes and by operations at the start's firing
             rates: a limit that no plan meets is refused. Whether the trained network meets all, the result says.
-        training: how to fine-tune. Its phases are not used, and quantizers keep their own gradients.
+        training: how to fine-tune. Its phases are not used, and quantizers keep their own gradients. None is
+            `Training()`; where blocks of `spikelet.nn.Reversible` are inverted, without a loss on firing rates, which
+            they do not keep.
         settings: how long to look.
         watcher: is told about the progress.
     Raises:
         BudgetError: no plan is small enough; says what the smallest needs.
         SpikeletError: an argument is of another kind, the data has no validation samples, or it does not fit the model.
     """
-    job = Job(model, data, budget, training or Training(), settings or Settings())
+    job = Job(model, data, budget, training or _usual(model), settings or Settings())
     return job.run(watcher or Quiet())
+
+
+def _usual(model: nn.Module) -> Training:
+    return Training(regulation=DualRegulation(spike=0.0)) if inverts(model) else Training()

@@ -27,7 +27,7 @@ from spikelet.data.samples import DataSplits
 from spikelet.data.samples import Samples as DataSamples
 from spikelet.fitting.budget import Budget
 from spikelet.fitting.cost import CostModel
-from spikelet.fitting.plan import Plan, Subject
+from spikelet.fitting.plan import Plan, Subject, layer_of
 from spikelet.fitting.search import Candidate, require_optuna, search
 from spikelet.fitting.sensitivity import Choices, Samples, inputs_of, measure
 from spikelet.graph import ir
@@ -273,7 +273,7 @@ class Job:
         (format 2, `grid`) than the network's own.
         """
         layers = _weighted(subject.model, subject.channels)
-        now = {name: weight_bits_of(_layer(subject.model, name)) for name in layers}
+        now = {name: weight_bits_of(layer_of(subject.model, name)) for name in layers}
         other = {name: 8 if bits != 8 else 4 for name, bits in now.items()}
         model = self._ready(subject, Plan(other), samples)
         report = profile(model, subject.example, time_axis=self._time_axis)
@@ -328,12 +328,6 @@ class Job:
         if has_float_weights(model):
             return arrays
         return len(dumps(self._lowered(model, x)))
-
-
-def _layer(model: nn.Module, name: str) -> Conv1d | Conv2d | Linear:
-    layer = model.get_submodule(name)
-    assert isinstance(layer, Conv1d | Conv2d | Linear)
-    return layer
 
 
 def _impossible(budget: Budget, found: Sequence[Candidate]) -> str:

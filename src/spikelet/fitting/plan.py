@@ -26,6 +26,9 @@ class Plan:
     ratios: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
+Changes = tuple[tuple[tuple[str, int], ...], tuple[int, ...]]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
     """The network that plans are made for.
@@ -52,17 +55,20 @@ class Subject:
         order = self.orders[group]
         return first_removable(self.channels, order, len(order) - kept_of(len(order), ratio))
 
+    def changes(self, plan: Plan) -> Changes:
+        """The layers that get other bits, with these, and the units that leave; equal for plans of one network."""
+        now = {name: layer_of(self.model, name).quantizer.bits for name in plan.bits}
+        bits = tuple((name, bits) for name, bits in plan.bits.items() if bits != now[name])
+        return bits, tuple(self.removed(plan.ratios).tolist())
+
     def build(self, plan: Plan) -> nn.Module:
         """The network of a plan: a smaller copy with its quantizers, not yet trained."""
         model = copy.deepcopy(self.model)
-        removed = self.removed(plan.ratios)
-        if len(removed):
-            remove_channels(model, self.channels, removed, self.example)
-        for name, bits in plan.bits.items():
-            layer = model.get_submodule(name)
-            assert isinstance(layer, Conv1d | Conv2d | Linear)
-            if layer.quantizer.bits != bits:  # a network that was trained at these bits keeps its own rule
-                layer.quantizer = self.quantizer(name, bits)
+        changed, removed = self.changes(plan)
+        if removed:
+            remove_channels(model, self.channels, torch.tensor(removed), self.example)
+        for name, bits in changed:  # a layer that was trained at these bits keeps its own rule
+            layer_of(model, name).quantizer = self.quantizer(name, bits)
         return model
 
     def quantizer(self, layer: str, bits: int) -> Quantizer:
@@ -70,3 +76,10 @@ class Subject:
         if layer in self.first_and_last:
             return Uniform(bits, per_channel=layer != self.first_and_last[1])
         return ReScaW(bits)
+
+
+def layer_of(model: nn.Module, name: str) -> Conv1d | Conv2d | Linear:
+    """The layer with weights of this name."""
+    layer = model.get_submodule(name)
+    assert isinstance(layer, Conv1d | Conv2d | Linear)
+    return layer

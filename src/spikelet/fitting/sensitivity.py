@@ -22,7 +22,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import make_plain
 from spikelet.base.strict_json import shown
 from spikelet.compression.passes import recalibrate
-from spikelet.fitting.plan import Plan, Subject
+from spikelet.fitting.plan import Changes, Plan, Subject
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.train.evaluate import predict
 
@@ -79,10 +79,19 @@ def measure(
         choices: what to try.
         step: called after each.
     """
-    base = _loss(subject.build(Plan()), samples)
+    # the bits that a layer has, and different ratios of a few heads, make no new network
+    losses: dict[Changes, float] = {}
+
+    def loss(plan: Plan) -> float:
+        changes = subject.changes(plan)
+        if changes not in losses:
+            losses[changes] = _loss(subject.build(plan), samples)
+        return losses[changes]
+
+    base = loss(Plan())
 
     def increase(plan: Plan) -> float:
-        value = _loss(subject.build(plan), samples)
+        value = loss(plan)
         step()
         return max(0.0, value - base)
 

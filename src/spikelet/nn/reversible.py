@@ -168,6 +168,11 @@ class Reversible(nn.Module):
         return f"coupling={type(self.coupling).__name__}, recompute={self.recompute}"
 
 
+def inverts(model: nn.Module) -> bool:
+    """Whether training runs streams of `model` backwards, so that what its blocks make is not kept."""
+    return any(isinstance(m, Reversible) and m.recompute for m in model.modules())
+
+
 def _on_grid(x: Tensor) -> Tensor:
     return round_half_up(x * 2**STREAM_BITS) * 2.0**-STREAM_BITS
 

@@ -23,9 +23,9 @@ from spikelet.data.batches import Batches, Epoch, Share, batches
 from spikelet.data.classes import class_names_of
 from spikelet.data.order import generator
 from spikelet.data.samples import DataSplits
-from spikelet.nn import Reversible
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.nn.reversible import inverts
 from spikelet.train.compiler import compiled, require_compiler
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
@@ -201,9 +201,9 @@ class Loop:
 
 def _require_rates(model: nn.Module, training: Training) -> None:
     """Raises SpikeletError where the loss on firing rates would not reach neurons that training runs backwards."""
-    inverted = any(isinstance(m, Reversible) and m.recompute for m in model.modules())
-    if training.regulation.spike and inverted:
+    if training.regulation.spike and inverts(model):
         raise SpikeletError(
             f"regulation.spike={training.regulation.spike} asks for gradients of firing rates, which blocks of "
-            "spikelet.nn.Reversible do not keep. Use DualRegulation(spike=0), or recompute=False."
+            "spikelet.nn.Reversible do not keep. Use regulation=DualRegulation(spike=0), or Reversible(..., "
+            "recompute=False)."
         )
