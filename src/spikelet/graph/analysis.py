@@ -134,7 +134,10 @@ def _check_outputs(graph: IntGraph, edges: dict[str, Edge]) -> None:
             raise GraphError(f"logit_scale must be a positive finite number, got {output.scale}.")
     logits = edges[graph.outputs[0].node]
     if len(logits.shape) != 1:
-        raise GraphError(f"{graph.outputs[0].node}: the first output must be one vector of logits, got {logits.shape}.")
+        raise GraphError(
+            f"{graph.outputs[0].node}: the first output must be one vector of logits, got {logits.shape}. (A module "
+            "returns a map as y.flatten(2), or behind a vector, as a further output.)"
+        )
     if graph.labels and len(graph.labels) != logits.shape[0]:
         raise GraphError(f"labels must name {logits.shape[0]} classes, got {len(graph.labels)}.")
 
