@@ -76,6 +76,8 @@ ABLATIONS = {  # of results.csv, in this order
     "QP-SNN criteria": "Pruning criteria, one-shot with the same fine-tuning, 4 bits rescaled by the paper's equations",
     "fit": "A trained CIFAR-10 network of 1.2 MB fitted to 100 kB",
     "QP-SNN both": "Rescaling and pruning together at 2 bits, ratio 0.5",
+    "QSD-Transformer parts": "Low-bit spike-driven transformers: neurons, bits, distillation",
+    "BESTformer parts": "Binary spiking transformers: reversible streams, coupled distillation",
 }
 
 
@@ -87,16 +89,17 @@ def _mean(values: list[float]) -> str:
 
 
 def _ablation(title: str, rows: Rows) -> list[str]:
-    first, epochs = rows[0], " / ".join(dict.fromkeys(row["epochs"] for row in rows))
+    first = rows[0]
+    epochs, steps = (" / ".join(dict.fromkeys(row[key] for row in rows)) for key in ("epochs", "time_steps"))
     hours = sum(float(row["train_seconds"] or 0) for row in rows) / 3600
     commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
     rates = " (firing rate: hidden layers, first 1,000)" if any(row["firing_rate"] for row in rows) else ""
     about = (
-        f"`{first['command']}`: {first['recipe']}, {first['data']}, T = {first['time_steps']}, "
+        f"`{first['command']}`: {first['recipe']}, {first['data']}, T = {steps}, "
         f"{epochs} epochs, last epoch, all test images{rates}; {first['device']}, {hours:.1f} h of training in all, "
         f"commit {commits}."
     )
-    shown = {"firing rate": "firing_rate", "packed bytes": "packed_bytes"}
+    shown = {"firing rate": "firing_rate", "spikes an image": "spikes", "packed bytes": "packed_bytes"}
     columns = {name: key for name, key in shown.items() if any(row[key] for row in rows)}
     seeds = {frozenset(r["seed"] for r in group) for group in _grouped(rows, "variant").values()}
     title += "" if len(seeds) == 1 else " (unfinished: not every variant has the same seeds)"
@@ -121,6 +124,17 @@ def _pruned(rows: Rows) -> list[str]:
         counts = [f"{int(r[key]):,}" for key in ("kept_channels", "parameters", "sops", "file_bytes")]
         lines.append("| " + " | ".join([f"`{r['model']}`", r["ratio"], *counts, r["native_ms"]]) + " |")
     return lines
+
+
+def _transformers(rows: Rows) -> list[str]:
+    first = rows[0]
+    lines = [
+        "## Latency of the small transformers above", "",
+        f"`{first['command']}`: one image, one thread, all T steps, processor time, in turns, seed {first['seed']}; "
+        f"{first['device']}, commit {first['commit']}.", "",
+        "| table | variant | native ms |", "| --- " * 3 + "|",
+    ]  # fmt: skip
+    return [*lines, *(f"| {row['table']} | {row['variant']} | {row['native_ms']} |" for row in rows)]
 
 
 def _latency(taken: dict[str, Any]) -> list[str]:
@@ -169,6 +183,8 @@ def _ablations() -> str:
     parts += [_ablation(title, tables[(name,)]) for name, title in ABLATIONS.items() if (name,) in tables]
     pruned = _read("pruned_speed.csv")
     parts += [_pruned(pruned)] if pruned else []
+    transformers = _read("transformer_speed.csv")
+    parts += [_transformers(transformers)] if transformers else []
     parts += [_latency(json.loads(LATENCY.read_text()))]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 

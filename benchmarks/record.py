@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "results.csv"
 COLUMNS = (
     "date", "table", "recipe", "variant", "data", "seed", "time_steps", "weight_bits", "membrane_bits", "epochs",
-    "train_samples", "test_accuracy", "integer_accuracy", "other_data", "other_accuracy", "firing_rate",
+    "train_samples", "test_accuracy", "integer_accuracy", "other_data", "other_accuracy", "firing_rate", "spikes",
     "packed_bytes", "train_seconds", "ships_as", "device", "torch", "commit", "command",
 )  # fmt: skip
 

@@ -23,8 +23,10 @@ norm takes up.) All take uint8 images [B, C, H, W] or frames [T, B, C, H, W] and
 model).
 
 Own options: widths, E; depths, blocks of the last two stages; heads; strides, of the five convolutions that change the
-side; levels, D, a power of two; neuron, "rounding" (IE-LIF) or "lif" (a leaky neuron with memory and binary spikes,
-levels=1, whose accuracy collapses at 4 bits); layer_scale, what l1 and l2 begin with.
+side; levels, D, a power of two; neuron, "rounding" (IE-LIF), or "halved" or "whole" (transformer_parts.py: leaky, with
+memory and binary spikes, levels=1, the plain ones of the paper's comparison); layer_scale, what l1 and l2 begin with;
+attention_gain, the 1/4 above; norm_gain, what batch norms' gains begin with; head_top, the mean for which the
+classifier's neurons give D.
 
 Attention over N tokens with d channels a head sums up to D^3 N d, which must stay below 2^31, and below 2^24 to be
 evaluated and lowered in float32; above, in float64 (`model.double()`).
@@ -32,8 +34,12 @@ evaluated and lowered in float32; above, in float64 (`model.double()`).
 Differences from the authors' code: RepConv as in nn/repconv.py, which leaves out a constant that has no effect; 8-bit
 integers between convolutions that no neuron parts; streams in 16 bits with a unit of 2^-8; learned steps as in
 quant/learned_step.py; first layer and classifier have 8 bits (theirs 4); pixels are u/256; a mean over 14 x 14
-multiplies by 1/196 in 15 bits; layer scale starts at 0.1, not at 1e-6, in our small model, which has no 300 epochs to
-grow it. D, hard-wired to 4 there, is an option, and so is a number of classes.
+multiplies by 1/196 in 15 bits. D, hard-wired to 4 there, is an option, and so is a number of classes.
+
+Our small model starts where a short training gets going: layer scale at 0.1, not at 1e-6, which takes 300 epochs to
+grow; batch norms with gains of 1/2, so that half of all currents, not a third, lie where a neuron has a gradient (at 1
+the first layer's gradient is 400 times the last one's); 1/8 q k^T v, of which 1/4 gives nothing but D at first; and
+steps of the classifier's neurons half as large, for a mean over tokens is smaller than a current.
 """
 
 from __future__ import annotations
@@ -66,8 +72,8 @@ from spikelet.nn import (
 )
 from spikelet.quant import LearnedStep, Quantizer, Uniform, quantizer_of
 
-NEURONS = ("rounding", "lif")
-ATTENTION_GAIN = 0.25  # of the neuron behind q k^T v, whatever the size: it is in its threshold
+NEURONS = ("rounding", *transformer_parts.NEURONS)
+POWERS = tuple(2.0**-k for k in range(13))
 
 
 def learned(bits: int) -> Quantizer:
@@ -88,6 +94,9 @@ class Shape:
     levels: D, a power of two up to 128.
     neuron: one of NEURONS.
     layer_scale: what the scales of a branch begin with, above 0.
+    attention_gain: of the neuron behind q k^T v, a power of two; it is in its threshold.
+    norm_gain: what the gains of all batch norms begin with, above 0.
+    head_top: the mean current at which the classifier's neurons give D, a power of two.
 
     Raises:
         SpikeletError: one of them is out of range; names it.
@@ -100,6 +109,9 @@ class Shape:
     levels: int = 4
     neuron: str = "rounding"
     layer_scale: float = 1e-6
+    attention_gain: float = 0.25
+    norm_gain: float = 1.0
+    head_top: float = 1.0
 
     def __post_init__(self) -> None:
         make_plain(self)
@@ -114,9 +126,16 @@ class Shape:
             raise SpikeletError(
                 f"qsd_transformer.levels must be a power of two from 1 to 128, got {shown(self.levels)}."
             )
-        if self.neuron == "lif" and self.levels != 1:
-            raise SpikeletError(f"qsd_transformer.neuron='lif' gives binary spikes: levels=1, got {self.levels}.")
-        positive("qsd_transformer", layer_scale=self.layer_scale)
+        if self.neuron != "rounding" and self.levels != 1:
+            raise SpikeletError(
+                f"qsd_transformer.neuron={self.neuron!r} gives binary spikes: levels=1, got {self.levels}."
+            )
+        positive("qsd_transformer", layer_scale=self.layer_scale, norm_gain=self.norm_gain)
+        for name in ("attention_gain", "head_top"):
+            if (value := getattr(self, name)) not in POWERS:
+                raise SpikeletError(
+                    f"qsd_transformer.{name} must be a power of two from 2^-12 to 1, got {shown(value)}."
+                )
 
     @property
     def stem_kernel(self) -> int:
@@ -160,8 +179,8 @@ class Fire:
 
     def __call__(self, top: float = 1.0) -> Neuron:
         """A neuron whose largest count stands for a current of `top`."""
-        if self.kind == "lif":
-            return transformer_parts.Fire(self.p)(gain=1 / top)
+        if self.kind != "rounding":
+            return transformer_parts.Fire(self.p, self.kind)(gain=1 / top)
         return LIF(self.p.time_steps, LIFParams.rounding(self.levels, top), membrane_of(self.p.membrane_bits))
 
 
@@ -208,7 +227,7 @@ class TransformerBlock(nn.Module):
             fire(),
             *(nn.Sequential(*projection(), fire()) for _ in range(3)),
             mix=Product(),
-            behind=nn.Sequential(fire(1 / ATTENTION_GAIN), *projection()),
+            behind=nn.Sequential(fire(1 / shape.attention_gain), *projection()),
         )
         self.mlp = nn.Sequential(
             *(fire(), conv(c, 4 * c, 1, p, bias=True), BatchNorm2d(4 * c)),
@@ -257,8 +276,11 @@ class QSDTransformer(nn.Module):
         side = shape.side(task.image_size)
         _require_whole_products(shape, task.image_size)
         self.head = nn.Sequential(
-            *token_mean(side), fire(), nn.Flatten(2), Linear(e3, task.num_classes, p.last(), bias=True)
+            *token_mean(side), fire(shape.head_top), nn.Flatten(2), Linear(e3, task.num_classes, p.last(), bias=True)
         )
+        for norm in self.modules():
+            if isinstance(norm, BatchNorm2d):
+                nn.init.constant_(norm.weight, shape.norm_gain)
 
     def forward_features(self, x: Tensor) -> list[Tensor]:
         """Currents [T, B, C, H, W] of the four stages."""
@@ -301,7 +323,13 @@ def qsd_transformer_l(task: Task, p: Precision, shape: Shape) -> QSDTransformer:
     return QSDTransformer(task, p, shape)
 
 
-@builder(Task(), FOUR_BITS, Shape((24, 48, 128, 128), (1, 1), 4, (2, 1, 2, 2, 1), layer_scale=0.1))
+SMALL = Shape(
+    (24, 48, 128, 128), (1, 1), 4, (2, 1, 2, 2, 1),
+    layer_scale=0.1, attention_gain=0.125, norm_gain=0.5, head_top=0.5,
+)  # fmt: skip
+
+
+@builder(Task(), FOUR_BITS, SMALL)
 def qsd_transformer_cifar(task: Task, p: Precision, shape: Shape) -> QSDTransformer:
     """Two transformer blocks of width 128 on 4 x 4 tokens, for 32 x 32 images."""
     return QSDTransformer(task, p, shape)
