@@ -132,7 +132,7 @@ class Shape:
             )
         positive("qsd_transformer", layer_scale=self.layer_scale, norm_gain=self.norm_gain)
         for name in ("attention_gain", "head_top"):
-            if (value := getattr(self, name)) not in POWERS:
+            if type(value := getattr(self, name)) not in (int, float) or value not in POWERS:
                 raise SpikeletError(
                     f"qsd_transformer.{name} must be a power of two from 2^-12 to 1, got {shown(value)}."
                 )
