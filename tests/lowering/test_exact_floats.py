@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import OverflowRefused
+from spikelet.graph.analysis import analyse
 from spikelet.lowering import lower, verify
 from spikelet.neurons import LIF, LIFParams, Soft
 from spikelet.nn import BatchNorm2d, Conv2d, Linear, SumPool2d
@@ -120,3 +121,17 @@ def test_a_float64_sum_that_is_turned_into_float32_is_held_to_float32():
 
     with pytest.raises(OverflowRefused, match=r"and float32, in which PyTorch evaluates, .* up to 2\^24 only"):
         lower(user(body), images())
+
+
+def test_a_neuron_takes_counts_beyond_2_to_the_24_of_its_own_units():
+    """Attention over many tokens: whole numbers to PyTorch, 4,096 units each to the neuron, which rounds none."""
+
+    def mixed(m: User, x: Tensor) -> Tensor:
+        s = m.first(m.conv(x)).flatten(3)  # [T, B, 16 channels, 256 tokens]
+        y = (s @ s.transpose(-2, -1)) @ s
+        return m.fc(m.lif(y.unflatten(3, (16, 16))).flatten(2))
+
+    torch.manual_seed(0)
+    model = user(mixed, conv=conv(3, 16), first=neuron(), lif=neuron(150.0), fc=classifier(16 * 256))
+    graph = assert_exact(model, torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8))
+    assert analyse(graph)["lif.grid"].reach >= 2**24

@@ -161,10 +161,16 @@ class Builder:
         return self.append(node, x.shape, scale, "steps" if by_step else x.time, x.kinds)
 
     def on_grid(self, x: Source, where: str, unit: float = GRID) -> Source:
-        """`x` rounded to whole `unit`s, halves up; itself where it is there already."""
+        """`x` rounded to whole `unit`s, halves up; itself where it is there already.
+
+        A scale that is a multiple of `unit` is not rounded: PyTorch then holds `x` alone, in its own scale.
+        """
         if x.has_one_scale and x.one_scale(where) == unit:
             return x
-        return self.affine(x, np.array(1.0), np.array(0.0), f"{where}.grid", unit)
+        y = self.affine(x, np.array(1.0), np.array(0.0), f"{where}.grid", unit)
+        if (x.scales >= unit).all():
+            self.not_held.add(y.node)
+        return y
 
     def at_scale(self, x: Source, scale: float, where: str) -> Source:
         """`x` in units of `scale`, exactly; itself where it is so already.

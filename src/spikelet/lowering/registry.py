@@ -110,7 +110,7 @@ def _applied(b: Builder, call: Call, values: list[Value]) -> Value:
     layer = () if isinstance(call.target, str) else (call.target,)
     apply = _rule_for(call)
     try:
-        return apply(b, call, *layer, *values)
+        return b.sources.recognised(apply(b, call, *layer, *values))
     except SpikeletError:
         raise
     except ValueError as e:  # a layer's own words, which don't know its name

@@ -179,6 +179,19 @@ class Sources:
         """The source of an address above 0."""
         return self.all[bisect.bisect_right(self.starts, address) - 1]
 
+    def recognised(self, value: Value) -> Value:
+        """`value`, known as a whole edge in its own order where its addresses are just that: reshapes and products give
+        addresses, and an edge needs none."""
+        explicit = value.explicit
+        first = 0 if explicit is None or not explicit.numel() else int(explicit.reshape(-1)[0])
+        if explicit is None or first == 0:
+            return value
+        source = self.at(first)
+        whole = source.constant is None and source.start == first and explicit.numel() == source.extent
+        if whole and torch.equal(explicit.reshape(-1), torch.arange(first, first + source.extent)):
+            return Value(value.shape, source)
+        return value
+
     def places(self, addresses: Tensor | Int64) -> Places:
         """`addresses` taken apart."""
         a = addresses.numpy() if isinstance(addresses, Tensor) else addresses
