@@ -48,9 +48,13 @@ class Value:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Operations:
-    """Operations ready to run, and where they lie. `keep` holds the arrays that their pointers point to."""
+    """Operations ready to run, and where they lie. `keep` holds the arrays that their pointers point to.
+
+    nodes: for each operation the node whose rule emitted it, "" where none did; the nodes behind are fused into it.
+    """
 
     ops: ctypes.Array[Op]
+    nodes: tuple[str, ...]
     arena_bytes: int
     keep: tuple[object, ...]
     address: int
@@ -61,10 +65,12 @@ class Operations:
 
 
 class Emitter:
-    """Collects operations for one kernel set and T time steps."""
+    """Collects operations for one kernel set and T time steps; `node` is the one whose rule runs."""
 
     def __init__(self, kernels: KernelSet, time_steps: int) -> None:
         self.kernels, self.T = kernels, time_steps
+        self.node = ""
+        self._nodes: list[str] = []
         self._steps: list[tuple[dict[str, Any], dict[str, Buffer]]] = []  # fields and places of every operation
 
     def new(self, form: Form, map_: Map, steps: int) -> Value:
@@ -83,6 +89,7 @@ class Emitter:
         in_c, map_h, map_w = source.map
         shape = {"in_c": in_c, "in_h": map_h // pool, "in_w": map_w // pool, "map_h": map_h, "map_w": map_w}
         shape |= {"out_c": map_[0], "out_h": map_[1], "out_w": map_[2], "in_t": source.steps, "T": self.T}
+        self._nodes.append(self.node)
         self._steps.append(({"kind": kind, "source": source.form} | DEFAULTS | shape | fields, buffers))
 
     def use(self, values: Iterable[Value | None]) -> None:
@@ -101,7 +108,8 @@ class Emitter:
         for op, (_, places) in zip(ops, self._steps, strict=True):
             for name, buffer in places.items():
                 setattr(op, name, buffer.offset)
-        return Operations(ops, max(arena, layout.ALIGNMENT), tuple(keep), ctypes.addressof(ops), len(ops))
+        size = max(arena, layout.ALIGNMENT)
+        return Operations(ops, tuple(self._nodes), size, tuple(keep), ctypes.addressof(ops), len(ops))
 
     def _scratch(self, op: Op) -> int:
         return library().spk_op_scratch(self.kernels.index, ctypes.byref(op))

@@ -70,7 +70,9 @@ class Planner:
         """Operations for those of `names` that have none yet."""
         for node in self.readers.in_order(names):
             if node.name not in self.forms.maps:
+                outer, self.emitter.node = self.emitter.node, node.name
                 self._rule_of(node)(self, node)
+                self.emitter.node = outer
 
     def state(self, node: ir.Operation, map_: Map) -> dict[str, Any]:
         """The field that says where `node` remembers its map, if it does beyond this call."""
