@@ -4,7 +4,7 @@
 #   make device  install without torch in a new environment, and run a shipped model there
 #   make lowest  test with the lowest versions that pyproject.toml allows, torch apart
 #   make lint    formatting, style, types, spelling
-#   make bench   timings of the native runtime beside PyTorch's
+#   make bench   timings of the native runtime beside PyTorch's   (BENCH_ARGS=--small leaves the transformers out)
 #   make fuzz    100,000 damaged artifact files, 10,000 random graphs, 25,000 damaged pictures, arrays and data sets
 #   make clean   remove what was built, but for the environment; distclean removes that too
 
@@ -65,7 +65,7 @@ lint: $(READY)
 	$(if $(C_SOURCES),$(VENV)/bin/clang-format --dry-run --Werror $(C_SOURCES))
 
 bench: $(READY)
-	$(PY) -m benchmarks
+	$(PY) -m benchmarks $(BENCH_ARGS)
 
 fuzz: $(READY)
 	$(PY) -m tests.fuzz.fuzz_artifact --inputs 100000

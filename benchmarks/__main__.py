@@ -1,6 +1,37 @@
-"""`make bench`: latency of the small network, the native program beside PyTorch. See end_to_end.py for its options."""
+"""`make bench`: latency beside PyTorch of the small network and of three transformers, and their layers one by one.
 
-from benchmarks.end_to_end import main
+    python -m benchmarks [--small] [--batch 1 32] [--threads 1] [--seconds 10] [--out bench.json]
+
+Everything together takes about a quarter of an hour, most of it torch.compile's; the small network alone, --small, less
+than a minute. See end_to_end.py and layers.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import layers
+from benchmarks.end_to_end import BESIDE, options_of, table, write
+
+SMALL = ("qsnn_vgg_s",)
+TRANSFORMERS = ("bestformer_4_384:1", "spikformer_4_384:1", "spikformer_4_384:4")
+
+
+def main() -> None:
+    """Measures, prints tables and writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--small", action="store_true", help="the small network alone")
+    options_of(parser)
+    args = parser.parse_args()
+    args.beside = list(BESIDE)
+    results = table(SMALL, args)
+    if not args.small:
+        print()
+        args.beside = ["eager", "compiled", "bf16"]
+        results += table(TRANSFORMERS, args)
+        results += layers.tables(TRANSFORMERS, args.seconds)
+    write(args.out, results)
+
 
 if __name__ == "__main__":
     main()

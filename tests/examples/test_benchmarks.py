@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +23,49 @@ def test_the_latency_of_a_network_is_measured_beside_pytorch(tmp_path: Path):
     run("benchmarks.end_to_end", "qsnn_vgg_s", "--seconds", "0.05", "--out", str(tmp_path / "latency.json"))
     written = json.loads((tmp_path / "latency.json").read_text())
     assert written
+
+
+def test_a_transformer_is_measured_at_the_bits_that_its_case_names(tmp_path: Path):
+    words = ["spikformer_4_384:4", "--batch", "1", "--beside", "eager", "--seconds", "0.05", "--time-steps", "1"]
+    run("benchmarks.end_to_end", *words, "--out", str(tmp_path / "latency.json"))
+    (result,) = json.loads((tmp_path / "latency.json").read_text())["results"]
+    assert result["options"] == {"weight_bits": 4, "time_steps": 1}
+    assert set(result["milliseconds"]["cpu"]) == {"native", "eager"}
+    assert set(result["times_faster_than"]) == {"eager"}
+
+
+@pytest.mark.parametrize("word", ["no_such_model", "spikformer_4_384:four"])
+def test_an_unknown_case_is_refused_in_words(word: str):
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.end_to_end", word], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert re.search(r"a case must be a model's name, or a name and its weights' bits .* got ", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_every_layer_of_a_transformer_has_a_time_and_its_synaptic_operations(tmp_path: Path):
+    printed = run("benchmarks.layers", "bestformer_2_128", "--seconds", "0.05", "--out", str(tmp_path / "layers.json"))
+    (result,) = json.loads((tmp_path / "layers.json").read_text())["results"]
+    layers = {layer["name"]: layer for layer in result["layers"]}
+    assert {"blocks.bodies.0.query.0", "blocks.bodies.0.mix.matmul", "heads.1.3"} <= set(layers)
+    assert min(layer["microseconds"] for layer in layers.values()) > 0
+    convolutions = sorted(layer["slower"] for layer in layers.values() if layer["synaptic_operations"] > 0)
+    assert convolutions[0] <= 1 <= convolutions[-1], "the median lies between the fastest and the slowest"
+    assert all(name in printed for name in layers)
+    assert set(result["attention"]) == {"blocks.bodies.0", "blocks.bodies.2"}
+
+
+def test_a_model_is_lowered_saved_loaded_and_run_in_processes_of_its_own(tmp_path: Path):
+    out = tmp_path / "large.json"
+    assert "| qsd_transformer_cifar |" in run(
+        "benchmarks.large_models", "qsd_transformer_cifar", "--images", "2", "--out", str(out)
+    )
+    (result,) = json.loads(out.read_text())["results"]
+    assert result["mismatches"] == 0
+    assert result["fallbacks"] == []
+    assert not result["imports_torch"]
+    assert set(result["stages"]) == {"calibrate", "pytorch", "lower", "save", "load", "plan", "first run"}
 
 
 def test_published_sizes_come_out():
