@@ -150,8 +150,14 @@ def _latency(taken: dict[str, Any]) -> list[str]:
     for r in taken["results"]:
         times = [f"{_milliseconds(r)[c]:.2f}" for c in contenders]
         ratios = [f"{r['times_faster_than'][c]:.1f} times" for c in others]
-        lines.append("| " + " | ".join([f"`{r['model']}`", f"{r['batch']}", f"{r['threads']}", *times, *ratios]) + " |")
+        lines.append("| " + " | ".join([_network(r), f"{r['batch']}", f"{r['threads']}", *times, *ratios]) + " |")
     return lines
+
+
+def _network(r: dict[str, Any]) -> str:
+    """The model, and the bits that it was asked to have."""
+    bits = r["options"].get("weight_bits")
+    return f"`{r['model']}`" if bits is None else f"`{r['model']}` at {bits} bit{'s' if bits > 1 else ''}"
 
 
 def _milliseconds(r: dict[str, Any]) -> dict[str, float]:
@@ -163,7 +169,7 @@ def _speed(r: dict[str, Any]) -> str:
     milliseconds, ratio = _milliseconds(r), r["times_faster_than"]["eager"]
     threads = "one thread" if r["threads"] == 1 else f"{r['threads']} threads"
     return (
-        f"* `{r['model']}`, batch {r['batch']}, {threads}: {milliseconds['native']:.2f} ms in the native runtime, "
+        f"* {_network(r)}, batch {r['batch']}, {threads}: {milliseconds['native']:.2f} ms in the native runtime, "
         f"{milliseconds['eager']:.1f} ms in folded eager PyTorch: {ratio:.1f} times faster."
     )
 
