@@ -46,7 +46,7 @@ from spikelet.graph.ops.operation import Operation
 
 FORMATS = (1, 2, 3)  # that are read; a file is written in the lowest that its graph needs
 MAX_BYTES = 2**30
-MAX_OPERATIONS = 2**34  # of one sample: a minute at most on the slowest kernels
+MAX_OPERATIONS = 2**36  # of one sample: four minutes at most on the slowest kernels
 _FIELDS = {"checksum", "format", "labels", "meta", "nodes", "time_steps"}
 _SCALES = {1: "logit_scale", 2: "logit_scale", 3: "outputs"}  # what says the outputs
 _CHECKSUM = re.compile(r'\{"checksum":"([0-9a-f]{64})",')
@@ -79,7 +79,7 @@ def load(
         path: a file of `save`.
         max_bytes: the most memory that the file and the graph may take, each.
         max_operations: the most multiply-accumulates, values and the like that one sample may take, all time steps
-            together (docs/spec/artifact.md); the default is a minute at most on the slowest kernels.
+            together (docs/spec/artifact.md); the default is four minutes at most on the slowest kernels.
         known: the operations that the file may hold; with yours, `(*OPERATIONS, Yours)`.
     Raises:
         ArtifactError: not a valid file, too large or too slow; names the field.
