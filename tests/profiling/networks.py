@@ -26,11 +26,11 @@ def images(channels: int, size: int, batch: int) -> Tensor:
     return torch.randint(0, 256, (batch, channels, size, size), dtype=torch.uint8)
 
 
-def trained(model: nn.Module, x: Tensor) -> nn.Module:
+def trained(model: nn.Module, x: Tensor, bias: float = 0.5) -> nn.Module:
     """`model` with batch norms that have seen `x` and let neurons fire, in evaluation mode."""
     for module in model.modules():
         if isinstance(module, BatchNorm2d):
-            nn.init.constant_(module.bias, 0.5)
+            nn.init.constant_(module.bias, bias)
     model.train()(x)
     return model.eval()
 

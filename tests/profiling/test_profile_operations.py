@@ -17,8 +17,9 @@ from spikelet.models import create_model
 from spikelet.neurons import LIF
 from spikelet.nn import AddConstant, BatchNorm2d, Conv1d, Conv2d, Linear, Requantize, Scale
 from spikelet.profiling import profile, profile_graph
+from spikelet.profiling.bits import bits_of
 from spikelet.profiling.layers import NeuroBenchCounts
-from spikelet.profiling.observe import bits_of, membrane_updates
+from spikelet.profiling.observe import membrane_updates
 from spikelet.quant import Binary, FullPrecision, Uniform
 from tests.profiling.networks import SMALL, conv_operations, images, small_model
 from tests.random_graphs import random_graph, random_input

@@ -22,15 +22,22 @@ from spikelet.profiling.report import Report as Report
 
 if TYPE_CHECKING:
     from spikelet.profiling.model import profile as profile
+    from spikelet.profiling.papers.bestformer import bestformer_megabytes as bestformer_megabytes
+    from spikelet.profiling.papers.bestformer import bestformer_ns_ace as bestformer_ns_ace
+    from spikelet.profiling.papers.bestformer import bestformer_s_ace as bestformer_s_ace
     from spikelet.profiling.papers.qpsnn import qpsnn_megabytes as qpsnn_megabytes
     from spikelet.profiling.papers.qpsnn import qpsnn_millijoules as qpsnn_millijoules
     from spikelet.profiling.papers.qpsnn import qpsnn_millijoules_of as qpsnn_millijoules_of
+    from spikelet.profiling.papers.qsd import qsd_folded_megabytes as qsd_folded_megabytes
+    from spikelet.profiling.papers.qsd import qsd_megabytes as qsd_megabytes
+    from spikelet.profiling.papers.qsd import qsd_millijoules_of as qsd_millijoules_of
+    from spikelet.profiling.papers.qsd import qsd_parameters as qsd_parameters
 
 _OF_MODULES = {
     "profile": "model",
-    "qpsnn_megabytes": "papers.qpsnn",
-    "qpsnn_millijoules": "papers.qpsnn",
-    "qpsnn_millijoules_of": "papers.qpsnn",
+    **dict.fromkeys(("bestformer_megabytes", "bestformer_ns_ace", "bestformer_s_ace"), "papers.bestformer"),
+    **dict.fromkeys(("qpsnn_megabytes", "qpsnn_millijoules", "qpsnn_millijoules_of"), "papers.qpsnn"),
+    **dict.fromkeys(("qsd_folded_megabytes", "qsd_megabytes", "qsd_millijoules_of", "qsd_parameters"), "papers.qsd"),
 }
 
 

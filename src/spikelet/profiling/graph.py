@@ -13,12 +13,14 @@ Operations are told apart by what they state about themselves, and none but the 
     all else     sums and pools, which the conventions of layers.py do not count
 
 A product of two edges, such as attention's, accumulates where one of them carries spikes; the other edge then stands
-for weights, as many as it has values and of its bits.
+for weights, as many as it has values and of its bits. An edge carries counts of spikes if it is a neuron's, or made of
+such edges by additions, comparisons and moves alone.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +34,15 @@ from spikelet.graph.reference import MAX_BYTES, Reference, time_first
 from spikelet.profiling.arena import FUSED, SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profiling.counted import Counted, counted, dense
 from spikelet.profiling.energy import TABLES, EnergyTable
-from spikelet.profiling.layers import ChannelLayer, Kind, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
+from spikelet.profiling.layers import (
+    ChannelLayer,
+    Kind,
+    Layer,
+    NeuroBenchCounts,
+    NeuronLayer,
+    SynapseLayer,
+    event_of,
+)
 from spikelet.profiling.report import Report
 
 
@@ -100,6 +110,25 @@ class _Run:
     def _work(self, node: ir.Operation) -> Any:
         return node.work(*(self.edges[name].shape for name in node.inputs))
 
+    @functools.cached_property
+    def _of_neurons(self) -> set[str]:
+        """Edges that are sums, maxima or moves of neurons' outputs."""
+        found: set[str] = set()
+        for node in self.graph.nodes:
+            made = bool(node.inputs) and found.issuperset(node.inputs) and not self._work(node).macs
+            if made or isinstance(node, ir.Lif):
+                found.add(node.name)
+        return found
+
+    def _counts(self, edge: str) -> bool:
+        """Whether an edge carries spikes, or counts of them."""
+        return self.edges[edge].is_spikes or edge in self._of_neurons
+
+    def _event(self, node: ir.Operation) -> int:
+        """Which input of a product its events are in: the first of spikes, else of counts, else the first."""
+        binary = [self.edges[name].is_spikes for name in node.inputs]
+        return event_of(binary, [self._counts(name) for name in node.inputs])
+
     def _scales(self, node: ir.Operation) -> bool:
         """Whether the node multiplies one edge by constants: what a batch norm becomes."""
         alone = len(node.inputs) == 1 and _weight(node) is None and not isinstance(node, ir.Lif)
@@ -127,8 +156,8 @@ class _Run:
 
     def _product(self, node: ir.Operation, scale: ir.Operation | None) -> SynapseLayer:
         sources, out = [self.edges[name] for name in node.inputs], self.edges[node.name]
-        event = next((i for i, edge in enumerate(sources) if edge.is_spikes), 0)
-        x, weight, seen = node.inputs[event], _weight(node), self.counted
+        event, weight, seen = self._event(node), _weight(node), self.counted
+        x = node.inputs[event]
         samples, steps = seen.samples, max(seen.steps[name] for name in node.inputs)
         spiking = sources[event].is_spikes
         pairs = seen.pairs[node.name] / samples
@@ -149,6 +178,8 @@ class _Run:
             spiking_input=spiking,
             input_bits=_bits(sources[event]),
             input_events=float(seen.events[x]) * steps / seen.steps[x] / samples,
+            input_counts=float(seen.sums[x]) * steps / seen.steps[x] / samples if self._counts(x) else None,
+            weights_are_spikes=weight is None and self._counts(node.inputs[1 - event]),
             macs_per_step=self._work(node).macs,
             neurobench=NeuroBenchCounts(
                 effective_acs=pairs if spiking else 0.0,

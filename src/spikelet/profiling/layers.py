@@ -10,6 +10,16 @@ adds, every other layer (the first one, reading pixels; one behind an average po
 
     SOPs = input rate * macs        or        MACs = macs
 
+A layer that reads counts 0..D of spikes (IE-LIF of QSD-Transformer, arXiv:2501.13492, or sums of spikes, as
+Spikformer's streams are) multiplies by small integers: MACs, as it is executed here. Sent as binary spikes, a count n
+is n accumulates, and that is what papers with such neurons publish:
+
+    unrolled SOPs = mean count * macs        (where counts are 0 and 1: the SOPs above)
+
+A product of two tensors, as attention's, is a layer too. Its input is the tensor of spikes, or else of counts, the
+first where both are; the other one stands for weights. With spikes on both sides a pair is one accumulate of a bit, and
+with counts on both sides one multiplication of small integers, or as many accumulates of one as the other counts.
+
 NeuroBench's rule (arXiv:2304.04640, SynapticOperations of version 2.3): weights and inputs are taken as zero or not,
 padding is left out, and an operation takes place where both are not zero. It is an AC where a call's inputs are all
 -1, 0 or 1, else a MAC. `Dense` takes every weight and input as not zero. A module's weights are its float
@@ -27,6 +37,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 Kind = Literal["conv", "linear", "product"]
@@ -56,6 +67,9 @@ class SynapseLayer:
     input_bits: bits that hold an input (seen in the run; of a graph: proved).
     input_events: inputs that are not zero, per sample.
     macs_per_step: dense, padding included.
+    input_counts: spikes that the inputs stand for, per sample: those of binary inputs, or the sum of their counts. None
+        where they are neither, such as pixels, or 8-bit values between two convolutions.
+    weights_are_spikes: of a product, whether the other tensor holds spikes, or counts of them, too.
     """
 
     name: str
@@ -74,6 +88,8 @@ class SynapseLayer:
     input_events: float
     macs_per_step: int
     neurobench: NeuroBenchCounts
+    input_counts: float | None = None
+    weights_are_spikes: bool = False
 
     @property
     def has_float_weights(self) -> bool:
@@ -99,6 +115,13 @@ class SynapseLayer:
     def paper_macs(self) -> float:
         """Multiply-accumulates under the papers' rule; 0 where the layer only adds."""
         return 0.0 if self.spiking_input else self.macs
+
+    @property
+    def unrolled_sops(self) -> float | None:
+        """Accumulates where a count n is sent as n spikes; None where inputs are no spikes and no counts."""
+        if self.input_counts is None:
+            return None
+        return self.input_counts / (math.prod(self.in_shape) * self.steps) * self.macs
 
     @property
     def bops(self) -> float:
@@ -169,3 +192,11 @@ class ChannelLayer:
 
 
 Layer = SynapseLayer | NeuronLayer | ChannelLayer
+
+
+def event_of(spikes: Sequence[bool], counts: Sequence[bool]) -> int:
+    """Which tensor of a product its events are in: the first of spikes, else the first of counts, else the first."""
+    for kind in (spikes, counts):
+        if any(kind):
+            return list(kind).index(True)
+    return 0

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.base.time_axis import TimeAxis
-from spikelet.lowering.trace import trace
+from spikelet.lowering.trace import Call, trace
 from spikelet.neurons import Neuron, time_steps_of
-from spikelet.nn import Encode, MaxPool2d
+from spikelet.nn import Encode
+from spikelet.nn.attention import Mix
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.taken import require_module
@@ -20,13 +21,9 @@ from spikelet.profiling.batches import inputs_of, one_sample
 from spikelet.profiling.energy import TABLES, EnergyTable
 from spikelet.profiling.observe import observe
 from spikelet.profiling.report import Report
+from spikelet.profiling.spike_units import SAME, SUMS, VIEWS, units_of
 
 POINTWISE = (Neuron, nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
-SAME_BITS = (MaxPool2d, nn.MaxPool2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
-VIEWS = {
-    "flatten", "reshape", "view", "unflatten", "squeeze", "unsqueeze", "contiguous", "transpose", "permute", "movedim",
-}  # fmt: skip
-SUMS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
 
 
 def profile(
@@ -60,8 +57,11 @@ def profile(
     first = next(inputs, None)
     if first is None:
         raise ValueError("batches must hold at least one sample, got none.")
-    peak = peak_bytes(_buffers(model, one_sample(first, time_axis)))
-    layers, samples = observe(model, itertools.chain([first], inputs), time_axis)
+    example = one_sample(first, time_axis)
+    calls = _calls(model, example)
+    peak, units = peak_bytes(_buffers(calls, example)), units_of(calls)
+    del calls  # which hold every value of the example
+    layers, samples = observe(model, itertools.chain([first], inputs), time_axis, units)
     return Report(
         model=name or type(model).__name__,
         time_steps=time_steps,
@@ -73,13 +73,18 @@ def profile(
 
 
 def _is_layer(module: nn.Module) -> bool:
-    return isinstance(module, Neuron | nn.Conv1d | nn.Conv2d | nn.Linear) or not list(module.children())
+    whole = isinstance(module, Neuron | nn.Conv1d | nn.Conv2d | nn.Linear)
+    return whole or not (list(module.children()) or isinstance(module, Mix))
 
 
-def _buffers(model: nn.Module, x: Tensor) -> list[Buffer]:
-    """One buffer an operation, as `trace` records them on one sample; the caller holds the input."""
+def _calls(model: nn.Module, x: Tensor) -> list[Call]:
+    """What the model does to one sample."""
     with evaluation_mode(model):
-        calls = trace(model, x, _is_layer).calls
+        return trace(model, x, _is_layer).calls
+
+
+def _buffers(calls: Sequence[Call], x: Tensor) -> list[Buffer]:
+    """One buffer an operation; the caller holds the input `x`."""
     buffers = [Buffer(x.numel(), 0, (), pointwise=False)]
     position = [0]  # of each recorded value's buffer
     for call in calls:
@@ -105,7 +110,7 @@ def _bits(target: nn.Module | str, sources: list[int]) -> int:
         return SPIKE_BITS
     if isinstance(target, Encode):
         return 0
-    return sources[0] if isinstance(target, SAME_BITS) or target in VIEWS else VALUE_BITS
+    return sources[0] if isinstance(target, SAME) or target in VIEWS else VALUE_BITS
 
 
 def _is_pointwise(target: nn.Module | str) -> bool:

@@ -3,13 +3,14 @@
 The hooks and the evaluation mode go away again, also after an error; parameters, buffers, gradients and
 every module's own mode are what they were.
 
-Counts follow the rules of layers.py. What hooks cannot see is not counted: tensor functions between modules
-(matrix products of activations above all, as NeuroBench does not see them either), and layers that never ran.
+Counts follow the rules of layers.py. Products of two tensors are seen between the modules (products.py), as NeuroBench
+does not see them. No other tensor function is counted, nor is a layer that never ran.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from spikelet.nn import MaxPool2d, Recurrent, SumPool2d
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
 from spikelet.profiling.batches import samples_of
+from spikelet.profiling.bits import are_spikes, spike_bits
 from spikelet.profiling.fan_out import Window, dense_macs, fan_out
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
 from spikelet.profiling.packed import (
@@ -38,25 +40,30 @@ from spikelet.profiling.packed import (
     weight_bits_of,
     weight_bytes,
 )
-from spikelet.quant.grid import FRACTION_BITS
+from spikelet.profiling.products import ProductWatch, SeenProduct, Units
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 Synapse = nn.Conv1d | nn.Conv2d | nn.Linear
 CHANNEL_BY_CHANNEL = (MaxPool2d, SumPool2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
-def observe(model: nn.Module, batches: Iterable[Tensor], time_axis: TimeAxis) -> tuple[list[Layer], int]:
+def observe(model: nn.Module, batches: Iterable[Tensor], time_axis: TimeAxis, units: Units) -> tuple[list[Layer], int]:
     """Layers in the order in which they first ran, and the number of samples.
+
+    `units`: what one spike is worth in what each layer and product reads (spike_units.py).
 
     Raises:
         ValueError: a layer that can't be counted (names it), no samples, no neuron that ran.
         TimeAxisError: the model's output is for another number of samples than a batch has.
     """
-    watches = _watches(model)
-    order: list[_Watch] = []
+    watches = _watches(model, units)
+    order: list[_Ran] = []
     samples = 0
-    with evaluation_mode(model), hooks(_hooks(watches, order)), torch.no_grad():
+    products = ProductWatch(model, watches, units, order.append)
+    every = itertools.chain(_hooks(watches, order), products.hooks())
+    with evaluation_mode(model), hooks(every), torch.no_grad(), products:
         for x in batches:
+            products.start(samples_of(x, time_axis))
             _check_batch(model(x), samples_of(x, time_axis), time_axis)
             samples += samples_of(x, time_axis)
     if not samples:
@@ -81,7 +88,7 @@ def _check_batch(output: Any, count: int, time_axis: TimeAxis) -> None:
         )
 
 
-def _hooks(watches: dict[nn.Module, _Watch], order: list[_Watch]) -> Iterator[RemovableHandle]:
+def _hooks(watches: dict[nn.Module, _Watch], order: list[_Ran]) -> Iterator[RemovableHandle]:
     """A hook on every watched layer, which notes when it first ran."""
 
     def see(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
@@ -93,7 +100,7 @@ def _hooks(watches: dict[nn.Module, _Watch], order: list[_Watch]) -> Iterator[Re
     return (module.register_forward_hook(see, with_kwargs=True) for module in watches)
 
 
-def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
+def _watches(model: nn.Module, units: Units) -> dict[nn.Module, _Watch]:
     """A watch for every layer that is counted; they share the note of the last synapses' output."""
     last = _LastOutput()
     watches: dict[nn.Module, _Watch] = {}
@@ -101,7 +108,7 @@ def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
     for name, module in model.named_modules():
         if module in inside:
             continue
-        watch = _watch_of(name or type(module).__name__, module, last)
+        watch = _watch_of(name or type(module).__name__, module, last, units.get(module, (None,))[0])
         if watch is not None:
             watches[module] = watch
         if isinstance(module, Neuron | Synapse):
@@ -111,8 +118,8 @@ def _watches(model: nn.Module) -> dict[nn.Module, _Watch]:
     return watches
 
 
-def _watch_of(name: str, module: nn.Module, last: _LastOutput) -> _Watch | None:
-    """What counts `module`; None for one that computes nothing of its own.
+def _watch_of(name: str, module: nn.Module, last: _LastOutput, unit: float | None) -> _Watch | None:
+    """What counts `module`, which reads spikes worth `unit`; None for one that computes nothing of its own.
 
     Raises:
         ValueError: it has parameters that nothing counts.
@@ -122,7 +129,7 @@ def _watch_of(name: str, module: nn.Module, last: _LastOutput) -> _Watch | None:
     if isinstance(module, Neuron):
         return _NeuronWatch(name, module)
     if isinstance(module, Synapse):
-        return _SynapseWatch(name, module, last)
+        return _SynapseWatch(name, module, last, unit)
     if isinstance(module, Norm):
         return _NormWatch(name, module, last)
     if isinstance(module, CHANNEL_BY_CHANNEL):
@@ -138,8 +145,8 @@ def _watch_of(name: str, module: nn.Module, last: _LastOutput) -> _Watch | None:
 
 
 class _SynapseWatch:
-    def __init__(self, name: str, module: Synapse, last: _LastOutput) -> None:
-        self.name, self.module, self.last = name, module, last
+    def __init__(self, name: str, module: Synapse, last: _LastOutput, unit: float | None) -> None:
+        self.name, self.module, self.last, self.unit = name, module, last, unit
         self.window = _window_of(name, module)
         self.present = _as_map_weight(module).detach().ne(0).cpu().numpy()
         self.seen: _Seen | None = None
@@ -178,7 +185,14 @@ class _SynapseWatch:
             neurobench=NeuroBenchCounts(
                 seen.acs / samples, seen.macs / samples, seen.positions * seen.dense_per_position / samples
             ),
+            input_counts=self._spikes(seen, samples),
         )
+
+    def _spikes(self, seen: _Seen, samples: int) -> float | None:
+        """Spikes that the inputs stood for, per sample."""
+        if self.unit is not None:
+            return seen.total / self.unit / samples
+        return seen.events / samples if seen.spiking else None
 
 
 @dataclasses.dataclass
@@ -194,6 +208,7 @@ class _Seen:
     events: int = 0
     acs: int = 0
     macs: int = 0
+    total: float = 0.0
     spiking: bool = True
     bits: int = 1
 
@@ -203,13 +218,14 @@ class _Seen:
         flat = x.reshape(-1, *in_shape)
         events = flat.ne(0).sum(0).cpu().numpy()
         operations = int((events * self.fan_out).sum())
-        spiking = bool(((flat == 0) | (flat.abs() == 1)).all())
+        spiking = are_spikes(flat)
         self.positions += flat.shape[0]
         self.events += int(events.sum())
         self.acs += operations * spiking
         self.macs += operations * (not spiking)
         self.spiking &= spiking
-        self.bits = max(self.bits, 1 + bool((flat < 0).any()) if spiking else bits_of(x))
+        self.total += float(flat.double().sum())
+        self.bits = max(self.bits, spike_bits(x, spiking))
 
 
 class _PoolWatch:
@@ -306,6 +322,7 @@ class _RecurrentWatch(_NeuronWatch):
 
 
 _Watch = _SynapseWatch | _PoolWatch | _NormWatch | _ConstantsWatch | _NeuronWatch
+_Ran = _Watch | SeenProduct
 
 
 class _LastOutput:
@@ -327,19 +344,6 @@ def membrane_updates(neuron: Neuron, x: Tensor) -> int:
     """Membranes written over the sequence x [T or 1, B, ...]: all of them at the first step, then those that change."""
     membrane = neuron.trace(x).membrane
     return membrane[0].numel() + int((membrane[1:] != membrane[:-1]).sum())
-
-
-def bits_of(x: Tensor) -> int:
-    """The fewest bits that hold every value of `x` as an integer on its power-of-two grid, 32 where there is
-    no such grid down to 2^-12; one more bit where a value is negative."""
-    scaled = x.double() * 2**FRACTION_BITS
-    if not bool((scaled == scaled.floor()).all()) or bool((scaled.abs() >= 2**52).any()):
-        return 32
-    integers = scaled.long().cpu().numpy()
-    used = int(np.bitwise_or.reduce(np.abs(integers), axis=None))
-    zeros = (used & -used).bit_length() - 1 if used else 0
-    top = int(np.abs(integers).max(initial=0)) >> zeros
-    return min(max(top.bit_length(), 1) + bool((integers < 0).any()), 32)
 
 
 def _membrane_bits(name: str, neuron: Neuron) -> int:

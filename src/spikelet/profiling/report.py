@@ -27,6 +27,7 @@ class Total:
 
     peak_membrane_bytes: of the largest layer alone.
     output_rate: spikes per neuron and step.
+    unrolled_sops: of layers that read spikes or counts; None where none does.
     spikes_per_synapse: per inference, the mean over synapses that carry spikes; None where none does.
     membrane_updates: None where a layer has none recorded.
     energy_pj: by the table's name; None where a layer has no energy under it.
@@ -42,6 +43,7 @@ class Total:
     macs: float
     paper_sops: float
     paper_macs: float
+    unrolled_sops: float | None
     neurobench: NeuroBenchCounts
     bops: float
     ns_ace: float
@@ -85,7 +87,7 @@ class Report:
 
     @property
     def synapses(self) -> list[SynapseLayer]:
-        """Convolutions and linear layers."""
+        """Convolutions, linear layers and products of two tensors."""
         return [layer for layer in self.layers if isinstance(layer, SynapseLayer)]
 
     @property
@@ -102,6 +104,7 @@ class Report:
         """Sums over all layers."""
         synapses, neurons = self.synapses, self.neurons
         spiking = [layer for layer in synapses if layer.spiking_input]
+        unrolled = [layer.unrolled_sops for layer in synapses if layer.unrolled_sops is not None]
         return Total(
             parameters=sum(layer.parameters for layer in self.layers),
             packed_bytes=sum(layer.packed_bytes for layer in self.layers),
@@ -113,6 +116,7 @@ class Report:
             macs=sum(layer.macs for layer in synapses),
             paper_sops=sum(layer.paper_sops for layer in synapses),
             paper_macs=sum(layer.paper_macs for layer in synapses),
+            unrolled_sops=sum(unrolled) if unrolled else None,
             neurobench=NeuroBenchCounts(
                 effective_acs=sum(layer.neurobench.effective_acs for layer in synapses),
                 effective_macs=sum(layer.neurobench.effective_macs for layer in synapses),
@@ -172,7 +176,10 @@ class Report:
     def _layer_json(self, layer: Layer) -> dict[str, Any]:
         match layer:
             case SynapseLayer():
-                derived = ("macs", "input_rate", "paper_sops", "paper_macs", "bops", "ns_ace", "spikes_per_synapse")
+                derived = (
+                    *("macs", "input_rate", "paper_sops", "paper_macs", "unrolled_sops"),
+                    *("bops", "ns_ace", "spikes_per_synapse"),
+                )
             case NeuronLayer():
                 derived = ("neurons", "output_rate", "membrane_bytes")
             case ChannelLayer():

@@ -58,6 +58,7 @@ COLUMNS: dict[Literal["size", "operations"], tuple[tuple[str, str, Format], ...]
         ("rate out", "output_rate", _share),
         ("SOPs (papers)", "paper_sops", _count),
         ("MACs (papers)", "paper_macs", _count),
+        ("SOPs (unrolled)", "unrolled_sops", _count),
         ("ACs (NeuroBench)", "neurobench.effective_acs", _count),
         ("MACs (NeuroBench)", "neurobench.effective_macs", _count),
         ("dense (NeuroBench)", "neurobench.dense", _count),

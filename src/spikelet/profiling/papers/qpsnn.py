@@ -13,13 +13,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from spikelet.profiling.energy import HOROWITZ_FP32
 from spikelet.profiling.packed import weight_bits_of
+from spikelet.profiling.papers.units import BITS_PER_MEGABYTE, FULL_BITS, millijoules
 from spikelet.profiling.report import Report
-
-FULL_BITS = 32
-BITS_PER_MEGABYTE = 8e6
-PJ_PER_MILLIJOULE = 1e9
 
 
 def qpsnn_megabytes(model: nn.Module) -> float:
@@ -46,8 +42,7 @@ def qpsnn_millijoules(*, step_sops: float, time_steps: int, first_macs: int) -> 
         time_steps: T.
         first_macs: multiply-accumulates of the first layer on one image.
     """
-    ac, mac = HOROWITZ_FP32.ac.pj, HOROWITZ_FP32.mac.pj
-    return (ac * step_sops * time_steps + mac * first_macs) / PJ_PER_MILLIJOULE
+    return millijoules(accumulates=step_sops * time_steps, macs=first_macs)
 
 
 def qpsnn_millijoules_of(report: Report) -> float:

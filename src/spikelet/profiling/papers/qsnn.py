@@ -14,9 +14,9 @@ from __future__ import annotations
 import dataclasses
 
 from spikelet.profiling.layers import ChannelLayer, NeuronLayer, SynapseLayer
+from spikelet.profiling.papers.units import BITS_PER_MEGABYTE
 from spikelet.profiling.report import Report
 
-BITS_PER_MEGABYTE = 8e6
 NORM_BITS_PER_CHANNEL = 64
 
 
