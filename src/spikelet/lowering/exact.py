@@ -8,26 +8,30 @@ mean over 49 positions has, rounds every value a little; the bound is then a qua
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 
 from spikelet.base.errors import OverflowRefused
 from spikelet.graph import ir
-from spikelet.graph.analysis import analyse
+from spikelet.graph.edge import Edge
 from spikelet.lowering.builder import Builder, is_power_of_two
 
 BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16: 8}
 NAMES = {53: "float64", 24: "float32", 11: "float16", 8: "bfloat16"}
 
 
-def require_exact_floats(graph: ir.IntGraph, b: Builder, types: dict[str, torch.dtype]) -> None:
+def require_exact_floats(
+    graph: ir.IntGraph, edges: Mapping[str, Edge], b: Builder, types: dict[str, torch.dtype]
+) -> None:
     """Refuses values that evaluation would round.
 
     Args:
+        edges: the graph's analysis.
         types: of the tensor that each node stands for; nodes that stand for none are missing.
     Raises:
         OverflowRefused: names the layer, and the way out.
     """
-    edges = analyse(graph)
     held = {name: [dtype] for name, dtype in types.items() if name not in b.not_held}
     for name, dtype in b.casts:
         held.setdefault(name, []).append(dtype)

@@ -23,11 +23,13 @@ from spikelet.base.errors import LoweringError, RunError, SpikeletError
 from spikelet.base.time_axis import TimeAxis, split_shape
 from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
+from spikelet.graph.analysis import analyse
 from spikelet.lowering import rules as rules
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.exact import require_exact_floats
 from spikelet.lowering.outputs import Made, outputs_of
 from spikelet.lowering.registry import convert, is_leaf
+from spikelet.lowering.repeated import without_repeats
 from spikelet.lowering.trace import Call, Trace, tensors, trace
 from spikelet.lowering.values import Value
 from spikelet.neurons import time_steps_of
@@ -70,8 +72,9 @@ def lower(
         tuple(labels) or _class_names(model, lowered.outputs[0].source.channels),
         dict(meta or {}),
     )
-    require_exact_floats(graph, lowered.builder, lowered.types)
-    return graph
+    edges = analyse(graph)
+    require_exact_floats(graph, edges, lowered.builder, lowered.types)
+    return without_repeats(graph, edges)
 
 
 def _class_names(model: nn.Module, logits: int) -> tuple[str, ...]:
