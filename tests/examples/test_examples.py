@@ -38,7 +38,7 @@ def test_a_network_of_ones_own_goes_all_the_way_without_a_difference(
 def test_a_dense_head_of_ones_own_classifies_pixels_in_the_same_integers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    result = example("segmentation_head", monkeypatch).main(tmp_path, steps=30)
+    result = example("segmentation_head", monkeypatch).main(tmp_path, steps=60)
     assert result.verification.mismatches == 0
     assert not result.verification.not_compared
     assert result.integer_accuracy == result.float_accuracy > result.background + 0.01

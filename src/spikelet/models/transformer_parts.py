@@ -124,14 +124,11 @@ class Tokenizer(nn.Module):
 
 
 class StreamHead(nn.Sequential):
-    """The mean of a stream over its tokens, in 8 bits, and a linear classifier: [T, B, D, H, W] -> logits [T, B, K].
-
-    Means stop at -8 and 8 - 2^-4: those of trained networks go to 7 (results/LOG.md), and what stops has no gradient.
-    """
+    """The mean of a stream over its tokens, in 8 bits, and a linear classifier: [T, B, D, H, W] -> logits [T, B, K]."""
 
     def __init__(self, width: int, side: int, classes: int, p: Precision) -> None:
         classifier = Linear(width, classes, p.last(), bias=True)
-        super().__init__(*token_mean(side), nn.Flatten(2), Requantize(8, reach=8.0, learn=False), classifier)
+        super().__init__(*token_mean(side), nn.Flatten(2), Requantize(8, learn=False), classifier)
         nn.init.trunc_normal_(self[-1].weight, std=0.02)  # type: ignore[arg-type]
         nn.init.zeros_(self[-1].bias)  # type: ignore[arg-type]
 
