@@ -2,8 +2,7 @@
 
     python -m benchmarks [--small] [--batch 1 32] [--threads 1] [--seconds 10] [--out bench.json]
 
-Everything together takes about a quarter of an hour, most of it torch.compile's; the small network alone, --small, less
-than a minute. See end_to_end.py and layers.py.
+Most of the time is torch.compile's: --small, the small network alone, takes little. See end_to_end.py and layers.py.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from benchmarks.plain_torch import PlainTorch
 from benchmarks.record import command, commit, device
-from spikelet.fitting.sensitivity import recalibrate
+from spikelet.compression.passes import recalibrate
 from spikelet.graph import ir
 from spikelet.lowering import lower
 from spikelet.models import create_model

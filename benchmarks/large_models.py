@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,15 +21,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from benchmarks.memory import apart, begin_peak, peak, resident
+
 MODELS = ("qsd_transformer_t", "qsd_transformer_s", "qsd_transformer_m", "qsd_transformer_l", "bestformer_8_512")
 RUNS = 5
 Result = TypeVar("Result")
-
-
-def _mebibytes(field: str) -> int:
-    """A field of this process's memory."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) // 1024
 
 
 class Stages:
@@ -42,12 +36,12 @@ class Stages:
 
     def run(self, name: str, stage: Callable[[], Result]) -> Result:
         """What `stage` returns."""
-        before = _mebibytes("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = resident()
+        begin_peak()
         start = time.process_time()
         result = stage()
         seconds = round(time.process_time() - start, 3)
-        self.taken[name] = {"seconds": seconds, "peak": _mebibytes("VmHWM"), "before": before}
+        self.taken[name] = {"seconds": seconds, "peak": peak(), "before": before}
         return result
 
 
@@ -104,13 +98,8 @@ def ran(folder: Path) -> dict[str, Any]:
 
 
 def _apart(*words: str) -> dict[str, Any]:
-    """What a process of its own prints, on one thread."""
-    environment = {"OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_MMAP_THRESHOLD_": "65536"}
-    command = [sys.executable, "-m", "benchmarks.large_models", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
-    if done.returncode:
-        raise SystemExit(done.stderr)
-    return json.loads(done.stdout)
+    """What a process of its own measures."""
+    return json.loads(apart("benchmarks.large_models", *words))
 
 
 def measured(name: str, images: int) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Layer:
 
     @property
     def nanoseconds(self) -> float:
-        """Of one synaptic operation."""
+        """Nanoseconds that one synaptic operation takes."""
         return 1e3 * self.microseconds / max(self.synaptic_operations, 1.0)
 
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -62,10 +62,10 @@ def networks(
     if not count:
         raise SystemExit(f"{config.model} has no re-parameterisable convolution: take the run of a qsd recipe")
     yield f"{count} blocks merged", merged
-    measured = copy.deepcopy(merged)
-    recalibrate(measured, (x for x, _ in batches(data.train.spread(options.samples), BATCH)))
-    yield "the same, norms measured again", measured
-    tuned = copy.deepcopy(measured)
+    settled = copy.deepcopy(merged)
+    recalibrate(settled, (x for x, _ in batches(data.train.spread(options.samples), BATCH)))
+    yield "the same, norms measured again", settled
+    tuned = copy.deepcopy(settled)
     training = further(config, tuned, options.epochs)
     train_further(
         tuned, data, dataclasses.replace(training, optimizer=dataclasses.replace(training.optimizer, lr=options.lr))
@@ -85,18 +85,14 @@ def measured(name: str, model: nn.Module, data: DataSplits, samples: int) -> Mea
 
 def table(rows: list[Measured], x: np.ndarray, seconds: float) -> list[str]:
     """The lines of the table."""
-    milliseconds = medians({row.name: _call(row.graph, x) for row in rows}, seconds)["cpu"]
+    calls = {row.name: functools.partial(Program(row.graph, threads=1), x) for row in rows}
+    milliseconds = medians(calls, seconds)["cpu"]
     lines = [COLUMNS, ("---",) * len(COLUMNS)]
     for row in rows:
         size = len(dumps(row.graph))
         cells = (f"{row.accuracy:.2%}", f"{row.parameters:,}", f"{size:,}", f"{row.operations:,.0f}")
         lines.append((row.name, *cells, f"{milliseconds[row.name]:.3f}"))
     return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _call(graph: IntGraph, x: np.ndarray) -> Any:
-    program = Program(graph, threads=1)
-    return lambda: program(x)
 
 
 def main() -> None:

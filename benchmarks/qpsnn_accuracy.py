@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from benchmarks.record import record, recorded
+from benchmarks.waiting import waiting
 from spikelet import Program, compress, lower
 from spikelet.base.files import atomic_write
 from spikelet.compression import Finetune, Prune
@@ -85,8 +85,8 @@ class Base:
         """Taken from `work`, where all of its settings are in the file's name, or trained and left there."""
         torch.manual_seed(self.seed)
         model = small_vgg(self.bits, self.rescaling)
-        settings = repr((self, self._training(), WIDTHS, POOLS_AFTER, data.train.name, len(data.train)))
-        path = work / f"{hashlib.sha256(settings.encode()).hexdigest()[:16]}.safetensors"
+        settings = (self, self._training(), WIDTHS, POOLS_AFTER, data.train.name, len(data.train))
+        path = waiting(work, *settings).with_suffix(".safetensors")
         if path.exists():
             state = load_file(path)
             seconds = state.pop("seconds").item()

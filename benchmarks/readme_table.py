@@ -88,6 +88,11 @@ def _mean(values: list[float]) -> str:
     return f"{mean:,.0f}" if mean >= 1 else f"{mean:.3f}"
 
 
+def _section(title: str, about: str, *columns: str) -> list[str]:
+    """A title, what was measured, and the head of its table."""
+    return [f"## {title}", "", about, "", f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
+
+
 def _ablation(title: str, rows: Rows) -> list[str]:
     first = rows[0]
     epochs, steps = (" / ".join(dict.fromkeys(row[key] for row in rows)) for key in ("epochs", "time_steps"))
@@ -103,10 +108,7 @@ def _ablation(title: str, rows: Rows) -> list[str]:
     columns = {name: key for name, key in shown.items() if any(row[key] for row in rows)}
     seeds = {frozenset(r["seed"] for r in group) for group in _grouped(rows, "variant").values()}
     title += "" if len(seeds) == 1 else " (unfinished: not every variant has the same seeds)"
-    lines = [
-        f"## {title}", "", about, "",
-        "| variant | accuracy % | " + " | ".join([*columns, "seeds"]) + " |", "| --- " * (len(columns) + 3) + "|",
-    ]  # fmt: skip
+    lines = _section(title, about, "variant", "accuracy %", *columns, "seeds")
     for (variant,), group in _grouped(rows, "variant").items():
         cells = [_mean([float(row[key]) for row in group if row[key]]) for key in columns.values()]
         lines.append("| " + " | ".join([variant, _percent(group, "test_accuracy"), *cells, str(len(group))]) + " |")
@@ -114,12 +116,12 @@ def _ablation(title: str, rows: Rows) -> list[str]:
 
 
 def _pruned(rows: Rows) -> list[str]:
-    lines = [
-        "## What leaves with pruned channels", "",
+    about = (
         f"`{rows[0]['command']}`: random weights, one image, one thread, all T steps, "
-        f"processor time, seed {rows[0]['seed']}; {rows[0]['device']}, commit {rows[0]['commit']}.", "",
-        "| network | ratio | channels | parameters | SOPs | file bytes | native ms |", "| --- " * 7 + "|",
-    ]  # fmt: skip
+        f"processor time, seed {rows[0]['seed']}; {rows[0]['device']}, commit {rows[0]['commit']}."
+    )
+    columns = ("network", "ratio", "channels", "parameters", "SOPs", "file bytes", "native ms")
+    lines = _section("What leaves with pruned channels", about, *columns)
     for r in rows:
         counts = [f"{int(r[key]):,}" for key in ("kept_channels", "parameters", "sops", "file_bytes")]
         lines.append("| " + " | ".join([f"`{r['model']}`", r["ratio"], *counts, r["native_ms"]]) + " |")
@@ -128,12 +130,11 @@ def _pruned(rows: Rows) -> list[str]:
 
 def _transformers(rows: Rows) -> list[str]:
     first = rows[0]
-    lines = [
-        "## Latency of the small transformers above", "",
+    about = (
         f"`{first['command']}`: one image, one thread, all T steps, processor time, in turns, seed {first['seed']}; "
-        f"{first['device']}, commit {first['commit']}.", "",
-        "| table | variant | native ms |", "| --- " * 3 + "|",
-    ]  # fmt: skip
+        f"{first['device']}, commit {first['commit']}."
+    )
+    lines = _section("Latency of the small transformers above", about, "table", "variant", "native ms")
     return [*lines, *(f"| {row['table']} | {row['variant']} | {row['native_ms']} |" for row in rows)]
 
 
@@ -141,12 +142,11 @@ def _latency(taken: dict[str, Any]) -> list[str]:
     machine, contenders = taken["machine"], list(taken["results"][0]["milliseconds"]["cpu"])
     others = [c for c in contenders if c != "native"]
     heads = [*(f"{c} ms" for c in contenders), *(f"faster than {c}" for c in others)]
-    lines = [
-        "## Latency beside PyTorch on the same processor", "",
+    about = (
         f"`{machine['command']}`: random weights, all T steps; processor time, with several threads the clock's "
-        f"(benchmarks/end_to_end.py); {machine['device']}, PyTorch {machine['torch']}, commit {machine['commit']}.", "",
-        "| network | batch | threads | " + " | ".join(heads) + " |", "| --- " * (3 + len(heads)) + "|",
-    ]  # fmt: skip
+        f"(benchmarks/end_to_end.py); {machine['device']}, PyTorch {machine['torch']}, commit {machine['commit']}."
+    )
+    lines = _section("Latency beside PyTorch on the same processor", about, "network", "batch", "threads", *heads)
     for r in taken["results"]:
         times = [f"{_milliseconds(r)[c]:.2f}" for c in contenders]
         ratios = [f"{r['times_faster_than'][c]:.1f} times" for c in others]

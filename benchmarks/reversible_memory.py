@@ -10,21 +10,13 @@ what is resident before it. Tokenizer and heads are in it, at every depth the sa
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
 
+from benchmarks.memory import apart, begin_peak, peak, resident
 from spikelet.models import create_model
 from spikelet.nn import Reversible
-
-
-def _status(field: str) -> int:
-    """A field of this process's memory, in MiB."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) // 1024
 
 
 def measured(depth: int, batch: int, width: int, recompute: bool) -> int:
@@ -36,20 +28,15 @@ def measured(depth: int, batch: int, width: int, recompute: bool) -> int:
     x = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
     for _ in range(2):
         model.zero_grad(set_to_none=False)
-        before = _status("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = resident()
+        begin_peak()
         model(x).square().mean().backward()
-    return _status("VmHWM") - before
+    return peak() - before
 
 
 def _apart(options: argparse.Namespace, depth: int, recompute: bool) -> int:
-    command = [sys.executable, "-m", "benchmarks.reversible_memory", "--one", str(depth), str(int(recompute))]
-    sizes = ["--batch", str(options.batch), "--width", str(options.width)]
-    environment = {"MALLOC_TRIM_THRESHOLD_": "0", "MALLOC_MMAP_THRESHOLD_": "65536"}  # freed memory goes back
-    done = subprocess.run(
-        [*command, *sizes], capture_output=True, text=True, check=True, env={**os.environ, **environment}
-    )
-    return int(done.stdout)
+    sizes = ("--batch", str(options.batch), "--width", str(options.width))
+    return int(apart("benchmarks.reversible_memory", "--one", str(depth), str(int(recompute)), *sizes))
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
+from spikelet.compression.passes import recalibrate
 from spikelet.data import load
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
@@ -110,16 +111,6 @@ def images(row: Row, count: int, data: str | None, root: str | None) -> Tensor:
     return torch.randint(0, 256, (count, row.channels, row.side, row.side), dtype=torch.uint8, generator=generator)
 
 
-def settled(model: nn.Module, x: Tensor) -> nn.Module:
-    """`model` in evaluation, its batch norms with the statistics of `x`."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.momentum = None  # an average of all that was seen
-    with torch.no_grad():
-        model.train()(x)
-    return model.eval()
-
-
 def sizes(row: Row, model: nn.Module, report: Report, x: Tensor) -> tuple[str, ...]:
     """A row of the first table."""
     parameters = qsd_parameters(model)
@@ -170,7 +161,9 @@ def main() -> None:
     for row in (row for row in ROWS if options.only in row.name):
         torch.manual_seed(SEED)
         x = images(row, options.images, options.data, options.data_root)
-        model = settled(row.build(), x)
+        model = row.build()
+        recalibrate(model, [x])
+        model.eval()
         report = profile(model, x)
         made.append(operations(row, report))
         print(_line(sizes(row, model, report, x)), flush=True)

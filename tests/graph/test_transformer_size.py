@@ -24,7 +24,7 @@ TRANSFORMERS = [name for name in MODELS if name.startswith(("bestformer", "qsd_t
 
 
 def constants_bits(graph: ir.IntGraph) -> int:
-    """Of every array that is no weight: 16 or 32 bits a number, whichever holds all of them; shifts 8."""
+    """Bits of all arrays but weights: 16 or 32 a number, whichever holds the whole array, and 8 a shift."""
     arrays: list[NDArray] = []
     for node in graph.nodes:
         arrays += [v for k, v in vars(node).items() if isinstance(v, np.ndarray) and k not in ("weight", "shift")]

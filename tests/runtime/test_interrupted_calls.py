@@ -28,6 +28,14 @@ SETS = [s.name for s in kernel_sets()]
 UNWRITTEN = -77
 
 
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Ctrl-C interrupts, also where a shell that starts tests in the background lets it be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def results(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[NDArray[Any]]]:
     """The memory for results of every call, in which nothing has been written at first."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
+from spikelet.lowering.names import Names
 from spikelet.lowering.values import GRID, Kind, Source, Sources, Time, Value
 from spikelet.quant.grid import split_gain
 
@@ -33,7 +34,7 @@ class Builder:
         self.batch = batch
         self.modules = modules
         self.nodes: list[ir.Operation] = []
-        self.names: set[str] = set()
+        self.names = Names()
         self.sources = Sources()
         self.arranged: dict[object, Source] = {}  # moves made before, by what they move
         self.once: dict[object, Value] = {}  # calls on one time step, by what they do
@@ -44,12 +45,12 @@ class Builder:
     @contextlib.contextmanager
     def attempt(self) -> Iterator[None]:
         """Takes back the nodes made inside where a LoweringError leaves it."""
-        nodes, names, arranged = len(self.nodes), set(self.names), dict(self.arranged)
+        nodes, names, arranged = len(self.nodes), set(self.names.taken), dict(self.arranged)
         try:
             yield
         except LoweringError:
             del self.nodes[nodes:]
-            self.names, self.arranged = names, arranged
+            self.names.taken, self.arranged = names, arranged
             raise
 
     # --- names ---
@@ -59,13 +60,8 @@ class Builder:
         return self.name(f"{wanted}()" if wanted in self.modules else wanted)
 
     def name(self, wanted: str) -> str:
-        """`wanted`, or `wanted#2` and so on where it is taken: the second, third ... use of a module."""
-        name, n = wanted, 1
-        while name in self.names:
-            n += 1
-            name = f"{wanted}#{n}"
-        self.names.add(name)
-        return name
+        """`wanted`, or `wanted#2` and so on where it is taken."""
+        return self.names.next(wanted)
 
     # --- nodes ---
 

@@ -250,6 +250,7 @@ class QSDTransformer(nn.Module):
 
     def __init__(self, task: Task, p: Precision, shape: Shape) -> None:
         super().__init__()
+        _require_whole_products(shape, task.image_size)
         fire = Fire(p, shape)
         e0, e1, e2, e3 = shape.widths
         s, kernel = shape.strides, shape.stem_kernel
@@ -274,7 +275,6 @@ class QSDTransformer(nn.Module):
             )
         )
         side = shape.side(task.image_size)
-        _require_whole_products(shape, task.image_size)
         self.head = nn.Sequential(
             *token_mean(side), fire(shape.head_top), nn.Flatten(2), Linear(e3, task.num_classes, p.last(), bias=True)
         )

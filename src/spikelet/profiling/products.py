@@ -10,7 +10,6 @@ Element by element products are not counted (a graph's profile counts those of t
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,24 +18,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
+from spikelet.lowering.names import Names
 from spikelet.lowering.trace import tensors
 from spikelet.profiling.bits import are_spikes, spike_bits
 from spikelet.profiling.layers import NeuroBenchCounts, SynapseLayer, event_of
 
 PRODUCTS = frozenset({"matmul", "__matmul__", "__rmatmul__", "bmm", "mm", "einsum"})
 Units = Mapping[Any, tuple[float | None, ...]]
-
-
-class Names:
-    """The names that lowering gives to nodes of one name: `mix.matmul`, `mix.matmul#2`."""
-
-    def __init__(self) -> None:
-        self.used: Counter[str] = Counter()
-
-    def next(self, name: str) -> str:
-        """`name`, numbered from the second on."""
-        self.used[name] += 1
-        return name if self.used[name] == 1 else f"{name}#{self.used[name]}"
 
 
 class ProductWatch(TorchFunctionMode):

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from spikelet.lowering.names import Names
 from spikelet.lowering.trace import Call
 from spikelet.neurons import Neuron
 from spikelet.nn import MaxPool2d, SumPool2d
-from spikelet.profiling.products import PRODUCTS, Names
+from spikelet.profiling.products import PRODUCTS
 
 SAME = (MaxPool2d, nn.MaxPool2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
 VIEWS = {

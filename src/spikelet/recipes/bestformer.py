@@ -28,7 +28,7 @@ def digits(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 32) -> Trai
 
 
 def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 32) -> TrainConfig:
-    """The small transformer on CIFAR-10, mostly at T = 1, then at T = 2, within about an hour of two cores."""
+    """The small transformer on CIFAR-10, mostly at T = 1, then at T = 2, short enough for a CPU."""
     return TrainConfig(
         model="bestformer_2_128",
         model_options={"time_steps": 2, "weight_bits": weight_bits, "membrane_bits": membrane_bits},

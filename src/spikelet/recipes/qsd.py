@@ -27,7 +27,7 @@ def digits(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> Trai
 
 
 def cifar10(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> TrainConfig:
-    """The small transformer on CIFAR-10, within some 80 minutes of two cores."""
+    """The small transformer on CIFAR-10, short enough for a CPU."""
     return TrainConfig(
         model="qsd_transformer_cifar",
         model_options={"weight_bits": weight_bits, "membrane_bits": membrane_bits},
