@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from spikelet.compression.passes import recalibrate
 from spikelet.models import create_model
 from spikelet.nn import Product, RepConv
 from spikelet.profiling import (
@@ -40,9 +41,8 @@ def abstract(name: str, **options: int) -> nn.Module:
 
 def small_report(name: str, **options: int) -> Report:
     torch.manual_seed(0)
-    model, x = small_model(name, **options).train(), model_input(name, 8)
-    with torch.no_grad():
-        model(x)
+    model, x = small_model(name, **options), model_input(name, 8)
+    recalibrate(model, [x])
     return profile(model.eval(), x)
 
 

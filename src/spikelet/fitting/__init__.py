@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import nn
 
 from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import BudgetError as BudgetError
+from spikelet.base.numbers import instance
 from spikelet.data.samples import DataSplits
 from spikelet.fitting.budget import Budget as Budget
 from spikelet.fitting.job import Fitted as Fitted
@@ -14,9 +15,6 @@ from spikelet.fitting.job import Settings as Settings
 from spikelet.fitting.sensitivity import Choices as Choices
 from spikelet.nn.reversible import inverts
 from spikelet.train import DualRegulation, Training
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def fit(
@@ -48,6 +46,7 @@ def fit(
         BudgetError: no plan is small enough; says what the smallest needs.
         SpikeletError: an argument is of another kind, the data has no validation samples, or it does not fit the model.
     """
+    instance("fit", nn.Module, model=model)  # which the usual training asks about its blocks
     job = Job(model, data, budget, training or _usual(model), settings or Settings())
     return job.run(watcher or Quiet())
 
