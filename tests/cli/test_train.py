@@ -77,16 +77,6 @@ def test_bits_and_seed_reach_the_configuration(
     assert seen == [RECIPES["tiny"](seed=3, weight_bits=4, membrane_bits=8)]
 
 
-def test_the_command_keeps_the_memory_that_it_frees(
-    tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    monkeypatch.setattr("spikelet.cli.training.keep_freed_memory", lambda: calls.append("kept"))
-    monkeypatch.setattr(Run, "train", lambda run: stop_and_keep(calls, "trained"))
-    command("train", "tiny", "--out", tmp_path / "run")
-    assert calls == ["kept", "trained"]
-
-
 def test_the_run_lies_under_runs_by_default(
     tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,6 @@ from spikelet.nn.device import device_of
 from spikelet.recipes import RECIPES
 from spikelet.train import Reporter, Run, Teacher, TrainConfig
 from spikelet.train import evaluate as accuracy_of
-from spikelet.train.allocator import keep_freed_memory
 from spikelet.train.checkpoint import load_config, load_history
 from spikelet.train.run import TEACHER
 
@@ -32,14 +31,11 @@ ROWS = 20  # of the closing table
 def train(options: TrainOptions) -> None:
     """Trains or continues, prints the epochs, evaluates on the test set once, and writes result.json.
 
-    The process keeps memory that it frees (train/allocator.py).
-
     Raises:
         ValueError: no recipe and no folder, or both; or what spikelet.train and spikelet.data raise.
     """
     config, folder = _what_and_where(options)
     require_folder(folder)
-    keep_freed_memory()
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     data = splits_of(config, options.data_root)
