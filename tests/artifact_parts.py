@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import zlib
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from tests.nodes import conv, linear
 
 @dataclasses.dataclass
 class FileParts:
-    """A file's parts. document: the JSON without its checksum; tensors: header entries by name, in order."""
+    """A file's parts. document: the JSON without its checksum; tensors: header entries by name, in order; body: what
+    follows the header. In format 4 the document is in both: as it is, and in the body, where `bytes` replaces it."""
 
     document: dict[str, Any]
     tensors: dict[str, Any]
@@ -31,11 +33,29 @@ class FileParts:
         header = json.loads(data[8 : 8 + length])
         document = json.loads(header.pop("__metadata__")["spikelet"])
         del document["checksum"]
-        return cls(document, header, data[8 + length :])
+        parts = cls(document, header, data[8 + length :])
+        if document["format"] == 4:
+            document |= json.loads(zlib.decompress(parts.body[parts.tensor("document")], -zlib.MAX_WBITS))
+        return parts
 
     def bytes(self) -> bytes:
-        """The file with a right checksum and a right header length."""
+        """The file with a right checksum and a right header length; in format 4 compressed by zlib, which is right but
+        not canonical."""
+        if self.document.get("format") == 4:
+            inner = {name: value for name, value in self.document.items() if name != "format"}
+            return self.around(deflated(compact(inner, sort_keys=True)))
         return from_text(self.text(), self.tensors, self.body)
+
+    def around(self, stream: bytes) -> bytes:
+        """The file of format 4 whose document's tensor holds `stream`, with right offsets and a right checksum."""
+        span = self.tensor("document")
+        body = self.body[: span.start] + stream + self.body[span.stop :]
+        by = len(stream) - (span.stop - span.start)
+        tensors = json.loads(json.dumps(self.tensors))
+        tensors["document"]["shape"] = [len(stream)]
+        for entry in tensors.values():
+            entry["data_offsets"] = [p + by if p >= span.stop else p for p in entry["data_offsets"]]
+        return from_text(with_checksum('{"format":4}', body), tensors, body)
 
     def text(self) -> str:
         """The document with its checksum."""
@@ -62,6 +82,12 @@ class FileParts:
 def compact(value: Any, sort_keys: bool = False) -> str:
     """JSON without spaces."""
     return json.dumps(value, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False)
+
+
+def deflated(text: str) -> bytes:
+    """DEFLATE of a text, by zlib."""
+    stream = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return stream.compress(text.encode("utf-8", "surrogatepass")) + stream.flush()
 
 
 def with_checksum(text: str, body: bytes) -> str:
@@ -111,6 +137,11 @@ def small_graph() -> ir.IntGraph:
         labels=("cat", "Übung"),
         meta={"seed": "0"},
     )
+
+
+def two_output_graph() -> ir.IntGraph:
+    """`small_graph` with its second neuron's spikes as another output: format 4, in a file below 2 kB."""
+    return dataclasses.replace(small_graph(), outputs=(ir.Output("logits", 0.0078125), ir.Output("s2", 1.0)))
 
 
 def odd_graph() -> ir.IntGraph:

@@ -29,10 +29,21 @@ from typing import Any
 
 from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph.file.artifact import dumps, loads
-from tests.artifact_parts import FileParts, compact, from_header, odd_graph, small_graph, with_checksum
+from spikelet.graph.file.deflate import deflate
+from tests.artifact_parts import (
+    FileParts,
+    compact,
+    from_header,
+    odd_graph,
+    small_graph,
+    two_output_graph,
+    with_checksum,
+)
+from tests.format_3_graph import format_3_graph
 from tests.random_graphs import random_graph
 
 MAX_BYTES = 2**26
+PACKED = '{"format":4,'  # a document that goes to a tensor, without this
 SLOW_S = 5.0
 ODD_INTEGERS = (
     -(2**63), -(2**31), -1, 0, 1, 2, 3, 7, 8, 9, 15, 16, 31, 32, 33, 62, 63, 64, 65, 127, 128, 255, 256, 1024, 1025,
@@ -57,6 +68,7 @@ class Draft:
     right_checksum: bool
     checksum_text: str
     data: bytes | None = None
+    whole: bool = True  # whether the header's entries of the tensors are right
 
     def file(self) -> bytes:
         """The file's bytes."""
@@ -68,6 +80,8 @@ class Draft:
 def encoded(text: str, draft: Draft) -> bytes:
     """A file of a document's text without checksum; surrogates, which no bytes can hold, become escapes."""
     text, parts = text.encode("utf-8", "backslashreplace").decode("utf-8"), draft.parts
+    if text.startswith(PACKED) and draft.right_checksum and draft.whole:
+        return parts.around(deflate(("{" + text[len(PACKED) :]).encode()))
     text = with_checksum(text, parts.body) if draft.right_checksum else f"{draft.checksum_text}{text[1:]}"
     header = compact({"__metadata__": {"spikelet": text}, **parts.tensors})
     return from_header(header.encode("utf-8", "backslashreplace"), parts.body)
@@ -132,6 +146,7 @@ def change_document(draft: Draft, rng: random.Random) -> None:
 def change_tensors(draft: Draft, rng: random.Random) -> None:
     """A field of a tensor's header entry."""
     change_tree(draft.parts.tensors, rng)
+    draft.whole = False
 
 
 def change_node(draft: Draft, rng: random.Random) -> None:
@@ -235,8 +250,8 @@ CHANGES: tuple[Callable[[Draft, random.Random], None], ...] = (
 
 
 def corpus(count: int) -> list[tuple[bytes, FileParts]]:
-    """Valid files, a few kB each; the first two have every operation between them."""
-    files = [dumps(small_graph()), dumps(odd_graph())]
+    """Valid files, a few kB each; those of formats 1 and 2, and that of format 4, have every operation between them."""
+    files = [dumps(graph) for graph in (small_graph(), odd_graph(), two_output_graph(), format_3_graph())]
     seed = 0
     while len(files) < count:
         data = dumps(random_graph(seed))

@@ -2,9 +2,10 @@
 
     save(graph, path)      load(path) -> IntGraph          dumps(graph) -> bytes      loads(bytes) -> IntGraph
 
-One graph has one file: the same bytes on every machine, and a file loads only if it is, byte for byte,
-what `dumps` of its graph gives. Loading trusts nothing: sizes before memory, the checksum, every field, then
-`analysis.analyse` anew. It runs no code from the file and returns a whole graph or raises.
+One graph has one file: the same bytes on every machine, and a file loads only if it is, byte for byte, what `dumps`
+of its graph gives, or gave before format 4 took the place of format 3. Loading trusts nothing: sizes before memory,
+the checksum, every field, then `analysis.analyse` anew. It runs no code from the file and returns a whole graph or
+raises.
 """
 
 from __future__ import annotations
@@ -24,11 +25,21 @@ from numpy.typing import NDArray
 
 from spikelet.base.errors import ArtifactError, SpikeletError
 from spikelet.base.files import atomic_write
-from spikelet.base.strict_json import canonical, fields, integer, shown, strict, string
+from spikelet.base.strict_json import fields, integer, shown, strict, string
 from spikelet.base.whole import whole
 from spikelet.graph.analysis import MAX_OUTPUTS, analyse
-from spikelet.graph.file.container import ITEM_BYTES, MAX_TENSOR_BYTES, TENSORS, header_of, require_header, split
+from spikelet.graph.file.container import (
+    ITEM_BYTES,
+    MAX_TENSOR_BYTES,
+    TENSORS,
+    Container,
+    header_of,
+    require_header,
+    split,
+)
 from spikelet.graph.file.document import (
+    FULL,
+    LATEST,
     Entry,
     Operations,
     arrays_of,
@@ -40,15 +51,17 @@ from spikelet.graph.file.document import (
     tensor_bytes,
 )
 from spikelet.graph.file.limits import footprint, operations
+from spikelet.graph.file.packed import DOCUMENT, packed, unpacked
 from spikelet.graph.graph import IntGraph, Output
 from spikelet.graph.ops import OPERATIONS
 from spikelet.graph.ops.operation import Operation
 
-FORMATS = (1, 2, 3)  # that are read; a file is written in the lowest that its graph needs
+FORMATS = (1, 2, 3, 4)  # that are read; `format_of` says which is written
 MAX_BYTES = 2**30
 MAX_OPERATIONS = 2**36  # of one sample: four minutes at most on the slowest kernels
-_FIELDS = {"checksum", "format", "labels", "meta", "nodes", "time_steps"}
-_SCALES = {1: "logit_scale", 2: "logit_scale", 3: "outputs"}  # what says the outputs
+_HEAD = {"checksum", "format"}
+_FIELDS = {"labels", "meta", "nodes", "time_steps"}
+_SCALES = {1: "logit_scale", 2: "logit_scale", 3: "outputs", 4: "outputs"}  # what says the outputs
 _CHECKSUM = re.compile(r'\{"checksum":"([0-9a-f]{64})",')
 _NUMPY = {"I32": "<i4", "I16": "<i2", "U8": "|u1"}
 
@@ -128,9 +141,10 @@ def dumps(graph: IntGraph) -> bytes:
         GraphError: the graph has no meaning.
         ArtifactError: it passes a limit of the format.
     """
-    document = _document(graph)
-    text, version = canonical(document), document["format"]
+    version = format_of(graph, analyse(graph))
+    text, document = packed(_document(graph, version))
     streams: dict[str, list[bytes]] = {name: [] for name in TENSORS}
+    streams[DOCUMENT].append(document)
     for node in graph.nodes:
         for name, values in arrays_of(node, version):
             streams[name].append(values.tobytes())
@@ -149,32 +163,22 @@ def loads(
     """The graph of a file's bytes; see `load`. `known`: the operations that it may hold."""
     max_bytes, max_operations = _limits(max_bytes, max_operations)
     file = split(data)
-    stated = strict(file.text, "spikelet")
-    version = stated.get("format") if isinstance(stated, dict) else None
-    if version not in FORMATS or type(version) is not int:
-        fields(stated, _FIELDS | {"logit_scale"}, "spikelet")
-        raise ArtifactError(
-            f"format: this is version {shown(version)}, this spikelet reads versions {FORMATS[0]} to {FORMATS[-1]}. "
-            "Upgrade spikelet, or save the model again."
-        )
-    document = fields(stated, _FIELDS | {_SCALES[version]}, "spikelet")
-    rest = _verified(file.text, file.body)
+    version, document = _opened(file)
     entries = entries_of(document["nodes"], version, known)
     time_steps = integer(document["time_steps"], "time_steps", 1, 1024)
     _require_at_most(min(max_bytes, MAX_TENSOR_BYTES), tensor_bytes(entries), "need", "bytes of memory", "max_bytes")
     hollow = hollow_nodes(entries)
     _require_at_most(max_bytes, footprint(hollow), "need", "bytes of memory", "max_bytes")
     _require_at_most(max_operations, operations(hollow, time_steps), "take", "operations a sample", "max_operations")
+    arrays = {name: content for name, content in file.tensors.items() if name != DOCUMENT}
     graph = IntGraph(
-        nodes=_nodes(entries, file.tensors),
+        nodes=_nodes(entries, arrays),
         time_steps=time_steps,
         outputs=_outputs(document[_SCALES[version]], version, [entry.name for entry in entries]),
         labels=_labels(document["labels"]),
         meta=_meta(document["meta"]),
     )
-    text = canonical(_document(graph))
-    sizes = {name: len(content) for name, content in file.tensors.items()}
-    if text != rest or _header(text, _digest(file.body, text), {n: sizes.get(n, 0) for n in TENSORS}) != file.header:
+    if not _is_file_of(graph, version, file):
         raise ArtifactError("header: is not the one canonical text of its graph (see docs/spec/artifact.md).")
     return graph
 
@@ -195,24 +199,57 @@ def _require_at_most(limit: int, value: int, verb: str, what: str, name: str) ->
 # --- the document: all but the arrays -------------------------------------------------------------
 
 
-def _document(graph: IntGraph) -> dict[str, Any]:
-    """The JSON object without its checksum, in the lowest format that can say `graph`; `analyse` checks its meaning."""
-    version = format_of(graph, analyse(graph))
+def _document(graph: IntGraph, version: int) -> dict[str, Any]:
+    """The JSON object without its checksum, in a format that can say `graph`, which `analyse` has accepted."""
     position = {node.name: i for i, node in enumerate(graph.nodes)}
     scales = [float(output.scale).hex() for output in graph.outputs]
     named = [[position[output.node], scale] for output, scale in zip(graph.outputs, scales, strict=True)]
     return {
         "format": version,
         "labels": list(_labels(list(graph.labels))),
-        _SCALES[version]: named if version >= 3 else scales[0],
+        _SCALES[version]: named if version >= FULL else scales[0],
         "meta": _meta(dict(graph.meta)),
         "nodes": nodes_to_json(graph.nodes, version),
         "time_steps": operator.index(graph.time_steps),
     }
 
 
+def _opened(file: Container) -> tuple[int, dict[str, Any]]:
+    """The format of a file, and the fields of its document, whose checksum holds.
+
+    Raises:
+        ArtifactError: another version, a field or the document's tensor missing or unknown, or a damaged file.
+    """
+    stated = strict(file.text, "spikelet")
+    version = stated.get("format") if isinstance(stated, dict) else None
+    if version not in FORMATS or type(version) is not int:
+        fields(stated, _HEAD | _FIELDS | {"logit_scale"}, "spikelet")
+        raise ArtifactError(
+            f"format: this is version {shown(version)}, this spikelet reads versions {FORMATS[0]} to {FORMATS[-1]}. "
+            "Upgrade spikelet, or save the model again."
+        )
+    names = _FIELDS | {_SCALES[version]}
+    fields(stated, _HEAD if version >= LATEST else _HEAD | names, "spikelet")
+    if (DOCUMENT in file.tensors) != (version >= LATEST):
+        raise ArtifactError(f"tensor {DOCUMENT}: must be there in format {LATEST} alone, this is format {version}.")
+    _require_checksum(file)
+    return version, fields(unpacked(file.tensors[DOCUMENT]), names, DOCUMENT) if version >= LATEST else stated
+
+
+def _is_file_of(graph: IntGraph, version: int, file: Container) -> bool:
+    """Whether `file` is what `graph` is written as; in format 3, what it was written as before there was a format 4."""
+    written = format_of(graph, analyse(graph))
+    if version != written and (version, written) != (FULL, LATEST):
+        return False
+    text, document = packed(_document(graph, version))
+    if document != file.tensors.get(DOCUMENT, b""):
+        return False
+    sizes = {name: len(file.tensors.get(name, b"")) for name in TENSORS}
+    return _header(text, _digest(file.body, text), sizes) == file.header
+
+
 def _outputs(value: Any, version: int, names: Sequence[str]) -> tuple[Output, ...]:
-    if version < 3:
+    if version < FULL:
         return (Output(names[-1], _scale(value, "logit_scale")),)
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_OUTPUTS:
         raise ArtifactError(f"outputs: must be a list of 1 to {MAX_OUTPUTS} pairs, got {shown(value)}.")
@@ -264,16 +301,13 @@ def _digest(body: bytes | memoryview, text: str) -> str:
     return digest.hexdigest()
 
 
-def _verified(text: str, body: memoryview) -> str:
-    """The document's text without its checksum, which has been verified."""
-    match = _CHECKSUM.match(text)
+def _require_checksum(file: Container) -> None:
+    match = _CHECKSUM.match(file.text)
     if match is None:
         raise ArtifactError("checksum: must come first in the document, as 64 hexadecimal digits.")
-    rest = "{" + text[match.end() :]
-    found = _digest(body, rest)
+    found = _digest(file.body, "{" + file.text[match.end() :])
     if found != match[1]:
         raise ArtifactError(f"checksum: the file says {match[1]}, its content gives {found}. The file is damaged.")
-    return rest
 
 
 # --- arrays ---------------------------------------------------------------------------------------

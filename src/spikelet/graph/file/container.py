@@ -30,6 +30,7 @@ TENSORS: dict[str, str] = {
     "offset.i16": "I16",
     "source": "I16",
     "value.i16": "I16",
+    "document": "U8",
     "shift": "U8",
     "weight": "U8",
 }

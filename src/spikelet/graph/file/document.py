@@ -6,9 +6,9 @@ A node is [head] or [head, attributes]; head is its operation's word and its nam
     ["conv c2",{"bits":1}]            an attribute left out is that of the last node of the same operation
     ["add a",{"inputs":[4,7]}]        positions of the nodes it reads; left out: the node before
 
-A file has the lowest format that can say its graph, so that graphs keep their files, byte for byte, when a format is
-added. Arrays are not in the JSON: each goes to the end of one of the file's tensors (container.TENSORS), in the order
-of the nodes.
+A graph that formats 1 and 2 can say has a file of the lower of them, so that it keeps its file, byte for byte, when a
+format is added. Any other has one of format 4, which says what format 3 says in a shorter way (packed.py). Arrays are
+not in the JSON: each goes to the end of one of the file's tensors (container.TENSORS), in the order of the nodes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from spikelet.graph.ops.record import Stated, Stream
 
 MAX_NODES = 4096
 MAX_INPUTS = 64
-LATEST = 3
+FULL, LATEST = 3, 4  # the first format that says everything, and the shorter one that is written in its place
 Operations = Sequence[type[Operation]]
 
 
@@ -67,10 +67,12 @@ def known_in(version: int, operations: Operations = OPERATIONS) -> dict[str, typ
 
 
 def format_of(graph: IntGraph, edges: Mapping[str, Edge]) -> int:
-    """The lowest format that can hold `graph`; formats 1 and 2 have one output, the last node, summed over time."""
+    """The format that `graph` is written in; formats 1 and 2 have one output, the last node, summed over time."""
     last = graph.nodes[-1].name
     plain = [output.node for output in graph.outputs] == [last] and not edges[last].timed
-    return max([1 if plain else 3, *(n.since(*(edges[name].shape for name in n.inputs)) for n in graph.nodes)])
+    nodes = (n.since(*(edges[name].shape for name in n.inputs)) for n in graph.nodes)
+    lowest = max([1 if plain else FULL, *nodes])
+    return LATEST if lowest >= FULL else lowest
 
 
 def nodes_to_json(nodes: Sequence[Operation], version: int) -> list[list[Any]]:
