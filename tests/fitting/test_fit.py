@@ -24,7 +24,7 @@ from spikelet.quant import FullPrecision
 from spikelet.runtime import Program
 from spikelet.train import Optimizer, Phase, Training, train_further
 from tests.fitting.subjects import random_plan, small_subject
-from tests.support.catalogue import small_model
+from tests.support.catalogue import model_input, small_model
 
 pytest.importorskip("optuna")
 pytest.importorskip("sklearn")
@@ -89,6 +89,24 @@ def test_no_file_is_larger_than_its_plan_was_predicted_to_be(weight_bits: int, s
     recalibrate(model, [x for x, _ in samples])
     size = len(dumps(lower(model, subject.example, labels=job.labels, meta=dict(job.meta))))
     assert size <= costs.of(plan).size <= 1.25 * size
+
+
+@pytest.mark.parametrize("name", ["bestformer_2_128", "qsd_transformer_cifar"])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_transformer_is_larger_than_predicted(name: str, seed: int, digits: DataSplits):
+    """Its document is compressed, and takes more the less its nodes are alike."""
+    torch.manual_seed(seed)
+    model, x = small_model(name).eval(), model_input(name, 8)
+    samples = [(x, torch.zeros(len(x), dtype=torch.int64))]
+    recalibrate(model, [x])
+    subject = subject_of(model, [x], WeightL1())
+    job = Job(model, digits, Budget(1), labels=tuple("0123456789"), meta={"data": "noise"})
+    costs = CostModel(subject, profile(model, x), job.fixed_bytes(subject, samples))
+    plan = random_plan(subject, costs, seed)
+    built = subject.build(plan)
+    recalibrate(built, [x])
+    size = len(dumps(lower(built, x, labels=job.labels, meta=dict(job.meta))))
+    assert size <= costs.of(plan).size <= 1.5 * size
 
 
 def test_the_integers_have_the_accuracy_that_is_reported(fitted: Fitted, digits: DataSplits):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -269,12 +270,13 @@ class Job:
     def fixed_bytes(self, subject: Subject, samples: Samples) -> int:
         """Bytes of the packed file that `CostModel` does not count per layer: header, names, remaining constants.
 
-        Measured on a copy whose layers all got a new quantizer, because a plan's quantizers may need more header text
-        (format 2, `grid`) than the network's own.
+        Measured on a copy whose layers all got a new quantizer, and neighbours different ones: a plan's quantizers may
+        need more text (format 2, `grid`) than the network's own, and equal nodes are packed into less (format 4).
         """
         layers = _weighted(subject.model, subject.channels)
         now = {name: weight_bits_of(layer_of(subject.model, name)) for name in layers}
-        other = {name: 8 if bits != 8 else 4 for name, bits in now.items()}
+        unlike = itertools.cycle((8, 4, 6, 3, 5))
+        other = {name: next(b for b in unlike if b != bits) for name, bits in now.items()}
         model = self._ready(subject, Plan(other), samples)
         report = profile(model, subject.example, time_axis=self._time_axis)
         return len(dumps(self._lowered(model, subject.example))) - sum(s.packed_bytes for s in report.synapses)
