@@ -3,6 +3,7 @@
 
 #include "channel_map.h"
 #include "matmul.h"
+#include "matmul_bits.h"
 #include "pairs.h"
 #include "plain.h"
 #include "pointwise.h"
@@ -28,6 +29,7 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_CHANNEL_MAP] = {channel_map, NULL},
             [SPK_MUL] = {multiply, NULL},
             [SPK_MATMUL] = {multiply_matrices, matrices_bytes},
+            [SPK_MATMUL_BITS] = {matmul_bits, matmul_bits_bytes},
             SPK_PLAIN_KERNELS,
         },
 };

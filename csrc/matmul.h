@@ -128,11 +128,10 @@ static void multiply_head(const spk_op *op, const spk_frame *f, const matrices *
 static void multiply_matrices(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     const packed p = packed_carve(op, &area);
-    const size_t out = spk_lanes(op->out_c), pixels = spk_out_pixels(op), heads = (size_t)op->heads;
+    const size_t out = spk_lanes(op->out_c), heads = (size_t)op->heads;
     for (size_t t = 0; t < (size_t)spk_steps(op); t++) {
         const matrices m = matrices_of(op, f, t);
-        for (size_t i = 0; i < pixels; i++) /* pads hold 0 */
-            for (size_t c = (size_t)op->out_c; c < out; c++) m.y[i * out + c] = 0;
+        clear_pads(op, f, m.y);
         for (size_t i = 0; i < m.count; i++)
             for (size_t g = 0; g < heads && !spk_stopped(f); g++)
                 multiply_head(op, f, &m, &p, m.a + i * m.a_positions * spk_lanes(op->in_c) + g * m.a_channels,

@@ -3,6 +3,8 @@
 #ifndef SPIKELET_MATRICES_H
 #define SPIKELET_MATRICES_H
 
+#include <string.h>
+
 #include "maps.h"
 
 /* y_g = A_g B_g for every head g, `count` times: once, or for every row of the maps. A is [rows, inner], B is
@@ -25,13 +27,25 @@ static inline matrices matrix_sizes(const spk_op *op) {
     return m;
 }
 
+/* The product's map at step t. */
+static inline int32_t *matrices_result(const spk_op *op, const spk_frame *f, size_t t) {
+    return spk_values_at(f, op->values) + t * spk_out_pixels(op) * spk_lanes(op->out_c);
+}
+
+/* Zeroes the pads of a map of the product. */
+static inline void clear_pads(const spk_op *op, const spk_frame *f, int32_t *y) {
+    const size_t out = spk_lanes(op->out_c), pixels = spk_out_pixels(op), c = (size_t)op->out_c;
+    if (c < out)
+        for (size_t i = 0; i < pixels && !spk_stopped(f); i++) memset(y + i * out + c, 0, (out - c) * sizeof *y);
+}
+
 static inline matrices matrices_of(const spk_op *op, const spk_frame *f, size_t t) {
     matrices m = matrix_sizes(op);
     const size_t a = m.count * m.a_positions * spk_lanes(op->in_c);
     const size_t b = m.count * m.b_positions * spk_lanes(op->addend_c);
     m.a = spk_values_at(f, op->src) + spk_step(op->in_t, t) * a;
     m.b = spk_values_at(f, op->addend) + spk_step(op->addend_t, t) * b;
-    m.y = spk_values_at(f, op->values) + t * spk_out_pixels(op) * spk_lanes(op->out_c);
+    m.y = matrices_result(op, f, t);
     return m;
 }
 

@@ -52,6 +52,7 @@ _Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
     KIND(EXPAND)         /* values, a dimension or step of 1 repeated; O5, O13 */                                      \
     KIND(MUL)            /* source * addend, values; O13 */                                                            \
     KIND(MATMUL)         /* source and addend as matrices, values; O12 */                                              \
+    KIND(MATMUL_BITS)    /* the same, where entries of the addend have 1 to 4 bits, of spikes or values; O12 */        \
     KIND(CONSTANT)       /* int32 `weight`, as it lies in memory, to values; O14 */                                    \
     KIND(GATHER)         /* pixels by `index`, values or spikes; O15 */                                                \
     KIND(RUNNING)        /* values to their sums so far; O10 */                                                        \
@@ -136,6 +137,9 @@ typedef enum spk_affine {
     FIELD(int32_t, addend_c) /* the addend's map, where it is not the output's */                                      \
     FIELD(int32_t, addend_h)                                                                                           \
     FIELD(int32_t, addend_w)                                                                                           \
+    FIELD(int32_t, planes)    /* SPK_MATMUL_BITS: bits of an entry of the addend, 1 to 4 */                            \
+    FIELD(int32_t, has_sign)  /* ... whether the top one is that of negative entries */                                \
+    FIELD(int32_t, lane_bits) /* ... 8: every entry of the product is 0..255, 16: an int16, or 32 */                   \
     FIELD(int64_t, src)                                                                                                \
     FIELD(int64_t, addend)                                                                                             \
     FIELD(int64_t, values)                                                                                             \

@@ -35,6 +35,8 @@ SPK_INLINE vec v_dot16(vec x, vec y) { return _mm256_madd_epi16(x, y); }
 SPK_INLINE __m128i v_half(vec x, int half) { return half ? _mm256_extracti128_si256(x, 1) : _mm256_castsi256_si128(x); }
 SPK_INLINE vec v_widen8(vec x, int half) { return _mm256_cvtepi8_epi16(v_half(x, half)); }
 SPK_INLINE vec v_widen16(vec x, int half) { return _mm256_cvtepi16_epi32(v_half(x, half)); }
+SPK_INLINE vec v_load8uto32(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
+SPK_INLINE vec v_load16to32(const void *p) { return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p)); }
 SPK_INLINE vec v_load8to16(const int8_t *p) {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
@@ -58,6 +60,22 @@ SPK_INLINE vec v_mask32(uint32_t bits) {
     const vec kept = _mm256_and_si256(_mm256_set1_epi32((int32_t)bits), one_each);
     return _mm256_cmpeq_epi32(kept, one_each);
 }
+
+SPK_INLINE vec v_bits8(uint32_t bits) {
+    const vec byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);
+    const vec one_each = _mm256_set1_epi64x((int64_t)0x8040201008040201);
+    const vec kept = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32((int32_t)bits), byte_of), one_each);
+    return _mm256_and_si256(_mm256_cmpeq_epi8(kept, one_each), _mm256_set1_epi8(1));
+}
+SPK_INLINE vec v_bits16(uint32_t bits) {
+    const vec one_each =
+        _mm256_setr_epi16(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768);
+    const vec kept = _mm256_and_si256(_mm256_set1_epi16((int16_t)bits), one_each);
+    return _mm256_and_si256(_mm256_cmpeq_epi16(kept, one_each), _mm256_set1_epi16(1));
+}
+
+SPK_INLINE size_t first_one(uint64_t word) { return (size_t)_tzcnt_u64(word); }
+SPK_INLINE size_t count_ones(uint64_t word) { return (size_t)_mm_popcnt_u64(word); }
 
 /* Even and odd lanes apart. A bias of 2^63 makes the logical shift floor; 2^(63 - s) takes it off again. */
 SPK_INLINE vec v_affine_wide_64(vec product, vec s) {

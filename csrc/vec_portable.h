@@ -104,6 +104,22 @@ SPK_INLINE vec v_load8to32(const int8_t *p) {
     return v_from(wide);
 }
 
+/* 8 uint8 in memory as int32 lanes; 8 int16 likewise. */
+SPK_INLINE vec v_load8uto32(const void *p) {
+    uint8_t a[8];
+    lanes32 wide;
+    memcpy(a, p, sizeof a);
+    for (int i = 0; i < 8; i++) wide.l[i] = a[i];
+    return v_from(wide);
+}
+SPK_INLINE vec v_load16to32(const void *p) {
+    int16_t a[8];
+    lanes32 wide;
+    memcpy(a, p, sizeof a);
+    for (int i = 0; i < 8; i++) wide.l[i] = a[i];
+    return v_from(wide);
+}
+
 /* Rows of several places side by side: two halves, four quarters. */
 SPK_INLINE vec v_load2(const void *p, const void *q) {
     vec v;
@@ -132,6 +148,27 @@ SPK_INLINE vec v_mask32(uint32_t bits) {
     for (int i = 0; i < 8; i++) a.l[i] = -(int32_t)(bits >> i & 1);
     return v_from(a);
 }
+
+/* 32 bits as bytes of 0 and 1; 16 as lanes of 16 bits. */
+SPK_INLINE vec v_bits8(uint32_t bits) {
+    uint8_t a[32];
+    for (int i = 0; i < 32; i++) a[i] = bits >> i & 1;
+    return v_load(a);
+}
+SPK_INLINE vec v_bits16(uint32_t bits) {
+    uint16_t a[16];
+    for (int i = 0; i < 16; i++) a[i] = bits >> i & 1;
+    return v_load(a);
+}
+
+/* The place of the lowest 1 of a word, 64 where it has none; the number of its ones. */
+SPK_INLINE size_t count_ones(uint64_t word) {
+    word -= word >> 1 & 0x5555555555555555;
+    word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+    word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (size_t)(word * 0x0101010101010101 >> 56);
+}
+SPK_INLINE size_t first_one(uint64_t word) { return count_ones(~word & (word - 1)); }
 
 /* ((m x + half) >> s) + d with a 64-bit product; half = (1 << s) >> 1. */
 SPK_INLINE vec v_affine_wide(vec x, vec m, vec s, vec d) {

@@ -35,11 +35,18 @@ from spikelet.graph import ir
 from spikelet.runtime import kernel_sets
 from tests.example_graphs import example_graph
 from tests.fuzz.fuzz_graphs import differences
+from tests.runtime import test_matrices
 for operation in ir.OPERATIONS[1:]:
     for example in operation.examples():
         graph, x, name = example_graph(example)
         for kernels in kernel_sets():
             Program(graph, kernels=kernels.name).outputs(x)
+for transpose in test_matrices.TRANSPOSES:
+    for rows, inner, columns in ((1, 1, 1), (33, 63, 3), (63, 65, 8), (7, 129, 65), (5, 257, 3)):
+        test_matrices.test_spikes_by_spikes(rows, inner, columns, transpose)
+for low, high, planes in ((0, 9, 4), (-8, 7, 4)):
+    for reach in (1, 2000, 1000000):
+        test_matrices.test_values_by_values_of_few_bits(low, high, planes, reach)
 found = [line for seed in range(50) for line in differences(seed)]
 assert not found, found
 print(*(kernels.name for kernels in kernel_sets()), "clean")

@@ -32,13 +32,14 @@ class Kind(enum.IntEnum):
     EXPAND = 14
     MUL = 15
     MATMUL = 16
-    CONSTANT = 17
-    GATHER = 18
-    RUNNING = 19
-    CARRY = 20
-    DELAY = 21
-    KEEP = 22
-    CALL = 23
+    MATMUL_BITS = 17
+    CONSTANT = 18
+    GATHER = 19
+    RUNNING = 20
+    CARRY = 21
+    DELAY = 22
+    KEEP = 23
+    CALL = 24
 
 
 class Form(enum.IntEnum):
@@ -64,6 +65,7 @@ _INT32 = (
     "addend_source", "addend_t", "sum_time", "leak", "gain", "leak_bits", "threshold", "soft_reset",
     "membrane_shift", "membrane_top", "drop", "dilation_h", "dilation_w", "affine_t", "clipped", "rounding", "levels",
     "add_to", "heads", "transpose_a", "transpose_b", "by_row", "narrow", "addend_c", "addend_h", "addend_w",
+    "planes", "has_sign", "lane_bits",
 )  # fmt: skip
 _INT64 = ("src", "addend", "values", "spikes", "counts", "state", "scratch", "external", "row_bytes")
 PLACES = ("src", "addend", "values", "spikes", "counts", "state")  # NONE where an operation has none

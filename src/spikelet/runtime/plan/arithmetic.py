@@ -10,8 +10,6 @@ from spikelet.runtime.plan.stages import Stage, add_up, finish
 from spikelet.runtime.plan.synapses import Synapses
 from spikelet.runtime.structures import Form, Kind
 
-NARROW = 2**15 - 1  # magnitude below which two products of a matmul are one instruction
-
 
 def conv(plan: Planner, node: ir.Conv) -> None:
     """O2."""
@@ -75,17 +73,4 @@ def multiply(plan: Planner, node: ir.Mul) -> None:
     a, b = _same_map(plan, node)
     product = plan.emitter.new(Form.VALUES, a.map, max(a.steps, b.steps))
     plan.emitter.emit(Kind.MUL, a, a.map, {"addend": b, "values": product}, addend_t=b.steps)
-    plan.forms.bind(node, product)
-
-
-def matmul(plan: Planner, node: ir.Matmul) -> None:
-    """O12."""
-    a, b = (plan.forms.values_in_order(name) for name in node.inputs)
-    product = plan.emitter.new(Form.VALUES, plan.forms.shape(node.name), max(a.steps, b.steps))
-    fields = {
-        "addend_t": b.steps, "addend_c": b.map[0], "addend_h": b.map[1], "addend_w": b.map[2],
-        "heads": node.heads, "transpose_a": node.transpose[0], "transpose_b": node.transpose[1],
-        "by_row": node.by_row, "narrow": all(plan.edges[name].reach <= NARROW for name in node.inputs),
-    }  # fmt: skip
-    plan.emitter.emit(Kind.MATMUL, a, product.map, {"addend": b, "values": product}, **fields)
     plan.forms.bind(node, product)

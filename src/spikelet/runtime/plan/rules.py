@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from spikelet.graph import ir
 from spikelet.graph.backend import BackendRules
-from spikelet.runtime.plan import arithmetic, maps, over_time
+from spikelet.runtime.plan import arithmetic, maps, matrices, over_time
 from spikelet.runtime.plan.own_call import own_call
 from spikelet.runtime.plan.planner import Rule
 
@@ -22,7 +22,7 @@ TABLE: Mapping[type[ir.Operation], Rule | str] = {
     ir.Flatten: maps.flatten,
     ir.SumTime: over_time.sum_time,
     ir.ChannelMap: maps.channel_map,
-    ir.Matmul: arithmetic.matmul,
+    ir.Matmul: matrices.matmul,
     ir.Mul: arithmetic.multiply,
     ir.Constant: maps.constant,
     ir.Gather: maps.gather,
