@@ -21,7 +21,8 @@
 
 enum {
     MAX_PLANES = 4,
-    TABLE_INNER = 256 /* rows that a table is made of, at most */
+    TABLE_INNER = 256, /* rows that a table is made of, at most */
+    AHEAD = 6          /* columns of the product between what is asked for and what is written */
 };
 
 /* One of the two maps: `groups` of `lines`, with `entries` each. */
@@ -223,7 +224,10 @@ SPK_INLINE void multiply_part(const spk_frame *f, const part *k, size_t columns,
         make_table(k->table, k->rows, k->stride, k->inner, k->lane_bits, k->vectors);
         for (size_t c = 0; c < columns && !spk_stopped(f); c++, to += step) sum_column(k, c, to, 1);
     } else {
-        for (size_t c = 0; c < columns && !spk_stopped(f); c++, to += step) sum_column(k, c, to, 0);
+        for (size_t c = 0; c < columns && !spk_stopped(f); c++, to += step) {
+            for (size_t r = 0; c + AHEAD < columns && r < k->n; r += 16) v_will_write(to + AHEAD * step + r);
+            sum_column(k, c, to, 0);
+        }
     }
 }
 

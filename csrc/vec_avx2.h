@@ -74,6 +74,7 @@ SPK_INLINE vec v_bits16(uint32_t bits) {
     return _mm256_and_si256(_mm256_cmpeq_epi16(kept, one_each), _mm256_set1_epi16(1));
 }
 
+SPK_INLINE void v_will_write(void *p) { __builtin_prefetch(p, 1); }
 SPK_INLINE size_t first_one(uint64_t word) { return (size_t)_tzcnt_u64(word); }
 SPK_INLINE size_t count_ones(uint64_t word) { return (size_t)_mm_popcnt_u64(word); }
 

@@ -161,6 +161,9 @@ SPK_INLINE vec v_bits16(uint32_t bits) {
     return v_load(a);
 }
 
+/* Asks for 64 bytes that are to be written soon, where the machine can be asked. */
+SPK_INLINE void v_will_write(void *p) { (void)p; }
+
 /* The place of the lowest 1 of a word, 64 where it has none; the number of its ones. */
 SPK_INLINE size_t count_ones(uint64_t word) {
     word -= word >> 1 & 0x5555555555555555;
