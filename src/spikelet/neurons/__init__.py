@@ -1,6 +1,8 @@
 """Spiking neurons: current in, spikes out."""
 
 from spikelet.base import torch_needed as torch_needed
+from spikelet.neurons.levels import QCFS as QCFS
+from spikelet.neurons.levels import Levels as Levels
 from spikelet.neurons.lif import LIF as LIF
 from spikelet.neurons.membrane import BatchMaxMembrane as BatchMaxMembrane
 from spikelet.neurons.membrane import FullMembrane as FullMembrane

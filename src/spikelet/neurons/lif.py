@@ -110,6 +110,10 @@ class LIF(Neuron):
 
     def lowered(self) -> IntegerNeuron:
         """See Neuron. Raises LoweringError for another reset or membrane, or a subclass with other steps."""
+        return self.integers()
+
+    def integers(self, input_gain: float = 1.0) -> IntegerNeuron:
+        """What `lowered` states, behind a gain. Raises LoweringError as it does."""
         if any(getattr(type(self), step) is not getattr(LIF, step) for step in ("charge", "fire", "reset", "initial")):
             raise LoweringError(
                 f"{type(self).__name__} changes LIF's steps and has no integer form of its own. Write its `lowered`."
@@ -130,6 +134,7 @@ class LIF(Neuron):
             start=integers(p.start),
             rounding=p.charge_rounding,
             value=self.value,
+            input_gain=input_gain,
         )
 
     def extra_repr(self) -> str:

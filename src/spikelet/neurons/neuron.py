@@ -59,6 +59,8 @@ class IntegerNeuron:
     levels: most spikes in one step.
     rounding: of the charge.
     value: real value of one spike; a neuron's output is the count s times it.
+    input_gain: what currents are multiplied by, and rounded to whole units, before the neuron takes them as x: m * 2^-e
+        with |m| < 2^15.
     fraction_bits: a unit is 2^-fraction_bits.
     """
 
@@ -73,6 +75,7 @@ class IntegerNeuron:
     start: Constant = 0
     rounding: Literal["floor", "half"] = "floor"
     value: float = 1.0
+    input_gain: float = 1.0
     fraction_bits: int = FRACTION_BITS
 
 
@@ -126,6 +129,10 @@ class Neuron(nn.Module, abc.ABC):
     def keep_channels(self, channels: Sequence[int]) -> None:
         """Keeps what the neuron holds for these channels, in this order. This base holds nothing by channel."""
 
+    def current(self, x: Tensor) -> Tensor:
+        """`x` as the neuron integrates it: in evaluation rounded to the grid, in float64."""
+        return x if self.training else round_to_grid(x).double()
+
     def initial(self, current: Tensor) -> Tensor:
         """Membrane before the first step, of the shape of one step's current [B, ...]: 0."""
         return torch.zeros_like(current)
@@ -154,7 +161,7 @@ class Neuron(nn.Module, abc.ABC):
     def step(self, x: Tensor, v: Tensor | None) -> tuple[Tensor, Tensor]:
         """Spikes [1, B, ...] and membrane of one step, from its current [1, B, ...] and the membrane before (None:
         initial)."""
-        current = x[0] if self.training else round_to_grid(x[0]).double()
+        current = self.current(x[0])
         h = self.charge(current, self.initial(current) if v is None else v.to(current.dtype))
         s = self.fire(h)
         return s[None].to(x.dtype), self.reset(h, s)
@@ -169,7 +176,7 @@ class Neuron(nn.Module, abc.ABC):
         """Charge, spikes and membrane of each step; the last membrane only if `keep_last`."""
         self.check(x)
         # chunks of [T*B, ...] and not slices of [T, B, ...], whose gradients lose channels-last (results/LOG.md)
-        currents = (x if self.training else round_to_grid(x).double()).flatten(0, 1).chunk(x.shape[0])
+        currents = self.current(x).flatten(0, 1).chunk(x.shape[0])
         for t in range(self.time_steps):
             current = currents[t if x.shape[0] > 1 else 0]
             h = self.charge(current, self.initial(current) if v is None else v.to(current.dtype))
@@ -192,6 +199,11 @@ class Neuron(nn.Module, abc.ABC):
                 f"{name} with time_steps={self.time_steps} got a current of shape {tuple(x.shape)}; the first axis "
                 f"is time and must be 1 (a still input) or {self.time_steps}, the second the batch."
             )
+        self.check_type(x)
+
+    def check_type(self, x: Tensor) -> None:
+        """Raises TypeError unless `x` is of a type that can be computed in."""
+        name = type(self).__name__
         if not x.is_floating_point():
             raise TypeError(
                 f"{name} takes a floating-point current, got {x.dtype}. (Bytes go through spikelet.nn.Encode().)"

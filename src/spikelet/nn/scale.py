@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.nn.evaluation import require_exact_type
-from spikelet.quant.grid import round_to_grid, snap_gain
+from spikelet.quant.grid import times_on_grid
 
 
 class Scale(nn.Module):
@@ -51,7 +51,7 @@ class Scale(nn.Module):
         if self.training:
             return self._along(self.gain, x) * x
         require_exact_type("Scale", x)
-        return round_to_grid(self._along(snap_gain(self.gain), x) * x.double()).to(x.dtype)
+        return times_on_grid(self._along(self.gain, x), x).to(x.dtype)
 
     def _along(self, gain: Tensor, x: Tensor) -> Tensor:
         if gain.dim() == 0:

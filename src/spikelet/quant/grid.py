@@ -56,6 +56,11 @@ def floor_to_grid(x: Tensor) -> Tensor:
     return straight_through(x, value) if x.requires_grad else value
 
 
+def times_on_grid(gain: Tensor, x: Tensor) -> Tensor:
+    """The nearest multiple of 2^-FRACTION_BITS to A x, halves up, as float64; A is `gain` as m * 2^-e (`snap_gain`)."""
+    return round_to_grid(snap_gain(gain) * x.double())
+
+
 def split_gain(gain: Tensor) -> tuple[Tensor, Tensor]:
     """(m, e) with gain ~ m * 2^-e and 2^14 <= |m| < 2^15, or (0, 0) where gain is 0.
 

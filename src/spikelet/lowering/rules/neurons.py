@@ -11,9 +11,12 @@ from spikelet.graph import ir
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.reading import Elements, as_elements, by_channel, check_time_first
 from spikelet.lowering.registry import rule
+from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
+from spikelet.neurons.levels import TimesTheta
 from spikelet.neurons.neuron import IntegerNeuron, Neuron
+from spikelet.quant.grid import snap_gain
 
 FIELDS = ("leak", "gain", "leak_bits", "threshold", "reset", "levels", "step", "start", "rounding")
 NEW = {"levels": 1, "step": None, "start": 0, "rounding": "floor"}  # not stated where they are as ever
@@ -21,13 +24,30 @@ NEW = {"levels": 1, "step": None, "start": 0, "rounding": "floor"}  # not stated
 
 @rule(Neuron, subclasses=True)
 def neuron(b: Builder, call: Call, layer: Neuron, x: Value) -> Value:
-    """A `lif` node on the current, rounded to the neuron's grid."""
+    """A `lif` node on the current, times its gain and rounded to the neuron's grid."""
     constants = constants_of(call, layer)
-    check_time_first(b, x, call.where)
+    if layer.time_steps > 1:
+        check_time_first(b, x, call.where)
     elements, channel = read_for(b, x, constants, call.where)
-    current = b.on_grid(elements.source, call.where, 2.0**-constants.fraction_bits)
+    current = current_of(b, elements.source, constants, call.where)
     spikes = lif(b, b.name(call.where), current, constants, channel)
     return Elements(elements.source, elements.addresses).made(spikes, tuple(call.output.shape))
+
+
+@rule(TimesTheta)
+def times_theta(b: Builder, call: Call, layer: TimesTheta, y: Value) -> Value:
+    """The product with a threshold, rounded to the grid."""
+    elements, theta = as_elements(b, y, call.where), float64(snap_gain(call.read[1]))
+    scaled = b.affine(elements.source, theta, np.array(0.0), call.where)
+    return elements.made(scaled, tuple(call.output.shape))
+
+
+def current_of(b: Builder, x: Source, constants: IntegerNeuron, where: str) -> Source:
+    """`x` as the neuron integrates it."""
+    unit = 2.0**-constants.fraction_bits
+    if constants.input_gain == 1:
+        return b.on_grid(x, where, unit)
+    return b.affine(x, np.array(constants.input_gain), np.array(0.0), f"{where}.current", unit)
 
 
 def constants_of(call: Call, layer: Neuron) -> IntegerNeuron:
