@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spikelet.base.errors import LoweringError as LoweringError
     from spikelet.base.errors import SpikeletError as SpikeletError
     from spikelet.compression import compress as compress
+    from spikelet.conversion import convert as convert
     from spikelet.fitting import Budget as Budget
     from spikelet.fitting import fit as fit
     from spikelet.graph.file.artifact import save as save
@@ -49,6 +50,7 @@ __all__ = [
     "Reference",
     "SpikeletError",
     "compress",
+    "convert",
     "create_model",
     "fit",
     "from_snntorch",
@@ -71,6 +73,7 @@ _HOMES = {
     "Reference": "graph.reference",
     "SpikeletError": "base.errors",
     "compress": "compression",
+    "convert": "conversion",
     "create_model": "models",
     "fit": "fitting",
     "from_snntorch": "interop",
@@ -83,8 +86,8 @@ _HOMES = {
     "verify": "lowering",
 }
 _FOLDERS = (
-    "base", "cli", "compression", "data", "fitting", "graph", "interop", "lowering", "models", "neurons", "nn",
-    "profiling", "quant", "recipes", "runtime", "train", "zoo",
+    "base", "cli", "compression", "conversion", "data", "fitting", "graph", "interop", "lowering", "models", "neurons",
+    "nn", "profiling", "quant", "recipes", "runtime", "train", "zoo",
 )  # fmt: skip
 
 

@@ -14,13 +14,13 @@ import spikelet
 BLOCKED = "import sys; sys.modules['torch'] = None; import spikelet; "
 SENTENCE = "this part of spikelet needs PyTorch. Install it with: pip install 'spikelet[train]'"
 TRAINING = (
-    "LIF", "Budget", "LIFParams", "compress", "create_model", "fit", "from_snntorch", "from_spikingjelly",
+    "LIF", "Budget", "LIFParams", "compress", "convert", "create_model", "fit", "from_snntorch", "from_spikingjelly",
     "list_models", "lower", "profile", "verify",
 )  # fmt: skip
 DEVICE = ("IntGraph", "LoweringError", "Program", "Reference", "SpikeletError", "load", "save")
 FOLDERS = (
-    "compression", "data", "fitting", "interop", "lowering", "models", "neurons", "nn", "quant", "recipes",
-    "train",
+    "compression", "conversion", "data", "fitting", "interop", "lowering", "models", "neurons", "nn", "quant",
+    "recipes", "train",
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from spikelet.quant.grid import snap_gain
 def scale(b: Builder, call: Call, layer: Scale, x: Value) -> Value:
     """A gain by channel and step, rounded to the grid."""
     gain, shape = float64(snap_gain(layer.gain)), tuple(call.output.shape)
-    if gain.ndim == 0:
+    if gain.ndim == 0 or gain.shape[-1] == 1:
         elements = as_elements(b, x, call.where)
         return elements.made(b.affine(elements.source, gain, np.array(0.0), call.where), shape)
     elements, channel = by_channel(b, x, 2, call.where)

@@ -1,0 +1,229 @@
+"""From a network with quantised activations to its spiking twin.
+
+    twin = spikelet.convert(model, example, time_steps=16, schedule="barrier")
+    graph = spikelet.lower(twin, example)
+
+The network's Python code is kept. torch's layers become spikelet's, with weights of `weight_bits`; each activation
+becomes a neuron of its threshold (schedules.py), and thresholds go into the weights that read its spikes (flow.py).
+Sources: Bu et al., ICLR 2022 (arXiv:2303.04347); Masked Spiking Transformer (arXiv:2210.01208). The authors multiply
+spikes by theta where they leave a neuron, and keep weights and norms of floats.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spikelet.base.errors import ConversionError
+from spikelet.base.strict_json import shown
+from spikelet.base.whole import is_whole as is_whole_number
+from spikelet.conversion.flow import Flow, flow_of, is_activation
+from spikelet.conversion.layers import absorbs, counterpart, folded, quantize, with_units
+from spikelet.conversion.schedules import SCHEDULES, Barrier, PoolOfMeans, Schedule
+from spikelet.conversion.twin import Twin
+from spikelet.interop.image import Image, image_of
+from spikelet.interop.layers import TORCH
+from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels
+from spikelet.neurons import QCFS, Neuron
+from spikelet.nn import Encode, evaluation_mode
+from spikelet.nn.device import device_of
+from spikelet.nn.taken import require_module, tensor_of
+from spikelet.quant import FullPrecision, Uniform
+from spikelet.quant.grid import round_to_grid
+from spikelet.quant.quantizer import Quantizer
+
+FEW = 2  # samples on which a network is followed
+FLOAT_BITS = 32
+
+
+def convert(
+    model: nn.Module,
+    example: Tensor | NDArray[np.uint8],
+    *,
+    time_steps: int = 16,
+    schedule: Literal["barrier", "stream"] = "barrier",
+    weight_bits: int = 8,
+    scale: float | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> Twin:
+    """The spiking twin of `model`, which is left as it is.
+
+        twin = spikelet.convert(model, images, time_steps=16, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26))
+
+    Args:
+        model: a network with `spikelet.neurons.QCFS` or `Levels` as activations. Either of torch's layers, taking
+            floats [B, ...]; or of spikelet's, taking bytes (it begins with `spikelet.nn.Encode`).
+        example: a uint8 batch [B, ...]. Only its shape matters.
+        time_steps: T. With the barrier a power of two to 128, and the network's own levels for no loss.
+        schedule: "barrier" or "stream" (schedules.py).
+        weight_bits: 2 to 8 for torch's layers; 32 leaves floats, which can't be lowered. Layers of spikelet that are
+            quantised keep their weights.
+        scale, mean, std: a network of torch's layers was fed (scale * byte - mean) / std, mean and std one a channel
+            or one for all; 1/255, 0 and 1 unless given.
+    Returns:
+        a module: bytes [B, ...] to logits of every step [T, B, K], whose mean over the first t steps is the answer.
+    Raises:
+        ConversionError: a layer or function has no counterpart; the network has no such activation; arguments out of
+            range. Names it, and the way out.
+    """
+    require_module(model, ConversionError)
+    plan = _schedule(schedule, time_steps)
+    quantizer = _quantizer(weight_bits)
+    image = image_of({"scale": scale, "mean": mean, "std": std}, None)
+    x = _example(example)
+    is_plain = not any(isinstance(m, Encode) for m in model.modules())
+    _require_activations(model)
+    _require_float32(model)
+    x = x[:FEW].to(device_of(model))
+    fed = image.floats(x, x.dim() - 1) if is_plain else x
+    unit = float(image.gain_and_offset()[0][0]) if is_plain and _is_one_factor(image) else 1.0
+    flow = flow_of(model, fed, plan, unit, is_plain=is_plain)
+    folds = image if is_plain and not _is_one_factor(image) else None
+    net = _swapped(model, flow, plan, quantizer, folds if flow.readers else None, is_plain=is_plain)
+    scaled = ScaledImage(folds, x.shape[1], x.dim() - 1).to(x.device) if folds and not flow.readers else None
+    twin = Twin(net, plan, flow.rewrites, flow.output, x.dim() - 1 if is_plain else None, scaled)
+    twin.to(x.device).train(model.training)
+    _round_constants(twin.net)
+    if plan.steps > 1:
+        _require_batch_first(twin, x)
+    return twin
+
+
+# --- arguments --------------------------------------------------------------------------------------
+
+
+def _schedule(name: object, time_steps: object) -> Schedule:
+    kind = SCHEDULES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise ConversionError(f"schedule must be 'barrier' or 'stream', got {shown(name)}.")
+    fits = is_whole_number(time_steps) and 1 <= time_steps <= kind.most  # type: ignore[operator]
+    if kind is Barrier and fits:
+        fits = time_steps & (time_steps - 1) == 0  # type: ignore[operator]
+    if not fits:
+        wanted = "a power of two" if kind is Barrier else "a whole number"
+        raise ConversionError(
+            f"time_steps must be {wanted} from 1 to {kind.most} with schedule={name!r}, got {shown(time_steps)}."
+        )
+    return kind(int(time_steps))  # type: ignore[call-overload]
+
+
+def _quantizer(bits: object) -> Quantizer:
+    if is_whole_number(bits) and bits == FLOAT_BITS:
+        return FullPrecision()
+    try:
+        return Uniform(bits)  # type: ignore[arg-type]
+    except ValueError as e:
+        raise ConversionError(f"weight_bits must be 2 to 8, or 32 for floats, got {shown(bits)}.") from e
+
+
+def _example(example: object) -> Tensor:
+    x: Any = tensor_of(example)
+    if not isinstance(x, Tensor) or x.dtype != torch.uint8 or x.dim() not in (2, 3, 4) or 0 in x.shape:
+        got = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ConversionError(f"example must be a uint8 batch [B, F], [B, C, L] or [B, C, H, W], got {got}.")
+    return x
+
+
+def _require_activations(model: nn.Module) -> None:
+    if not any(is_activation(m) for m in model.modules()):
+        raise ConversionError(
+            f"{type(model).__name__} has no activation that spikes can count: spikelet.neurons.QCFS or Levels. Train "
+            "it with them, or put them in: spikelet.conversion.calibrate(model, batches)."
+        )
+    children = {id(m.levels) for m in model.modules() if isinstance(m, QCFS)}
+    for name, module in model.named_modules():
+        if isinstance(module, Neuron) and not is_activation(module) and id(module) not in children:
+            raise ConversionError(f"{name}: {type(module).__name__} spikes already, and the model needs no conversion.")
+
+
+def _require_float32(model: nn.Module) -> None:
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise ConversionError(f"{name} must be float32 to be converted, got {tensor.dtype}. Use model.float().")
+
+
+def _is_one_factor(image: Image) -> bool:
+    """Whether the network's input is a number times the byte."""
+    return not image.has_mean and image.is_uniform
+
+
+# --- the copy ---------------------------------------------------------------------------------------
+
+
+def _swapped(
+    model: nn.Module, flow: Flow, schedule: Schedule, quantizer: Quantizer, image: Image | None, *, is_plain: bool
+) -> nn.Module:
+    """A copy of the model in which every layer of the flow is its twin's."""
+    memo: dict[int, Any] = {}
+    for name in flow.pools:
+        pool, means = model.get_submodule(name), schedule.mean_so_far(is_folded=False)
+        memo[id(pool)] = copy.deepcopy(pool) if means is None else PoolOfMeans(means, copy.deepcopy(pool))
+    for name, module in model.named_modules():
+        if name not in flow.reads:
+            continue
+        u, w = flow.reads[name], flow.gives[name]
+        if is_activation(module):
+            memo[id(module)] = _neuron(module, schedule, u, is_folded=is_plain)
+        else:
+            memo[id(module)] = _layer(module, name, u, w, quantizer, image if name in flow.readers else None)
+    try:
+        return copy.deepcopy(model, memo)
+    except RuntimeError as e:
+        raise ConversionError(
+            f"{type(model).__name__} can't be copied: {e}. Drop tensors that it keeps from its last forward pass."
+        ) from e
+
+
+def _neuron(activation: Any, schedule: Schedule, u: float, *, is_folded: bool) -> nn.Module:
+    """A neuron that reads units `u`."""
+    theta = float(activation.theta.detach()) / u
+    return schedule.neuron(theta, is_folded).train(activation.training)
+
+
+def _layer(module: nn.Module, name: str, u: float, w: float, quantizer: Quantizer, image: Image | None) -> nn.Module:
+    assert absorbs(module)
+    if type(module) not in TORCH:
+        new = with_units(copy.deepcopy(module), u, w)
+        quantize(new, quantizer)
+        return new
+    new = counterpart(module, name, u, 1.0 if image else w)
+    if image is not None:
+        new = fold_pixels(new, name, image)  # type: ignore[arg-type]
+        for part in (new.pixels, new.border) if isinstance(new, PixelConv) else (new,):
+            with_units(part, 1.0, w)
+    quantize(new, quantizer)
+    return folded(new.train(module.training))
+
+
+@torch.no_grad()
+def _round_constants(net: nn.Module) -> None:
+    """Brings what the network's own code adds, such as embeddings of positions, to the grid."""
+    for module in net.modules():
+        if type(module).__module__.partition(".")[0] == "spikelet":
+            continue
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            if tensor.is_floating_point():
+                tensor.copy_(round_to_grid(tensor))
+
+
+@torch.no_grad()
+def _require_batch_first(twin: Twin, x: Tensor) -> None:
+    """Refuses a network whose code moves the batch from the first axis, where time stands with it."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, *x.shape[1:])
+    other = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(x.device)
+    with evaluation_mode(twin):
+        both = twin(other)
+        single = torch.cat([twin(other[:1]), twin(other[1:])], 1)
+    if both.shape != single.shape or not torch.allclose(both, single, atol=1e-3):
+        raise ConversionError(
+            "schedule='stream' holds time steps and samples on the first axis, and the model's code mixes samples or "
+            "moves them to another axis. Keep them first, or use schedule='barrier'."
+        )

@@ -1,0 +1,346 @@
+"""Which unit each layer of a network reads and gives in its twin, and which functions the twin has to rewrite.
+
+The network runs once on an example, recorded by lowering's trace. An activation gives counts in units of its threshold.
+The unit goes with the tensor through all that moves, pools and averages, and into the weights, norm or threshold that
+reads it, where it is exact. An addition needs one unit: layers with weights adapt theirs, and of two activations one is
+brought to the other's by a Scale on the grid. A factor or a mean that is no power of two changes the unit alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from torch import Tensor, nn
+
+from spikelet.base.errors import ConversionError
+from spikelet.conversion.calls import ADDS, COUNTED, JOINS, MAXIMA, MEANS, OVER, PRODUCTS, TIMES, numbered
+from spikelet.conversion.layers import WEIGHTED, absorbs
+from spikelet.conversion.rewrites import Left, Pooled, Replaced, Rewrite, Summed
+from spikelet.conversion.schedules import Schedule
+from spikelet.conversion.units import Units
+from spikelet.lowering import registry
+from spikelet.lowering.rules.moves import SAME_ORDER
+from spikelet.lowering.rules.sums import reduced_axes
+from spikelet.lowering.rules.synapses import pair
+from spikelet.lowering.trace import Call, tensors, trace
+from spikelet.neurons import QCFS, Levels, Neuron
+from spikelet.nn import MaxPool2d, Scale
+
+KEPT = {"sum", "cumsum", "neg", "__neg__", "negative", "dropout"}
+MADE = {"zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like", "new_tensor"}
+WAYS_OUT = {
+    "LayerNorm": "spikelet.conversion.repair(model, example) puts a BatchNorm in its place.",
+    "softmax": "spikelet.conversion.repair(model, example) puts levels on the scores in its place.",
+    "relu": "spikelet.conversion.calibrate(model, batches) puts QCFS in its place.",
+}
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether a module becomes a neuron of the twin."""
+    return type(module) in (QCFS, Levels)
+
+
+def is_whole(module: nn.Module) -> bool:
+    """Whether the code inside of a module is not looked into: layers, in a network as in its twin."""
+    return is_activation(module) or isinstance(module, Neuron) or absorbs(module) or registry.is_leaf(module)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Flow:
+    """What a twin needs to know of its network.
+
+    reads, gives: the units of each layer's input and output, by the layer's name.
+    rewrites: by the number of a function's call.
+    output: the unit of what the network returns.
+    readers: the layers with weights that alone read the input, as it is or flattened; empty where anything else does.
+    pools: layers that take the largest of spikes.
+    """
+
+    reads: dict[str, float]
+    gives: dict[str, float]
+    rewrites: dict[int, Rewrite]
+    output: float
+    readers: frozenset[str]
+    pools: frozenset[str]
+
+
+class _Watched(nn.Module):
+    """A network whose functions are numbered: `numbers` has those that made a tensor, by its id, in order."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.numbers: defaultdict[int, list[int]] = defaultdict(list)
+        self.made: list[Any] = []  # ids stay unique while the tensors live
+
+    def forward(self, x: Tensor) -> Any:
+        def act(number: int, function: Any, args: Any, kwargs: Any) -> Any:
+            made = function(*args, **kwargs)
+            self.made.append(made)
+            for tensor in tensors(made):
+                self.numbers[id(tensor)].append(number)
+            return made
+
+        with numbered(self.net, is_whole, act):
+            return self.net(x)
+
+
+def flow_of(net: nn.Module, x: Tensor, schedule: Schedule, unit: float, *, is_plain: bool) -> Flow:
+    """Follows `x` through the network.
+
+    Args:
+        net: left as it is.
+        x: what its forward takes.
+        unit: of its input.
+        is_plain: whether it is of torch's layers, which the twin replaces; unknown ones are then refused.
+    Raises:
+        ConversionError: a layer or function has no counterpart, or two uses of a layer need other weights.
+    """
+    watched = _Watched(net)
+    traced = trace(watched, x, is_whole)
+    if traced.unseen:
+        raise ConversionError(f"{traced.unseen[0].removeprefix('net.')}.")
+    follow = _Follow(schedule, unit, is_plain)
+    for number, call in enumerate(traced.calls, 1):
+        call = dataclasses.replace(call, where=call.where.removeprefix("net").removeprefix("."))
+        count = watched.numbers[id(call.output)].pop(0) if call.target in COUNTED else 0
+        follow.take(number, call, count)
+    returned = [traced.number[id(t)] for t in tensors(traced.output) if id(t) in traced.number]
+    if not returned:
+        raise ConversionError("the model's output must be a tensor computed from its input.")
+    return follow.result(returned[0])
+
+
+class _ImageReaders:
+    """Which layers read the input."""
+
+    def __init__(self) -> None:
+        self.image, self.found, self.others = {0}, set[str](), set[str]()
+        self.is_read_otherwise = False
+
+    def take(self, number: int, call: Call) -> None:
+        reads = self.image.intersection(call.inputs)
+        if isinstance(call.target, WEIGHTED):
+            (self.found if reads else self.others).add(call.where)
+        elif reads and call.target in SAME_ORDER:
+            self.image.add(number)
+        elif reads:
+            self.is_read_otherwise = True
+
+    @property
+    def readers(self) -> frozenset[str]:
+        return frozenset() if self.is_read_otherwise or self.found & self.others else frozenset(self.found)
+
+
+class _Follow:
+    """The units so far."""
+
+    def __init__(self, schedule: Schedule, unit: float, is_plain: bool) -> None:
+        self.schedule, self.is_plain = schedule, is_plain
+        self.units = Units()
+        self.units.add(0, unit)
+        self.pools: set[str] = set()
+        self.layers: dict[str, list[tuple[int, int]]] = defaultdict(list)  # inputs and outputs of each use
+        self.rewrites: dict[int, Rewrite] = {}
+        self.spikes: set[int] = set()  # what activations give, however it was moved
+        self.fine: set[int] = set()  # products of means so far, in whole 2^-16
+        self.gains: dict[int, list[tuple[int, int, int]]] = defaultdict(list)  # place, operand, result
+        self.image = _ImageReaders()
+
+    def take(self, number: int, call: Call, count: int) -> None:
+        """The next call; `count` is the number of the function."""
+        self.image.take(number, call)
+        if isinstance(call.target, nn.Module):
+            self._layer(number, call, call.target)
+        else:
+            self._function(number, call, call.target, count)
+
+    def result(self, output: int) -> Flow:
+        self.units.fix(output, 1.0)
+        for count, operands in self.gains.items():
+            gains = {place: self._unit(a) / self._unit(b) for place, a, b in operands}
+            gains = {place: gain for place, gain in gains.items() if not math.isclose(gain, 1.0, rel_tol=1e-9)}
+            if gains:
+                parts: dict[int, nn.Module] = {place: Scale(gain, learn=False) for place, gain in gains.items()}
+                self.rewrites[count] = Replaced(parts)
+        both = [{name: self._of_layer(name, side) for name in self.layers} for side in (0, 1)]
+        return Flow(both[0], both[1], self.rewrites, self._unit(output), self.image.readers, frozenset(self.pools))
+
+    def _unit(self, number: int) -> float:
+        unit = self.units.unit(number)
+        return 1.0 if unit is None else unit
+
+    def _of_layer(self, name: str, side: int) -> float:
+        units = [self._unit(use[side]) for use in self.layers[name]]
+        if not all(math.isclose(unit, units[0], rel_tol=1e-9) for unit in units):
+            raise ConversionError(
+                f"{name}: is used in several places, whose values are in units of {min(units):.4g} and "
+                f"{max(units):.4g}. Give each place a layer of its own, or their activations one threshold."
+            )
+        return units[0]
+
+    # --- layers ---
+
+    def _layer(self, number: int, call: Call, layer: nn.Module) -> None:
+        first = call.inputs[0]
+        if isinstance(layer, nn.Identity) or type(layer).__name__.startswith("Dropout"):
+            self._same(number, call)
+        elif is_activation(layer):
+            self.units.add(number, float(layer.theta.detach()) if isinstance(layer, QCFS) else 1.0)
+            self.spikes.add(number)
+            self.layers[call.where].append((first, number))
+        elif absorbs(layer):
+            self.units.add(number)
+            self.layers[call.where].append((first, number))
+        elif type(layer) is MaxPool2d:
+            self._same(number, call)
+            self.pools.update({call.where} if first in self.spikes else ())
+        else:
+            self._as_it_is(number, call, known=False)
+
+    def _same(self, number: int, call: Call) -> None:
+        """What has the unit of its first input."""
+        self.units.add(number)
+        self.units.join(number, call.inputs[0])
+        moves = isinstance(call.target, nn.Identity) or call.target in registry.MOVING
+        if moves and call.inputs[0] in self.spikes:
+            self.spikes.add(number)
+
+    def _as_it_is(self, number: int, call: Call, *, known: bool) -> None:
+        """A layer or function that takes values as they are."""
+        if self.is_plain and not known:
+            self._refuse(call)
+        for operand in call.inputs:
+            if not self.units.fix(operand, 1.0):
+                raise ConversionError(
+                    f"{call.place}: reads what an activation gives in units of its threshold. Use "
+                    "spikelet.neurons.Levels in the place of QCFS, whose values need no unit."
+                )
+        self.units.add(number, 1.0)
+
+    def _refuse(self, call: Call) -> None:
+        name = call.target if isinstance(call.target, str) else type(call.target).__name__
+        way_out = registry.WAYS_OUT.get(name, "Write it of layers and functions that spikelet.lower knows.")
+        more = next((text for key, text in WAYS_OUT.items() if registry.WAYS_OUT.get(key) == way_out), "")
+        raise ConversionError(f"{call.place}: has no counterpart of spikes. {way_out} {more}".rstrip())
+
+    # --- functions ---
+
+    def _function(self, number: int, call: Call, name: str, count: int) -> None:
+        if name in ADDS or name in JOINS:
+            self._joined(number, call, count)
+        elif name in TIMES | OVER | PRODUCTS:
+            self._product(number, call, name, count)
+        elif name in MEANS:
+            self._mean(number, call, name, count)
+        elif name in MADE:
+            self.units.add(number, 1.0)
+        elif name in MAXIMA:
+            self._same(number, call)
+            self._take_means(count, list(_operands(call)))
+        elif name in registry.MOVING or name in KEPT:
+            self._same(number, call)
+        else:
+            self._as_it_is(number, call, known=name in registry.FUNCTIONS)
+
+    def _joined(self, number: int, call: Call, count: int) -> None:
+        """A sum, or tensors side by side: of one unit."""
+        self.units.add(number, 1.0 if _has_constants(call) else None)
+        for place, operand in _operands(call):
+            if not self.units.join(number, operand):
+                self.gains[count].append((place, operand, number))
+
+    def _product(self, number: int, call: Call, name: str, count: int) -> None:
+        operands = list(_operands(call))
+        if len(operands) == 1:
+            self._multiple(number, call, name, count)
+            return
+        for _, operand in operands:
+            if self.units.unit(operand) is None:
+                self.units.fix(operand, 1.0)
+        self.units.add(number, math.prod(self._unit(operand) for _, operand in operands))
+        if self._take_means(count, operands):
+            self.fine.add(number)
+
+    def _take_means(self, count: int, operands: list[tuple[int, int]]) -> bool:
+        """Lets a function take the means so far of spike trains, where the schedule has steps; whether it does."""
+        parts = {place: self.schedule.mean_so_far(self.is_plain) for place, n in operands if n in self.spikes}
+        made = {place: part for place, part in parts.items() if part is not None}
+        if made:
+            self.rewrites[count] = Replaced(made)
+        return bool(made)
+
+    def _multiple(self, number: int, call: Call, name: str, count: int) -> None:
+        """A tensor times a constant: a number that is no power of two, or makes a fine value finer, goes into the
+        unit."""
+        ((place, operand),) = _operands(call)
+        constant = None if name in PRODUCTS else _factor(call)
+        factor = 1 / constant if constant and name in OVER else constant
+        self.units.add(number)
+        is_exact = factor is not None and math.frexp(factor)[0] == 0.5 and (factor >= 1 or operand not in self.fine)
+        if factor is None or factor <= 0 or is_exact:
+            self.units.join(number, operand)
+            return
+        self.units.join(number, operand, factor)
+        self.rewrites[count] = Left(place)
+
+    def _mean(self, number: int, call: Call, name: str, count: int) -> None:
+        values, rewrite = _as_sum(call, name)
+        is_exact = values & (values - 1) == 0 or rewrite is None
+        self.units.add(number)
+        self.units.join(number, call.inputs[0], 1.0 if is_exact else _power_above(values) / values)
+        if rewrite is not None and not is_exact:
+            self.rewrites[count] = rewrite
+
+
+def _operands(call: Call) -> Iterator[tuple[int, int]]:
+    """The place among the tensors passed, and the number, of each that came from the input."""
+    left = iter(call.inputs)
+    for place, is_traced in enumerate(call.traced):
+        if is_traced:
+            yield place, next(left)
+
+
+def _has_constants(call: Call) -> bool:
+    numbers = [a for a in (*call.args, call.kwargs.get("other")) if isinstance(a, int | float) and a != 0]
+    return not all(call.traced) or (call.target in ADDS and bool(numbers))
+
+
+def _factor(call: Call) -> float | None:
+    """The one number that a tensor is multiplied or divided by."""
+    for operand in (*call.args, *call.kwargs.values()):
+        if isinstance(operand, int | float) and not isinstance(operand, bool):
+            return float(operand)
+    constants = [t for t, is_traced in zip(call.read, call.traced, strict=True) if not is_traced]
+    return float(constants[0].detach()) if len(constants) == 1 and constants[0].numel() == 1 else None
+
+
+def _power_above(values: int) -> int:
+    return 1 << (values - 1).bit_length()
+
+
+def _as_sum(call: Call, name: str) -> tuple[int, Rewrite | None]:
+    """How many values a mean takes together, and the sum in its place; None where it has none, as windows differ."""
+    x = call.read[0]
+    if name == "mean":
+        axes = reduced_axes(call)
+        values = math.prod(x.shape[a] for a in axes)
+        keepdim = bool(call.kwargs.get("keepdim", call.args[2] if len(call.args) > 2 else False))
+        return values, Summed(axes, keepdim, _power_above(values))
+    if name == "adaptive_avg_pool2d":
+        (h, w), (to_h, to_w) = x.shape[-2:], call.output.shape[-2:]
+        kernel = (h // to_h, w // to_w)
+        fits = h % to_h == w % to_w == 0
+    else:
+        names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+        given = dict(zip(names, call.args, strict=False)) | call.kwargs
+        kernel = pair(given["kernel_size"])
+        stride = kernel if given.get("stride") in (None, []) else pair(given["stride"])
+        fits = stride == kernel and pair(given.get("padding", 0)) == (0, 0)
+        fits &= not given.get("ceil_mode") and not given.get("divisor_override")
+    values = kernel[0] * kernel[1]
+    return values, Pooled(kernel, _power_above(values)) if fits else None
