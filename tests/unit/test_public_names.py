@@ -24,6 +24,7 @@ NAMES = [
     "Reference",
     "SpikeletError",
     "compress",
+    "convert",
     "create_model",
     "fit",
     "from_snntorch",

@@ -13,7 +13,20 @@ import click
 from spikelet import __version__
 from spikelet.cli.commands import Commands, TorchCommand
 from spikelet.cli.limits import limits
-from spikelet.cli.options import COUNT, SEED, THREADS, Bits, FitOptions, Name, PathName, Share, TrainOptions
+from spikelet.cli.options import (
+    COUNT,
+    LEVELS,
+    SEED,
+    STEPS,
+    THREADS,
+    Bits,
+    ConvertOptions,
+    FitOptions,
+    Name,
+    PathName,
+    Share,
+    TrainOptions,
+)
 
 EXIT_MISSED = 1
 NAME, PATH = Name(), PathName()
@@ -203,6 +216,38 @@ def pack(folder: Path, out: Path) -> None:
     from spikelet.cli.packing import pack as work
 
     work(folder, out)
+
+
+@app.command(cls=TorchCommand)
+@click.argument("target", metavar="DIR", type=NAME)
+@click.option(
+    "--levels", default=16, show_default=True, type=LEVELS, help="Steps T of the spiking network: counts 0..T."
+)
+@click.option("--steps", default=16, show_default=True, type=STEPS, help="Most steps of the table.")
+@click.option(
+    "--schedule", default="barrier", show_default=True, type=click.Choice(["barrier", "stream"]), help="Of the file."
+)
+@click.option("--out", metavar="FILE", type=PATH, help="Save the spiking network as a packed file.")
+@click.option("--picture", metavar="FILE", type=PATH, help="Draw accuracy against steps as PNG.")
+@data
+@data_root
+@split
+@torch_threads
+def convert(target: str, data: str | None, data_root: str | None, split: str, **options: Any) -> None:
+    """Convert a trained network with levels into a spiking one.
+
+    DIR is the folder of a finished run, of a network whose activations have levels. The table shows its accuracy
+    after 1, 2, 4 and more steps. With the barrier schedule every neuron counts for T steps and then emits, without
+    loss where T is the network's levels. With the stream schedule all layers work at every step.
+
+    \b
+    Example:
+      spikelet convert runs/est-digits --levels 16 --out spiking.safetensors
+    """
+    from spikelet.cli.converting import convert_run as work
+    from spikelet.cli.sources import Choice
+
+    work(target, Choice(data, data_root, split), ConvertOptions(**options))
 
 
 @app.command()

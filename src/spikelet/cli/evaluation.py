@@ -38,16 +38,16 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     splits, samples = samples_of(opened, choice)
     if isinstance(opened, Packed):
         hits = _hits(opened, samples, threads)
-        heading(_title(opened.name, samples, choice.split))
+        heading(title(opened.name, samples, choice.split))
         facts([("accuracy, integer program", percent(hits / len(samples)))])
         return
     if has_float_weights(opened.model):
-        accuracy = accuracy_of(opened.model, _shown(batches(samples, BATCH)), time_axis=samples.time_axis)
+        accuracy = accuracy_of(opened.model, shown(batches(samples, BATCH)), time_axis=samples.time_axis)
         rows = [("accuracy, PyTorch evaluation", percent(accuracy)), ("", "float weights have no integer program")]
     else:
         verification = _verify(opened, samples, threads)
         accuracy, rows = verification.float_accuracy, _facts(verification)
-    heading(_title(opened.name, samples, choice.split))
+    heading(title(opened.name, samples, choice.split))
     facts(rows)
     if choice.is_own_test_set:
         _keep(opened, result_of(splits, accuracy))
@@ -70,23 +70,24 @@ def _verify(opened: Trained, samples: Samples, threads: int) -> Verification:
     example, _ = samples.batch(torch.arange(1))
     time_axis = samples.time_axis
     graph = lower(opened.model, example, time_axis=time_axis)
-    shown = _shown(batches(samples, BATCH))
-    return verify(graph, opened.model, shown, lambda g: Program(g, threads), time_axis=time_axis)
+    pairs = shown(batches(samples, BATCH))
+    return verify(graph, opened.model, pairs, lambda g: Program(g, threads), time_axis=time_axis)
 
 
 def _hits(opened: Packed, samples: Samples, threads: int) -> int:
     program = Program(opened.graph, threads)
-    shown = _shown(batches(samples, BATCH))
-    return sum(int((summed(program(x.numpy()))[0].argmax(1) == y.numpy()).sum()) for x, y in shown)
+    pairs = shown(batches(samples, BATCH))
+    return sum(int((summed(program(x.numpy()))[0].argmax(1) == y.numpy()).sum()) for x, y in pairs)
 
 
-def _shown(made: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+def shown(made: Batches) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches, with a bar while they last where someone watches."""
-    with click.progressbar(made, label="evaluating", hidden=not sys.stdout.isatty()) as shown:
-        yield from shown
+    with click.progressbar(made, label="evaluating", hidden=not sys.stdout.isatty()) as bar:
+        yield from bar
 
 
-def _title(name: str, samples: Samples, split: str) -> str:
+def title(name: str, samples: Samples, split: str) -> str:
+    """What was evaluated, and on which samples."""
     note = f", {samples.note}" if samples.note else ""
     return f"{name} on {samples.name}{note}: {split} set, {len(samples):,} samples"
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 COUNT = click.IntRange(1, 2**31 - 1)
 SEED = click.IntRange(0, 2**32 - 1)
 THREADS = click.IntRange(1, 64)
+LEVELS = click.IntRange(1, 128)
+STEPS = click.IntRange(1, 1024)
 
 
 class Name(click.ParamType):
@@ -99,4 +101,16 @@ class FitOptions:
     validation: float | None
     seed: int
     data_root: str | None
+    threads: int | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """What `spikelet convert` is told; None where nothing was said."""
+
+    levels: int
+    steps: int
+    schedule: Literal["barrier", "stream"]
+    out: Path | None
+    picture: Path | None
     threads: int | None

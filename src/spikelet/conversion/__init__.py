@@ -2,6 +2,10 @@
 
 from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import ConversionError as ConversionError
+from spikelet.conversion.accuracy import AccuracyOverSteps as AccuracyOverSteps
+from spikelet.conversion.accuracy import accuracy_over_steps as accuracy_over_steps
 from spikelet.conversion.convert import convert as convert
+from spikelet.conversion.exits import EarlyExit as EarlyExit
+from spikelet.conversion.exits import Exits as Exits
 from spikelet.conversion.schedules import IntegrateAndFire as IntegrateAndFire
 from spikelet.conversion.twin import Twin as Twin

@@ -25,7 +25,7 @@ from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole as is_whole_number
 from spikelet.conversion.flow import Flow, flow_of, is_activation
 from spikelet.conversion.layers import absorbs, counterpart, folded, quantize, with_units
-from spikelet.conversion.schedules import SCHEDULES, Barrier, PoolOfMeans, Schedule
+from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, Schedule
 from spikelet.conversion.twin import Twin
 from spikelet.interop.image import Image, image_of
 from spikelet.interop.layers import TORCH
@@ -33,6 +33,7 @@ from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels
 from spikelet.neurons import QCFS, Neuron
 from spikelet.nn import Encode, evaluation_mode
 from spikelet.nn.device import device_of
+from spikelet.nn.hooks import hooks
 from spikelet.nn.taken import require_module, tensor_of
 from spikelet.quant import FullPrecision, Uniform
 from spikelet.quant.grid import round_to_grid
@@ -78,7 +79,7 @@ def convert(
     quantizer = _quantizer(weight_bits)
     image = image_of({"scale": scale, "mean": mean, "std": std}, None)
     x = _example(example)
-    is_plain = not any(isinstance(m, Encode) for m in model.modules())
+    is_plain = _is_plain(model)
     _require_activations(model)
     _require_float32(model)
     x = x[:FEW].to(device_of(model))
@@ -94,6 +95,16 @@ def convert(
     if plan.steps > 1:
         _require_batch_first(twin, x)
     return twin
+
+
+def fed_to(model: nn.Module, x: Tensor, **image: Any) -> Tensor:
+    """What the network itself takes for uint8 images `x`, with scale, mean and std as `convert` takes them."""
+    return image_of(image, None).floats(x, x.dim() - 1) if _is_plain(model) else x  # type: ignore[arg-type]
+
+
+def _is_plain(model: nn.Module) -> bool:
+    """Whether a network takes floats; one of spikelet's layers encodes bytes itself."""
+    return not any(isinstance(m, Encode) for m in model.modules())
 
 
 # --- arguments --------------------------------------------------------------------------------------
@@ -132,15 +143,15 @@ def _example(example: object) -> Tensor:
 
 
 def _require_activations(model: nn.Module) -> None:
+    children = {id(m.levels) for m in model.modules() if isinstance(m, QCFS)}
+    for name, module in model.named_modules():
+        if isinstance(module, Neuron) and not is_activation(module) and id(module) not in children:
+            raise ConversionError(f"{name}: {type(module).__name__} spikes already, and the model needs no conversion.")
     if not any(is_activation(m) for m in model.modules()):
         raise ConversionError(
             f"{type(model).__name__} has no activation that spikes can count: spikelet.neurons.QCFS or Levels. Train "
             "it with them, or put them in: spikelet.conversion.calibrate(model, batches)."
         )
-    children = {id(m.levels) for m in model.modules() if isinstance(m, QCFS)}
-    for name, module in model.named_modules():
-        if isinstance(module, Neuron) and not is_activation(module) and id(module) not in children:
-            raise ConversionError(f"{name}: {type(module).__name__} spikes already, and the model needs no conversion.")
 
 
 def _require_float32(model: nn.Module) -> None:
@@ -217,12 +228,19 @@ def _round_constants(net: nn.Module) -> None:
 def _require_batch_first(twin: Twin, x: Tensor) -> None:
     """Refuses a network whose code moves the batch from the first axis, where time stands with it."""
     generator = torch.Generator().manual_seed(0)
-    shape = (2, *x.shape[1:])
-    other = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator).to(x.device)
-    with evaluation_mode(twin):
-        both = twin(other)
-        single = torch.cat([twin(other[:1]), twin(other[1:])], 1)
-    if both.shape != single.shape or not torch.allclose(both, single, atol=1e-3):
+    pair = torch.randint(0, 256, (2, *x.shape[1:]), dtype=torch.uint8, generator=generator).to(x.device)
+    shapes: list[tuple[int, ...]] = []
+
+    def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        shapes.append(tuple(inputs[0].shape))
+
+    handles = (m.register_forward_pre_hook(keep) for m in twin.modules() if isinstance(m, OverBatch))
+    with hooks(handles), evaluation_mode(twin):
+        both, first, second = twin(pair), twin(pair[:1]), twin(pair[1:])
+    each = len(shapes) // 3
+    doubled = all(two == (2 * one[0], *one[1:]) for two, one in zip(shapes[:each], shapes[each:], strict=False))
+    single = torch.cat([first, second], 1)
+    if not doubled or both.shape != single.shape or not torch.allclose(both, single, atol=1e-3):
         raise ConversionError(
             "schedule='stream' holds time steps and samples on the first axis, and the model's code mixes samples or "
             "moves them to another axis. Keep them first, or use schedule='barrier'."

@@ -6,6 +6,7 @@ into units (units.py), and these take its place.
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +18,11 @@ from spikelet.lowering.trace import tensors
 Function = Callable[..., Any]
 
 
-class Rewrite(nn.Module):
+class Rewrite(nn.Module, abc.ABC):
     """Makes what `function(*args, **kwargs)` would make, in other units."""
 
-    def forward(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def forward(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
 
 
 class Left(Rewrite):

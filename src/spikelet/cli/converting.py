@@ -1,0 +1,64 @@
+"""`spikelet convert`: a trained network with levels as a spiking one, and what each schedule costs in accuracy."""
+
+from __future__ import annotations
+
+import torch
+
+from spikelet.cli.errors import naming
+from spikelet.cli.evaluation import BATCH, shown, title
+from spikelet.cli.options import ConvertOptions
+from spikelet.cli.outputs import require_file
+from spikelet.cli.packing import origin
+from spikelet.cli.printing import heading, say, show
+from spikelet.cli.result import load_result, result_of
+from spikelet.cli.sources import Choice, Packed, open_target, samples_of
+from spikelet.conversion import accuracy_over_steps, convert
+from spikelet.conversion.picture import draw, require_matplotlib
+from spikelet.data import batches
+from spikelet.graph.file.artifact import save
+from spikelet.lowering import lower
+
+
+def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
+    """Prints accuracy against steps, and writes the picture and the packed twin where they were asked for.
+
+    Raises:
+        ValueError, OSError, ImportError: what opening the target and the data, converting and lowering raise.
+    """
+    opened = open_target(target)
+    if isinstance(opened, Packed):
+        raise ValueError(f"{target} is a packed file, which is integers already. Give the folder of its run.")
+    for path, option in ((options.out, "--out"), (options.picture, "--picture")):
+        if path is not None:
+            require_file(path, [opened.folder], option)
+    if options.picture is not None:
+        require_matplotlib()  # before the work, not after
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    splits, samples = samples_of(opened, choice)
+    example, _ = samples.batch(torch.arange(1))
+    with naming(target):
+        twin = convert(opened.model, example, time_steps=options.levels, schedule=options.schedule)
+        curve = accuracy_over_steps(opened.model, shown(batches(samples, BATCH)), _steps(options))
+    name = title(opened.name, samples, choice.split)
+    heading(name)
+    show(curve.table())
+    say("barrier: every neuron counts all its steps before it emits; stream: all layers work at every step")
+    if options.picture is not None:
+        draw(curve, name, options.picture)
+        say(f"drew {options.picture}")
+    if options.out is not None:
+        accuracy = (curve.barrier if options.schedule == "barrier" else curve.stream)[options.levels]
+        own = result_of(splits, accuracy if choice.is_own_test_set else None)
+        result = own if choice.data is None else load_result(opened.folder)
+        meta = {**origin(opened.config, result), "converted": f"{options.schedule}, {options.levels} steps"}
+        with naming(options.out):
+            save(lower(twin, example, labels=result.labels, meta=meta), options.out)
+        say(f"saved {options.out}, with the {options.schedule} schedule and {options.levels} steps")
+
+
+def _steps(options: ConvertOptions) -> tuple[int, ...]:
+    """1, 2, 4 .. up to the most steps, and the levels."""
+    most = max(options.steps, options.levels)
+    powers = {1 << n for n in range(most.bit_length()) if 1 << n <= most}
+    return tuple(sorted({*powers, options.levels, most}))

@@ -1,0 +1,109 @@
+"""Accuracy of a network and of its spiking twins, over time steps and by schedule."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.base.errors import ConversionError
+from spikelet.base.table import Table
+from spikelet.base.whole import wholes
+from spikelet.conversion.convert import convert, fed_to
+from spikelet.conversion.schedules import Barrier, Stream
+from spikelet.conversion.twin import Twin
+from spikelet.nn.device import device_of
+from spikelet.nn.evaluation import evaluation_mode
+
+MOST_STEPS = Stream.most
+NONE = "-"
+
+
+@dataclasses.dataclass(frozen=True)
+class AccuracyOverSteps:
+    """Shares of samples that are classified right. Its text is a table.
+
+    network: of the network itself.
+    barrier: by T, where T is a power of two.
+    stream: after t steps.
+    """
+
+    samples: int
+    network: float
+    barrier: dict[int, float]
+    stream: dict[int, float]
+
+    def table(self) -> Table:
+        """A row for each number of steps."""
+        rows = [(str(t), *(_percent(by.get(t)) for by in (self.barrier, self.stream))) for t in self.stream]
+        last = ("network", _percent(self.network), "")
+        return Table(("steps", "barrier", "stream"), tuple(rows), (last,))
+
+    def __str__(self) -> str:
+        return self.table().text()
+
+
+def _percent(share: float | None) -> str:
+    return NONE if share is None else f"{100 * share:.2f} %"
+
+
+@torch.no_grad()
+def accuracy_over_steps(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    steps: Sequence[int] = (1, 2, 4, 8, 16),
+    *,
+    weight_bits: int = 8,
+    scale: float | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> AccuracyOverSteps:
+    """Accuracy of `model`, and of its conversion after each of `steps`, under both schedules.
+
+    Args:
+        model: as `spikelet.convert` takes it; left as it is.
+        batches: pairs of uint8 images [B, ...] and labels [B]; read once.
+        steps: numbers of steps in ascending order. The barrier has those that are powers of two to 128.
+        weight_bits, scale, mean, std: as `spikelet.convert` takes them.
+    Raises:
+        ConversionError: what converting raises; no samples; steps that are no ascending whole numbers from 1.
+    """
+    counts = wholes(steps, "steps", 1, MOST_STEPS, ConversionError)
+    if list(counts) != sorted(set(counts)):
+        raise ConversionError(f"steps must ascend, got {list(counts)}.")
+    options = {"weight_bits": weight_bits, "scale": scale, "mean": mean, "std": std}
+    hits, samples = Counter[str](), 0
+    twins: dict[int, Twin] = {}
+    for x, y in batches:
+        if not twins:
+            twins = {t: convert(model, x, time_steps=t, **options) for t in counts if _has_barrier(t)}  # type: ignore[arg-type]
+            twins[0] = convert(model, x, time_steps=counts[-1], schedule="stream", **options)  # type: ignore[arg-type]
+        x, y = x.to(device_of(model)), y.to(device_of(model))
+        samples += len(y)
+        with evaluation_mode(model):
+            logits = model(fed_to(model, x, scale=scale, mean=mean, std=std))
+        hits["network"] += _hits(logits.mean(0) if logits.dim() == 3 else logits, y)
+        for t, twin in twins.items():
+            with evaluation_mode(twin):
+                made = twin(x)
+            if t:
+                hits[f"barrier {t}"] += _hits(made[0], y)
+                continue
+            sums = made.cumsum(0)
+            hits.update({f"stream {n}": _hits(sums[n - 1], y) for n in counts})
+    if not samples:
+        raise ConversionError("accuracy_over_steps needs at least one sample, got no batches.")
+    barrier = {t: hits[f"barrier {t}"] / samples for t in counts if _has_barrier(t)}
+    stream = {t: hits[f"stream {t}"] / samples for t in counts}
+    return AccuracyOverSteps(samples, hits["network"] / samples, barrier, stream)
+
+
+def _has_barrier(steps: int) -> bool:
+    return steps <= Barrier.most and steps & (steps - 1) == 0
+
+
+def _hits(logits: Tensor, labels: Tensor) -> int:
+    return int((logits.argmax(1) == labels).sum())
