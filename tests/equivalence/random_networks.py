@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from spikelet.neurons import LIF, LIFParams, QuantizedMembrane, membrane_of
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import Binary, MaxAbs, MeanAbs, Quantizer, ReScaW, Uniform, Unit
-from spikelet.quant.grid import round_to_grid
 from tests.support.catalogue import RESETS
 
 BATCH = 3
@@ -164,7 +163,7 @@ def _settle_norm(norm: BatchNorm2d, x: Tensor, rng: np.random.Generator) -> None
 
 
 def _settle_neuron(lif: LIF, x: Tensor, rng: np.random.Generator) -> None:
-    current = round_to_grid(x[0]).double()
+    current = lif.current(x[0])
     charge = lif.charge(current, lif.initial(current))
     candidates = charge[(charge > 0) & (charge < 2000)].unique()
     if not len(candidates):

@@ -64,6 +64,12 @@ def evaluated(model: nn.Module, x: Tensor) -> tuple[dict[str, NDArray[np.uint8]]
     return spikes, (logits.double().mean(0) if logits.dim() == 3 else logits.double()).numpy()
 
 
+def as_an_edge(spikes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Spikes in the order of an edge: a map of scores has an axis of heads in PyTorch, and one of windows, [T, B, h, G,
+    N, N'], which are rows of the edge (h N, G, N')."""
+    return spikes.swapaxes(3, 4) if spikes.ndim == 6 else spikes
+
+
 def assert_equal_to_torch(backends: list[Backend], graph: ir.IntGraph, model: nn.Module, x: Tensor) -> None:
     """Every spike and every logit of each backend is that of the model's evaluation."""
     expected, real = evaluated(model, x)
@@ -74,7 +80,7 @@ def assert_equal_to_torch(backends: list[Backend], graph: ir.IntGraph, model: nn
         spikes = backend.spikes(pixels)
         assert set(spikes) == {n.name for n in graph.of_type(ir.Lif)}
         for name, made in spikes.items():
-            same = expected[name].reshape(made.shape)  # a map of scores has an axis of heads in PyTorch
+            same = as_an_edge(expected[name]).reshape(made.shape)
             assert np.array_equal(made, same), f"{name}: {(made != same).sum()} spikes differ"
         assert np.array_equal(backend(pixels), np.round(units)), "logits differ"
 

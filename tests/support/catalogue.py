@@ -160,16 +160,45 @@ MODELS: dict[str, dict[str, Any]] = {  # options that make it small, and its inp
     },
     "spikformer_4_384": {"width": 16, "depth": 2, "heads": 2, "image_size": 8, "in_channels": 3},
     "spikingformer_4_384": {"width": 16, "depth": 1, "heads": 2, "image_size": 8, "in_channels": 3},
+    "est_cifar": {
+        "width": 8,
+        "depths": (2, 1),
+        "patch": 2,
+        "window": 2,
+        "head_width": 4,
+        "image_size": 8,
+        "in_channels": 3,
+    },
+    "est_swin_t": {
+        "width": 16,
+        "depths": (2, 1),
+        "window": 2,
+        "head_width": 8,
+        "num_classes": 10,
+        "image_size": 16,
+        "in_channels": 3,
+    },
 }
+MEMORYLESS = frozenset({"est_cifar", "est_swin_t"})  # one step, at which neurons count; no membrane
 
 
 def small_model(name: str, **options: Any) -> nn.Module:
-    """A model of the catalogue at the size of a test: 3 steps and 10 classes unless asked for otherwise."""
+    """A model of the catalogue at the size of a test: 3 steps and 10 classes unless asked for otherwise. Memoryless
+    ones have one step and no bits of a membrane, whatever is asked for."""
+    if name in MEMORYLESS:
+        options = {key: value for key, value in options.items() if key not in ("time_steps", "membrane_bits")}
+        return create_model(name, **{**MODELS[name], **options})
     return create_model(name, **{"time_steps": 3, **MODELS[name], **options})
 
 
+def steps_of(name: str, asked: int = 3) -> int:
+    """T of a small model that was asked for so many steps."""
+    return 1 if name in MEMORYLESS else asked
+
+
 def model_input(name: str, batch: int, frames: int = 0) -> Tensor:
-    """uint8 noise for `small_model(name)`: images [B, C, H, W], or [frames, B, C, H, W]."""
+    """uint8 noise for `small_model(name)`: images [B, C, H, W], or as many frames as it takes, [frames, B, C, H, W]."""
     channels, size = MODELS[name]["in_channels"], MODELS[name]["image_size"]
     shape = (batch, channels, size, size)
+    frames = frames and steps_of(name, frames)
     return torch.randint(0, 256, (frames, *shape) if frames else shape, dtype=torch.uint8)

@@ -14,11 +14,13 @@ from spikelet.quant import FullPrecision
 from spikelet.train.analog import AnalogNorm2d, analog_norm, analog_scale, to_analog
 from tests.support.catalogue import model_input, small_model
 
+OF_NEURONS = ("log2_step", "threshold")  # parameters of what becomes a ReLU
+
 
 @pytest.mark.parametrize("name", list_models())
 def test_every_model_has_a_twin_of_as_many_weights_that_does_not_lower(name: str):
     spiking = small_model(name)
-    shapes = {n: p.shape for n, p in spiking.named_parameters() if not n.endswith("log2_step")}
+    shapes = {n: p.shape for n, p in spiking.named_parameters() if not n.endswith(OF_NEURONS)}
     twin = to_analog(spiking)
     assert twin is spiking
     assert {n: p.shape for n, p in twin.named_parameters()} == shapes

@@ -56,6 +56,10 @@ class AccuracyWarning(UserWarning):
     """A compression pass that costs more than 10 points of accuracy; names the pass, the loss and the way out."""
 
 
+class PartialWarning(UserWarning):
+    """A network that is evaluated at another ratio of partial information than that of its training."""
+
+
 class RunError(SpikeletError):
     """A module whose forward fails on the input it was given; names the layer, and why."""
 

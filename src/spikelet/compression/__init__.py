@@ -22,6 +22,7 @@ from spikelet.compression.filters import first as first
 from spikelet.compression.filters import last as last
 from spikelet.compression.passes import Context as Context
 from spikelet.compression.passes import Finetune as Finetune
+from spikelet.compression.passes import PartialAttention as PartialAttention
 from spikelet.compression.passes import Pass as Pass
 from spikelet.compression.passes import Prune as Prune
 from spikelet.compression.passes import Quantize as Quantize

@@ -34,6 +34,7 @@ from spikelet.compression.report import Report
 from spikelet.data.batches import Epoch, batches
 from spikelet.data.samples import DataSplits, Samples
 from spikelet.nn.device import device_of
+from spikelet.nn.partial import between_trainings
 from spikelet.nn.taken import require_module, tensor_of
 from spikelet.profiling.batches import inputs_of
 
@@ -61,7 +62,8 @@ def compress(
 
     Args:
         model: any module. Not changed.
-        passes: Prune, Quantize, QuantizeMembranes, Recalibrate, Finetune, or any object of the protocol `passes.Pass`.
+        passes: Prune, Quantize, QuantizeMembranes, PartialAttention, Recalibrate, Finetune, or any object of the
+            protocol `passes.Pass`.
         data: a DataSplits, whose training part calibrates and fine-tunes; or batches (x, y) or x, of tensors or arrays
             as the model takes them, which calibrate; None where no pass looks at the model at work.
         validation: labelled samples by which accuracy is measured: Samples, or batches (x, y). Without it the
@@ -89,6 +91,14 @@ def compress(
     except Exception as e:
         raise CompressionError(f"the model can't be copied ({e}); compress works on a copy.") from e
     context, judge = _context(model, data, validation, calibration_batches, time_axis)
+    with between_trainings():
+        report, small = _applied(small, passes, context, judge)
+    _restore_modes(model, small)
+    return Compressed(small, report)
+
+
+def _applied(small: nn.Module, passes: Sequence[Pass], context: Context, judge: Judge) -> tuple[Report, nn.Module]:
+    """The report of the passes, and what they made of the copy."""
     if context.example is not None:
         check_runs(small, context.example, context.time_axis)
     before = figures_of(small, context.example, context.time_axis)
@@ -103,9 +113,8 @@ def compress(
         rows += judge.compare(name, *accuracies[-2:])
     if judge.pairs is None:
         rows.append(Row("", "accuracy", "", NOT_MEASURED))
-    _restore_modes(model, small)
     after = figures_of(small, context.example, context.time_axis)
-    return Compressed(small, Report(tuple(rows), before, after, tuple(accuracies)))
+    return Report(tuple(rows), before, after, tuple(accuracies)), small
 
 
 def _require_finite(model: nn.Module) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from spikelet.models.bestformer import bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512
+from spikelet.models.est import est_cifar, est_swin_t
 from spikelet.models.qpsnn import qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn
 from spikelet.models.qsd import (
     qsd_transformer_cifar,
@@ -31,6 +32,7 @@ BUILDERS = (
     bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512,
     qsd_transformer_cifar, qsd_transformer_t, qsd_transformer_s, qsd_transformer_m, qsd_transformer_l,
     spikformer_4_384, spikingformer_4_384,
+    est_cifar, est_swin_t,
 )  # fmt: skip
 MODELS: dict[str, Callable[..., nn.Module]] = {builder.__name__: builder for builder in BUILDERS}
 

@@ -13,9 +13,17 @@ from spikelet.nn.evaluation import evaluation_mode as evaluation_mode
 from spikelet.nn.gain import Gain2d as Gain2d
 from spikelet.nn.norm import BatchNorm1d as BatchNorm1d
 from spikelet.nn.norm import BatchNorm2d as BatchNorm2d
+from spikelet.nn.partial import PartialChannels as PartialChannels
+from spikelet.nn.partial import PartialHeads as PartialHeads
+from spikelet.nn.partial import PartialInformation as PartialInformation
+from spikelet.nn.partial import PartialRandom as PartialRandom
+from spikelet.nn.partial import PartialTokens as PartialTokens
+from spikelet.nn.partial import WholeInformation as WholeInformation
+from spikelet.nn.partial import partial_information as partial_information
 from spikelet.nn.pool import MaxPool2d as MaxPool2d
 from spikelet.nn.pool import SumPool2d as SumPool2d
 from spikelet.nn.recurrent import Recurrent as Recurrent
+from spikelet.nn.relative_bias import RelativeBias as RelativeBias
 from spikelet.nn.repconv import RepConv as RepConv
 from spikelet.nn.repconv import merge_repconvs as merge_repconvs
 from spikelet.nn.requantize import Requantize as Requantize

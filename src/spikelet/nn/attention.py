@@ -26,6 +26,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import instance
 from spikelet.neurons import Neuron
 from spikelet.nn.evaluation import exact_products
+from spikelet.nn.partial import PartialInformation, ReadsPartially
 
 
 def heads_of(x: Tensor, head_width: int) -> Tensor:
@@ -99,7 +100,7 @@ class Product(Mix):
         return v @ (k.transpose(-2, -1) @ q)
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(ReadsPartially):
     """Spiking self-attention over the positions of a map. See the module's equations.
 
     Args:
@@ -109,6 +110,7 @@ class SelfAttention(nn.Module):
         query, key, value: each from that to spikes of as many channels.
         mix: ScoreMap(neuron), ContextMap(neuron) or Product().
         behind: from mixed counts to the output, such as a scale, a neuron and a projection.
+        partial: what the mix reads of q, k and v (partial.py); None for all of them.
     Raises:
         SpikeletError: head_width is not a whole number from 1, or does not divide the channels of a projection; mix is
             none of the three; q, k and v differ in channels, or k and v in positions.
@@ -125,6 +127,7 @@ class SelfAttention(nn.Module):
         value: nn.Module,
         mix: Mix,
         behind: nn.Module,
+        partial: PartialInformation | None = None,
     ) -> None:
         super().__init__()
         if type(head_width) is not int or head_width < 1:
@@ -135,7 +138,7 @@ class SelfAttention(nn.Module):
             )
         self.head_width = head_width
         self.first, self.query, self.key, self.value = first, query, key, value
-        self.mix, self.behind = mix, behind
+        self.mix, self.behind, self.partial = mix, behind, partial
 
     def forward(self, x: Tensor) -> Tensor:
         """The attention of every token to all others."""
@@ -143,7 +146,8 @@ class SelfAttention(nn.Module):
         made = [projection(s) for projection in (self.query, self.key, self.value)]
         _require_alike(made)
         q, k, v = (heads_of(spikes, self._width_within(spikes.shape[2])) for spikes in made)
-        return self.behind(map_of(self.mix(q, k, v), made[0]))
+        y = self.mix(q, k, v) if self.partial is None else self.partial.mixed(self.mix, q, k, v)
+        return self.behind(map_of(y, made[0]))
 
     def _width_within(self, channels: int) -> int:
         width = min(self.head_width, channels)

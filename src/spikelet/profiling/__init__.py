@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from spikelet.profiling.papers.bestformer import bestformer_megabytes as bestformer_megabytes
     from spikelet.profiling.papers.bestformer import bestformer_ns_ace as bestformer_ns_ace
     from spikelet.profiling.papers.bestformer import bestformer_s_ace as bestformer_s_ace
+    from spikelet.profiling.papers.est import attention_operations as attention_operations
+    from spikelet.profiling.papers.est import est_energy_of as est_energy_of
+    from spikelet.profiling.papers.est import est_neurons as est_neurons
     from spikelet.profiling.papers.qpsnn import qpsnn_megabytes as qpsnn_megabytes
     from spikelet.profiling.papers.qpsnn import qpsnn_millijoules as qpsnn_millijoules
     from spikelet.profiling.papers.qpsnn import qpsnn_millijoules_of as qpsnn_millijoules_of
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 _OF_MODULES = {
     "profile": "model",
     **dict.fromkeys(("bestformer_megabytes", "bestformer_ns_ace", "bestformer_s_ace"), "papers.bestformer"),
+    **dict.fromkeys(("attention_operations", "est_energy_of", "est_neurons"), "papers.est"),
     **dict.fromkeys(("qpsnn_megabytes", "qpsnn_millijoules", "qpsnn_millijoules_of"), "papers.qpsnn"),
     **dict.fromkeys(("qsd_folded_megabytes", "qsd_megabytes", "qsd_millijoules_of", "qsd_parameters"), "papers.qsd"),
 }

@@ -139,7 +139,7 @@ def _watch_of(name: str, module: nn.Module, last: _LastOutput, unit: float | Non
     if next(module.parameters(recurse=False), None) is not None:
         raise ValueError(
             f"{name}: {type(module).__name__} has parameters that profile can't count. "
-            "Counted are convolutions, Linear, batch norms, Scale, AddConstant, Requantize and neurons."
+            "Counted are convolutions, Linear, batch norms, Scale, AddConstant, RelativeBias, Requantize and neurons."
         )
     return None
 

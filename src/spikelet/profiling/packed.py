@@ -18,12 +18,12 @@ from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.graph.file.document import stored_bytes
 from spikelet.neurons import Neuron
-from spikelet.nn import AddConstant, Conv1d, Conv2d, Linear, Requantize, Scale
+from spikelet.nn import AddConstant, Conv1d, Conv2d, Linear, RelativeBias, Requantize, Scale
 from spikelet.nn.norm import gain_and_offset
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
 
 Weighted = nn.Conv1d | nn.Conv2d | nn.Linear
-Constants = Scale | AddConstant | Requantize
+Constants = Scale | AddConstant | RelativeBias | Requantize
 FLOAT_BITS = 32
 FLOAT_BYTES = 4
 MULTIPLIER_AND_SHIFT_BYTES = 3
@@ -78,9 +78,10 @@ def neuron_bytes(neuron: Neuron) -> int:
 
 
 def constants_bytes(layer: Constants) -> int:
-    """A gain or a grid of currents: multiplier, shift and offset for each entry; a constant: 32 bits for each entry."""
-    if isinstance(layer, AddConstant):
-        return CONSTANT_BYTES * layer.value.numel()
+    """A gain or a grid of currents: multiplier, shift and offset for each entry; a constant: 32 bits for each entry,
+    of a relative bias for every pair of tokens, and every window where they differ."""
+    if isinstance(layer, AddConstant | RelativeBias):
+        return CONSTANT_BYTES * layer.on_grid().numel()
     entries = layer.gain.numel() if isinstance(layer, Scale) else 1
     return entries * (MULTIPLIER_AND_SHIFT_BYTES + 2)
 

@@ -1,6 +1,6 @@
 """The analog twin (ANN counterpart) of a spiking network: the same layers, every neuron a ReLU, every weight a float.
 
-    spike(t) = fire(...)  becomes  max(x, 0);   Q(W)  becomes  W
+    spike(t) = fire(...)  becomes  max(x, 0), without a learned threshold;   Q(W)  becomes  W
 
 It loses nothing to rounding, so it can teach its spiking twin (distillation.py). It is never deployed: lowering refuses
 a network without spikes, and its batch norms evaluate as PyTorch's do, not on the grid 2^-12. Biases stay on that grid.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from spikelet.neurons import Neuron
+from spikelet.neurons import QCFS, Neuron
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, Scale
 from spikelet.nn.fold_time import fold_time
 from spikelet.quant import FullPrecision
@@ -79,7 +79,7 @@ def to_analog(model: nn.Module) -> nn.Module:
 
 def _analog(module: nn.Module) -> nn.Module:
     match module:
-        case Neuron():
+        case Neuron() | QCFS():
             return nn.ReLU()
         case BatchNorm1d() | BatchNorm2d():
             return analog_norm(module)

@@ -4,6 +4,7 @@ from spikelet.lowering.rules import elementwise as elementwise
 from spikelet.lowering.rules import moves as moves
 from spikelet.lowering.rules import neurons as neurons
 from spikelet.lowering.rules import norms as norms
+from spikelet.lowering.rules import partial as partial
 from spikelet.lowering.rules import pools as pools
 from spikelet.lowering.rules import products as products
 from spikelet.lowering.rules import recurrent as recurrent

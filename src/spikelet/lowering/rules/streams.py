@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from torch import Tensor
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
@@ -16,7 +17,7 @@ from spikelet.lowering.rules.elementwise import add, sum_of
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
-from spikelet.nn import AddConstant, Average, Scale
+from spikelet.nn import AddConstant, Average, RelativeBias, Scale
 from spikelet.nn.requantize import Clipped
 from spikelet.quant.grid import snap_gain
 
@@ -64,7 +65,18 @@ def average(b: Builder, call: Call, layer: Average, *values: Value) -> Value:
 @rule(AddConstant)
 def add_constant(b: Builder, call: Call, layer: AddConstant, x: Value) -> Value:
     """The sum with a constant on the grid."""
-    constant = layer.on_grid().detach()
+    return _plus(b, call, layer.on_grid(), x)
+
+
+@rule(RelativeBias)
+def relative_bias(b: Builder, call: Call, layer: RelativeBias, x: Value) -> Value:
+    """The sum with the bias of the pairs that are used."""
+    part = call.kwargs.get("part", call.args[-1])
+    return _plus(b, call, part(layer.on_grid()), x)
+
+
+def _plus(b: Builder, call: Call, constant: Tensor, x: Value) -> Value:
+    constant = constant.detach()
     step = dataclasses.replace(call, target="add", args=(call.read[0], constant), kwargs={}, traced=(True, False))
     return add(b, step, x)
 
