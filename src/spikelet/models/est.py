@@ -35,9 +35,9 @@ itself, and return logits [T, B, K]. `forward_features` gives the maps of the st
 
 Differences from the authors' released code (v2): the last norm is a batch norm, theirs a layer norm; the linear layer
 of a merge reads 8 bits and the residual stream is kept in 16 bits of 2^-8; weights have 8 bits, or `weight_bits`,
-theirs are floats; pixels are u/256; no drop path; thresholds of scores begin at 1 and those of their sums at M^2 / 8,
-and linear layers without a batch norm behind begin with outputs of size 1, where theirs begin from a trained Swin.
-time_steps is 1 and no neuron keeps a membrane, so membrane_bits is 32.
+theirs are floats; pixels are u/256; no drop path; thresholds of scores in levels begin at 1/2 and those of their sums
+at M^2 / 8, and linear layers without a batch norm behind begin with outputs of size 1, where theirs begin from a
+trained Swin. time_steps is 1 and no neuron keeps a membrane, so membrane_bits is 32.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ from spikelet.nn import (
 from spikelet.nn.evaluation import exact_products
 from spikelet.nn.partial import KINDS, ReadsPartially
 
+REACH = 16.0  # of the 8 bits of a merge: in a twin of several steps each step's spikes differ more than their means
 MEAN_SQUARE = 0.13  # of Levels(2 L) of a normal variable: what a linear layer behind a batch norm reads
 
 
@@ -143,6 +144,10 @@ class Shape:
         return side
 
 
+class Sized(QCFS):
+    """QCFS that is added to a stream: its threshold stays a factor behind its neuron, in a twin too."""
+
+
 class Fire:
     """Makes the network's activations."""
 
@@ -153,9 +158,9 @@ class Fire:
         """Counts over L, for what reads them with weights of its own."""
         return Levels(self.shape.levels, self.shape.threshold if threshold is None else threshold)
 
-    def sized(self, threshold: float | None = None) -> QCFS:
+    def sized(self, threshold: float | None = None) -> Sized:
         """The same times its threshold."""
-        return QCFS(self.shape.levels, self.shape.threshold if threshold is None else threshold)
+        return Sized(self.shape.levels, self.shape.threshold if threshold is None else threshold)
 
 
 def linear(c_in: int, c_out: int, p: Precision, *, bias: bool = True, mean_square: float = MEAN_SQUARE) -> Conv2d:
@@ -172,7 +177,7 @@ class LevelWeights(nn.Module):
 
     def __init__(self, fire: Fire) -> None:
         super().__init__()
-        self.neuron = fire(1.0)
+        self.neuron = fire(0.5)
 
     def forward(self, scores: Tensor, bias: RelativeBias, partial: PartialInformation) -> Tensor:
         """Counts over L, [T, B, h, G, N, N']."""
@@ -252,8 +257,7 @@ class WindowAttention(ReadsPartially):
         self.place, self.heads = place, c // d
         self.query, self.key, self.value = (nn.Sequential(linear(c, c, p), fire()) for _ in range(3))
         near = shift_mask(place.size, place.shift, (place.side, place.side)) if place.shift else None
-        self.root = math.sqrt(d)
-        self.scale = None if _is_power_of_two(self.root) else Scale(1 / self.root, learn=False)
+        self.scale = Scale(1 / math.sqrt(d), learn=False)
         self.bias = RelativeBias(self.heads, place.size, near)
         self.weights = WEIGHTS[shape.attention](fire)
         self.partial = partial_information(
@@ -272,18 +276,13 @@ class WindowAttention(ReadsPartially):
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """What the parts that are read make of each other, [T, B, h, G, d, N]."""
         with exact_products(self):
-            scores = q.transpose(-2, -1) @ k
-            scores = scores / self.root if self.scale is None else self.scale(scores)
+            scores = self.scale(q.transpose(-2, -1) @ k)
             weights = self.weights(scores, self.bias, self.partial)
             return v @ weights.transpose(-2, -1)
 
     def _taken_apart(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, h, G, d, N], heads and windows."""
         return windows(x, self.place.size, self.place.shift).unflatten(2, (self.heads, -1)).transpose(3, 4)
-
-
-def _is_power_of_two(number: float) -> bool:
-    return math.frexp(number)[0] == 0.5  # dividing by it changes the unit of integers alone
 
 
 class Block(nn.Module):
@@ -313,7 +312,9 @@ class Merge(nn.Module):
     def __init__(self, channels: int, p: Precision, fire: Fire) -> None:
         super().__init__()
         reduction = linear(4 * channels, 2 * channels, p, bias=False, mean_square=1.0)
-        self.layers = nn.Sequential(BatchNorm2d(4 * channels), Requantize(8), reduction, fire.sized())
+        self.layers = nn.Sequential(
+            BatchNorm2d(4 * channels), Requantize(8, REACH, learn=False), reduction, fire.sized()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Currents [T, B, C, H, W] -> [T, B, 2 C, H / 2, W / 2]."""

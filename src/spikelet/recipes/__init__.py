@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from spikelet.base import torch_needed as torch_needed
-from spikelet.recipes import bestformer, qsd, qsnn
+from spikelet.recipes import bestformer, est, qsd, qsnn
 from spikelet.train import TrainConfig
 
 RECIPES: dict[str, Callable[..., TrainConfig]] = {
@@ -24,4 +24,6 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsd-digits": qsd.digits,
     "qsd-cifar10": qsd.cifar10,
     "qsd-cifar10-taught": qsd.cifar10_taught,
+    "est-digits": est.digits,
+    "est-cifar10": est.cifar10,
 }
