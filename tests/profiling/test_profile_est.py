@@ -57,6 +57,7 @@ def test_energy_prices_counts_as_spikes_and_stands_beside_the_bounds():
     carrying = sum(layer.macs for layer in rest if layer.unrolled_sops is not None)
     assert energy.spikes_per_synapse == pytest.approx(spikes / carrying)
     assert 0 < energy.spike_rate == energy.spikes_per_synapse
+    assert est_energy_of(report, steps=16).spike_rate == energy.spikes_per_synapse / 16
     assert "spikes per synapse and inference, above the break-even bounds of 0.15 to 1.38" in str(energy)
 
 

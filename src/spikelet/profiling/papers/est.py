@@ -157,9 +157,11 @@ class Energy:
         )
 
 
-def est_energy_of(report: Report) -> Energy:
+def est_energy_of(report: Report, steps: int | None = None) -> Energy:
     """The energy of a network that was profiled.
 
+    Args:
+        steps: the time steps that its spikes stand for, such as the L of counts 0..L; the network's own unless given.
     Raises:
         ValueError: no layer of the report carries spikes or counts.
     """
@@ -171,5 +173,5 @@ def est_energy_of(report: Report) -> Energy:
         millijoules=qsd_millijoules_of(report),
         dense_millijoules=millijoules(accumulates=0.0, macs=sum(layer.macs_per_step for layer in report.synapses)),
         spikes_per_synapse=spikes / sum(layer.macs_per_step for layer in carrying),
-        steps=report.time_steps,
+        steps=steps or report.time_steps,
     )
