@@ -12,6 +12,7 @@ spikes by theta where they leave a neuron, and keep weights and norms of floats.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -23,10 +24,11 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole as is_whole_number
-from spikelet.conversion.flow import Flow, flow_of, is_activation
+from spikelet.conversion.flow import Flow, flow_of, is_activation, unit_of
 from spikelet.conversion.layers import absorbs, counterpart, folded, quantize, with_units
-from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, Schedule
+from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, ScaledNeuron, Schedule
 from spikelet.conversion.twin import Twin
+from spikelet.conversion.units import CLOSE
 from spikelet.interop.image import Image, image_of
 from spikelet.interop.layers import TORCH
 from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels
@@ -173,15 +175,15 @@ def _swapped(
 ) -> nn.Module:
     """A copy of the model in which every layer of the flow is its twin's."""
     memo: dict[int, Any] = {}
-    for name in flow.pools:
-        pool, means = model.get_submodule(name), schedule.mean_so_far(is_folded=False)
+    for name, largest in flow.pools.items():
+        pool, means = model.get_submodule(name), schedule.mean_so_far(largest, is_folded=False)
         memo[id(pool)] = copy.deepcopy(pool) if means is None else PoolOfMeans(means, copy.deepcopy(pool))
     for name, module in model.named_modules():
         if name not in flow.reads:
             continue
         u, w = flow.reads[name], flow.gives[name]
         if is_activation(module):
-            memo[id(module)] = _neuron(module, schedule, u, is_folded=is_plain)
+            memo[id(module)] = _neuron(module, schedule, u, w, is_folded=is_plain)
         else:
             memo[id(module)] = _layer(module, name, u, w, quantizer, image if name in flow.readers else None)
     try:
@@ -192,10 +194,12 @@ def _swapped(
         ) from e
 
 
-def _neuron(activation: Any, schedule: Schedule, u: float, *, is_folded: bool) -> nn.Module:
-    """A neuron that reads units `u`."""
-    theta = float(activation.theta.detach()) / u
-    return schedule.neuron(theta, is_folded).train(activation.training)
+def _neuron(activation: Any, schedule: Schedule, u: float, w: float, *, is_folded: bool) -> nn.Module:
+    """A neuron that reads units `u` and gives units `w`."""
+    neuron = schedule.neuron(float(activation.theta.detach()) / u, is_folded)
+    gain = unit_of(activation) / w
+    made = neuron if math.isclose(gain, 1.0, rel_tol=CLOSE) else ScaledNeuron(neuron, gain)
+    return made.train(activation.training)
 
 
 def _layer(module: nn.Module, name: str, u: float, w: float, quantizer: Quantizer, image: Image | None) -> nn.Module:

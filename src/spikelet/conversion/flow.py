@@ -4,6 +4,9 @@ The network runs once on an example, recorded by lowering's trace. An activation
 The unit goes with the tensor through all that moves, pools and averages, and into the weights, norm or threshold that
 reads it, where it is exact. An addition needs one unit: layers with weights adapt theirs, and of two activations one is
 brought to the other's by a Scale on the grid. A factor or a mean that is no power of two changes the unit alone.
+
+A network of spikelet's layers has weights that are quantised already, which another unit would round anew. There, and
+where anything else reads values as they are, the neuron's spikes are multiplied by its threshold on the grid.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from spikelet.conversion.calls import ADDS, COUNTED, JOINS, MAXIMA, MEANS, OVER,
 from spikelet.conversion.layers import WEIGHTED, absorbs
 from spikelet.conversion.rewrites import Left, Pooled, Replaced, Rewrite, Summed
 from spikelet.conversion.schedules import Schedule
-from spikelet.conversion.units import Units
+from spikelet.conversion.units import CLOSE, Units
 from spikelet.lowering import registry
 from spikelet.lowering.rules.moves import SAME_ORDER
 from spikelet.lowering.rules.sums import reduced_axes
@@ -44,6 +47,11 @@ def is_activation(module: nn.Module) -> bool:
     return type(module) in (QCFS, Levels)
 
 
+def unit_of(activation: nn.Module) -> float:
+    """What a count of 1 is worth: theta of QCFS; Levels gives counts as they are."""
+    return float(activation.theta.detach()) if isinstance(activation, QCFS) else 1.0
+
+
 def is_whole(module: nn.Module) -> bool:
     """Whether the code inside of a module is not looked into: layers, in a network as in its twin."""
     return is_activation(module) or isinstance(module, Neuron) or absorbs(module) or registry.is_leaf(module)
@@ -57,7 +65,7 @@ class Flow:
     rewrites: by the number of a function's call.
     output: the unit of what the network returns.
     readers: the layers with weights that alone read the input, as it is or flattened; empty where anything else does.
-    pools: layers that take the largest of spikes.
+    pools: layers that take the largest of spikes, and the worth of a spike.
     """
 
     reads: dict[str, float]
@@ -65,7 +73,7 @@ class Flow:
     rewrites: dict[int, Rewrite]
     output: float
     readers: frozenset[str]
-    pools: frozenset[str]
+    pools: dict[str, float]
 
 
 class _Watched(nn.Module):
@@ -89,6 +97,22 @@ class _Watched(nn.Module):
             return self.net(x)
 
 
+class _NeedsValues(Exception):
+    """What the activation `name` gives is read by something that takes values as they are, without a unit."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+class _Counted:
+    """A call by its name in the network, and the number of its function."""
+
+    def __init__(self, call: Call, watched: _Watched) -> None:
+        self.call = dataclasses.replace(call, where=call.where.removeprefix("net").removeprefix("."))
+        self.count = watched.numbers[id(call.output)].pop(0) if call.target in COUNTED else 0
+
+
 def flow_of(net: nn.Module, x: Tensor, schedule: Schedule, unit: float, *, is_plain: bool) -> Flow:
     """Follows `x` through the network.
 
@@ -96,7 +120,8 @@ def flow_of(net: nn.Module, x: Tensor, schedule: Schedule, unit: float, *, is_pl
         net: left as it is.
         x: what its forward takes.
         unit: of its input.
-        is_plain: whether it is of torch's layers, which the twin replaces; unknown ones are then refused.
+        is_plain: whether it is of torch's layers, which the twin replaces; unknown ones are then refused. Others keep
+            all values in unit 1.
     Raises:
         ConversionError: a layer or function has no counterpart, or two uses of a layer need other weights.
     """
@@ -104,15 +129,16 @@ def flow_of(net: nn.Module, x: Tensor, schedule: Schedule, unit: float, *, is_pl
     traced = trace(watched, x, is_whole)
     if traced.unseen:
         raise ConversionError(f"{traced.unseen[0].removeprefix('net.')}.")
-    follow = _Follow(schedule, unit, is_plain)
-    for number, call in enumerate(traced.calls, 1):
-        call = dataclasses.replace(call, where=call.where.removeprefix("net").removeprefix("."))
-        count = watched.numbers[id(call.output)].pop(0) if call.target in COUNTED else 0
-        follow.take(number, call, count)
     returned = [traced.number[id(t)] for t in tensors(traced.output) if id(t) in traced.number]
     if not returned:
         raise ConversionError("the model's output must be a tensor computed from its input.")
-    return follow.result(returned[0])
+    calls = [_Counted(call, watched) for call in traced.calls]
+    scaled: set[str] = set()
+    while True:
+        try:
+            return _Follow(schedule, unit, frozenset(scaled), is_plain=is_plain).all(calls, returned[0])
+        except _NeedsValues as e:
+            scaled.add(e.name)
 
 
 class _ImageReaders:
@@ -139,36 +165,46 @@ class _ImageReaders:
 class _Follow:
     """The units so far."""
 
-    def __init__(self, schedule: Schedule, unit: float, is_plain: bool) -> None:
-        self.schedule, self.is_plain = schedule, is_plain
+    def __init__(self, schedule: Schedule, unit: float, scaled: frozenset[str], *, is_plain: bool) -> None:
+        self.schedule, self.scaled, self.is_plain = schedule, scaled, is_plain
         self.units = Units()
         self.units.add(0, unit)
-        self.pools: set[str] = set()
+        self.pools: dict[str, float] = {}
         self.layers: dict[str, list[tuple[int, int]]] = defaultdict(list)  # inputs and outputs of each use
         self.rewrites: dict[int, Rewrite] = {}
-        self.spikes: set[int] = set()  # what activations give, however it was moved
+        self.spikes: dict[int, float] = {}  # what activations give, however it was moved: the worth of a spike
         self.fine: set[int] = set()  # products of means so far, in whole 2^-16
         self.gains: dict[int, list[tuple[int, int, int]]] = defaultdict(list)  # place, operand, result
         self.image = _ImageReaders()
 
-    def take(self, number: int, call: Call, count: int) -> None:
-        """The next call; `count` is the number of the function."""
+    def all(self, calls: list[_Counted], output: int) -> Flow:
+        """What the calls in order make of units, of which `output` is what the network returns.
+
+        Raises:
+            _NeedsValues: an activation has to be multiplied by its threshold.
+        """
+        self.activations: dict[int, str] = {}
+        for number, counted in enumerate(calls, 1):
+            self._take(number, counted.call, counted.count)
+        return self._result(output)
+
+    def _take(self, number: int, call: Call, count: int) -> None:
         self.image.take(number, call)
         if isinstance(call.target, nn.Module):
             self._layer(number, call, call.target)
         else:
             self._function(number, call, call.target, count)
 
-    def result(self, output: int) -> Flow:
+    def _result(self, output: int) -> Flow:
         self.units.fix(output, 1.0)
         for count, operands in self.gains.items():
             gains = {place: self._unit(a) / self._unit(b) for place, a, b in operands}
-            gains = {place: gain for place, gain in gains.items() if not math.isclose(gain, 1.0, rel_tol=1e-9)}
+            gains = {place: gain for place, gain in gains.items() if not math.isclose(gain, 1.0, rel_tol=CLOSE)}
             if gains:
                 parts: dict[int, nn.Module] = {place: Scale(gain, learn=False) for place, gain in gains.items()}
                 self.rewrites[count] = Replaced(parts)
         both = [{name: self._of_layer(name, side) for name in self.layers} for side in (0, 1)]
-        return Flow(both[0], both[1], self.rewrites, self._unit(output), self.image.readers, frozenset(self.pools))
+        return Flow(both[0], both[1], self.rewrites, self._unit(output), self.image.readers, self.pools)
 
     def _unit(self, number: int) -> float:
         unit = self.units.unit(number)
@@ -176,7 +212,7 @@ class _Follow:
 
     def _of_layer(self, name: str, side: int) -> float:
         units = [self._unit(use[side]) for use in self.layers[name]]
-        if not all(math.isclose(unit, units[0], rel_tol=1e-9) for unit in units):
+        if not all(math.isclose(unit, units[0], rel_tol=CLOSE) for unit in units):
             raise ConversionError(
                 f"{name}: is used in several places, whose values are in units of {min(units):.4g} and "
                 f"{max(units):.4g}. Give each place a layer of its own, or their activations one threshold."
@@ -190,17 +226,20 @@ class _Follow:
         if isinstance(layer, nn.Identity) or type(layer).__name__.startswith("Dropout"):
             self._same(number, call)
         elif is_activation(layer):
-            self.units.add(number, float(layer.theta.detach()) if isinstance(layer, QCFS) else 1.0)
-            self.spikes.add(number)
+            is_scaled = call.where in self.scaled or not self.is_plain
+            self.units.add(number, 1.0 if is_scaled else unit_of(layer))
+            self.activations[number] = call.where
+            self.spikes[number] = unit_of(layer) if is_scaled else 1.0
             self.layers[call.where].append((first, number))
         elif absorbs(layer):
             self.units.add(number)
             self.layers[call.where].append((first, number))
         elif type(layer) is MaxPool2d:
             self._same(number, call)
-            self.pools.update({call.where} if first in self.spikes else ())
+            if first in self.spikes:
+                self.pools[call.where] = self.spikes[first]
         else:
-            self._as_it_is(number, call, known=False)
+            self._as_it_is(number, call, known=registry.rule_of(layer) is not None)
 
     def _same(self, number: int, call: Call) -> None:
         """What has the unit of its first input."""
@@ -208,7 +247,7 @@ class _Follow:
         self.units.join(number, call.inputs[0])
         moves = isinstance(call.target, nn.Identity) or call.target in registry.MOVING
         if moves and call.inputs[0] in self.spikes:
-            self.spikes.add(number)
+            self.spikes[number] = self.spikes[call.inputs[0]]
 
     def _as_it_is(self, number: int, call: Call, *, known: bool) -> None:
         """A layer or function that takes values as they are."""
@@ -216,10 +255,10 @@ class _Follow:
             self._refuse(call)
         for operand in call.inputs:
             if not self.units.fix(operand, 1.0):
-                raise ConversionError(
-                    f"{call.place}: reads what an activation gives in units of its threshold. Use "
-                    "spikelet.neurons.Levels in the place of QCFS, whose values need no unit."
-                )
+                source = self.units.source(operand)
+                if source not in self.activations or self.activations[source] in self.scaled:
+                    raise ConversionError(f"{call.place}: reads values whose unit its weights can't take; use a norm.")
+                raise _NeedsValues(self.activations[source])
         self.units.add(number, 1.0)
 
     def _refuse(self, call: Call) -> None:
@@ -268,7 +307,8 @@ class _Follow:
 
     def _take_means(self, count: int, operands: list[tuple[int, int]]) -> bool:
         """Lets a function take the means so far of spike trains, where the schedule has steps; whether it does."""
-        parts = {place: self.schedule.mean_so_far(self.is_plain) for place, n in operands if n in self.spikes}
+        worth = {place: self.spikes[n] for place, n in operands if n in self.spikes}
+        parts = {place: self.schedule.mean_so_far(largest, self.is_plain) for place, largest in worth.items()}
         made = {place: part for place, part in parts.items() if part is not None}
         if made:
             self.rewrites[count] = Replaced(made)

@@ -19,6 +19,7 @@ ours; the authors take the spikes of each step, and so tend to another value.
 from __future__ import annotations
 
 import abc
+import math
 
 import torch
 from torch import Tensor, nn
@@ -59,24 +60,42 @@ class OverBatch(InPlace):
 
 
 class MeanSoFar(nn.Module):
-    """The mean of a spike train up to each step, in whole 1 / 256, at most 255 / 256.
+    """The mean of a spike train up to each step, in whole 1 / 256 below the power of two at or above `largest`.
 
     Args:
         time_steps: T.
+        largest: what a spike is worth.
         is_folded: whether time is folded into the batch, [T * B, ...], or has its axis, [T, B, ...].
     """
 
-    def __init__(self, time_steps: int, is_folded: bool) -> None:
+    def __init__(self, time_steps: int, largest: float, is_folded: bool) -> None:
         super().__init__()
         self.time_steps, self.is_folded = time_steps, is_folded
         self.over = Scale((1 / torch.arange(1.0, time_steps + 1))[:, None], learn=False)
-        self.bits = Saturate(9, fraction_bits=8)
+        self.bits = Saturate(9 + max(0, math.ceil(math.log2(largest))), fraction_bits=8)
 
     def forward(self, s: Tensor) -> Tensor:
         """Spikes -> their means, of the same shape."""
         if not self.is_folded:
             return self.bits(self.over(s.cumsum(0)))
         return self.bits(self.over(s.unflatten(0, (self.time_steps, -1)).cumsum(0))).flatten(0, 1)
+
+
+class ScaledNeuron(InPlace):
+    """A neuron whose spikes are multiplied by a number, on the grid, where their values are read as they are.
+
+    Args:
+        neuron: gives the spikes.
+        gain: the number.
+    """
+
+    def __init__(self, neuron: nn.Module, gain: float) -> None:
+        super().__init__()
+        self.neuron, self.scale = neuron, Scale(gain, learn=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Currents -> values of the same shape."""
+        return self.scale(self.neuron(x))
 
 
 class PoolOfMeans(InPlace):
@@ -120,8 +139,9 @@ class Schedule(abc.ABC):
     def neuron(self, threshold: float, is_folded: bool) -> nn.Module:
         """A neuron of this threshold whose mean output is the activation over it."""
 
-    def mean_so_far(self, is_folded: bool) -> nn.Module | None:
-        """What products and maxima of spike trains take in the place of each; None: the spikes."""
+    def mean_so_far(self, largest: float, is_folded: bool) -> nn.Module | None:
+        """What products and maxima take in the place of a spike train, a spike of which is worth `largest`; None: the
+        spikes."""
         return None
 
 
@@ -151,8 +171,8 @@ class Stream(Schedule):
         neuron = IntegrateAndFire(self.time_steps, threshold)
         return OverBatch(neuron) if is_folded else neuron
 
-    def mean_so_far(self, is_folded: bool) -> nn.Module | None:
-        return MeanSoFar(self.time_steps, is_folded)
+    def mean_so_far(self, largest: float, is_folded: bool) -> nn.Module | None:
+        return MeanSoFar(self.time_steps, largest, is_folded)
 
 
 SCHEDULES: dict[str, type[Schedule]] = {"barrier": Barrier, "stream": Stream}

@@ -21,12 +21,17 @@ class Units:
         self._parent: dict[int, int] = {}
         self._ratio: dict[int, float] = {}  # unit of a member over that of its parent
         self._fixed: dict[int, float] = {}  # by root
+        self._source: dict[int, int] = {}  # by root, what fixed it
 
     def add(self, number: int, unit: float | None = None) -> None:
         """A tensor of this unit; None: a free one."""
         self._parent[number], self._ratio[number] = number, 1.0
         if unit is not None:
-            self._fixed[number] = unit
+            self._fixed[number], self._source[number] = unit, number
+
+    def source(self, number: int) -> int | None:
+        """The tensor that was first given the unit which `number` has; None where it is free."""
+        return self._source.get(self._root(number)[0])
 
     def unit(self, number: int) -> float | None:
         """The unit; None while it is free."""
@@ -36,7 +41,8 @@ class Units:
     def fix(self, number: int, unit: float) -> bool:
         """Gives a free tensor this unit; whether it has it now."""
         root, ratio = self._root(number)
-        self._fixed.setdefault(root, unit / ratio)
+        if root not in self._fixed:
+            self._fixed[root], self._source[root] = unit / ratio, number
         return math.isclose(self._fixed[root] * ratio, unit, rel_tol=CLOSE)
 
     def join(self, number: int, other: int, ratio: float = 1.0) -> bool:
