@@ -4,8 +4,12 @@ from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import ConversionError as ConversionError
 from spikelet.conversion.accuracy import AccuracyOverSteps as AccuracyOverSteps
 from spikelet.conversion.accuracy import accuracy_over_steps as accuracy_over_steps
+from spikelet.conversion.calibrate import calibrate as calibrate
 from spikelet.conversion.convert import convert as convert
 from spikelet.conversion.exits import EarlyExit as EarlyExit
 from spikelet.conversion.exits import Exits as Exits
 from spikelet.conversion.schedules import IntegrateAndFire as IntegrateAndFire
+from spikelet.conversion.thresholds import LeastError as LeastError
+from spikelet.conversion.thresholds import Method as Method
+from spikelet.conversion.thresholds import Percentile as Percentile
 from spikelet.conversion.twin import Twin as Twin

@@ -49,7 +49,7 @@ def _fold(swap: Swap, net: nn.Module, name: str, image: Image) -> nn.Module:
     assert isinstance(layer, READERS), "as _first has seen"
     pool_factor = swap.factors.get(id(swap.net.get_submodule(name)), 1.0)
     folded = fold_pixels(layer, name or type(net).__name__, image, pool_factor=pool_factor)
-    return _put(net, layer, folded.train(layer.training))
+    return put(net, layer, folded.train(layer.training))
 
 
 def _first(net: nn.Module, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _channels(net: nn.Module, image: Image) -> int:
     return convolution.in_channels if convolution is not None and told == 1 else told
 
 
-def _put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
+def put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
     """`net` with `new` wherever `old` was."""
     if net is old or new is old:
         return new if net is old else net
