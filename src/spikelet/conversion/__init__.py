@@ -8,6 +8,11 @@ from spikelet.conversion.calibrate import calibrate as calibrate
 from spikelet.conversion.convert import convert as convert
 from spikelet.conversion.exits import EarlyExit as EarlyExit
 from spikelet.conversion.exits import Exits as Exits
+from spikelet.conversion.finetune import FromBytes as FromBytes
+from spikelet.conversion.finetune import finetune as finetune
+from spikelet.conversion.repair import Repaired as Repaired
+from spikelet.conversion.repair import repair as repair
+from spikelet.conversion.report import Changes as Changes
 from spikelet.conversion.schedules import IntegrateAndFire as IntegrateAndFire
 from spikelet.conversion.thresholds import LeastError as LeastError
 from spikelet.conversion.thresholds import Method as Method

@@ -12,7 +12,6 @@ others are below 0 in places; QCFS is 0 there, as it is for ReLU, and training (
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,13 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.conversion.copying import copied, require_batches
 from spikelet.conversion.find import Finder, Seen
 from spikelet.conversion.thresholds import Method, Percentile
 from spikelet.neurons import QCFS
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
-from spikelet.nn.taken import require_module
-from spikelet.profiling.batches import inputs_of
 
 
 def calibrate(
@@ -49,14 +47,10 @@ def calibrate(
         SpikeletError: levels is out of range.
     """
     QCFS(levels)  # checks them before any work
-    require_module(model, ConversionError)
     chosen = Percentile() if method is None else method
     if not isinstance(chosen, Method):
         raise ConversionError(f"method must be Percentile(...) or LeastError(), got {chosen!r}.")
-    inputs = [x.to(device_of(model)) for x in inputs_of(batches, None)]
-    if not inputs:
-        raise ConversionError("batches holds no batch. Pass some hundred samples, as the network takes them.")
-    require_alike(inputs)
+    inputs = require_batches(model, batches, "batches")
     finder = Finder(copied(model), tuple(activations))
     with evaluation_mode(finder.model), torch.no_grad():
         finder.prepare(inputs[0])
@@ -74,19 +68,3 @@ def _quantized(seen: Seen, method: Method, levels: int, model: nn.Module) -> QCF
     """QCFS in an activation's place, in the mode and on the device of the network."""
     made = QCFS(levels, method.threshold(seen.histogram, seen.f, levels))
     return made.to(device_of(model)).train(model.training)
-
-
-def copied(model: nn.Module) -> nn.Module:
-    """A copy of `model`. Raises ConversionError where it can't be copied."""
-    try:
-        return copy.deepcopy(model)
-    except Exception as e:
-        raise ConversionError(f"{type(model).__name__} can't be copied ({e}), and conversion works on a copy.") from e
-
-
-def require_alike(inputs: Sequence[Tensor]) -> None:
-    """Raises ConversionError unless all batches hold samples of one shape."""
-    shapes = [tuple(x.shape[1:]) for x in inputs]
-    if len(set(shapes)) > 1:
-        other = next(shape for shape in shapes if shape != shapes[0])
-        raise ConversionError(f"batches must hold samples of one shape, got {shapes[0]} and {other}.")
