@@ -54,14 +54,32 @@ class Bottleneck(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU6())
         self.narrow = nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8))
+        self.side = nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.BatchNorm2d(8))
         self.wide = nn.Sequential(nn.Conv2d(8, 8, 1, bias=False), nn.GroupNorm(2, 8), nn.SiLU())
         self.last, self.pooler, self.head = nn.Conv2d(8, 8, 3), nn.Linear(8, 8), nn.Linear(8, 5)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
         x = x + self.wide(self.narrow(x))
-        x = F.dropout(self.last(x + self.narrow(x)), 0.1, self.training).mean((2, 3))
+        x = F.dropout(self.last(x + self.side(x)), 0.1, self.training).mean((2, 3))
         return F.softmax(self.head(torch.tanh(self.pooler(x))), dim=-1)
+
+
+class Encoder(nn.Module):
+    """Rows of an image as tokens of torch's own encoder layers."""
+
+    def __init__(self, *, norm_first: bool, batch_first: bool = True) -> None:
+        super().__init__()
+        self.batch_first = batch_first
+        self.embed = nn.Conv1d(24, 16, 1)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, activation="gelu", batch_first=batch_first, norm_first=norm_first)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x.flatten(1, 2)).transpose(1, 2)
+        y = self.encoder(x if self.batch_first else x.transpose(0, 1))
+        return self.head(y.mean(1 if self.batch_first else 0))
 
 
 def images(count: int = 32, size: int = 8) -> Tensor:
@@ -81,5 +99,7 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "softmax module": lambda: ViT("module"),
     "softmax function": lambda: ViT("function"),
     "rms norm": lambda: ViT("fused", nn.RMSNorm),
+    "torch's encoder": lambda: Encoder(norm_first=True),
+    "torch's encoder, norms behind": lambda: Encoder(norm_first=False, batch_first=False),
     "bottleneck": Bottleneck,
 }

@@ -13,12 +13,13 @@ from spikelet.base.errors import ConversionError, SpikeletError
 from spikelet.conversion import calibrate, repair
 from spikelet.conversion.called import Substituted, substituted
 from spikelet.conversion.currents import Followed, currents_of
+from spikelet.conversion.multihead import taken_apart
 from spikelet.conversion.norms import TokenNorm
 from spikelet.conversion.scores import LevelAttention, ScoreLevels
 from spikelet.neurons import QCFS, Levels
-from tests.conversion.ordinary import NETWORKS, ViT, images, seeded
+from tests.conversion.ordinary import NETWORKS, Encoder, ViT, images, seeded
 
-GONE = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.Softmax, nn.Tanh, nn.Dropout)
+GONE = (nn.MultiheadAttention, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.Softmax, nn.Tanh, nn.Dropout)
 
 
 def whole(model: nn.Module) -> Substituted:
@@ -66,6 +67,27 @@ def test_each_part_is_found_however_it_is_written():
         assert isinstance(
             made.get_submodule("net.attention.qkv" if name.endswith("function") else "attention.qkv"), Followed
         )
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("norm_first", [True, False])
+def test_torchs_encoder_taken_apart_is_the_same(batch_first: bool, norm_first: bool):
+    net = seeded(lambda: Encoder(norm_first=norm_first, batch_first=batch_first))
+    work = copy.deepcopy(net)
+    for i, layer in enumerate(work.encoder.layers):
+        work.encoder.layers[i] = taken_apart(layer, f"layers.{i}")
+    with torch.no_grad():  # where torch takes its fast path
+        assert torch.allclose(work(images()), net(images()), atol=1e-5)
+    assert torch.allclose(work(images()), net(images()), atol=1e-5)
+
+
+def test_attention_over_other_widths_taken_apart_is_the_same():
+    torch.manual_seed(0)
+    fused = nn.MultiheadAttention(8, 2, kdim=6, vdim=4, bias=False, batch_first=True).eval()
+    q, k, v = torch.randn(3, 5, 8), torch.randn(3, 7, 6), torch.randn(3, 7, 4)
+    apart, none = taken_apart(fused, "attention")(q, k, v, need_weights=False)
+    assert torch.allclose(apart, fused(q, k, v)[0], atol=1e-6)
+    assert none is None
 
 
 def test_a_softmax_of_the_logits_is_left_out():
@@ -135,7 +157,19 @@ class Masked(nn.Module):
         return F.scaled_dot_product_attention(x, x, x, **self.options)
 
 
+class MaskedHeads(nn.Module):
+    def __init__(self, **options: bool) -> None:
+        super().__init__()
+        self.heads = nn.MultiheadAttention(8, 2, batch_first=True, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, 0]
+        return self.heads(x, x, x, attn_mask=torch.zeros(8, 8))[0]
+
+
 BAD = {
+    "a mask of heads": (lambda: (MaskedHeads(), images()), "heads: attends with a mask"),
+    "keys of its own": (lambda: (MaskedHeads(add_zero_attn=True), images()), "heads: attends to keys of its own"),
     "a mask": (lambda: (Masked(attn_mask=torch.zeros(8, 8)), images()), "attends with a mask"),
     "a causal mask": (lambda: (Masked(is_causal=True), images()), "attends with a mask"),
     "a norm of many axes": (lambda: (nn.LayerNorm([8, 8]), images()), "norms over 2 axes at once"),

@@ -16,8 +16,10 @@ from spikelet.lowering.trace import tensors
 MODULES: tuple[type[nn.Module], ...] = (
     nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Mish, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.Hardswish, nn.Softplus,
 )  # fmt: skip
-IN_PLACE = frozenset({"relu_", "leaky_relu_", "elu_", "celu_", "selu_", "silu_", "clamp_", "clamp_min_", "clip_"})
-CLAMPS = frozenset({"clamp", "clamp_", "clip", "clip_", "clamp_min", "clamp_min_"})
+IN_PLACE = frozenset(
+    {"relu_", "leaky_relu_", "elu_", "celu_", "selu_", "silu_", "clamp_", "clamp_min_", "clip_", "hardtanh_"}
+)
+CLAMPS = frozenset({"clamp", "clamp_", "clip", "clip_", "clamp_min", "clamp_min_", "hardtanh", "hardtanh_"})
 FUNCTIONS = frozenset(
     {"relu", "relu6", "gelu", "silu", "mish", "leaky_relu", "elu", "celu", "selu", "hardswish", "softplus"}
     | {"called_module"} | IN_PLACE | CLAMPS
@@ -35,7 +37,7 @@ def is_activation_call(function: str, args: tuple[Any, ...], kwargs: dict[str, A
         return False
     if function not in CLAMPS:
         return True
-    return kwargs.get("min", args[1] if len(args) > 1 else None) == 0
+    return kwargs.get("min", kwargs.get("min_val", args[1] if len(args) > 1 else None)) == 0
 
 
 def elementwise(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[Tensor], Any]:

@@ -161,13 +161,15 @@ class Currents:
         call = self.call(number)
         if isinstance(call.target, str):
             return activations.is_activation_call(call.target, call.args, call.kwargs)
+        if activations.is_activation(call.target):
+            return True
         return isinstance(call.target, QUANTIZED) and not isinstance(call.target, LevelAttention)
 
 
 def currents_of(model: Substituted, x: Tensor) -> Currents:
     """The currents of `model` on `x`, in evaluation."""
     watched = _Watched(model)
-    traced = trace(watched, x, leaves(QUANTIZED))
+    traced = trace(watched, x, leaves((*QUANTIZED, *activations.MODULES)))
     return Currents(traced, watched.places)
 
 

@@ -2,6 +2,7 @@
 
     LayerNorm, RMSNorm, GroupNorm, InstanceNorm    a batch norm of the same channels                      norms.py
     softmax in attention, tanh                     levels                                                functions.py
+    nn.MultiheadAttention, TransformerEncoderLayer their layers one by one                               multihead.py
     dropout                                        nothing
     currents that weights and products read        QCFS                                                   currents.py
 
@@ -27,6 +28,7 @@ from spikelet.conversion.copying import copied, require_batches
 from spikelet.conversion.currents import Insertion
 from spikelet.conversion.find import outputs
 from spikelet.conversion.functions import Found, words_for
+from spikelet.conversion.multihead import FUSED_LAYERS, taken_apart
 from spikelet.conversion.norms import OVER_MAPS, OVER_TOKENS, TokenNorm, batch_norm_for
 from spikelet.conversion.report import Changes, Row
 from spikelet.interop.convert import put
@@ -67,6 +69,7 @@ def repair(model: nn.Module, example: Tensor, levels: int = 16) -> Repaired:
     old = list(work.model.modules())
     with evaluation_mode(work.model), torch.no_grad():
         outputs(work.model, x)
+        work.take_apart()
         work.replace_dropouts()
         work.replace_norms(x)
         work.replace_functions(x)
@@ -94,6 +97,14 @@ class _Repair:
     def __init__(self, model: nn.Module, levels: int) -> None:
         self.model, self.levels = model, levels
         self.rows: list[Row] = []
+
+    def take_apart(self) -> None:
+        """The layers of torch's fused attention, one by one."""
+        for cls in reversed(FUSED_LAYERS):  # the larger ones first, which take care of theirs
+            for name, module in list(self.whole.net.named_modules()):
+                if type(module) is cls:
+                    self.model = put(self.model, module, taken_apart(module, name))
+                    self.rows.append(Row(name, cls.__name__, "its layers, one by one"))
 
     def replace_dropouts(self) -> None:
         """Leaves dropout out."""
