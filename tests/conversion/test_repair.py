@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError, SpikeletError
 from spikelet.conversion import calibrate, repair
 from spikelet.conversion.called import Substituted, substituted
-from spikelet.conversion.currents import Followed, currents_of
+from spikelet.conversion.currents import LevelsBefore, LevelsBehind, currents_of
 from spikelet.conversion.multihead import taken_apart
 from spikelet.conversion.norms import TokenNorm
 from spikelet.conversion.scores import LevelAttention, ScoreLevels
@@ -64,9 +64,7 @@ def test_each_part_is_found_however_it_is_written():
     for name in ("softmax module", "softmax function"):
         made = repair(seeded(NETWORKS[name]), x).network
         assert kinds(made, ScoreLevels) == 1
-        assert isinstance(
-            made.get_submodule("net.attention.qkv" if name.endswith("function") else "attention.qkv"), Followed
-        )
+        assert isinstance(whole(made).net.attention.qkv, LevelsBehind)
 
 
 @pytest.mark.parametrize("batch_first", [True, False])
@@ -109,7 +107,7 @@ def test_a_token_norm_is_a_batch_norm_of_the_last_axis(shape: tuple[int, ...]):
 def test_statistics_are_those_of_the_example():
     net = seeded(NETWORKS["fused attention"])
     made = repair(net, images()).network
-    norm = made.get_submodule("net.before.norm.first")
+    norm = made.get_submodule("net.before.norm.layer")
     seen = (net.embed(images()).flatten(2).transpose(1, 2) + net.position).reshape(-1, 16)
     assert torch.allclose(norm.running_mean, seen.mean(0), atol=1e-5)
     assert torch.allclose(norm.running_var, seen.var(0), atol=1e-4)
@@ -123,9 +121,9 @@ def test_levels_behind_a_norm_keep_both_signs():
     net(x)
     net.eval()
     made = repair(net, x, 128).network
-    assert isinstance(made[1], Followed)
+    assert isinstance(made[1], LevelsBehind)
     assert (made(x) - net(x)).abs().mean() < 0.02 * net(x).abs().mean()
-    made[1].then = nn.Identity()
+    made[1].levels = nn.Identity()
     assert torch.allclose(made(x), net(x), atol=1e-5)  # without levels nothing has changed
 
 
@@ -142,10 +140,10 @@ class ReadsTheNormTwice(nn.Module):
 def test_a_current_that_others_read_too_stays_as_it_is():
     net = ReadsTheNormTwice().eval()
     made = repair(net, torch.randn(20, 6)).network
-    assert isinstance(made.second, Followed)
-    assert isinstance(made.second.first, QCFS)
+    assert isinstance(made.second, LevelsBefore)
+    assert isinstance(made.second.levels, QCFS)
     assert torch.equal(made.norm.bias, net.norm.bias)
-    assert torch.equal(made.second.then.bias, net.second.bias)
+    assert torch.equal(made.second.layer.bias, net.second.bias)
 
 
 class Masked(nn.Module):
@@ -209,6 +207,16 @@ def test_a_model_that_cannot_be_copied_is_one_sentence():
     net.keep = (torch.zeros(1, requires_grad=True) * 1,)
     with pytest.raises(ConversionError, match="can't be copied"):
         repair(net, images())
+
+
+def test_code_may_ask_a_wrapped_layer_for_its_weights():
+    net = ReadsTheNormTwice().eval()
+    made = repair(net, torch.randn(20, 6)).network
+    again = copy.deepcopy(made)
+    assert again.second.weight is again.second.layer.weight
+    assert again.second.in_features == 6
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        again.second.nothing  # noqa: B018
 
 
 def test_no_stand_in_is_no_wrapper():

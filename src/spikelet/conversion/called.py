@@ -23,6 +23,7 @@ from torch.overrides import TorchFunctionMode, handle_torch_function, has_torch_
 from torch.utils.hooks import RemovableHandle
 
 from spikelet.base.errors import ConversionError
+from spikelet.conversion.wrapper import Wrapper
 from spikelet.lowering.trace import tensors
 from spikelet.nn.hooks import hooks
 
@@ -90,12 +91,14 @@ class Calls(TorchFunctionMode):
         return self.answer(place, func, args, kwargs)
 
 
-class SharedModule(nn.Module):
+class SharedModule(Wrapper):
     """A module that is called several times in a pass: each call is one of the function `called_module`.
 
     Args:
         inner: the module.
     """
+
+    inside = "inner"
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()

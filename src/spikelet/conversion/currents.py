@@ -27,6 +27,7 @@ from spikelet.conversion.called import Function, Place, Substituted, substituted
 from spikelet.conversion.histogram import Histogram
 from spikelet.conversion.report import Row
 from spikelet.conversion.scores import LevelAttention, ScoreLevels, threshold_for
+from spikelet.conversion.wrapper import Wrapper
 from spikelet.interop.convert import put
 from spikelet.lowering import registry
 from spikelet.lowering.trace import Call, Trace, leaves, tensors, trace
@@ -37,7 +38,9 @@ from spikelet.nn.device import device_of
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 PRODUCTS = frozenset({"matmul", "__matmul__", "bmm"})
 MEANS = frozenset({"mean", "avg_pool2d", "adaptive_avg_pool2d", "max_pool2d", "boolean_dispatch", "dropout"})
-SHIFTED_APART = frozenset({"cat", "concat", "concatenate", "stack", "pad", "constant_pad_nd"})  # a constant joins
+ZEROS_JOIN = frozenset(  # so that a shift of all values is not one of what is read
+    {"cat", "concat", "concatenate", "stack", "pad", "constant_pad_nd", "avg_pool2d", "dropout"}
+)
 QUANTIZED = (QCFS, Levels, LevelAttention, ScoreLevels)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 EDGE = 0.001  # share of values beyond each end of the levels behind a norm
@@ -57,20 +60,37 @@ class Current:
     alone: bool
 
 
-class Followed(nn.Module):
-    """Two modules, one after the other; the first takes all arguments.
+class LevelsBehind(Wrapper):
+    """A layer and levels behind it.
 
     Args:
-        first, then: the modules.
+        layer: takes any arguments.
+        levels: takes what it returns.
     """
 
-    def __init__(self, first: nn.Module, then: nn.Module) -> None:
+    def __init__(self, layer: nn.Module, levels: nn.Module) -> None:
         super().__init__()
-        self.first, self.then = first, then
+        self.layer, self.levels = layer, levels
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """then(first(..))."""
-        return self.then(self.first(*args, **kwargs))
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """levels(layer(..))."""
+        return self.levels(self.layer(*args, **kwargs))
+
+
+class LevelsBefore(Wrapper):
+    """A layer that reads levels of its input.
+
+    Args:
+        levels, layer: take one tensor.
+    """
+
+    def __init__(self, levels: nn.Module, layer: nn.Module) -> None:
+        super().__init__()
+        self.levels, self.layer = levels, layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """layer(levels(x))."""
+        return self.layer(self.levels(x))
 
 
 class LeveledProduct(nn.Module):
@@ -239,14 +259,15 @@ class Insertion:
             made = QCFS(self.levels, theta)
         else:
             made = self._quantized(values, self._name(layer))
-        self._put(layer, Followed(layer, _alike(made, self.model)), "behind it, both signs" if layers else "behind it")
+        where = "behind it, both signs" if layers else "behind it"
+        self._put(layer, LevelsBehind(layer, _alike(made, self.model)), where)
 
     def _before(self, found: dict[int, list[Tensor]]) -> None:
         layers = {id(m): m for m in self.model.modules()}
         for key, values in found.items():
             layer = layers[key]
             made = self._quantized(torch.cat([v.reshape(-1) for v in values]), self._name(layer))
-            self._put(layer, Followed(_alike(made, self.model), layer), "before it")
+            self._put(layer, LevelsBefore(_alike(made, self.model), layer), "before it")
 
     def _in_products(self, found: dict[Place, dict[int, Tensor]]) -> None:
         made: dict[Place, nn.Module] = {}
@@ -298,7 +319,7 @@ def _span(values: Tensor, name: str) -> tuple[float, float]:
 def _shifting(found: Currents, current: Current, norm: nn.Module) -> list[Any]:
     """The layers that alone read what `norm` gives, and whose biases can take a shift of it; [] where there is any
     other reader."""
-    if not isinstance(norm, NORMS) or not norm.affine or found.way(current.source) & SHIFTED_APART:
+    if not isinstance(norm, NORMS) or not norm.affine or found.way(current.source) & ZEROS_JOIN:
         return []
     layers = [found.call(reader).target for reader in current.readers]
     alone = all(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.conversion.calls import InPlace
+from spikelet.conversion.wrapper import Wrapper
 from spikelet.interop.layers import TORCH
 from spikelet.interop.site import Site
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear
@@ -30,7 +31,7 @@ def absorbs(module: nn.Module) -> bool:
     return type(module) in ABSORBING
 
 
-class Folded(InPlace):
+class Folded(Wrapper, InPlace):
     """A time-first layer on [T * B, ...], as plain Python code calls it.
 
     Args:
