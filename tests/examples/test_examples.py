@@ -60,6 +60,22 @@ def test_a_network_of_another_library_becomes_a_small_file_without_a_difference(
     assert "mismatches between PyTorch and the integer program: 0" in printed
 
 
+def test_networks_of_transformers_become_integers_without_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers", reason="a test extra: see the Makefile")
+    done = example("transformers_to_integers", monkeypatch).main(tmp_path, epochs=2, finetune_epochs=1)
+    printed = capsys.readouterr().out
+    assert set(done) == {"vit", "resnet"}
+    for name, verification in done.items():
+        assert verification.mismatches == 0
+        assert verification.integer_accuracy == verification.float_accuracy > 0.3
+        size = (tmp_path / f"{name}.safetensors").stat().st_size
+        assert f"{name}.safetensors: {size:,} bytes" in printed
+    assert "vit.layernorm " in printed
+    assert "nothing to repair" in printed
+
+
 def test_the_demo_ends_with_a_picture_and_with_what_differs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
