@@ -7,9 +7,10 @@ A layer's activation f is given values z_i, each c_i times, and is to become QCF
     Percentile(p)    theta = the smallest v with at least p % of all f(z_i) above 0 at or below it
     LeastError()     theta = argmin sum_i c_i (h(z_i) - f(z_i))^2
 
-Sources: the percentile is Rueckauer et al.'s (arXiv:1612.04052), over values above 0 as in their code; the error is Li
-et al.'s (arXiv:2106.06984), who search it for IF neurons of T steps on a grid of 100 thresholds, as we do: 1 to 100 %
-of the largest f(z_i). Difference: values are known to 2^-8 of themselves (histogram.py).
+Sources: the percentile is Rueckauer et al.'s (arXiv:1612.04052), the least error Li et al.'s (arXiv:2106.06984). Ours
+are the choices that only values above 0 count in a percentile, so that silent neurons don't lower it, that the error is
+searched at 1, 2 .. 100 % of the largest f(z_i), and that values are known to 2^-8 of themselves (histogram.py). The
+authors' codes were not read.
 """
 
 from __future__ import annotations
