@@ -128,7 +128,7 @@ FAILURES = {
     "filter": r"Quantize\.where: the filter by_name\('nowhere'\) matches no layer\. .* are: features\.0\.0, ",
     "no data": "Prune needs to see the model at work: give compress some data",
     "no batch": "data holds no batch",
-    "wrong data": r"does not run on an input of shape \(2, 7, 11, 11\) with time_axis=None: ",
+    "wrong data": r"samples of shape \[7, 11, 11\] .* the model takes \[3, 11, 11\]",
     "floats": "does not run on an input of shape .*: Encode takes uint8",
     "no tensors": "batch 0 must be a tensor or an array, or start with one, got str",
     "no passes": r"passes must be a list of passes such as \[Prune\(0\.5\)\], got \[\]",
@@ -393,3 +393,10 @@ def test_a_model_that_profile_can_t_count_still_gets_a_report():
     _, report = compress(model, [Quantize(4)], image())
     assert report.size[1] < report.size[0]
     assert report.sops == (0, 0)
+
+
+def test_data_of_another_shape_is_named_beside_what_the_network_takes():
+    model = spikelet.create_model("qsnn_vgg_s", num_classes=4, in_channels=1, image_size=8, widths=[4])
+    words = r"samples of shape \[3, 16, 16\] .* the model takes \[1, 8, 8\]\. Make the model with in_channels=3"
+    with pytest.raises(CompressionError, match=words):
+        compress(model, [Prune(0.5)], torch.zeros(2, 3, 16, 16, dtype=torch.uint8))

@@ -14,6 +14,7 @@ from spikelet.base.errors import SpikeletError, TimeAxisError
 from spikelet.data import DataSplits, Samples, batches
 from spikelet.fitting import Budget, fit
 from spikelet.fitting.job import Quiet
+from spikelet.models import create_model
 from spikelet.train import Phase, Run, Teacher, TrainConfig, evaluate, load_run, train_further
 from spikelet.train.loop import Loop
 from tests.support.training_runs import digits, metrics, small_config
@@ -75,16 +76,28 @@ def test_one_class_is_trained_and_evaluated(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda x: x.repeat(1, 3, 1, 1), r"\(1, 3, 8, 8\) \(.*expected input\[1, 3, 8, 8\] to have 1 channels"),
-        (lambda x: x.repeat(1, 1, 2, 2)[..., 1:], r"does not take a batch of shape \(1, 1, 16, 15\)"),
-        (lambda x: x[:, None].repeat(1, 3, 1, 1, 1), r"does not take a batch of shape \(3, 1, 1, 8, 8\)"),
+        (
+            lambda x: x.repeat(1, 3, 1, 1),
+            r"digits has samples of shape \[3, 8, 8\] \(channels, height, width\), and the model takes \[1, 8, 8\]\. "
+            r"Make the model with in_channels=3\.",
+        ),
+        (
+            lambda x: x.repeat(1, 1, 2, 2)[..., 1:],
+            r"of shape \[1, 16, 15\] .* takes \[1, 8, 8\]\. Load the data with image_size=8\.",
+        ),
+        (
+            lambda x: x.repeat(1, 2, 2, 2),
+            r"takes \[1, 8, 8\]\. Make the model with in_channels=2 and load the data with image_size=8\.",
+        ),
+        (
+            lambda x: x[:, None].repeat(1, 3, 1, 1, 1),
+            r"does not take a batch of shape \(3, 1, 1, 8, 8\) .* Compare channels",
+        ),
     ],
 )
 def test_samples_that_do_not_fit_the_model_are_refused_before_any_work(tmp_path: Path, change: Any, words: str):
     data = digits().map(lambda part: dataclasses.replace(part, x=change(part.x)))
-    with pytest.raises(
-        SpikeletError, match=rf"(?s)the data does not fit the model.*{words}.*Compare channels"
-    ) as caught:
+    with pytest.raises(SpikeletError, match=rf"(?s)the data does not fit the model.*{words}") as caught:
         Run(ONE_EPOCH, data, tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
@@ -95,17 +108,25 @@ def test_samples_that_do_not_fit_the_model_are_refused_before_any_work(tmp_path:
         train_further(model, data, ONE_EPOCH)
 
 
-def test_more_classes_than_the_model_has_are_refused_before_any_work(tmp_path: Path):
-    few = small(model_options={**ONE_EPOCH.model_options, "num_classes": 4})
-    words = r"the model tells 4 classes apart, and the data has class number 9\. Make the model with num_classes"
-    with pytest.raises(SpikeletError, match=words):
-        Run(few, digits(), tmp_path / "run")
+@pytest.mark.parametrize("logits", [4, 9, 11])
+def test_another_number_of_classes_than_the_data_has_is_refused_before_any_work(tmp_path: Path, logits: int):
+    data, other = digits(), small(model_options={**ONE_EPOCH.model_options, "num_classes": logits})
+    words = (
+        rf"the model tells {logits} classes apart, and digits has 10: '0', '1', .* Make the model with num_classes=10"
+    )
+    for use in (
+        lambda: Run(other, data, tmp_path / "run"),
+        lambda: train_further(create_model(other.model, **other.model_options), data, ONE_EPOCH),
+    ):
+        with pytest.raises(SpikeletError, match=words):
+            use()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_label_without_a_logit_is_refused_by_evaluate():
     data = digits()
-    known = torch.nonzero(data.train.y < 4).flatten()
-    model = Run(few, data.map(lambda part: part.subset(known[:0]) if part is not data.train else part.subset(known)),
-                tmp_path / "few").model  # fmt: skip
-    model.class_names = None
-    with pytest.raises(SpikeletError, match=r"the model tells 4 classes apart"):
+    model = create_model("qsnn_vgg_s", num_classes=4, in_channels=1, image_size=8, widths=[4])
+    with pytest.raises(SpikeletError, match=r"the model tells 4 classes apart, and the data has class number"):
         evaluate(model, batches(data.test, 4))
 
 

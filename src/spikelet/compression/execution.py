@@ -12,6 +12,7 @@ from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
 from spikelet.lowering.trace import trace
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
+from spikelet.train.compare import both_sides
 
 SAMPLES = 2  # one would let an axis of 1 hide
 
@@ -39,7 +40,8 @@ def check_runs(model: nn.Module, x: Tensor, time_axis: TimeAxis) -> None:
         trace(model, few, lambda module: not list(module.children()))  # names the layer that fails
     except Exception as e:
         raise CompressionError(
-            f"the model does not run on an input of shape {tuple(few.shape)} with time_axis={time_axis}: {e}"
+            both_sides(model, few)
+            or f"the model does not run on an input of shape {tuple(few.shape)} with time_axis={time_axis}: {e}"
         ) from e
 
 

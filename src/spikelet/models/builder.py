@@ -60,6 +60,11 @@ class Task:
     in_channels: int = 3
     image_size: int = 32
 
+    @property
+    def sample_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what the network reads."""
+        return self.in_channels, self.image_size, self.image_size
+
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             object.__setattr__(self, name, whole(value, name, 1, LARGEST, SpikeletError))
@@ -68,7 +73,8 @@ class Task:
 def builder(
     task: Task, precision: Precision, shape: Any = None
 ) -> Callable[[Callable[..., Model]], Callable[..., Model]]:
-    """Returns a decorator that turns `build(task, precision, **own)` into a function of plain options.
+    """Returns a decorator that turns `build(task, precision, **own)` into a function of plain options, whose models
+    say by `task` what they are for.
 
     Args:
         task, precision: their fields are the defaults of num_classes, time_steps, weight_bits, membrane_bits,
@@ -111,7 +117,9 @@ def builder(
             else:
                 make = functools.partial(build, here, bits, **own)
             _require_size(make, asked | dict(given))
-            return make()
+            made = make()
+            made.task = here  # type: ignore[assignment]
+            return made
 
         model.__signature__ = signature  # type: ignore[attr-defined]
         return model

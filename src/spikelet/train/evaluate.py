@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +14,8 @@ from spikelet.data.batches import Batches, pairs_by_name
 from spikelet.data.classes import class_names_of
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.train.compare import fitting, require_classes
 from spikelet.train.losses import mean_over_time
-from spikelet.train.weights import first_line
 
 
 @torch.no_grad()
@@ -55,11 +54,12 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
         time_axis = batches.data.time_axis
     require_agreement(model, time_axis, "evaluate")
     hits, count, device = 0, 0, device_of(model)
+    name = batches.data.name if isinstance(batches, Batches) else "the data"
     with evaluation_mode(model):
         for x, y in pairs_by_name(batches, class_names_of(model)):
             if x.dim() >= 5:  # [B, C, H, W] with a time axis, which must be declared
                 split_shape(x.shape, time_axis, what="a batch of evaluate", sample_axes=3)
-            with fitting(x):
+            with fitting(model, x, name):
                 logits = predict(model, x.to(device), time_axis)
             require_classes(logits, y)
             hits += int((logits.argmax(1) == y.to(device)).sum())
@@ -73,35 +73,3 @@ def name_classes(model: nn.Module, names: Sequence[str]) -> None:
     """Sets `class_names` of a model, by which data sets meet it; nothing without names."""
     if names:
         model.class_names = tuple(names)  # type: ignore[assignment]
-
-
-@contextmanager
-def fitting(x: Tensor) -> Iterator[None]:
-    """A block in which a model takes `x`.
-
-    Raises:
-        SpikeletError: the model does not take such inputs, in place of what torch says of it.
-    """
-    try:
-        yield
-    except (SpikeletError, torch.OutOfMemoryError):
-        raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise SpikeletError(
-            f"the data does not fit the model, which does not take a batch of shape {tuple(x.shape)} "
-            f"({first_line(error)}). Compare channels, image size and time steps of the two."
-        ) from error
-
-
-def require_classes(logits: Tensor, y: Tensor) -> None:
-    """Raises SpikeletError where a label has no logit, or the logits are not one row of classes a sample."""
-    if logits.dim() != 2 or len(logits) != len(y):
-        raise SpikeletError(
-            f"a model must give logits [T, B, K] or [B, K] for its B = {len(y)} samples; their mean over time has "
-            f"shape {tuple(logits.shape)}."
-        )
-    if len(y) and int(y.max()) >= logits.shape[1]:
-        raise SpikeletError(
-            f"the model tells {logits.shape[1]} classes apart, and the data has class number {int(y.max())}. Make the "
-            "model with num_classes of the data's, or leave the other classes out."
-        )

@@ -26,10 +26,11 @@ from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.reversible import inverts
+from spikelet.train.compare import fitting, require_classes, require_one_class_each
 from spikelet.train.compiler import compiled, require_compiler
 from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
-from spikelet.train.evaluate import evaluate, fitting, name_classes, predict, require_classes
+from spikelet.train.evaluate import evaluate, name_classes, predict
 from spikelet.train.objective import Objective
 from spikelet.train.progress import Reporter, Silent
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
@@ -100,12 +101,12 @@ class Loop:
 
     def _require_fit(self) -> None:
         """Evaluates one sample, so that data which does not fit is refused before any work."""
-        x = self.data.train.batch(torch.arange(1))[0]
-        with evaluation_mode(self.model), torch.random.fork_rng(self._cuda()), fitting(x):
+        train = self.data.train
+        x, y = train.batch(torch.arange(1))
+        with evaluation_mode(self.model), torch.random.fork_rng(self._cuda()), fitting(self.model, x, train.name):
             logits = predict(self.model, x.to(device_of(self.model)))
-        for part in (self.data.train, self.data.validation):
-            if len(part):
-                require_classes(logits, part.y.max()[None])
+        require_one_class_each(logits, train)
+        require_classes(logits, y)
 
     def run(
         self,

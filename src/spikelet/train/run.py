@@ -22,9 +22,9 @@ from spikelet.train.checkpoint import (
     save_checkpoint,
     save_config,
 )
+from spikelet.train.compare import fitting
 from spikelet.train.config import TrainConfig
 from spikelet.train.distillation import Distillation
-from spikelet.train.evaluate import fitting
 from spikelet.train.lessons import lessons_of
 from spikelet.train.loop import Loop
 from spikelet.train.origin import Origin, load_origin
@@ -131,7 +131,7 @@ class Run:
         model = copy.deepcopy(self.model).train()
         count = min(2, self.config.batch_size, len(self.loop.data.train))
         x = self.loop.data.train.batch(torch.arange(count))[0].to(device_of(model))
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), fitting(x):
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), fitting(model, x, self.loop.data.train.name):
             for phase in self.config.phases:
                 set_phase(model, phase)
                 model(x)
