@@ -17,7 +17,7 @@ import torch
 from spikelet.base.errors import DataError, DataWarning, FileRefused, SpikeletError
 from spikelet.data import load
 from spikelet.data.readers.idx import read_idx
-from spikelet.data.readers.recordings import MAX_LIST_BYTES
+from spikelet.data.readers.zips import MAX_LIST_BYTES
 from tests.data.test_idx import idx_bytes
 from tests.data.test_nmnist import FILES, _unpacked, _zip, recording
 

@@ -15,10 +15,10 @@ from spikelet.base.ground import Ground
 from spikelet.base.numbers import plain
 from spikelet.base.picture import MAX_PIXELS
 from spikelet.data.readers import READERS
-from spikelet.data.readers.folder import beside, read_folder
+from spikelet.data.readers.folder import FILES, beside, read_file, read_folder
 from spikelet.data.readers.frames import SLICERS
 from spikelet.data.readers.hub import is_hub_id, read_hub
-from spikelet.data.readers.reader import Request, folder_at
+from spikelet.data.readers.reader import Request, file_at, folder_at
 from spikelet.data.reading import bounded
 from spikelet.data.samples import DataSplits
 from spikelet.data.shared import shared
@@ -54,8 +54,8 @@ def load(
 
     Args:
         name_or_path: one of `names()`; or a folder with idx files, N-MNIST's recordings, pictures that lie as
-            <class>/<picture> or <split>/<class>/<picture>, or the hub's parquet files; or the id "owner/name" of a data
-            set on Hugging Face's hub.
+            <class>/<picture> or <split>/<class>/<picture>, or the hub's parquet files; or one such table, or a zip of
+            such pictures; or the id "owner/name" of a data set on Hugging Face's hub.
         root: where a named data set lies on this machine.
         validation: share of each class of the training set that is held out, 0 for none. A validation split that a
             data set brings along is used as it is, and nothing else is held out.
@@ -110,6 +110,14 @@ def names() -> tuple[str, ...]:
     return tuple(READERS)
 
 
+def has_own_size(name_or_path: str) -> bool:
+    """Whether the samples of a data set are of one size by themselves: a known name, or a folder of idx files or
+    recordings. Others are pictures, which `image_size` brings to one."""
+    folder = folder_at(Path(name_or_path))
+    found = [] if folder is None else [r for r in READERS.values() if r.is_in is not None and r.is_in(folder)]
+    return name_or_path in READERS or bool(found)
+
+
 def _read(request: Request) -> DataSplits:
     name = request.name
     if name in READERS:
@@ -121,11 +129,15 @@ def _read(request: Request) -> DataSplits:
                 f"root goes with a name, and {name!r} is a folder already; got root={str(request.root)!r}."
             )
         return _read_folder(dataclasses.replace(request, name=folder.resolve().name, root=folder))
+    file = file_at(Path(name)) if Path(name).suffix.casefold() in FILES else None
+    if file is not None and request.root is None:
+        return read_file(dataclasses.replace(request, name=file.resolve().stem, root=file.parent), file)
     if is_hub_id(name) and request.root is None:
         return read_hub(name, request)
-    listed = "\n".join(f"    {known:14s} {reader.about}" for known, reader in READERS.items())
+    files, listed = ", ".join(FILES), "\n".join(f"    {known:14s} {reader.about}" for known, reader in READERS.items())
     raise FileNotFoundError(
-        f"data set {name[:200]!r} was not found: it must be a folder, an id owner/name of the hub, or one of\n{listed}"
+        f"data set {name[:200]!r} was not found: it must be a folder, an id owner/name of the hub, a file ({files}), "
+        f"or one of\n{listed}"
     )
 
 

@@ -14,8 +14,11 @@ from spikelet.data.readers.pictures import read_pictures, sorted_out
 from spikelet.data.readers.reader import Request
 from spikelet.data.readers.table_folder import PICTURES, read_tables, tables_in
 from spikelet.data.readers.tables import ENDINGS
+from spikelet.data.readers.zip_of_pictures import read_zip
 from spikelet.data.reading import bounded
 from spikelet.data.samples import DataSplits
+
+FILES = (*ENDINGS, ".zip")  # how the name of a file ends that is a data set by itself
 
 
 def read_folder(request: Request) -> DataSplits:
@@ -40,6 +43,18 @@ def read_folder(request: Request) -> DataSplits:
             "(Give a folder of pictures, <class>/<picture> or <split>/<class>/<picture>, or of parquet files.)"
         )
     return read_pictures(listing, found, request)
+
+
+def read_file(request: Request, path: Path) -> DataSplits:
+    """The data set in one of the `FILES`, a table or a zip of pictures. A table's cells may name pictures beside it.
+
+    Raises:
+        DataError: it is damaged.
+        SpikeletError, FileNotFoundError, ImportError: what a folder of such files raises.
+    """
+    if path.suffix.casefold() in ENDINGS:
+        return read_tables(Listing(path.parent, (PurePath(path.name),), (), ()), request)
+    return read_zip(path, request)
 
 
 def beside(folder: Path) -> list[str]:

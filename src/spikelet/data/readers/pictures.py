@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 
 from spikelet.base.errors import DataError
 from spikelet.base.picture import KINDS, MAX_FILE_BYTES
 from spikelet.base.regular import open_regular
 from spikelet.data.readers.assembly import Source, assembled
-from spikelet.data.readers.encoded import of_files
+from spikelet.data.readers.encoded import Encoded, of_files
 from spikelet.data.readers.layout import laid_out
 from spikelet.data.readers.listing import Listing
 from spikelet.data.readers.reader import Request
@@ -40,11 +40,11 @@ def sorted_out(listing: Listing) -> Sorted:
     Raises:
         DataError: the folder holds an archive or a metadata file.
     """
-    endings = _endings()
+    known = endings()
     pictures, left_out = [], list(listing.left_out)
     for path in listing.files:
         _require_plain(listing.root, path)
-        if path.suffix.casefold() in endings or _begins_like_one(listing.root / path):
+        if path.suffix.casefold() in known or _begins_like_one(listing.root / path):
             pictures.append(path)
         else:
             left_out.append(LeftOut(path.as_posix(), "not a picture of a kind that is read here"))
@@ -62,21 +62,47 @@ def read_pictures(listing: Listing, found: Sorted, request: Request) -> DataSpli
         raise DataError(
             f"columns={request.columns!r} chooses columns of tables, and {str(listing.root)!r} has pictures."
         )
-    layout = laid_out(found.pictures, str(listing.root))
-    names = sorted({name for entries in layout.values() for name, _ in entries})
-    number = {name: k for k, name in enumerate(names)}
-    source = Source(
-        {split: of_files([listing.root / path for _, path in entries]) for split, entries in layout.items()},
-        {split: [number[name] for name, _ in entries] for split, entries in layout.items()},
-        names,
+    about = Found(
+        str(listing.root),
         len(listing.files) + len(listing.left_out),
         found.left_out,
         _without_pictures(listing, found.pictures, request.name),
     )
+    return of_layout(found.pictures, about, lambda paths: of_files([listing.root / path for path in paths]), request)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Where pictures lie, how many files lie there, which were left out, and what may surprise."""
+
+    where: str
+    files: int
+    left_out: tuple[LeftOut, ...]
+    remarks: tuple[str, ...] = ()
+
+
+def of_layout(
+    pictures: Sequence[PurePath], found: Found, encoded: Callable[[Sequence[PurePath]], Encoded], request: Request
+) -> DataSplits:
+    """The data set of `pictures`, whose splits and classes their paths say; `encoded` reads some of them.
+
+    Raises what `laid_out` and `assembled` do.
+    """
+    layout = laid_out(pictures, found.where)
+    names = sorted({name for entries in layout.values() for name, _ in entries})
+    number = {name: k for k, name in enumerate(names)}
+    source = Source(
+        {split: encoded([path for _, path in entries]) for split, entries in layout.items()},
+        {split: [number[name] for name, _ in entries] for split, entries in layout.items()},
+        names,
+        found.files,
+        found.left_out,
+        found.remarks,
+    )
     return assembled(source, request)
 
 
-def _endings() -> set[str]:
+def endings() -> set[str]:
     """The ends of names, small letters, of the kinds of pictures that are read."""
     from PIL import Image
 

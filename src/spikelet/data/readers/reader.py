@@ -57,6 +57,15 @@ def folder_at(place: Path) -> Path | None:
         return None
 
 
+def file_at(place: Path) -> Path | None:
+    """The regular file at `place`, whose ~ is expanded; None where none can be found."""
+    try:
+        found = place.expanduser()
+        return found if found.is_file() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
 @dataclasses.dataclass(frozen=True)
 class Reader:
     """One line of the table of readers: a data set.

@@ -2,8 +2,7 @@
 
     root/{Train,Test}/<digit>/<number>.bin        or root/{train,test}.zip holding that          any capitals
 
-Zips are read in place; none of their names touches the file system. Before a zip is opened its end says how long the
-list of its members is, and before a member is unpacked the list says how long it is: both have a limit.
+Zips are read in place (zips.py). Before a member is unpacked its zip's list says how long it is, which has a limit.
 """
 
 from __future__ import annotations
@@ -11,23 +10,18 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from spikelet.base.errors import DataError, DataWarning, SpikeletError
-from spikelet.base.regular import open_regular, read_regular
+from spikelet.base.regular import read_regular
+from spikelet.data.readers.zips import member_bytes, open_zip, require_readable
 
 EVENT_BYTES = 5
 MAX_BYTES = 4 << 20  # of a recording; the longest published one has less than 100 kB
-MAX_ZIP_BYTES = 4 << 30  # the published zip of the training set has 1 GiB
-MAX_LIST_BYTES = 16 << 20  # the list of its 60,000 members has 5 MiB
-_TAIL_BYTES = 22 + 65535  # the last record of a zip, with its comment
 _PLACE = re.compile(r"(train|test)/([0-9])/[0-9]+\.bin", re.I)
-_STORED_OR_DEFLATED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,19 +110,9 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, part: 
     match = _PLACE.fullmatch(member.filename)
     if match is None or match[1].lower() != part.lower():
         raise DataError(f"{name[:300]} is not a recording's name; {part}/<digit>/<number>.bin was expected.")
-    if member.flag_bits & 1:
-        raise DataError(f"{name} is encrypted. Unpack it yourself, and give the folder.")
-    if member.compress_type not in _STORED_OR_DEFLATED:
-        raise DataError(f"{name} is packed by method {member.compress_type}; stored and deflated ones are read.")
+    require_readable(member, name)
     check_size(name, member.file_size)
-    return Recording(name, int(match[2]), lambda: _checked(name, _member_bytes(archive, member, name)))
-
-
-def _member_bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> bytes:
-    try:
-        return archive.read(member)
-    except Exception as error:  # zipfile lets through whatever its parts raise
-        raise DataError(f"{name} is damaged ({_reason(error)}). Fetch it again.") from error
+    return Recording(name, int(match[2]), lambda: _checked(name, member_bytes(archive, member, name)))
 
 
 def check_size(name: str, size: int) -> None:
@@ -143,40 +127,6 @@ def check_size(name: str, size: int) -> None:
 def _checked(name: str, data: bytes) -> bytes:
     check_size(name, len(data))
     return data
-
-
-@contextlib.contextmanager
-def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip, open for reading.
-
-    Raises:
-        FileRefused: not a regular file, or too large.
-        DataError: it is damaged, or its list of members is too long.
-    """
-    with open_regular(path, MAX_ZIP_BYTES) as file:
-        _check_list(file, path)
-        try:
-            archive = zipfile.ZipFile(file)
-        except Exception as error:  # zipfile lets through whatever its parts raise
-            raise DataError(f"{path} is damaged ({_reason(error)}). Fetch it again.") from error
-        with archive:
-            yield archive
-
-
-def _check_list(file: BinaryIO, path: Path) -> None:
-    """Refuses a long list of members, each of which would take half a kilobyte of memory."""
-    end = file.seek(0, 2)
-    file.seek(max(0, end - _TAIL_BYTES))
-    tail = file.read()
-    at = tail.rfind(b"PK\5\6")
-    size = struct.unpack_from("<I", tail, at + 12)[0] if 0 <= at <= len(tail) - 22 else 0
-    if size > MAX_LIST_BYTES:
-        raise DataError(f"{path} is damaged, or no such set: its list of members has {size} bytes. Fetch it again.")
-    file.seek(0)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:120]
 
 
 def _warn_of(names: Sequence[str], source: Path) -> None:
