@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from spikelet.lowering import verify as verify
     from spikelet.models import create_model as create_model
     from spikelet.models import list_models as list_models
+    from spikelet.models import register_model as register_model
     from spikelet.neurons import LIF as LIF
     from spikelet.neurons import LIFParams as LIFParams
     from spikelet.profiling import profile as profile
@@ -59,6 +60,7 @@ __all__ = [
     "load",
     "lower",
     "profile",
+    "register_model",
     "save",
     "verify",
 ]
@@ -82,6 +84,7 @@ _HOMES = {
     "load": "zoo",
     "lower": "lowering",
     "profile": "profiling",
+    "register_model": "models",
     "save": "graph.file.artifact",
     "verify": "lowering",
 }

@@ -33,6 +33,7 @@ NAMES = [
     "load",
     "lower",
     "profile",
+    "register_model",
     "save",
     "verify",
 ]

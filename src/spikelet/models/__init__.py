@@ -3,6 +3,7 @@
 from spikelet.base import torch_needed as torch_needed
 from spikelet.models.catalogue import create_model as create_model
 from spikelet.models.catalogue import list_models as list_models
+from spikelet.models.catalogue import register_model as register_model
 from spikelet.models.qpsnn import qpsnn_resnet18 as qpsnn_resnet18
 from spikelet.models.qpsnn import qpsnn_resnet20 as qpsnn_resnet20
 from spikelet.models.qpsnn import qpsnn_vgg16 as qpsnn_vgg16

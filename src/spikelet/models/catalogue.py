@@ -1,18 +1,31 @@
-"""The catalogue of models by name.
+"""The catalogue of models by name, and models of one's own beside them.
 
 create_model("qsnn_vgg_s", num_classes=10, time_steps=2, weight_bits=1, membrane_bits=2)
 list_models("qsnn_*")
+register_model(my_net)                      create_model("my_net", ...), in this process
+
+A model of one's own is known in every process, and so to the command line, by an entry point of an installed package:
+
+    [project.entry-points."spikelet.models"]
+    my_net = "my_package.nets:my_net"
+
+Files of spikelet hold names alone. Which code a name stands for is decided here, by what was installed or registered,
+and never by a file.
 """
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
 
 from torch import nn
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.strict_json import shown
 from spikelet.models.bestformer import bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512
 from spikelet.models.est import est_cifar, est_swin_t
 from spikelet.models.qpsnn import qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn
@@ -37,9 +50,57 @@ BUILDERS = (
 MODELS: dict[str, Callable[..., nn.Module]] = {builder.__name__: builder for builder in BUILDERS}
 
 
+GROUP = "spikelet.models"  # of entry points
+Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
+
+
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the models that match a shell pattern, sorted."""
-    return fnmatch.filter(sorted(MODELS), pattern)
+    """Names of the models that match a shell pattern, sorted; those of installed packages are among them."""
+    return fnmatch.filter(sorted({*MODELS, *entry_points(group=GROUP).names}), pattern)
+
+
+def register_model(builder: Builder, name: str = "") -> Builder:
+    """`builder` itself, which `create_model`, configurations and run folders know by its name in this process now.
+
+    Example:
+        @spikelet.register_model
+        def my_net(num_classes: int = 10, in_channels: int = 1, image_size: int = 28, time_steps: int = 2) -> nn.Module:
+            ...
+
+    Args:
+        builder: a function of options to a new module. Options called num_classes, in_channels, image_size and
+            time_steps are filled in from the data by `spikelet train --data`.
+        name: what it is called; the function's own name unless one is given. A name that was registered before is
+            replaced.
+    Raises:
+        SpikeletError: builder is not a function, or the name is one of the catalogue's, or no identifier.
+    """
+    called = name or getattr(builder, "__name__", "")
+    if not callable(builder) or isinstance(builder, nn.Module):
+        raise SpikeletError(f"register_model takes a function that makes a module, got {shown(builder)}.")
+    if not called.isidentifier():
+        raise SpikeletError(
+            f"a model's name must be an identifier, such as my_net, got {shown(called)}. Give it name=."
+        )
+    if called in {known.__name__ for known in BUILDERS}:
+        raise SpikeletError(f"{called} is a network of the catalogue. Give yours another name: name=.")
+    MODELS[called] = builder
+    return builder
+
+
+def builder_of(name: str) -> Callable[..., nn.Module]:
+    """The function that makes the model `name`: of the catalogue, registered, or an installed package's entry point.
+
+    Raises:
+        SpikeletError: there is none of that name; lists those there are.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    for entry in entry_points(group=GROUP, name=name):
+        return register_model(entry.load(), name)
+    near = difflib.get_close_matches(name, list_models(), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise SpikeletError(f"no model named {shown(name)}. There are: {', '.join(list_models())}.{hint}")
 
 
 def create_model(name: str, **options: Any) -> nn.Module:
@@ -50,13 +111,12 @@ def create_model(name: str, **options: Any) -> nn.Module:
         options: the builder's arguments: num_classes, time_steps, weight_bits, membrane_bits,
             in_channels, image_size and the model's own.
     Raises:
-        ValueError: the name is unknown; lists those there are.
+        SpikeletError: the name is unknown; lists those there are.
         TypeError: the option is unknown; lists those there are.
     """
-    if name not in MODELS:
-        raise ValueError(f"no model named {name!r}. There are: {', '.join(list_models())}.")
-    known = inspect.signature(MODELS[name]).parameters
+    build = builder_of(name)
+    known = inspect.signature(build).parameters
     unknown = sorted(set(options) - set(known))
-    if unknown:
+    if unknown and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
         raise TypeError(f"{name} has no option {unknown[0]!r}. It takes: {', '.join(known)}.")
-    return MODELS[name](**options)
+    return build(**options)

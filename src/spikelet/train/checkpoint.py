@@ -28,9 +28,10 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import CheckpointError, SpikeletError
 from spikelet.base.files import atomic_write
+from spikelet.base.numbers import instance
 from spikelet.base.regular import open_regular, read_regular
 from spikelet.base.strict_json import shown
-from spikelet.models import create_model
+from spikelet.models import create_model, list_models
 from spikelet.train.analog import to_analog
 from spikelet.train.config import TrainConfig
 from spikelet.train.evaluate import name_classes
@@ -67,13 +68,19 @@ def load_config(folder: Path) -> TrainConfig:
     Raises:
         CheckpointError: absent, or not a configuration.
     """
-    path = folder / "config.json"
+    return read_config(folder / "config.json", "Give the folder of a `spikelet train` run.")
+
+
+def read_config(path: Path, way_out: str) -> TrainConfig:
+    """The configuration in a file; `way_out` ends the error.
+
+    Raises:
+        CheckpointError: absent, or not a configuration.
+    """
     try:
         return TrainConfig.from_dict(json.loads(read_regular(path, MAX_CONFIG)))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
-        raise CheckpointError(
-            f"{path} is not a run's configuration ({first_line(e)}). Give the folder of a `spikelet train` run."
-        ) from e
+        raise CheckpointError(f"{path} is not a run's configuration ({first_line(e)}). {way_out}") from e
 
 
 def save_checkpoint(folder: Path, training: State, history: list[dict[str, Any]]) -> None:
@@ -154,20 +161,42 @@ def _epochs(history: list[Any]) -> list[dict[str, Any]]:
     return history
 
 
-def build(config: TrainConfig) -> nn.Module:
+def build(config: TrainConfig, own: nn.Module | None = None) -> nn.Module:
     """The model of a configuration, with new weights and the quantizers and time steps of its last epoch.
 
+    own: a module in its place, which keeps its weights and is changed itself.
+
     Raises:
-        SpikeletError: the options make no such model, or one of more than a thousand million weights.
+        SpikeletError: the options make no such model, or one of more than a thousand million weights; or `own` is given
+            for a name that already stands for a model.
     """
-    with torch.random.fork_rng(devices=[]):  # leaves the caller's generator alone
-        _outline(config)
-        torch.manual_seed(config.seed)
-        model = create_model(config.model, **config.model_options)
+    model = _new(config) if own is None else _own(own, config)
     if config.analog:
         return to_analog(model)
     set_binary(model, config, config.epochs - 1)
     set_phase(model, dataclasses.replace(config.phase(config.epochs - 1), one_pass=False))
+    return model
+
+
+def _new(config: TrainConfig) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):  # leaves the caller's generator alone
+        _outline(config)
+        torch.manual_seed(config.seed)
+        return create_model(config.model, **config.model_options)
+
+
+def _own(model: nn.Module, config: TrainConfig) -> nn.Module:
+    instance("Run", nn.Module, model=model)
+    if config.model in list_models():
+        raise SpikeletError(
+            f"TrainConfig.model is {shown(config.model)}, which already names a model, and another one was given. Call "
+            "yours by a name of its own, or leave model= out."
+        )
+    if config.model_options:
+        raise SpikeletError(
+            f"TrainConfig.model_options must be {{}} where the model itself is given, got "
+            f"{shown(config.model_options)}. (To make it from options, register its builder: register_model.)"
+        )
     return model
 
 
@@ -188,11 +217,23 @@ def _outline(config: TrainConfig) -> None:
         raise SpikeletError(f"{what} of at most {MAX_WEIGHTS:,} weights: it would have {count:,}. Lower its widths.")
 
 
-def load_run(folder: str | Path) -> tuple[nn.Module, TrainConfig]:
+def _way_out(config: TrainConfig) -> str:
+    if config.model in list_models():
+        return ""
+    return (
+        " A network of your own is found by a name that its package registers (spikelet.register_model), or given: "
+        "load_run(folder, model)."
+    )
+
+
+def load_run(folder: str | Path, model: nn.Module | None = None) -> tuple[nn.Module, TrainConfig]:
     """A trained model in evaluation mode, and its configuration, from a run folder.
 
     The model's `class_names` are those of its training, where the folder says them.
 
+    Args:
+        folder: of the run.
+        model: the module to put the weights into, for a run of a module of one's own (`Run(..., model=)`).
     Raises:
         CheckpointError: the folder holds no finished run, or a damaged one.
     """
@@ -206,9 +247,9 @@ def load_run(folder: str | Path) -> tuple[nn.Module, TrainConfig]:
         )
     names = class_names_in(folder)
     try:
-        model = build(config)
+        model = build(config, model)
     except ValueError as e:
-        raise CheckpointError(f"{folder / 'config.json'} makes no model: {e}") from e
+        raise CheckpointError(f"{folder / 'config.json'} makes no model: {e}{_way_out(config)}") from e
     state = read_weights(folder)
     require_state(state, model, path)
     model.load_state_dict(state)

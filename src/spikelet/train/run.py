@@ -40,8 +40,18 @@ class Run:
     """One training run in one folder; `Run(config, data, folder).train()` starts or continues it.
 
     Args:
+        config: what decides the result; written to the folder.
+        data: as `spikelet.data.load` gives it.
+        folder: of the run.
         reporter: is told of the network's own epochs. Its teacher's are told to `run.taught_by.loop.reporter`, which is
             silent until another is put there.
+        model: a module of your own, which is trained in place of one from the catalogue: from uint8 [B, C, H, W] to
+            logits [T, B, K] or [B, K]. `config.model` is what it is called, and `config.model_options` {}. Its neurons
+            get the T of the phases. What the run folder holds is read by `load_run(folder, model)`.
+
+        config = TrainConfig("my_net", {}, "shapes", phases=(Phase(8, 2),), batch_size=16)
+        Run(config, spikelet.data.load("shapes", image_size=32), "runs/mine", model=MyNet()).train()
+
     Raises:
         CheckpointError: the folder holds a run of another configuration, of other data, or of another number of
             processes.
@@ -51,7 +61,13 @@ class Run:
     """
 
     def __init__(
-        self, config: TrainConfig, data: DataSplits, folder: str | Path, reporter: Reporter | None = None
+        self,
+        config: TrainConfig,
+        data: DataSplits,
+        folder: str | Path,
+        reporter: Reporter | None = None,
+        *,
+        model: nn.Module | None = None,
     ) -> None:
         instance("Run", TrainConfig, config=config)
         instance("Run", DataSplits, data=data)
@@ -63,7 +79,8 @@ class Run:
         before = load_origin(self.folder)
         if before is not None:
             data = data.by_name(before.classes)
-        self.loop = Loop(build(config), data, config, reporter)
+        twin = copy.deepcopy(model) if config.teacher and config.teacher.model is None else None
+        self.loop = Loop(build(config, model), data, config, reporter)
         self.origin = Origin.of(data, self.loop.accelerator.num_processes)
         if before is not None:
             self.origin.require_same(before, self.folder)
@@ -77,7 +94,7 @@ class Run:
         self.distillation: Distillation | None = None
         if config.whiten:
             whiten(self.model, data.train)  # a resumed run's checkpoint replaces it
-        self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER) if config.teacher else None
+        self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER, model=twin) if config.teacher else None
 
     @property
     def model(self) -> nn.Module:
