@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import spikelet
-from spikelet.cli import evaluation, fitting, packing, profiling, sources, training
+from spikelet.cli import configuring, evaluation, fitting, packing, profiling, sources
 from spikelet.cli.result import Result
 
 WORDS = (
@@ -35,7 +35,14 @@ WORDS = (
     ("fit RUN --max-sops -1", "sops"), ("fit RUN --max-sops inf", "sops"), ("fit RUN --max-accuracy-drop nan", "drop"),
     ("eval RUN --split exam", "--split"), ("profile FILE --split ''", "--split"), ("run FILE a.png --top 0", "--top"),
     ("train tiny --weight-bits 9", "--weight-bits"), ("train tiny --membrane-bits 1", "--membrane-bits"),
-    ("train tiny --weight-bits 0", "--weight-bits"), ("train nothing", "recipe"),
+    ("train tiny --weight-bits 0", "--weight-bits"), ("train nothing", "recipe"), ("train", "needs data or a recipe"),
+    ("train --data FOLDER --model qsnn_vgg", "qsnn_vgg"), ("train --data FOLDER --lr 0", "--lr"),
+    ("train --data FOLDER --lr nan", "--lr"), ("train --data FOLDER --epochs 0", "--epochs"),
+    ("train --data FOLDER --batch-size 0", "--batch-size"), ("train --data FOLDER --time-steps 1025", "--time-steps"),
+    ("train --data FOLDER --image-size 0", "--image-size"), ("train tiny --image-size 8", "--image-size"),
+    ("train tiny --config FILE", "--config"), ("train --config NOWHERE", "configuration"),
+    ("train --config FILE", "configuration"), ("train --resume RUN --epochs 3", "--resume"),
+    ("train --resume RUN --data FOLDER", "--resume"), ("train --data FOLDER --out FILE", "--out"),
     ("run FILE a.png --ground red", "ground"),
 )  # fmt: skip
 
@@ -53,7 +60,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return begins
 
     monkeypatch.setattr(sources, "load_data", begin("reading data"))
-    monkeypatch.setattr(training, "splits_of", begin("reading data"))
+    monkeypatch.setattr(configuring, "splits_of", begin("reading data"))
     monkeypatch.setattr(fitting, "splits_of", begin("reading data"))
     monkeypatch.setattr(packing, "lower", begin("lowering"))
     monkeypatch.setattr(profiling, "profile_graph", begin("profiling"))

@@ -112,8 +112,13 @@ def test_tensorboard_without_its_library_names_the_extra(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["train"], "train needs a recipe. There are: qsnn-digits, "),
-        (["train", "qsnn-digit"], "there is no recipe 'qsnn-digit'. There are: qsnn-digits, "),
+        (["train"], "train needs data or a recipe. Your own pictures: spikelet train --data FOLDER, "),
+        (["train"], "There are: qsnn-digits, "),
+        (
+            ["train", "qsnn-digit"],
+            "no recipe 'qsnn-digit'. Did you mean 'qsnn-digits'? There are: qsnn-digits, ",
+        ),
+        (["train", "qsnn_vgg_s"], "but a network: spikelet train --data FOLDER --model qsnn_vgg_s trains it"),
         (["train", "tiny", "--resume", "somewhere"], "--resume takes everything from the folder"),
         (["train", "--resume", "somewhere", "--seed", "1"], "--resume takes everything from the folder"),
         (["train", "--resume", "no-such-folder"], "is not a run's configuration"),

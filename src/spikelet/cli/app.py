@@ -19,6 +19,7 @@ from spikelet.cli.options import (
     SEED,
     STEPS,
     THREADS,
+    Above0,
     Bits,
     ConvertOptions,
     FitOptions,
@@ -40,7 +41,9 @@ data = click.option(
     help="Data set: a name, a folder, or a hub id. Default: the one it was trained on.",
 )
 data_root = click.option("--data-root", type=NAME, metavar="PATH", help="Folder that holds the data set.")
-split = click.option("--split", default="test", show_default=True, help="'test', 'validation' or 'train'.")
+split = click.option(
+    "--split", help="'test', 'validation' or 'train'. Default: test, or validation where there is no test set."
+)
 threads = click.option("--threads", default=1, show_default=True, type=THREADS, help="Threads of the computation.")
 torch_threads = click.option("--threads", type=THREADS, help="Threads of PyTorch. Default: its own choice.")
 
@@ -54,7 +57,7 @@ def app(debug: bool) -> None:
     A first tour takes about a minute on a laptop; `spikelet COMMAND --help` explains each step.
 
     \b
-      spikelet train qsnn-digits
+      spikelet train qsnn-digits                (your own pictures: spikelet train --data FOLDER)
       spikelet eval runs/qsnn-digits
       spikelet pack runs/qsnn-digits --out digits.safetensors
       spikelet inspect digits.safetensors
@@ -66,26 +69,49 @@ def app(debug: bool) -> None:
 
 @app.command(cls=TorchCommand)
 @click.argument("recipe", required=False, type=NAME)
-@click.option("--out", type=PATH, metavar="DIR", help="Folder of the run. Default: runs/RECIPE.")
-@click.option("--resume", type=PATH, metavar="DIR", help="Continue this run, bit for bit, as DIR/config.json says.")
-@data_root
-@click.option("--seed", type=SEED, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
+@click.option(
+    "--data",
+    type=NAME,
+    metavar="NAME",
+    help="Train on this data set: a folder of pictures, tables or idx files, a table or a zip, a hub id, or a name. "
+    "Classes, channels and size are taken from it.",
+)
+@click.option("--model", type=NAME, metavar="NAME", help="A network of `spikelet models`. Default: the recipe's.")
+@click.option("--epochs", type=COUNT, help="Epochs in all; phases keep their proportions. Default: the recipe's.")
+@click.option("--batch-size", type=COUNT, help="Samples a step. Default: the recipe's, or by the number of samples.")
+@click.option("--lr", type=Above0(), help="Peak of the learning rate. Default: the recipe's.")
+@click.option("--image-size", type=COUNT, help="Side that pictures are cut and resized to. Default: the network's.")
+@click.option("--time-steps", type=STEPS, help="Time steps T of the network. Default: the recipe's.")
 @click.option(
     "--weight-bits", type=Bits(1), help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's."
 )
 @click.option("--membrane-bits", type=Bits(2), help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
+@click.option("--seed", type=SEED, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
+@click.option(
+    "--config", type=PATH, metavar="FILE", help="A configuration in place of a recipe, such as a config.json."
+)
+@click.option("--dry-run", is_flag=True, help="Print the configuration that would run, for --config, and stop.")
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the run. Default: runs/, the recipe, the data's name.")
+@click.option("--resume", type=PATH, metavar="DIR", help="Continue this run, bit for bit, as DIR/config.json says.")
+@data_root
 @torch_threads
 @click.option("--tensorboard", is_flag=True, help="Also write scalars to DIR/tensorboard.")
 def train(**options: Any) -> None:
-    """Train a network by a recipe.
+    """Train a network, on your own data or by a recipe.
 
-    A recipe (`spikelet models` lists them) holds every setting of a training. The run folder gets config.json, one
-    checkpoint that is replaced after each epoch, metrics.jsonl, and at the end weights.safetensors. A recipe with a
-    teacher trains it first, in the folder teacher/. A killed run continues with --resume DIR. The test set is used
-    once, after the last epoch.
+    With --data alone a small network is trained, short enough for a laptop. Pictures lie as FOLDER/<class>/<picture>,
+    or FOLDER/<split>/<class>/<picture>; they are cut to the middle and resized as `spikelet run` does it. A RECIPE
+    (`spikelet models` lists them) or --config holds every setting of a training; each option changes its own.
+
+    The run folder gets config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end
+    weights.safetensors. A recipe with a teacher trains it first, in the folder teacher/. A killed run continues with
+    --resume DIR. The test set is used once, after the last epoch.
 
     \b
-    Example:
+    Examples:
+      spikelet train --data shapes --epochs 8
+      spikelet train --data shapes --model qsnn_vgg_s_max --dry-run > my.json
+      spikelet train --config my.json --out runs/mine
       spikelet train qsnn-digits --out runs/digits --seed 1
     """
     from spikelet.cli.training import train as work
@@ -100,7 +126,7 @@ def train(**options: Any) -> None:
 @split
 @threads
 @limits
-def evaluate(target: str, data: str | None, data_root: str | None, split: str, threads: int) -> None:
+def evaluate(target: str, data: str | None, data_root: str | None, split: str | None, threads: int) -> None:
     """Measure accuracy, and compare PyTorch with the integers.
 
     TARGET is a run folder, a packed file, or the name of a shipped model (`spikelet models`). A run folder is

@@ -35,12 +35,12 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
         require_matplotlib()  # before the work, not after
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    splits, samples = samples_of(opened, choice)
+    splits, samples, split = samples_of(opened, choice)
     example, _ = samples.batch(torch.arange(1))
     with naming(target):
         twin = convert(opened.model, example, time_steps=options.levels, schedule=options.schedule)
         curve = accuracy_over_steps(opened.model, shown(batches(samples, BATCH)), _steps(options))
-    name = title(opened.name, samples, choice.split)
+    name = title(opened.name, samples, split)
     heading(name)
     show(curve.table())
     say("barrier: every neuron counts all its steps before it emits; stream: all layers work at every step")
@@ -49,7 +49,7 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
         say(f"drew {options.picture}")
     if options.out is not None:
         accuracy = (curve.barrier if options.schedule == "barrier" else curve.stream)[options.levels]
-        own = result_of(splits, accuracy if choice.is_own_test_set else None)
+        own = result_of(splits, accuracy if choice.is_own_test_set(split) else None)
         result = own if choice.data is None else load_result(opened.folder)
         meta = {**origin(opened.config, result), "converted": f"{options.schedule}, {options.levels} steps"}
         with naming(options.out):

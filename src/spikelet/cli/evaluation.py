@@ -35,10 +35,10 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     """
     torch.set_num_threads(threads)
     opened = open_target(target)
-    splits, samples = samples_of(opened, choice)
+    splits, samples, split = samples_of(opened, choice)
     if isinstance(opened, Packed):
         hits = _hits(opened, samples, threads)
-        heading(title(opened.name, samples, choice.split))
+        heading(title(opened.name, samples, split))
         facts([("accuracy, integer program", percent(hits / len(samples)))])
         return
     if has_float_weights(opened.model):
@@ -47,9 +47,9 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     else:
         verification = _verify(opened, samples, threads)
         accuracy, rows = verification.float_accuracy, _facts(verification)
-    heading(title(opened.name, samples, choice.split))
+    heading(title(opened.name, samples, split))
     facts(rows)
-    if choice.is_own_test_set:
+    if choice.is_own_test_set(split):
         _keep(opened, result_of(splits, accuracy))
 
 

@@ -58,6 +58,19 @@ class Bits(click.ParamType):
         return bits
 
 
+class Above0(click.ParamType):
+    """A number above 0."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error where it is another text, or out of range."""
+        number = click.FLOAT.convert(value, param, ctx)
+        if not 0 < number < float("inf"):
+            self.fail(f"must be a number above 0, got {value}.", param, ctx)
+        return number
+
+
 class Share(click.ParamType):
     """A share of a whole, 0 <= share < 1."""
 
@@ -76,12 +89,21 @@ class TrainOptions:
     """What `spikelet train` is told; None where nothing was said."""
 
     recipe: str | None = None
+    config: Path | None = None
     out: Path | None = None
     resume: Path | None = None
+    data: str | None = None
     data_root: str | None = None
-    seed: int | None = None
+    model: str | None = None
+    image_size: int | None = None
+    time_steps: int | None = None
     weight_bits: int | None = None
     membrane_bits: int | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    seed: int | None = None
+    dry_run: bool = False
     threads: int | None = None
     tensorboard: bool = False
 

@@ -71,7 +71,7 @@ def of_images(model: str, images: Sequence[Path]) -> Report:
     return profile_graph(graph, np.concatenate(pictures, axis=pictures[0].ndim - len(graph.input.shape) - 1))
 
 
-def of_samples(target: str, data: str | None, data_root: str | None, split: str, work: Work) -> Report:
+def of_samples(target: str, data: str | None, data_root: str | None, split: str | None, work: Work) -> Report:
     """The profile of a run folder or a packed file on samples of a data set.
 
     Raises:
@@ -85,7 +85,7 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str,
     torch.set_num_threads(work.threads)
     choice = Choice(data, data_root, split)
     opened = open_target(target)
-    _, samples = samples_of(opened, choice)
+    samples = samples_of(opened, choice).samples
     if isinstance(opened, Trained):
         some = samples.spread(work.samples or OF_A_RUN)
         return profile_model(opened.model, batches(some, BATCH), time_axis=some.time_axis, name=opened.config.model)

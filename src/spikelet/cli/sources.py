@@ -7,13 +7,13 @@ that a network does not take are refused before any work.
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
@@ -25,8 +25,9 @@ from spikelet.data.classes import class_names_of
 from spikelet.data.load import Form
 from spikelet.graph.analysis import analyse
 from spikelet.graph.ir import IntGraph
-from spikelet.models.catalogue import MODELS
+from spikelet.models.builder import Task
 from spikelet.train import TrainConfig, load_run
+from spikelet.train.origin import load_origin
 
 SPLITS = ("train", "validation", "test")
 OPTIONS = ("validation", "seed", *Form.__annotations__)  # of load; its root is said on the command line
@@ -80,10 +81,20 @@ class Trained:
 
     @property
     def takes(self) -> Takes:
-        """What the model takes, by its builder's options."""
-        options = options_of(self.config)
-        size = options["image_size"]
-        return Takes((options["in_channels"], size, size), None, class_names_of(self.model), options["num_classes"])
+        """What the model takes: a network of the catalogue says it itself, any other was trained on it.
+
+        Raises:
+            ValueError: neither is known, or run.json is damaged.
+        """
+        names, task = class_names_of(self.model), getattr(self.model, "task", None)
+        if isinstance(task, Task):
+            return Takes(task.sample_shape, None, names, task.num_classes)
+        origin = load_origin(self.folder)
+        if origin is None:
+            raise SpikeletError(
+                f"{self.folder} has no run.json, which says what data its network takes. Train it anew."
+            )
+        return Takes(origin.data["train"].shape[-3:], None, names, len(origin.classes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,23 +114,35 @@ class Packed:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """Which samples to use: a data set by name (None: the one of the training), its folder, and a split.
+    """Which samples to use: a data set by name (None: the one of the training), its folder, and a split (None: the
+    test set, or the validation set of a data set without one).
 
     Raises ValueError where there is no such split.
     """
 
     data: str | None = None
     root: str | None = None
-    split: str = "test"
+    split: str | None = None
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
+        if self.split not in (None, *SPLITS):
             raise ValueError(f"--split must be one of {', '.join(SPLITS)}, got {self.split!r}.")
 
-    @property
-    def is_own_test_set(self) -> bool:
-        """Whether accuracy on these samples is the run's result."""
-        return self.data is None and self.split == "test"
+    def is_own_test_set(self, split: str) -> bool:
+        """Whether accuracy on this split is the run's result."""
+        return self.data is None and split == "test"
+
+    def split_of(self, splits: DataSplits) -> str:
+        """The name of the split to use."""
+        return self.split or ("test" if len(splits.test) or not len(splits.validation) else "validation")
+
+
+class Chosen(NamedTuple):
+    """A data set, the samples to use of it, and the name of their split."""
+
+    splits: DataSplits
+    samples: Samples
+    split: str
 
 
 def spiking_run(folder: Path) -> tuple[nn.Module, TrainConfig]:
@@ -152,15 +175,20 @@ def open_target(target: str) -> Trained | Packed:
 
 
 def splits_of(config: TrainConfig, root: str | None) -> DataSplits:
-    """The data set of a configuration.
+    """The data set of a configuration; `root` is where it lies now, the folder itself where it was given by its path.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: see `spikelet.data.load`.
     """
-    return _read(config.data, root, config.data_options)
+    if config.data in names():
+        return read_splits(config.data, root, config.data_options)
+    try:
+        return read_splits(config.data if root is None else root, None, config.data_options)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error} Say where it lies now with --data-root PATH.") from error
 
 
-def samples_of(target: Trained | Packed, choice: Choice) -> tuple[DataSplits, Samples]:
+def samples_of(target: Trained | Packed, choice: Choice) -> Chosen:
     """The data set and its chosen split, in the shape that the target takes.
 
     Raises:
@@ -168,10 +196,11 @@ def samples_of(target: Trained | Packed, choice: Choice) -> tuple[DataSplits, Sa
             does not say what it was trained on.
     """
     splits = _splits(target, choice)
-    samples: Samples = getattr(splits, choice.split)
+    split = choice.split_of(splits)
+    samples: Samples = getattr(splits, split)
     if not len(samples):
-        raise ValueError(f"{samples.name} has no {choice.split} samples. {_other_splits(splits)}")
-    return splits, target.takes.checked(samples, target.name)
+        raise ValueError(f"{samples.name} has no {split} samples. {_other_splits(splits)}")
+    return Chosen(splits, target.takes.checked(samples, target.name), split)
 
 
 def _other_splits(splits: DataSplits) -> str:
@@ -187,17 +216,17 @@ def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
             return splits_of(target.config, choice.root)
         time_steps = target.config.time_steps(target.config.epochs - 1)
         frames = target.config.data_options.get("time_steps", time_steps)  # an analog twin has no steps of its own
-        size, ground = options_of(target.config)["image_size"], target.config.data_options.get("ground", "white")
+        size, ground = target.takes.shape[-1], target.config.data_options.get("ground", "white")
         form = {"image_size": size, "time_steps": frames, "ground": ground}
-        return _read(choice.data, choice.root, {**form, **_held_out(choice)})
+        return read_splits(choice.data, choice.root, {**form, **_held_out(choice)})
     graph = target.graph
     if choice.data in (None, graph.meta.get("data", "").split(" (")[0]) and choice.data in (None, *names()):
         with naming(target.name):
             own = own_data(graph)
-        return _read(own.name, choice.root, own.options)
+        return read_splits(own.name, choice.root, own.options)
     ground = str(ground_for(graph.meta, None))
     form = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps, "ground": ground}
-    return _read(choice.data, choice.root, {**form, **_held_out(choice)})
+    return read_splits(choice.data, choice.root, {**form, **_held_out(choice)})
 
 
 def _held_out(choice: Choice) -> dict[str, float]:
@@ -205,7 +234,13 @@ def _held_out(choice: Choice) -> dict[str, float]:
     return {} if choice.split == "validation" else {"validation": 0.0}
 
 
-def _read(name: str, root: str | None, options: dict[str, Any]) -> DataSplits:
+def read_splits(name: str, root: str | None, options: dict[str, Any]) -> DataSplits:
+    """The data set `name`, read with the options of a configuration.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: an option is not one of a configuration's, or what
+            `spikelet.data.load` raises.
+    """
     if unknown := [key for key in options if key not in OPTIONS]:
         raise ValueError(
             f"data set {shown(name)}: {shown(unknown[0])} is no option of a run's data. "
@@ -215,11 +250,6 @@ def _read(name: str, root: str | None, options: dict[str, Any]) -> DataSplits:
         with naming(name):
             return load_data(name, root=root, **options)
     except FileNotFoundError as error:
+        if name not in names():
+            raise
         raise FileNotFoundError(f"{error} Say where it lies with --data-root PATH.") from error
-
-
-def options_of(config: TrainConfig) -> dict[str, Any]:
-    """All options of a configuration's model, those that it leaves to their defaults included."""
-    options = inspect.signature(MODELS[config.model]).bind(**config.model_options)
-    options.apply_defaults()
-    return options.arguments

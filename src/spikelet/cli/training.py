@@ -1,27 +1,27 @@
-"""`spikelet train`: from a recipe's name, or a folder, to a finished run and its test accuracy."""
+"""`spikelet train`: from a recipe, data or a folder to a finished run and its test accuracy."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 from torch import nn
 
 from spikelet.base.command import command_line
 from spikelet.base.table import Table
+from spikelet.cli.configuring import planned
 from spikelet.cli.options import TrainOptions
-from spikelet.cli.outputs import require_folder, side_file
+from spikelet.cli.outputs import side_file
 from spikelet.cli.printing import duration, facts, percent, say, show
 from spikelet.cli.reporters import TensorBoard, Together, reporter_for
 from spikelet.cli.result import FILE, result_of
-from spikelet.cli.sources import splits_of
 from spikelet.data import Samples, batches
 from spikelet.nn.device import device_of
-from spikelet.recipes import RECIPES
 from spikelet.train import Reporter, Run, Teacher, TrainConfig
 from spikelet.train import evaluate as accuracy_of
-from spikelet.train.checkpoint import load_config, load_history
+from spikelet.train.checkpoint import load_history
 from spikelet.train.run import TEACHER
 
 EVALUATION_BATCH = 256
@@ -32,13 +32,15 @@ def train(options: TrainOptions) -> None:
     """Trains or continues, prints the epochs, evaluates on the test set once, and writes result.json.
 
     Raises:
-        ValueError: no recipe and no folder, or both; or what spikelet.train and spikelet.data raise.
+        ValueError: words that exclude each other; or what spikelet.train and spikelet.data raise.
     """
-    config, folder = _what_and_where(options)
-    require_folder(folder)
+    plan = planned(options)
+    config, folder, data = plan.config, plan.folder, plan.data
+    if options.dry_run:
+        click.echo(config.to_json(), nl=False)
+        return
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    data = splits_of(config, options.data_root)
     run = Run(config, data, folder)
     main = run.loop.accelerator.is_main_process
     if main:
@@ -55,25 +57,15 @@ def train(options: TrainOptions) -> None:
         accuracy = _accuracy(run, data.test) if len(data.test) else None
         result = result_of(data, accuracy)
         where = f"{result.about}, {len(data.test)} samples, last epoch"
-        say("no test set" if accuracy is None else f"test accuracy {percent(accuracy)}  ({where})", bold=True)
+        if accuracy is None:
+            say("no test set: validation accuracy stands in the table above", bold=True)
+        else:
+            say(f"test accuracy {percent(accuracy)}  ({where})", bold=True)
         with side_file(folder / FILE):
             result.save(folder)
         say(f"next: {command_line('eval', folder)}", dim=True)
         if not config.analog:
             say(f"      {command_line('pack', folder, '--out', 'model.safetensors')}", dim=True)
-
-
-def _what_and_where(options: TrainOptions) -> tuple[TrainConfig, Path]:
-    chosen = {"seed": options.seed, "weight_bits": options.weight_bits, "membrane_bits": options.membrane_bits}
-    given = {name: value for name, value in chosen.items() if value is not None}
-    if options.resume is not None:
-        if options.recipe is not None or options.out is not None or given:
-            raise ValueError("--resume takes everything from the folder: give it no recipe, --out, --seed or bits.")
-        return load_config(options.resume), options.resume
-    if options.recipe not in RECIPES:
-        what = "train needs a recipe" if options.recipe is None else f"there is no recipe {options.recipe!r}"
-        raise ValueError(f"{what}. There are: {', '.join(RECIPES)}. (Or continue a run: --resume DIR.)")
-    return RECIPES[options.recipe](**given), options.out or Path("runs") / options.recipe
 
 
 def _reporter(options: TrainOptions, config: TrainConfig, folder: Path) -> Reporter:
