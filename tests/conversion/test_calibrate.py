@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError, SpikeletError
 from spikelet.conversion import LeastError, calibrate
-from spikelet.conversion.called import Place, Substituted
+from spikelet.conversion.ordinary.called import Place, Substituted
 from spikelet.neurons import QCFS
 
 

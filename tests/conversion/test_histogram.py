@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from spikelet.base.errors import ConversionError
-from spikelet.conversion.histogram import Histogram
+from spikelet.conversion.ordinary.histogram import Histogram
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False, allow_subnormal=False)
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError, SpikeletError
 from spikelet.conversion import calibrate, repair
-from spikelet.conversion.called import Substituted, substituted
-from spikelet.conversion.currents import LevelsBefore, LevelsBehind, currents_of
-from spikelet.conversion.multihead import taken_apart
-from spikelet.conversion.norms import TokenNorm
-from spikelet.conversion.scores import LevelAttention, ScoreLevels
+from spikelet.conversion.ordinary.called import Substituted, substituted
+from spikelet.conversion.ordinary.currents import LevelsBefore, LevelsBehind, currents_of
+from spikelet.conversion.ordinary.multihead import taken_apart
+from spikelet.conversion.ordinary.norms import TokenNorm
+from spikelet.conversion.ordinary.scores import LevelAttention, ScoreLevels
 from spikelet.neurons import QCFS, Levels
 from tests.conversion.ordinary import NETWORKS, Encoder, ViT, images, seeded
 

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from spikelet.base.errors import SpikeletError
 from spikelet.conversion import LeastError, Percentile
-from spikelet.conversion.histogram import Histogram
-from spikelet.conversion.thresholds import quantized
+from spikelet.conversion.ordinary.histogram import Histogram
+from spikelet.conversion.ordinary.thresholds import quantized
 from spikelet.neurons import QCFS
 
 ACTIVATIONS = [F.relu, F.gelu, F.silu]

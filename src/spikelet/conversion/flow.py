@@ -20,8 +20,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.conversion.calls import ADDS, COUNTED, JOINS, MAXIMA, MEANS, OVER, PRODUCTS, TIMES, numbered
 from spikelet.conversion.layers import WEIGHTED, absorbs
+from spikelet.conversion.numbered import ADDS, COUNTED, JOINS, MAXIMA, MEANS, OVER, PRODUCTS, TIMES, numbered
 from spikelet.conversion.rewrites import Left, Pooled, Replaced, Rewrite, Summed
 from spikelet.conversion.schedules import Schedule
 from spikelet.conversion.units import CLOSE, Units

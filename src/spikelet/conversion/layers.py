@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikelet.conversion.calls import InPlace
+from spikelet.conversion.numbered import InPlace
 from spikelet.conversion.wrapper import Wrapper
 from spikelet.interop.layers import TORCH
 from spikelet.interop.site import Site

@@ -24,7 +24,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from spikelet.conversion.calls import InPlace
+from spikelet.conversion.numbered import InPlace
 from spikelet.neurons import Levels, LIFParams, Soft
 from spikelet.neurons.divided import Divided
 from spikelet.neurons.levels import MOST_LEVELS

@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.conversion.calls import numbered
 from spikelet.conversion.flow import is_whole
+from spikelet.conversion.numbered import numbered
 from spikelet.conversion.rewrites import Rewrite
 from spikelet.conversion.schedules import Schedule
 from spikelet.interop.pixels import ScaledImage

@@ -23,14 +23,14 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.conversion.called import Place, Substituted, substituted
-from spikelet.conversion.copying import copied, require_batches
-from spikelet.conversion.currents import Insertion
-from spikelet.conversion.find import outputs
-from spikelet.conversion.functions import Found, words_for
-from spikelet.conversion.multihead import FUSED_LAYERS, taken_apart
-from spikelet.conversion.norms import OVER_MAPS, OVER_TOKENS, TokenNorm, batch_norm_for
-from spikelet.conversion.report import Changes, Row
+from spikelet.conversion.ordinary.called import Place, Substituted, substituted
+from spikelet.conversion.ordinary.copying import copied, require_batches
+from spikelet.conversion.ordinary.currents import Insertion
+from spikelet.conversion.ordinary.find import outputs
+from spikelet.conversion.ordinary.functions import Found, words_for
+from spikelet.conversion.ordinary.multihead import FUSED_LAYERS, taken_apart
+from spikelet.conversion.ordinary.norms import OVER_MAPS, OVER_TOKENS, TokenNorm, batch_norm_for
+from spikelet.conversion.ordinary.report import Changes, Row
 from spikelet.interop.convert import put
 from spikelet.neurons import QCFS
 from spikelet.nn.device import device_of

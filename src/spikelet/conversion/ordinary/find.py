@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError, SpikeletError
-from spikelet.conversion import activations
-from spikelet.conversion.activations import elementwise, is_activation
-from spikelet.conversion.called import (
+from spikelet.conversion.ordinary import activations
+from spikelet.conversion.ordinary.activations import elementwise, is_activation
+from spikelet.conversion.ordinary.called import (
     Answer,
     Function,
     Place,
@@ -23,7 +23,7 @@ from spikelet.conversion.called import (
     plain_call,
     substituted,
 )
-from spikelet.conversion.histogram import Histogram
+from spikelet.conversion.ordinary.histogram import Histogram
 from spikelet.interop.convert import put
 from spikelet.lowering.trace import tensors
 from spikelet.neurons import Neuron

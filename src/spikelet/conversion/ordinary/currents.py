@@ -22,11 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikelet.conversion import activations
-from spikelet.conversion.called import Function, Place, Substituted, substituted
-from spikelet.conversion.histogram import Histogram
-from spikelet.conversion.report import Row
-from spikelet.conversion.scores import LevelAttention, ScoreLevels, threshold_for
+from spikelet.conversion.ordinary import activations
+from spikelet.conversion.ordinary.called import Function, Place, Substituted, substituted
+from spikelet.conversion.ordinary.histogram import Histogram
+from spikelet.conversion.ordinary.report import Row
+from spikelet.conversion.ordinary.scores import LevelAttention, ScoreLevels, threshold_for
 from spikelet.conversion.wrapper import Wrapper
 from spikelet.interop.convert import put
 from spikelet.lowering import registry

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
-from spikelet.conversion.histogram import Histogram
+from spikelet.conversion.ordinary.histogram import Histogram
 from spikelet.neurons.divided import LARGEST, SMALLEST
 
 SILENT = 1.0  # threshold of a layer that gave nothing above 0: any would do

@@ -13,8 +13,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.conversion.called import Function, Place, Substituted
-from spikelet.conversion.scores import LevelAttention, ScoreLevels
+from spikelet.conversion.ordinary.called import Function, Place, Substituted
+from spikelet.conversion.ordinary.scores import LevelAttention, ScoreLevels
 from spikelet.lowering.trace import tensors
 from spikelet.neurons import QCFS
 from spikelet.nn.hooks import hooks

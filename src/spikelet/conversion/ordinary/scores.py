@@ -16,8 +16,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from spikelet.conversion.histogram import Histogram
-from spikelet.conversion.thresholds import Percentile
+from spikelet.conversion.ordinary.histogram import Histogram
+from spikelet.conversion.ordinary.thresholds import Percentile
 from spikelet.neurons import QCFS, Levels
 
 

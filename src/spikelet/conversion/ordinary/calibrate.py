@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.conversion.copying import copied, require_batches
-from spikelet.conversion.find import Finder, Seen
-from spikelet.conversion.thresholds import Method, Percentile
+from spikelet.conversion.ordinary.copying import copied, require_batches
+from spikelet.conversion.ordinary.find import Finder, Seen
+from spikelet.conversion.ordinary.thresholds import Method, Percentile
 from spikelet.neurons import QCFS
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
