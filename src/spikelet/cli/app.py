@@ -108,7 +108,7 @@ def train(**options: Any) -> None:
     --resume DIR. The test set is used once, after the last epoch.
 
     \b
-    Examples:
+    Example:
       spikelet train --data shapes --epochs 8
       spikelet train --data shapes --model qsnn_vgg_s_max --dry-run > my.json
       spikelet train --config my.json --out runs/mine

@@ -35,7 +35,8 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
         require_matplotlib()  # before the work, not after
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    splits, samples, split = samples_of(opened, choice)
+    splits, samples = samples_of(opened, choice)
+    split = choice.split_of(splits)
     example, _ = samples.batch(torch.arange(1))
     with naming(target):
         twin = convert(opened.model, example, time_steps=options.levels, schedule=options.schedule)

@@ -35,7 +35,8 @@ def evaluate(target: str, choice: Choice, threads: int) -> None:
     """
     torch.set_num_threads(threads)
     opened = open_target(target)
-    splits, samples, split = samples_of(opened, choice)
+    splits, samples = samples_of(opened, choice)
+    split = choice.split_of(splits)
     if isinstance(opened, Packed):
         hits = _hits(opened, samples, threads)
         heading(title(opened.name, samples, split))

@@ -85,7 +85,7 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str 
     torch.set_num_threads(work.threads)
     choice = Choice(data, data_root, split)
     opened = open_target(target)
-    samples = samples_of(opened, choice).samples
+    _, samples = samples_of(opened, choice)
     if isinstance(opened, Trained):
         some = samples.spread(work.samples or OF_A_RUN)
         return profile_model(opened.model, batches(some, BATCH), time_axis=some.time_axis, name=opened.config.model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
@@ -137,14 +137,6 @@ class Choice:
         return self.split or ("test" if len(splits.test) or not len(splits.validation) else "validation")
 
 
-class Chosen(NamedTuple):
-    """A data set, the samples to use of it, and the name of their split."""
-
-    splits: DataSplits
-    samples: Samples
-    split: str
-
-
 def spiking_run(folder: Path) -> tuple[nn.Module, TrainConfig]:
     """The model and the configuration of a finished run.
 
@@ -188,7 +180,7 @@ def splits_of(config: TrainConfig, root: str | None) -> DataSplits:
         raise FileNotFoundError(f"{error} Say where it lies now with --data-root PATH.") from error
 
 
-def samples_of(target: Trained | Packed, choice: Choice) -> Chosen:
+def samples_of(target: Trained | Packed, choice: Choice) -> tuple[DataSplits, Samples]:
     """The data set and its chosen split, in the shape that the target takes.
 
     Raises:
@@ -200,7 +192,7 @@ def samples_of(target: Trained | Packed, choice: Choice) -> Chosen:
     samples: Samples = getattr(splits, split)
     if not len(samples):
         raise ValueError(f"{samples.name} has no {split} samples. {_other_splits(splits)}")
-    return Chosen(splits, target.takes.checked(samples, target.name), split)
+    return splits, target.takes.checked(samples, target.name)
 
 
 def _other_splits(splits: DataSplits) -> str:
