@@ -39,7 +39,7 @@ def convert(
     axes = _sample_axes(net, first)
     is_scaled = not first and image.unit is None
     scaled = ScaledImage(image, _channels(net, image), axes[-1]) if is_scaled else None
-    model = Converted(net, first, forward, original, scaled, axes[-1:] if is_scaled else axes)
+    model = Converted(net, first, forward, original, scaled, axes[-1:] if is_scaled else axes, tuple(swap.one_step))
     model.training = swap.net.training  # its modules have theirs, which train() would lose
     return model
 

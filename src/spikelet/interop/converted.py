@@ -8,19 +8,15 @@
 A network that begins with a Conv1d reads sequences [C, L] where [C, H, W] stands; one that begins with a Linear may
 read vectors [C].
 
-The network's Python code runs once for all time steps, which is right for code that treats a tensor's leading axes
-alike: residual sums, nn.Sequential, means over time. It is wrong for code that steps through time itself, or that takes
-the batch for time. The first forward pass tries the code on zeros first, in a batch whose size is neither 1 nor T, so
-that the two axes can't be confused: a neuron that gets another first axis than time refuses it; one that is called
-twice stands in a loop over time (or is shared between two places, which in a stateful library means that both see one
-membrane); and every use of the image is followed (uses.py).
+The network's Python code is kept, and run in one of three ways (ways.py), which the first forward pass chooses
+(trial.py): once on time-first tensors, which is right for code that treats a tensor's leading axes alike; once on what
+it was written for, where it steps through time itself; or once a step.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -31,8 +27,8 @@ from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.comparison import Comparison, Integers, compare
 from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage
-from spikelet.interop.uses import followed, require_folded
-from spikelet.neurons import Neuron
+from spikelet.interop.trial import ADVICE, choose
+from spikelet.interop.ways import AllSteps, OwnLoop, StepByStep, Way, computed_output
 from spikelet.nn import Encode
 from spikelet.nn.device import device_of
 
@@ -49,6 +45,7 @@ class Converted(nn.Module):
         original: the network as it was, and what the conversion was told of it.
         scaled: gives the image its scale, mean and std where no layer was folded.
         sample_axes: how many axes a sample may have, such as 3 for [C, H, W].
+        one_step: names of the layers in `net` that were written for tensors of one time step.
 
     The first entry of a tuple, such as snnTorch's (spikes, membranes), is the output.
     """
@@ -61,6 +58,7 @@ class Converted(nn.Module):
         original: Original,
         scaled: ScaledImage | None = None,
         sample_axes: tuple[int, ...] = (3,),
+        one_step: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.encode = Encode()
@@ -72,6 +70,8 @@ class Converted(nn.Module):
         self.time_steps, self.time_axis = original.time_steps, original.time_axis
         self.sample_axes = sample_axes
         self.gives_time_first = True
+        self.one_step = one_step
+        self.way: Way = AllSteps()
         self.untried: list[nn.Module] = [_shadow(net)]  # in a list, so that it is no module of this one
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,14 +79,14 @@ class Converted(nn.Module):
 
         Raises:
             TimeAxisError: `x` has another layout than `time_axis` says, or another number of steps.
-            ConversionError: in the first pass, if the network's code can't run time first.
+            ConversionError: in the first pass, if the network's code runs in none of the three ways.
         """
         self.require_layout(x)
         if self.untried:
             self.encode.sample_dims = x.dim() - self.leading_axes
             self._try(self.untried[0].to(device_of(self)), x)
             self.untried.clear()
-        output = self._run(self.net, self.encode(x))
+        output = self.run(self.way, self.net, self.encode(x))
         return output.transpose(0, 1) if self.time_axis == 1 and self.gives_time_first else output
 
     @property
@@ -124,58 +124,50 @@ class Converted(nn.Module):
         """
         return compare(self, batches, program=program, original=original, run=run)
 
-    def _run(self, net: nn.Module, current: Tensor) -> Tensor:
+    def run(self, way: Way, net: nn.Module, current: Tensor) -> Tensor:
+        """What `net`, the network or a copy of it, gives for bytes / 256.
+
+        Raises:
+            ConversionError: it gives no tensor.
+        """
         if self.scaled is not None:
             current = self.scaled(current)
         elif self.original.image.unit not in (None, 1):
             current = current * self.original.image.unit
-        output = net(current) if self.own_forward is None else self.own_forward(net, current)
-        output = output[0] if isinstance(output, tuple) else output
+        output = computed_output(way(self.own_forward or _own, net, current))
         if not isinstance(output, Tensor):
             raise ConversionError(
                 f"the network must return a tensor, or a tuple that starts with one, got {type(output).__name__}. "
-                f"{_WAY_OUT}"
+                f"{ADVICE}"
             )
         return output
 
-    @torch.no_grad()
     def _try(self, net: nn.Module, x: Tensor) -> None:
-        """One pass of zeros, in evaluation, in a batch whose size is not to be confused with 1 or T."""
+        """Chooses the way, by one pass in evaluation, in a batch whose size is not to be confused with 1 or T."""
         batch = next(size for size in (2, 3) if size != self.time_steps)
         shape = join_shape(self.time_steps, batch, x.shape[self.leading_axes :], self.time_axis)
-        current = self.encode(torch.zeros(shape, dtype=torch.uint8, device=x.device))
-        image, is_folded = self.original.image, self.scaled is None and self.original.image.unit is None
-        with _once_each(net), self._explained():
-            if not is_folded:
-                output = self._run(net, current)
-            else:
-                with followed(net, current, image) as uses:
-                    output = self._run(net, current)
-                require_folded(uses, self.first, type(net).__name__)
+        generator = torch.Generator("cpu").manual_seed(0)
+        pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
+        self.way, output = choose(self, net, self.encode(pixels))
+        self.original.has_loop |= type(self.way) is OwnLoop
         self.gives_time_first = output.shape[:2] == (self.time_steps, batch)
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (ConversionError, torch.OutOfMemoryError):
-            raise
-        except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as e:
-            raise ConversionError(
-                f"{type(self.net).__name__}'s forward does not run on {_LAYOUT[self.time_axis]}: {e} {_WAY_OUT}"
-            ) from e
+    @property
+    def is_folded(self) -> bool:
+        """Whether layers hold the scale of the image."""
+        return self.scaled is None and self.original.image.unit is None
+
+    def ways(self) -> tuple[Way, ...]:
+        """Those that its code may be run in, the preferred one first."""
+        if self.own_forward is not None:
+            return (AllSteps(),)
+        told = (self.one_step, self.time_steps, self.time_axis)
+        per_step = (StepByStep(*told),) if self.original.per_step else ()
+        return (AllSteps(), OwnLoop(*told), *per_step)
 
 
-_LAYOUT = {
-    None: "time-first tensors [T, B, ...] (the image has T = 1)",
-    0: "time-first tensors [T, B, ...] (time_axis=0)",
-    1: "batch-first frames [B, T, ...] that it makes time first itself (time_axis=1)",
-}
-_WAY_OUT = (
-    "Pass forward=..., a function of the network and its input [T, B, C, H, W] that is the body of one step without "
-    "the loop, such as lambda net, x: net.fc(net.features(x).flatten(2)), or convert its layers in an nn.Sequential. "
-    "A network that takes [B, T, ...] and transposes it needs time_axis=1."
-)
+def _own(net: nn.Module, x: Tensor) -> Any:
+    return net(x)
 
 
 def _shadow(net: nn.Module) -> nn.Module:
@@ -185,26 +177,3 @@ def _shadow(net: nn.Module) -> nn.Module:
     for module in shadow.modules():
         module.training = False
     return shadow
-
-
-@contextmanager
-def _once_each(net: nn.Module) -> Iterator[None]:
-    """Refuses a second call of a neuron."""
-    ran: set[str] = set()
-
-    def watch(name: str) -> Callable[[nn.Module, Any], None]:
-        def before(module: nn.Module, args: Any) -> None:
-            if name in ran:
-                raise ConversionError(
-                    f"{name}: ran twice in one forward pass, so it stands in a loop over time, or in two places "
-                    f"that share its membrane; converted neurons take all time steps at once. {_WAY_OUT}"
-                )
-            ran.add(name)
-
-        return before
-
-    with ExitStack() as stack:
-        for name, module in net.named_modules():
-            if isinstance(module, Neuron):
-                stack.callback(module.register_forward_pre_hook(watch(name)).remove)
-        yield

@@ -2,7 +2,7 @@
 
     one step at a time       net(x[t]) for t = 1 .. T, states reset before      snnTorch, SpikingJelly in step mode 's'
     all steps at once        net(x), x [T, B, ...]                              SpikingJelly in step mode 'm'
-    its own loop             net(x)                                             where `forward=` replaced its forward
+    its own loop             net(x)                                             where its forward takes all steps itself
 
 Every run takes place on a copy in evaluation mode, so the network keeps its weights, modes and membranes. It is the
 network as it is now: one that was trained further after the conversion differs for that reason too.
@@ -36,7 +36,7 @@ class Original:
     net: None after a copy through a file.
     image: what it was fed.
     time_steps, time_axis: as the caller gave them.
-    has_body: the conversion replaced its forward, which therefore runs time by itself.
+    has_loop: its forward runs all time steps by itself.
     per_step: its forward sees one time step.
     """
 
@@ -44,7 +44,7 @@ class Original:
     image: Image
     time_steps: int
     time_axis: TimeAxis
-    has_body: bool = False
+    has_loop: bool = False
     per_step: bool = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Original:
@@ -93,7 +93,7 @@ class Runner:
         o = self.original
         if self.run is not None:
             return first_of(self.run(self.net, x))
-        if o.has_body:
+        if o.has_loop:
             return first_of(self.net(x))
         if o.per_step:
             frames = [x] * o.time_steps if o.time_axis is None else list(x.unbind(o.time_axis))
@@ -102,8 +102,10 @@ class Runner:
 
 
 def first_of(output: Any) -> Tensor:
-    """A tensor, or the first of a tuple such as snnTorch's (spikes, membrane)."""
-    first = output[0] if isinstance(output, tuple | list) else output
+    """A tensor, or the first of a tuple such as snnTorch's (spikes, membrane); a list of one tensor a step as one."""
+    first = output[0] if isinstance(output, tuple) else output
+    if isinstance(first, list) and first and all(isinstance(y, Tensor) for y in first):
+        return torch.stack(first)
     if not isinstance(first, Tensor):
         raise ConversionError(
             f"the original network must return a tensor, or a tuple that starts with one, got {type(first).__name__}. "

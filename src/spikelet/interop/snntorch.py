@@ -17,7 +17,8 @@ With "subtract" and reset_delay=False, a neuron whose rest is above its threshol
 been subtracted, and gets it back if it is silent: with beta = 1 and a rest of 1.5 it is silent for ever, where a soft
 reset fires once more. LIF has no such rule.
 
-`spk, mem = lif(x, mem)` works in converted networks too; mem is then a placeholder, and no state is kept.
+`spk, mem = lif(x, mem)` works in converted networks too: mem is then the membrane before the step's reset, as theirs is
+with reset_delay=True, and computed where the code looks at it; no state is kept.
 
 See dynamics.py for the exact statements. Differences from snnTorch: evaluation lies on the grids of quant/grid.py;
 gradients pass through the reset; beta and threshold, one number or one a channel, learned or not, are constants; in
@@ -26,6 +27,7 @@ training, batch norm takes its statistics over all steps together, not step by s
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Unpack
 
 import torch
@@ -37,18 +39,12 @@ from spikelet.interop.convert import convert, original_of, require_module
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, to_lif
 from spikelet.interop.image import ImageOptions
+from spikelet.interop.membranes import Membrane, is_initial, no_membrane
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_snntorch
 from spikelet.interop.swap import Library, Swap
-from spikelet.neurons import LIF
+from spikelet.neurons import LIF, Membranes
 from spikelet.neurons.constants import Real
-
-
-class NoMembrane:
-    """The placeholder that a converted neuron returns instead of its membrane."""
-
-    def __repr__(self) -> str:
-        return "the membrane, which a converted neuron does not give"
 
 
 class WithMembrane(nn.Module):
@@ -57,24 +53,23 @@ class WithMembrane(nn.Module):
     def __init__(self, lif: LIF | OverVectors) -> None:
         super().__init__()
         self.lif = lif
+        self.membranes = Membranes(lif if isinstance(lif, LIF) else lif.lif)
 
-    def forward(self, x: Tensor, mem: Tensor | NoMembrane | None = None) -> tuple[Tensor, NoMembrane]:
-        """Spikes of a current [T, B, ...], and a placeholder.
+    def forward(self, x: Tensor, mem: Any = None) -> tuple[Tensor, Membrane]:
+        """Spikes of a current [T, B, ...], and its membranes.
 
         Raises:
             ConversionError: `mem` is a membrane that is not zero.
         """
-        if isinstance(mem, Tensor) and bool(mem.any()):
+        if not isinstance(mem, Membrane) and not is_initial(mem):
             raise ConversionError("a converted neuron starts from a membrane of zero, and got another one.")
-        return self.lif(x), NoMembrane()
+        return self.lif(x), Membrane(self, functools.partial(self.membranes, x))
 
-    def reset_mem(self) -> NoMembrane:
-        """A placeholder: a converted neuron keeps no state to reset."""
-        return NoMembrane()
+    def reset_mem(self) -> Tensor:
+        """See no_membrane."""
+        return no_membrane()
 
-    def init_leaky(self) -> NoMembrane:
-        """A placeholder: a converted neuron keeps no state to reset."""
-        return NoMembrane()
+    init_leaky = reset_mem
 
 
 class OverVectors(nn.Module):
@@ -115,7 +110,10 @@ def _leaky(neuron: Any, site: Site) -> nn.Module:
         if isinstance(constant, tuple) and tensor.dim() == 1:
             lif = OverVectors(lif, site.name)
             break
-    return lif if neuron.init_hidden and not neuron.output else WithMembrane(lif)
+    if neuron.init_hidden and not neuron.output:
+        lif.reset_mem = lif.init_leaky = no_membrane  # type: ignore[assignment]
+        return lif
+    return WithMembrane(lif)
 
 
 def _after(neuron: Any, name: str) -> After:
@@ -174,8 +172,10 @@ def from_snntorch(
         net = nn.Sequential(nn.Conv2d(1, 8, 3), snn.Leaky(beta=0.5, init_hidden=True), nn.Flatten(), nn.Linear(288, 10))
         model = spikelet.from_snntorch(net, time_steps=8)
 
-    The time loop goes away: the model takes the image once and gives [T, B, ...]. A class with such a loop in its
-    forward keeps its layers and gets the body of the loop, with tensors of [T, B, ...]:
+    The model takes the image once and gives what net gives for T steps, [T, B, ...] where it gives spikes of each. A
+    class with a loop over time in its forward is converted as it stands; every layer then runs once for all steps
+    (lockstep.py). Where it can't be, it is refused by name, and the body of the loop takes its place, with tensors of
+    [T, B, ...]:
 
         def body(net, x):
             spk1, _ = net.lif1(net.conv1(x))

@@ -62,6 +62,8 @@ class Swap:
         self.step_containers: list[nn.Sequential] = []
         self.factors: dict[int, float] = {}
         self.pools: set[int] = set()
+        self.one_step: list[str] = []  # names of what was written for tensors of one time step
+        self.in_sequences = 0  # containers around the module whose children see sequences
         self.places = Counter(id(m) for _, m in net.named_modules(remove_duplicate=False))
 
     def __call__(self, *, per_step: bool) -> nn.Module:
@@ -101,14 +103,25 @@ class Swap:
                 self._require_factor(module, name)
             site = Site(name, self.time_steps, self.round_leak, per_step, self.factors.get(id(module), 1.0))
             self.memo[id(module)] = rule(module, site).train(module.training)
+            if not self._takes_sequences(module, per_step):
+                self.one_step.append(name)
             return
         steps = self.library.owns(type(module)) and isinstance(module, nn.Sequential)
         if isinstance(module, nn.Sequential):
             self._find_factors(module)
+        inner = steps and getattr(module, "step_mode", "m") == "m"
+        self.in_sequences += inner
         for child_name, child in module.named_children():
             self._visit(child, f"{name}.{child_name}".lstrip("."), per_step or steps)
+        self.in_sequences -= inner
         if steps:
             self.step_containers.append(module)  # type: ignore[arg-type]
+
+    def _takes_sequences(self, module: nn.Module, per_step: bool) -> bool:
+        """Whether the original takes [T, B, ...] as its copy does: by its step mode, or as a container gives them."""
+        if self.in_sequences or getattr(module, "step_mode", "s") == "m":
+            return True
+        return isinstance(module, nn.Flatten) and not per_step  # its copy has the same axes
 
     # --- which rule ----------------------------------------------------------------------------------
 

@@ -48,6 +48,7 @@ _SAME_IN_ALL_CHANNELS = {
     "__getitem__", "__iter__", "select", "unbind", "narrow", "chunk", "split", "index_select", "flip", "roll", "cat",
     "concat", "stack", "mean", "amax",
 }  # fmt: skip
+_VIEWS = {"__getitem__", "__iter__", "select", "unbind", "narrow"}
 _ZERO_STAYS_ZERO = {"sum", "avg_pool2d", "pad", "constant_pad_nd"}
 _PADS = ("pad", "constant_pad_nd")
 
@@ -96,6 +97,8 @@ class _Follower(TorchFunctionMode):
             return False
         if name in _ALWAYS or (name in _SAME_IN_ALL_CHANNELS and image.is_uniform):
             return True
+        if name in _VIEWS and all(_is_part_of(inputs[0], t, self.sample_axes) for t in _tensors(output)):
+            return True
         if name in _WHERE_CHANNELS_STAY:
             return image.is_uniform or all(_keeps_last(inputs[0], t, self.sample_axes) for t in _tensors(output))
         if name in _PADS and _pads_with_a_number(name, args, kwargs):
@@ -129,6 +132,14 @@ def _pads_with_a_number(name: str, args: Any, kwargs: Any) -> bool:
 def _keeps_last(before: Tensor, after: Tensor, axes: int) -> bool:
     """Whether the last axes, [C, H, W] for 3, are as they were."""
     return before.shape[-axes:] == after.shape[-axes:] and before.stride()[-axes:] == after.stride()[-axes:]
+
+
+def _is_part_of(before: Tensor, after: Tensor, axes: int) -> bool:
+    """Whether `after` is a view of whole samples of `before`, [C, H, W] each: some time steps, some of the batch."""
+    apart = after.data_ptr() - before.data_ptr()
+    inside = 0 <= apart < before.numel() * before.element_size()
+    sample = before[(0,) * (before.dim() - axes)].numel() * before.element_size()
+    return inside and apart % sample == 0 and before.is_contiguous() and _keeps_last(before, after, axes)
 
 
 def _tensors(tree: Any) -> Iterator[Tensor]:

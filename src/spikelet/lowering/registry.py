@@ -93,7 +93,7 @@ def convert(b: Builder, call: Call, values: list[Value]) -> Value:
     if step is None or call.target in MOVING:
         return _applied(b, call, values)
     first = [at_step(b, v, -step) for v in values]  # a loop over time does the same at every step: one node for all
-    key = (call.target, _given(call), *((v.shape, v.addresses.numpy().tobytes()) for v in first))
+    key = (call.target, call.index, _given(call), *((v.shape, v.addresses.numpy().tobytes()) for v in first))
     if key not in b.once:
         b.once[key] = _applied(b, call, first)
     return at_step(b, b.once[key], step)

@@ -8,6 +8,7 @@ from spikelet.neurons.membrane import BatchMaxMembrane as BatchMaxMembrane
 from spikelet.neurons.membrane import FullMembrane as FullMembrane
 from spikelet.neurons.membrane import QuantizedMembrane as QuantizedMembrane
 from spikelet.neurons.membrane import membrane_of as membrane_of
+from spikelet.neurons.membranes import Membranes as Membranes
 from spikelet.neurons.neuron import IntegerNeuron as IntegerNeuron
 from spikelet.neurons.neuron import Neuron as Neuron
 from spikelet.neurons.neuron import Trace as Trace

@@ -14,6 +14,7 @@ from spikelet.lowering.registry import rule
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
+from spikelet.neurons import Membranes
 from spikelet.neurons.levels import TimesTheta
 from spikelet.neurons.neuron import IntegerNeuron, Neuron
 from spikelet.quant.grid import snap_gain
@@ -48,6 +49,30 @@ def current_of(b: Builder, x: Source, constants: IntegerNeuron, where: str) -> S
     if constants.input_gain == 1:
         return b.on_grid(x, where, unit)
     return b.affine(x, np.array(constants.input_gain), np.array(0.0), f"{where}.current", unit)
+
+
+@rule(Membranes)
+def membranes(b: Builder, call: Call, layer: Membranes, x: Value) -> Value:
+    """The running sum of the current, where nothing else becomes of it.
+
+    Raises:
+        LoweringError: the membranes leak or are reset.
+    """
+    constants = constants_of(call, layer.neuron)
+    check_time_first(b, x, call.where)
+    one = 1 << constants.leak_bits
+    plain = (constants.leak, constants.gain, constants.reset, constants.start) == (one, one, 0, 0)
+    if not plain or constants.membrane is not None:
+        raise LoweringError(
+            f"{call.place}: the network returns or computes with the membranes of a neuron that leaks or is reset, "
+            "which stay inside of it. Use its spikes, or let it neither leak nor be reset (beta=1, "
+            'reset_mechanism="none"): its membrane is then the sum of its current over time.'
+        )
+    elements = as_elements(b, x, call.where)
+    current = current_of(b, elements.source, constants, call.where)
+    node = ir.SumTime(b.extra_name(call.where), (current.node,), running=True)
+    sums = b.append(node, current.shape, current.scale, "steps", current.kinds)
+    return Elements(elements.source, elements.addresses).made(sums, tuple(call.output.shape))
 
 
 def constants_of(call: Call, layer: Neuron) -> IntegerNeuron:

@@ -1,0 +1,350 @@
+"""A network's own loop over time, every layer of which still runs once, on all time steps.
+
+The network's code sees what it was written for, one step's tensors [B, ...], real ones, in its own order. Each of them
+is known as step t of a *sequence* [T, B, ...], or as *still*, the same at every step:
+
+    step 0   a layer, a neuron or a tensor function reads step 0 of sequences: it is done to all steps
+    step t   the same is done to step t of the same sequences: the answer is there, and is step t of it
+    else     (the steps are mixed, as in a sum so far; other numbers; after the loop) plain PyTorch on these tensors
+
+Whichever of the three it is, a tensor holds what the loop would have computed. Only neurons can't do without the first
+two, as they keep a membrane from one step to the next: a neuron whose n-th call does not read step n of the sequence
+that its first call read, or that is handed another membrane than its own of step n - 1, is refused by name.
+
+While the network runs its layers are of a class of their own, a subclass whose call does this: so hooks, names and
+types outside of the run are those of the plain layers. What is drawn at random from a still tensor (dropout before the
+loop) is drawn once for all steps.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from spikelet.base.errors import ConversionError
+from spikelet.interop.membranes import Membrane, computed, is_initial
+from spikelet.neurons import Neuron
+from spikelet.nn import Linear
+
+Call = Callable[..., Any]
+WAY_OUT = (
+    "Pass forward=..., a function of the network and its input [T, B, C, H, W] that is the body of one step without "
+    "the loop."
+)
+
+
+class LoopRefused(ConversionError):
+    """Raised where neurons can't run in a network's loop; `has_no_loop` where they ran once, as they do without one."""
+
+    def __init__(self, message: str, *, has_no_loop: bool = False) -> None:
+        super().__init__(message)
+        self.has_no_loop = has_no_loop
+
+
+class Steps:
+    """A sequence: one tensor of all time steps, or one a step; still where it is the same at every step."""
+
+    def __init__(self, steps: Sequence[Tensor] = (), whole: Tensor | None = None, *, still: bool) -> None:
+        self._steps, self._whole, self.still = list(steps), whole, still
+
+    @property
+    def whole(self) -> Tensor:
+        """[T, B, ...], or [1, B, ...] of a still one."""
+        if self._whole is None:
+            self._whole = torch.stack(self._steps)
+        return self._whole
+
+    def at(self, step: int | None) -> Tensor:
+        """[B, ...] of one step."""
+        if not self._steps:
+            self._steps = list(self.whole.unbind(0))
+        return self._steps[0 if self.still else step or 0]
+
+
+class _Ran:
+    """What a neuron does in the loop: the sequence that it reads, its spikes, and how many steps it has taken."""
+
+    def __init__(self, reads: Steps, spikes: Steps, has_membrane: bool) -> None:
+        self.reads, self.spikes, self.has_membrane = reads, spikes, has_membrane
+        self.membranes: Steps | None = None
+        self.taken = 0
+
+
+Place = tuple[Steps, int | None]
+"""A sequence, and which step of it; None for a still one."""
+
+
+class Lockstep(TorchFunctionMode):
+    """One run of a network's loop of T = `time_steps` steps. Enter it by `in_lockstep`."""
+
+    def __init__(self, time_steps: int) -> None:
+        super().__init__()
+        self.time_steps = time_steps
+        self.places: dict[int, Place] = {}  # by the tensor's id
+        self.views: dict[Any, int] = {}  # steps of the frames, by where they lie in memory
+        self.frames: Steps | None = None
+        self.made: dict[Any, Any] = {}  # by what was done to which sequences
+        self.ran: dict[nn.Module, _Ran] = {}
+        self.names: dict[nn.Module, str] = {}
+        self.kept: list[Any] = []  # ids are those of living tensors
+        self.inside = 0
+
+    # --- what is known of a tensor ---
+
+    def still(self, x: Tensor) -> Tensor:
+        """One step [B, ...] of `x` [1, B, ...], known as still."""
+        return self._step_of(Steps(whole=x, still=True), None)
+
+    def watch(self, frames: Tensor) -> None:
+        """Makes the steps of `frames` [T, B, ...] known wherever the code takes them."""
+        self.frames = Steps(whole=frames, still=False)
+        steps = [self.frames.at(t) for t in range(self.time_steps)]
+        self.views = {_memory(step): t for t, step in enumerate(steps)}
+
+    def steps_of(self, frames: Tensor) -> Iterator[Tensor]:
+        """Each step of `frames` [T, B, ...]."""
+        sequence = Steps(whole=frames, still=False)
+        return (self._step_of(sequence, t) for t in range(self.time_steps))
+
+    def _step_of(self, sequence: Steps, step: int | None) -> Tensor:
+        tensor = sequence.at(step)
+        self.places[id(tensor)] = sequence, step
+        self.kept.append(tensor)
+        return tensor
+
+    def _place(self, tensor: Tensor) -> Place | None:
+        found = self.places.get(id(tensor))
+        if found is None and self.frames is not None:
+            step = self.views.get(_memory(tensor))
+            found = None if step is None else (self.frames, step)
+        return found
+
+    # --- tensor functions ---
+
+    def __torch_function__(
+        self, func: Call, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return self._done(func, computed(args), computed(kwargs or {}))
+
+    def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
+        places = [] if self.inside else self._places((args, kwargs))
+        if not places or _writes(func, args):
+            self._require_free(func, args)
+            return func(*args, **kwargs)
+        steps = {step for _, step in places if step is not None}
+        step = next(iter(steps), None)
+        if len(steps) > 1:
+            return func(*args, **kwargs)
+        key = (func, self._key(args), self._key(kwargs))
+        if key not in self.made and step not in (None, 0):
+            return func(*args, **kwargs)
+        if key not in self.made:
+            first = func(*args, **kwargs)
+            if not _tensors(first) or any(
+                made is read for made in _tensors(first) for read in _tensors((args, kwargs))
+            ):
+                return first
+            later = range(1, self.time_steps) if step == 0 else ()
+            every = [first, *(func(*self._moved(args, t), **self._moved(kwargs, t)) for t in later)]
+            self.made[key] = _joined(every, still=step is None)
+        return _replaced(self.made[key], Steps, lambda sequence: self._step_of(sequence, step))
+
+    def _places(self, tree: Any) -> list[Place]:
+        return [place for tensor in _tensors(tree) if (place := self._place(tensor)) is not None]
+
+    def _moved(self, tree: Any, step: int) -> Any:
+        """`tree` with step `step` of each sequence for the step that it holds."""
+
+        def moved(tensor: Tensor) -> Tensor:
+            place = self._place(tensor)
+            return tensor if place is None else place[0].at(step)
+
+        return _replaced(tree, Tensor, moved)
+
+    def _key(self, tree: Any) -> Any:
+        """`tree` with its sequences for its tensors: the same for the same thing done at another step."""
+        if isinstance(tree, Tensor):
+            place = self._place(tree)
+            self.kept.append(tree)
+            return ("sequence", id(place[0])) if place else ("tensor", id(tree), _version(tree))
+        if isinstance(tree, tuple | list):
+            return (type(tree), *map(self._key, tree))
+        if isinstance(tree, dict):
+            return tuple((name, self._key(value)) for name, value in tree.items())
+        return type(tree), repr(tree)
+
+    def _require_free(self, func: Call, args: tuple[Any, ...]) -> None:
+        if not self.inside and _writes(func, args) and self._place(args[0]) is not None:
+            raise LoopRefused(
+                f"the network's loop writes into a tensor in place ({func.__name__}), which the layers of later steps "
+                f"may have read. Make a new one: a = a + b for a += b. {WAY_OUT}"
+            )
+
+    # --- layers and neurons ---
+
+    def called(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a layer or neuron gives where it is called in the loop; `call` is its plain call."""
+        x, *others = (*args, *kwargs.values())
+        if self.inside or not isinstance(x, Tensor):
+            return call(*args, **kwargs)
+        whole = functools.partial(self._whole, call)
+        if any(isinstance(m, Neuron) for m in unit.modules()):
+            return self._neuron(unit, whole, x, next(iter(others), None))
+        return self._layer(unit, whole, x)
+
+    def _whole(self, call: Call, x: Tensor) -> Any:
+        self.inside += 1
+        try:
+            return call(x)
+        finally:
+            self.inside -= 1
+
+    def _layer(self, unit: nn.Module, call: Call, x: Tensor) -> Tensor:
+        place = self._place(x)
+        key = None if place is None else (unit, id(place[0]))
+        if place is None or (key not in self.made and place[1] not in (None, 0)):
+            return call(x) if isinstance(unit, Linear) else call(x.unsqueeze(0)).squeeze(0)
+        sequence, step = place
+        if key not in self.made:
+            self.made[key] = Steps(whole=call(sequence.whole), still=sequence.still)
+            self.kept.append(sequence)
+        return self._step_of(self.made[key], step)
+
+    def _neuron(self, unit: nn.Module, call: Call, x: Tensor, membrane: Any) -> Any:
+        place, ran = self._place(x), self.ran.get(unit)
+        taken = 0 if ran is None else ran.taken
+        if taken == self.time_steps:
+            raise LoopRefused(
+                f"{self.names[unit]}: ran more than T = {self.time_steps} times in one forward pass, so its loop takes "
+                f"other steps than time_steps={self.time_steps} says, or two places share its membrane."
+            )
+        if place is None or (ran is not None and place[0] is not ran.reads) or place[1] not in (None, taken):
+            raise LoopRefused(
+                f"{self.names[unit]}: at step {taken} of the loop reads something else than the current of that step: "
+                "what the code carries from an earlier step, or makes otherwise than at step 0. Neurons read "
+                f"sequences, one step at a time. {WAY_OUT}"
+            )
+        self._require_own(unit, membrane, taken)
+        if ran is None:
+            made = call(place[0].whole)
+            spikes = made[0] if isinstance(made, tuple) else made
+            still = spikes.shape[0] == 1 and self.time_steps > 1  # rates of one pass, as one_pass.py trains
+            ran = _Ran(place[0], Steps(whole=spikes, still=still), isinstance(made, tuple))
+            self.ran[unit] = ran
+        ran.taken += 1
+        spikes = self._step_of(ran.spikes, taken)
+        if not ran.has_membrane:
+            return spikes
+        return spikes, Membrane(unit, functools.partial(self._membrane, unit, ran, taken), taken)
+
+    def _membrane(self, unit: nn.Module, ran: _Ran, step: int) -> Tensor:
+        if ran.membranes is None:
+            membranes = unit.get_submodule("membranes")
+            ran.membranes = Steps(whole=self._whole(membranes, ran.reads.whole), still=ran.spikes.still)
+        return self._step_of(ran.membranes, step)
+
+    def _require_own(self, unit: nn.Module, membrane: Any, taken: int) -> None:
+        own = isinstance(membrane, Membrane) and membrane.unit is unit and membrane.step == taken - 1
+        if membrane is None or own or (taken == 0 and is_initial(membrane)):
+            return
+        raise LoopRefused(
+            f"{self.names[unit]}: at step {taken} of the loop is given another membrane than "
+            f"{'zeros' if taken == 0 else f'its own of step {taken - 1}'}. A converted neuron starts from a membrane "
+            "of zero, and hands it from step to step unchanged."
+        )
+
+    def require_all_steps(self) -> None:
+        """Raises ConversionError where a neuron took fewer steps than T."""
+        for unit, ran in self.ran.items():
+            if ran.taken != self.time_steps:
+                raise LoopRefused(
+                    f"{self.names[unit]}: ran {ran.taken} times in one forward pass, and the conversion was told of "
+                    f"time_steps={self.time_steps}. Convert it with as many time steps as its own loop takes.",
+                    has_no_loop=ran.taken == 1,
+                )
+
+
+@contextmanager
+def in_lockstep(net: nn.Module, names: Sequence[str], time_steps: int) -> Iterator[Lockstep]:
+    """Inside, the layers of `net` called `names` may be called one step at a time.
+
+    Raises:
+        ConversionError: when the block ends, where a neuron took another number of steps than T.
+    """
+    loop = Lockstep(time_steps)
+    units = {net.get_submodule(name): name for name in reversed(names)}
+    classes = {unit: type(unit) for unit in units}
+    loop.names = {unit: f"net.{name}".rstrip(".") for unit, name in units.items()}
+    called = functools.cache(functools.partial(_called, loop))
+    try:
+        for unit, cls in classes.items():
+            unit.__class__ = called(cls)
+        with loop:
+            yield loop
+    finally:
+        for unit, cls in classes.items():
+            unit.__class__ = cls
+    loop.require_all_steps()
+
+
+def _called(loop: Lockstep, cls: type[nn.Module]) -> type[nn.Module]:
+    """`cls` with a call that goes through the loop."""
+
+    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        return loop.called(self, functools.partial(cls.__call__, self), args, kwargs)
+
+    made: Any = type(cls)
+    return made(cls.__name__, (cls,), {"__call__": call, "__module__": cls.__module__})
+
+
+# --- trees of tensors -----------------------------------------------------------------------------------
+
+
+def _replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
+    """`tree` with `new(x)` for every x of `kind` in its tuples, lists and dictionaries."""
+    if isinstance(tree, kind):
+        return new(tree)
+    if isinstance(tree, tuple | list):
+        items = [_replaced(item, kind, new) for item in tree]
+        return type(tree)(items) if type(tree) in (tuple, list) else tuple(items)
+    return {k: _replaced(v, kind, new) for k, v in tree.items()} if isinstance(tree, dict) else tree
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    _replaced(tree, Tensor, found.append)
+    return found
+
+
+def _joined(every: list[Any], *, still: bool) -> Any:
+    """One tree of sequences from the trees of all steps."""
+    steps = iter(zip(*map(_tensors, every), strict=True))
+    return _replaced(every[0], Tensor, lambda _: _sequence(next(steps), still))
+
+
+def _sequence(steps: tuple[Tensor, ...], still: bool) -> Steps:
+    return Steps(steps, steps[0].unsqueeze(0) if still else None, still=still)
+
+
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def _memory(tensor: Tensor) -> Any:
+    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
+
+
+def _writes(func: Call, args: tuple[Any, ...]) -> bool:
+    """Whether a function writes into its first argument."""
+    name = getattr(func, "__name__", "")
+    in_place = (name.endswith("_") and not name.endswith("__")) or name in _IN_PLACE
+    return in_place and bool(args) and isinstance(args[0], Tensor)
+
+
+_IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}

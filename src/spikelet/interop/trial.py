@@ -1,0 +1,157 @@
+"""Which way of running a network's code is right, found by running it on a batch whose axes can't be confused.
+
+Its size is neither 1 nor T. So a neuron that gets another first axis than time refuses it; one that is called twice
+stands in a loop over time (or is shared between two places, which in a stateful library means that both see one
+membrane); and every use of the image is followed (uses.py). Time-first code runs once and fast, so it comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.base.errors import ConversionError
+from spikelet.base.time_axis import TimeAxis
+from spikelet.interop.lockstep import WAY_OUT, LoopRefused
+from spikelet.interop.original import Original
+from spikelet.interop.uses import followed, require_folded
+from spikelet.interop.ways import AllSteps, Way
+from spikelet.neurons import Neuron
+
+
+class Tried(Protocol):
+    """What a trial asks of a Converted."""
+
+    first: tuple[str, ...]
+    time_axis: TimeAxis
+    original: Original
+
+    @property
+    def is_folded(self) -> bool: ...
+
+    def ways(self) -> tuple[Way, ...]: ...
+
+    def run(self, way: Way, net: nn.Module, current: Tensor) -> Tensor: ...
+
+
+@torch.no_grad()
+def choose(model: Tried, net: nn.Module, current: Tensor) -> tuple[Way, Tensor]:
+    """The first way in which `net`, the model's network or a copy that evaluates, runs on `current`, and what it gave.
+
+    Where it runs on all steps at once and step by step, and gives the same shape and other numbers, it was written for
+    one step.
+
+    Raises:
+        ConversionError: there is none, or the network uses the image as no folded scale allows.
+    """
+    refusals: list[ConversionError] = []
+    ways = list(model.ways())
+    for way in ways:
+        try:
+            with _explained(net, model.time_axis):
+                output = _followed(model, way, net, current)
+        except _RunsNot as e:
+            refusals.append(e.reason)
+            continue
+        single = _by_steps(model, ways[-1], net, current) if way is ways[0] and len(ways) > 2 else None
+        if single is not None and single.shape == output.shape and not torch.equal(single, output):
+            return ways[-1], single
+        return way, output
+    raise _most_telling(refusals)
+
+
+def _by_steps(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor | None:
+    try:
+        return _followed(model, way, net, current)
+    except Exception:  # it was not written for one step
+        return None
+
+
+def _followed(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor:
+    with _once_each(net) if isinstance(way, AllSteps) else _no_hooks():
+        if not model.is_folded:
+            return model.run(way, net, current)
+        with followed(net, current, model.original.image) as uses:
+            output = model.run(way, net, current)
+        try:
+            require_folded(uses, model.first, type(net).__name__)
+        except ConversionError as e:
+            raise _Misused(e) from None
+        return output
+
+
+class _Misused(Exception):
+    """The code runs, and uses the image as it may not."""
+
+
+class _RunsNot(Exception):
+    """The code does not run; `reason` says why."""
+
+    def __init__(self, reason: ConversionError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+@contextmanager
+def _explained(net: nn.Module, time_axis: TimeAxis) -> Iterator[None]:
+    try:
+        yield
+    except _Misused as e:
+        raise e.args[0] from None
+    except torch.OutOfMemoryError:
+        raise
+    except ConversionError as e:
+        raise _RunsNot(e) from e
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as e:
+        what = f"{type(net).__name__}'s forward does not run on {LAYOUT[time_axis]}: {e} {ADVICE}"
+        raise _RunsNot(ConversionError(what)) from e
+
+
+def _most_telling(refusals: list[ConversionError]) -> ConversionError:
+    """What the loop refuses, where there is one; else what the first way met."""
+    loops = [e for e in refusals if isinstance(e, LoopRefused) and not e.has_no_loop]
+    return loops[0] if loops else refusals[0]
+
+
+LAYOUT = {
+    None: "time-first tensors [T, B, ...] (the image has T = 1)",
+    0: "time-first tensors [T, B, ...] (time_axis=0)",
+    1: "batch-first frames [B, T, ...] that it makes time first itself (time_axis=1)",
+}
+ADVICE = (
+    f"Nor does it run as a loop over time, or one step at a time. {WAY_OUT} Such as lambda net, x: "
+    "net.fc(net.features(x).flatten(2)); or convert its layers in an nn.Sequential. A network that takes [B, T, ...] "
+    "and transposes it needs time_axis=1."
+)
+
+
+@contextmanager
+def _no_hooks() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _once_each(net: nn.Module) -> Iterator[None]:
+    """Refuses a second call of a neuron."""
+    ran: set[str] = set()
+
+    def watch(name: str) -> Callable[[nn.Module, Any], None]:
+        def before(module: nn.Module, args: Any) -> None:
+            if name in ran:
+                raise ConversionError(
+                    f"{name}: ran twice in one forward pass, so it stands in a loop over time, or in two places "
+                    f"that share its membrane; converted neurons take all time steps at once. {ADVICE}"
+                )
+            ran.add(name)
+
+        return before
+
+    with ExitStack() as stack:
+        for name, module in net.named_modules():
+            if isinstance(module, Neuron):
+                stack.callback(module.register_forward_pre_hook(watch(name)).remove)
+        yield

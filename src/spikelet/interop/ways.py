@@ -1,0 +1,81 @@
+"""The three ways in which a network's own code can be run on an image or frames.
+
+    AllSteps     once, on time-first tensors [T, B, ...]; for code that treats leading axes alike
+    OwnLoop      once, on what the network was written for: the image [B, ...], over which it loops itself or which it
+                 repeats in time, or frames, whose steps it takes itself
+    StepByStep   T times, on one step [B, ...] each, whose answers are stacked; for code that is called in a loop
+
+In the last two every layer still runs once (lockstep.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.base.time_axis import TimeAxis
+from spikelet.interop.lockstep import in_lockstep
+from spikelet.interop.membranes import Membrane
+
+Code = Callable[[nn.Module, Tensor], Any]
+
+
+class Way(Protocol):
+    """One of them: what `code(net, x)` gives for `current`, [1, B, ...] of an image or frames as the user lays them
+    out."""
+
+    def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any: ...
+
+
+class AllSteps:
+    """All time steps at once."""
+
+    def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
+        """See Way."""
+        return code(net, current)
+
+
+class OwnLoop:
+    """The network's own loop, or its own repetition in time.
+
+    Args:
+        layers: names of the layers that were written for one step's tensors.
+        time_steps, time_axis: as the caller of the conversion gave them.
+    """
+
+    def __init__(self, layers: Sequence[str], time_steps: int, time_axis: TimeAxis) -> None:
+        self.layers, self.time_steps, self.time_axis = layers, time_steps, time_axis
+
+    def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
+        """See Way."""
+        with in_lockstep(net, self.layers, self.time_steps) as loop:
+            if self.time_axis is None:
+                return computed_output(code(net, loop.still(current)))
+            loop.watch(current if self.time_axis == 0 else current.transpose(0, 1))
+            return computed_output(code(net, current))
+
+
+class StepByStep(OwnLoop):
+    """The loop that stands around the network; see OwnLoop."""
+
+    def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
+        """See Way."""
+        with in_lockstep(net, self.layers, self.time_steps) as loop:
+            if self.time_axis is None:
+                image = loop.still(current)
+                outputs = [computed_output(code(net, image)) for _ in range(self.time_steps)]
+            else:
+                frames = loop.steps_of(current if self.time_axis == 0 else current.transpose(0, 1))
+                outputs = [computed_output(code(net, frame)) for frame in frames]
+            return torch.stack(outputs) if all(isinstance(y, Tensor) for y in outputs) else outputs[0]
+
+
+def computed_output(output: Any) -> Any:
+    """The first of a tuple such as (spikes, membranes), T tensors of a list as one, a membrane's numbers."""
+    first = output[0] if isinstance(output, tuple) and output else output
+    if isinstance(first, list) and first and all(isinstance(y, Tensor | Membrane) for y in first):
+        return torch.stack([computed_output(y) for y in first])
+    return first.tensor() if isinstance(first, Membrane) else first
