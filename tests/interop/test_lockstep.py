@@ -20,6 +20,8 @@ from spikelet.neurons import LIF, Neuron, neurons_of
 from spikelet.nn import Conv2d, Linear
 from spikelet.nn.hooks import hooks
 from spikelet.quant import Uniform
+from spikelet.train import Phase
+from spikelet.train.phases import set_phase
 
 pytest.importorskip("snntorch", reason="needs snnTorch")
 import snntorch as snn
@@ -296,6 +298,18 @@ def test_a_loop_that_is_not_the_same_at_every_step_is_refused_by_name(run: Calla
         with pytest.raises(ConversionError, match=REFUSED[run]):
             model(counts(run, 3))
     assert {type(m).__module__.partition(".")[0] for m in model.modules()} <= {"spikelet", "torch", "tests"}
+
+
+def test_a_phase_of_other_steps_than_the_loop_s_is_refused() -> None:
+    _, model = converted(tutorial)
+    model(counts(tutorial, 2))
+    set_phase(model, Phase(1, T - 1))
+    with pytest.raises(
+        ConversionError, match=r"net.one: takes 3 time steps now, .* own loop takes 4.*Phase\(epochs, 4\)"
+    ):
+        model(counts(tutorial, 2))
+    set_phase(model.train(), Phase(1, T, one_pass=True))
+    assert model(counts(tutorial, 2)).shape == (T, 2, 5)
 
 
 def test_an_image_s_scale_is_followed_through_a_loop() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.interop import ConversionError
+from spikelet.interop.layers import AdaptiveMean
 from spikelet.neurons.constants import LEAK_BITS
 
 pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
@@ -125,11 +126,18 @@ def test_two_step_modes_in_one_network_are_refused() -> None:
 
 
 def test_adaptive_pooling_that_is_not_exact_is_refused_when_the_maps_are_known() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d((4, 4)), neuron.IFNode())
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d((3, 3)), neuron.IFNode())
     model = spikelet.from_spikingjelly(net, time_steps=T)
-    with pytest.raises(ConversionError, match="adaptive average pooling of 8 x 8 maps to 4 x 4 has no counterpart"):
+    with pytest.raises(ConversionError, match="of 8 x 8 maps to 3 x 3 takes windows of different sizes"):
         model(image())
-    assert model(image()[:, :, :4, :4]).shape == (T, 4, 4, 4, 4)
+    assert model(image()[:, :, :6, :6]).shape == (T, 4, 4, 3, 3)
+
+
+@pytest.mark.parametrize(("side", "wanted"), [(8, 4), (2, 4), (4, 4), (1, 7), (8, (2, 4)), (6, 3), (7, 1)])
+def test_adaptive_pooling_with_windows_of_one_size_is_theirs(side: int, wanted: int | tuple[int, int]) -> None:
+    layer, x = nn.AdaptiveAvgPool2d(wanted), torch.randint(0, 2, (T, 2, 3, side, side)).float()
+    made = AdaptiveMean(tuple(wanted) if isinstance(wanted, tuple) else (wanted, wanted))(x)
+    assert torch.allclose(made, layer(x.flatten(0, 1)).unflatten(0, (T, 2)))
 
 
 def test_a_leak_is_rounded_when_asked_and_says_so() -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.comparison import Comparison, Integers, compare
+from spikelet.interop.means import ExactMeans, Kind, watched_means
 from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage
 from spikelet.interop.trial import ADVICE, choose
@@ -50,6 +52,8 @@ class Converted(nn.Module):
     The first entry of a tuple, such as snnTorch's (spikes, membranes), is the output.
     """
 
+    folded: Tensor
+
     def __init__(
         self,
         net: nn.Module,
@@ -72,6 +76,10 @@ class Converted(nn.Module):
         self.gives_time_first = True
         self.one_step = one_step
         self.way: Way = AllSteps()
+        self.means: dict[Kind, int] = {}
+        self.factors: dict[str, float] = {}
+        self.register_buffer("folded", torch.zeros((), dtype=torch.bool))  # whether the weights hold the factors
+        self.register_load_state_dict_post_hook(_fold_loaded)
         self.untried: list[nn.Module] = [_shadow(net)]  # in a list, so that it is no module of this one
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,7 +142,8 @@ class Converted(nn.Module):
             current = self.scaled(current)
         elif self.original.image.unit not in (None, 1):
             current = current * self.original.image.unit
-        output = computed_output(way(self.own_forward or _own, net, current))
+        with ExactMeans(self.means) if self.means else nullcontext():
+            output = computed_output(way(self.own_forward or _own, net, current))
         if not isinstance(output, Tensor):
             raise ConversionError(
                 f"the network must return a tensor, or a tuple that starts with one, got {type(output).__name__}. "
@@ -149,8 +158,25 @@ class Converted(nn.Module):
         generator = torch.Generator("cpu").manual_seed(0)
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
         self.way, output = choose(self, net, self.encode(pixels))
+        with watched_means(net) as watch, torch.no_grad():
+            watch.returned(self.run(self.way, net, self.encode(pixels)))
+        self.means, self.factors = watch.exact()
+        self.fold()
         self.original.has_loop |= type(self.way) is OwnLoop
         self.gives_time_first = output.shape[:2] == (self.time_steps, batch)
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Multiplies weights by the factors of means.py, unless they hold them."""
+        for name, factor in () if self.folded else self.factors.items():
+            weight = self.net.get_submodule(name).weight
+            assert isinstance(weight, Tensor), "only layers with weights read means so"
+            weight.mul_(factor)
+        self.folded.fill_(bool(self.folded) or bool(self.factors))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(f"{prefix}folded", torch.zeros((), dtype=torch.bool))  # of a model that had not run
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
     def is_folded(self) -> bool:
@@ -164,6 +190,11 @@ class Converted(nn.Module):
         told = (self.one_step, self.time_steps, self.time_axis)
         per_step = (StepByStep(*told),) if self.original.per_step else ()
         return (AllSteps(), OwnLoop(*told), *per_step)
+
+
+def _fold_loaded(model: Converted, keys: Any) -> None:
+    """After weights were loaded: those of a model that had not run yet lack the factors that this one has found."""
+    model.fold()
 
 
 def _own(net: nn.Module, x: Tensor) -> Any:

@@ -46,7 +46,8 @@ class Dropout(nn.Module):
 
 
 class AdaptiveMean(nn.Module):
-    """nn.AdaptiveAvgPool2d where it is exact: to 1 x 1, or of maps that have the wanted size already.
+    """nn.AdaptiveAvgPool2d where all windows are of one size: of maps whose sides are multiples of the wanted ones, or
+    divide them (a repetition).
 
     Args:
         size: H' and W' of the output.
@@ -58,15 +59,22 @@ class AdaptiveMean(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H', W']. Raises ConversionError for any other pooling."""
-        wanted = tuple(have if want is None else want for want, have in zip(self.size, x.shape[3:], strict=True))
-        if wanted == tuple(x.shape[3:]):
+        sides = tuple(x.shape[3:])
+        wanted = tuple(have if want is None else want for want, have in zip(self.size, sides, strict=True))
+        if wanted == sides:
             return x
-        if wanted != (1, 1):
-            raise ConversionError(
-                f"adaptive average pooling of {x.shape[3]} x {x.shape[4]} maps to {wanted[0]} x {wanted[1]} has no "
-                "counterpart here. Use AvgPool2d with a kernel of 2, 4 or 8, or pool to 1 x 1."
-            )
-        return x.mean((3, 4), keepdim=True)
+        if wanted == (1, 1):
+            return x.mean((3, 4), keepdim=True)
+        if not any(want % have for want, have in zip(wanted, sides, strict=True)):
+            rows, columns = (want // have for want, have in zip(wanted, sides, strict=True))
+            return x.repeat_interleave(rows, 3).repeat_interleave(columns, 4)
+        if not any(have % want for want, have in zip(wanted, sides, strict=True)):
+            return F.adaptive_avg_pool2d(x.flatten(0, 1), wanted).unflatten(0, x.shape[:2])  # type: ignore[arg-type]
+        raise ConversionError(
+            f"adaptive average pooling of {sides[0]} x {sides[1]} maps to {wanted[0]} x {wanted[1]} takes windows of "
+            "different sizes, which integers have no one divisor for. Choose sides of which one is a multiple of the "
+            "other."
+        )
 
     def extra_repr(self) -> str:
         return f"size={self.size}"

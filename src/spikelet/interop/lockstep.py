@@ -114,7 +114,7 @@ class Lockstep(TorchFunctionMode):
 
     def _step_of(self, sequence: Steps, step: int | None) -> Tensor:
         tensor = sequence.at(step)
-        self.places[id(tensor)] = sequence, step
+        self.places[id(tensor)] = sequence, None if sequence.still else step
         self.kept.append(tensor)
         return tensor
 
@@ -234,6 +234,7 @@ class Lockstep(TorchFunctionMode):
         if ran is None:
             made = call(place[0].whole)
             spikes = made[0] if isinstance(made, tuple) else made
+            self._require_steps(unit, spikes)
             still = spikes.shape[0] == 1 and self.time_steps > 1  # rates of one pass, as one_pass.py trains
             ran = _Ran(place[0], Steps(whole=spikes, still=still), isinstance(made, tuple))
             self.ran[unit] = ran
@@ -248,6 +249,13 @@ class Lockstep(TorchFunctionMode):
             membranes = unit.get_submodule("membranes")
             ran.membranes = Steps(whole=self._whole(membranes, ran.reads.whole), still=ran.spikes.still)
         return self._step_of(ran.membranes, step)
+
+    def _require_steps(self, unit: nn.Module, spikes: Tensor) -> None:
+        if spikes.shape[0] not in (1, self.time_steps):
+            raise LoopRefused(
+                f"{self.names[unit]}: takes {spikes.shape[0]} time steps now, and the network's own loop takes "
+                f"{self.time_steps}. Train it with as many: Phase(epochs, {self.time_steps})."
+            )
 
     def _require_own(self, unit: nn.Module, membrane: Any, taken: int) -> None:
         own = isinstance(membrane, Membrane) and membrane.unit is unit and membrane.step == taken - 1

@@ -50,6 +50,7 @@ _SAME_IN_ALL_CHANNELS = {
 }  # fmt: skip
 _VIEWS = {"__getitem__", "__iter__", "select", "unbind", "narrow"}
 _ZERO_STAYS_ZERO = {"sum", "avg_pool2d", "pad", "constant_pad_nd"}
+ALIKE_AT_ANY_SCALE = _ALWAYS | _WHERE_CHANNELS_STAY | _SAME_IN_ALL_CHANNELS | _ZERO_STAYS_ZERO | {"dropout"}
 _PADS = ("pad", "constant_pad_nd")
 
 
@@ -70,10 +71,10 @@ class _Follower(TorchFunctionMode):
         self.inside = 0
 
     def reads(self, tree: Any) -> bool:
-        return any(id(t) in self.raw for t in _tensors(tree))
+        return any(id(t) in self.raw for t in tensors(tree))
 
     def mark(self, tree: Any) -> None:
-        self.raw.update({id(t): t for t in _tensors(tree)})
+        self.raw.update({id(t): t for t in tensors(tree)})
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -83,7 +84,7 @@ class _Follower(TorchFunctionMode):
             return func(*args, **kwargs)
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
-        makes_tensors = any(True for _ in _tensors(output))
+        makes_tensors = any(True for _ in tensors(output))
         if self.commutes(name, args, kwargs, output):
             self.mark(output)
         elif makes_tensors or name in TAKES_NUMBERS or name == "__setitem__":
@@ -92,15 +93,15 @@ class _Follower(TorchFunctionMode):
 
     def commutes(self, name: str, args: Any, kwargs: Any, output: Any) -> bool:
         """Whether a tensor function may be applied before scale, mean and std as well as after."""
-        inputs, image = list(_tensors(args)), self.image
+        inputs, image = list(tensors(args)), self.image
         if not all(id(t) in self.raw for t in inputs):
             return False
         if name in _ALWAYS or (name in _SAME_IN_ALL_CHANNELS and image.is_uniform):
             return True
-        if name in _VIEWS and all(_is_part_of(inputs[0], t, self.sample_axes) for t in _tensors(output)):
+        if name in _VIEWS and all(_is_part_of(inputs[0], t, self.sample_axes) for t in tensors(output)):
             return True
         if name in _WHERE_CHANNELS_STAY:
-            return image.is_uniform or all(_keeps_last(inputs[0], t, self.sample_axes) for t in _tensors(output))
+            return image.is_uniform or all(_keeps_last(inputs[0], t, self.sample_axes) for t in tensors(output))
         if name in _PADS and _pads_with_a_number(name, args, kwargs):
             return False
         return name in _ZERO_STAYS_ZERO and not image.has_mean and image.is_uniform
@@ -142,14 +143,15 @@ def _is_part_of(before: Tensor, after: Tensor, axes: int) -> bool:
     return inside and apart % sample == 0 and before.is_contiguous() and _keeps_last(before, after, axes)
 
 
-def _tensors(tree: Any) -> Iterator[Tensor]:
+def tensors(tree: Any) -> Iterator[Tensor]:
+    """Every tensor in nested tuples, lists and dictionaries."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, tuple | list):
         for item in tree:
-            yield from _tensors(item)
+            yield from tensors(item)
     elif isinstance(tree, dict):
-        yield from _tensors(list(tree.values()))
+        yield from tensors(list(tree.values()))
 
 
 @contextmanager

@@ -1,0 +1,215 @@
+"""Means over a number of values that is no power of two, made exact: a sum, and the rest in the weights that read it.
+
+    W mean(x) = (W f) s,    s = sum(x) / d,    d = the power of two at or above n,    f = d / n
+
+A mean over 7 x 7 positions or T = 10 steps divides by 49 or 10, which binary numbers can't do exactly; s is exact, and
+f goes into the float weights of the layers that read the mean. Which means can be taken so, and which layers read them,
+is seen in the first forward pass, as n depends on the image's size: a *kind* of mean (its function and axes) every use
+of which goes through moves, sums and other means into weights. All others stay as they are. As the last of a network's
+operations they are exact anyway, and elsewhere lowering refuses them by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
+from spikelet.interop.uses import ALIKE_AT_ANY_SCALE, tensors
+from spikelet.neurons import Neuron
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
+from spikelet.nn.hooks import hooks
+
+READERS = (Conv1d, Conv2d, Linear)
+LEAVES = (*READERS, BatchNorm1d, BatchNorm2d, Neuron)
+DIVISIONS = ("div", "__truediv__", "true_divide")
+Call = Callable[..., Any]
+Kind = tuple[str, str]
+"""The function of a mean, and its axes, window or divisor."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Mean:
+    """One mean that the network's code takes: its kind, and over how many values."""
+
+    kind: Kind
+    n: int
+
+
+def mean_of(func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mean | None:
+    """The mean that a tensor function takes; None for any other, and for windows of several sizes."""
+    name = getattr(func, "__name__", "")
+    if not args or not isinstance(args[0], Tensor) or not args[0].is_floating_point():
+        return None
+    given = [*args[1:], *(value for key, value in kwargs.items() if key != "keepdim")]
+    if name == "mean":
+        dim = given[0] if given else None
+        dims = range(args[0].dim()) if dim is None else (dim,) if isinstance(dim, int) else dim
+        return Mean((name, str(dim)), math.prod(args[0].shape[d] for d in dims))
+    if name in DIVISIONS and len(given) == 1 and isinstance(given[0], int | float) and _counts(given[0]):
+        return Mean(("div", str(given[0])), int(given[0]))
+    window = _window(name, args[0], given)
+    return None if window is None else Mean((name, str(given)), math.prod(window))
+
+
+def _counts(number: float) -> bool:
+    return number >= 1 and float(number).is_integer()
+
+
+def _window(name: str, x: Tensor, given: list[Any]) -> tuple[int, int] | None:
+    """The window of a pool that takes means of windows side by side, all of one size."""
+    if name not in ("avg_pool2d", "adaptive_avg_pool2d") or len(given) != 1:
+        return None
+    sides = (given[0], given[0]) if isinstance(given[0], int) else tuple(given[0])
+    if name == "avg_pool2d":
+        return (sides[0], sides[-1])
+    size = x.shape[-2:]
+    wanted = [have if want is None else want for have, want in zip(size, sides, strict=True)]
+    if any(have % want for have, want in zip(size, wanted, strict=True)):
+        return None
+    return size[0] // wanted[0], size[1] // wanted[1]
+
+
+def power_of_two(n: int) -> int:
+    """The power of two at or above n."""
+    return 1 << (n - 1).bit_length()
+
+
+class ExactMeans(TorchFunctionMode):
+    """Takes means as sums over a power of two.
+
+    Args:
+        exact: n by the kinds of means that are taken so. Over another number of values, as in one pass of training or
+            on images of another size, it is the mean times n over that power of two.
+    """
+
+    def __init__(self, exact: Mapping[Kind, int]) -> None:
+        super().__init__()
+        self.exact = exact
+
+    def __torch_function__(
+        self, func: Call, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        mean = mean_of(func, args, kwargs)
+        n = None if mean is None else self.exact.get(mean.kind)
+        if n is None or mean is None:
+            return func(*args, **kwargs)
+        if mean.n != n:
+            return func(*args, **kwargs) * (n / power_of_two(n))
+        if mean.kind[0] == "mean":
+            return Tensor.sum(*args, **kwargs) / power_of_two(n)
+        if mean.kind[0] == "div":
+            return args[0] / power_of_two(n)
+        window = _window(mean.kind[0], args[0], [*args[1:], *kwargs.values()])
+        return F.avg_pool2d(args[0], window, divisor_override=power_of_two(n))  # type: ignore[arg-type]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scaled:
+    """A tensor that holds means: their kinds, and the f that its readers would take."""
+
+    tensor: Tensor
+    kinds: frozenset[Kind]
+    factor: float
+
+
+class Watch(TorchFunctionMode):
+    """Follows what becomes of every mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[int, _Scaled] = {}
+        self.counts: dict[Kind, set[int]] = {}
+        self.lost: set[Kind] = set()  # what something else than weights uses
+        self.reads: list[tuple[str, frozenset[Kind], float]] = []
+        self.branches = False  # whether the code looks at numbers, and may do something else with others
+        self.inside = 0
+
+    def __torch_function__(
+        self, func: Call, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        self.branches |= not self.inside and getattr(func, "__name__", "") in BRANCHES | TAKES_NUMBERS
+        output = func(*args, **kwargs)
+        if not self.inside:
+            self._follow(func, args, kwargs, list(tensors(output)))
+        return output
+
+    def _follow(self, func: Call, args: Any, kwargs: Any, made: list[Tensor]) -> None:
+        read, found, mean = list(tensors((args, kwargs))), self._found((args, kwargs)), mean_of(func, args, kwargs)
+        if not made or not (found or mean):
+            return
+        if mean is not None:
+            self.counts.setdefault(mean.kind, set()).add(mean.n)
+        alike = len(found) in (0, len(read)) and len({s.factor for s in found}) < 2
+        if not alike or (mean is None and func.__name__ not in ALIKE_AT_ANY_SCALE):
+            self.lose(found, mean)
+            return
+        kinds = frozenset[Kind]().union(*(s.kinds for s in found), [mean.kind] if mean else [])
+        factor = (found[0].factor if found else 1.0) * (power_of_two(mean.n) / mean.n if mean else 1.0)
+        self.known.update({id(t): _Scaled(t, kinds, factor) for t in made})
+
+    def _found(self, tree: Any) -> list[_Scaled]:
+        return [self.known[id(t)] for t in tensors(tree) if id(t) in self.known]
+
+    def lose(self, found: list[_Scaled], mean: Mean | None = None) -> None:
+        """Notes means that are used otherwise than by weights."""
+        self.lost.update(*(scaled.kinds for scaled in found), [mean.kind] if mean else [])
+
+    def before(self, name: str, module: nn.Module, inputs: Any) -> None:
+        """A layer is about to run."""
+        found = self._found(inputs)
+        if not self.inside and isinstance(module, READERS):
+            self.reads.append((name, found[0].kinds, found[0].factor) if found else (name, frozenset(), 1.0))
+        elif not self.inside:
+            self.lose(found)
+        self.inside += 1
+
+    def returned(self, output: Any) -> None:
+        """The network has given `output`."""
+        self.lose(self._found(output))
+
+    def exact(self) -> tuple[dict[Kind, int], dict[str, float]]:
+        """n of the kinds of means that can be sums, and what the weights of which layers are multiplied by."""
+        if self.branches:
+            return {}, {}
+        lost = self.lost | {kind for kind, n in self.counts.items() if len(n) > 1}
+        while True:
+            factors: dict[str, set[float]] = {}
+            for name, kinds, factor in self.reads:
+                factors.setdefault(name, set()).add(1.0 if kinds & lost else factor)
+            mixed = {kind for name, kinds, _ in self.reads if len(factors[name]) > 1 or kinds & lost for kind in kinds}
+            if mixed <= lost:
+                break
+            lost |= mixed
+        exact = {kind: n for kind, (n,) in ((k, tuple(v)) for k, v in self.counts.items() if k not in lost)}
+        used = frozenset[Kind]().union(*(kinds for _, kinds, _ in self.reads))
+        exact = {kind: n for kind, n in exact.items() if kind in used and n != power_of_two(n)}
+        return exact, {name: next(iter(found)) for name, found in factors.items() if found != {1.0}}
+
+
+@contextmanager
+def watched_means(net: nn.Module) -> Iterator[Watch]:
+    """Follows the means of what `net` does inside of the block."""
+    watch = Watch()
+    leaves = [(name, module) for name, module in net.named_modules() if isinstance(module, LEAVES)]
+    with hooks(handle for name, module in leaves for handle in _hooks(watch, name, module)), watch:
+        yield watch
+
+
+def _hooks(watch: Watch, name: str, module: nn.Module) -> list[Any]:
+    def after(m: nn.Module, args: Any, output: Any) -> None:
+        watch.inside -= 1
+
+    return [
+        module.register_forward_pre_hook(lambda m, args: watch.before(name, m, args)),
+        module.register_forward_hook(after),
+    ]
