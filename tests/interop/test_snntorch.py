@@ -293,25 +293,6 @@ def test_a_step_that_takes_membranes_from_outside_is_refused_with_the_way_out() 
         model(image())
 
 
-def test_a_membrane_is_what_theirs_is() -> None:
-    net, x = Loop(), image(8)
-    model = spikelet.from_snntorch(net, time_steps=T, forward=lambda net, x: net.lif1(net.conv(x))[1])
-    mem, expected = net.lif1.reset_mem(), []
-    for _ in range(T):
-        _, mem = net.lif1(net.conv(x.float() / 255), mem)
-        expected.append(mem)
-    assert model(x).shape == (T, 8, 6, 6, 6)
-    assert ((model(x) - torch.stack(expected)).abs() < 0.01).float().mean() > 0.99  # a charge may cross the threshold
-
-
-def test_a_membrane_that_is_given_must_be_zero() -> None:
-    model = spikelet.from_snntorch(Loop(), time_steps=T, forward=lambda net, x: net.lif1(net.conv(x), torch.ones(1)))
-    with pytest.raises(ConversionError, match="starts from a membrane of zero, and got another one"):
-        model(image())
-    model = spikelet.from_snntorch(Loop(), time_steps=T, forward=lambda net, x: net.lif1(net.conv(x), torch.zeros(1)))
-    assert model(image()).shape == (T, 4, 6, 6, 6)
-
-
 def test_the_network_is_left_alone_after_a_run_with_gradients() -> None:
     net = sequential().train()
     run_sequential(net, image().float() / 255)  # every Leaky now holds a membrane with a graph behind it
@@ -347,10 +328,24 @@ def quiet_inhibition() -> nn.Module:
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "another neuron": (
         lambda: snn.Synaptic(0.5, 0.5),
-        "1: Synaptic has no counterpart here. Supported from snntorch: Lea",
+        "1: Synaptic has no counterpart here. Supported from snntorch: Lap",
     ),
-    "Lapicque": (lambda: snn.Lapicque(beta=0.5), "1: Lapicque has no counterpart"),
-    "a recurrent neuron": (lambda: snn.RLeaky(beta=0.5, linear_features=4), "1: RLeaky has no counterpart"),
+    "Lapicque with a resistance": (
+        lambda: snn.Lapicque(R=2.0, C=1.5),
+        r"1: Lapicque with R = 2.0 multiplies its current by it, .* Give beta alone",
+    ),
+    "Lapicque reset to zero": (
+        lambda: snn.Lapicque(beta=0.5, reset_mechanism="zero"),
+        '1: Lapicque with reset_mechanism="zero" also drops the current of the step after',
+    ),
+    "a recurrent neuron reset to zero": (
+        lambda: snn.RLeaky(beta=0.5, linear_features=4, reset_mechanism="zero"),
+        '1: RLeaky with reset_mechanism="zero" also drops the current of the step after',
+    ),
+    "recurrence one to one": (
+        lambda: snn.RLeaky(beta=0.5, all_to_all=False),
+        "1: RLeaky with all_to_all=False multiplies each neuron's own spikes by V",
+    ),
     "a subclass": (lambda: OwnLeaky(beta=0.5), "1: OwnLeaky is a Leaky with code of its own"),
     "inhibition": (quiet_inhibition, "1: Leaky with inhibition has no counterpart here. Set it to False."),
     "a quantized state": (

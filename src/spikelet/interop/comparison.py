@@ -20,6 +20,7 @@ from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.original import Original, Run, Runner
 from spikelet.neurons import Neuron
+from spikelet.nn import Recurrent
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
@@ -126,7 +127,7 @@ def _differ(different: int, compared: int) -> tuple[str, str]:
 class _Here:
     """The converted network as PyTorch or as integers: class scores [B, K], and spikes by neuron."""
 
-    def __init__(self, model: Model, neurons: dict[str, Neuron], program: Integers | None) -> None:
+    def __init__(self, model: Model, neurons: dict[str, nn.Module], program: Integers | None) -> None:
         assert isinstance(model, nn.Module), "a Converted is one"
         self.model, self.module, self.neurons, self.program = model, model, neurons, program
 
@@ -159,6 +160,14 @@ def _scores(output: Tensor, time_axis: int) -> Tensor:
     return output.mean(time_axis) if output.dim() == 3 else output
 
 
+def spiking_layers(net: nn.Module) -> dict[str, nn.Module]:
+    """The layers that make spikes, by their names in a Converted: neurons, and those with feedback as a whole."""
+    loops = {name: m for name, m in net.named_modules() if isinstance(m, Recurrent)}
+    inside = {id(part) for loop in loops.values() for part in loop.modules()}
+    neurons = {name: m for name, m in net.named_modules() if isinstance(m, Neuron) and id(m) not in inside}
+    return {f"net.{name}": m for name, m in net.named_modules() if name in loops or name in neurons}
+
+
 def compare(
     model: Model,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -168,7 +177,7 @@ def compare(
     run: Run | None,
 ) -> Comparison:
     """Spikes, classes and accuracies of `model` beside its original; the arguments are those of `Converted.compare`."""
-    named = {f"net.{name}": m for name, m in model.net.named_modules() if isinstance(m, Neuron)}
+    named = spiking_layers(model.net)
     here = _Here(model, named, program)
     total = {name: np.zeros(4, dtype=np.int64) for name in named}
     alike: dict[str, bool] = dict.fromkeys(named, True)

@@ -63,15 +63,20 @@ class Steps:
     def at(self, step: int | None) -> Tensor:
         """[B, ...] of one step."""
         if not self._steps:
-            self._steps = list(self.whole.unbind(0))
+            whole = self.whole
+            self._steps = [whole[t] for t in range(len(whole))]
         return self._steps[0 if self.still else step or 0]
+
+    def leave(self) -> None:
+        """Moves to memory of its own: the code is about to write into the tensors that it was given."""
+        self._whole, self._steps = self.whole.clone(), []
 
 
 class _Ran:
     """What a neuron does in the loop: the sequence that it reads, its spikes, and how many steps it has taken."""
 
-    def __init__(self, reads: Steps, spikes: Steps, has_membrane: bool) -> None:
-        self.reads, self.spikes, self.has_membrane = reads, spikes, has_membrane
+    def __init__(self, reads: Steps, spikes: Steps, membrane: Membrane | None) -> None:
+        self.reads, self.spikes, self.membrane = reads, spikes, membrane
         self.membranes: Steps | None = None
         self.taken = 0
 
@@ -92,6 +97,7 @@ class Lockstep(TorchFunctionMode):
         self.made: dict[Any, Any] = {}  # by what was done to which sequences
         self.ran: dict[nn.Module, _Ran] = {}
         self.names: dict[nn.Module, str] = {}
+        self.inputs: set[int] = set()  # ids of the image, or of its steps
         self.kept: list[Any] = []  # ids are those of living tensors
         self.inside = 0
 
@@ -99,7 +105,9 @@ class Lockstep(TorchFunctionMode):
 
     def still(self, x: Tensor) -> Tensor:
         """One step [B, ...] of `x` [1, B, ...], known as still."""
-        return self._step_of(Steps(whole=x, still=True), None)
+        image = self._step_of(Steps(whole=x, still=True), None)
+        self.inputs.add(id(image))
+        return image
 
     def watch(self, frames: Tensor) -> None:
         """Makes the steps of `frames` [T, B, ...] known wherever the code takes them."""
@@ -110,7 +118,10 @@ class Lockstep(TorchFunctionMode):
     def steps_of(self, frames: Tensor) -> Iterator[Tensor]:
         """Each step of `frames` [T, B, ...]."""
         sequence = Steps(whole=frames, still=False)
-        return (self._step_of(sequence, t) for t in range(self.time_steps))
+        for t in range(self.time_steps):
+            step = self._step_of(sequence, t)
+            self.inputs.add(id(step))
+            yield step
 
     def _step_of(self, sequence: Steps, step: int | None) -> Tensor:
         tensor = sequence.at(step)
@@ -135,7 +146,8 @@ class Lockstep(TorchFunctionMode):
     def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
         places = [] if self.inside else self._places((args, kwargs))
         if not places or _writes(func, args):
-            self._require_free(func, args)
+            if places and _writes(func, args):
+                self._release(func, args[0])
             return func(*args, **kwargs)
         steps = {step for _, step in places if step is not None}
         step = next(iter(steps), None)
@@ -179,12 +191,18 @@ class Lockstep(TorchFunctionMode):
             return tuple((name, self._key(value)) for name, value in tree.items())
         return type(tree), repr(tree)
 
-    def _require_free(self, func: Call, args: tuple[Any, ...]) -> None:
-        if not self.inside and _writes(func, args) and self._place(args[0]) is not None:
+    def _release(self, func: Call, tensor: Tensor) -> None:
+        """Forgets a tensor that the code writes into: it holds a number of its own from now on."""
+        place = self._place(tensor)
+        if place is None:
+            return
+        if place[0] is self.frames or id(tensor) in self.inputs:
             raise LoopRefused(
-                f"the network's loop writes into a tensor in place ({func.__name__}), which the layers of later steps "
-                f"may have read. Make a new one: a = a + b for a += b. {WAY_OUT}"
+                f"the network's loop writes into its input in place ({func.__name__}). Make a new tensor: a = a + b "
+                f"for a += b. {WAY_OUT}"
             )
+        place[0].leave()
+        del self.places[id(tensor)]
 
     # --- layers and neurons ---
 
@@ -195,13 +213,13 @@ class Lockstep(TorchFunctionMode):
             return call(*args, **kwargs)
         whole = functools.partial(self._whole, call)
         if any(isinstance(m, Neuron) for m in unit.modules()):
-            return self._neuron(unit, whole, x, next(iter(others), None))
+            return self._neuron(unit, whole, x, others)
         return self._layer(unit, whole, x)
 
-    def _whole(self, call: Call, x: Tensor) -> Any:
+    def _whole(self, call: Call, *whole: Tensor) -> Any:
         self.inside += 1
         try:
-            return call(x)
+            return call(*whole)
         finally:
             self.inside -= 1
 
@@ -216,7 +234,7 @@ class Lockstep(TorchFunctionMode):
             self.kept.append(sequence)
         return self._step_of(self.made[key], step)
 
-    def _neuron(self, unit: nn.Module, call: Call, x: Tensor, membrane: Any) -> Any:
+    def _neuron(self, unit: nn.Module, call: Call, x: Tensor, state: list[Any]) -> Any:
         place, ran = self._place(x), self.ran.get(unit)
         taken = 0 if ran is None else ran.taken
         if taken == self.time_steps:
@@ -230,24 +248,25 @@ class Lockstep(TorchFunctionMode):
                 "what the code carries from an earlier step, or makes otherwise than at step 0. Neurons read "
                 f"sequences, one step at a time. {WAY_OUT}"
             )
-        self._require_own(unit, membrane, taken)
+        for given in state:
+            self._require_own(unit, given, taken)
         if ran is None:
             made = call(place[0].whole)
             spikes = made[0] if isinstance(made, tuple) else made
             self._require_steps(unit, spikes)
             still = spikes.shape[0] == 1 and self.time_steps > 1  # rates of one pass, as one_pass.py trains
-            ran = _Ran(place[0], Steps(whole=spikes, still=still), isinstance(made, tuple))
+            ran = _Ran(place[0], Steps(whole=spikes, still=still), made[1] if isinstance(made, tuple) else None)
             self.ran[unit] = ran
         ran.taken += 1
         spikes = self._step_of(ran.spikes, taken)
-        if not ran.has_membrane:
+        if ran.membrane is None:
             return spikes
-        return spikes, Membrane(unit, functools.partial(self._membrane, unit, ran, taken), taken)
+        return spikes, Membrane(unit, functools.partial(self._membrane, ran, taken), taken)
 
-    def _membrane(self, unit: nn.Module, ran: _Ran, step: int) -> Tensor:
+    def _membrane(self, ran: _Ran, step: int) -> Tensor:
         if ran.membranes is None:
-            membranes = unit.get_submodule("membranes")
-            ran.membranes = Steps(whole=self._whole(membranes, ran.reads.whole), still=ran.spikes.still)
+            assert ran.membrane is not None, "it was handed out"
+            ran.membranes = Steps(whole=self._whole(ran.membrane.tensor), still=ran.spikes.still)
         return self._step_of(ran.membranes, step)
 
     def _require_steps(self, unit: nn.Module, spikes: Tensor) -> None:
@@ -257,14 +276,16 @@ class Lockstep(TorchFunctionMode):
                 f"{self.time_steps}. Train it with as many: Phase(epochs, {self.time_steps})."
             )
 
-    def _require_own(self, unit: nn.Module, membrane: Any, taken: int) -> None:
-        own = isinstance(membrane, Membrane) and membrane.unit is unit and membrane.step == taken - 1
-        if membrane is None or own or (taken == 0 and is_initial(membrane)):
+    def _require_own(self, unit: nn.Module, given: Any, taken: int) -> None:
+        own = isinstance(given, Membrane) and given.unit is unit and given.step == taken - 1
+        if taken and isinstance(given, Tensor):  # a layer with feedback is handed its spikes too
+            own = self._place(given) == (self.ran[unit].spikes, taken - 1)
+        if given is None or own or (taken == 0 and is_initial(given)):
             return
         raise LoopRefused(
-            f"{self.names[unit]}: at step {taken} of the loop is given another membrane than "
-            f"{'zeros' if taken == 0 else f'its own of step {taken - 1}'}. A converted neuron starts from a membrane "
-            "of zero, and hands it from step to step unchanged."
+            f"{self.names[unit]}: at step {taken} of the loop is given another state than "
+            f"{'zeros' if taken == 0 else f'its own of step {taken - 1}'}. A converted neuron starts from a "
+            "membrane of zero, and hands it from step to step unchanged."
         )
 
     def require_all_steps(self) -> None:

@@ -1,6 +1,6 @@
 """Networks of snnTorch (1.0, and older ones with the same classes) as spikelet modules.
 
-snnTorch's Leaky resets a step late unless it is told otherwise, and fires strictly above its threshold:
+snnTorch's Leaky, and RLeaky with feedback, reset a step late unless told otherwise, and fire above a threshold only:
 
     h[t+1] = beta * m[t] + x[t+1] - threshold * s[t]          reset_mechanism="subtract"
     h[t+1] = beta * m[t] * (1 - s[t]) + x[t+1]                "zero"
@@ -10,6 +10,7 @@ snnTorch's Leaky resets a step late unless it is told otherwise, and fires stric
     "zero", True or False        Hard: with or without the delay, the membrane that fired counts for nothing
     "subtract", True             Soft(threshold / beta): what is subtracted late is subtracted before the leak
     "none", True or False        Soft(0)
+    Lapicque, R = 1              the same with a leak of 1 - 1/C and a gain of 1/C = -ln beta
     "subtract", False            refused, see below
     threshold                    the next value above it on the grid 2^-12: a membrane on snnTorch's threshold is silent
 
@@ -27,6 +28,7 @@ training, batch norm takes its statistics over all steps together, not step by s
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, Unpack
 
@@ -39,12 +41,15 @@ from spikelet.interop.convert import convert, original_of, require_module
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, to_lif
 from spikelet.interop.image import ImageOptions
+from spikelet.interop.layers import convolution, linear
+from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.membranes import Membrane, is_initial, no_membrane
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_snntorch
 from spikelet.interop.swap import Library, Swap
 from spikelet.neurons import LIF, Membranes
 from spikelet.neurons.constants import Real
+from spikelet.nn import Recurrent
 
 
 class WithMembrane(nn.Module):
@@ -69,7 +74,7 @@ class WithMembrane(nn.Module):
         """See no_membrane."""
         return no_membrane()
 
-    init_leaky = reset_mem
+    init_leaky = init_lapicque = reset_mem
 
 
 class OverVectors(nn.Module):
@@ -92,28 +97,101 @@ class OverVectors(nn.Module):
         return self.lif(x)
 
 
+class RecurrentWithMembrane(nn.Module):
+    """A layer with feedback that is called as `spikes, membrane = layer(current, spikes, membrane)`."""
+
+    def __init__(self, recurrent: Recurrent, name: str) -> None:
+        super().__init__()
+        self.layer, self.name = recurrent, name
+
+    def forward(self, x: Tensor, spk: Any = None, mem: Any = None) -> tuple[Tensor, Membrane]:
+        """Spikes of a current [T, B, ...], and a membrane that can only be handed on.
+
+        Raises:
+            ConversionError: `spk` or `mem` is not zero.
+        """
+        if not all(isinstance(given, Membrane) or is_initial(given) for given in (spk, mem)):
+            raise ConversionError("a converted neuron starts from spikes and a membrane of zero, and got others.")
+        return self.layer(x), Membrane(self, self._refused)
+
+    def reset_mem(self) -> tuple[Tensor, Tensor]:
+        """See no_membrane."""
+        return no_membrane(), no_membrane()
+
+    init_rleaky = reset_mem
+
+    def _refused(self) -> Tensor:
+        raise LoopRefused(
+            f"{self.name}: the network returns or computes with the membrane of a recurrent neuron, which a "
+            "converted one does not give. Use its spikes."
+        )
+
+
 def _leaky(neuron: Any, site: Site) -> nn.Module:
-    _require_plain(neuron, site.name)
     beta = _constant(neuron.beta.clamp(0, 1), site.name, "beta")  # clamped as its forward does
-    threshold = _constant(neuron.threshold, site.name, "threshold")
+    return _with_state(neuron, site, _lif(neuron, site, beta, "beta", scale_input=False))
+
+
+def _lapicque(neuron: Any, site: Site) -> nn.Module:
+    if bool((neuron.R != 1).any()):
+        raise ConversionError(
+            f"{site.name}: Lapicque with R = {neuron.R.tolist()} multiplies its current by it, which has no "
+            "counterpart here. Give beta alone, which sets R to 1, and multiply the weights before it by R."
+        )
+    leak = _constant(1 - (neuron.time_step / neuron.C).double(), site.name, "1 - 1 / C")
+    if neuron.reset_mechanism == "zero":
+        raise ConversionError(
+            f'{site.name}: Lapicque with reset_mechanism="zero" also drops the current of the step after a spike, '
+            'which has no counterpart here. Use "subtract", or Leaky.'
+        )
+    return _with_state(neuron, site, _lif(neuron, site, leak, "1 - 1 / C", scale_input=True))
+
+
+def _rleaky(neuron: Any, site: Site) -> nn.Module:
+    if not neuron.all_to_all:
+        raise ConversionError(
+            f"{site.name}: RLeaky with all_to_all=False multiplies each neuron's own spikes by V, which has no "
+            "counterpart here. Use linear_features=..., or conv2d_channels=... and kernel_size=..."
+        )
+    if neuron.reset_mechanism == "zero":
+        raise ConversionError(
+            f'{site.name}: RLeaky with reset_mechanism="zero" also drops the current of the step after a spike, which '
+            'has no counterpart here. Use "subtract".'
+        )
+    beta = _constant(neuron.beta.clamp(0, 1), site.name, "beta")
+    lif = _lif(neuron, site, beta, "beta", scale_input=False)
+    feedback = neuron.recurrent
+    inner = dataclasses.replace(site, name=f"{site.name}.recurrent")
+    synapses = linear(feedback, inner) if isinstance(feedback, nn.Linear) else convolution(feedback, inner)
+    recurrent = Recurrent(lif, synapses)
+    if neuron.init_hidden and not neuron.output:
+        return recurrent
+    return RecurrentWithMembrane(recurrent, site.name)
+
+
+def _lif(neuron: Any, site: Site, leak: Real, leak_from: str, *, scale_input: bool) -> LIF:
+    _require_plain(neuron, site.name)
     dynamics = Dynamics(
-        beta,
-        leak_from=f"beta = {beta:.6g}" if isinstance(beta, float) else "beta",
-        threshold=threshold,
+        leak,
+        leak_from=f"{leak_from} = {leak:.6g}" if isinstance(leak, float) else leak_from,
+        threshold=_constant(neuron.threshold, site.name, "threshold"),
         strictly_above=True,
         after=_after(neuron, site.name),
-        scale_input=False,
+        scale_input=scale_input,
         surrogate=of_snntorch(neuron.spike_grad),
     )
-    lif = to_lif(site.name, dynamics, site.time_steps, site.round_leak)
-    for tensor, constant in ((neuron.beta, beta), (neuron.threshold, threshold)):
-        if isinstance(constant, tuple) and tensor.dim() == 1:
-            lif = OverVectors(lif, site.name)
-            break
+    return to_lif(site.name, dynamics, site.time_steps, site.round_leak)
+
+
+def _with_state(neuron: Any, site: Site, lif: LIF) -> nn.Module:
+    along_last = any(
+        v.dim() == 1 and len(v.unique()) > 1 for v in map(torch.as_tensor, (neuron.beta, neuron.threshold))
+    )
+    made = OverVectors(lif, site.name) if along_last else lif
     if neuron.init_hidden and not neuron.output:
-        lif.reset_mem = lif.init_leaky = no_membrane  # type: ignore[assignment]
-        return lif
-    return WithMembrane(lif)
+        made.reset_mem = made.init_leaky = no_membrane  # type: ignore[assignment]
+        return made
+    return WithMembrane(made)
 
 
 def _after(neuron: Any, name: str) -> After:
@@ -127,7 +205,7 @@ def _after(neuron: Any, name: str) -> After:
 
 
 def _require_plain(neuron: Any, name: str) -> None:
-    graded = torch.as_tensor(getattr(neuron, "graded_spikes_factor", 1.0))
+    kind, graded = type(neuron).__name__, torch.as_tensor(getattr(neuron, "graded_spikes_factor", 1.0))
     for argument, wrong, way_out in (
         ("inhibition", neuron.inhibition, "Set it to False."),
         ("state_quant", neuron.state_quant, "Set it to False, and give the LIF a QuantizedMembrane after conversion."),
@@ -138,7 +216,7 @@ def _require_plain(neuron: Any, name: str) -> None:
         ),
     ):
         if wrong:
-            raise ConversionError(f"{name}: Leaky with {argument} has no counterpart here. {way_out}")
+            raise ConversionError(f"{name}: {kind} with {argument} has no counterpart here. {way_out}")
 
 
 def _constant(value: Tensor, name: str, what: str) -> Real:
@@ -155,7 +233,7 @@ def _constant(value: Tensor, name: str, what: str) -> Real:
     return tuple(values.flatten().tolist())
 
 
-LIBRARY = Library("snntorch", {"Leaky": _leaky})
+LIBRARY = Library("snntorch", {"Leaky": _leaky, "Lapicque": _lapicque, "RLeaky": _rleaky})
 
 
 def from_snntorch(

@@ -11,6 +11,7 @@
     layer.ThresholdDependentBatchNorm2d           BatchNorm2d: its alpha * v_th is in the weight it starts from
     layer.Dropout, Dropout2d                      one mask for all time steps, as theirs
     layer.VotingLayer                             the mean of each group of outputs
+    layer.LinearRecurrentContainer, of a neuron   a Linear, and a neuron with feedback (nn.Recurrent)
     SeqToANNContainer, MultiStepContainer,        nn.Sequential
       StepModeContainer
 
@@ -25,6 +26,7 @@ as theirs does in step mode 'm' and not in 's'.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Unpack
 
@@ -42,6 +44,7 @@ from spikelet.interop.layers import Rule
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_spikingjelly
 from spikelet.interop.swap import Library, Swap
+from spikelet.nn import Recurrent
 
 
 def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: bool) -> nn.Module:
@@ -80,6 +83,25 @@ def _dropout(maps: bool) -> Rule:
     return lambda layer, site: layers.Dropout(layer.p, maps=maps, held=True)
 
 
+def _linear_recurrent(container: Any, site: Site) -> nn.Module:
+    """W (x, y[t-1]) + b, then the neuron, as a linear layer of x and a neuron with feedback."""
+    rule = NEURONS.get(type(container.sub_module).__name__)
+    if rule is None or not LIBRARY.owns(type(container.sub_module)):
+        raise ConversionError(
+            f"{site.name}: LinearRecurrentContainer has a counterpart around one neuron, such as LIFNode; got "
+            f"{type(container.sub_module).__name__}."
+        )
+    lif = rule(container.sub_module, dataclasses.replace(site, name=f"{site.name}.sub_module"))
+    rc, count = container.rc, container.rc.out_features
+    forward, back = nn.Linear(count, count, bias=rc.bias is not None), nn.Linear(count, count, bias=False)
+    with torch.no_grad():
+        forward.weight.copy_(rc.weight[:, :count])
+        back.weight.copy_(rc.weight[:, count:])
+        if rc.bias is not None:
+            forward.bias.copy_(rc.bias)
+    return nn.Sequential(layers.linear(forward, site), Recurrent(lif, layers.linear(back, site)))  # type: ignore[arg-type]
+
+
 def _in_mode_m(rule: Rule) -> Rule:
     def marked(module: Any, site: Site) -> nn.Module:
         new = rule(module, site)
@@ -103,6 +125,7 @@ LAYERS: Mapping[str, Rule] = {
     "AdaptiveAvgPool2d": layers.adaptive_pool,
     "Flatten": _flatten,
     "VotingLayer": lambda voting, site: layers.Voting(voting.voting_size),
+    "LinearRecurrentContainer": _linear_recurrent,
     "Dropout": _dropout(maps=False),
     "Dropout2d": _dropout(maps=True),
 }
@@ -113,6 +136,26 @@ LIBRARY = Library(
     kept=("spikingjelly.activation_based.model.",),
     harmless=frozenset({"StepModule", "SingleModule", "MultiStepModule"}),
 )
+
+
+def _free_modes(net: nn.Module) -> dict[str, str]:
+    """The step modes of neurons outside of containers, which must be one.
+
+    Raises:
+        ConversionError: there are two.
+    """
+    loops = [m for m in net.modules() if type(m).__name__ == "LinearRecurrentContainer" and LIBRARY.owns(type(m))]
+    own = {id(part) for loop in loops for part in loop.modules() if part is not loop}  # always one step at a time
+    steps = (*NEURONS, "LinearRecurrentContainer")
+    known = {n: m for n, m in net.named_modules() if type(m).__name__ in steps and LIBRARY.owns(type(m))}
+    modes: dict[str, Any] = {n: m.step_mode for n, m in known.items() if id(m) not in own}
+    inside = [n for n, m in net.named_modules() if type(m).__name__ in LIBRARY.step_containers]
+    free = {n: mode for n, mode in modes.items() if not any(n.startswith(f"{outer}.") or not outer for outer in inside)}
+    if len(set(free.values())) > 1:
+        raise ConversionError(
+            f"all neurons must have one step_mode, got {free}. Call functional.set_step_mode(net, 'm')."
+        )
+    return free
 
 
 def _is_per_step(net: nn.Module, free: Mapping[str, object]) -> bool:
@@ -168,13 +211,7 @@ def from_spikingjelly(
                 f"{name}: {type(module).__name__} is of spikingjelly.clock_driven, which SpikingJelly gave up for "
                 "activation_based. Build the network with spikingjelly.activation_based and load its state_dict there."
             )
-    modes = {n: m.step_mode for n, m in net.named_modules() if type(m).__name__ in NEURONS and LIBRARY.owns(type(m))}
-    inside = [n for n, m in net.named_modules() if type(m).__name__ in LIBRARY.step_containers]
-    free = {n: mode for n, mode in modes.items() if not any(n.startswith(f"{outer}.") or not outer for outer in inside)}
-    if len(set(free.values())) > 1:
-        raise ConversionError(
-            f"all neurons must have one step_mode, got {free}. Call functional.set_step_mode(net, 'm')."
-        )
+    free = _free_modes(net)
     swap = Swap(net, LIBRARY, time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
     original.per_step = _is_per_step(net, free)
