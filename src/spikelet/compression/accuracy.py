@@ -47,7 +47,7 @@ class Judge:
                 f"{pass_name} costs {lost:.1f} points of accuracy ({was} -> {now}). Fine-tune after it (Finetune) or "
                 "let batch norms measure again (Recalibrate); more bits, a smaller ratio or where= cost less.",
                 AccuracyWarning,
-                stacklevel=3,  # the line that called compress
+                stacklevel=4,  # the line that called compress
             )
         return [Row("", f"accuracy by {pass_name}", was, now)]
 
