@@ -14,7 +14,7 @@ import spikelet
 BLOCKED = "import sys; sys.modules['torch'] = None; import spikelet; "
 SENTENCE = "this part of spikelet needs PyTorch. Install it with: pip install 'spikelet[train]'"
 TRAINING = (
-    "LIF", "Budget", "LIFParams", "compress", "convert", "create_model", "fit", "from_snntorch", "from_spikingjelly",
+    "LIF", "Budget", "LIFParams", "compress", "convert", "create_model", "fit", "from_snntorch", "from_spikingjelly", "register_model",
     "list_models", "lower", "profile", "verify",
 )  # fmt: skip
 DEVICE = ("IntGraph", "LoweringError", "Program", "Reference", "SpikeletError", "load", "save")
@@ -62,7 +62,7 @@ def test_it_is_an_import_error_too():
     assert done.stdout == SENTENCE + "\n"
 
 
-@pytest.mark.parametrize("name", ["train", "eval", "pack", "fit"])
+@pytest.mark.parametrize("name", ["train", "eval", "pack", "fit", "convert"])
 def test_a_command_that_trains_says_how_to_install_it_and_explains_itself(name: str):
     words = ("run", "--out", "out") if name == "pack" else ("run",)
     done = command(name, *words)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from torch import nn
+from typing import TYPE_CHECKING
 
 from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import BudgetError as BudgetError
-from spikelet.base.numbers import instance
 from spikelet.data.samples import DataSplits
 from spikelet.fitting.budget import Budget as Budget
 from spikelet.fitting.job import Fitted as Fitted
-from spikelet.fitting.job import Job, Quiet, Watcher
+from spikelet.fitting.job import Job, Quiet, Watcher, usual_training
 from spikelet.fitting.job import Settings as Settings
 from spikelet.fitting.sensitivity import Choices as Choices
-from spikelet.nn.reversible import inverts
-from spikelet.train import DualRegulation, Training
+from spikelet.train import Training
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def fit(
@@ -46,10 +47,5 @@ def fit(
         BudgetError: no plan is small enough; says what the smallest needs.
         SpikeletError: an argument is of another kind, the data has no validation samples, or it does not fit the model.
     """
-    instance("fit", nn.Module, model=model)  # which the usual training asks about its blocks
-    job = Job(model, data, budget, training or _usual(model), settings or Settings())
+    job = Job(model, data, budget, training or usual_training(model), settings or Settings())
     return job.run(watcher or Quiet())
-
-
-def _usual(model: nn.Module) -> Training:
-    return Training(regulation=DualRegulation(spike=0.0)) if inverts(model) else Training()

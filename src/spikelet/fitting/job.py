@@ -36,9 +36,10 @@ from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.nn import Conv1d, Conv2d, Linear
 from spikelet.nn.device import device_of
+from spikelet.nn.reversible import inverts
 from spikelet.profiling import profile
 from spikelet.profiling.packed import has_float_weights, weight_bits_of
-from spikelet.train import Reporter, Training, evaluate, further, train_further
+from spikelet.train import DualRegulation, Reporter, Training, evaluate, further, train_further
 from spikelet.train.loop import Loop
 from spikelet.train.progress import Silent
 
@@ -173,6 +174,16 @@ def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion,
         if values is not None:
             orders[group.name] = in_line([(group, values)])
     return Subject(model, inputs[0], channels, orders, (layers[0], layers[-1]))
+
+
+def usual_training(model: nn.Module) -> Training:
+    """How a network is fine-tuned unless something is said.
+
+    Raises:
+        SpikeletError: model is no module.
+    """
+    instance("fit", nn.Module, model=model)
+    return Training(regulation=DualRegulation(spike=0.0)) if inverts(model) else Training()
 
 
 def _weighted(model: nn.Module, channels: Channels) -> list[str]:
