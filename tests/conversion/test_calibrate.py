@@ -127,6 +127,24 @@ def test_a_call_that_calibration_did_not_see_is_refused():
         made(torch.randn(3, 3))
 
 
+class TwoNames(nn.Module):
+    """One activation under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.act = nn.Linear(3, 8), nn.Linear(8, 3), nn.ReLU()
+        self.act2 = self.act
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act2(self.second(self.act(self.first(x))))
+
+
+def test_a_module_of_two_names_is_replaced_under_both():
+    made = calibrate(TwoNames(), torch.randn(50, 3, generator=torch.Generator().manual_seed(0)), 4)
+    assert sum(isinstance(m, QCFS) for m in made.modules()) == 2
+    assert not any(isinstance(m, nn.ReLU) for m in made.modules())
+
+
 class ReadsAgain(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x * 1
@@ -148,6 +166,8 @@ BAD = {
     "NaN": (lambda: (network(), images() * float("nan")), "NaN or infinity"),
     "a class": (lambda: (Forms, images()), "Make one of it: Forms"),
     "a word for a method": (lambda: (network(), images(), 16, "percentile"), "method must be Percentile"),
+    "one class": (lambda: (network(), images(), 16, None, nn.Tanh), "activations must be classes of modules"),
+    "a word for a class": (lambda: (network(), images(), 16, None, "relu"), "activations must be classes of modules"),
     "a tensor that is read again": (lambda: (ReadsAgain(), images()), "Write y = relu"),
 }
 

@@ -89,7 +89,7 @@ def put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
     if net is old or new is old:
         return new if net is old else net
     for module in list(net.modules()):
-        for name, child in module.named_children():
+        for name, child in list(module._modules.items()):  # named_children() gives one of several names
             if child is old:
                 setattr(module, name, new)
     return net

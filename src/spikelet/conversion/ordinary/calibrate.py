@@ -50,6 +50,8 @@ def calibrate(
     chosen = Percentile() if method is None else method
     if not isinstance(chosen, Method):
         raise ConversionError(f"method must be Percentile(...) or LeastError(), got {chosen!r}.")
+    if not isinstance(activations, list | tuple) or not all(isinstance(a, type) for a in activations):
+        raise ConversionError(f"activations must be classes of modules, such as (MySwish,), got {activations!r}.")
     inputs = require_batches(model, batches, "batches")
     finder = Finder(copied(model), tuple(activations))
     with evaluation_mode(finder.model), torch.no_grad():
