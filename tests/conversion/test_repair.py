@@ -127,6 +127,32 @@ def test_levels_behind_a_norm_keep_both_signs():
     assert torch.allclose(made(x), net(x), atol=1e-5)  # without levels nothing has changed
 
 
+class SharesABias(nn.Module):
+    """Two layers behind a norm that hold one bias, and a norm that holds the norm's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.norm, self.other = nn.Linear(6, 8), nn.BatchNorm1d(8), nn.BatchNorm1d(8)
+        self.one, self.two = nn.Linear(8, 4), nn.Linear(8, 4)
+        self.two.bias, self.other.bias = self.one.bias, self.norm.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        y = self.norm(x)
+        return torch.cat([self.one(y), self.two(y), self.other(x)], 1)
+
+
+def test_a_bias_that_layers_share_is_shifted_once_for_each():
+    torch.manual_seed(0)
+    net, x = SharesABias().eval(), torch.randn(500, 6)
+    net.one.bias.requires_grad_(False)
+    made = repair(net, x, 128).network
+    assert isinstance(made.norm, LevelsBehind)
+    made.norm.levels = nn.Identity()
+    assert torch.allclose(made(x), net(x), atol=1e-5)  # without levels nothing has changed
+    assert [p.requires_grad for p in (made.one.bias, made.two.bias, made.norm.bias)] == [False, False, True]
+
+
 class ReadsTheNormTwice(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -338,8 +338,12 @@ def _takes_shift(layer: Any) -> bool:
 @torch.no_grad()
 def _shift(norm: Any, layers: list[Any], c: float) -> None:
     """Adds `c` to what the norm gives, and takes it back from what the layers give."""
-    norm.bias.add_(c)
+    norm.bias = _own(norm.bias + c, norm.bias)
     for layer in layers:
-        if layer.bias is None:
-            layer.bias = nn.Parameter(layer.weight.new_zeros(len(layer.weight)))
-        layer.bias.sub_(c * layer.weight.flatten(1).sum(1))
+        bias = layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias
+        layer.bias = _own(bias - c * layer.weight.flatten(1).sum(1), bias if layer.bias is not None else layer.weight)
+
+
+def _own(values: Tensor, alike: Tensor) -> nn.Parameter:
+    """A parameter of its own, as others may hold the one before; it learns where `alike` does."""
+    return nn.Parameter(values, requires_grad=alike.requires_grad)
