@@ -303,3 +303,31 @@ def test_a_twin_can_be_trained_on_and_copied():
         twin.eval()
         again = copy.deepcopy(twin)
         assert torch.equal(again(x), twin(x))
+
+
+@pytest.mark.parametrize("schedule", ["barrier", "stream"])
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda x: (x * torch.full((1, 1, 1, 1, 1), 0.3))[0],  # it makes a tensor of more axes
+        lambda x: torch.nn.functional.pad(x, (1, 0), value=0.75)[..., :-1],
+        lambda x: torch.nn.functional.pad(x, (1, 0), "constant", 0.75)[..., :-1],
+    ],
+    ids=["more axes", "pad", "pad by place"],
+)
+@torch.no_grad()
+def test_constants_keep_their_worth(between: Callable[[Tensor], Tensor], schedule: Any):
+    """A constant that meets counts of a threshold is worth in the twin what it is worth in the network."""
+
+    class Between(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act, self.fc = nn.Conv2d(3, 4, 1), QCFS(128, 0.3), nn.Linear(256, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(between(self.act(self.conv(x))).flatten(1))
+
+    torch.manual_seed(0)
+    net, x = Between().eval(), torch.randint(0, 256, (2, 3, SIZE, SIZE), dtype=torch.uint8)
+    twin = spikelet.convert(net, x, time_steps=128, schedule=schedule, weight_bits=32, **ONE)
+    assert torch.allclose(twin(x).mean(0), net(x / 256), atol=5e-3)

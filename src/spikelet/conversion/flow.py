@@ -34,6 +34,7 @@ from spikelet.neurons import QCFS, Levels, Neuron
 from spikelet.nn import MaxPool2d, Scale
 
 KEPT = {"sum", "cumsum", "neg", "__neg__", "negative", "dropout"}
+PADS = {"pad", "constant_pad_nd"}
 MADE = {"zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like", "new_tensor"}
 WAYS_OUT = {
     "LayerNorm": "spikelet.conversion.repair(model, example) puts a BatchNorm in its place.",
@@ -270,7 +271,9 @@ class _Follow:
     # --- functions ---
 
     def _function(self, number: int, call: Call, name: str, count: int) -> None:
-        if name in ADDS or name in JOINS:
+        if _keeps_no_unit(call, name):
+            self._as_it_is(number, call, known=name in PADS)
+        elif name in ADDS or name in JOINS:
             self._joined(number, call, count)
         elif name in TIMES | OVER | PRODUCTS:
             self._product(number, call, name, count)
@@ -318,7 +321,8 @@ class _Follow:
         """A tensor times a constant: a number that is no power of two, or makes a fine value finer, goes into the
         unit."""
         ((place, operand),) = _operands(call)
-        constant = None if name in PRODUCTS else _factor(call)
+        is_one_number = name not in PRODUCTS and call.output.shape == call.read[place].shape
+        constant = _factor(call) if is_one_number else None
         factor = 1 / constant if constant and name in OVER else constant
         self.units.add(number)
         is_exact = factor is not None and math.frexp(factor)[0] == 0.5 and (factor >= 1 or operand not in self.fine)
@@ -343,6 +347,19 @@ def _operands(call: Call) -> Iterator[tuple[int, int]]:
     for place, is_traced in enumerate(call.traced):
         if is_traced:
             yield place, next(left)
+
+
+def _keeps_no_unit(call: Call, name: str) -> bool:
+    """Whether a function of these arguments makes something else than a multiple where its operand is multiplied."""
+    if call.kwargs.get("out") is not None:
+        return name in COUNTED
+    if name in OVER:
+        return call.kwargs.get("rounding_mode") is not None or not call.traced[0]
+    if name in PADS:
+        names = ("input", "pad", "mode", "value") if name == "pad" else ("input", "pad", "value")
+        given = dict(zip(names, call.args, strict=False)) | call.kwargs
+        return given.get("value") not in (None, 0)
+    return False
 
 
 def _has_constants(call: Call) -> bool:
