@@ -14,9 +14,13 @@ from spikelet.base.table import Table
 from spikelet.base.whole import wholes
 from spikelet.conversion.convert import convert, fed_to
 from spikelet.conversion.schedules import Barrier, Stream
-from spikelet.conversion.twin import Twin
+from spikelet.conversion.twin import Twin, first_of
+from spikelet.data.batches import pairs_by_name
+from spikelet.data.classes import class_names_of
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
+from spikelet.train.compare import require_classes
+from spikelet.train.losses import mean_over_time
 
 MOST_STEPS = Stream.most
 NONE = "-"
@@ -70,6 +74,7 @@ def accuracy_over_steps(
         weight_bits, scale, mean, std: as `spikelet.convert` takes them.
     Raises:
         ConversionError: what converting raises; no samples; steps that are no ascending whole numbers from 1.
+        SpikeletError: batches that are no pairs, or labels that are not one class a sample.
     """
     counts = wholes(steps, "steps", 1, MOST_STEPS, ConversionError)
     if list(counts) != sorted(set(counts)):
@@ -77,15 +82,17 @@ def accuracy_over_steps(
     options = {"weight_bits": weight_bits, "scale": scale, "mean": mean, "std": std}
     hits, samples = Counter[str](), 0
     twins: dict[int, Twin] = {}
-    for x, y in batches:
+    for x, y in pairs_by_name(batches, class_names_of(model)):
         if not twins:
             twins = {t: convert(model, x, time_steps=t, **options) for t in counts if _has_barrier(t)}  # type: ignore[arg-type]
             twins[0] = convert(model, x, time_steps=counts[-1], schedule="stream", **options)  # type: ignore[arg-type]
         x, y = x.to(device_of(model)), y.to(device_of(model))
-        samples += len(y)
         with evaluation_mode(model):
-            logits = model(fed_to(model, x, scale=scale, mean=mean, std=std))
-        hits["network"] += _hits(logits.mean(0) if logits.dim() == 3 else logits, y)
+            logits = first_of(model(fed_to(model, x, scale=scale, mean=mean, std=std)))
+        logits = mean_over_time(logits)
+        require_classes(logits, y)
+        samples += len(y)
+        hits["network"] += _hits(logits, y)
         for t, twin in twins.items():
             with evaluation_mode(twin):
                 made = twin(x)

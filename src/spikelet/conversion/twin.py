@@ -69,9 +69,9 @@ class Twin(nn.Module):
 
     def _run(self, x: Tensor) -> Tensor:
         if not self.rewrites:
-            return _first(self.net(x))
+            return first_of(self.net(x))
         with numbered(self.net, is_whole, self._rewritten):
-            return _first(self.net(x))
+            return first_of(self.net(x))
 
     def _rewritten(self, number: int, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         name = str(number)
@@ -81,7 +81,8 @@ class Twin(nn.Module):
         return f"schedule={self.schedule!r}, time_steps={self.time_steps}"
 
 
-def _first(output: Any) -> Tensor:
+def first_of(output: Any) -> Tensor:
+    """The first tensor of what a network returns."""
     for tensor in tensors(output):
         return tensor
     raise ConversionError(f"the model must return a tensor, or several with the logits first, got {type(output)}.")

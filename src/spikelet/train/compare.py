@@ -66,7 +66,13 @@ def require_one_class_each(logits: Tensor, samples: Samples) -> None:
 
 
 def require_classes(logits: Tensor, y: Tensor) -> None:
-    """Raises SpikeletError where a label has no logit, or the logits are not one row of classes a sample."""
+    """Raises SpikeletError where labels are not one whole number a sample, one has no logit, or the logits are not one
+    row of classes a sample."""
+    if y.dim() != 1 or y.is_floating_point() or y.is_complex():
+        raise SpikeletError(
+            f"labels must be whole numbers, one a sample [B], got {y.dtype} of shape {tuple(y.shape)}. Pass "
+            "y.argmax(1) for one-hot rows, y.squeeze(1) for a column."
+        )
     if logits.dim() != 2 or len(logits) != len(y):
         raise SpikeletError(
             f"a model must give logits [T, B, K] or [B, K] for its B = {len(y)} samples; their mean over time has "
