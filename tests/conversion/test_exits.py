@@ -70,6 +70,35 @@ def test_one_step_leaves_nothing_to_stop():
             EarlyExit(1.0)(runner, x)
 
 
+def test_a_runner_of_another_kind_is_named_and_an_empty_batch_leaves_nothing():
+    net, x = trained(CNN)
+    twin = spikelet.convert(net, x, time_steps=4, schedule="stream")
+    graph = spikelet.lower(twin, x)
+    with pytest.raises(SpikeletError, match=r"model must be a torch\.nn\.Module, got IntGraph"):
+        EarlyExit(1.0)(graph, x)  # type: ignore[arg-type]
+    for runner in (twin, spikelet.Program(graph)):
+        exits = EarlyExit(1.0)(runner, x[:0].numpy())
+        assert exits.classes.shape == exits.steps.shape == (0,)
+
+
+class Named(nn.Module):
+    """A network whose logits are one of several tensors that it returns."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.net(x), "more": x}
+
+
+def test_accuracy_over_steps_takes_arrays_and_the_first_of_several_outputs():
+    net, x = trained(CNN)
+    y = torch.arange(len(x)) % 5
+    made = accuracy_over_steps(Named(net), [(x.numpy(), y.numpy())], (1, 8))  # type: ignore[list-item]
+    assert made == accuracy_over_steps(net, [(x, y)], (1, 8))
+
+
 def test_accuracy_over_steps_is_that_of_each_twin():
     net, x = trained(CNN)
     y, image = torch.arange(24) % 5, {"mean": 0.5, "std": 0.25}

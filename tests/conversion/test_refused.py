@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import spikelet
 from spikelet.base.errors import SpikeletError
 from spikelet.conversion import accuracy_over_steps
 from spikelet.interop import ConversionError
 from spikelet.neurons import LIF, QCFS
+from spikelet.train import evaluate
 from tests.conversion.networks import CNN
 
 X = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
@@ -30,6 +32,13 @@ class Odd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.between(self.layer(self.act(self.conv(x)))).flatten(1))
+
+
+def written(x: Tensor) -> Tensor:
+    """`x` times 0.3, read from the tensor that it was written into."""
+    made = torch.empty(x.shape)
+    torch.mul(x, 0.3, out=made)
+    return made
 
 
 def refused(model: Any, words: str, x: Any = X, **options: Any) -> None:
@@ -97,6 +106,9 @@ def test_examples_of_another_kind(x: Any, words: str):
         (Odd(lambda x: x.sort(-1).values), r"the model \(sort\): has no counterpart of spikes"),
         (Odd(lambda x: x if x.sum() < 1e9 else -x), r"a branch depends on a tensor's value"),
         (Odd(layer=nn.Conv2d(4, 4, 1, padding_mode="circular")), r"layer: Conv2d supports zero padding"),
+        (Odd(lambda x: torch.div(x, 0.1, rounding_mode="floor")), r"the model \(div\): has no counterpart"),
+        (Odd(lambda x: torch.div(torch.ones(()), x + 1)), r"the model \(div\): has no counterpart"),
+        (Odd(lambda x: written(x)), r"the model \(mul\): has no counterpart"),
         (Odd(layer=nn.BatchNorm2d(4, track_running_stats=False)), r"layer: a batch norm without running statistics"),
     ],
 )  # fmt: skip
@@ -138,6 +150,70 @@ def test_a_stream_of_code_that_moves_the_batch():
 
     spikelet.convert(Sequence(), X)
     refused(Sequence(), r"schedule='stream' holds time steps and samples on the first axis", schedule="stream")
+
+
+def test_a_twin_is_not_converted_again():
+    twin = spikelet.convert(Odd(), X)
+    for model in (twin, nn.Sequential(twin)):
+        refused(
+            model, r"was converted already\. Convert the network that it came from", schedule="stream", time_steps=3
+        )
+
+
+def test_infinite_weights_are_named():
+    model = Odd()
+    with torch.no_grad():
+        model.fc.weight[0, 0] = torch.inf
+    refused(model, r"fc\.weight holds NaN or infinity")
+
+
+@pytest.mark.parametrize("name", ["conv", "act", "fc"])
+def test_a_hook_that_the_twin_would_lose_is_named(name: str):
+    for register in ("register_forward_hook", "register_forward_pre_hook"):
+        model = Odd()
+        handle = getattr(model.get_submodule(name), register)(lambda *args: None)
+        with pytest.raises(SpikeletError, match=rf"{name}: has forward hooks, and its counterpart would run without"):
+            spikelet.convert(model, X)
+        handle.remove()
+        spikelet.convert(model, X)
+
+
+def test_weights_that_torchs_own_hooks_make_are_taken():
+    torch.manual_seed(0)
+    model, plain = Odd().eval(), Odd().eval()
+    plain.load_state_dict(model.state_dict())
+    prune.random_unstructured(model.fc, "weight", 0.5)
+    with torch.no_grad():
+        plain.fc.weight.copy_(model.fc.weight)
+        x = torch.arange(2 * 192).reshape(2, 3, 8, 8).to(torch.uint8)
+        made = [spikelet.convert(net, X, time_steps=8)(x) for net in (model, plain)]
+    assert torch.equal(*made)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (
+            torch.zeros(2, 1, dtype=torch.long),
+            r"labels must be whole numbers, one a sample .* shape \(2, 1\)",
+        ),
+        (
+            torch.eye(5, dtype=torch.long)[:2],
+            r"labels must be whole numbers, one a sample .* shape \(2, 5\)",
+        ),
+        (torch.tensor(1), r"labels must be whole numbers, one a sample .* shape \(\)"),
+        (torch.tensor([0.5, 1.0]), r"labels must be whole numbers, one a sample \[B\], got torch\.float32"),
+        (torch.zeros(1, dtype=torch.long), r"a model must give logits .* for its B = 1 samples"),
+        (torch.tensor([0, 5]), r"the model tells 5 classes apart, and the data has class number 5"),
+        (None, r"batches must be pairs \(x, y\) of a uint8 input and labels \[B\]"),
+    ],
+)
+def test_labels_of_another_kind(y: Any, words: str):
+    with pytest.raises(SpikeletError, match=words):
+        accuracy_over_steps(Odd(), [(X, y)], (1,))
+    if y is not None:
+        with pytest.raises(SpikeletError, match=words):
+            evaluate(spikelet.convert(Odd(), X), [(X, y)])
 
 
 def test_accuracy_over_steps_needs_samples_and_ascending_steps():

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole as is_whole_number
-from spikelet.conversion.flow import Flow, flow_of, is_activation, unit_of
+from spikelet.conversion.flow import Flow, flow_of, is_activation, is_whole, unit_of
 from spikelet.conversion.layers import absorbs, counterpart, folded, quantize, with_units
 from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, ScaledNeuron, Schedule
 from spikelet.conversion.twin import Twin
@@ -73,17 +73,21 @@ def convert(
     Returns:
         a module: bytes [B, ...] to logits of every step [T, B, K], whose mean over the first t steps is the answer.
     Raises:
-        ConversionError: a layer or function has no counterpart; the network has no such activation; arguments out of
-            range. Names it, and the way out.
+        ConversionError: a layer or function has no counterpart; a layer has forward hooks; the network has no such
+            activation, holds NaN or infinity, or was converted already; arguments out of range. Names it, and the way
+            out.
     """
     require_module(model, ConversionError)
     plan = _schedule(schedule, time_steps)
     quantizer = _quantizer(weight_bits)
     image = image_of({"scale": scale, "mean": mean, "std": std}, None)
     x = _example(example)
+    _require_no_twin(model)
     is_plain = _is_plain(model)
+    _require_no_hooks(model, [name for name, module in model.named_modules() if is_whole(module) and name])
     _require_activations(model)
     _require_float32(model)
+    _require_finite(model)
     x = x[:FEW].to(device_of(model))
     fed = image.floats(x, x.dim() - 1) if is_plain else x
     unit = float(image.gain_and_offset()[0][0]) if is_plain and _is_one_factor(image) else 1.0
@@ -154,6 +158,29 @@ def _require_activations(model: nn.Module) -> None:
             f"{type(model).__name__} has no activation that spikes can count: spikelet.neurons.QCFS or Levels. Train "
             "it with them, or put them in: spikelet.conversion.calibrate(model, batches)."
         )
+
+
+def _require_no_twin(model: nn.Module) -> None:
+    if any(isinstance(m, Twin) for m in model.modules()):
+        raise ConversionError(f"{type(model).__name__} was converted already. Convert the network that it came from.")
+
+
+def _require_finite(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter.detach()).all():
+            raise ConversionError(f"{name} holds NaN or infinity. Look for a diverged training.")
+
+
+def _require_no_hooks(model: nn.Module, layers: Collection[str]) -> None:
+    """Refuses hooks on a layer that the twin replaces; torch's own, which make weights, are done with."""
+    for name in layers:
+        layer = model.get_submodule(name)
+        before = [f for f in layer._forward_pre_hooks.values() if not type(f).__module__.startswith("torch.")]
+        if before or layer._forward_hooks:
+            raise ConversionError(
+                f"{name}: has forward hooks, and its counterpart would run without them. Remove them "
+                "(handle.remove()), and write what they compute into the model's forward."
+            )
 
 
 def _require_float32(model: nn.Module) -> None:

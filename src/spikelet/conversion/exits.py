@@ -23,7 +23,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import not_negative, whole
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
-from spikelet.nn.taken import tensor_of
+from spikelet.nn.taken import require_module, tensor_of
 from spikelet.runtime import Program
 
 
@@ -65,6 +65,8 @@ class EarlyExit:
         Raises:
             SpikeletError: it gives logits of one step, or none by classes.
         """
+        if not isinstance(runner, Program):
+            require_module(runner)
         steps = _of_program(runner, x) if isinstance(runner, Program) else _of_module(runner, x)
         classes, left = np.full(len(x), -1), np.zeros(len(x), np.int64)
         for t, means in enumerate(steps, 1):
@@ -86,7 +88,7 @@ def _of_program(program: Program, x: Any) -> Iterator[NDArray[np.float64]]:
     state = stream.start(frames.shape[1])
     for t in range(1, graph.time_steps + 1):
         logits, state = stream(frames, state)
-        yield logits.reshape(frames.shape[1], -1).astype(np.float64) * (unit / t)
+        yield logits.reshape(frames.shape[1], logits.shape[-1]).astype(np.float64) * (unit / t)
 
 
 @torch.no_grad()
