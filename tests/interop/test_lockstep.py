@@ -108,6 +108,28 @@ def added_to_the_first(net: Any, x: Tensor) -> Tensor:
     return total / T
 
 
+def two_sums(net: Any, x: Tensor) -> Tensor:
+    """Two sums in tensors that are made alike."""
+    first, second = x.new_zeros(len(x), 4, 4, 4), x.new_zeros(len(x), 4, 4, 4)
+    for _ in range(T):
+        spikes = net.one(F.max_pool2d(net.conv(x), 2))
+        first += spikes
+        second += net.two(net.next(spikes))
+    return net.fc((first / 4 - second / 4).flatten(1))
+
+
+def written_through_a_view(net: Any, x: Tensor) -> Tensor:
+    """Spikes that are written through views of them, and read again."""
+    total = torch.zeros(len(x), 5)
+    for _ in range(T):
+        spikes = net.two(net.next(net.one(F.max_pool2d(net.conv(x), 2))))
+        flat = spikes.flatten(1)
+        flat += 1
+        spikes[:, :2].zero_()
+        total = total + net.fc(spikes.flatten(1))
+    return total
+
+
 def last_step(net: Any, x: Tensor) -> Tensor:
     """The last step's answer alone, its layer behind the loop."""
     spikes = [net.two(net.next(net.one(F.max_pool2d(net.conv(x), 2)))) for _ in range(T)]
@@ -140,6 +162,7 @@ def one_step(net: Any, x: Tensor) -> Tensor:
     return net.fc(net.two(net.next(net.one(F.max_pool2d(net.conv(x), 2)))).view(x.shape[0], -1))
 
 
+WRITING = (two_sums, written_through_a_view)
 HIDDEN = (summed, added_in_place, added_to_the_first, last_step, joined, over_frames, over_batch_first_frames, one_step)
 CASES = {f.__name__: f for f in (tutorial, layer_by_layer, *HIDDEN)}
 AXES = {over_frames: 0, over_batch_first_frames: 1}
@@ -148,7 +171,7 @@ every_case = pytest.mark.parametrize("run", CASES.values(), ids=list(CASES))
 
 def converted(run: Callable[[Any, Tensor], Any], **options: Any) -> tuple[Net, Converted]:
     torch.manual_seed(0)
-    net = Net(run, hidden=run in HIDDEN).eval()
+    net = Net(run, hidden=run in HIDDEN + WRITING).eval()
     options = {"scale": 1.0, "time_axis": AXES.get(run), **options}
     return net, spikelet.from_snntorch(net, time_steps=T, **options)
 
@@ -177,6 +200,23 @@ def test_it_gives_what_it_gave(run: Callable[[Any, Tensor], Any], batch: int) ->
     assert torch.equal(model(x), expected)
     model.train()(x).sum().backward()
     assert torch.equal(model.eval()(x), expected), "nothing is kept between two calls"
+
+
+@pytest.mark.parametrize("run", WRITING, ids=[f.__name__ for f in WRITING])
+@torch.no_grad()
+def test_tensors_that_are_written_into_hold_what_they_held(run: Callable[[Any, Tensor], Any]) -> None:
+    net, model = converted(run)
+    x = counts(run, 3)
+    expected = theirs(net, x, repeat=False)
+    assert expected.abs().sum() > 0
+    assert torch.equal(model(x), expected)
+
+
+def test_answers_added_to_the_first_train_in_one_pass() -> None:
+    _, model = converted(added_to_the_first)
+    model(counts(added_to_the_first, 2))
+    set_phase(model.train(), Phase(1, T, one_pass=True))
+    assert model(counts(added_to_the_first, 2)).shape == (2, 5)
 
 
 @every_case
@@ -292,6 +332,60 @@ def written_in_place(net: Any, x: Tensor) -> Tensor:
     return torch.stack(out)
 
 
+def between(write: Callable[[Tensor], Any]) -> Callable[[Any, Tensor], Tensor]:
+    """Currents that the code writes into between a layer and a neuron."""
+
+    def run(net: Any, x: Tensor) -> Tensor:
+        out = []
+        for _ in range(T):
+            current = net.next(net.one(F.max_pool2d(net.conv(x), 2)))
+            write(current)
+            out.append(net.fc(net.two(current).flatten(1)))
+        return torch.stack(out)
+
+    return run
+
+
+WRITES: dict[str, Callable[[Tensor], Any]] = {
+    "inplace": lambda c: F.relu(c, inplace=True),
+    "inplace by position": lambda c: F.leaky_relu(c, 0.5, True),
+    "out": lambda c: torch.mul(c, 0.5, out=c),
+    "view": lambda c: c[:, :2].zero_(),
+    "view of a view": lambda c: c.flatten(1)[:, 3:].mul_(2),
+    "data": lambda c: c.data.mul_(2),
+    "index": lambda c: c.__setitem__(0, 0.0),
+    "list": lambda c: torch._foreach_mul_([c], 2.0),  # type: ignore[attr-defined]
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=list(WRITES))
+def test_a_write_into_what_a_neuron_reads_is_refused(write: Callable[[Tensor], Any]) -> None:
+    torch.manual_seed(0)
+    net = Net(between(write), hidden=True).eval()
+    with (
+        torch.no_grad(),
+        pytest.raises(ConversionError, match=r"net\.two: at step 0 of the loop|writes into a tensor in place"),
+    ):
+        spikelet.from_snntorch(net, time_steps=T, scale=1.0)(counts(tutorial, 3))
+
+
+def made_twice(net: Any, x: Tensor) -> Tensor:
+    out = []
+    for _ in range(T):
+        spikes = net.one(F.max_pool2d(net.conv(x), 2))
+        one, other = net.fc(spikes.flatten(1)), net.fc(spikes.flatten(1))
+        one += 1
+        out.append(one - other)
+    return torch.stack(out)
+
+
+def drawn(net: Any, x: Tensor) -> Tensor:
+    """Rate coding."""
+    return torch.stack(
+        [net.fc(net.one(F.max_pool2d(net.conv((torch.rand_like(x) < x).float()), 2)).flatten(1)) for _ in range(T)]
+    )
+
+
 REFUSED: dict[Callable[[Any, Tensor], Any], str] = {
     carried: r"net\.one: at step 1 of the loop reads something else than the current of that step",
     weighted: r"net\.one: at step 1 of the loop reads something else than the current of that step",
@@ -300,6 +394,8 @@ REFUSED: dict[Callable[[Any, Tensor], Any], str] = {
     changed_membrane: r"net\.one: at step 1 of the loop is given another state than its own of step 0",
     reset_half_way: r"net\.one: at step 2 of the loop is given another state than its own of step 1",
     written_in_place: r"writes into its input in place \(mul_\).*a = a \+ b for a \+= b",
+    made_twice: r"writes into a tensor that it makes twice in a step in place",
+    drawn: r"draws random numbers at every step \(rand_like\).*time_axis=0",
 }
 
 

@@ -11,6 +11,9 @@ Whichever of the three it is, a tensor holds what the loop would have computed. 
 two, as they keep a membrane from one step to the next: a neuron whose n-th call does not read step n of the sequence
 that its first call read, or that is handed another membrane than its own of step n - 1, is refused by name.
 
+A tensor that the code writes into, and whatever shares memory with it, is plain PyTorch's from then on. A write into
+what a step makes twice is refused by name, and so are random numbers that every step draws from a still tensor.
+
 While the network runs its layers are of a class of their own, a subclass whose call does this: so hooks, names and
 types outside of the run are those of the plain layers. What is drawn at random from a still tensor (dropout before the
 loop) is drawn once for all steps.
@@ -92,6 +95,9 @@ class Lockstep(TorchFunctionMode):
         super().__init__()
         self.time_steps = time_steps
         self.places: dict[int, Place] = {}  # by the tensor's id
+        self.extents: dict[int, dict[int, tuple[int, int]]] = {}  # where they lie in memory, by storage and id
+        self.handed: dict[int, int] = {}  # how many neurons had run when they were handed out, by id
+        self.twice: set[int] = set()  # ids of those that stand for two tensors of one step
         self.views: dict[Any, int] = {}  # steps of the frames, by where they lie in memory
         self.frames: Steps | None = None
         self.made: dict[Any, Any] = {}  # by what was done to which sequences
@@ -114,6 +120,8 @@ class Lockstep(TorchFunctionMode):
         self.frames = Steps(whole=frames, still=False)
         steps = [self.frames.at(t) for t in range(self.time_steps)]
         self.views = {_memory(step): t for t, step in enumerate(steps)}
+        for t, step in enumerate(steps):
+            self._known(step, self.frames, t)
 
     def steps_of(self, frames: Tensor) -> Iterator[Tensor]:
         """Each step of `frames` [T, B, ...]."""
@@ -125,7 +133,15 @@ class Lockstep(TorchFunctionMode):
 
     def _step_of(self, sequence: Steps, step: int | None) -> Tensor:
         tensor = sequence.at(step)
+        neurons_run = sum(ran.taken for ran in self.ran.values())
+        if id(tensor) in self.places and (not sequence.still or self.handed.get(id(tensor)) == neurons_run):
+            self.twice.add(id(tensor))
+        self.handed[id(tensor)] = neurons_run
+        return self._known(tensor, sequence, step)
+
+    def _known(self, tensor: Tensor, sequence: Steps, step: int | None) -> Tensor:
         self.places[id(tensor)] = sequence, None if sequence.still else step
+        self.extents.setdefault(_storage(tensor), {})[id(tensor)] = _extent(tensor)
         self.kept.append(tensor)
         return tensor
 
@@ -144,20 +160,18 @@ class Lockstep(TorchFunctionMode):
         return self._done(func, computed(args), computed(kwargs or {}))
 
     def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
-        places = [] if self.inside else self._places((args, kwargs))
-        if not places or _writes(func, args):
-            if places and _writes(func, args):
-                self._release(func, args[0])
+        if self.inside:
             return func(*args, **kwargs)
+        if targets := _written(func, args, kwargs):
+            return self._write(func, args, kwargs, targets)
+        places = self._places((args, kwargs))
         steps = {step for _, step in places if step is not None}
         step = next(iter(steps), None)
-        if len(steps) > 1:
-            return func(*args, **kwargs)
-        key = (func, self._key(args), self._key(kwargs))
-        if key not in self.made and step not in (None, 0):
-            return func(*args, **kwargs)
+        key = (func, self._key(args), self._key(kwargs)) if places and len(steps) < 2 else None
+        if key is None or (key not in self.made and step not in (None, 0)):
+            return self._plain(func, args, kwargs)
         if key not in self.made:
-            first = func(*args, **kwargs)
+            first = self._plain(func, args, kwargs)
             if not _tensors(first) or any(
                 made is read for made in _tensors(first) for read in _tensors((args, kwargs))
             ):
@@ -165,7 +179,21 @@ class Lockstep(TorchFunctionMode):
             later = range(1, self.time_steps) if step == 0 else ()
             every = [first, *(func(*self._moved(args, t), **self._moved(kwargs, t)) for t in later)]
             self.made[key] = _joined(every, still=step is None)
+        elif func.__name__ in FRESH:
+            return self._known(func(*args, **kwargs), self.made[key], step)
+        elif func.__name__ in DRAWS and step is None:
+            raise LoopRefused(_drawn_anew(func))
         return _replaced(self.made[key], Steps, lambda sequence: self._step_of(sequence, step))
+
+    def _plain(self, func: Call, args: Any, kwargs: Any) -> Any:
+        """What `func` gives, which must leave what it reads as it is."""
+        read = _tensors((args, kwargs))
+        before = [_version(tensor) for tensor in read]
+        output = func(*args, **kwargs)
+        for tensor, version in zip(read, before, strict=True):
+            if _version(tensor) != version and self._sharing(tensor):
+                raise LoopRefused(_written_in_place(func, "a tensor"))
+        return output
 
     def _places(self, tree: Any) -> list[Place]:
         return [place for tensor in _tensors(tree) if (place := self._place(tensor)) is not None]
@@ -191,18 +219,39 @@ class Lockstep(TorchFunctionMode):
             return tuple((name, self._key(value)) for name, value in tree.items())
         return type(tree), repr(tree)
 
+    # --- tensors that the code writes into ---
+
+    def _write(self, func: Call, args: Any, kwargs: Any, targets: list[Tensor]) -> Any:
+        """What `func` gives, which writes into `targets`."""
+        for target in targets:
+            self._release(func, target)
+        return func(*args, **kwargs)
+
     def _release(self, func: Call, tensor: Tensor) -> None:
-        """Forgets a tensor that the code writes into: it holds a number of its own from now on."""
+        """Forgets what shares memory with a tensor that the code writes into: it holds numbers of its own from now on.
+
+        Views are taken anew at every later step, so that they share memory there too.
+        """
+        shared = self._sharing(tensor)
+        if any(sequence is self.frames for sequence, _ in shared.values()) or not self.inputs.isdisjoint(shared):
+            raise LoopRefused(_written_in_place(func, "its input"))
+        if not self.twice.isdisjoint(shared):
+            raise LoopRefused(_written_in_place(func, "a tensor that it makes twice in a step"))
+        sequences = {id(sequence): sequence for sequence, _ in shared.values()}
+        views = set(list(sequences)[1:])
+        self.made = {key: made for key, made in self.made.items() if views.isdisjoint(map(id, _sequences(made)))}
+        for sequence in sequences.values():
+            sequence.leave()
+        for known in shared:
+            del self.places[known], self.extents[_storage(tensor)][known]
+
+    def _sharing(self, tensor: Tensor) -> dict[int, Place]:
+        """The places, by id, of the known tensors that share memory with `tensor`."""
+        first, last = _extent(tensor)
+        known = self.extents.get(_storage(tensor), {})
+        found = {one: self.places[one] for one, other in known.items() if other[0] < last and first < other[1]}
         place = self._place(tensor)
-        if place is None:
-            return
-        if place[0] is self.frames or id(tensor) in self.inputs:
-            raise LoopRefused(
-                f"the network's loop writes into its input in place ({func.__name__}). Make a new tensor: a = a + b "
-                f"for a += b. {WAY_OUT}"
-            )
-        place[0].leave()
-        del self.places[id(tensor)]
+        return found if place is None else {**found, id(tensor): place}
 
     # --- layers and neurons ---
 
@@ -351,6 +400,12 @@ def _tensors(tree: Any) -> list[Tensor]:
     return found
 
 
+def _sequences(tree: Any) -> list[Steps]:
+    found: list[Steps] = []
+    _replaced(tree, Steps, found.append)
+    return found
+
+
 def _joined(every: list[Any], *, still: bool) -> Any:
     """One tree of sequences from the trees of all steps."""
     steps = iter(zip(*map(_tensors, every), strict=True))
@@ -369,11 +424,60 @@ def _memory(tensor: Tensor) -> Any:
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
 
 
-def _writes(func: Call, args: tuple[Any, ...]) -> bool:
-    """Whether a function writes into its first argument."""
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _extent(tensor: Tensor) -> tuple[int, int]:
+    """The first byte of a tensor, and the one behind its last."""
+    size = tensor.element_size()
+    first = tensor.storage_offset() * size
+    if not tensor.numel():
+        return first, first
+    steps = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return first, first + (steps + 1) * size
+
+
+# --- what functions do ----------------------------------------------------------------------------------
+
+FRESH = {f"{name}_like" for name in ("zeros", "ones", "full", "empty")} | {
+    f"new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")
+} | {"clone"}  # each call gives a tensor to be written into  # fmt: skip
+DRAWS = {"bernoulli", "poisson", "normal", "binomial", "multinomial", "rand_like", "randn_like", "randint_like"}
+IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}
+
+
+def _written(func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors that a function writes into."""
     name = getattr(func, "__name__", "")
-    in_place = (name.endswith("_") and not name.endswith("__")) or name in _IN_PLACE
-    return in_place and bool(args) and isinstance(args[0], Tensor)
+    by_name = (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
+    in_place = by_name or func == Tensor.data.__set__ or _given(func, "inplace", args, kwargs)
+    return _tensors([args[:1] if in_place else (), kwargs.get("out")])
 
 
-_IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}
+def _given(func: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The argument `name` of a call of `func`, or None."""
+    if name in kwargs:
+        return kwargs[name]
+    at = _position(func, name)
+    return args[at] if at is not None and at < len(args) else None
+
+
+@functools.cache
+def _position(func: Call, name: str) -> int | None:
+    code = getattr(func, "__code__", None)  # of a function of Python, as those with inplace= are
+    return code.co_varnames.index(name) if code and name in code.co_varnames[: code.co_argcount] else None
+
+
+def _written_in_place(func: Call, what: str) -> str:
+    return (
+        f"the network's loop writes into {what} in place ({func.__name__}). Make a new tensor: a = a + b "
+        f"for a += b. {WAY_OUT}"
+    )
+
+
+def _drawn_anew(func: Call) -> str:
+    return (
+        f"the network's loop draws random numbers at every step ({func.__name__}) of what is the same at every step, "
+        "and here they would be drawn once. Draw the frames before the network, and convert it with time_axis=0."
+    )
