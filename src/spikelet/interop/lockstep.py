@@ -431,7 +431,7 @@ def _storage(tensor: Tensor) -> int:
 def _extent(tensor: Tensor) -> tuple[int, int]:
     """The first byte of a tensor, and the one behind its last."""
     size = tensor.element_size()
-    first = tensor.storage_offset() * size
+    first = int(tensor.storage_offset()) * size
     if not tensor.numel():
         return first, first
     steps = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
@@ -443,6 +443,7 @@ def _extent(tensor: Tensor) -> tuple[int, int]:
 FRESH = {f"{name}_like" for name in ("zeros", "ones", "full", "empty")} | {
     f"new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")
 } | {"clone"}  # each call gives a tensor to be written into  # fmt: skip
+DATA = getattr(Tensor.data, "__set__")  # noqa: B009  # x.data = ...
 DRAWS = {"bernoulli", "poisson", "normal", "binomial", "multinomial", "rand_like", "randn_like", "randint_like"}
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}
 
@@ -451,7 +452,7 @@ def _written(func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[
     """The tensors that a function writes into."""
     name = getattr(func, "__name__", "")
     by_name = (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
-    in_place = by_name or func == Tensor.data.__set__ or _given(func, "inplace", args, kwargs)
+    in_place = by_name or func == DATA or _given(func, "inplace", args, kwargs)
     return _tensors([args[:1] if in_place else (), kwargs.get("out")])
 
 
