@@ -63,6 +63,8 @@ def test_what_is_no_picture_is_left_out_by_name(tmp_path: Path) -> None:
         ("/cat/0.png", "is no name in a zip of pictures"),
         ("cat/../../0.png", "is no name in a zip of pictures"),
         ("cat\\..\\0.png", "is no name in a zip of pictures"),
+        ("cat/more.zip", "is an archive, and archives are not read"),
+        ("train/metadata.csv", "gives pictures labels of their own"),
         ("0.png", "lies in no class folder"),
         ("a/b/c/0.png", "lies too deep"),
     ],

@@ -43,7 +43,7 @@ def sorted_out(listing: Listing) -> Sorted:
     known = endings()
     pictures, left_out = [], list(listing.left_out)
     for path in listing.files:
-        _require_plain(listing.root, path)
+        require_plain(path, repr(str(listing.root / path)))
         if path.suffix.casefold() in known or _begins_like_one(listing.root / path):
             pictures.append(path)
         else:
@@ -109,13 +109,14 @@ def endings() -> set[str]:
     return {ending for ending, kind in Image.registered_extensions().items() if kind in KINDS}
 
 
-def _require_plain(root: Path, path: PurePath) -> None:
+def require_plain(path: PurePath, where: str) -> None:
+    """Raises DataError where a file, which errors call `where`, is an archive or gives pictures labels of its own."""
     if path.suffix.casefold() in _ARCHIVES:
-        raise DataError(f"{str(root / path)!r} is an archive, and archives are not read. Unpack it, or move it out.")
+        raise DataError(f"{where} is an archive, and archives are not read. Unpack it, or move it out.")
     if path.name.casefold() in _METADATA:
         raise DataError(
-            f"{str(root / path)!r} gives pictures labels of their own, which are not read: a picture's class is its "
-            "folder. Move the file out, or sort the pictures into folders."
+            f"{where} gives pictures labels of their own, which are not read: a picture's class is its folder. "
+            "Move the file out, or sort the pictures into folders."
         )
 
 

@@ -1,7 +1,8 @@
 """A zip of pictures: <class>/<picture> or <split>/<class>/<picture> in it, as layout.py says of a folder.
 
 One folder around all of them, which packing a folder makes, is passed over. What ends otherwise than pictures do, and
-what is hidden, is left out by name. Names are names of members and never paths of this machine.
+what is hidden, is left out by name; what would hide pictures or labels is refused, as in a folder. Names are names of
+members and never paths of this machine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from spikelet.base.errors import DataError
 from spikelet.base.picture import MAX_FILE_BYTES
 from spikelet.data.readers.encoded import Encoded
-from spikelet.data.readers.pictures import Found, endings, of_layout
+from spikelet.data.readers.pictures import Found, endings, of_layout, require_plain
 from spikelet.data.readers.reader import Request
 from spikelet.data.readers.splits import split_named
 from spikelet.data.readers.zips import member_bytes, open_zip, require_readable
@@ -59,7 +60,9 @@ def _sorted_out(infos: Sequence[zipfile.ZipInfo], path: Path) -> tuple[Members, 
             raise DataError(f"{where} is no name in a zip of pictures; <class>/<picture> was expected. Pack it anew.")
         if any(part.startswith(".") or part == _PACKER for part in name.parts):
             left_out.append(LeftOut(info.filename, "hidden"))
-        elif name.suffix.casefold() not in ends:
+            continue
+        require_plain(name, where)
+        if name.suffix.casefold() not in ends:
             left_out.append(LeftOut(info.filename, "not a picture of a kind that is read here"))
         else:
             _require_usable(info, name in members, where)
