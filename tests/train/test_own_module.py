@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,43 @@ def mine() -> Mine:
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "MODELS", dict(catalogue.MODELS))
     register_model(Mine, "mine")
+
+
+class Shares(Mine):
+    """A layer that is called by two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again = self.head
+
+
+def test_a_layer_of_two_names_is_saved_and_read(tmp_path: Path):
+    model = Run(CONFIG, digits(), tmp_path, model=Shares()).train()
+    again, _ = load_run(tmp_path, Shares().requires_grad_(False))
+    assert again.again is again.head
+    x = digits().test.x[:5]
+    assert torch.equal(again(x), model(x))
+
+
+class Learnt(nn.Module):
+    """Nothing that could be trained."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)[:, :10].float()
+
+
+@pytest.mark.parametrize("make", [Learnt, lambda: Mine().requires_grad_(False)], ids=["none", "frozen"])
+def test_a_module_without_parameters_to_train_is_refused(make: Callable[[], nn.Module], tmp_path: Path):
+    with pytest.raises(SpikeletError, match=r"model has no parameter that .*requires_grad_"):
+        Run(CONFIG, digits(), tmp_path, model=make())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("_registered")
+def test_a_registered_function_must_make_a_module():
+    register_model(lambda: 3, "three")  # type: ignore[arg-type,return-value]
+    with pytest.raises(SpikeletError, match="three was registered to make a torch.nn.Module, and made 'int'"):
+        create_model("three")
 
 
 def test_a_module_is_trained_in_place_and_its_folder_is_read_into_another(tmp_path: Path):

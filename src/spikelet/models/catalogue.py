@@ -111,7 +111,7 @@ def create_model(name: str, **options: Any) -> nn.Module:
         options: the builder's arguments: num_classes, time_steps, weight_bits, membrane_bits,
             in_channels, image_size and the model's own.
     Raises:
-        SpikeletError: the name is unknown; lists those there are.
+        SpikeletError: the name is unknown; lists those there are. Or a registered function made no module.
         TypeError: the option is unknown; lists those there are.
     """
     build = builder_of(name)
@@ -119,4 +119,7 @@ def create_model(name: str, **options: Any) -> nn.Module:
     unknown = sorted(set(options) - set(known))
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
         raise TypeError(f"{name} has no option {unknown[0]!r}. It takes: {', '.join(known)}.")
-    return build(**options)
+    model = build(**options)
+    if not isinstance(model, nn.Module):
+        raise SpikeletError(f"{name} was registered to make a torch.nn.Module, and made {shown(type(model).__name__)}.")
+    return model

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import instance
 from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
@@ -55,7 +56,8 @@ class Run:
     Raises:
         CheckpointError: the folder holds a run of another configuration, of other data, or of another number of
             processes.
-        SpikeletError: the configuration makes no model, or the data does not fit it.
+        SpikeletError: the configuration makes no model, or the data does not fit it; or the given module has nothing to
+            train.
 
     Warns where the folder is from before data was compared, and where another version of spikelet or torch began it.
     """
@@ -79,6 +81,8 @@ class Run:
         before = load_origin(self.folder)
         if before is not None:
             data = data.by_name(before.classes)
+        if model is not None:
+            _require_trainable(model)
         twin = copy.deepcopy(model) if config.teacher and config.teacher.model is None else None
         self.loop = Loop(build(config, model), data, config, reporter)
         self.origin = Origin.of(data, self.loop.accelerator.num_processes)
@@ -162,3 +166,12 @@ class Run:
     def _after_epoch(self) -> None:
         if self._is_main:
             save_checkpoint(self.folder, self._state, self.history)
+
+
+def _require_trainable(model: nn.Module) -> None:
+    instance("Run", nn.Module, model=model)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise SpikeletError(
+            f"Run.model has no parameter that training could change, got {type(model).__name__}. Call "
+            "model.requires_grad_(True), or evaluate it as it is."
+        )

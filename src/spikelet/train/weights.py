@@ -15,6 +15,7 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CheckpointError
@@ -30,8 +31,8 @@ _ZEROS = b"0" * 64
 
 
 def save_weights(folder: Path, model: nn.Module) -> None:
-    """Writes weights.safetensors."""
-    tensors = {k: v.contiguous() for k, v in model.state_dict().items()}
+    """Writes weights.safetensors. A tensor that two modules share is written under both names."""
+    tensors = {k: v.clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()}
     data = safetensors.torch.save(tensors, {"sha256": _ZEROS.decode()})
     at = data.index(_FIELD) + len(_FIELD)
     with atomic_write(folder / FILE) as file:
