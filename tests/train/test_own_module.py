@@ -81,7 +81,7 @@ def test_a_module_without_parameters_to_train_is_refused(make: Callable[[], nn.M
 @pytest.mark.usefixtures("_registered")
 def test_a_registered_function_must_make_a_module():
     register_model(lambda: 3, "three")  # type: ignore[arg-type,return-value]
-    with pytest.raises(SpikeletError, match="three was registered to make a torch.nn.Module, and made 'int'"):
+    with pytest.raises(SpikeletError, match=r"three was registered to make a torch\.nn\.Module, and made 'int'"):
         create_model("three")
 
 
