@@ -14,8 +14,8 @@ import spikelet
 BLOCKED = "import sys; sys.modules['torch'] = None; import spikelet; "
 SENTENCE = "this part of spikelet needs PyTorch. Install it with: pip install 'spikelet[train]'"
 TRAINING = (
-    "LIF", "Budget", "LIFParams", "compress", "convert", "create_model", "fit", "from_snntorch", "from_spikingjelly", "register_model",
-    "list_models", "lower", "profile", "verify",
+    "LIF", "Budget", "LIFParams", "compress", "convert", "create_model", "fit", "from_snntorch", "from_spikingjelly",
+    "list_models", "lower", "profile", "register_model", "verify",
 )  # fmt: skip
 DEVICE = ("IntGraph", "LoweringError", "Program", "Reference", "SpikeletError", "load", "save")
 FOLDERS = (
