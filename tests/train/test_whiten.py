@@ -78,7 +78,7 @@ def test_the_layout_in_memory_does_not_matter():
 @pytest.mark.parametrize("whitened", [False, True])
 def test_a_run_starts_whitened_where_its_configuration_says_so(whitened: bool, tmp_path: Path):
     pytest.importorskip("accelerate")
-    options = {"in_channels": 3, "image_size": 16, "widths": [16, 8], "time_steps": 1}
+    options = {"num_classes": 1, "in_channels": 3, "image_size": 16, "widths": [16, 8], "time_steps": 1}
     config = TrainConfig("qsnn_vgg_s", options, "made up", batch_size=16, whiten=whitened)
     data = DataSplits(images(), images().subset(torch.arange(0)), images())
     opposite = torch.equal(*(lambda w: (w[1::2], -w[::2]))(stem(Run(config, data, tmp_path).model).weight))
