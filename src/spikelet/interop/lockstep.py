@@ -26,12 +26,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.membranes import Membrane, computed, is_initial
+from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
+from spikelet.interop.writes import DRAWS, FRESH, extent, memory, storage, version_of, written
 from spikelet.neurons import Neuron
 from spikelet.nn import Linear
 
@@ -48,31 +49,6 @@ class LoopRefused(ConversionError):
     def __init__(self, message: str, *, has_no_loop: bool = False) -> None:
         super().__init__(message)
         self.has_no_loop = has_no_loop
-
-
-class Steps:
-    """A sequence: one tensor of all time steps, or one a step; still where it is the same at every step."""
-
-    def __init__(self, steps: Sequence[Tensor] = (), whole: Tensor | None = None, *, still: bool) -> None:
-        self._steps, self._whole, self.still = list(steps), whole, still
-
-    @property
-    def whole(self) -> Tensor:
-        """[T, B, ...], or [1, B, ...] of a still one."""
-        if self._whole is None:
-            self._whole = torch.stack(self._steps)
-        return self._whole
-
-    def at(self, step: int | None) -> Tensor:
-        """[B, ...] of one step."""
-        if not self._steps:
-            whole = self.whole
-            self._steps = [whole[t] for t in range(len(whole))]
-        return self._steps[0 if self.still else step or 0]
-
-    def leave(self) -> None:
-        """Moves to memory of its own: the code is about to write into the tensors that it was given."""
-        self._whole, self._steps = self.whole.clone(), []
 
 
 class _Ran:
@@ -119,7 +95,7 @@ class Lockstep(TorchFunctionMode):
         """Makes the steps of `frames` [T, B, ...] known wherever the code takes them."""
         self.frames = Steps(whole=frames, still=False)
         steps = [self.frames.at(t) for t in range(self.time_steps)]
-        self.views = {_memory(step): t for t, step in enumerate(steps)}
+        self.views = {memory(step): t for t, step in enumerate(steps)}
         for t, step in enumerate(steps):
             self._known(step, self.frames, t)
 
@@ -141,14 +117,14 @@ class Lockstep(TorchFunctionMode):
 
     def _known(self, tensor: Tensor, sequence: Steps, step: int | None) -> Tensor:
         self.places[id(tensor)] = sequence, None if sequence.still else step
-        self.extents.setdefault(_storage(tensor), {})[id(tensor)] = _extent(tensor)
+        self.extents.setdefault(storage(tensor), {})[id(tensor)] = extent(tensor)
         self.kept.append(tensor)
         return tensor
 
     def _place(self, tensor: Tensor) -> Place | None:
         found = self.places.get(id(tensor))
         if found is None and self.frames is not None:
-            step = self.views.get(_memory(tensor))
+            step = self.views.get(memory(tensor))
             found = None if step is None else (self.frames, step)
         return found
 
@@ -162,7 +138,7 @@ class Lockstep(TorchFunctionMode):
     def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
         if self.inside:
             return func(*args, **kwargs)
-        if targets := _written(func, args, kwargs):
+        if targets := written(func, args, kwargs):
             return self._write(func, args, kwargs, targets)
         places = self._places((args, kwargs))
         steps = {step for _, step in places if step is not None}
@@ -172,31 +148,31 @@ class Lockstep(TorchFunctionMode):
             return self._plain(func, args, kwargs)
         if key not in self.made:
             first = self._plain(func, args, kwargs)
-            if not _tensors(first) or any(
-                made is read for made in _tensors(first) for read in _tensors((args, kwargs))
+            if not tensors_in(first) or any(
+                made is read for made in tensors_in(first) for read in tensors_in((args, kwargs))
             ):
                 return first
             later = range(1, self.time_steps) if step == 0 else ()
             every = [first, *(func(*self._moved(args, t), **self._moved(kwargs, t)) for t in later)]
-            self.made[key] = _joined(every, still=step is None)
+            self.made[key] = joined(every, still=step is None)
         elif func.__name__ in FRESH:
             return self._known(func(*args, **kwargs), self.made[key], step)
         elif func.__name__ in DRAWS and step is None:
             raise LoopRefused(_drawn_anew(func))
-        return _replaced(self.made[key], Steps, lambda sequence: self._step_of(sequence, step))
+        return replaced(self.made[key], Steps, lambda sequence: self._step_of(sequence, step))
 
     def _plain(self, func: Call, args: Any, kwargs: Any) -> Any:
         """What `func` gives, which must leave what it reads as it is."""
-        read = _tensors((args, kwargs))
-        before = [_version(tensor) for tensor in read]
+        read = tensors_in((args, kwargs))
+        before = [version_of(tensor) for tensor in read]
         output = func(*args, **kwargs)
         for tensor, version in zip(read, before, strict=True):
-            if _version(tensor) != version and self._sharing(tensor):
+            if version_of(tensor) != version and self._sharing(tensor):
                 raise LoopRefused(_written_in_place(func, "a tensor"))
         return output
 
     def _places(self, tree: Any) -> list[Place]:
-        return [place for tensor in _tensors(tree) if (place := self._place(tensor)) is not None]
+        return [place for tensor in tensors_in(tree) if (place := self._place(tensor)) is not None]
 
     def _moved(self, tree: Any, step: int) -> Any:
         """`tree` with step `step` of each sequence for the step that it holds."""
@@ -205,14 +181,14 @@ class Lockstep(TorchFunctionMode):
             place = self._place(tensor)
             return tensor if place is None else place[0].at(step)
 
-        return _replaced(tree, Tensor, moved)
+        return replaced(tree, Tensor, moved)
 
     def _key(self, tree: Any) -> Any:
         """`tree` with its sequences for its tensors: the same for the same thing done at another step."""
         if isinstance(tree, Tensor):
             place = self._place(tree)
             self.kept.append(tree)
-            return ("sequence", id(place[0])) if place else ("tensor", id(tree), _version(tree))
+            return ("sequence", id(place[0])) if place else ("tensor", id(tree), version_of(tree))
         if isinstance(tree, tuple | list):
             return (type(tree), *map(self._key, tree))
         if isinstance(tree, dict):
@@ -239,16 +215,16 @@ class Lockstep(TorchFunctionMode):
             raise LoopRefused(_written_in_place(func, "a tensor that it makes twice in a step"))
         sequences = {id(sequence): sequence for sequence, _ in shared.values()}
         views = set(list(sequences)[1:])
-        self.made = {key: made for key, made in self.made.items() if views.isdisjoint(map(id, _sequences(made)))}
+        self.made = {key: made for key, made in self.made.items() if views.isdisjoint(map(id, sequences_in(made)))}
         for sequence in sequences.values():
             sequence.leave()
         for known in shared:
-            del self.places[known], self.extents[_storage(tensor)][known]
+            del self.places[known], self.extents[storage(tensor)][known]
 
     def _sharing(self, tensor: Tensor) -> dict[int, Place]:
         """The places, by id, of the known tensors that share memory with `tensor`."""
-        first, last = _extent(tensor)
-        known = self.extents.get(_storage(tensor), {})
+        first, last = extent(tensor)
+        known = self.extents.get(storage(tensor), {})
         found = {one: self.places[one] for one, other in known.items() if other[0] < last and first < other[1]}
         place = self._place(tensor)
         return found if place is None else {**found, id(tensor): place}
@@ -379,95 +355,6 @@ def _called(loop: Lockstep, cls: type[nn.Module]) -> type[nn.Module]:
 
     made: Any = type(cls)
     return made(cls.__name__, (cls,), {"__call__": call, "__module__": cls.__module__})
-
-
-# --- trees of tensors -----------------------------------------------------------------------------------
-
-
-def _replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
-    """`tree` with `new(x)` for every x of `kind` in its tuples, lists and dictionaries."""
-    if isinstance(tree, kind):
-        return new(tree)
-    if isinstance(tree, tuple | list):
-        items = [_replaced(item, kind, new) for item in tree]
-        return type(tree)(items) if type(tree) in (tuple, list) else tuple(items)
-    return {k: _replaced(v, kind, new) for k, v in tree.items()} if isinstance(tree, dict) else tree
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    found: list[Tensor] = []
-    _replaced(tree, Tensor, found.append)
-    return found
-
-
-def _sequences(tree: Any) -> list[Steps]:
-    found: list[Steps] = []
-    _replaced(tree, Steps, found.append)
-    return found
-
-
-def _joined(every: list[Any], *, still: bool) -> Any:
-    """One tree of sequences from the trees of all steps."""
-    steps = iter(zip(*map(_tensors, every), strict=True))
-    return _replaced(every[0], Tensor, lambda _: _sequence(next(steps), still))
-
-
-def _sequence(steps: tuple[Tensor, ...], still: bool) -> Steps:
-    return Steps(steps, steps[0].unsqueeze(0) if still else None, still=still)
-
-
-def _version(tensor: Tensor) -> int:
-    return 0 if tensor.is_inference() else tensor._version
-
-
-def _memory(tensor: Tensor) -> Any:
-    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
-
-
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def _extent(tensor: Tensor) -> tuple[int, int]:
-    """The first byte of a tensor, and the one behind its last."""
-    size = tensor.element_size()
-    first = int(tensor.storage_offset()) * size
-    if not tensor.numel():
-        return first, first
-    steps = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return first, first + (steps + 1) * size
-
-
-# --- what functions do ----------------------------------------------------------------------------------
-
-FRESH = {f"{name}_like" for name in ("zeros", "ones", "full", "empty")} | {
-    f"new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")
-} | {"clone"}  # each call gives a tensor to be written into  # fmt: skip
-DATA = getattr(Tensor.data, "__set__")  # noqa: B009  # x.data = ...
-DRAWS = {"bernoulli", "poisson", "normal", "binomial", "multinomial", "rand_like", "randn_like", "randint_like"}
-IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}
-
-
-def _written(func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-    """The tensors that a function writes into."""
-    name = getattr(func, "__name__", "")
-    by_name = (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
-    in_place = by_name or func == DATA or _given(func, "inplace", args, kwargs)
-    return _tensors([args[:1] if in_place else (), kwargs.get("out")])
-
-
-def _given(func: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The argument `name` of a call of `func`, or None."""
-    if name in kwargs:
-        return kwargs[name]
-    at = _position(func, name)
-    return args[at] if at is not None and at < len(args) else None
-
-
-@functools.cache
-def _position(func: Call, name: str) -> int | None:
-    code = getattr(func, "__code__", None)  # of a function of Python, as those with inplace= are
-    return code.co_varnames.index(name) if code and name in code.co_varnames[: code.co_argcount] else None
 
 
 def _written_in_place(func: Call, what: str) -> str:

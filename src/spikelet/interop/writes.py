@@ -1,0 +1,66 @@
+"""Into which tensors a function writes, and where tensors lie in memory, of which views share parts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from spikelet.interop.steps import tensors_in
+
+Call = Callable[..., Any]
+FRESH = {f"{name}_like" for name in ("zeros", "ones", "full", "empty")} | {
+    f"new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")
+} | {"clone"}  # each call gives a tensor to be written into  # fmt: skip
+DATA = getattr(Tensor.data, "__set__")  # noqa: B009  # x.data = ...
+DRAWS = {"bernoulli", "poisson", "normal", "binomial", "multinomial", "rand_like", "randn_like", "randint_like"}
+IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}
+
+
+def written(func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors that a function writes into."""
+    name = getattr(func, "__name__", "")
+    by_name = (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
+    in_place = by_name or func == DATA or _given(func, "inplace", args, kwargs)
+    return tensors_in([args[:1] if in_place else (), kwargs.get("out")])
+
+
+def _given(func: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The argument `name` of a call of `func`, or None."""
+    if name in kwargs:
+        return kwargs[name]
+    at = _position(func, name)
+    return args[at] if at is not None and at < len(args) else None
+
+
+@functools.cache
+def _position(func: Call, name: str) -> int | None:
+    code = getattr(func, "__code__", None)  # of a function of Python, as those with inplace= are
+    return code.co_varnames.index(name) if code and name in code.co_varnames[: code.co_argcount] else None
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often a tensor was written into; 0 in inference mode, where nobody counts."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
+def memory(tensor: Tensor) -> Any:
+    """What two tensors have alike that are the same view of the same numbers."""
+    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
+
+
+def storage(tensor: Tensor) -> int:
+    """Where the memory begins that a tensor and its views share."""
+    return tensor.untyped_storage().data_ptr()
+
+
+def extent(tensor: Tensor) -> tuple[int, int]:
+    """The first byte of a tensor, and the one behind its last."""
+    size = tensor.element_size()
+    first = int(tensor.storage_offset()) * size
+    if not tensor.numel():
+        return first, first
+    steps = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return first, first + (steps + 1) * size
