@@ -23,7 +23,14 @@ import numpy as np
 
 from benchmarks.memory import apart, begin_peak, peak, resident
 
-MODELS = ("qsd_transformer_t", "qsd_transformer_s", "qsd_transformer_m", "qsd_transformer_l", "bestformer_8_512", "est_swin_t")
+MODELS = (
+    "qsd_transformer_t",
+    "qsd_transformer_s",
+    "qsd_transformer_m",
+    "qsd_transformer_l",
+    "bestformer_8_512",
+    "est_swin_t",
+)
 RUNS = 5
 Result = TypeVar("Result")
 
