@@ -85,7 +85,7 @@ def test_what_can_t_be_converted_is_one_line(run: Path, trained: Path, command: 
     for words, said in (
         ((packed,), "is a packed file, which is integers already"),
         ((trained,), "LIF spikes already"),
-        ((run, "--levels", 6), "time_steps must be a power of two from 1 to 128"),
+        ((run, "--levels", 6), "--levels must be a power of two with the barrier schedule, got 6"),
         ((run, "--levels", 0), "--levels"),
         ((run, "--out", tmp_path / "no" / "m.safetensors"), "--out"),
         ((run, "--picture", tmp_path), "--picture"),

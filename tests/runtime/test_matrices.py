@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from spikelet import Program, Reference
 from spikelet.graph import ir
 from spikelet.graph.ops.operation import Operation
-from spikelet.runtime import kernel_sets
 from spikelet.runtime.structures import Form, Kind, Op
+from tests.support.kernel_sets import SETS, assert_equal_everywhere
 
-SETS = [s.name for s in kernel_sets()]
 FAST = [name for name in SETS if name != "scalar"]
 TRANSPOSES = list(itertools.product((False, True), repeat=2))
 T, BATCH = 4, 2
@@ -45,11 +44,7 @@ def picked(name: str, shape: tuple[int, int, int], x: tuple[int, int], rng: np.r
 
 def assert_the_reference_everywhere(graph: ir.IntGraph, x: NDArray[np.uint8]) -> None:
     """Every kernel set computes what the reference does, and the fast ones by bits."""
-    expected = Reference(graph).outputs(x)
-    for kernels in SETS:
-        found = Program(graph, threads=2, kernels=kernels).outputs(x)
-        for name, values in expected.items():
-            np.testing.assert_array_equal(found[name], values, err_msg=f"{kernels} {name}")
+    assert_equal_everywhere(graph, x)
     assert {Kind(product_of(graph, kernels).kind) for kernels in FAST} == {Kind.MATMUL_BITS}
 
 

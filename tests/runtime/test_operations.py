@@ -15,12 +15,11 @@ from spikelet.graph import ir
 from spikelet.graph.edge import Edge, Int64, Shape
 from spikelet.graph.ops.operation import Example, Interval, Operation, Pointwise, State, Work
 from spikelet.graph.ops.record import Record
-from spikelet.runtime import kernel_sets
 from spikelet.runtime.plan.rules import RULES, TABLE
 from tests.example_graphs import example_graph
 from tests.fuzz import fuzz_graphs
+from tests.support.kernel_sets import SETS, assert_equal_everywhere
 
-SETS = [s.name for s in kernel_sets()]
 EXAMPLES = [pytest.param(e, id=f"{o.word} {i}") for o in ir.OPERATIONS for i, e in enumerate(o.examples())]
 
 
@@ -53,14 +52,6 @@ def graph_of(*nodes: Operation, time_steps: int = 2, shape: Shape = (2, 3, 4)) -
     logits = (ir.Flatten("flat", ("x",)), ir.SumTime("logits", ("flat",)))
     outputs = (ir.Output("logits", 1.0), ir.Output(nodes[-1].name, 1.0))
     return ir.IntGraph((ir.Input("x", (), shape), *nodes, *logits), time_steps, outputs)
-
-
-def assert_equal_everywhere(graph: ir.IntGraph, x: NDArray[np.uint8]) -> None:
-    expected = Reference(graph).outputs(x)
-    for kernels in SETS:
-        found = Program(graph, threads=2, kernels=kernels).outputs(x)
-        for name, values in expected.items():
-            np.testing.assert_array_equal(found[name], values, err_msg=f"{kernels} {name}")
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 2), (8, 31), (9, 32), (33, 3), (40, 65)])

@@ -17,6 +17,11 @@ def is_whole(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def power_of_two_from(n: int) -> int:
+    """The smallest power of two that is n or more, for n from 1."""
+    return 1 << (n - 1).bit_length()
+
+
 def whole(value: object, name: str, low: int, high: int | None = None, error: type[SpikeletError] = GraphError) -> int:
     """`value` as a Python integer: an int, a NumPy integer, or an array or tensor of one.
 

@@ -25,6 +25,11 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
     Raises:
         ValueError, OSError, ImportError: what opening the target and the data, converting and lowering raise.
     """
+    if options.schedule == "barrier" and options.levels & (options.levels - 1):
+        raise ValueError(
+            f"--levels must be a power of two with the barrier schedule, got {options.levels}. (--schedule stream "
+            "takes any number.)"
+        )
     opened = open_target(target)
     if isinstance(opened, Packed):
         raise ValueError(f"{target} is a packed file, which is integers already. Give the folder of its run.")
@@ -61,5 +66,5 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
 def _steps(options: ConvertOptions) -> tuple[int, ...]:
     """1, 2, 4 .. up to the most steps, and the levels."""
     most = max(options.steps, options.levels)
-    powers = {1 << n for n in range(most.bit_length()) if 1 << n <= most}
+    powers = {1 << n for n in range(most.bit_length())}
     return tuple(sorted({*powers, options.levels, most}))

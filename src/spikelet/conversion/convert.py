@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole as is_whole_number
+from spikelet.conversion.copying import copied
 from spikelet.conversion.flow import Flow, flow_of, is_activation, is_whole, unit_of
 from spikelet.conversion.layers import absorbs, counterpart, folded, quantize, with_units
 from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, ScaledNeuron, Schedule
@@ -213,12 +214,7 @@ def _swapped(
             memo[id(module)] = _neuron(module, schedule, u, w, is_folded=is_plain)
         else:
             memo[id(module)] = _layer(module, name, u, w, quantizer, image if name in flow.readers else None)
-    try:
-        return copy.deepcopy(model, memo)
-    except RuntimeError as e:
-        raise ConversionError(
-            f"{type(model).__name__} can't be copied: {e}. Drop tensors that it keeps from its last forward pass."
-        ) from e
+    return copied(model, memo)
 
 
 def _neuron(activation: Any, schedule: Schedule, u: float, w: float, *, is_folded: bool) -> nn.Module:

@@ -20,6 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.base.whole import power_of_two_from
 from spikelet.conversion.layers import WEIGHTED, absorbs
 from spikelet.conversion.numbered import ADDS, COUNTED, JOINS, MAXIMA, MEANS, OVER, PRODUCTS, TIMES, numbered
 from spikelet.conversion.rewrites import Left, Pooled, Replaced, Rewrite, Summed
@@ -336,7 +337,7 @@ class _Follow:
         values, rewrite = _as_sum(call, name)
         is_exact = values & (values - 1) == 0 or rewrite is None
         self.units.add(number)
-        self.units.join(number, call.inputs[0], 1.0 if is_exact else _power_above(values) / values)
+        self.units.join(number, call.inputs[0], 1.0 if is_exact else power_of_two_from(values) / values)
         if rewrite is not None and not is_exact:
             self.rewrites[count] = rewrite
 
@@ -376,10 +377,6 @@ def _factor(call: Call) -> float | None:
     return float(constants[0].detach()) if len(constants) == 1 and constants[0].numel() == 1 else None
 
 
-def _power_above(values: int) -> int:
-    return 1 << (values - 1).bit_length()
-
-
 def _as_sum(call: Call, name: str) -> tuple[int, Rewrite | None]:
     """How many values a mean takes together, and the sum in its place; None where it has none, as windows differ."""
     x = call.read[0]
@@ -387,7 +384,7 @@ def _as_sum(call: Call, name: str) -> tuple[int, Rewrite | None]:
         axes = reduced_axes(call)
         values = math.prod(x.shape[a] for a in axes)
         keepdim = bool(call.kwargs.get("keepdim", call.args[2] if len(call.args) > 2 else False))
-        return values, Summed(axes, keepdim, _power_above(values))
+        return values, Summed(axes, keepdim, power_of_two_from(values))
     if name == "adaptive_avg_pool2d":
         (h, w), (to_h, to_w) = x.shape[-2:], call.output.shape[-2:]
         kernel = (h // to_h, w // to_w)
@@ -400,4 +397,4 @@ def _as_sum(call: Call, name: str) -> tuple[int, Rewrite | None]:
         fits = stride == kernel and pair(given.get("padding", 0)) == (0, 0)
         fits &= not given.get("ceil_mode") and not given.get("divisor_override")
     values = kernel[0] * kernel[1]
-    return values, Pooled(kernel, _power_above(values)) if fits else None
+    return values, Pooled(kernel, power_of_two_from(values)) if fits else None

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
+from spikelet.base.whole import power_of_two_from
 from spikelet.interop.uses import ALIKE_AT_ANY_SCALE, tensors
 from spikelet.neurons import Neuron
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
@@ -77,11 +78,6 @@ def _window(name: str, x: Tensor, given: list[Any]) -> tuple[int, int] | None:
     return size[0] // wanted[0], size[1] // wanted[1]
 
 
-def power_of_two(n: int) -> int:
-    """The power of two at or above n."""
-    return 1 << (n - 1).bit_length()
-
-
 class ExactMeans(TorchFunctionMode):
     """Takes means as sums over a power of two.
 
@@ -103,13 +99,13 @@ class ExactMeans(TorchFunctionMode):
         if n is None or mean is None:
             return func(*args, **kwargs)
         if mean.n != n:
-            return func(*args, **kwargs) * (n / power_of_two(n))
+            return func(*args, **kwargs) * (n / power_of_two_from(n))
         if mean.kind[0] == "mean":
-            return Tensor.sum(*args, **kwargs) / power_of_two(n)
+            return Tensor.sum(*args, **kwargs) / power_of_two_from(n)
         if mean.kind[0] == "div":
-            return args[0] / power_of_two(n)
+            return args[0] / power_of_two_from(n)
         window = _window(mean.kind[0], args[0], [*args[1:], *kwargs.values()])
-        return F.avg_pool2d(args[0], window, divisor_override=power_of_two(n))  # type: ignore[arg-type]
+        return F.avg_pool2d(args[0], window, divisor_override=power_of_two_from(n))  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +150,7 @@ class Watch(TorchFunctionMode):
             self.lose(found, mean)
             return
         kinds = frozenset[Kind]().union(*(s.kinds for s in found), [mean.kind] if mean else [])
-        factor = (found[0].factor if found else 1.0) * (power_of_two(mean.n) / mean.n if mean else 1.0)
+        factor = (found[0].factor if found else 1.0) * (power_of_two_from(mean.n) / mean.n if mean else 1.0)
         self.known.update({id(t): _Scaled(t, kinds, factor) for t in made})
 
     def _found(self, tree: Any) -> list[_Scaled]:
@@ -192,7 +188,7 @@ class Watch(TorchFunctionMode):
             lost |= mixed
         exact = {kind: n for kind, (n,) in ((k, tuple(v)) for k, v in self.counts.items() if k not in lost)}
         used = frozenset[Kind]().union(*(kinds for _, kinds, _ in self.reads))
-        exact = {kind: n for kind, n in exact.items() if kind in used and n != power_of_two(n)}
+        exact = {kind: n for kind, n in exact.items() if kind in used and n != power_of_two_from(n)}
         return exact, {name: next(iter(found)) for name, found in factors.items() if found != {1.0}}
 
 

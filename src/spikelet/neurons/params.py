@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.whole import whole
+from spikelet.base.whole import power_of_two_from, whole
 from spikelet.neurons.constants import LEAK_BITS, Real, numbers, off_grid, real
 from spikelet.neurons.reset import Hard, Reset, Soft
 from spikelet.neurons.surrogate import Rectangle, Surrogate, Triangle
@@ -153,7 +153,7 @@ class LIFParams:
     @property
     def value(self) -> float:
         """What one spike is worth in the output: 1 over the power of two at or above `levels`."""
-        return 1 / (1 << (self.levels - 1).bit_length())
+        return 1 / power_of_two_from(self.levels)
 
     @property
     def charge_rounding(self) -> Literal["floor", "half"]:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikelet.base.strict_json import shown
-from spikelet.base.whole import is_whole
+from spikelet.base.whole import is_whole, power_of_two_from
 from spikelet.nn.fold_time import fold_time
 
 
@@ -56,7 +56,7 @@ class SumPool2d(nn.Module):
             )
         rows, columns = map(int, sides)
         self.kernel_size = rows if is_whole(kernel_size) else (rows, columns)
-        self.divisor = 1 << (rows * columns - 1).bit_length()
+        self.divisor = power_of_two_from(rows * columns)
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H // rows, W // columns]."""

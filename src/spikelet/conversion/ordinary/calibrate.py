@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
-from spikelet.conversion.ordinary.copying import copied, require_batches
+from spikelet.conversion.copying import copied, require_batches
 from spikelet.conversion.ordinary.find import Finder, Seen
 from spikelet.conversion.ordinary.thresholds import Method, Percentile
 from spikelet.neurons import QCFS

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.compression import Finetune
-from spikelet.conversion.ordinary.copying import copied
+from spikelet.conversion.copying import copied
 from spikelet.data.samples import DataSplits
 from spikelet.interop.image import image_of
 from spikelet.lowering.trace import tensors

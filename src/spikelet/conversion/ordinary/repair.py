@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.conversion.copying import copied, require_batches
 from spikelet.conversion.ordinary.called import Place, Substituted, substituted
-from spikelet.conversion.ordinary.copying import copied, require_batches
 from spikelet.conversion.ordinary.currents import Insertion
 from spikelet.conversion.ordinary.find import outputs
 from spikelet.conversion.ordinary.functions import Found, words_for

@@ -83,7 +83,7 @@ class _Seen:
             latest[key] = i
 
     def longest(self, at: int) -> tuple[int, int]:
-        """Length and distance of the longest string before `at`; (0, 0) where there is none."""
+        """Length and distance of the longest string before `at` that begins like it, or (0, 0)."""
         data, most = self.data, min(LONGEST, len(self.data) - at)
         best, distance = SHORTEST - 1, 0
         place = self.latest.get(data[at : at + SHORTEST], -1) if most >= SHORTEST else -1

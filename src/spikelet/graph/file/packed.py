@@ -1,7 +1,7 @@
 """Where a file keeps its document, and where it is found: formats 1 to 3 in the header, format 4 in a tensor.
 
     header's text   all fields, or in format 4 {"format":4}; the checksum is put before them
-    tensor          format 4: DEFLATE of the other fields' text; elsewhere there is none
+    tensor          format 4: DEFLATE of the other fields' text; formats 1 to 3 have no such tensor
 
 A node of a transformer takes some 50 bytes of text and 9 of DEFLATE. Names and attributes repeat from block to block.
 """

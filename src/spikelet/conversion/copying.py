@@ -1,4 +1,4 @@
-"""What every change of an ordinary network begins with: its copy, and the batches that it is run on."""
+"""What every change of a network begins with: its copy, and the batches that it is run on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from spikelet.nn.taken import require_module
 from spikelet.profiling.batches import inputs_of
 
 
-def copied(model: nn.Module) -> nn.Module:
-    """A copy of `model`. Raises ConversionError where it can't be copied."""
+def copied(model: nn.Module, instead: dict[int, Any] | None = None) -> nn.Module:
+    """A copy of `model`, in which other modules stand where `instead` has them, by the id of the one that was there.
+
+    Raises:
+        ConversionError: it can't be copied.
+    """
     try:
-        return copy.deepcopy(model)
+        return copy.deepcopy(model, instead)
     except Exception as e:
-        raise ConversionError(f"{type(model).__name__} can't be copied ({e}), and conversion works on a copy.") from e
+        raise ConversionError(
+            f"{type(model).__name__} can't be copied ({e}), and conversion works on a copy. Drop tensors that it keeps "
+            "from its last forward pass."
+        ) from e
 
 
 def require_batches(model: nn.Module, batches: Tensor | Iterable[Any], name: str) -> list[Tensor]:
