@@ -8,7 +8,7 @@ membrane); and every use of the image is followed (uses.py). Time-first code run
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -72,7 +72,7 @@ def _by_steps(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor
 
 
 def _followed(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor:
-    with _once_each(net) if isinstance(way, AllSteps) else _no_hooks():
+    with _once_each(net) if isinstance(way, AllSteps) else nullcontext():
         if not model.is_folded:
             return model.run(way, net, current)
         with followed(net, current, model.original.image) as uses:
@@ -127,11 +127,6 @@ ADVICE = (
     "net.fc(net.features(x).flatten(2)); or convert its layers in an nn.Sequential. A network that takes [B, T, ...] "
     "and transposes it needs time_axis=1."
 )
-
-
-@contextmanager
-def _no_hooks() -> Iterator[None]:
-    yield
 
 
 @contextmanager
