@@ -34,7 +34,7 @@ def cifar10(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> Tra
         data="cifar10",
         data_options={"validation": 0.0},
         augment="crop4-flip",
-        phases=(Phase(18, 1),),
+        phases=(Phase(16, 1),),
         batch_size=64,
         optimizer=Optimizer(lr=3e-3, weight_decay=0.05),
         regulation=DualRegulation(spike=0.0),
