@@ -5,8 +5,9 @@
 
 #include "tile.h"
 
-/* How the charge h = (leak v + gain x + rounding) >> leak_bits is evaluated. */
-typedef enum charge { CHARGE_SHIFT, CHARGE_MULTIPLY } charge;
+/* How the charge h = (leak v + gain x + rounding) >> leak_bits is evaluated. h fits 32 bits always; what is shifted
+   does unless the charge is wide. */
+typedef enum charge { CHARGE_SHIFT, CHARGE_MULTIPLY, CHARGE_WIDE } charge;
 
 /* log2 of a power of two, or -1. */
 SPK_INLINE int32_t whole_log2(int32_t n) {
@@ -17,12 +18,13 @@ SPK_INLINE int32_t whole_log2(int32_t n) {
 
 SPK_INLINE charge charge_of(const spk_op *op) {
     const int shifts = op->gain == 1 << op->leak_bits && whole_log2(op->leak) >= 0 && op->rounding == 0;
-    return shifts ? CHARGE_SHIFT : CHARGE_MULTIPLY;
+    return shifts ? CHARGE_SHIFT : op->wide_charge ? CHARGE_WIDE : CHARGE_MULTIPLY;
 }
 
 /* What LIF steps need, in registers. */
 typedef struct lif_constants {
     vec below, drop, leak, gain, rounding, half, top, bottom; /* below = threshold - 1 */
+    vec low_bits;                                             /* of a number: those that the shift takes */
     int32_t leak_shift, leak_bits, membrane_shift;
 } lif_constants;
 
@@ -38,6 +40,7 @@ SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
     k.bottom = v_set32(-op->membrane_top);
     k.leak_shift = how == CHARGE_SHIFT ? op->leak_bits - whole_log2(op->leak) : 0;
     k.leak_bits = op->leak_bits;
+    k.low_bits = v_set32((int32_t)((1u << op->leak_bits) - 1));
     k.membrane_shift = op->membrane_shift;
     return k;
 }
@@ -48,13 +51,25 @@ SPK_INLINE vec stored_membrane(const lif_constants *k, vec v) {
     return v_sll32(v_max32(k->bottom, v_min32(k->top, stored)), k->membrane_shift);
 }
 
+/* The charge by products of 32 bits. A wide one is that of the numbers' high and low parts, v = v' 2^leak_bits + v'':
+
+     (leak v + gain x + rounding) >> leak_bits = leak v' + gain x' + ((leak v'' + gain x'' + rounding) >> leak_bits),
+
+   where the low part stays below 2^31, as leak, gain <= 2^leak_bits <= 2^15, and the rest may wrap, as h fits. */
+SPK_INLINE vec charged(const lif_constants *k, vec leak, vec gain, vec v, vec x, charge how) {
+    if (how == CHARGE_MULTIPLY)
+        return v_sra32(v_add32(v_add32(v_mul32(leak, v), v_mul32(gain, x)), k->rounding), k->leak_bits);
+    const vec low_v = v_mul32(leak, v_and(v, k->low_bits)), low_x = v_mul32(gain, v_and(x, k->low_bits));
+    const vec low = v_sra32(v_add32(v_add32(low_v, low_x), k->rounding), k->leak_bits);
+    const vec high_v = v_mul32(leak, v_sra32(v, k->leak_bits)), high_x = v_mul32(gain, v_sra32(x, k->leak_bits));
+    return v_add32(v_add32(high_v, high_x), low);
+}
+
 /* One step from x: the spikes go to `to`, the new membrane is returned. With a gain of one and a leak of
    2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
 SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft,
                         int rounded) {
-    const vec h = how == CHARGE_SHIFT
-                      ? v_add32(x, v_sra32(v, k->leak_shift))
-                      : v_sra32(v_add32(v_add32(v_mul32(k->leak, v), v_mul32(k->gain, x)), k->rounding), k->leak_bits);
+    const vec h = how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift)) : charged(k, k->leak, k->gain, v, x, how);
     const vec fires = v_gt32(h, k->below);
     put_spikes(to, c, v_signs32(fires));
     v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
@@ -81,33 +96,33 @@ SPK_INLINE void lif_tile(const spk_op *op, const spk_frame *f, const tile *m, ch
     }
 }
 
-static void lif(const spk_op *op, const spk_frame *f, const tile *m) {
-    const charge how = charge_of(op);
-    const int way = (how == CHARGE_SHIFT ? 0 : 4) + (op->soft_reset ? 2 : 0) + (op->membrane_shift ? 1 : 0);
-    switch (way) {
+SPK_INLINE void lif_charged(const spk_op *op, const spk_frame *f, const tile *m, charge how) {
+    switch ((op->soft_reset ? 2 : 0) + (op->membrane_shift ? 1 : 0)) {
     case 0:
-        lif_tile(op, f, m, CHARGE_SHIFT, 0, 0);
+        lif_tile(op, f, m, how, 0, 0);
         break;
     case 1:
-        lif_tile(op, f, m, CHARGE_SHIFT, 0, 1);
+        lif_tile(op, f, m, how, 0, 1);
         break;
     case 2:
-        lif_tile(op, f, m, CHARGE_SHIFT, 1, 0);
-        break;
-    case 3:
-        lif_tile(op, f, m, CHARGE_SHIFT, 1, 1);
-        break;
-    case 4:
-        lif_tile(op, f, m, CHARGE_MULTIPLY, 0, 0);
-        break;
-    case 5:
-        lif_tile(op, f, m, CHARGE_MULTIPLY, 0, 1);
-        break;
-    case 6:
-        lif_tile(op, f, m, CHARGE_MULTIPLY, 1, 0);
+        lif_tile(op, f, m, how, 1, 0);
         break;
     default:
-        lif_tile(op, f, m, CHARGE_MULTIPLY, 1, 1);
+        lif_tile(op, f, m, how, 1, 1);
+        break;
+    }
+}
+
+static void lif(const spk_op *op, const spk_frame *f, const tile *m) {
+    switch (charge_of(op)) {
+    case CHARGE_SHIFT:
+        lif_charged(op, f, m, CHARGE_SHIFT);
+        break;
+    case CHARGE_MULTIPLY:
+        lif_charged(op, f, m, CHARGE_MULTIPLY);
+        break;
+    default:
+        lif_charged(op, f, m, CHARGE_WIDE);
         break;
     }
 }

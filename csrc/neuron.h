@@ -44,8 +44,8 @@ SPK_INLINE void put_counts(const spk_op *op, const spk_frame *f, const tile *m, 
         put_spikes(spk_spikes_at(f, op->spikes) + pixel * spk_words(op->out_c), c, v_signs32(v_sub32(v_zero(), count)));
 }
 
-static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
-    const lif_constants k = lif_of(op, CHARGE_MULTIPLY);
+SPK_INLINE void neuron_charged(const spk_op *op, const spk_frame *f, const tile *m, charge how) {
+    const lif_constants k = lif_of(op, how);
     const size_t channels = spk_lanes(op->out_c);
     for (size_t c = 0; c < channels && !spk_stopped(f); c += 8) {
         const neurons n = neurons_at(op, c);
@@ -54,8 +54,7 @@ static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
             vec v = m->begins ? n.start : v_load(membrane);
             for (size_t t = 0; t < m->steps; t++) {
                 const vec x = v_load(tile_row(m, p, m->rows == 1 ? 0 : t) + c);
-                const vec sum = v_add32(v_add32(v_mul32(n.leak, v), v_mul32(n.gain, x)), k.rounding);
-                const vec h = v_sra32(sum, k.leak_bits), count = spikes_of(&n, h, op->levels);
+                const vec h = charged(&k, n.leak, n.gain, v, x, how), count = spikes_of(&n, h, op->levels);
                 put_counts(op, f, m, p, t, c, count);
                 v = op->soft_reset ? v_sub32(h, v_mul32(count, n.drop)) : v_andnot(v_gt32(count, v_zero()), h);
                 if (op->membrane_shift) v = stored_membrane(&k, v);
@@ -63,6 +62,13 @@ static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
             if (!m->ends) v_store(membrane, v);
         }
     }
+}
+
+static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
+    if (op->wide_charge)
+        neuron_charged(op, f, m, CHARGE_WIDE);
+    else
+        neuron_charged(op, f, m, CHARGE_MULTIPLY);
 }
 
 static void finish_lif(const spk_op *op, const spk_frame *f, const tile *m) {

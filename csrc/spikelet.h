@@ -137,9 +137,10 @@ typedef enum spk_affine {
     FIELD(int32_t, addend_c) /* the addend's map, where it is not the output's */                                      \
     FIELD(int32_t, addend_h)                                                                                           \
     FIELD(int32_t, addend_w)                                                                                           \
-    FIELD(int32_t, planes)    /* SPK_MATMUL_BITS: bits of an entry of the addend, 1 to 4 */                            \
-    FIELD(int32_t, has_sign)  /* ... whether the top one is that of negative entries */                                \
-    FIELD(int32_t, lane_bits) /* ... 8: every entry of the product is 0..255, 16: an int16, or 32 */                   \
+    FIELD(int32_t, planes)      /* SPK_MATMUL_BITS: bits of an entry of the addend, 1 to 4 */                          \
+    FIELD(int32_t, has_sign)    /* ... whether the top one is that of negative entries */                              \
+    FIELD(int32_t, lane_bits)   /* ... 8: every entry of the product is 0..255, 16: an int16, or 32 */                 \
+    FIELD(int32_t, wide_charge) /* leak v + gain x + rounding may leave 32 bits */                                     \
     FIELD(int64_t, src)                                                                                                \
     FIELD(int64_t, addend)                                                                                             \
     FIELD(int64_t, values)                                                                                             \

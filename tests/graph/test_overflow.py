@@ -66,9 +66,11 @@ def test_a_membrane_that_sinks_below_32_bits_is_refused(time_steps: int, fits: b
 
 
 def test_a_charge_that_rises_above_32_bits_is_refused() -> None:
-    lif = ir.Lif("s", ("a",), 1, 2, 1, TOP, "soft", None)
-    with pytest.raises(OverflowRefused, match=r"s: the charge may reach \[2147483648, 2147483648\]"):
-        analyse(graph_of(X1, constant("a", "x", 2**30), lif, ir.SumTime("y", ("s",))))
+    lif = ir.Lif("s", ("a",), 2, 2, 1, TOP, "soft", None)
+    nodes = X1, constant("a", "x", 2**30), lif, ir.SumTime("y", ("s",))
+    analyse(graph_of(*nodes))  # 2^31 before the shift
+    with pytest.raises(OverflowRefused, match=r"s: the charge may reach \[1073741824, 2147483648\]"):
+        analyse(graph_of(*nodes, time_steps=2))
 
 
 def test_a_membrane_that_is_rounded_above_32_bits_is_refused() -> None:
@@ -94,9 +96,8 @@ def test_where_a_neuron_is_accepted_no_sequence_of_extreme_currents_overflows_it
     for currents in itertools.product((low, low + 255 * step, low + 128 * step), repeat=T):
         v = 0
         for current in currents:
-            parts = (leak * v, gain * current, leak * v + gain * current)
-            assert all(-(2**31) <= part <= TOP for part in parts)
-            h = parts[2] >> k
+            h = (leak * v + gain * current) >> k
+            assert -(2**31) <= h <= TOP
             s = h >= node.threshold
             v = h if not s else 0 if node.drop is None else h - node.drop
             assert -(2**31) <= v <= TOP

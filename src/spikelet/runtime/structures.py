@@ -65,7 +65,7 @@ _INT32 = (
     "addend_source", "addend_t", "sum_time", "leak", "gain", "leak_bits", "threshold", "soft_reset",
     "membrane_shift", "membrane_top", "drop", "dilation_h", "dilation_w", "affine_t", "clipped", "rounding", "levels",
     "add_to", "heads", "transpose_a", "transpose_b", "by_row", "narrow", "addend_c", "addend_h", "addend_w",
-    "planes", "has_sign", "lane_bits",
+    "planes", "has_sign", "lane_bits", "wide_charge",
 )  # fmt: skip
 _INT64 = ("src", "addend", "values", "spikes", "counts", "state", "scratch", "external", "row_bytes")
 PLACES = ("src", "addend", "values", "spikes", "counts", "state")  # NONE where an operation has none

@@ -7,6 +7,8 @@ Let c = gain * x + r for x in [low, high], and k = 2^leak_bits - leak. A step wi
 so that a v below 0 falls by -(c >> leak_bits) at most and never below c div k, and likewise upwards. What a spike
 leaves lies between numbers that don't depend on v. That bounds v for T steps: where one step from anywhere in the bound
 fits 32 bits, every step does. Where it doesn't, the interval grows step by step from start.
+
+leak * v + c itself, before the shift, may have more bits: a backend asks `is_wide` whether it has.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from spikelet.base.errors import OverflowRefused
-from spikelet.graph.edge import Edge
+from spikelet.graph.edge import INT32, Edge
 from spikelet.graph.ops.operation import require_int32
 
 STEP_OF_NUMBERS = 2**8  # values that an analysis could look at while a membrane's interval grows by one step
@@ -81,6 +83,11 @@ class Growth:
             return False
         return True
 
+    def is_wide(self, T: int) -> bool:
+        """Whether leak * v + c could leave 32 bits in T steps, for all that `bound` knows."""
+        ends = self._charge(*self.bound(T))
+        return bool(np.min(ends[0]) < INT32[0] or np.max(ends[1]) > INT32[1])
+
     def bound(self, T: int) -> tuple[Any, Any]:
         """An interval that no membrane leaves before step T."""
         least, most = self._pick.lesser, self._pick.greater
@@ -108,16 +115,20 @@ class Growth:
         """What so many spikes leave of the highest charge that makes no more."""
         return self._threshold - 1 + spikes * (self._spacing - self._drop)
 
+    def _charge(self, v_low: Any, v_high: Any) -> tuple[Any, Any]:
+        """The interval of leak * v + c, in Python's integers or in int64: T * 2^31 * 2^15 at most."""
+        low, high = self._current
+        return self._leak * v_low + low, self._leak * v_high + high
+
     def _after(self, v_low: Any, v_high: Any) -> tuple[Any, Any]:
         """The interval of the membrane one step after [v_low, v_high].
 
         Raises:
             OverflowRefused: a value on the way could leave 32 bits.
         """
-        low, high = self._current
-        charge = self._leak * v_low + low, self._leak * v_high + high
-        require_int32(self.name, "the charge", *charge)
-        after = self._after_reset(charge[0] >> self.bits, charge[1] >> self.bits)
+        low, high = (end >> self.bits for end in self._charge(v_low, v_high))
+        require_int32(self.name, "the charge", low, high)
+        after = self._after_reset(low, high)
         require_int32(self.name, "the membrane", *after)
         if self.membrane is None:
             return after

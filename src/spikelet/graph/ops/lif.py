@@ -208,6 +208,10 @@ class Lif(Operation):
         n = sources[0].shape[0]
         return np.zeros(n, np.int64), np.full(n, self.levels, np.int64)
 
+    def charge_is_wide(self, *sources: Edge, T: int) -> bool:
+        """Whether leak * v + gain * x + r, before its shift, may leave 32 bits."""
+        return Growth(self, sources[0]).is_wide(T)
+
     def endless(self, *sources: Edge, T: int) -> bool:
         """Whether the membrane's interval has stopped growing."""
         return Growth(self, sources[0]).settles(T)

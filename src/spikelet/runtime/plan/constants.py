@@ -30,8 +30,8 @@ class Packed:
 class Constants:
     """Fields of operations, and the arrays that their pointers point to, in `kept`."""
 
-    def __init__(self, edges: dict[str, Edge], packed: Packed) -> None:
-        self.edges, self._packed = edges, packed
+    def __init__(self, edges: dict[str, Edge], packed: Packed, time_steps: int) -> None:
+        self.edges, self._packed, self._time_steps = edges, packed, time_steps
         self.kept: list[object] = []
 
     def get(self, node: ir.Operation, what: object, make: Callable[[], Any]) -> Any:
@@ -58,6 +58,7 @@ class Constants:
         fields: dict[str, Any] = {
             "leak_bits": node.leak_bits, "rounding": node.half, "levels": node.levels,
             "soft_reset": node.drop is not None,
+            "wide_charge": node.charge_is_wide(self.edges[node.inputs[0]], T=self._time_steps),
             "membrane_shift": membrane.shift if membrane else 0, "membrane_top": membrane.top if membrane else 0,
         }  # fmt: skip
         if is_plain(node):

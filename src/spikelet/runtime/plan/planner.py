@@ -59,7 +59,7 @@ class Planner:
     ) -> None:
         self.graph, self.edges, self.emitter, self._rule_of = subject.graph, subject.edges, emitter, rule_of
         self.still, self.carried = still, carried
-        self.constants = Constants(subject.edges, subject.packed)
+        self.constants = Constants(subject.edges, subject.packed, subject.graph.time_steps)
         self.readers = Readers(subject.graph, roots)
         self.forms = Forms(subject.graph, self.constants, emitter)
         self.nested = 0
