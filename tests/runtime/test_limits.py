@@ -10,8 +10,8 @@ import pytest
 
 from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.graph import ir
-from spikelet.graph.file.artifact import MAX_OPERATIONS, dumps, loads
-from spikelet.graph.file.limits import laid_out, operations
+from spikelet.graph.file.artifact import dumps, loads
+from spikelet.graph.file.limits import OPERATIONS, laid_out, operations
 from spikelet.runtime import Program, layout
 from spikelet.runtime.plan import Plan
 from spikelet.runtime.structures import Kind
@@ -56,7 +56,7 @@ def test_a_layer_after_a_sumpool_of_spikes_counts_every_spike() -> None:
     )  # fmt: skip
     assert operations(nodes, 1) > 60 * 6000 * 16 * 128**2
     with pytest.raises(
-        ArtifactError, match=rf"operations a sample, max_operations allows {MAX_OPERATIONS}\. Pass a larger"
+        ArtifactError, match=rf"operations a sample, max_operations allows {OPERATIONS}\. Pass a larger"
     ):
         loads(dumps(graph_of(*nodes)))
 
@@ -73,7 +73,7 @@ def test_every_input_of_a_node_is_counted_as_often_as_it_is_read() -> None:
 
 def test_a_large_residual_network_is_within_the_default() -> None:
     graph = residual_network((128, 256, 512), (3, 3, 2))
-    assert operations(graph.nodes, graph.time_steps) < MAX_OPERATIONS
+    assert operations(graph.nodes, graph.time_steps) < OPERATIONS
     assert Program(graph).max_bytes > 50 * sum(laid_out(graph.nodes).values())
 
 

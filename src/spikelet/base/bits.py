@@ -13,11 +13,15 @@ its own lowest bit first. The bits after the last one, up to a whole byte, are z
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.base.codes import Codes, is_odd
 from spikelet.base.errors import ArtifactError, GraphError
+
+PIECE = 2**17  # codes that are moved at once, a multiple of 8
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -39,8 +43,11 @@ def pack(w: Codes, bits: int, grid: str = "symmetric") -> NDArray[np.uint8]:
     fields = flat.astype(np.int8).view(np.uint8) ^ np.uint8(_flip(bits, grid))
     if bits == 8:
         return fields
-    lanes = np.unpackbits(fields[:, None], axis=1, bitorder="little")
-    return np.packbits(lanes[:, :bits], bitorder="little")
+    packed = np.empty(packed_bytes(flat.size, bits), np.uint8)
+    for codes, bytes_ in _pieces(flat.size, bits):
+        lanes = np.unpackbits(fields[codes, None], axis=1, bitorder="little")
+        packed[bytes_] = np.packbits(lanes[:, :bits], bitorder="little")
+    return packed
 
 
 def unpack(packed: NDArray[np.uint8], count: int, bits: int, grid: str = "symmetric") -> Codes:
@@ -61,11 +68,21 @@ def unpack(packed: NDArray[np.uint8], count: int, bits: int, grid: str = "symmet
         raise ArtifactError(f"the {8 - used} padding bits after the last code must be 0, got {padding:b} (binary).")
     if bits == 8:
         return (packed ^ np.uint8(_flip(bits, grid))).view(np.int8)
-    lanes = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
-    if is_odd(bits, grid):
-        lanes[:, -1] ^= 1
-    signed = np.concatenate([lanes, np.repeat(lanes[:, -1:], 8 - bits, axis=1)], axis=1)
-    return np.packbits(signed, axis=1, bitorder="little").reshape(-1).view(np.int8)
+    w = np.empty(count, np.uint8)
+    for codes, bytes_ in _pieces(count, bits):
+        size = min(codes.stop, count) - codes.start
+        lanes = np.unpackbits(packed[bytes_], count=size * bits, bitorder="little").reshape(size, bits)
+        if is_odd(bits, grid):
+            lanes[:, -1] ^= 1
+        signed = np.concatenate([lanes, np.repeat(lanes[:, -1:], 8 - bits, axis=1)], axis=1)
+        w[codes] = np.packbits(signed, axis=1, bitorder="little").reshape(-1)
+    return w.view(np.int8)
+
+
+def _pieces(count: int, bits: int) -> Iterator[tuple[slice, slice]]:
+    """Codes, and the whole bytes that they take, a piece after the other: a bit takes a byte while it is moved."""
+    for start in range(0, count, PIECE):
+        yield slice(start, start + PIECE), slice(start * bits // 8, (start + PIECE) * bits // 8)
 
 
 def _flip(bits: int, grid: str) -> int:

@@ -40,8 +40,8 @@ def path_of(name_or_path: str | os.PathLike[str]) -> Path:
 def load(
     name_or_path: str | os.PathLike[str],
     *,
-    max_bytes: int = artifact.MAX_BYTES,
-    max_operations: int = artifact.MAX_OPERATIONS,
+    max_bytes: int | None = None,
+    max_operations: int | None = None,
 ) -> IntGraph:
     """The graph of a packed file, or of a shipped model by name.
 

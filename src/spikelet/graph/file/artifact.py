@@ -30,6 +30,7 @@ from spikelet.base.whole import whole
 from spikelet.graph.analysis import MAX_OUTPUTS, analyse
 from spikelet.graph.file.container import (
     ITEM_BYTES,
+    MAX_HEADER_BYTES,
     MAX_TENSOR_BYTES,
     TENSORS,
     Container,
@@ -50,15 +51,14 @@ from spikelet.graph.file.document import (
     nodes_to_json,
     tensor_bytes,
 )
-from spikelet.graph.file.limits import footprint, operations
+from spikelet.graph.file.limits import footprint, memory_for, operations, operations_for
 from spikelet.graph.file.packed import DOCUMENT, packed, unpacked
 from spikelet.graph.graph import IntGraph, Output
 from spikelet.graph.ops import OPERATIONS
 from spikelet.graph.ops.operation import Operation
 
 FORMATS = (1, 2, 3, 4)  # that are read; `format_of` says which is written
-MAX_BYTES = 2**30
-MAX_OPERATIONS = 2**36  # of one sample: four minutes at most on the slowest kernels
+MAX_FILE_BYTES = 8 + MAX_HEADER_BYTES + MAX_TENSOR_BYTES
 _HEAD = {"checksum", "format"}
 _FIELDS = {"labels", "meta", "nodes", "time_steps"}
 _SCALES = {1: "logit_scale", 2: "logit_scale", 3: "outputs", 4: "outputs"}  # what says the outputs
@@ -82,24 +82,27 @@ def save(graph: IntGraph, path: str | os.PathLike[str]) -> None:
 def load(
     path: str | os.PathLike[str],
     *,
-    max_bytes: int = MAX_BYTES,
-    max_operations: int = MAX_OPERATIONS,
+    max_bytes: int | None = None,
+    max_operations: int | None = None,
     known: Operations = OPERATIONS,
 ) -> IntGraph:
     """The graph in the file `path`.
 
     Args:
         path: a file of `save`.
-        max_bytes: the most memory that the file and the graph may take, each.
+        max_bytes: the most memory that the file and the graph may take, each. Unless given, 4 GiB or, if that is more,
+            64 times what the file has: more than a network's own weights can need, and no small file may ask for.
         max_operations: the most multiply-accumulates, values and the like that one sample may take, all time steps
-            together (docs/spec/artifact.md); the default is four minutes at most on the slowest kernels.
+            together (docs/spec/artifact.md). Unless given, 2^36, which is four minutes at most on the slowest kernels,
+            or 2^16 for each byte of the file.
         known: the operations that the file may hold; with yours, `(*OPERATIONS, Yours)`.
     Raises:
         ArtifactError: not a valid file, too large or too slow; names the field.
         GraphError: a valid file of a graph without meaning; names the node.
         OSError: the file can't be read.
     """
-    max_bytes, max_operations = _limits(max_bytes, max_operations)
+    at_most, _ = _limits(max_bytes, max_operations, MAX_FILE_BYTES)
+    at_most = MAX_FILE_BYTES if max_bytes is None else at_most
     if Path(os.fsdecode(path)).is_dir():
         raise IsADirectoryError(
             f"{os.fspath(path)!r} is a folder and no packed file. (spikelet pack DIR --out FILE makes one of a run.)"
@@ -108,9 +111,9 @@ def load(
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ArtifactError(f"path: must be a regular file, got {os.fspath(path)!r}.")
-        if status.st_size > max_bytes:
+        if status.st_size > at_most:
             raise ArtifactError(
-                f"file: has {status.st_size} bytes, max_bytes allows {max_bytes}. "
+                f"file: has {status.st_size} bytes, max_bytes allows {at_most}. "
                 "Pass a larger max_bytes if you trust the file."
             )
         with _naming(path):
@@ -156,12 +159,12 @@ def dumps(graph: IntGraph) -> bytes:
 def loads(
     data: bytes,
     *,
-    max_bytes: int = MAX_BYTES,
-    max_operations: int = MAX_OPERATIONS,
+    max_bytes: int | None = None,
+    max_operations: int | None = None,
     known: Operations = OPERATIONS,
 ) -> IntGraph:
     """The graph of a file's bytes; see `load`. `known`: the operations that it may hold."""
-    max_bytes, max_operations = _limits(max_bytes, max_operations)
+    max_bytes, max_operations = _limits(max_bytes, max_operations, len(data))
     file = split(data)
     version, document = _opened(file)
     entries = entries_of(document["nodes"], version, known)
@@ -183,10 +186,11 @@ def loads(
     return graph
 
 
-def _limits(max_bytes: object, max_operations: object) -> tuple[int, int]:
-    names = {"max_bytes": max_bytes, "max_operations": max_operations}
-    size, work = (whole(value, name, 1, error=ArtifactError) for name, value in names.items())
-    return size, work
+def _limits(max_bytes: object, max_operations: object, size: int) -> tuple[int, int]:
+    """The limits as given, or those of a file of `size` bytes."""
+    memory = memory_for(size) if max_bytes is None else max_bytes
+    work = operations_for(size) if max_operations is None else max_operations
+    return whole(memory, "max_bytes", 1, error=ArtifactError), whole(work, "max_operations", 1, error=ArtifactError)
 
 
 def _require_at_most(limit: int, value: int, verb: str, what: str, name: str) -> None:

@@ -3,10 +3,14 @@
     kept        the arrays of every node, once as they are and once as they lie in memory to run (weights: rows padded
                 to 32 outputs), 16 bytes a channel of an edge (its interval), 4 bytes a value of an edge (one sample,
                 one time step)
-    passing     for the largest node: 48 bytes an element, 128 bytes a channel and input (unpacking, analysis)
+    passing     for the largest node: 48 bytes an element, of weights 48 MiB at most and twice the array (they are
+                looked at part by part), 128 bytes a channel and input (unpacking, analysis)
     operations  T times what every node does: its steps, as often as a value that it reads stands for several (a
                 convolution after a sumpool of spikes), one for every value that it reads, and one for every value that
                 it makes, once more for every further input; channels padded to 8, as they lie in memory
+
+A network's own weights take 24 bytes of memory for each of their file's at most (1 bit becomes a byte, and two as
+kernels read them), and 16 more pass: `memory_for` allows a file that, and what any network's maps may take.
 
 A 100-byte file can describe an input of 65536 x 65536 pixels, or a convolution that runs for a day; these sums refuse
 them. They ask the very nodes that `analyse` will ask, with arrays that take no memory.
@@ -16,11 +20,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spikelet.graph.edge import Shape, padded
 from spikelet.graph.ops.operation import Operation
+from spikelet.graph.ops.synapses import PART
 
 LANES = 8  # values of a map's pixel, at least
+MEMORY, MEMORY_A_BYTE = 2**32, 64
+OPERATIONS = 2**36  # four minutes at most on the slowest kernels
+OPERATIONS_A_BYTE = 2**16  # 2^13 uses of a 1-bit weight, as 64 time steps over a map of 12 x 12 make
 
 
 def shapes_of(nodes: Sequence[Operation]) -> dict[str, Shape]:
@@ -40,8 +52,23 @@ def footprint(nodes: Sequence[Operation]) -> int:
         channels = shape[0] if shape else 1
         kept += sum(a.size * a.itemsize for a in arrays) + 4 * math.prod(shape) + 16 * channels
         kept += node.laid_out(*_sources(node, shapes))
-        passing = max(passing, 48 * sum(a.size for a in arrays) + 128 * channels * max(len(node.inputs), 1))
+        passing = max(passing, sum(map(_passing, arrays)) + 128 * channels * max(len(node.inputs), 1))
     return kept + passing
+
+
+def _passing(array: NDArray[Any]) -> int:
+    """Bytes that unpacking an array and deriving bounds from it takes; int8 arrays are weights."""
+    return 48 * min(array.size, PART) + 2 * array.size if array.dtype == np.int8 else 48 * array.size
+
+
+def memory_for(size: int) -> int:
+    """The bytes that a file of `size` bytes may ask for, unless its reader is told otherwise."""
+    return max(MEMORY, MEMORY_A_BYTE * size)
+
+
+def operations_for(size: int) -> int:
+    """The operations a sample that a file of `size` bytes may ask for, unless its reader is told otherwise."""
+    return max(OPERATIONS, OPERATIONS_A_BYTE * size)
 
 
 def laid_out(nodes: Sequence[Operation]) -> dict[str, int]:

@@ -112,8 +112,7 @@ class Conv(Pointwise):
         """From each weight's sign; the padding holds 0."""
         low, high = sources[0].with_zero()
         (o, i, kh, kw), g = self.weight.shape, self.groups
-        codes = values_of(self.weight, self.bits, self.grid).astype(np.int64).reshape(g, o // g, i, kh * kw)
-        return dot_interval(codes, low.reshape(g, i), high.reshape(g, i))
+        return dot_interval(self, (g, o // g, i, kh * kw), low.reshape(g, i), high.reshape(g, i))
 
     def run(self, *xs: Int64, steps: range) -> Int64:
         """The sums; in float64, where sums of integers below 2^53 are exact and BLAS makes them bearable."""

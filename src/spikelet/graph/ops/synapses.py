@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 
 from spikelet.base.bits import pack, packed_bytes, unpack
-from spikelet.base.codes import GRIDS, Codes, is_odd, w_range
+from spikelet.base.codes import GRIDS, Codes, is_odd, values_of, w_range
 from spikelet.graph.edge import Int64, padded
 from spikelet.graph.ops.operation import Interval, Operation
 from spikelet.graph.ops.record import Attribute, Stated, Stream, between, field, one_of
 
 Grid = Literal["symmetric", "odd", "full"]
 MAX_FAN_IN = 2**24  # weights of one output: 2^24 * 255 * 2^31 < 2^63, so that the bounds themselves can't wrap
+PART = 2**20  # weights whose bounds are derived at once
 
 BITS = field("bits", between(1, 8))
 GRID = Attribute(
@@ -71,8 +74,28 @@ def check_codes(node: Operation, weight: Codes, bits: int, grid: str) -> None:
     node.require(low <= smallest and largest <= high, "weight", f"{smallest}..{largest}", f"{low}..{high}{meaning}")
 
 
-def dot_interval(codes: Int64, low: Int64, high: Int64) -> Interval:
-    """The interval of sum over i and u of codes[g, o, i, u] * x[g, i] for x in [low, high]; [g, o], flat."""
-    plus, minus = (np.sum(part, axis=3) for part in (np.maximum(codes, 0), np.minimum(codes, 0)))
+def dot_interval(node: Any, shape: tuple[int, int, int, int], low: Int64, high: Int64) -> Interval:
+    """The interval of sum over i and u of code[g, o, i, u] * x[g, i] for x in [low, high]; [g, o], flat.
+
+    node: its `weight`, of `shape` [g, o, i, u], its `bits` and `grid`. It is looked at part by part, so that a proof
+    takes no more memory for many weights than for few.
+    """
+    weight, ends = node.weight.reshape(shape), np.zeros((2, *shape[:2], 1), np.int64)
     low, high = low[:, :, None], high[:, :, None]
-    return (plus @ low + minus @ high).reshape(-1), (plus @ high + minus @ low).reshape(-1)
+    for part in _parts(shape):
+        g, o, i, _ = part
+        codes = values_of(weight[part], node.bits, node.grid).astype(np.int64)
+        plus, minus = (np.sum(c, axis=3) for c in (np.maximum(codes, 0), np.minimum(codes, 0)))
+        ends[0, g, o] += plus @ low[g, i] + minus @ high[g, i]
+        ends[1, g, o] += plus @ high[g, i] + minus @ low[g, i]
+    return ends[0].reshape(-1), ends[1].reshape(-1)
+
+
+def _parts(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Slices that cover `shape`, of at most PART elements each."""
+    ranges, inner = [], math.prod(shape)
+    for size in shape:
+        inner //= size
+        step = max(1, PART // inner)
+        ranges.append([slice(start, start + step) for start in range(0, size, step)])
+    return itertools.product(*ranges)
