@@ -65,7 +65,7 @@ class Converted(nn.Module):
         one_step: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
-        self.encode = Encode()
+        self.encode = Encode(levels=original.image.levels)
         self.scaled = scaled
         self.net = net
         self.first = first

@@ -2,6 +2,7 @@
 
     scale = 1/255     x.float() / 255, or torchvision's ToTensor         the default for still images
     scale = 1         event counts, or spikes of 0 and 1, as they are; exact for every use, as all powers of two are
+    levels = n        counts end at n, of spikes 1: integers then hold larger weights (nn/encode.py)
 
 Frames have no default: an event count of 3 is worth 3 to one network and 3/255 to another, and nothing but the caller
 knows.
@@ -18,7 +19,9 @@ import torch
 from torch import Tensor
 
 from spikelet.base.errors import ConversionError
+from spikelet.base.strict_json import shown
 from spikelet.base.time_axis import TimeAxis, check_time_axis
+from spikelet.base.whole import is_whole
 
 
 class ImageOptions(TypedDict, total=False):
@@ -29,12 +32,14 @@ class ImageOptions(TypedDict, total=False):
     first: names of the Conv1d, Conv2d or Linear layers that read the image, into whose weights scale, mean and std are
         folded; unless given, the first that the network defines. (): none, the image itself is scaled, on the grid
         2^-12.
+    levels: the largest byte of the data, such as 1 for spikes; a byte above it counts as `levels`. Any unless given.
     """
 
     scale: float | None
     mean: float | Sequence[float] | None
     std: float | Sequence[float] | None
     first: str | Sequence[str] | None
+    levels: int | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Image:
     scale: float
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    levels: int | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale > 0):
@@ -52,6 +58,11 @@ class Image:
             )
         if not (all(map(math.isfinite, self.mean)) and all(math.isfinite(s) and s > 0 for s in self.std)):
             raise ConversionError(f"mean and std must be finite, std above 0, got mean={self.mean}, std={self.std}.")
+        if self.levels is not None and (not is_whole(self.levels) or self.levels not in range(1, 256)):
+            raise ConversionError(
+                "levels must be the largest byte of the data, 1 to 255 (1 for spikes, 4 for counts up to 4), got "
+                f"{shown(self.levels)}. Leave it out where any byte may come."
+            )
         lengths = {len(self.mean), len(self.std)}
         if 0 in lengths or len(lengths - {1}) > 1:
             raise ConversionError(
@@ -118,4 +129,4 @@ def image_of(options: ImageOptions, time_axis: TimeAxis) -> Image:
         )
     told = {"mean": options.get("mean"), "std": options.get("std")}
     given = {name: _numbers(values) for name, values in told.items() if values is not None}
-    return Image(1 / 255 if scale is None else float(scale), **given)
+    return Image(1 / 255 if scale is None else float(scale), **given, levels=options.get("levels"))

@@ -275,6 +275,7 @@ def from_snntorch(
             that read the image exactly, also at zero-padded borders (pixels.py). first: names of these layers; unless
             given, the first that net defines. first=(): none, the image itself is scaled, on the grid 2^-12. A scale
             that is a power of two without mean and std, such as that of counts, is exact for every use of the image.
+            levels: the largest byte of the data where it is known, such as 1 for spikes: range then goes to weights.
     Returns:
         uint8 images or frames -> what net gives (the first entry of a tuple), on the grids of lowering.
     Raises:

@@ -5,6 +5,11 @@
     sample_dims=2   [B, C, L] or [T, B, C, L]           sequences
     sample_dims=1   [B, F] or [T, B, F]                 vectors, such as the event counts of audio channels
 
+    levels=n        x = min(u, n) / 256                 bytes 0 to n: spikes of one step, counts up to n
+
+What integers must hold is proved for every byte that may come. Of `levels` the proof knows that counts end at n, so
+that sums of 32 bits, and of the 24 of float32, have room for 255 / n times larger weights.
+
 Division by 256 rather than 255 keeps pixels exact in binary; BatchNorm absorbs mean and deviation
 (subtracting a mean before a zero-padded convolution could not be folded into integers).
 """
@@ -25,17 +30,24 @@ class Encode(nn.Module):
 
     Args:
         sample_dims: axes of one sample at one time step, 1 to 3.
+        levels: the largest byte of the data, 1 to 255; one above it counts as `levels`, here and in integers. None
+            takes all bytes as they are.
     Raises:
-        ValueError: sample_dims out of range.
+        ValueError: sample_dims or levels out of range.
     """
 
     precision: Tensor  # without elements; follows the model to its precision
 
-    def __init__(self, sample_dims: int = 3) -> None:
+    def __init__(self, sample_dims: int = 3, levels: int | None = None) -> None:
         super().__init__()
         if not is_whole(sample_dims) or sample_dims not in (1, 2, 3):
             raise ValueError(f"Encode.sample_dims must be 1, 2 or 3, got {shown(sample_dims)}.")
+        if levels is not None and (not is_whole(levels) or levels not in range(1, 256)):
+            raise ValueError(
+                f"Encode.levels must be the largest byte of the data, 1 to 255, or None for any, got {shown(levels)}."
+            )
         self.sample_dims = int(sample_dims)
+        self.levels = None if levels is None else int(levels)
         self.register_buffer("precision", torch.empty(0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +74,8 @@ class Encode(nn.Module):
                 "model.double()."
             )
         x = x if x.dim() == self.sample_dims + 2 else x.unsqueeze(0)
+        x = x if self.levels is None else x.clamp(max=self.levels)
         return x.to(self.precision.dtype) / 256
 
     def extra_repr(self) -> str:
-        return f"sample_dims={self.sample_dims}"
+        return f"sample_dims={self.sample_dims}" + (f", levels={self.levels}" if self.levels is not None else "")

@@ -13,7 +13,7 @@ from spikelet.base.codes import stored
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.builder import Builder
-from spikelet.lowering.reading import Elements, as_maps, as_rows, by_channel
+from spikelet.lowering.reading import Elements, as_elements, as_maps, as_rows, by_channel
 from spikelet.lowering.registry import rule
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
@@ -31,7 +31,13 @@ def float64(tensor: Tensor) -> Float64:
 
 @rule(Encode)
 def encode(b: Builder, call: Call, layer: Encode, x: Value) -> Value:
-    """Bytes over 256: the same integers at a scale of 2^-8."""
+    """Bytes over 256: the same integers, clipped where they have levels, at a scale of 2^-8."""
+    if layer.levels is not None:
+        elements = as_elements(b, x, call.where)
+        source, zeros = elements.source, np.zeros(elements.source.channels)
+        ones, shift = np.ones(source.channels, np.int64), zeros.astype(np.int64)
+        name, clip = b.name(call.where), (0, layer.levels)
+        x = elements.made(b.scaled(source, ones, shift, zeros, name, source.scale, clip), x.shape)
     return divided(b, x, 256, tuple(call.output.shape))
 
 
