@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from spikelet.graph.reference import Reference as Reference
     from spikelet.interop import from_snntorch as from_snntorch
     from spikelet.interop import from_spikingjelly as from_spikingjelly
+    from spikelet.lowering import check as check
     from spikelet.lowering import lower as lower
     from spikelet.lowering import verify as verify
     from spikelet.models import create_model as create_model
@@ -50,6 +51,7 @@ __all__ = [
     "Program",
     "Reference",
     "SpikeletError",
+    "check",
     "compress",
     "convert",
     "create_model",
@@ -74,6 +76,7 @@ _HOMES = {
     "Program": "runtime",
     "Reference": "graph.reference",
     "SpikeletError": "base.errors",
+    "check": "lowering",
     "compress": "compression",
     "convert": "conversion",
     "create_model": "models",

@@ -41,7 +41,13 @@ def _graph(seed: int, by_channel: bool, levels: int) -> ir.IntGraph:
     rounding = ("floor", "half")[seed % 2]
     lif = ir.Lif("s", ("y",), numbers["leak"], numbers["gain"], bits, numbers["threshold"], reset, membrane,
                  rounding=rounding, **more)  # type: ignore[arg-type]  # fmt: skip
-    nodes = (ir.Input("x", (), (CHANNELS, 2, 3)), current, lif, ir.Flatten("flat", ("s",)), ir.SumTime("out", ("flat",)))
+    nodes = (
+        ir.Input("x", (), (CHANNELS, 2, 3)),
+        current,
+        lif,
+        ir.Flatten("flat", ("s",)),
+        ir.SumTime("out", ("flat",)),
+    )
     return ir.IntGraph(nodes, T, (ir.Output("out", 1.0),))
 
 

@@ -23,6 +23,7 @@ NAMES = [
     "Program",
     "Reference",
     "SpikeletError",
+    "check",
     "compress",
     "convert",
     "create_model",

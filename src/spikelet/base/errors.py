@@ -17,7 +17,14 @@ class GraphError(SpikeletError):
 
 
 class OverflowRefused(GraphError):
-    """An edge whose interval does not fit its integers; names the node and the interval."""
+    """An edge whose interval does not fit its integers; names the node and the interval.
+
+    reason: without the way out.
+    """
+
+    def __init__(self, reason: str, way_out: str = "") -> None:
+        super().__init__(f"{reason} {way_out}".rstrip())
+        self.reason = reason
 
 
 class ArtifactError(SpikeletError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,13 +16,14 @@ from spikelet.base.errors import GraphError
 from spikelet.graph.edge import Edge as Edge
 from spikelet.graph.graph import IntGraph
 from spikelet.graph.ops.input import Input
-from spikelet.graph.ops.operation import Operation
+from spikelet.graph.ops.operation import Interval, Operation
 from spikelet.graph.required import require_graph
 
 MAX_TIME_STEPS = 1024
 MAX_OUTPUTS = 64
 MAX_READS = 2**15  # inputs of all nodes together
 MAX_PROOF = 2**26  # values that all intervals together are derived from: about a second
+Refused = Callable[[Operation, GraphError], Interval]
 MAX_DIMENSION = 65536  # of what a node that reads a later one is told of it
 
 
@@ -32,6 +34,20 @@ def analyse(graph: IntGraph) -> dict[str, Edge]:
         GraphError: names that repeat or come later, shapes that don't fit, attributes out of range, a graph whose
             intervals would take more than about a second to derive.
         OverflowRefused: a value that could leave int32.
+    """
+    edges = edges_of(graph, _raised)
+    check_outputs(graph, edges)
+    return edges
+
+
+def edges_of(graph: IntGraph, refused: Refused) -> dict[str, Edge]:
+    """What `analyse` derives, without a look at the outputs.
+
+    Args:
+        refused: is given a node that can't be, and the error that says why; the interval that it returns, one for all
+            channels, then stands for the node's, so that later ones are looked at too.
+    Raises:
+        GraphError: as `analyse` of what no node is to blame for, and what `refused` raises.
     """
     require_graph(graph)
     _check_sizes(graph)
@@ -44,19 +60,35 @@ def analyse(graph: IntGraph) -> dict[str, Edge]:
         if isinstance(node, Input) != (i == 0):
             raise GraphError(f"{node.name}: exactly the first node must be the input.")
         sources = _sources(node, edges, later)
-        _check(node, sources)
+        try:
+            _check(node, sources)
+        except GraphError as error:
+            edges[node.name] = _stand_in(node, sources, refused(node, error))
+            continue
         proof += _proof(node, sources, graph.time_steps)
         if proof > MAX_PROOF:
             raise GraphError(
                 f"{node.name}: proving that its values fit 32 bits takes the graph's analysis to {proof} values, "
                 f"{MAX_PROOF} are allowed. Use fewer time steps, channels or inputs."
             )
-        edges[node.name] = _edge(node, sources, graph.time_steps)
+        try:
+            edges[node.name] = _edge(node, sources, graph.time_steps)
+        except GraphError as error:
+            edges[node.name] = _stand_in(node, sources, refused(node, error))
     for node in graph.nodes:
         if node.reads_later:
             node.check(*(edges[name] for name in node.inputs))
-    _check_outputs(graph, edges)
     return edges
+
+
+def _raised(node: Operation, error: GraphError) -> Interval:
+    raise error
+
+
+def _stand_in(node: Operation, sources: list[Edge], interval: Interval) -> Edge:
+    shape = node.output_shape(*(x.shape for x in sources))
+    low, high = (np.broadcast_to(end, shape[:1]) for end in interval)
+    return Edge(shape, low, high, node.timed(*sources))
 
 
 def _check_sizes(graph: IntGraph) -> None:
@@ -122,7 +154,7 @@ def _require_plain_integers(node: Operation) -> None:
                 node.require(False, field.name, repr(v), "a plain Python number")
 
 
-def _check_outputs(graph: IntGraph, edges: dict[str, Edge]) -> None:
+def check_outputs(graph: IntGraph, edges: dict[str, Edge]) -> None:
     """Raises GraphError unless outputs exist and the first is a vector of logits, for all time steps or for each."""
     if not 1 <= len(graph.outputs) <= MAX_OUTPUTS:
         raise GraphError(f"outputs: a graph has 1 to {MAX_OUTPUTS}, got {len(graph.outputs)}.")

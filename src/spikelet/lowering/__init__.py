@@ -3,6 +3,9 @@
 from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import LoweringError as LoweringError
 from spikelet.lowering.builder import Builder as Builder
+from spikelet.lowering.check import Check as Check
+from spikelet.lowering.check import Refusal as Refusal
+from spikelet.lowering.check import check as check
 from spikelet.lowering.lower import lower as lower
 from spikelet.lowering.reading import as_elements as as_elements
 from spikelet.lowering.reading import as_maps as as_maps

@@ -8,11 +8,10 @@ mean over 49 positions has, rounds every value a little; the bound is then a qua
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 
-from spikelet.base.errors import OverflowRefused
 from spikelet.graph import ir
 from spikelet.graph.edge import Edge
 from spikelet.lowering.builder import Builder, is_power_of_two
@@ -21,16 +20,14 @@ BITS = {torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16:
 NAMES = {53: "float64", 24: "float32", 11: "float16", 8: "bfloat16"}
 
 
-def require_exact_floats(
+def inexact_floats(
     graph: ir.IntGraph, edges: Mapping[str, Edge], b: Builder, types: dict[str, torch.dtype]
-) -> None:
-    """Refuses values that evaluation would round.
+) -> Iterator[tuple[ir.Operation, str]]:
+    """The nodes whose values evaluation would round, each with the words for it.
 
     Args:
         edges: the graph's analysis.
         types: of the tensor that each node stands for; nodes that stand for none are missing.
-    Raises:
-        OverflowRefused: names the layer, and the way out.
     """
     held = {name: [dtype] for name, dtype in types.items() if name not in b.not_held}
     for name, dtype in b.casts:
@@ -39,13 +36,12 @@ def require_exact_floats(
         if node.name not in held or isinstance(node, ir.Input):
             continue
         bits = min(BITS.get(dtype, 0) for dtype in held[node.name])
-        low, high = edges[node.name].low, edges[node.name].high
-        reach = max(-int(low.min()), int(high.max()))
+        reach = edges[node.name].reach
         rounds = not all(is_power_of_two(float(s)) for s in b.scales[node.name].reshape(-1))
         limit = bits - 2 if rounds else bits
         if reach >= 2**limit:
-            raise OverflowRefused(
-                f"{node.name}: its values may reach {reach}, and {NAMES.get(bits, 'its type')}, in which PyTorch "
-                f"evaluates, holds whole numbers up to 2^{limit} only. Evaluate in float64 (model.double()), use fewer "
-                "weight bits, levels or inputs, or let it read spikes instead of currents."
+            yield (
+                node,
+                f"its values may reach {reach}, and {NAMES.get(bits, 'its type')}, in which PyTorch evaluates, holds "
+                f"whole numbers up to 2^{limit} only.",
             )

@@ -12,30 +12,33 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikelet.base.errors import LoweringError, RunError, SpikeletError
+from spikelet.base.errors import GraphError, LoweringError, OverflowRefused, RunError, SpikeletError
 from spikelet.base.time_axis import TimeAxis, split_shape
 from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
-from spikelet.graph.analysis import analyse
+from spikelet.graph.analysis import check_outputs
+from spikelet.graph.ops.operation import Interval
 from spikelet.lowering import rules as rules
 from spikelet.lowering.builder import Builder
-from spikelet.lowering.exact import require_exact_floats
 from spikelet.lowering.outputs import Made, outputs_of
-from spikelet.lowering.registry import convert, is_leaf
+from spikelet.lowering.ranges import ranges_of, words
+from spikelet.lowering.registry import convert, is_leaf, without_rule
 from spikelet.lowering.repeated import without_repeats
+from spikelet.lowering.stand_in import stand_in
 from spikelet.lowering.trace import Call, Trace, tensors, trace
 from spikelet.lowering.values import Value
 from spikelet.neurons import time_steps_of
 from spikelet.nn.device import device_of
 from spikelet.nn.taken import require_module, tensor_of
 
+Refused = Callable[[SpikeletError], None]  # takes the error of what has no integer form
 FEW = 8  # samples that are traced as they are
 
 
@@ -60,21 +63,29 @@ def lower(
         meta: strings to keep with the graph.
     Raises:
         LoweringError: a layer or function has no integer form, or fails on the example; names it.
-        OverflowRefused: a value could leave 32 bits, or the whole numbers of float32; names the layer.
+        OverflowRefused: values could leave 32 bits, or the whole numbers of float32; names all of their layers.
+            `check` says so, and all else that is refused, before a network is compressed.
         TimeAxisError: the example is not of the layout that `time_axis` declares.
     """
     _check_words(labels, meta)
     lowered = lowering_of(model, example, time_axis)
-    graph = ir.IntGraph(
-        tuple(lowered.builder.nodes),
-        lowered.builder.time_steps,
-        tuple(ir.Output(made.source.node, float(made.source.scale.reshape(-1)[0])) for made in lowered.outputs),
-        tuple(labels) or _class_names(model, lowered.outputs[0].source.channels),
-        dict(meta or {}),
-    )
-    edges = analyse(graph)
-    require_exact_floats(graph, edges, lowered.builder, lowered.types)
+    graph = graph_of(lowered, tuple(labels) or _class_names(model, lowered.outputs[0].source.channels), meta or {})
+    edges, overflows = ranges_of(graph, lowered.builder, lowered.types, _raised)
+    if overflows:
+        raise OverflowRefused(words(overflows))
+    check_outputs(graph, edges)
     return without_repeats(graph, edges)
+
+
+def graph_of(lowered: Lowered, labels: tuple[str, ...], meta: Mapping[str, str]) -> ir.IntGraph:
+    """The graph of what was lowered, which nothing has looked at yet."""
+    b = lowered.builder
+    outputs = (ir.Output(made.source.node, float(made.source.scale.reshape(-1)[0])) for made in lowered.outputs)
+    return ir.IntGraph(tuple(b.nodes), b.time_steps, tuple(outputs), labels, dict(meta))
+
+
+def _raised(node: ir.Operation, error: GraphError) -> Interval:
+    raise error
 
 
 def _class_names(model: nn.Module, logits: int) -> tuple[str, ...]:
@@ -106,14 +117,22 @@ class Lowered:
 
 
 def lowering_of(
-    model: nn.Module, example: Tensor | NDArray[np.uint8], time_axis: TimeAxis, *, as_it_is: bool = False
+    model: nn.Module,
+    example: Tensor | NDArray[np.uint8],
+    time_axis: TimeAxis,
+    *,
+    as_it_is: bool = False,
+    refused: Refused | None = None,
 ) -> Lowered:
     """Traces the model and applies the rules.
 
     Args:
         as_it_is: whether to trace the very batch, of a model that is known to be lowered; else on a batch size that
             leaves nothing open.
+        refused: takes the errors of calls that have no integer form, for which others then stand in; unless given, the
+            first is raised.
     """
+    refused = refused or _stop
     require_module(model, LoweringError)
     example = tensor_of(example)
     if not isinstance(example, Tensor) or example.dtype != torch.uint8:
@@ -125,13 +144,19 @@ def lowering_of(
         x, traced = _traced(model, example, time_axis, time_steps, as_it_is)
     except RunError as e:
         raise LoweringError(str(e)) from e
-    if traced.unseen:
-        raise LoweringError(f"{traced.unseen[0]}.")
+    for sentence in traced.unseen:
+        refused(LoweringError(f"{sentence}."))
     if traced.is_open and not as_it_is:
         for other in (_other_bytes(x), torch.zeros_like(x), torch.full_like(x, 255)):
-            _require_the_same(traced, trace(model, other, is_leaf))
+            if (error := _difference(traced, trace(model, other, is_leaf))) is not None:
+                refused(error)
+                break
     with torch.device("cpu"):  # whatever the default device is
-        return _lowered(model, x, traced, time_axis, time_steps)
+        return _lowered(model, x, traced, time_axis, time_steps, refused)
+
+
+def _stop(error: SpikeletError) -> None:
+    raise error
 
 
 def _check_example(example: Tensor, time_axis: TimeAxis, time_steps: int) -> None:
@@ -179,15 +204,16 @@ def _other_bytes(x: Tensor) -> Tensor:
     return torch.randint(0, 256, x.shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
 
 
-def _require_the_same(traced: Trace, again: Trace) -> None:
-    """Refuses a model that did something else on other bytes: its numbers come from the data, or are drawn."""
+def _difference(traced: Trace, again: Trace) -> LoweringError | None:
+    """The error of a model that did something else on other bytes: its numbers come from the data, or are drawn."""
     for one, other in itertools.zip_longest(traced.calls, again.calls):
         call = one or other
         if call is not None and (one is None or other is None or _given(one) != _given(other)):
-            raise LoweringError(
+            return LoweringError(
                 f"{call.place}: depends on a number that the forward takes out of a tensor (.item(), float()) or "
                 "draws at random, which integers can't follow. Use a constant, or a layer that computes it."
             )
+    return None
 
 
 def _given(call: Call) -> tuple[object, ...]:
@@ -198,10 +224,12 @@ def _given(call: Call) -> tuple[object, ...]:
     return target, tuple(call.output.shape), str(numbers), [t.tolist() for t in constants]
 
 
-def _lowered(model: nn.Module, x: Tensor, traced: Trace, time_axis: TimeAxis, time_steps: int) -> Lowered:
+def _lowered(
+    model: nn.Module, x: Tensor, traced: Trace, time_axis: TimeAxis, time_steps: int, refused: Refused
+) -> Lowered:
     steps, batch, shape = split_shape(x.shape, time_axis)
     b = Builder(time_steps, batch, {name for name, _ in model.named_modules()})
-    values = {0: _input(b, tuple(x.shape), steps, shape, time_axis)}
+    values: dict[int, Value | None] = {0: _input(b, tuple(x.shape), steps, shape, time_axis)}
     returned = list(tensors(traced.output))
     numbers = [traced.number.get(id(t), 0) for t in returned]
     if not numbers or 0 in numbers:
@@ -212,13 +240,37 @@ def _lowered(model: nn.Module, x: Tensor, traced: Trace, time_axis: TimeAxis, ti
     for i, call in enumerate(traced.calls, 1):
         if i in needed:
             first = len(b.nodes)
-            values[i] = convert(b, call, [values[j] for j in call.inputs])
+            value = values[i] = _made(b, call, [values[j] for j in call.inputs], refused)
             types.update((node.name, call.output.dtype) for node in b.nodes[first:])
-            neurons.update((node.name, values[i]) for node in b.nodes[first:] if isinstance(node, ir.Lif))
+            if value is not None:
+                neurons.update((node.name, value) for node in b.nodes[first:] if isinstance(node, ir.Lif))
         elif isinstance(call.target, nn.Module):
             b.name(call.where)  # counted too, so that `name#2` always means the module's second call
-    outputs = outputs_of(b, [values[n] for n in numbers])
-    return Lowered(b, outputs, neurons, types)
+    return Lowered(b, _outputs(b, [values[n] for n in numbers], refused), neurons, types)
+
+
+def _made(b: Builder, call: Call, inputs: list[Value | None], refused: Refused) -> Value | None:
+    """What a call makes, or what stands in for it where it is refused; None where nothing can."""
+    known = [value for value in inputs if value is not None]
+    if len(known) < len(inputs):
+        if (error := without_rule(call)) is not None:
+            refused(error)
+        return stand_in(b, call)
+    try:
+        with b.attempt():
+            return convert(b, call, known)
+    except SpikeletError as error:
+        refused(error)
+    return stand_in(b, call)
+
+
+def _outputs(b: Builder, values: list[Value | None], refused: Refused) -> list[Made]:
+    known = [value for value in values if value is not None]
+    try:
+        return outputs_of(b, known) if len(known) == len(values) else []
+    except SpikeletError as error:
+        refused(error)
+    return []
 
 
 def _input(b: Builder, shape: tuple[int, ...], steps: int, sample: tuple[int, ...], time_axis: TimeAxis) -> Value:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from spikelet.base.errors import LoweringError, SpikeletError
@@ -115,6 +116,22 @@ def _applied(b: Builder, call: Call, values: list[Value]) -> Value:
         raise
     except ValueError as e:  # a layer's own words, which don't know its name
         raise LoweringError(f"{call.place}: {e}") from e
+
+
+def without_rule(call: Call) -> LoweringError | None:
+    """The error of a call that has no rule."""
+    try:
+        _rule_for(call)
+    except LoweringError as e:
+        return e
+    return None
+
+
+def missing_rule(module: nn.Module, where: str) -> LoweringError | None:
+    """The error of a layer that has no rule though it needs one: it has parameters, or is known to have no integers."""
+    if rule_of(module) is not None or not (list(module.parameters()) or type(module).__name__ in WAYS_OUT):
+        return None
+    return without_rule(Call(module, where, (), (), {}, torch.empty(0)))
 
 
 def _rule_for(call: Call) -> Callable[..., Value]:

@@ -206,9 +206,9 @@ def require_int32(name: str, what: str, low: object, high: object) -> None:
     highest = high if type(high) is int else int(np.max(high))  # type: ignore[arg-type]
     if lowest < INT32[0] or highest > INT32[1]:
         raise OverflowRefused(
-            f"{name}: {what} may reach [{lowest}, {highest}], beyond 32 bits. "
+            f"{name}: {what} may reach [{lowest}, {highest}], beyond 32 bits.",
             "Use fewer input channels or weight bits, or smaller gains; in PyTorch, a batch norm, a neuron or "
-            "spikelet.nn.Requantize before it."
+            "spikelet.nn.Requantize before it.",
         )
 
 
