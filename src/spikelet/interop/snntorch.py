@@ -260,7 +260,8 @@ def from_snntorch(
             return net.fc(spk1.flatten(2))
         model = spikelet.from_snntorch(net, time_steps=8, forward=body)
 
-    `model.compare(batches)` says how many spikes and classes differ from net's own.
+    `model.compare(batches)` says how many spikes and classes differ from net's own. `spikelet.check(model, images)`
+    says what of it integers will refuse, before anything is compressed.
 
     Args:
         net: the network, left alone.

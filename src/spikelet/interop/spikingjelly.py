@@ -183,7 +183,8 @@ def from_spikingjelly(
             if isinstance(layer, spikelet.nn.Conv2d): layer.quantizer = Uniform(4)
         graph = spikelet.lower(model, images)                            # ... and it is integers
 
-    `model.compare(batches)` says how many spikes and classes differ from net's own.
+    `model.compare(batches)` says how many spikes and classes differ from net's own. `spikelet.check(model, images)`
+    says what of it integers will refuse, before anything is compressed.
 
     Args:
         net: the network, left alone. Its own Python code is kept; it runs once for all steps, time first.
