@@ -30,7 +30,6 @@ import json
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,7 @@ from torch import Tensor, nn
 
 from benchmarks.plain_torch import PlainTorch
 from benchmarks.record import command, commit, device
+from spikelet.base.timing import taking_turns
 from spikelet.compression.passes import recalibrate
 from spikelet.graph import ir
 from spikelet.lowering import lower
@@ -99,21 +99,10 @@ def seen(name: str, model: nn.Module) -> nn.Module:
 
 def medians(contenders: dict[str, Callable[[], Any]], seconds: float) -> dict[str, dict[str, float]]:
     """Median wall and processor milliseconds of every contender; they take turns until `seconds` have passed."""
-    clocks = {"wall": time.perf_counter, "cpu": time.process_time}
-    times: dict[str, dict[str, list[float]]] = {clock: {name: [] for name in contenders} for clock in clocks}
-    for run in contenders.values():
-        run()
-    end, rounds = time.perf_counter() + seconds, 0
-    while time.perf_counter() < end or rounds < 5:
-        for name, run in contenders.items():
-            start = {clock: now() for clock, now in clocks.items()}
-            run()
-            for clock, now in clocks.items():
-                times[clock][name].append(now() - start[clock])
-        rounds += 1
+    times = taking_turns(contenders, seconds)
     return {
-        clock: {name: round(1e3 * statistics.median(t), 4) for name, t in by_name.items()}
-        for clock, by_name in times.items()
+        clock: {name: round(1e3 * statistics.median(getattr(t, clock)), 4) for name, t in times.items()}
+        for clock in ("wall", "cpu")
     }
 
 

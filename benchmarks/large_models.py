@@ -21,7 +21,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from benchmarks.memory import apart, begin_peak, peak, resident
+from benchmarks.memory import MIB, apart
+from spikelet.base.memory import resident_during
 
 MODELS = (
     "qsd_transformer_t",
@@ -43,12 +44,10 @@ class Stages:
 
     def run(self, name: str, stage: Callable[[], Result]) -> Result:
         """What `stage` returns."""
-        before = resident()
-        begin_peak()
         start = time.process_time()
-        result = stage()
+        result, memory = resident_during(stage)
         seconds = round(time.process_time() - start, 3)
-        self.taken[name] = {"seconds": seconds, "peak": peak(), "before": before}
+        self.taken[name] = {"seconds": seconds, "peak": memory.peak // MIB, "before": memory.before // MIB}
         return result
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import datetime
-import platform
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import torch
 
 from spikelet.base.checkout import commit_of
+from spikelet.base.machine import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results" / "results.csv"
@@ -31,10 +31,7 @@ def device() -> str:
     """The processor's name and the threads in use."""
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    cpu = next(
-        (line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor()
-    )
-    return f"{cpu}, {torch.get_num_threads()} thread(s)"
+    return f"{processor()}, {torch.get_num_threads()} thread(s)"
 
 
 def command() -> str:
@@ -55,11 +52,6 @@ def portable(word: str) -> str:
     path = (ROOT / Path(text).expanduser()).resolve()
     inside = path.is_relative_to(ROOT)
     return f"{option}{equals}{path.relative_to(ROOT) if inside else f'data/{path.name}'}"
-
-
-def _cpuinfo() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
 
 
 def recorded(table: str, **same: object) -> set[tuple[str, str]]:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.memory import apart, begin_peak, peak, resident
+from benchmarks.memory import MIB, apart
+from spikelet.base.memory import resident_during
 from spikelet.models import create_model
 from spikelet.nn import Reversible
 
@@ -26,12 +27,10 @@ def measured(depth: int, batch: int, width: int, recompute: bool) -> int:
     model = create_model("bestformer_2_128", width=width, depth=depth, recompute=recompute).train()
     assert any(isinstance(m, Reversible) for m in model.modules())
     x = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8)
-    for _ in range(2):
-        model.zero_grad(set_to_none=False)
-        before = resident()
-        begin_peak()
-        model(x).square().mean().backward()
-    return peak() - before
+    model(x).square().mean().backward()
+    model.zero_grad(set_to_none=False)
+    _, memory = resident_during(lambda: model(x).square().mean().backward())
+    return memory.added // MIB
 
 
 def _apart(options: argparse.Namespace, depth: int, recompute: bool) -> int:
