@@ -93,6 +93,13 @@ def read_picture(
         raise PictureError(f"{name} cannot be used: it is damaged ({_reason(error)}).") from error
 
 
+def endings() -> set[str]:
+    """The ends of names, small letters, of the kinds of pictures that are read."""
+    from PIL import Image
+
+    return {ending for ending, kind in Image.registered_extensions().items() if kind in KINDS}
+
+
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
     """Keeps to itself what Pillow warns of and logs: damage that it passes over, or that its exceptions tell."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 
 from spikelet.base.errors import DataError
-from spikelet.base.picture import KINDS, MAX_FILE_BYTES
+from spikelet.base.picture import KINDS, MAX_FILE_BYTES, endings
 from spikelet.base.regular import open_regular
 from spikelet.data.readers.assembly import Source, assembled
 from spikelet.data.readers.encoded import Encoded, of_files
@@ -100,13 +100,6 @@ def of_layout(
         found.remarks,
     )
     return assembled(source, request)
-
-
-def endings() -> set[str]:
-    """The ends of names, small letters, of the kinds of pictures that are read."""
-    from PIL import Image
-
-    return {ending for ending, kind in Image.registered_extensions().items() if kind in KINDS}
 
 
 def require_plain(path: PurePath, where: str) -> None:

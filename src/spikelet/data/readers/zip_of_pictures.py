@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
 from spikelet.base.errors import DataError
-from spikelet.base.picture import MAX_FILE_BYTES
+from spikelet.base.picture import MAX_FILE_BYTES, endings
 from spikelet.data.readers.encoded import Encoded
-from spikelet.data.readers.pictures import Found, endings, of_layout, require_plain
+from spikelet.data.readers.pictures import Found, of_layout, require_plain
 from spikelet.data.readers.reader import Request
 from spikelet.data.readers.splits import split_named
 from spikelet.data.readers.zips import member_bytes, open_zip, require_readable
