@@ -18,7 +18,7 @@ import torch
 from benchmarks.record import ROOT, command, commit, device, portable, record
 from benchmarks.verified import verified
 from spikelet import lower, save
-from spikelet.cli.packing import origin
+from spikelet.cli.lowered import origin
 from spikelet.cli.result import result_of
 from spikelet.data import load
 from spikelet.graph.file.artifact import dumps

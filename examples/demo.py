@@ -48,7 +48,7 @@ def main(folder: Path, config: TrainConfig) -> None:
     rows = [
         ("accuracy, PyTorch evaluation", percent(found.float_accuracy)),
         ("accuracy, integer program", percent(found.integer_accuracy)),
-        ("packed file", f"{size:,} bytes"),
+        ("packed file", f"{size:,} bytes, without the words about its origin that spikelet pack adds"),
         ("the same weights as float32", f"{4 * parameters:,} bytes, {4 * parameters / size:.1f} times as many"),
         ("latency, integer program", f"{1e3 * native:.3f} ms an image, 1 thread"),
         (

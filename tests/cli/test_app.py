@@ -16,8 +16,9 @@ from spikelet import cli
 
 CLI = Path(cli.__file__).parent
 TORCH = ("train", "eval", "profile", "pack", "fit")
-DEVICE = ("run", "inspect", "verify", "models")
+DEVICE = ("run", "bench", "inspect", "verify", "models")
 COMMANDS = (*TORCH, *DEVICE)
+LOADED = ("answers", "commands", "completion", "errors", "limits", "offered", "options", "printing", "quiet")  # by help
 
 
 def test_help_lists_every_command(command: Callable[..., Any]) -> None:
@@ -34,6 +35,8 @@ def test_the_help_of_a_command_explains_it_and_gives_an_example(name: str, comma
     explanation, _, example = done.output.partition("Example:")
     assert len(explanation.split()) > 25
     assert example.lstrip().startswith(f"spikelet {name}")
+    assert "-q, --quiet" in example
+    assert ("--json" in example) is (name not in ("train", "fit"))
 
 
 def test_an_error_is_one_line_and_exit_code_two(command: Callable[..., Any]) -> None:
@@ -72,11 +75,11 @@ def test_the_module_runs_as_the_console_script_does(tmp_path: Path) -> None:
 def test_help_needs_nothing_but_click() -> None:
     loaded = {
         name
-        for file in ("__init__.py", "app.py", "commands.py", "errors.py", "limits.py", "options.py", "printing.py")
+        for file in ("__init__.py", "app.py", *(f"{name}.py" for name in LOADED))
         for node in ast.parse((CLI / file).read_text()).body
         for name in _imported(node)
     }
-    ours = {"spikelet", *(f"spikelet.cli.{name}" for name in ("commands", "errors", "limits", "options", "printing"))}
+    ours = {"spikelet", *(f"spikelet.cli.{name}" for name in LOADED)}
     ours |= {f"spikelet.base.{name}" for name in ("errors", "optional", "table", "text")}
     assert {name.split(".")[0] for name in loaded - ours} - sys.stdlib_module_names == {"click"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 import torch
 
 import spikelet
-from spikelet.cli import configuring, evaluation, fitting, packing, profiling, sources
+from spikelet.cli import configuring, evaluation, fitting, lowered, profiling, sources
 from spikelet.cli.result import Result
+from spikelet.data import load
 
 WORDS = (
     ("train tiny --threads 100000", "--threads"), ("fit RUN --max-bytes 3k --threads 100000", "--threads"),
@@ -43,7 +45,11 @@ WORDS = (
     ("train tiny --config FILE", "--config"), ("train --config NOWHERE", "configuration"),
     ("train --config FILE", "configuration"), ("train --resume RUN --epochs 3", "--resume"),
     ("train --resume RUN --data FOLDER", "--resume"), ("train --data FOLDER --out FILE", "--out"),
-    ("run FILE a.png --ground red", "ground"),
+    ("run FILE a.png --ground red", "ground"), ("run FILE a.png --axes CHWN", "--axes"),
+    ("run FILE a.png --csv NOWHERE/a.csv", "--csv"), ("run FILE a.png --csv FOLDER", "--csv"),
+    ("run FILE a.png --csv FILE", "--csv"), ("run FILE a.png --csv - --json", "--csv"),
+    ("bench FILE --batch 0", "--batch"), ("bench FILE --seconds 0", "--seconds"), ("bench FILE --seed -1", "--seed"),
+    ("bench FILE --threads 65", "--threads"), ("fit", "spikelet fit runs/"), ("run", "spikelet run "),
 )  # fmt: skip
 
 
@@ -62,7 +68,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(sources, "load_data", begin("reading data"))
     monkeypatch.setattr(configuring, "splits_of", begin("reading data"))
     monkeypatch.setattr(fitting, "splits_of", begin("reading data"))
-    monkeypatch.setattr(packing, "lower", begin("lowering"))
+    monkeypatch.setattr(lowered, "lower", begin("lowering"))
     monkeypatch.setattr(profiling, "profile_graph", begin("profiling"))
     return begun
 
@@ -170,6 +176,18 @@ def test_data_of_other_channels_or_classes_is_refused_in_a_sentence_before_work(
     assert "eleven" in done.stderr
 
 
+def test_grey_samples_become_rgb_for_a_network_that_takes_it() -> None:
+    test = load("digits").test
+    made = sources.Takes((3, 8, 8), None, test.labels, 10).checked(test, "m")
+    assert (made.x == test.x).all()
+    assert made.sample_shape == (3, 8, 8)
+    assert made.note == "scikit-learn's 8x8 digits, grey, to RGB"
+    assert (made.y == test.y).all()
+    colour = dataclasses.replace(test, x=made.x)
+    with pytest.raises(ValueError, match=r"are \[3, 8, 8\]. .* \(The same pictures saved in grey will do.\)"):
+        sources.Takes((1, 8, 8), None, test.labels, 10).checked(colour, "m")
+
+
 def test_of_other_data_every_sample_is_used(
     trained: Path, packed: Path, tmp_path: Path, command: Callable[..., Any]
 ) -> None:
@@ -190,7 +208,6 @@ def test_of_other_data_every_sample_is_used(
 def test_classes_meet_by_name(packed: Path, trained: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
     """Data that holds some of the classes, in another order of numbers, has the accuracy of the same pictures."""
     images = pytest.importorskip("PIL.Image")
-    from spikelet.data import load
 
     test = load("digits").test
     some = [k for k in range(len(test)) if int(test.y[k]) in (3, 7, 9)]

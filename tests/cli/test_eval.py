@@ -9,10 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import spikelet
+from spikelet.cli.confusion import Confusion
 from spikelet.cli.result import load_result
+from spikelet.data import load
 from spikelet.graph.ir import IntGraph
 
 
@@ -70,6 +73,9 @@ def test_a_run_with_float_weights_has_its_accuracy_in_pytorch_alone(
     assert done.exit_code == made.exit_code == 0, made.output + done.output
     assert "integer program" not in done.output.replace("float weights have no integer program", "")
     assert accuracies(done.output) == [accuracies(made.output)[-1]]
+    document = json.loads(command("eval", tmp_path, "--by-class", "--json").stdout)
+    assert (document["accuracy_integers"], document["is_exact"]) == (None, None)
+    assert np.trace(document["confusion"]) / document["samples"] == document["accuracy_pytorch"]
 
 
 def test_another_split_is_not_taken_for_the_result(trained: Path, command: Callable[..., Any]) -> None:
@@ -134,7 +140,54 @@ def test_a_difference_is_shown_by_layer(
 
     monkeypatch.setattr(evaluation, "Program", OneSpikeWrong)
     done = command("eval", trained)
+    assert done.exit_code == 1
     assert re.search(r"in features\.1\.body\.0 +4 *\n", done.output), done.output
+    as_json = command("eval", trained, "--json")
+    document = json.loads(as_json.stdout)
+    assert as_json.exit_code == 1
+    assert document["is_exact"] is False
+    assert document["spikes"]["differ"] == document["spikes"]["by_node"]["features.1.body.0"] == 4
+
+
+def test_json_has_the_figures_of_the_text(trained: Path, packed: Path, command: Callable[..., Any]) -> None:
+    of_run, of_file = (json.loads(command("eval", target, "--json").stdout) for target in (trained, packed))
+    result = load_result(trained)
+    assert of_run["accuracy_pytorch"] == of_run["accuracy_integers"] == of_file["accuracy_integers"]
+    assert (of_run["accuracy_pytorch"], of_run["samples"]) == (result.test_accuracy, result.test_samples)
+    assert of_run["is_exact"] is True
+    assert (of_run["spikes"]["compared"], of_run["logits"]["compared"]) == (275_712, 3_590)
+    assert (of_file["accuracy_pytorch"], of_file["is_exact"]) == (None, None)
+    assert "classes" not in of_run
+
+
+def test_classes_are_counted_as_the_program_gives_them(
+    trained: Path, packed: Path, command: Callable[..., Any]
+) -> None:
+    test = load("digits").test
+    logits = spikelet.Program(spikelet.load(packed))(test.x.numpy())
+    y, best = test.y.numpy(), np.argsort(-logits, axis=1, kind="stable")
+    expected = np.zeros((10, 10), int)
+    for true, taken in zip(y, best[:, 0], strict=True):
+        expected[true, taken] += 1
+    for target in (trained, packed):
+        document = json.loads(command("eval", target, "--by-class", "--json").stdout)
+        assert document["confusion"] == expected.tolist()
+        assert document["top5_accuracy"] == np.mean([t in five for t, five in zip(y, best[:, :5], strict=True)])
+        assert [c["accuracy"] for c in document["classes"]] == (np.diag(expected) / expected.sum(1)).tolist()
+        assert sum(c["samples"] for c in document["classes"]) == document["samples"]
+    text = command("eval", packed, "--by-class").stdout
+    assert re.search(r"^top-5 +[\d.]+ %", text, re.MULTILINE)
+    assert re.search(rf"^0 +{expected[0].sum()} +{100 * expected[0, 0] / expected[0].sum():.2f} %", text, re.MULTILINE)
+
+
+def test_of_many_classes_the_pairs_are_listed_and_one_without_samples_has_no_accuracy() -> None:
+    logits = -np.abs(np.arange(20)[:, None] // 2 - np.arange(20)[None]).astype(float)
+    found = Confusion.of(logits, np.arange(20), [])
+    assert found.samples == found.counts.sum() == 20
+    assert found.counts[3, 1] == found.counts[2, 1] == 1
+    half = Confusion.of(logits[:10], np.arange(10), [f"c{k}" for k in range(20)])
+    assert half.document()["classes"][15] == {"class": "c15", "samples": 0, "accuracy": None}
+    assert half.top5 == sum(abs(k // 2 - k) <= 2 for k in range(10))
 
 
 def test_a_target_that_is_nothing_is_refused(command: Callable[..., Any]) -> None:

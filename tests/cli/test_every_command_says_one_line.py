@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from spikelet.cli import catalogue, evaluation, running, sources
+from spikelet.cli import catalogue, evaluation, images, sources
 
-PLACES = ("eval", "profile", "fit", "pack", "run", "inspect", "verify", "train", "image", "data", "root")
+PLACES = ("eval", "profile", "fit", "pack", "run", "bench", "inspect", "verify", "train", "image", "data", "root")
 KINDS = (
     "missing", "empty", "text", "folder", "fifo", "device", "link to itself", "long", "control", "not utf-8", "zero",
     "surrogate", "space", "nothing", "hyphen", "unreadable",
@@ -95,12 +95,19 @@ RAISED = (
 
 @pytest.mark.parametrize(("name", "error"), RAISED, ids=[name for name, _ in RAISED])
 def test_any_exception_is_one_line_that_names_what_was_read(
-    name: str, error: Exception, packed: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    error: Exception,
+    packed: Path,
+    tmp_path: Path,
+    command: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fails(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(running, "read_picture", fails)
+    (tmp_path / "a.png").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(images, "pictures_in", fails)
     monkeypatch.setattr(sources, "load_data", fails)
     monkeypatch.setattr(evaluation, "Program", fails)
     monkeypatch.setattr(catalogue, "models", fails)

@@ -131,7 +131,7 @@ def test_commands_that_read_no_data_read_no_meta_either(
 def test_a_folder_that_is_called_as_a_known_data_set_is_not_taken_for_it(
     packed: Path, trained: Path, tmp_path: Path
 ) -> None:
-    from spikelet.cli.packing import origin
+    from spikelet.cli.lowered import origin
     from spikelet.cli.result import load_result
     from spikelet.train import load_run
 

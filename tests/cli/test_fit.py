@@ -36,6 +36,12 @@ def test_the_folder_holds_a_file_within_the_budget_the_front_and_a_picture(fitte
     assert spikelet.load(out / "model.safetensors").labels == tuple("0123456789")
 
 
+def test_the_start_has_the_bytes_that_pack_writes(fitted: tuple[Path, Any], packed: Path):
+    told = json.loads((fitted[0] / "fit.json").read_text())
+    assert told["start"]["bytes"] == packed.stat().st_size
+    assert f"{packed.stat().st_size:,}" in fitted[1].output
+
+
 def test_the_front_the_plan_and_what_was_measured_are_printed(fitted: tuple[Path, Any]):
     text = fitted[1].output
     for words in ("The front:", "The chosen plan", "start", "result", "within the budget"):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import spikelet
-from spikelet.cli.packing import origin
+from spikelet.cli.lowered import origin
 from spikelet.cli.result import Result, load_result
 from spikelet.recipes import RECIPES
 from spikelet.train import load_run

@@ -15,7 +15,7 @@ import pytest
 import spikelet
 from spikelet.base.ground import Ground
 from spikelet.cli.grounds import ground_for
-from spikelet.cli.images import read_picture
+from tests.support.pictures import read_picture
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -85,9 +85,9 @@ def test_images_are_refused_where_they_do_not_fit(
     np.save(tmp_path / "x.npy", np.zeros((1, 8, 8), np.uint8))
     np.save(tmp_path / "frames.npy", np.zeros((2, 1, 8, 8), np.uint8))
     for words, message in (
-        ((trained, tmp_path / "x.npy"), "IMAGE goes with a packed file"),
-        ((packed, tmp_path / "x.npy", tmp_path / "frames.npy"), "IMAGE must be images or frames alone, got both"),
-        ((packed, tmp_path / "x.npy", "--samples", 2), "Give IMAGEs or a data set's"),
+        ((trained, tmp_path / "x.npy"), "INPUT goes with a packed file"),
+        ((packed, tmp_path / "x.npy", tmp_path / "frames.npy"), "INPUT must be images or frames alone, got both"),
+        ((packed, tmp_path / "x.npy", "--samples", 2), "Give INPUTs or a data set's"),
     ):
         done = command("profile", *words)
         assert done.exit_code == 2

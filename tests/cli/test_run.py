@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import spikelet
-from spikelet.cli.images import read_picture
-from spikelet.cli.running import softmax
+from spikelet.cli.predicting import softmax
 from spikelet.data import load
 from spikelet.graph.graph import IntGraph, Output
+from tests.support.pictures import read_picture
 
 images = pytest.importorskip("PIL.Image")
 
@@ -101,8 +101,10 @@ def test_frames_give_other_classes_than_one_image_only_through_the_program(
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((1, 8, 8), np.float32), "must hold uint8 of shape .* got float32"),
-        (np.zeros((3, 1, 8, 8), np.uint8), r"got uint8 \[3, 1, 8, 8\]"),
+        (np.zeros((1, 8, 8), np.float32), r"must hold uint8 of shape .* got float32 .*\(x \* 255\)\.round\(\)"),
+        (np.zeros((3, 3, 8, 8), np.uint8), r"got uint8 \[3, 3, 8, 8\]"),
+        (np.zeros((0, 1, 8, 8), np.uint8), r"got uint8 \[0, 1, 8, 8\]"),
+        (np.zeros((3, 2, 1, 8, 8), np.uint8), r"\[2, N, 1, 8, 8\] for N samples; got uint8 \[3, 2, 1, 8, 8\]"),
         (np.array([{}]), "must hold uint8 of shape .* got object"),
     ],
 )
@@ -128,12 +130,6 @@ def test_a_picture_of_sixteen_bits_is_refused(tmp_path: Path) -> None:
 def test_a_model_of_events_takes_no_pictures(digit: Path) -> None:
     with pytest.raises(ValueError, match=r"shape \[2, 34, 34\], which pictures don't have. Give an .npy file"):
         read_picture(digit, (2, 34, 34), 5)
-
-
-def test_a_folder_is_no_picture(packed: Path, command: Callable[..., Any], tmp_path: Path) -> None:
-    done = command("run", packed, tmp_path)
-    assert done.exit_code == 2
-    assert "is a folder; give one picture or .npy file." in done.stderr
 
 
 def test_a_picture_that_is_not_there_is_refused(packed: Path, command: Callable[..., Any]) -> None:

@@ -61,8 +61,16 @@ def test_a_wrong_word_of_train_is_one_sentence(words: list[str], said: str, here
         (["eval", "RUN", "--data", "grey"], "grey has 3 classes that RUN does not know: 'bar', 'cross', 'square'."),
         (["profile", "RUN", "--data", "grey"], "grey has 3 classes that RUN does not know"),
         (["fit", "RUN", "--max-bytes", "3k", "--data-root", "shapes"], "is read from no folder"),
-        (["run", "FILE", "shapes"], "shapes is a folder"),
-        (["run", "RUN", "shapes/test/bar/0.png"], "RUN"),
+        (["run", "FILE", "pngs"], "there is no file pngs."),
+        (["run", "FILE", "shapes/*.gif"], "nothing matches shapes/*.gif, and there is no file of this name."),
+        (["run", "FILE", "-"], "- reads a picture or an array from the standard input, which was empty."),
+        (["run", "qsnn-vgg-s-cifar100", "a.png"], "Did you mean 'qsnn-vgg-s-cifar10'?"),
+        (["bench", "qsnn-vgg-cifar10"], "Did you mean 'qsnn-vgg-s-cifar10'?"),
+        (["models", "qsnn_vgg_t"], "nothing matches 'qsnn_vgg_t'. Did you mean 'qsnn_vgg_s'?"),
+        (["fit"], "Missing argument 'DIR'. As in: spikelet fit runs/qsnn-digits --max-bytes 8k"),
+        (["pack", "RUN"], "Missing option '--out'. As in: spikelet pack runs/digits --out digits.safetensors"),
+        (["train", "tiny", "--seed", "1", "--out", "RUN"],
+         "holds a run of another configuration. Choose another folder, or remove this one."),
         (["eval", "shapes"], "shapes/config.json is not a run's configuration"),
         (["pack", "shapes", "--out", "m.safetensors"], "shapes/config.json is not a run's configuration"),
     ],
@@ -76,6 +84,22 @@ def test_data_that_does_not_fit_a_network_is_one_sentence(
         said = said.replace(name, place)
     assert said in sentence_of(done)
     assert "accuracy" not in done.stdout
+
+
+def test_a_file_that_was_cut_off_says_what_is_missing(packed: Path, tmp_path: Path, command: Command) -> None:
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(packed.read_bytes()[:-100])
+    for name in ("eval", "run", "inspect", "verify", "bench"):
+        done = command(name, cut, *(["a.png"] if name == "run" else []))
+        assert "its tensors take " in sentence_of(done)
+        assert " follow the header" in sentence_of(done)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder that nobody can write into")
+def test_a_file_that_cannot_be_written_is_named_as_it_was_typed(trained: Path, command: Command) -> None:
+    said = sentence_of(command("pack", trained, "--out", "/proc/x.safetensors"))
+    assert "/proc" in said
+    assert "spikelet-tmp" not in said
 
 
 def sentence_of(done: Any) -> str:

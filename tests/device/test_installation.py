@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import spikelet
-from spikelet.cli.running import softmax
+from spikelet.cli.predicting import softmax
 
 pytestmark = pytest.mark.index
 
@@ -68,8 +68,8 @@ def test_a_shipped_model_runs_on_a_picture_by_command_and_in_python(device: Run,
     done = device("spikelet", "run", MODEL, picture, "--top", 1)
     assert (done.returncode, done.stderr) == (0, "")
     code = (
-        "import spikelet, sys, pathlib; from spikelet.cli.images import read_picture; "
-        f"g = spikelet.load({MODEL!r}); x = read_picture(pathlib.Path(sys.argv[1]), g.input.shape, g.time_steps); "
+        "import spikelet, sys; from spikelet.cli.images import Wanted, pictures_of; "
+        f"g = spikelet.load({MODEL!r}); (x,) = pictures_of(sys.argv[1:], Wanted.by(g)); "
         "print(*spikelet.Program(g)(x.batch)[0], 'torch' in sys.modules)"
     )
     *logits, torch = device("python", "-c", code, picture).stdout.split()
@@ -87,6 +87,7 @@ def test_the_other_commands_of_a_device_run(device: Run, picture: Path):
         ("inspect", MODEL),
         ("verify", MODEL, picture),
         ("profile", MODEL, picture),
+        ("bench", MODEL, picture, "--seconds", 0.01),
         ("models",),
         ("--version",),
     ):

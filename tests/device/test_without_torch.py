@@ -77,12 +77,18 @@ def test_a_device_can_run_inspect_verify_and_list(tmp_path: Path):
     name = spikelet.zoo.names()[0]
     np.save(tmp_path / "x.npy", np.zeros(spikelet.load(name).input.shape, np.uint8))
     image = tmp_path / "x.npy"
-    for words in (("run", name, image), ("inspect", name), ("verify", name, image), ("profile", name, image)):
+    for words in (
+        ("run", name, image),
+        ("inspect", name),
+        ("verify", name, image),
+        ("profile", name, image),
+        ("bench", name, image, "--seconds", 0.01),
+    ):
         done = command(*words)
         assert (done.returncode, done.stderr) == (0, ""), done.stderr
     refused = command("profile", name)
     assert (refused.returncode, refused.stderr) == (
-        2, "error: spikelet profile without an IMAGE needs PyTorch. Install it with: pip install 'spikelet[train]'\n",
+        2, "error: spikelet profile without an INPUT needs PyTorch. Install it with: pip install 'spikelet[train]'\n",
     )  # fmt: skip
     listed = command("models")
     assert "Networks and recipes are listed where PyTorch is: pip install 'spikelet[train]'" in listed.stdout

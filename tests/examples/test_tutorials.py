@@ -54,9 +54,10 @@ def test_own_pictures_become_a_file_as_the_page_says(shapes: Path) -> None:
         else:
             (shapes / "block.py").write_text(block)
             runpy.run_path(str(shapes / "block.py"))
-    assert len(said) == 8
+    assert len(said) == 10
     assert "test accuracy" in said[0]
     assert "spikes that differ            0 of" in said[1]
     assert "cut to the middle, resized to 32 x 32" in said[3]
     assert all(name in said[3] for name in CLASSES)
+    assert len((shapes / "found.csv").read_text().splitlines()) == 1 + 9
     assert spikelet.load(shapes / "my_net.safetensors").labels == CLASSES

@@ -11,32 +11,39 @@ from typing import Any
 import click
 
 from spikelet import __version__
+from spikelet.cli.answers import give, json_option
 from spikelet.cli.commands import Commands, TorchCommand
+from spikelet.cli.completion import completion_options
 from spikelet.cli.limits import limits
+from spikelet.cli.offered import data_sets, networks, recipes, shipped
 from spikelet.cli.options import (
+    AXES,
     COUNT,
     LEVELS,
     SEED,
     STEPS,
     THREADS,
     Above0,
+    BenchOptions,
     Bits,
     ConvertOptions,
     FitOptions,
     Name,
     PathName,
+    RunOptions,
     Share,
     TrainOptions,
 )
+from spikelet.cli.quiet import keep_quiet
 
 EXIT_MISSED = 1
-NAME, PATH = Name(), PathName()
+NAME, PATH, DATA = Name(), PathName(), Name(data_sets)
 
-target = click.argument("target", type=NAME)
-model = click.argument("model", type=NAME)
+target = click.argument("target", type=Name(shipped))
+model = click.argument("model", type=Name(shipped))
 data = click.option(
     "--data",
-    type=NAME,
+    type=DATA,
     metavar="NAME",
     help="Data set: a name, a folder, or a hub id. Default: the one it was trained on.",
 )
@@ -51,6 +58,7 @@ torch_threads = click.option("--threads", type=THREADS, help="Threads of PyTorch
 @click.group(cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, envvar="SPIKELET_DEBUG", help="Show the whole traceback of an error.")
 @click.version_option(__version__, message="spikelet %(version)s")
+@completion_options
 def app(debug: bool) -> None:
     """Train, compress and deploy spiking networks; what you evaluate is what you deploy.
 
@@ -63,20 +71,23 @@ def app(debug: bool) -> None:
       spikelet inspect digits.safetensors
       spikelet verify digits.safetensors
       spikelet run digits.safetensors image.png
+      spikelet bench digits.safetensors
       spikelet fit runs/qsnn-digits --max-bytes 8k
     """
 
 
 @app.command(cls=TorchCommand)
-@click.argument("recipe", required=False, type=NAME)
+@click.argument("recipe", required=False, type=Name(recipes))
 @click.option(
     "--data",
-    type=NAME,
+    type=DATA,
     metavar="NAME",
     help="Train on this data set: a folder of pictures, tables or idx files, a table or a zip, a hub id, or a name. "
     "Classes, channels and size are taken from it.",
 )
-@click.option("--model", type=NAME, metavar="NAME", help="A network of `spikelet models`. Default: the recipe's.")
+@click.option(
+    "--model", type=Name(networks), metavar="NAME", help="A network of `spikelet models`. Default: the recipe's."
+)
 @click.option("--epochs", type=COUNT, help="Epochs in all; phases keep their proportions. Default: the recipe's.")
 @click.option("--batch-size", type=COUNT, help="Samples a step. Default: the recipe's, or by the number of samples.")
 @click.option("--lr", type=Above0(), help="Peak of the learning rate. Default: the recipe's.")
@@ -124,29 +135,36 @@ def train(**options: Any) -> None:
 @data
 @data_root
 @split
+@click.option("--by-class", is_flag=True, help="Also accuracy by class, top-5, and which classes are mistaken.")
 @threads
+@json_option
 @limits
-def evaluate(target: str, data: str | None, data_root: str | None, split: str | None, threads: int) -> None:
+def evaluate(target: str, data: str | None, data_root: str | None, split: str | None, **how: Any) -> None:
     """Measure accuracy, and compare PyTorch with the integers.
 
     TARGET is a run folder, a packed file, or the name of a shipped model (`spikelet models`). A run folder is
     evaluated in PyTorch and as the native integer program, and every spike and every logit of the two is compared; a
     run with float weights has no integer program. A packed file is evaluated as the integer program; it needs no
-    model code.
+    model code. Data must have the network's size and channels, and classes that it knows by name. The exit code is 1
+    where integers and PyTorch differ.
 
     \b
     Example:
       spikelet eval runs/digits
+      spikelet eval qsnn-vgg-s-cifar10 --data my_pictures --by-class --json | jq .accuracy_integers
     """
     from spikelet.cli.evaluation import evaluate as work
     from spikelet.cli.sources import Choice
 
-    work(target, Choice(data, data_root, split), threads)
+    found = work(target, Choice(data, data_root, split), how["threads"], how["by_class"])
+    give(found, how["as_json"])
+    if not found.is_exact:
+        raise click.exceptions.Exit(EXIT_MISSED)
 
 
 @app.command()
 @target
-@click.argument("images", metavar="[IMAGE]...", nargs=-1, type=PATH)
+@click.argument("images", metavar="[INPUT]...", nargs=-1, type=NAME)
 @data
 @data_root
 @split
@@ -154,14 +172,16 @@ def evaluate(target: str, data: str | None, data_root: str | None, split: str | 
 @click.option("--part", multiple=True, help="'size', 'operations' or 'energy'; may be repeated. Default: all.")
 @click.option("--out", type=PATH, metavar="FILE", help="Save the whole profile as JSON.")
 @threads
+@json_option
 @limits
-def profile(target: str, images: tuple[Path, ...], **how: Any) -> None:
+def profile(target: str, images: tuple[str, ...], **how: Any) -> None:
     """Count bytes, spikes, operations and energy by layer.
 
     TARGET is a run folder, a packed file, or the name of a shipped model (`spikelet models`). The tables show
     parameters, bits, packed bytes, firing rates, synaptic operations by the papers' rule and by NeuroBench's, and
     energy under each named table. All are means per sample. A run folder is counted as a PyTorch module, a packed file
-    as integers. A packed file is run on the IMAGEs, if any are given, and needs no PyTorch then.
+    as integers. A packed file is run on the INPUTs, if any are given, and needs no PyTorch then: pictures, .npy or
+    .npz files, folders of them, or - for the standard input, as `spikelet run` takes them.
 
     \b
     Example:
@@ -169,9 +189,10 @@ def profile(target: str, images: tuple[Path, ...], **how: Any) -> None:
     """
     from spikelet.cli.profiling import Work, of_images, of_samples, print_report
 
-    work = Work(how["samples"], how["part"], how["threads"], how["out"], (Path(target), *images))
+    read = (Path(target), *map(Path, images))
+    work = Work(how["samples"], how["part"], how["threads"], how["out"], read, how["as_json"])
     if images and (how["data"] or how["data_root"] or how["samples"]):
-        raise click.UsageError("Give IMAGEs or a data set's --data, --data-root and --samples, not both.")
+        raise click.UsageError("Give INPUTs or a data set's --data, --data-root and --samples, not both.")
     if images:
         report = of_images(target, images)
     else:
@@ -212,8 +233,8 @@ def fit(**options: Any) -> None:
     DIR is the folder of a finished run. Each layer's bits and each group's channels are chosen by what they cost in
     loss, measured on training images. A search finds the plans that no other beats; a few are trained briefly and
     judged on validation images; one is trained in full and packed. The training is the run's, on labels alone. The
-    new folder gets model.safetensors, fit.json and fit.png, the whole front of accuracy, bytes and operations. The
-    exit code is 1 where a limit was missed.
+    new folder gets model.safetensors, fit.json and fit.png, the whole front of accuracy, bytes and operations. Bytes
+    are those of the packed files, their words about the origin included. The exit code is 1 where a limit was missed.
 
     \b
     Example:
@@ -228,7 +249,8 @@ def fit(**options: Any) -> None:
 @app.command(cls=TorchCommand)
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--out", metavar="FILE", type=PATH, required=True, help="The file to write, such as model.safetensors.")
-def pack(folder: Path, out: Path) -> None:
+@json_option
+def pack(folder: Path, out: Path, as_json: bool) -> None:
     """Make one small integer file of a finished run.
 
     DIR is the folder of a finished run. The network is lowered to integers; every sum is proved to fit its integers
@@ -241,7 +263,7 @@ def pack(folder: Path, out: Path) -> None:
     """
     from spikelet.cli.packing import pack as work
 
-    work(folder, out)
+    work(folder, out, as_json)
 
 
 @app.command(cls=TorchCommand)
@@ -278,34 +300,77 @@ def convert(target: str, data: str | None, data_root: str | None, split: str, **
 
 @app.command()
 @model
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=PATH)
-@click.option("--top", default=5, show_default=True, type=COUNT, help="How many classes to show.")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=NAME)
+@click.option("--top", type=COUNT, help="How many classes to show of each. Default: 5, and of many samples 2; CSV: 1.")
 @click.option(
     "--ground", metavar="COLOUR", help="What transparency is laid on: white, black or #rrggbb. Default: the training's."
 )
+@click.option(
+    "--invert",
+    is_flag=True,
+    help="Turn dark into light and back: for black on white, where MODEL learned from white on black.",
+)
+@click.option("--axes", type=click.Choice(AXES), help="What the axes of arrays are. Default: by their shape.")
+@click.option("--json", "as_json", is_flag=True, callback=keep_quiet, help="Print one JSON object a sample and line.")
+@click.option(
+    "--csv", metavar="FILE", type=NAME, help="Also write a row a sample into FILE; - prints the rows instead."
+)
 @threads
 @limits
-def run(model: str, images: tuple[Path, ...], top: int, ground: str | None, threads: int) -> None:
-    """Classify images with the native integer program.
+def run(model: str, inputs: tuple[str, ...], **options: Any) -> None:
+    """Classify pictures and arrays with the native integer program.
 
-    MODEL is a packed file or the name of a shipped model. An IMAGE is a picture, or an .npy file of uint8 [C, H, W],
-    or [T, C, H, W] for one frame a time step. A picture is cut to the middle and resized to what the network takes,
-    in grey or in colour; one line says what was done. The table shows the best classes, their integer logits and
-    their scores, the softmax of the real logits.
+    MODEL is a packed file, the name of a shipped model, or a run folder, which is lowered first. An INPUT is a
+    picture, an array, a folder of them, a quoted pattern such as 'scans/*.png', or - for the standard input. A
+    picture is cut to the middle and resized to what the network takes, in grey or in colour; one line says what was
+    done. Arrays are .npy or .npz files of uint8: [C, H, W]; [T, C, H, W] for one frame a time step; or N samples at
+    once, [N, C, H, W] or [T, N, C, H, W]. A few samples get a table each, with the integer logits and the scores, the
+    softmax of the real logits; more get a row each.
 
     \b
     Example:
       spikelet run qsnn-vgg-s-fashion-mnist shirt.png --top 3
+      spikelet run runs/digits scans --invert --csv scans.csv
+      spikelet run digits.safetensors 'scans/*.png' --json | jq -r .class | sort | uniq -c
     """
     from spikelet.cli.running import run as work
 
-    work(model, images, top, threads, ground)
+    work(model, inputs, RunOptions(**options))
 
 
 @app.command()
 @model
+@click.argument("inputs", metavar="[INPUT]...", nargs=-1, type=NAME)
+@click.option("--batch", default=32, show_default=True, type=COUNT, help="Samples at once, for the throughput.")
+@click.option("--seconds", default=2.0, show_default=True, type=Above0(), help="Time for latency, and for throughput.")
+@click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the random inputs.")
+@threads
+@json_option
 @limits
-def inspect(model: str) -> None:
+def bench(model: str, inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Measure latency, throughput and memory on this machine.
+
+    MODEL is a packed file, the name of a shipped model, or a run folder. One sample's latency is the median of many
+    runs after one that is not counted, with the fastest and the slowest tenth, by the clock and in processor time,
+    which alone means something on a busy machine. How many neurons fire decides about speed: each row says its rate.
+    INPUTs are what `spikelet run` takes; without any, zeros, blocks of noise and random bytes are run. Below stand
+    the throughput of a batch, the memory by the plan and as measured here, and the machine.
+
+    \b
+    Example:
+      spikelet bench qsnn-vgg-s-cifar10 --threads 2
+      spikelet bench digits.safetensors scans --json > bench.json
+    """
+    from spikelet.cli.benching import bench as work
+
+    give(work(model, inputs, BenchOptions(**options)), as_json)
+
+
+@app.command()
+@model
+@json_option
+@limits
+def inspect(model: str, as_json: bool) -> None:
     """Show what a packed file holds.
 
     MODEL is a packed file or the name of a shipped model. The first table shows every node: operation, inputs, output
@@ -318,21 +383,22 @@ def inspect(model: str) -> None:
     """
     from spikelet.cli.inspecting import inspect as work
 
-    work(model)
+    give(work(model), as_json)
 
 
 @app.command()
 @model
-@click.argument("images", metavar="[IMAGE]...", nargs=-1, type=PATH)
-@click.option("--samples", default=4, show_default=True, type=COUNT, help="Random inputs, where no image is given.")
+@click.argument("images", metavar="[INPUT]...", nargs=-1, type=NAME)
+@click.option("--samples", default=4, show_default=True, type=COUNT, help="Random inputs, where none is given.")
 @click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the random inputs.")
 @threads
+@json_option
 @limits
-def verify(model: str, images: tuple[Path, ...], samples: int, seed: int, threads: int) -> None:
+def verify(model: str, images: tuple[str, ...], samples: int, seed: int, **how: Any) -> None:
     """Check that a packed file is whole and exact on this machine.
 
     MODEL is a packed file or the name of a shipped model. The file is whole if its checksum and every field are right
-    and its bytes are those that its graph is written to. Then every kernel set of this machine runs the images, or
+    and its bytes are those that its graph is written to. Then every kernel set of this machine runs the INPUTs, or
     random bytes, whole and in single steps. Every spike and output is compared with the reference in NumPy. The exit
     code is 1 where one differs.
 
@@ -343,13 +409,16 @@ def verify(model: str, images: tuple[Path, ...], samples: int, seed: int, thread
     from spikelet.cli.verifying import Inputs
     from spikelet.cli.verifying import verify as work
 
-    if not work(model, Inputs(images, samples, seed), threads):
+    found = work(model, Inputs(images, samples, seed), how["threads"])
+    give(found, how["as_json"])
+    if found.wrong:
         raise click.exceptions.Exit(EXIT_MISSED)
 
 
 @app.command()
 @click.argument("pattern", default="*", type=NAME)
-def models(pattern: str) -> None:
+@json_option
+def models(pattern: str, as_json: bool) -> None:
     """List networks, recipes and shipped models.
 
     PATTERN is a part of a name, or a shell pattern. Networks are what `spikelet.create_model` builds, recipes what
@@ -362,4 +431,4 @@ def models(pattern: str) -> None:
     """
     from spikelet.cli.catalogue import models as work
 
-    work(pattern)
+    give(work(pattern), as_json)

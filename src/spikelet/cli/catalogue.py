@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import fnmatch
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from spikelet import zoo
 from spikelet.base.errors import MissingLibrary
-from spikelet.base.table import Table
-from spikelet.cli.printing import heading, say, show
+from spikelet.base.table import Row, Table
+from spikelet.cli.printing import heading, note, show
 
 NOTHING = "-"
 NUMBERS = ("bytes", "parameters")
@@ -19,8 +21,31 @@ NETWORKS = ("name", "parameters", "what")
 TRAININGS = ("name", "network", "data", "bits W/U", "epochs at T", "what")
 
 
-def models(pattern: str) -> None:
-    """Prints what matches `pattern`, a shell pattern or a part of a name; networks and recipes where PyTorch is.
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """Rows of the networks, the recipes and the shipped models that were found."""
+
+    networks: tuple[Row, ...]
+    recipes: tuple[Row, ...]
+    shipped: tuple[Row, ...]
+
+    def show(self) -> None:
+        """Prints a table of each."""
+        _print("Networks: spikelet.create_model(NAME, ...)", NETWORKS, self.networks)
+        _print("Recipes: spikelet train NAME", TRAININGS, self.recipes)
+        _print("Shipped: spikelet run NAME INPUT", SHIPPED, self.shipped)
+
+    def document(self) -> dict[str, Any]:
+        """The same as JSON has it; numbers are numbers."""
+        return {
+            "networks": [_object(NETWORKS, row) for row in self.networks],
+            "recipes": [_object(TRAININGS, row) for row in self.recipes],
+            "shipped": [_object(SHIPPED, row) for row in self.shipped],
+        }
+
+
+def models(pattern: str) -> Catalogue:
+    """What matches `pattern`, a shell pattern or a part of a name; networks and recipes where PyTorch is.
 
     Raises:
         ValueError: nothing does.
@@ -30,11 +55,24 @@ def models(pattern: str) -> None:
     shell = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
     found = set(fnmatch.filter(everything, shell))
     if not found:
-        raise ValueError(f"nothing matches {pattern!r}. There are: {', '.join(everything)}.")
-    built, made = (_network(n) for n in networks if n in found), (_recipe(n) for n in recipes if n in found)
-    _print("Networks: spikelet.create_model(NAME, ...)", NETWORKS, built)
-    _print("Recipes: spikelet train NAME", TRAININGS, made)
-    _print("Shipped: spikelet run NAME IMAGE", SHIPPED, (_shipped(n) for n in zoo.names() if n in found))
+        near = difflib.get_close_matches(pattern, everything, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"nothing matches {pattern!r}.{meant} There are: {', '.join(everything)}.")
+    return Catalogue(
+        tuple(_network(n) for n in networks if n in found),
+        tuple(_recipe(n) for n in recipes if n in found),
+        tuple(_shipped(n) for n in zoo.names() if n in found),
+    )
+
+
+def _object(columns: Sequence[str], row: Row) -> dict[str, str | int]:
+    """A row by its titles, written as JSON's names are: "epochs at T" is epochs_at_t."""
+    keys = (re.sub(r"\W+", "_", title).lower() for title in columns)
+    return {key: _plain(title, cell) for key, title, cell in zip(keys, columns, row, strict=True)}
+
+
+def _plain(column: str, cell: str) -> str | int:
+    return int(cell.replace(",", "")) if column in NUMBERS and cell != NOTHING else cell
 
 
 def _trainable() -> tuple[list[str], list[str]]:
@@ -43,26 +81,25 @@ def _trainable() -> tuple[list[str], list[str]]:
         from spikelet.models import list_models
         from spikelet.recipes import RECIPES
     except MissingLibrary:
-        say("Networks and recipes are listed where PyTorch is: pip install 'spikelet[train]'\n", dim=True)
+        note("Networks and recipes are listed where PyTorch is: pip install 'spikelet[train]'\n", dim=True)
         return [], []
     return list_models(), list(RECIPES)
 
 
-def _print(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    found = tuple(rows)
-    if found:
+def _print(title: str, columns: Row, rows: tuple[Row, ...]) -> None:
+    if rows:
         heading(title)
-        show(Table(columns, found, prose=tuple(i for i, title in enumerate(columns) if title not in NUMBERS)))
+        show(Table(columns, rows, prose=tuple(i for i, title in enumerate(columns) if title not in NUMBERS)))
 
 
-def _network(name: str) -> tuple[str, ...]:
+def _network(name: str) -> Row:
     from spikelet.models.catalogue import MODELS, create_model
 
     parameters = sum(p.numel() for p in create_model(name).parameters())
     return name, f"{parameters:,}", _first_line(MODELS[name])
 
 
-def _recipe(name: str) -> tuple[str, ...]:
+def _recipe(name: str) -> Row:
     from spikelet.recipes import RECIPES
 
     make = RECIPES[name]
@@ -74,7 +111,7 @@ def _recipe(name: str) -> tuple[str, ...]:
     return name, config.model, config.data, bits, phases, _first_line(make)
 
 
-def _shipped(name: str) -> tuple[str, ...]:
+def _shipped(name: str) -> Row:
     card = zoo.card(name)
     size = card_row(card, "packed file").removesuffix(" bytes")
     return name, size, card_row(card, "test accuracy, integer program"), card_row(card, "data")

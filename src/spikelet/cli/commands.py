@@ -3,7 +3,7 @@
 an exception        one line on standard error, exit code 2; with --debug its traceback before it
 Ctrl-C              one line, exit code 130
 a closed pipe       nothing, as for any filter
-a warning           one line on standard error
+a warning           one line on standard error; with --quiet nothing
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import click
 from spikelet.base.optional import need
 from spikelet.base.text import one_line, printable
 from spikelet.cli.errors import sentence_of
-from spikelet.cli.printing import print_error, warn
+from spikelet.cli.printing import hint, print_error
+from spikelet.cli.quiet import quiet_option
 
 EXIT_ERROR = 2
 EXIT_STOPPED = 130  # as shells say it of a program that SIGINT ended
@@ -30,10 +31,11 @@ OWN = (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError
 
 
 class Command(click.Command):
-    """A command, which takes --debug after its name as well as before."""
+    """A command, which takes --quiet and --debug after its name as well as before."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
+        self.params.append(quiet_option())
         self.params.append(
             click.Option(
                 ["--debug"], is_flag=True, hidden=True, expose_value=False, callback=_debug, envvar="SPIKELET_DEBUG"
@@ -49,6 +51,10 @@ class Commands(click.Group):
     """The group of commands. Whatever a command raises becomes one line and an exit code."""
 
     command_class = Command
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.params.append(quiet_option())
 
     def main(self, *arguments: Any, **settings: Any) -> Any:
         """Runs the command line, on streams that escape what their encoding lacks; one that was closed before this
@@ -91,7 +97,7 @@ def _tell(ctx: click.Context, error: BaseException, text: str) -> None:
 
 def _warned(message: Warning | str, *where: Any, **more: Any) -> None:
     """Stands for `warnings.showwarning`."""
-    warn(str(message))
+    hint(str(message))
 
 
 @contextlib.contextmanager
@@ -99,9 +105,18 @@ def _words_of_click() -> Iterator[None]:
     """Errors of click about what was typed, fit to print."""
     try:
         yield
+    except click.MissingParameter as error:
+        raise click.UsageError(one_line(f"{error.format_message()}{_example(error.ctx)}"), error.ctx) from error
     except click.ClickException as error:
         error.message = one_line(error.message)  # type: ignore[misc]
         raise
+
+
+def _example(ctx: click.Context | None) -> str:
+    """The first example of a command's help."""
+    _, _, lines = ((ctx.command.help if ctx else None) or "").partition("Example:")
+    found = next((line.strip() for line in lines.splitlines() if line.strip()), "")
+    return f" As in: {found}" if found else ""
 
 
 class TorchCommand(Command):

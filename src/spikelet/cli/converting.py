@@ -6,10 +6,10 @@ import torch
 
 from spikelet.cli.errors import naming
 from spikelet.cli.evaluation import BATCH, shown, title
+from spikelet.cli.lowered import origin
 from spikelet.cli.options import ConvertOptions
 from spikelet.cli.outputs import require_file
-from spikelet.cli.packing import origin
-from spikelet.cli.printing import heading, say, show
+from spikelet.cli.printing import heading, note, show
 from spikelet.cli.result import load_result, result_of
 from spikelet.cli.sources import Choice, Packed, open_target, samples_of
 from spikelet.conversion import accuracy_over_steps, convert
@@ -49,10 +49,10 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
     name = title(opened.name, samples, split)
     heading(name)
     show(curve.table())
-    say("barrier: every neuron counts all its steps before it emits; stream: all layers work at every step")
+    note("barrier: every neuron counts all its steps before it emits; stream: all layers work at every step")
     if options.picture is not None:
         draw(curve, name, options.picture)
-        say(f"drew {options.picture}")
+        note(f"drew {options.picture}")
     if options.out is not None:
         accuracy = (curve.barrier if options.schedule == "barrier" else curve.stream)[options.levels]
         own = result_of(splits, accuracy if choice.is_own_test_set(split) else None)
@@ -60,7 +60,7 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
         meta = {**origin(opened.config, result), "converted": f"{options.schedule}, {options.levels} steps"}
         with naming(options.out):
             save(lower(twin, example, labels=result.labels, meta=meta), options.out)
-        say(f"saved {options.out}, with the {options.schedule} schedule and {options.levels} steps")
+        note(f"saved {options.out}, with the {options.schedule} schedule and {options.levels} steps")
 
 
 def _steps(options: ConvertOptions) -> tuple[int, ...]:

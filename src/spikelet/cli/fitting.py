@@ -14,19 +14,21 @@ import torch
 from spikelet.base.files import atomic_write
 from spikelet.base.table import Table
 from spikelet.cli.errors import naming
+from spikelet.cli.lowered import graph_of_run, origin
 from spikelet.cli.options import FitOptions
 from spikelet.cli.outputs import require_folder, side_file
-from spikelet.cli.packing import origin
-from spikelet.cli.printing import heading, percent, say, show
+from spikelet.cli.printing import heading, note, percent, say, show
+from spikelet.cli.quiet import is_quiet
 from spikelet.cli.reporters import reporter_for
 from spikelet.cli.result import load_result
 from spikelet.cli.sources import spiking_run, splits_of
 from spikelet.fitting import Budget, Fitted, Settings
 from spikelet.fitting.budget import parse_bytes
-from spikelet.fitting.job import Job, Measured
+from spikelet.fitting.job import Job, Measured, Quiet
 from spikelet.fitting.picture import draw, require_matplotlib
 from spikelet.fitting.search import Candidate
-from spikelet.graph.file.artifact import save
+from spikelet.graph.file.artifact import dumps, save
+from spikelet.profiling.packed import has_float_weights
 from spikelet.train import Reporter, Training
 
 if TYPE_CHECKING:
@@ -68,10 +70,20 @@ def fit(options: FitOptions) -> bool:
     out.mkdir(parents=True, exist_ok=True)  # before the training: a folder that can't be made is no news after it
     training = dataclasses.replace(config.plain(), seed=options.seed)
     known = {name: text for name, text in origin(config, result).items() if name not in OF_THE_START}
-    fitted = Job(model, data, budget, training, settings, result.labels, known).run(_Shown())
+    job = Job(model, data, budget, training, settings, result.labels, known)
+    fitted = _as_packed(job.run(Quiet() if is_quiet() else _Shown()), options.model)
     _show(fitted)
     _write(fitted, out)
     return fitted.is_within_budget
+
+
+def _as_packed(fitted: Fitted, folder: Path) -> Fitted:
+    """`fitted` with the start's bytes as `spikelet pack` writes the run in `folder`: the job left out what is no longer
+    true of the answer, such as its accuracy. A float network has no file."""
+    if has_float_weights(spiking_run(folder)[0]):
+        return fitted
+    size = len(dumps(graph_of_run(folder)))
+    return dataclasses.replace(fitted, start=dataclasses.replace(fitted.start, size=size))
 
 
 def _folder_of(options: FitOptions) -> Path:
@@ -96,8 +108,8 @@ def _write(fitted: Fitted, out: Path) -> None:
         file.write((json.dumps(_json(fitted), indent=1) + "\n").encode())
     with side_file(out / PICTURE):
         draw(fitted, out / PICTURE)
-    say(f"saved {out / MODEL}", dim=True)
-    say(f"beside it {', '.join(name for name in FILES[1:] if (out / name).exists())}", dim=True)
+    note(f"saved {out / MODEL}", dim=True)
+    note(f"beside it {', '.join(name for name in FILES[1:] if (out / name).exists())}", dim=True)
 
 
 class _Shown:
@@ -155,12 +167,13 @@ def _json(fitted: Fitted) -> dict[str, Any]:
 
 
 def _show(fitted: Fitted) -> None:
-    heading(f"The front: {len(fitted.front)} plans that no other is predicted to beat")
-    show(_front(fitted))
-    heading("The chosen plan")
-    show(_plan(fitted))
-    heading(f"Measured on {fitted.judged_on}")
-    show(_measured(fitted))
+    if not is_quiet():
+        heading(f"The front: {len(fitted.front)} plans that no other is predicted to beat")
+        show(_front(fitted))
+        heading("The chosen plan")
+        show(_plan(fitted))
+        heading(f"Measured on {fitted.judged_on}")
+        show(_measured(fitted))
     verdict = "within the budget" if fitted.is_within_budget else "NOT within the budget"
     result = f"{fitted.result.size:,} bytes, {fitted.result.sops:,.0f} SOPs"
     say(f"{verdict}: {result}, {fitted.accuracy_drop:+.2f} points of accuracy lost", bold=True)

@@ -1,13 +1,15 @@
-"""A picture from a file in the shape that a graph takes, and one line that says what was done to it.
+"""Pictures and arrays in the shape that a network takes, each with one line that says what was done to it.
 
-picture     grey (C = 1) or RGB (C = 3); the largest centred part of the right proportions; resized, bilinear; what is
-            transparent lies on the ground asked for, else on the one that the model was trained on, else on white
-.npy        uint8 [C, H, W], one image for every time step, or [T, C, H, W], one frame a step; used as it is
+picture      grey (C = 1) or RGB (C = 3); the largest centred part of the right proportions; resized, bilinear; what is
+             transparent lies on the ground asked for, else on the one that the model was trained on, else on white
+.npy, .npz   uint8 of the layouts of arrays.py, used as they are
+inverted     255 - value, of both, where it is asked for
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,13 @@ from numpy.typing import NDArray
 
 from spikelet.base import picture
 from spikelet.base.ground import WHITE, Ground
-from spikelet.cli.arrays import read_array
+from spikelet.base.regular import read_regular
+from spikelet.cli.arrays import MAX_FILE_BYTES, Layout, begins_like_arrays, samples_in
+from spikelet.cli.errors import naming
+from spikelet.cli.grounds import ground_for
+from spikelet.cli.inputs import ARRAYS, Source, sources_of
+from spikelet.cli.options import Axes
+from spikelet.graph.ir import IntGraph
 
 CHANNELS = {1: "grey", 3: "RGB"}
 WORDS = {"L": "grey", "RGB": "RGB"}
@@ -23,54 +31,108 @@ WORDS = {"L": "grey", "RGB": "RGB"}
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """An image or frames: `pixels`, uint8 [C, H, W] or [T, C, H, W], and in words what was `done` to the file's."""
+    """One sample.
 
+    name: of its file, and which one in it where that holds several.
+    pixels: uint8 [C, H, W], or frames [T, C, H, W] where it `has_time`.
+    done: to the file's, in words.
+    is_drawn: whether a picture was read, and not an array.
+    """
+
+    name: str
     pixels: NDArray[np.uint8]
     done: str
+    is_drawn: bool = False
+    has_time: bool = False
 
     @property
     def batch(self) -> NDArray[np.uint8]:
         """[1, C, H, W] or [T, 1, C, H, W], as a program takes it."""
-        return self.pixels[:, None] if self.pixels.ndim == 4 else self.pixels[None]
+        return self.pixels[:, None] if self.has_time else self.pixels[None]
 
 
-def read_picture(path: Path, shape: tuple[int, ...], time_steps: int, ground: Ground = WHITE) -> Picture:
-    """Reads `path` for a graph of input `shape` (C, H, W) and T = `time_steps`; transparency is laid on `ground`.
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What inputs become: samples of `shape` (C, H, W) for T = `time_steps`, transparency laid on `ground`.
+
+    axes: of arrays; None tells them by their shape.
+    """
+
+    shape: tuple[int, ...]
+    time_steps: int
+    ground: Ground = WHITE
+    axes: Axes | None = None
+    inverted: bool = False
+
+    @staticmethod
+    def by(graph: IntGraph, ground: str | None = None, axes: Axes | None = None, inverted: bool = False) -> Wanted:
+        """What `graph` takes.
+
+        Raises:
+            SpikeletError: `ground` is not a colour.
+        """
+        return Wanted(graph.input.shape, graph.time_steps, ground_for(graph.meta, ground), axes, inverted)
+
+
+def pictures_of(words: Sequence[str], wanted: Wanted) -> Iterator[Picture]:
+    """The samples that `words` name (inputs.py), read one after another.
+
+    Raises:
+        ValueError, OSError: one can't be found or read; names it.
+    """
+    for source in sources_of(words):
+        with naming(source.name):
+            yield from pictures_in(source, wanted)
+
+
+def pictures_in(source: Source, wanted: Wanted) -> Iterator[Picture]:
+    """The samples of one file.
 
     Raises:
         FileNotFoundError, PermissionError: no such file, or it may not be read.
         ValueError: not a picture, of more than 8 bits, too large, or an array of another type or shape.
     """
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give one picture or .npy file.")
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}.")
-    if path.suffix.lower() == ".npy":
-        return _array(path, shape, time_steps)
+    content = source.content
+    if isinstance(content, Path) and content.suffix.casefold() in ARRAYS:
+        content = read_regular(content, MAX_FILE_BYTES)
+    elif isinstance(content, Path) or not begins_like_arrays(content):
+        yield _picture(source, wanted)
+        return
+    word = ", inverted" if wanted.inverted else ", used as it is"
+    for sample in samples_in(content, source.name, Layout(wanted.shape, wanted.time_steps, wanted.axes)):
+        pixels, has_time = _turned(sample.pixels, wanted), sample.pixels.ndim > len(wanted.shape)
+        yield Picture(source.name + sample.name, pixels, sample.what + word, has_time=has_time)
+
+
+def _picture(source: Source, wanted: Wanted) -> Picture:
+    shape = wanted.shape
     if len(shape) != 3 or shape[0] not in CHANNELS:
         raise ValueError(
-            f"{path}: the model takes input of shape {list(shape)}, which pictures don't have. Give an .npy file."
+            f"{source.name}: the model takes input of shape {list(shape)}, which pictures don't have. Give an .npy "
+            "file."
         )
     channels, height, width = shape
-    found = picture.read_picture(path, str(path), channels=channels, size=(width, height), ground=ground)
-    return Picture(found.pixels, _done(found, shape, ground))
+    found = picture.read_picture(
+        source.content, source.name, channels=channels, size=(width, height), ground=wanted.ground
+    )
+    return Picture(source.name, _turned(found.pixels, wanted), _done(found, wanted), is_drawn=True)
 
 
-def _done(found: picture.Picture, shape: tuple[int, ...], ground: Ground) -> str:
-    channels, height, width = shape
+def _turned(pixels: NDArray[np.uint8], wanted: Wanted) -> NDArray[np.uint8]:
+    return 255 - pixels if wanted.inverted else pixels
+
+
+def _done(found: picture.Picture, wanted: Wanted) -> str:
+    channels, height, width = wanted.shape
     steps = [f"{found.width} x {found.height} {WORDS.get(found.mode, found.mode)}"]
     if found.transparent:
-        steps.append(f"transparent, laid on {ground}")
+        steps.append(f"transparent, laid on {wanted.ground}")
     if WORDS.get(found.mode) != CHANNELS[channels]:
         steps.append(f"to {CHANNELS[channels]}")
     if found.width * height != found.height * width:
         steps.append("cut to the middle")
     if (found.width, found.height) != (width, height):
         steps.append(f"resized to {width} x {height}")
+    if wanted.inverted:
+        steps.append("inverted")
     return ", ".join(steps if len(steps) > 1 else [*steps, "used as it is"])
-
-
-def _array(path: Path, shape: tuple[int, ...], time_steps: int) -> Picture:
-    array = read_array(path, (shape, (time_steps, *shape)))
-    what = "one image for every time step" if array.ndim == len(shape) else f"{time_steps} frames"
-    return Picture(array, f"uint8 {list(array.shape)}, {what}, used as it is")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from spikelet.base.table import CELL, Table
 from spikelet.base.text import fit_to_print, shortened
@@ -18,32 +20,69 @@ from spikelet.zoo import path_of
 
 COLUMNS = ("node", "operation", "reads", "output", "weights", "bits", "bytes", "operations/step")
 PROSE = (0, 1, 2, 3)
+SCHEMA = "spikelet.inspect/1"
 FLOAT_BYTES = 4
 MOST = 100  # class names, and words about the origin, that are shown
 
 
-def inspect(model: str) -> None:
-    """Prints the nodes, the bytes by part, the classes and the origin.
+def inspect(model: str) -> Description:
+    """What the file holds: the nodes, the bytes by part, the classes and the origin.
 
     Raises:
         ValueError, OSError: the file can't be read, or is damaged.
     """
     with naming(model):
-        graph, size = opened(model), path_of(model).stat().st_size
-    describe(graph, model, size)
+        return Description(opened(model), model, path_of(model).stat().st_size)
 
 
-def describe(graph: ir.IntGraph, name: str, size: int) -> None:
-    """Prints what `graph`'s file of `size` bytes holds."""
-    heading(f"{name}: {len(graph.nodes)} nodes, T = {graph.time_steps}, {size:,} bytes")
-    show(_nodes(graph))
-    facts([*_sizes(graph, size), *_meaning(graph)])
-    if graph.meta:
-        heading("What the file says about its origin")
-        said = sorted(graph.meta.items())
-        facts([(name, shortened(words, CELL)) for name, words in said[:MOST]])
-        if len(said) > MOST:
-            say(f"and {len(said) - MOST:,} more\n")
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What the file `name` of `size` bytes holds: `graph`."""
+
+    graph: ir.IntGraph
+    name: str
+    size: int
+
+    def show(self) -> None:
+        """Prints it."""
+        graph = self.graph
+        heading(f"{self.name}: {len(graph.nodes)} nodes, T = {graph.time_steps}, {self.size:,} bytes")
+        show(_nodes(graph))
+        facts([*_sizes(graph, self.size), *_meaning(graph)])
+        if graph.meta:
+            heading("What the file says about its origin")
+            said = sorted(graph.meta.items())
+            facts([(name, shortened(words, CELL)) for name, words in said[:MOST]])
+            if len(said) > MOST:
+                say(f"and {len(said) - MOST:,} more\n")
+
+    def document(self) -> dict[str, Any]:
+        """The same as JSON has it; every word whole."""
+        graph, edges, work = self.graph, analyse(self.graph), work_of(self.graph)
+        stored = sum(map(stored_bytes, graph.nodes))
+        return {
+            "schema": SCHEMA,
+            "model": self.name,
+            "bytes": {"file": self.size, "arrays": stored, "header": self.size - stored},
+            "time_steps": graph.time_steps,
+            "input_shape": list(graph.input.shape),
+            "classes": list(graph.labels),
+            "outputs": [{"node": o.node, "scale": o.scale} for o in graph.outputs],
+            "operations_per_sample": graph.time_steps * sum(w.total for w in work.values()),
+            "nodes": [
+                {
+                    "name": node.name,
+                    "operation": type(node).__name__,
+                    "reads": list(node.inputs),
+                    "shape": list(edges[node.name].shape),
+                    "bits": getattr(node, "bits", None),
+                    "bytes": stored_bytes(node),
+                    "operations_per_step": work[node.name].total,
+                }
+                for node in graph.nodes
+            ],
+            "origin": dict(sorted(graph.meta.items())),
+        }
 
 
 def _nodes(graph: ir.IntGraph) -> Table:

@@ -6,22 +6,37 @@ The words and their help stand in app.py.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
 COUNT = click.IntRange(1, 2**31 - 1)
 SEED = click.IntRange(0, 2**32 - 1)
 THREADS = click.IntRange(1, 64)
 LEVELS = click.IntRange(1, 128)
 STEPS = click.IntRange(1, 1024)
+Axes = Literal["CHW", "TCHW", "NCHW", "TNCHW"]  # of an array (arrays.py)
+AXES: tuple[Axes, ...] = get_args(Axes)
 
 
 class Name(click.ParamType):
-    """A word that names something: it has a letter, and no character that file systems refuse."""
+    """A word that names something: it has a letter, and no character that file systems refuse.
+
+    `offered` gives the names that a shell completes besides paths.
+    """
 
     name = "text"
+
+    def __init__(self, offered: Callable[[], Sequence[str]] = tuple) -> None:
+        self.offered = offered
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The offered names that begin so; paths where none does."""
+        names = [name for name in self.offered() if name.startswith(incomplete)]
+        return [*map(CompletionItem, names), *([] if names else [CompletionItem(incomplete, type="file")])]
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The word itself; a usage error where it names nothing."""
@@ -136,3 +151,26 @@ class ConvertOptions:
     out: Path | None
     picture: Path | None
     threads: int | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What `spikelet run` is told; None where nothing was said."""
+
+    top: int | None
+    ground: str | None
+    axes: Axes | None
+    invert: bool
+    as_json: bool
+    csv: str | None
+    threads: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BenchOptions:
+    """What `spikelet bench` is told."""
+
+    batch: int
+    seconds: float
+    seed: int
+    threads: int

@@ -16,6 +16,7 @@ import click
 from spikelet.base.table import Table
 from spikelet.base.table import facts as facts_of
 from spikelet.base.text import fit_to_print, one_line
+from spikelet.cli.quiet import is_quiet
 
 WIDTH_OF_A_FILE = 160  # columns where the output is no terminal
 WIDTH_OF_A_TERMINAL = 80  # where it does not say
@@ -42,6 +43,18 @@ def warn(text: str) -> None:
 def say(text: str, **style: object) -> None:
     """A line of text, never wrapped; `style` is click's: bold=True, fg="yellow" ..."""
     _print(fit_to_print(text), sys.stdout, **style)
+
+
+def note(text: str, **style: object) -> None:
+    """A line that goes with a result and is none: left out where the command keeps to results."""
+    if not is_quiet():
+        say(text, **style)
+
+
+def hint(text: str) -> None:
+    """One yellow line on standard error about something that may surprise; left out as a note is."""
+    if not is_quiet():
+        warn(text)
 
 
 def heading(text: str) -> None:

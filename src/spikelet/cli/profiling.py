@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import click
 import numpy as np
 
 from spikelet.base.command import command_line
@@ -14,11 +15,10 @@ from spikelet.base.files import atomic_write
 from spikelet.base.optional import need
 from spikelet.base.table import Table
 from spikelet.cli.errors import naming
-from spikelet.cli.grounds import ground_for
+from spikelet.cli.images import Wanted, pictures_of
 from spikelet.cli.opening import opened
 from spikelet.cli.outputs import require_file
-from spikelet.cli.printing import heading, say, show, width
-from spikelet.cli.running import picture_for
+from spikelet.cli.printing import heading, note, say, show, width
 from spikelet.profiling import Report, profile_graph
 from spikelet.profiling.table import PARTS, Part
 
@@ -34,7 +34,8 @@ TITLES = {
 @dataclasses.dataclass(frozen=True)
 class Work:
     """How much to do: samples to run (None: the default), parts of the table to print (none: all), threads, and a file
-    for the whole profile. `read` are the files and folders that the profile is made from.
+    for the whole profile. `read` are the files and folders that the profile is made from. With `as_json` the profile is
+    printed as that file holds it.
 
     Raises ValueError where there is no such part, or the file can't be written or is one of those.
     """
@@ -44,6 +45,7 @@ class Work:
     threads: int
     out: Path | None = None
     read: tuple[Path, ...] = ()
+    as_json: bool = False
 
     def __post_init__(self) -> None:
         for part in self.parts:
@@ -53,7 +55,7 @@ class Work:
             require_file(self.out, self.read)
 
 
-def of_images(model: str, images: Sequence[Path]) -> Report:
+def of_images(model: str, images: Sequence[str]) -> Report:
     """The profile of a packed file on pictures or arrays; needs no torch.
 
     Raises:
@@ -61,13 +63,12 @@ def of_images(model: str, images: Sequence[Path]) -> Report:
     """
     if Path(model).is_dir():
         pack = command_line("pack", Path(model), "--out", "model.safetensors")
-        raise ValueError(f"IMAGE goes with a packed file, and {model} is a run folder. Pack it first: {pack}")
+        raise ValueError(f"INPUT goes with a packed file, and {model} is a run folder. Pack it first: {pack}")
     with naming(model):
         graph = opened(model)
-    ground = ground_for(graph.meta, None)
-    pictures = [picture_for(graph, path, ground).batch for path in images]
+    pictures = [picture.batch for picture in pictures_of(images, Wanted.by(graph))]
     if len({picture.ndim for picture in pictures}) > 1:
-        raise ValueError("IMAGE must be images or frames alone, got both. Profile them one after another.")
+        raise ValueError("INPUT must be images or frames alone, got both. Profile them one after another.")
     return profile_graph(graph, np.concatenate(pictures, axis=pictures[0].ndim - len(graph.input.shape) - 1))
 
 
@@ -77,7 +78,7 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str 
     Raises:
         ValueError, OSError, ImportError: what opening the target and the data raise.
     """
-    torch = need("torch", package="PyTorch", extra="train", what="spikelet profile without an IMAGE")
+    torch = need("torch", package="PyTorch", extra="train", what="spikelet profile without an INPUT")
     from spikelet.cli.sources import Choice, Trained, open_target, samples_of
     from spikelet.data import batches
     from spikelet.profiling import profile as profile_model
@@ -95,18 +96,21 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str 
 
 
 def print_report(report: Report, work: Work) -> None:
-    """Prints the tables, and saves the JSON where that was asked for.
+    """Prints the tables or the JSON, and saves it where that was asked for.
 
     Raises:
         OSError: the file can't be written.
     """
-    say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
-    for part in work.parts or PARTS:
-        _print_part(report.table(cast(Part, part)), TITLES[part])
+    if work.as_json:
+        click.echo(report.to_json(), nl=False)
+    else:
+        say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
+        for part in work.parts or PARTS:
+            _print_part(report.table(cast(Part, part)), TITLES[part])
     if work.out is not None:
         with naming(work.out), atomic_write(work.out) as file:
             file.write(report.to_json().encode())
-        say(f"saved {work.out}")
+        note(f"saved {work.out}")
 
 
 def _print_part(whole: Table, title: str) -> None:

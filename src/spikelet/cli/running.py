@@ -1,75 +1,60 @@
-"""`spikelet run`: images through the native integer program; classes, logits and scores out.
-
-score[k] = softmax(integer logit * logit_scale)[k]
-
-Where a network gives logits at every time step, their sum is shown, and the mean makes the score.
-"""
+"""`spikelet run`: pictures and arrays through the native integer program; classes, logits and scores out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from spikelet.base.errors import SpikeletError
+from spikelet.cli.deployed import deployed
+from spikelet.cli.images import Picture, Wanted, pictures_of
+from spikelet.cli.inputs import STDIN
+from spikelet.cli.listing import Csv, JsonLines, Listing, Tables
+from spikelet.cli.options import RunOptions
+from spikelet.cli.outputs import require_file
+from spikelet.cli.polarity import Polarity
+from spikelet.cli.predicting import Classifier
+from spikelet.cli.printing import hint
+from spikelet.cli.quiet import is_quiet
 
-from spikelet.base.ground import Ground
-from spikelet.base.table import Table
-from spikelet.cli.errors import naming
-from spikelet.cli.grounds import ground_for
-from spikelet.cli.images import Picture, read_picture
-from spikelet.cli.opening import opened
-from spikelet.cli.printing import percent, say, show
-from spikelet.graph.ir import IntGraph
-from spikelet.runtime import Program
-
-BAR = 24  # characters of a score of 1
-COLUMNS = ("class", "logit", "score", "")
-PROSE = (0, 3)  # the class and the bar
+TOP, TOP_OF_CSV = 5, 1  # classes of a sample
 
 
-def run(model: str, images: Sequence[Path], top: int, threads: int, ground: str | None = None) -> None:
-    """Prints the `top` classes of each image; transparency is laid on `ground`, None for the one of the training.
+def run(model: str, words: Sequence[str], options: RunOptions) -> None:
+    """Prints what the network says of each sample that `words` name.
 
     Raises:
-        ValueError, OSError, ImportError: the model or an image can't be read.
+        ValueError, OSError, ImportError: the model or an input can't be read, or a file can't be written.
     """
-    with naming(model):
-        graph = opened(model)
-    program, under = Program(graph, threads), ground_for(graph.meta, ground)
-    for path in images:
-        picture = picture_for(graph, path, under)
-        say(f"{path}: {picture.done}", dim=True)
-        logits_BK, steps = summed(program(picture.batch))
-        show(_table(logits_BK[0], softmax(logits_BK[0] * (graph.logit_scale / steps)), graph.labels, top))
+    listings = _listings(model, words, options)
+    graph = deployed(model)
+    wanted = Wanted.by(graph, options.ground, options.axes, options.invert)
+    polarity = Polarity(graph.meta if not options.invert else {})
+    classifier = Classifier(graph, options.threads, options.top or TOP)
+    for prediction in classifier.predictions(_looked_at(pictures_of(words, wanted), polarity)):
+        for listing in listings:
+            listing.add(prediction)
+    for listing in listings:
+        listing.finish()
+    if polarity.remark:
+        hint(polarity.remark)
 
 
-def picture_for(graph: IntGraph, path: Path, ground: Ground) -> Picture:
-    """What is in the file `path`, in the shape that `graph` takes; transparency is laid on `ground`.
-
-    Raises:
-        ValueError, OSError: it can't be read; names it.
-    """
-    with naming(path):
-        return read_picture(path, graph.input.shape, graph.time_steps, ground)
-
-
-def _table(logits_K: NDArray[np.int64], scores_K: NDArray[np.float64], labels: Sequence[str], top: int) -> Table:
-    names = list(labels) or [str(k) for k in range(len(scores_K))]
-    best = np.argsort(-scores_K, kind="stable")[:top]
-    return Table(COLUMNS, tuple(_row(names[k], int(logits_K[k]), float(scores_K[k])) for k in best), prose=PROSE)
+def _listings(model: str, words: Sequence[str], options: RunOptions) -> list[Listing]:
+    """What was asked for; a table where nothing else is printed."""
+    if options.csv and options.csv != STDIN:
+        require_file(Path(options.csv), [Path(word) for word in (model, *words) if word != STDIN], "--csv")
+    if options.csv == STDIN and options.as_json:
+        raise SpikeletError("--json and --csv - both print: choose one, or give --csv a file.")
+    to_csv: list[Listing] = [Csv(options.csv, options.top or TOP_OF_CSV)] if options.csv else []
+    if options.as_json:
+        return [JsonLines(), *to_csv]
+    if options.csv == STDIN:
+        return to_csv
+    return [Tables(options.top is not None, is_quiet()), *to_csv]
 
 
-def _row(name: str, logit: int, score: float) -> tuple[str, ...]:
-    return name, f"{logit:,}", percent(score), "━" * round(BAR * score)
-
-
-def summed(logits: NDArray[np.int32]) -> tuple[NDArray[np.int64], int]:
-    """Logits [B, K] of a whole run, summed where they are [T, B, K], and of how many steps they are the sum."""
-    return (logits.sum(0, dtype=np.int64), len(logits)) if logits.ndim == 3 else (logits.astype(np.int64), 1)
-
-
-def softmax(logits_K: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The softmax of logits, exp(z) / sum exp(z), without overflow."""
-    e = np.exp(logits_K - logits_K.max())
-    return e / e.sum()
+def _looked_at(pictures: Iterator[Picture], polarity: Polarity) -> Iterator[Picture]:
+    for picture in pictures:
+        polarity.look_at(picture)
+        yield picture

@@ -30,6 +30,7 @@ from spikelet.train import TrainConfig, load_run
 from spikelet.train.origin import load_origin
 
 SPLITS = ("train", "validation", "test")
+RGB = 3  # channels
 OPTIONS = ("validation", "seed", *Form.__annotations__)  # of load; its root is said on the command line
 
 
@@ -47,7 +48,8 @@ class Takes:
     logits: int
 
     def checked(self, samples: Samples, name: str) -> Samples:
-        """`samples` with the network's class numbers.
+        """`samples` with the network's class numbers. Grey ones become RGB for a network that takes that, as
+        `spikelet run` does it, and their note says so.
 
         Raises:
             ValueError: their shape is not the network's; says both, and the way out.
@@ -58,12 +60,22 @@ class Takes:
             raise ValueError(
                 f"{name} takes T = {self.time_steps} frames, and the samples of {samples.name} have {time[0]}."
             )
-        if shape != self.shape:
+        if shape == (1, *self.shape[1:]) and self.shape[0] == RGB:
+            samples = _in_rgb(samples)
+        elif shape != self.shape:
+            is_rgb = shape == (RGB, *self.shape[1:]) and self.shape[0] == 1
             raise ValueError(
                 f"{name} takes samples of shape {list(self.shape)} (channels, height, width), and those of "
                 f"{samples.name} are {list(shape)}. Choose other data with --data."
+                f"{' (The same pictures saved in grey will do.)' if is_rgb else ''}"
             )
         return samples.by_name(self.classes, self.logits, name)
+
+
+def _in_rgb(samples: Samples) -> Samples:
+    """Grey samples with three equal channels."""
+    note = ", ".join(part for part in (samples.note, "grey, to RGB") if part)
+    return dataclasses.replace(samples, x=samples.x.repeat_interleave(RGB, -3), note=note)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,14 +14,16 @@ from spikelet.base.table import Table
 from spikelet.cli.configuring import planned
 from spikelet.cli.options import TrainOptions
 from spikelet.cli.outputs import side_file
-from spikelet.cli.printing import duration, facts, percent, say, show
+from spikelet.cli.printing import duration, facts, note, percent, say, show
+from spikelet.cli.quiet import is_quiet
 from spikelet.cli.reporters import TensorBoard, Together, reporter_for
 from spikelet.cli.result import FILE, result_of
-from spikelet.data import Samples, batches
+from spikelet.data import DataSplits, Samples, batches
 from spikelet.nn.device import device_of
 from spikelet.train import Reporter, Run, Teacher, TrainConfig
 from spikelet.train import evaluate as accuracy_of
 from spikelet.train.checkpoint import load_history
+from spikelet.train.progress import Silent
 from spikelet.train.run import TEACHER
 
 EVALUATION_BATCH = 256
@@ -44,7 +46,8 @@ def train(options: TrainOptions) -> None:
     run = Run(config, data, folder)
     main = run.loop.accelerator.is_main_process
     if main:
-        facts(_summary(config, folder, data.train, run.model))
+        if not is_quiet():
+            facts(_summary(config, folder, data.train, run.model))
         for part in (run.taught_by, run):
             if part is not None:
                 part.loop.reporter = _reporter(options, part.config, part.folder)
@@ -53,23 +56,30 @@ def train(options: TrainOptions) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Go on with: {command_line('train', '--resume', folder)}") from None
     if main:
+        _tell(run, data)
+
+
+def _tell(run: Run, data: DataSplits) -> None:
+    """Prints the epochs and the test accuracy, which is kept in result.json, and what may come next."""
+    config, folder = run.config, run.folder
+    if not is_quiet():
         show(_epochs(folder))
-        accuracy = _accuracy(run, data.test) if len(data.test) else None
-        result = result_of(data, accuracy)
-        where = f"{result.about}, {len(data.test)} samples, last epoch"
-        if accuracy is None:
-            say("no test set: validation accuracy stands in the table above", bold=True)
-        else:
-            say(f"test accuracy {percent(accuracy)}  ({where})", bold=True)
-        with side_file(folder / FILE):
-            result.save(folder)
-        say(f"next: {command_line('eval', folder)}", dim=True)
-        if not config.analog:
-            say(f"      {command_line('pack', folder, '--out', 'model.safetensors')}", dim=True)
+    accuracy = _accuracy(run, data.test) if len(data.test) else None
+    result = result_of(data, accuracy)
+    where = f"{result.about}, {len(data.test)} samples, last epoch"
+    if accuracy is None:
+        note("no test set: validation accuracy stands in the table above", bold=True)
+    else:
+        say(f"test accuracy {percent(accuracy)}  ({where})", bold=True)
+    with side_file(folder / FILE):
+        result.save(folder)
+    note(f"next: {command_line('eval', folder)}", dim=True)
+    if not config.analog:
+        note(f"      {command_line('pack', folder, '--out', 'model.safetensors')}", dim=True)
 
 
 def _reporter(options: TrainOptions, config: TrainConfig, folder: Path) -> Reporter:
-    shown = reporter_for(config, "teacher  " if config.analog else "")
+    shown = Silent() if is_quiet() else reporter_for(config, "teacher  " if config.analog else "")
     return Together((shown, TensorBoard(folder / "tensorboard"))) if options.tensorboard else shown
 
 

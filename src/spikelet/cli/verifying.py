@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.base.table import Table
 from spikelet.cli.errors import naming
-from spikelet.cli.grounds import ground_for
+from spikelet.cli.images import Wanted, pictures_of
 from spikelet.cli.opening import opened
-from spikelet.cli.printing import say, show
-from spikelet.cli.running import picture_for
+from spikelet.cli.printing import note, say, show
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.reference import Reference
 from spikelet.runtime import Program, kernel_sets
 
 Bytes = NDArray[np.uint8]
+SCHEMA = "spikelet.verify/1"
 COLUMNS = ("kernels", "samples", "spikes", "differ", "outputs", "differ", "logits in single steps", "differ")
 
 
@@ -27,7 +27,7 @@ COLUMNS = ("kernels", "samples", "spikes", "differ", "outputs", "differ", "logit
 class Inputs:
     """What to run: `images`, or else `samples` of random bytes by `seed`, as images and as frames."""
 
-    images: tuple[Path, ...]
+    images: tuple[str, ...]
     samples: int
     seed: int
 
@@ -35,8 +35,7 @@ class Inputs:
         """Batches of one, uint8 [1, *input shape] or [T, 1, *input shape]."""
         shape, steps = graph.input.shape, graph.time_steps
         if self.images:
-            ground = ground_for(graph.meta, None)
-            yield from (picture_for(graph, path, ground).batch for path in self.images)
+            yield from (picture.batch for picture in pictures_of(self.images, Wanted.by(graph)))
             return
         random = np.random.default_rng(self.seed)
         for _ in range(self.samples):
@@ -98,26 +97,52 @@ def streamed(program: Program, x: Bytes) -> NDArray[np.int32]:
     return np.concatenate(steps) if steps[0].ndim == 3 else steps[-1]
 
 
-def verify(model: str, inputs: Inputs, threads: int) -> bool:
-    """Prints what was compared; whether everything was equal.
+@dataclasses.dataclass(frozen=True)
+class Verified:
+    """What came of the file `name`: the counts by kernel set, and the nodes that run in NumPy."""
+
+    name: str
+    counts: dict[str, Count]
+    in_numpy: tuple[str, ...]
+
+    @property
+    def wrong(self) -> list[str]:
+        """The kernel sets that are not exact here."""
+        return [name for name, count in self.counts.items() if count.wrong]
+
+    def show(self) -> None:
+        """Prints it."""
+        if self.in_numpy:
+            say(f"run in NumPy, for lack of a native rule: {', '.join(self.in_numpy)}", fg="yellow")
+        show(Table(COLUMNS, tuple(count.row(name) for name, count in self.counts.items())))
+        if self.wrong:
+            say(f"NOT exact on this machine: {', '.join(self.wrong)}", fg="red", bold=True)
+        else:
+            say("exact on this machine: every kernel set gives the reference's spikes and outputs", bold=True)
+
+    def document(self) -> dict[str, Any]:
+        """The same as JSON has it."""
+        return {
+            "schema": SCHEMA,
+            "model": self.name,
+            "is_whole": True,
+            "is_exact": not self.wrong,
+            "kernels": {name: dataclasses.asdict(count) for name, count in self.counts.items()},
+            "in_numpy": list(self.in_numpy),
+        }
+
+
+def verify(model: str, inputs: Inputs, threads: int) -> Verified:
+    """What was compared.
 
     Raises:
         ValueError, OSError, ImportError: the model or an image can't be read; a damaged file names the field.
     """
     with naming(model):
         graph = opened(model)
-    say(f"{model} is whole: checksum, every field, every interval, and the bytes that its graph is written to")
+    note(f"{model} is whole: checksum, every field, every interval, and the bytes that its graph is written to")
     programs = [Program(graph, threads, kernels.name) for kernels in kernel_sets()]
-    if programs[0].fallbacks:
-        say(f"run in NumPy, for lack of a native rule: {', '.join(programs[0].fallbacks)}", fg="yellow")
-    counts = compared(graph, programs, inputs)
-    show(Table(COLUMNS, tuple(count.row(name) for name, count in counts.items())))
-    wrong = [name for name, count in counts.items() if count.wrong]
-    if wrong:
-        say(f"NOT exact on this machine: {', '.join(wrong)}", fg="red", bold=True)
-    else:
-        say("exact on this machine: every kernel set gives the reference's spikes and outputs", bold=True)
-    return not wrong
+    return Verified(model, compared(graph, programs, inputs), programs[0].fallbacks)
 
 
 def compared(graph: IntGraph, programs: Sequence[Program], inputs: Inputs) -> dict[str, Count]:
