@@ -95,7 +95,7 @@ def test_quiet_work_prints_its_result_alone(tmp_path: Path, command: Command) ->
     assert (tmp_path / "m.safetensors").exists()
 
 
-def test_quiet_keeps_warnings_to_itself(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_are_left_out_by_quiet_and_not_by_json(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     import warnings
 
     def warns(pattern: str) -> catalogue.Catalogue:
@@ -107,3 +107,7 @@ def test_quiet_keeps_warnings_to_itself(command: Command, monkeypatch: pytest.Mo
         warnings.simplefilter("always")
         assert command("models").stderr == "warning: odd\n"
         assert command("models", "-q").output == ""
+        for_programs = command("models", "--json")
+        assert for_programs.stderr == "warning: odd\n"
+        assert json.loads(for_programs.stdout) == {"networks": [], "recipes": [], "shipped": []}
+        assert command("models", "--json", "-q").stderr == ""

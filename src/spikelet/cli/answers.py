@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from spikelet.cli.quiet import keep_quiet
+from spikelet.cli.printing import lines
+from spikelet.cli.quiet import answer_programs
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,13 +28,13 @@ class Answer(Protocol):
 def json_option(command: F) -> F:
     """`command` with --json, given to it as `as_json`. Nothing but the document is printed then."""
     words = "Print one JSON document instead of tables, for programs."
-    return click.option("--json", "as_json", is_flag=True, callback=keep_quiet, help=words)(command)
+    return click.option("--json", "as_json", is_flag=True, callback=answer_programs, help=words)(command)
 
 
 def give(answer: Answer, as_json: bool) -> None:
     """Prints `answer`."""
     if as_json:
-        click.echo(json_text(answer.document()))
+        lines(json_text(answer.document()))
     else:
         answer.show()
 

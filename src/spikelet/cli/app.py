@@ -34,7 +34,7 @@ from spikelet.cli.options import (
     Share,
     TrainOptions,
 )
-from spikelet.cli.quiet import keep_quiet
+from spikelet.cli.quiet import answer_programs
 
 EXIT_MISSED = 1
 NAME, PATH, DATA = Name(), PathName(), Name(data_sets)
@@ -311,7 +311,9 @@ def convert(target: str, data: str | None, data_root: str | None, split: str, **
     help="Turn dark into light and back: for black on white, where MODEL learned from white on black.",
 )
 @click.option("--axes", type=click.Choice(AXES), help="What the axes of arrays are. Default: by their shape.")
-@click.option("--json", "as_json", is_flag=True, callback=keep_quiet, help="Print one JSON object a sample and line.")
+@click.option(
+    "--json", "as_json", is_flag=True, callback=answer_programs, help="Print one JSON object a sample and line."
+)
 @click.option(
     "--csv", metavar="FILE", type=NAME, help="Also write a row a sample into FILE; - prints the rows instead."
 )

@@ -17,8 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import click
-
 from spikelet.base.files import atomic_write
 from spikelet.base.table import Table
 from spikelet.base.text import printable
@@ -26,7 +24,7 @@ from spikelet.cli.answers import json_text
 from spikelet.cli.errors import naming
 from spikelet.cli.inputs import STDIN
 from spikelet.cli.predicting import Guess, Prediction
-from spikelet.cli.printing import heading, note, percent, show
+from spikelet.cli.printing import heading, lines, note, percent, show
 
 FEW, MANY = 4, 60  # samples that get a table each, and a row each
 LEAST_SURE = 10  # of very many
@@ -79,7 +77,7 @@ class JsonLines:
 
     def add(self, prediction: Prediction) -> None:
         """Prints it."""
-        click.echo(json_text(document_of(prediction), indent=None))
+        lines(json_text(document_of(prediction), indent=None))
 
     def finish(self) -> None:
         """Nothing: each line is complete."""
@@ -106,7 +104,7 @@ class Csv:
         cells = ((printable(g.name), f"{g.score:.6f}", g.logit) for g in guesses)
         self.writer.writerow([printable(prediction.name), *(cell for guess in cells for cell in guess)])
         if self.where == STDIN:
-            click.echo(self.rows.getvalue(), nl=False)
+            lines(self.rows.getvalue())
             self.rows.seek(0)
             self.rows.truncate()
 

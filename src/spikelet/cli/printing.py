@@ -16,7 +16,7 @@ import click
 from spikelet.base.table import Table
 from spikelet.base.table import facts as facts_of
 from spikelet.base.text import fit_to_print, one_line
-from spikelet.cli.quiet import is_quiet
+from spikelet.cli.quiet import has_warnings, is_quiet
 
 WIDTH_OF_A_FILE = 160  # columns where the output is no terminal
 WIDTH_OF_A_TERMINAL = 80  # where it does not say
@@ -45,15 +45,20 @@ def say(text: str, **style: object) -> None:
     _print(fit_to_print(text), sys.stdout, **style)
 
 
+def lines(text: str) -> None:
+    """Lines for programs, as they are: whoever made them left out what a terminal would obey."""
+    _print(text.removesuffix("\n"), sys.stdout)
+
+
 def note(text: str, **style: object) -> None:
-    """A line that goes with a result and is none: left out where the command keeps to results."""
+    """A line beside a result: left out where the command keeps to results."""
     if not is_quiet():
         say(text, **style)
 
 
 def hint(text: str) -> None:
-    """One yellow line on standard error about something that may surprise; left out as a note is."""
-    if not is_quiet():
+    """One yellow line on standard error about something that may surprise; left out with --quiet."""
+    if has_warnings():
         warn(text)
 
 

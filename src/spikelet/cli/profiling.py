@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-import click
 import numpy as np
 
 from spikelet.base.command import command_line
@@ -18,7 +17,7 @@ from spikelet.cli.errors import naming
 from spikelet.cli.images import Wanted, pictures_of
 from spikelet.cli.opening import opened
 from spikelet.cli.outputs import require_file
-from spikelet.cli.printing import heading, note, say, show, width
+from spikelet.cli.printing import heading, lines, note, say, show, width
 from spikelet.profiling import Report, profile_graph
 from spikelet.profiling.table import PARTS, Part
 
@@ -102,7 +101,7 @@ def print_report(report: Report, work: Work) -> None:
         OSError: the file can't be written.
     """
     if work.as_json:
-        click.echo(report.to_json(), nl=False)
+        lines(report.to_json())
     else:
         say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
         for part in work.parts or PARTS:
