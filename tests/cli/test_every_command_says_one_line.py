@@ -158,8 +158,9 @@ def test_ctrl_c_is_one_line_and_exit_code_130(command: Callable[..., Any], monke
 
 
 def test_a_warning_is_one_line(command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def warns(pattern: str) -> None:
+    def warns(pattern: str) -> catalogue.Catalogue:
         warnings.warn("odd\nthing\x1b[2J", UserWarning, stacklevel=1)
+        return catalogue.Catalogue((), (), ())
 
     monkeypatch.setattr(catalogue, "models", warns)
     with warnings.catch_warnings():
