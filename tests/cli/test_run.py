@@ -152,17 +152,5 @@ def test_logits_of_every_step_are_summed_and_scored_by_their_mean(
     assert len({text.split("accuracy, integer program")[1] for text in accuracies}) == 1
 
 
-def test_a_map_is_no_vector_of_classes(packed: Path, digit: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
-    graph = spikelet.load(packed)
-    at = next(k for k, node in enumerate(graph.nodes) if type(node).__name__ == "Affine")
-    maps = IntGraph(graph.nodes[: at + 1], graph.time_steps, (Output(graph.nodes[at].name, 1.0),), ())
-    spikelet.save(maps, tmp_path / "maps.safetensors")
-    done = command("run", tmp_path / "maps.safetensors", digit)
-    assert done.exit_code == 2
-    assert "maps.safetensors: its output is a map of shape [12, 4, 4], from which no class can be told." in done.stderr
-    timed = command("bench", tmp_path / "maps.safetensors", "--seconds", 0.001)
-    assert timed.exit_code == 0, timed.output
-
-
 def test_scores_of_large_logits_stay_finite() -> None:
     assert softmax(np.array([1e4, 1e4, -1e4])).tolist() == [0.5, 0.5, 0.0]

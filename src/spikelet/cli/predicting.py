@@ -14,9 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.base.errors import SpikeletError
 from spikelet.cli.images import Picture
-from spikelet.graph.analysis import analyse
 from spikelet.graph.ir import IntGraph
 from spikelet.runtime import Program
 
@@ -43,19 +41,9 @@ class Prediction:
 
 
 class Classifier:
-    """A graph with its program; `top` classes of a sample are kept.
-
-    Raises:
-        SpikeletError: the graph's first output is a map and no vector of logits.
-    """
+    """A graph with its program; `top` classes of a sample are kept."""
 
     def __init__(self, graph: IntGraph, threads: int, top: int) -> None:
-        shape = analyse(graph)[graph.output.name].shape
-        if len(shape) != 1:
-            raise SpikeletError(
-                f"its output is a map of shape {list(shape)}, from which no class can be told. Run it in Python: "
-                "spikelet.Program(graph)(x)."
-            )
         self.graph, self.program, self.top = graph, Program(graph, threads), top
 
     def predictions(self, pictures: Iterable[Picture]) -> Iterator[Prediction]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from spikelet.base.errors import SpikeletError
 from spikelet.cli.deployed import deployed
-from spikelet.cli.errors import naming
 from spikelet.cli.images import Picture, Wanted, pictures_of
 from spikelet.cli.inputs import STDIN
 from spikelet.cli.listing import Csv, JsonLines, Listing, Tables
@@ -31,8 +30,7 @@ def run(model: str, words: Sequence[str], options: RunOptions) -> None:
     graph = deployed(model)
     wanted = Wanted.by(graph, options.ground, options.axes, options.invert)
     polarity = Polarity(graph.meta if not options.invert else {})
-    with naming(model):
-        classifier = Classifier(graph, options.threads, options.top or TOP)
+    classifier = Classifier(graph, options.threads, options.top or TOP)
     for prediction in classifier.predictions(_looked_at(pictures_of(words, wanted), polarity)):
         for listing in listings:
             listing.add(prediction)
