@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.graph.file.artifact import dumps, loads
-from spikelet.graph.file.document import format_of
+from spikelet.graph.file.format import format_of
 from spikelet.graph.reference import Reference
 from spikelet.lowering import lower, verify
 from spikelet.neurons import LIF, LIFParams

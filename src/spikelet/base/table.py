@@ -14,7 +14,7 @@ import dataclasses
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from spikelet.base.text import fit_to_print
+from spikelet.base.text import fit_to_print, shortened
 
 GAP = 2  # spaces between two columns
 RULE = "─"
@@ -67,6 +67,25 @@ class Table:
         titles = [max(map(len, title.split()), default=0) if wrapped_titles else len(title) for title in self.columns]
         cells = zip(*self.rows, *self.footer, strict=True) if self.rows or self.footer else ((),) * len(titles)
         return [max(title, *map(len, column), 0) for title, column in zip(titles, cells, strict=True)]
+
+    def folded(self, most: int) -> Table:
+        """The table with at most `most` rows: in the place of the middle ones stands how many they are."""
+        if len(self.rows) <= most:
+            return self
+        first, last = 2 * most // 3, most - 2 * most // 3 - 1
+        between = (f"... {len(self.rows) - first - last:,} more", *("" for _ in self.columns[1:]))
+        rows = (*self.rows[:first], between, *self.rows[len(self.rows) - last :])
+        return dataclasses.replace(self, rows=rows)
+
+    def with_names_of(self, most: int) -> Table:
+        """The table with the first column's words shortened to `most` characters."""
+        names = [(shortened(row[0], most), *row[1:]) for row in (*self.rows, *self.footer)]
+        count = len(self.rows)
+        return dataclasses.replace(self, rows=tuple(names[:count]), footer=tuple(names[count:]))
+
+    def laid_out(self, width: int) -> Iterator[Table]:
+        """The tables that show this one in `width` columns: itself where its last column wraps, else parts of it."""
+        return iter((self,)) if self._wraps(len(self.columns) - 1) else self.split(width)
 
     def split(self, width: int) -> Iterator[Table]:
         """Tables of some of the columns, each with the first one, that fit into `width` with wrapped titles.

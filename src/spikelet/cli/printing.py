@@ -13,9 +13,12 @@ from typing import TextIO
 
 import click
 
+from spikelet.base.page import Facts, Heading, Page
 from spikelet.base.table import Table
 from spikelet.base.table import facts as facts_of
 from spikelet.base.text import fit_to_print, one_line
+from spikelet.base.words import duration as duration
+from spikelet.base.words import percent as percent
 from spikelet.cli.quiet import has_warnings, is_quiet
 
 WIDTH_OF_A_FILE = 160  # columns where the output is no terminal
@@ -72,6 +75,21 @@ def show(table: Table) -> None:
     _print(f"{table.text(width())}\n", sys.stdout)
 
 
+def show_page(page: Page) -> None:
+    """A page, its headings bold; a table too wide goes on below."""
+    for part in page.parts:
+        match part:
+            case Table():
+                for one in part.laid_out(width()):
+                    show(one)
+            case Facts():
+                facts(part.rows)
+            case Heading():
+                heading(part.text)
+            case _:
+                say(part)
+
+
 def facts(rows: Sequence[tuple[str, str]]) -> None:
     """Names and values without titles, and an empty line."""
     _print(f"{facts_of(rows, width())}\n", sys.stdout)
@@ -93,18 +111,3 @@ def in_encoding(text: str, encoding: str) -> str:
     except UnicodeEncodeError:
         return text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
     return text
-
-
-def percent(share: float) -> str:
-    """A share in percent: 0.9861 as '98.61 %'."""
-    return f"{100 * share:.2f} %"
-
-
-def duration(seconds: float) -> str:
-    """A time in words: '8 s', '3 min 05 s' or '2 h 07 min'."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from spikelet.base.errors import GraphError
+from spikelet.base.page import Displayed, Facts, Heading, Page
 from spikelet.graph.ops.input import Input
 from spikelet.graph.ops.operation import Operation
+from spikelet.graph.summary import SHORT, bytes_facts, meaning_facts, nodes_table, work_fact
 
 N = TypeVar("N", bound=Operation)
 
@@ -29,9 +31,12 @@ class Output:
     scale: float
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class IntGraph:
-    """A whole network in integers.
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class IntGraph(Displayed):
+    """A whole network in integers. `print(graph)` shows it node by node.
+
+        >>> spikelet.load("qsnn-vgg-s-nmnist")
+        IntGraph(qsnn_vgg_s, 26 nodes, T = 5, uint8 [2, 34, 34] to 10 classes)
 
     nodes: exactly one Input, first; each reads earlier nodes, or as a Delay a later Lif.
     time_steps: T, 1..1024.
@@ -85,3 +90,28 @@ class IntGraph:
     def of_type(self, kind: type[N]) -> list[N]:
         """All nodes of one kind, in order."""
         return [n for n in self.nodes if isinstance(n, kind)]
+
+    @property
+    def title(self) -> str:
+        """What it calls itself: the model of its origin, or "a graph"."""
+        return self.meta.get("model", "a graph")
+
+    def page(self) -> Page:
+        """The nodes as a table, what they take, what goes in and what comes out."""
+        facts = [*bytes_facts(self.nodes), work_fact(self.nodes, self.time_steps)]
+        if self._is_whole:
+            scales = {output.node: output.scale for output in self.outputs}
+            facts += meaning_facts(self.input.shape, self.time_steps, scales, self.labels)
+        return Page((Heading(self.in_short()), nodes_table(self.nodes, SHORT), "", Facts(tuple(facts))))
+
+    def in_short(self) -> str:
+        """Name, number of nodes, T, input and classes."""
+        said = f"{self.title}, {len(self.nodes)} nodes, T = {self.time_steps}"
+        if not self._is_whole:
+            return f"{said}, without a first Input or an output"
+        classes = f"{len(self.labels)} classes" if self.labels else self.outputs[0].node
+        return f"{said}, uint8 {list(self.input.shape)} to {classes}"
+
+    @property
+    def _is_whole(self) -> bool:
+        return bool(self.nodes) and isinstance(self.nodes[0], Input) and bool(self.outputs)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from spikelet.graph import ir
 from spikelet.graph.edge import Edge
-from spikelet.graph.file.document import format_of
+from spikelet.graph.file.format import format_of
 
 ONCE = 3  # the first format that holds a constant once for all channels
 

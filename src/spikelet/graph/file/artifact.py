@@ -46,11 +46,11 @@ from spikelet.graph.file.document import (
     arrays_of,
     entries_of,
     filled_nodes,
-    format_of,
     hollow_nodes,
     nodes_to_json,
     tensor_bytes,
 )
+from spikelet.graph.file.format import format_of
 from spikelet.graph.file.limits import footprint, memory_for, operations, operations_for
 from spikelet.graph.file.packed import DOCUMENT, packed, unpacked
 from spikelet.graph.graph import IntGraph, Output

@@ -22,9 +22,7 @@ from numpy.typing import NDArray
 
 from spikelet.base.errors import ArtifactError
 from spikelet.base.strict_json import integers, shown, string
-from spikelet.graph.edge import Edge
 from spikelet.graph.file.container import ITEM_BYTES, TENSORS
-from spikelet.graph.graph import IntGraph
 from spikelet.graph.ops import OPERATIONS
 from spikelet.graph.ops.operation import Operation
 from spikelet.graph.ops.record import Stated, Stream
@@ -64,15 +62,6 @@ class Entry:
 def known_in(version: int, operations: Operations = OPERATIONS) -> dict[str, type[Operation]]:
     """The operations that a file of format `version` may hold, by word."""
     return {op.word: op for op in operations if op.first_format <= version}
-
-
-def format_of(graph: IntGraph, edges: Mapping[str, Edge]) -> int:
-    """The format that `graph` is written in; formats 1 and 2 have one output, the last node, summed over time."""
-    last = graph.nodes[-1].name
-    plain = [output.node for output in graph.outputs] == [last] and not edges[last].timed
-    nodes = (n.since(*(edges[name].shape for name in n.inputs)) for n in graph.nodes)
-    lowest = max([1 if plain else FULL, *nodes])
-    return LATEST if lowest >= FULL else lowest
 
 
 def nodes_to_json(nodes: Sequence[Operation], version: int) -> list[list[Any]]:
@@ -116,7 +105,7 @@ def arrays_of(node: Operation, version: int) -> list[tuple[str, NDArray[Any]]]:
 
 def stored_bytes(node: Operation) -> int:
     """Bytes that the node's arrays take in a file, of whatever format."""
-    return sum(values.nbytes for _, values in arrays_of(node, LATEST))
+    return _bytes(node.record.streams(node.record.stated(node, LATEST)))
 
 
 def entries_of(value: Any, version: int, operations: Operations = OPERATIONS) -> list[Entry]:
@@ -166,7 +155,11 @@ def _entry(
 
 def tensor_bytes(entries: Sequence[Entry]) -> int:
     """Bytes that the arrays of `entries` take in a file; Python integers, so no size can wrap."""
-    return sum(s.elements * ITEM_BYTES[TENSORS[s.tensor]] for entry in entries for s in entry.streams)
+    return sum(_bytes(entry.streams) for entry in entries)
+
+
+def _bytes(streams: Sequence[Stream]) -> int:
+    return sum(stream.elements * ITEM_BYTES[TENSORS[stream.tensor]] for stream in streams)
 
 
 def hollow_nodes(entries: Sequence[Entry]) -> list[Operation]:

@@ -39,7 +39,7 @@ def shapes_of(nodes: Sequence[Operation]) -> dict[str, Shape]:
     """The sample shape of each node's output; of a node that `analyse` will refuse, any."""
     shapes: dict[str, Shape] = {}
     for node in nodes:
-        shapes[node.name] = node.output_shape(*_sources(node, shapes))
+        shapes[node.name] = node.output_shape(*sources_of(node, shapes))
     return shapes
 
 
@@ -51,7 +51,7 @@ def footprint(nodes: Sequence[Operation]) -> int:
         shape, arrays = shapes[node.name], node.arrays
         channels = shape[0] if shape else 1
         kept += sum(a.size * a.itemsize for a in arrays) + 4 * math.prod(shape) + 16 * channels
-        kept += node.laid_out(*_sources(node, shapes))
+        kept += node.laid_out(*sources_of(node, shapes))
         passing = max(passing, sum(map(_passing, arrays)) + 128 * channels * max(len(node.inputs), 1))
     return kept + passing
 
@@ -74,7 +74,7 @@ def operations_for(size: int) -> int:
 def laid_out(nodes: Sequence[Operation]) -> dict[str, int]:
     """Bytes of each node's weights and constants as they lie in memory when it runs, at most."""
     shapes = shapes_of(nodes)
-    return {node.name: node.laid_out(*_sources(node, shapes)) for node in nodes}
+    return {node.name: node.laid_out(*sources_of(node, shapes)) for node in nodes}
 
 
 def reference_bytes(nodes: Sequence[Operation], steps: int, batch: int) -> int:
@@ -82,7 +82,7 @@ def reference_bytes(nodes: Sequence[Operation], steps: int, batch: int) -> int:
     end, and of what passes in the largest node."""
     shapes = shapes_of(nodes)
     held = sum(map(math.prod, shapes.values()))
-    return 8 * steps * batch * (held + max(node.passing(*_sources(node, shapes)) for node in nodes))
+    return 8 * steps * batch * (held + max(node.passing(*sources_of(node, shapes)) for node in nodes))
 
 
 def operations(nodes: Sequence[Operation], time_steps: int) -> int:
@@ -91,7 +91,7 @@ def operations(nodes: Sequence[Operation], time_steps: int) -> int:
     room: dict[str, int] = {}  # values of an edge as they lie in memory
     total = 0
     for node in nodes:
-        shape, sources = shapes[node.name], _sources(node, shapes)
+        shape, sources = shapes[node.name], sources_of(node, shapes)
         size, work = math.prod(shape), node.steps(*sources)
         room[node.name] = size if not shape else size // max(shape[0], 1) * padded(shape[0], LANES)
         for name in node.inputs if len(shape) == 1 else ():
@@ -104,7 +104,7 @@ def operations(nodes: Sequence[Operation], time_steps: int) -> int:
     return time_steps * total
 
 
-def _sources(node: Operation, shapes: dict[str, Shape]) -> list[Shape]:
+def sources_of(node: Operation, shapes: dict[str, Shape]) -> list[Shape]:
     """Shapes of what `node` reads; (1,) of what is missing, or comes later."""
     known = [shapes.get(name, (1,)) for name in node.inputs]
     return known + [(1,)] * (node.arity[0] - len(known))
