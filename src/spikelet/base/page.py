@@ -1,12 +1,12 @@
 """What an object shows of itself: a page of headings, tables, facts and lines, as text and as HTML.
 
-    class Report(Displayed):
-        def page(self):     return Page((Heading("a network"), self.table(), "and a line"))
-        def in_short(self): return "a network, 3 layers"
+class Report(Displayed):
+    def page(self):     return Page((Heading("a network"), self.table(), "and a line"))
+    def in_short(self): return "a network, 3 layers"
 
-    print(report)       the page, 100 columns wide
-    repr(report)        Report(a network, 3 layers)
-    report              in a notebook: the page as HTML, every word of it escaped
+print(report)       the page, 100 columns wide
+repr(report)        Report(a network, 3 layers)
+report              in a notebook: the page as HTML, every word of it escaped
 """
 
 from __future__ import annotations
@@ -49,8 +49,16 @@ class Page:
     parts: tuple[Part, ...]
 
     def text(self, width: int = WIDTH) -> str:
-        """The page in lines of at most `width` characters, where words allow it; a table too wide goes on below."""
-        return "\n".join(line for part in self.parts for line in _text(part, width))
+        """The page in lines of at most `width` characters, where words allow it; a table too wide goes on below.
+
+        An empty line stands before every heading but the first, and before facts.
+        """
+        lines: list[str] = []
+        for part in self.parts:
+            if lines and isinstance(part, Heading | Facts):
+                lines.append("")
+            lines += _text(part, width)
+        return "\n".join(lines)
 
     def html(self) -> str:
         """The page for a notebook; every word is escaped."""
@@ -81,8 +89,8 @@ class Displayed(abc.ABC):
 def _text(part: Part, width: int) -> Iterator[str]:
     match part:
         case Table():
-            for one in part.folded(ROWS).with_names_of(NAME).laid_out(width):
-                yield one.text(width)
+            parts = part.folded(ROWS).with_names_of(NAME).laid_out(width)
+            yield "\n\n".join(one.text(width) for one in parts)
         case Facts():
             yield facts(part.rows, width)
         case Heading():

@@ -77,6 +77,10 @@ class Table:
         rows = (*self.rows[:first], between, *self.rows[len(self.rows) - last :])
         return dataclasses.replace(self, rows=rows)
 
+    def only(self, titles: Sequence[str]) -> Table:
+        """The columns of these titles, as they stand in this table."""
+        return self._of([i for i, title in enumerate(self.columns) if title in titles])
+
     def with_names_of(self, most: int) -> Table:
         """The table with the first column's words shortened to `most` characters."""
         names = [(shortened(row[0], most), *row[1:]) for row in (*self.rows, *self.footer)]

@@ -19,15 +19,10 @@ from spikelet.cli.opening import opened
 from spikelet.cli.outputs import require_file
 from spikelet.cli.printing import heading, lines, note, say, show, width
 from spikelet.profiling import Report, profile_graph
-from spikelet.profiling.table import PARTS, Part
+from spikelet.profiling.table import PARTS, TITLES, Part
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
 BATCH = 50
-TITLES = {
-    "size": "Size",
-    "operations": "Operations, means per sample over all time steps",
-    "energy": "Energy per sample in uJ, by table",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +99,9 @@ def print_report(report: Report, work: Work) -> None:
         lines(report.to_json())
     else:
         say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
-        for part in work.parts or PARTS:
-            _print_part(report.table(cast(Part, part)), TITLES[part])
+        for name in work.parts or PARTS:
+            part = cast(Part, name)
+            _print_part(report.table(part), TITLES[part])
     if work.out is not None:
         with naming(work.out), atomic_write(work.out) as file:
             file.write(report.to_json().encode())

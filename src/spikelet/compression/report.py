@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 from spikelet.compression.layer_costs import Figures
 from spikelet.compression.passes.base import Row
@@ -14,9 +15,9 @@ from spikelet.profiling.table import NOTHING
 ARROW = " → "
 
 
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What `compress` changed.
+@dataclasses.dataclass(frozen=True, repr=False)
+class Report(Displayed):
+    """What `compress` changed. `print(report)` shows it layer by layer.
 
     rows: what each pass said, in order.
     before, after: the figures of every layer by name.
@@ -60,8 +61,14 @@ class Report:
         """What the passes said beside the figures of the table."""
         return [str(row) for row in self.rows if row.what not in ("channels", "weight bits", "membrane bits")]
 
-    def __str__(self) -> str:
-        return "\n".join([str(self.table()), *self.notes])
+    def page(self) -> Page:
+        """The table, and below it what the passes said."""
+        return Page((self.table(), *self.notes))
+
+    def in_short(self) -> str:
+        """Layers, and their bytes before and after."""
+        before, after = self.size
+        return f"{len(self.after)} layers, {before:,}{ARROW}{after:,} bytes"
 
 
 def _total(figures: Mapping[str, Figures], field: Callable[[Figures], Any]) -> Any:

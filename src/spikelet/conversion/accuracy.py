@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 from spikelet.base.whole import wholes
 from spikelet.conversion.convert import convert, fed_to
@@ -26,8 +27,8 @@ MOST_STEPS = Stream.most
 NONE = "-"
 
 
-@dataclasses.dataclass(frozen=True)
-class AccuracyOverSteps:
+@dataclasses.dataclass(frozen=True, repr=False)
+class AccuracyOverSteps(Displayed):
     """Shares of samples that are classified right. Its text is a table.
 
     network: of the network itself.
@@ -46,8 +47,14 @@ class AccuracyOverSteps:
         last = ("network", _percent(self.network), "")
         return Table(("steps", "barrier", "stream"), tuple(rows), (last,))
 
-    def __str__(self) -> str:
-        return self.table().text()
+    def page(self) -> Page:
+        """The table."""
+        return Page((self.table(),))
+
+    def in_short(self) -> str:
+        """Samples, the network's accuracy, and the most steps."""
+        most = f"up to {max(self.stream)} steps" if self.stream else "no steps"
+        return f"{self.samples:,} samples, the network {_percent(self.network)}, {most}"
 
 
 def _percent(share: float | None) -> str:

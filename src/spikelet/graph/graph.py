@@ -102,7 +102,7 @@ class IntGraph(Displayed):
         if self._is_whole:
             scales = {output.node: output.scale for output in self.outputs}
             facts += meaning_facts(self.input.shape, self.time_steps, scales, self.labels)
-        return Page((Heading(self.in_short()), nodes_table(self.nodes, SHORT), "", Facts(tuple(facts))))
+        return Page((Heading(self.in_short()), nodes_table(self.nodes, SHORT), Facts(tuple(facts))))
 
     def in_short(self) -> str:
         """Name, number of nodes, T, input and classes."""

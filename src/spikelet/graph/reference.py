@@ -40,6 +40,9 @@ class Reference:
         self.graph, self.max_bytes = graph, whole(max_bytes, "max_bytes", 1)
         self._edges = analyse(graph)
 
+    def __repr__(self) -> str:
+        return f"Reference({self.graph.in_short()})"
+
     def __call__(self, x: ArrayLike) -> NDArray[np.int32]:
         """Integer logits [B, K], or [T, B, K] of every step."""
         return self.outputs(x)[self.graph.output.name]

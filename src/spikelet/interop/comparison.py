@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.base.page import Displayed, Page
+from spikelet.base.table import Table
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.original import Original, Run, Runner
 from spikelet.neurons import Neuron
@@ -62,8 +64,8 @@ class LayerSpikes:
     different: int | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Comparison:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Comparison(Displayed):
     """Spikes by layer, classes and accuracies of two networks, from `Converted.compare`. Its text is a table.
 
     here: "converted model", or "integers".
@@ -103,21 +105,26 @@ class Comparison:
         """Accuracy of the converted model, or of its integers."""
         return self.correct / self.samples
 
-    def __str__(self) -> str:
-        width = max([len("layer"), *(len(layer.name) for layer in self.layers)])
-        lines = [f"{'layer':{width}}  {'original':>12}  {self.here:>15}  {'differ':>12}  {'share':>8}"]
-        for layer in self.layers:
-            differ = ("other shape", "") if layer.different is None else _differ(layer.different, layer.compared)
-            lines.append(
-                f"{layer.name:{width}}  {layer.original:12,}  {layer.here:15,}  {differ[0]:>12}  {differ[1]:>8}"
-            )
-        return "\n".join(
-            [
-                *lines,
-                f"accuracy on {self.samples} samples: original {self.original_accuracy:.2%}, {self.here} "
-                f"{self.accuracy:.2%}; the same class for {self.agreement:.2%}",
-            ]
-        )
+    def table(self) -> Table:
+        """A row a layer: spikes of each network, and how many differ."""
+        return Table(("layer", "original", self.here, "differ", "share"), tuple(map(_row, self.layers)))
+
+    def page(self) -> Page:
+        """The table, and the accuracies."""
+        return Page((
+            self.table(),
+            f"accuracy on {self.samples} samples: original {self.original_accuracy:.2%}, {self.here} "
+            f"{self.accuracy:.2%}; the same class for {self.agreement:.2%}",
+        ))  # fmt: skip
+
+    def in_short(self) -> str:
+        """Samples, and spikes that differ."""
+        return f"{self.samples:,} samples, {self.different:,} spikes differ of {self.compared:,}"
+
+
+def _row(layer: LayerSpikes) -> tuple[str, ...]:
+    differ = ("other shape", "") if layer.different is None else _differ(layer.different, layer.compared)
+    return layer.name, f"{layer.original:,}", f"{layer.here:,}", *differ
 
 
 def _differ(different: int, compared: int) -> tuple[str, str]:

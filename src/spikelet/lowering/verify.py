@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.base.errors import GraphError, SpikeletError
+from spikelet.base.page import Displayed, Page
+from spikelet.base.table import Table
 from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
 from spikelet.data.batches import pairs_by_name
 from spikelet.graph import ir
@@ -43,9 +45,9 @@ class Backend(Protocol):
     def spikes(self, x: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]: ...
 
 
-@dataclasses.dataclass(frozen=True)
-class Verification:
-    """Counts over all samples.
+@dataclasses.dataclass(frozen=True, repr=False)
+class Verification(Displayed):
+    """Counts over all samples. `print(found)` is a sentence, and a table of what differs where something does.
 
     spikes: neuron-steps compared; `spike_mismatches` is by node name.
     logits: values of the first output compared.
@@ -69,7 +71,22 @@ class Verification:
         """Spikes and outputs that differ, together."""
         return sum(self.spike_mismatches.values()) + self.logit_mismatches + sum(self.other_mismatches.values())
 
-    def __str__(self) -> str:
+    def page(self) -> Page:
+        """Accuracies and what differs, and the nodes that it differs in."""
+        wrong = {name: n for name, n in (self.spike_mismatches | self.other_mismatches).items() if n}
+        rows = tuple((name, f"{n:,}") for name, n in wrong.items())
+        return Page((self._sentence, *([Table(("node", "values that differ"), rows)] if rows else [])))
+
+    def in_short(self) -> str:
+        """Samples, and what differs."""
+        return f"{self.samples:,} samples, {self.mismatches:,} values differ of {self._values:,}"
+
+    @property
+    def _values(self) -> int:
+        return self.spikes + self.logits + self.other_outputs
+
+    @property
+    def _sentence(self) -> str:
         text = (
             f"PyTorch {self.float_accuracy:.2%}, integers {self.integer_accuracy:.2%} on {self.samples} samples; "
             f"of {self.spikes:,} spikes and {self.logits:,} logits differ: "

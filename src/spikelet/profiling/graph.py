@@ -50,7 +50,7 @@ def profile_graph(
     graph: ir.IntGraph,
     x: NDArray[np.uint8],
     *,
-    tables: Sequence[EnergyTable] = TABLES,
+    tables: Sequence[EnergyTable] | None = None,
     name: str = "",
     max_bytes: int = MAX_BYTES,
 ) -> Report:
@@ -59,7 +59,7 @@ def profile_graph(
     Args:
         graph: any valid graph.
         x: uint8 [B, *input shape] or [T, B, *input shape].
-        tables: what to give energies under.
+        tables: what to give energies under; None is `spikelet.profiling.TABLES`.
         name: for the report; the graph's "model" entry in its meta where empty.
         max_bytes: the most memory that the reference may take; it runs as many samples at once as fit.
     Raises:
@@ -80,7 +80,7 @@ def profile_graph(
         samples=run.counted.samples,
         layers=tuple(run.layers()),
         peak_arena_bytes=peak_bytes(run.buffers()),
-        tables=tuple(tables),
+        tables=tuple(TABLES if tables is None else tables),
     )
 
 

@@ -31,7 +31,7 @@ def profile(
     batches: Tensor | Iterable[Any],
     *,
     time_axis: TimeAxis = None,
-    tables: Sequence[EnergyTable] = TABLES,
+    tables: Sequence[EnergyTable] | None = None,
     name: str = "",
 ) -> Report:
     """Returns the profile of `model`, counted while it runs on every batch in evaluation mode. It is left as it was.
@@ -41,7 +41,7 @@ def profile(
         batches: a tensor or array as the model takes it; or an iterable of such, or of tuples that start with one (a
             loader). Moved to the model's device.
         time_axis: where time stands in a batch: None for still inputs [B, ...], 0 for [T, B, ...], 1 for [B, T, ...].
-        tables: what to give energies under.
+        tables: what to give energies under; None is `spikelet.profiling.TABLES`.
         name: for the report; the class's name where empty.
     Raises:
         SpikeletError: the model is no module, or fails on a batch; names the layer.
@@ -68,7 +68,7 @@ def profile(
         samples=samples,
         layers=tuple(layers),
         peak_arena_bytes=peak,
-        tables=tuple(tables),
+        tables=tuple(TABLES if tables is None else tables),
     )
 
 

@@ -12,11 +12,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from spikelet.base.page import Displayed, Heading, Page, Part
 from spikelet.base.table import Table
 from spikelet.profiling.baseline import quantized_twin
 from spikelet.profiling.energy import EnergyTable
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
-from spikelet.profiling.table import PARTS, Part, Subject, table_of
+from spikelet.profiling.table import MAIN_COUNTS, PARTS, TITLES, Subject, table_of
+from spikelet.profiling.table import Part as PartName
 
 SCHEMA = "spikelet.profile/1"
 
@@ -64,9 +66,9 @@ class Baseline:
     energy_pj: dict[str, float | None]
 
 
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """The profile of one network on some samples.
+@dataclasses.dataclass(frozen=True, repr=False)
+class Report(Displayed):
+    """The profile of one network on some samples. `print(report)` shows its tables, `table(part)` gives one.
 
     layers: in the order in which they ran.
     peak_arena_bytes: activations that live at once. See arena.py.
@@ -146,7 +148,7 @@ class Report:
             energy_pj={table.name: _sum(table.synapses_pj(twin) for twin in twins) for table in self.tables},
         )
 
-    def table(self, *parts: Part) -> Table:
+    def table(self, *parts: PartName) -> Table:
         """Rows of text; `parts` are "size", "operations" and "energy", all of them where none is named."""
         baseline = f"without spikes, {self.baseline.activation_bits} bit"
         footer = [
@@ -155,6 +157,18 @@ class Report:
         ]
         layers = [Subject(layer.name, layer, self._titled(self.energy_pj(layer))) for layer in self.layers]
         return table_of(parts or PARTS, layers, footer)
+
+    def page(self) -> Page:
+        """Sizes, the main counts of operations, and energies, a table each."""
+        parts: list[Part] = [f"{self.model}, T = {self.time_steps}, means over {self.samples} samples"]
+        for name in PARTS:
+            table = self.table(name)
+            parts += [Heading(TITLES[name]), table.only(MAIN_COUNTS) if name == "operations" else table]
+        return Page((*parts, 'All counts of operations: report.table("operations")'))
+
+    def in_short(self) -> str:
+        """The network, its T, samples and layers."""
+        return f"{self.model}, T = {self.time_steps}, {self.samples} samples, {len(self.layers)} layers"
 
     def _titled(self, energy_pj: dict[str, float | None]) -> dict[str, float | None]:
         return {table.title: energy_pj[table.name] for table in self.tables}

@@ -14,6 +14,15 @@ from spikelet.base.table import Table
 
 Part = Literal["size", "operations", "energy"]
 PARTS: tuple[Part, ...] = ("size", "operations", "energy")
+TITLES: dict[Part, str] = {
+    "size": "Size",
+    "operations": "Operations, means per sample over all time steps",
+    "energy": "Energy per sample in uJ, by table",
+}
+MAIN_COUNTS = (
+    *("layer", "MACs", "rate in", "rate out", "SOPs (papers)"),
+    *("MACs (papers)", "ACs (NeuroBench)", "membrane updates"),
+)  # columns of operations that a narrow page has room for
 NOTHING = "-"
 PJ_PER_UJ = 1e6
 

@@ -33,6 +33,7 @@ Results = dict[str, NDArray[Any]]  # int32, or uint8 of spikes
 class Engine:
     """A graph, the kernel set and the limits that it runs with.
 
+    laid_out: bytes of all weights and constants as the kernels read them, at most.
     one_by_one: whether the graph has a loop, so that no two steps can be taken at once.
     """
 
@@ -42,14 +43,14 @@ class Engine:
         self.graph, self.edges, self.kernels = graph, edges, kernels
         self.threads, self.max_bytes = threads, max_bytes
         self.one_by_one = reads_later_nodes(graph)
-        self._laid_out = _laid_out(graph, max_bytes)
+        self.laid_out = _laid_out(graph, max_bytes)
         self._subject = Subject(graph, edges, Packed())
         self._plans: dict[tuple[Wanted, bool], Plan] = {}
         self._carried: dict[Result, Carried] = {}
         self._first: dict[tuple[Result, bool], Plan] = {}
         self._planning = PerProcess(threading.Lock)
         self._paces: dict[Plan, Pace] = collections.defaultdict(Pace)
-        self.arenas = PerProcess(functools.partial(Arenas, max_bytes - self._laid_out))
+        self.arenas = PerProcess(functools.partial(Arenas, max_bytes - self.laid_out))
         self._input_size = math.prod(graph.input.shape)
 
     @functools.cached_property
@@ -81,7 +82,7 @@ class Engine:
             return everything
         plan = self._block(result, steps, still=still)
         if not self._fits(plan):
-            needed = self._laid_out + (everything or plan).arena_bytes * self.threads
+            needed = self.laid_out + (everything or plan).arena_bytes * self.threads
             raise GraphError(
                 f"{self.threads} thread(s) at T = {steps} take {needed} bytes, max_bytes allows "
                 f"{self.max_bytes}. Use fewer threads, or pass a larger max_bytes if you trust the graph."
@@ -89,7 +90,7 @@ class Engine:
         return plan
 
     def _fits(self, plan: Plan) -> bool:
-        return self._laid_out + plan.arena_bytes * self.threads <= self.max_bytes
+        return self.laid_out + plan.arena_bytes * self.threads <= self.max_bytes
 
     def _block(self, result: Result, most: int, *, still: bool) -> Plan:
         """The plan of the next steps of a stream, `most` at most."""

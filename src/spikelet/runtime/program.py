@@ -8,7 +8,10 @@
 Equal, bit for bit, to `graph.reference.Reference(graph)`, on every kernel set and for every number of
 threads. A program keeps nothing between calls; several Python threads may call one at once. Ctrl-C, and whatever
 else is raised in the calling thread, ends a call within half a second; the program stays as it was. A program pickles
-and copies as its graph and its arguments.
+and copies as its graph and its arguments, so that joblib and multiprocessing may send it to other processes:
+
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        logits = numpy.concatenate(pool.map(program, numpy.array_split(images, 4)))
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spikelet.base.errors import GraphError
+from spikelet.base.page import Displayed, Facts, Heading, Page
 from spikelet.base.whole import whole
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
@@ -32,7 +36,7 @@ from spikelet.runtime.state import StreamState
 MAX_BYTES = 2**32
 
 
-class Program:
+class Program(Displayed):
     """Runs `graph` on this machine's processor.
 
     Args:
@@ -100,6 +104,21 @@ class Program:
     def plan(self, *, still: bool, spikes: bool = False) -> Plan:
         """The operations of the first call, for an input of one step (`still`) or T, giving logits or spikes."""
         return self._engine.first_plan("spikes" if spikes else self._logits, still=still or self.graph.time_steps == 1)
+
+    def page(self) -> Page:
+        """What it runs on, the memory that it takes, and its graph."""
+        arena, weights = self.plan(still=True).arena_bytes, self._engine.laid_out
+        rows = [
+            ("kernels", f"{self.kernels}, {self.threads} thread(s)"),
+            ("memory", f"{weights:,} bytes of weights and constants, {arena:,} bytes a thread for maps, at most"),
+        ]
+        if self.fallbacks:
+            rows.append(("run in NumPy", ", ".join(self.fallbacks)))
+        return Page((Heading("A program of this machine"), Facts(tuple(rows)), *self.graph.page().parts))
+
+    def in_short(self) -> str:
+        """Its graph, kernels and threads."""
+        return f"{self.graph.in_short()}, kernels={self.kernels!r}, threads={self.threads}"
 
     def _frames(self, x: ArrayLike) -> NDArray[np.uint8]:
         return np.ascontiguousarray(time_first(x, self.graph))

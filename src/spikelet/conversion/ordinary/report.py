@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 
 
@@ -21,8 +22,8 @@ class Row:
     now: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Changes:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Changes(Displayed):
     """All changes of a repair, in the order in which they were made."""
 
     rows: tuple[Row, ...]
@@ -33,5 +34,10 @@ class Changes:
             ("where", "was", "now"), tuple((row.where, row.was, row.now) for row in self.rows), prose=(0, 1, 2)
         )
 
-    def __str__(self) -> str:
-        return str(self.table()) if self.rows else "nothing to repair"
+    def page(self) -> Page:
+        """The table, or that there is none."""
+        return Page((self.table() if self.rows else "nothing to repair",))
+
+    def in_short(self) -> str:
+        """How many there are."""
+        return f"{len(self.rows)} changes"

@@ -1,4 +1,4 @@
-"""Which format a graph is written in: the lowest that can say it, and of the two that say everything the shorter one."""
+"""Which format a graph is written in: the lowest that can say it, or the shorter one of the two that say everything."""
 
 from __future__ import annotations
 
