@@ -24,7 +24,7 @@ from spikelet import Budget, fit, lower
 from spikelet.data import load as load_data
 from spikelet.data.samples import DataSplits
 from spikelet.fitting import Settings
-from spikelet.fitting.job import Quiet
+from spikelet.fitting.progress import Quiet
 from spikelet.graph import ir
 from spikelet.graph.file.artifact import dumps
 from spikelet.recipes import RECIPES

@@ -21,7 +21,6 @@ from torch import nn
 
 import spikelet
 from spikelet.cli.printing import facts, heading, percent, say
-from spikelet.cli.reporters import reporter_for
 from spikelet.data import DataSplits, batches, load
 from spikelet.graph.ir import IntGraph
 from spikelet.recipes import RECIPES
@@ -75,7 +74,7 @@ def train(config: TrainConfig, data: DataSplits, folder: Path) -> nn.Module:
     """A new run in `folder`, shown as it goes; the model in evaluation mode."""
     if folder.exists():
         shutil.rmtree(folder)
-    return Run(config, data, folder, reporter_for(config)).train()
+    return Run(config, data, folder).train()
 
 
 def latencies(graph: IntGraph, model: nn.Module, data: DataSplits) -> tuple[float, float]:

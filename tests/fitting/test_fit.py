@@ -14,7 +14,9 @@ from spikelet.compression.passes import recalibrate
 from spikelet.data import DataSplits, load
 from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
 from spikelet.fitting.cost import CostModel
-from spikelet.fitting.job import Job, Measured, Quiet, subject_of
+from spikelet.fitting.fitted import Measured
+from spikelet.fitting.job import Job, subject_of
+from spikelet.fitting.progress import Quiet
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
 from spikelet.models import create_model

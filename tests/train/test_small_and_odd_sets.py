@@ -13,7 +13,7 @@ from torch import nn
 from spikelet.base.errors import SpikeletError, TimeAxisError
 from spikelet.data import DataSplits, Samples, batches
 from spikelet.fitting import Budget, fit
-from spikelet.fitting.job import Quiet
+from spikelet.fitting.progress import Quiet
 from spikelet.models import create_model
 from spikelet.train import Phase, Run, Teacher, TrainConfig, evaluate, load_run, train_further
 from spikelet.train.loop import Loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from spikelet.cli.options import TrainOptions
 from spikelet.cli.outputs import side_file
 from spikelet.cli.printing import duration, facts, note, percent, say, show
 from spikelet.cli.quiet import is_quiet
-from spikelet.cli.reporters import TensorBoard, Together, reporter_for
+from spikelet.cli.reporters import TensorBoard, Together
 from spikelet.cli.result import FILE, result_of
 from spikelet.data import DataSplits, Samples, batches
 from spikelet.nn.device import device_of
@@ -24,6 +25,7 @@ from spikelet.train import Reporter, Run, Teacher, TrainConfig
 from spikelet.train import evaluate as accuracy_of
 from spikelet.train.checkpoint import load_history
 from spikelet.train.progress import Silent
+from spikelet.train.progress_bar import reporter_for
 from spikelet.train.run import TEACHER
 
 EVALUATION_BATCH = 256
@@ -79,7 +81,7 @@ def _tell(run: Run, data: DataSplits) -> None:
 
 
 def _reporter(options: TrainOptions, config: TrainConfig, folder: Path) -> Reporter:
-    shown = Silent() if is_quiet() else reporter_for(config, "teacher  " if config.analog else "")
+    shown = Silent() if is_quiet() else reporter_for(config, sys.stdout)
     return Together((shown, TensorBoard(folder / "tensorboard"))) if options.tensorboard else shown
 
 

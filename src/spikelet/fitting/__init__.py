@@ -8,9 +8,12 @@ from spikelet.base import torch_needed as torch_needed
 from spikelet.base.errors import BudgetError as BudgetError
 from spikelet.data.samples import DataSplits
 from spikelet.fitting.budget import Budget as Budget
-from spikelet.fitting.job import Fitted as Fitted
-from spikelet.fitting.job import Job, Quiet, Watcher, usual_training
+from spikelet.fitting.fitted import Fitted as Fitted
+from spikelet.fitting.job import Job, usual_training
 from spikelet.fitting.job import Settings as Settings
+from spikelet.fitting.progress import Quiet as Quiet
+from spikelet.fitting.progress import Shown, require_watcher
+from spikelet.fitting.progress import Watcher as Watcher
 from spikelet.fitting.sensitivity import Choices as Choices
 from spikelet.train import Training
 
@@ -42,10 +45,12 @@ def fit(
             `Training()`; where blocks of `spikelet.nn.Reversible` are inverted, without a loss on firing rates, which
             they do not keep.
         settings: how long to look.
-        watcher: is told about the progress.
+        watcher: is told about the progress; None shows it, `spikelet.fitting.Quiet()` shows nothing.
     Raises:
         BudgetError: no plan is small enough; says what the smallest needs.
         SpikeletError: an argument is of another kind, the data has no validation samples, or it does not fit the model.
     """
+    watcher = Shown() if watcher is None else watcher
+    require_watcher(watcher)
     job = Job(model, data, budget, training or usual_training(model), settings or Settings())
-    return job.run(watcher or Quiet())
+    return job.run(watcher)

@@ -12,7 +12,6 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -28,7 +27,9 @@ from spikelet.data.samples import DataSplits
 from spikelet.data.samples import Samples as DataSamples
 from spikelet.fitting.budget import Budget
 from spikelet.fitting.cost import CostModel
+from spikelet.fitting.fitted import Fitted, Measured, Probe
 from spikelet.fitting.plan import Plan, Subject, layer_of
+from spikelet.fitting.progress import Watcher
 from spikelet.fitting.search import Candidate, require_optuna, search
 from spikelet.fitting.sensitivity import Choices, Samples, inputs_of, measure
 from spikelet.graph import ir
@@ -39,39 +40,10 @@ from spikelet.nn.device import device_of
 from spikelet.nn.reversible import inverts
 from spikelet.profiling import profile
 from spikelet.profiling.packed import has_float_weights, weight_bits_of
-from spikelet.train import DualRegulation, Reporter, Training, evaluate, further, train_further
+from spikelet.train import DualRegulation, Training, evaluate, further, train_further
 from spikelet.train.loop import Loop
-from spikelet.train.progress import Silent
 
 BATCH = 128
-
-
-class Watcher(Protocol):
-    """Receives the progress of a fit."""
-
-    def reporter(self, training: Training) -> Reporter:
-        """The reporter of a training within a step."""
-        ...
-
-    def stage(self, name: str, steps: int) -> None:
-        """A stage of `steps` steps begins."""
-
-    def step(self) -> None:
-        """A step is done."""
-
-
-class Quiet:
-    """A watcher that ignores all progress."""
-
-    def reporter(self, training: Training) -> Reporter:
-        """A reporter that ignores all progress."""
-        return Silent()
-
-    def stage(self, name: str, steps: int) -> None:
-        """Does nothing."""
-
-    def step(self) -> None:
-        """Does nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,58 +71,6 @@ class Settings:
         seed("Settings", seed=self.seed)
         instance("Settings", Criterion, criterion=self.criterion)
         instance("Settings", Choices, choices=self.choices)
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """A network as it is: accuracy in 0..1 on the split that judges, bytes of its packed file, SOPs per sample."""
-
-    accuracy: float
-    size: int
-    sops: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Probe:
-    """A trial fine-tuning: a plan that was built and trained briefly."""
-
-    candidate: Candidate
-    measured: Measured
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Fitted:
-    """The result of a fit.
-
-    model, graph: the chosen network, in PyTorch and as integers.
-    start, result: before and after; `result` is the packed file's. judged_on: the split's name.
-    front: the predicted Pareto front, smallest plan first; probes: the trial fine-tunings.
-    """
-
-    model: nn.Module
-    graph: ir.IntGraph
-    plan: Plan
-    budget: Budget
-    start: Measured
-    result: Measured
-    judged_on: str
-    front: tuple[Candidate, ...]
-    probes: tuple[Probe, ...]
-
-    @property
-    def accuracy_drop(self) -> float:
-        """Percentage points that the result lies below the start."""
-        return 100 * (self.start.accuracy - self.result.accuracy)
-
-    @property
-    def is_within_budget(self) -> bool:
-        """Whether bytes, operations and accuracy are all within the limits."""
-        return not self.missed
-
-    @property
-    def missed(self) -> list[str]:
-        """The limits that were not met, in words."""
-        return self.budget.missed(self.result.size, self.result.sops, self.accuracy_drop)
 
 
 def subject_of(model: nn.Module, inputs: Sequence[Tensor], criterion: Criterion, time_axis: TimeAxis = None) -> Subject:

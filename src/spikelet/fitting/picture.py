@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikelet.base.files import atomic_write
 from spikelet.base.optional import need
-from spikelet.fitting.job import Fitted, Measured
+from spikelet.fitting.fitted import Fitted, Measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

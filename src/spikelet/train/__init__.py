@@ -15,6 +15,7 @@ from spikelet.train.lessons import HardLogits as HardLogits
 from spikelet.train.lessons import SoftLogits as SoftLogits
 from spikelet.train.loop import Loop as Loop
 from spikelet.train.progress import Reporter as Reporter
+from spikelet.train.progress import Silent as Silent
 from spikelet.train.run import Run as Run
 from spikelet.train.settings import DualRegulation as DualRegulation
 from spikelet.train.settings import Optimizer as Optimizer

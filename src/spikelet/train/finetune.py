@@ -36,6 +36,7 @@ def train_further(
 ) -> list[dict[str, Any]]:
     """The epochs' metrics of training `model` further, in place, on its T time steps. It ends in evaluation mode.
 
+    reporter: is told about steps and epochs; None shows them, `spikelet.train.Silent()` shows nothing.
     distillation: a teacher beside the labels.
 
     Raises:

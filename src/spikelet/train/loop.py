@@ -32,7 +32,8 @@ from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
 from spikelet.train.evaluate import evaluate, name_classes, predict
 from spikelet.train.objective import Objective
-from spikelet.train.progress import Reporter, Silent
+from spikelet.train.progress import Reporter, Silent, require_reporter
+from spikelet.train.progress_bar import reporter_for
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Loop:
         model: any module from uint8 input to logits [T, B, K]. Trained in place.
         data: its training and validation samples.
         training: how.
-        reporter: is told about steps and epochs.
+        reporter: is told about steps and epochs. None shows them: a bar on a terminal or in a notebook, a line an epoch
+            elsewhere; `Silent()` shows nothing.
     Raises:
         OSError: training.compile on a CPU, and no C++ compiler is found.
         MissingLibrary: accelerate is not installed.
@@ -87,8 +89,9 @@ class Loop:
         instance("Loop", Training, training=training)
         require_agreement(model, data.train.time_axis, f"the data set {data.train.name}")
         self.data, self.training = data.by_name(class_names_of(model)), training
-        self.reporter: Reporter = reporter or Silent()
         self.accelerator = _accelerator(training)
+        self.reporter = self._shown() if reporter is None else reporter
+        require_reporter(self.reporter)
         if training.compile:
             require_compiler()
         _require_rates(model, training)
@@ -98,6 +101,10 @@ class Loop:
         self.steps_per_epoch = len(self.batches_of(0))
         self._require_fit()
         name_classes(self.model, self.data.train.labels)
+
+    def _shown(self) -> Reporter:
+        """What shows a training unless something is said; of several processes the main one alone shows it."""
+        return reporter_for(self.training) if self.accelerator.is_main_process else Silent()
 
     def _require_fit(self) -> None:
         """Evaluates one sample, so that data which does not fit is refused before any work."""

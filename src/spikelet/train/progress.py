@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from spikelet.base.errors import SpikeletError
+
+EVENTS = ("start", "step", "epoch", "finish")
+
 
 class Reporter(Protocol):
     """Receives a run's events."""
@@ -22,7 +26,7 @@ class Reporter(Protocol):
 
 
 class Silent:
-    """A reporter that ignores every event."""
+    """A reporter that shows nothing: `Run(config, data, folder, Silent()).train()`."""
 
     def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
         """Does nothing."""
@@ -35,3 +39,13 @@ class Silent:
 
     def finish(self) -> None:
         """Does nothing."""
+
+
+def require_reporter(reporter: object) -> None:
+    """Raises SpikeletError unless `reporter` hears every event; names the one that shows nothing."""
+    if isinstance(reporter, type) or not all(callable(getattr(reporter, event, None)) for event in EVENTS):
+        got = reporter.__name__ if isinstance(reporter, type) else type(reporter).__name__
+        raise SpikeletError(
+            f"reporter must have the methods of spikelet.train.Reporter, got {got}. To show nothing: "
+            "reporter=spikelet.train.Silent()."
+        )

@@ -30,7 +30,7 @@ from spikelet.train.lessons import lessons_of
 from spikelet.train.loop import Loop
 from spikelet.train.origin import Origin, load_origin
 from spikelet.train.phases import set_binary, set_phase, set_real_steps
-from spikelet.train.progress import Reporter
+from spikelet.train.progress import Reporter, Silent
 from spikelet.train.weights import save_weights
 from spikelet.train.whiten import whiten
 
@@ -44,8 +44,9 @@ class Run:
         config: what decides the result; written to the folder.
         data: as `spikelet.data.load` gives it.
         folder: of the run.
-        reporter: is told of the network's own epochs. Its teacher's are told to `run.taught_by.loop.reporter`, which is
-            silent until another is put there.
+        reporter: is told of the network's own epochs. None shows them, and those of its teacher: a bar on a terminal or
+            in a notebook, a line an epoch elsewhere. `Silent()` shows nothing. Where one is given, the teacher's epochs
+            are told to `run.taught_by.loop.reporter`, which is silent until another is put there.
         model: a module of your own, which is trained in place of one from the catalogue: from uint8 [B, C, H, W] to
             logits [T, B, K] or [B, K]. `config.model` is what it is called, and `config.model_options` {}. Its neurons
             get the T of the phases. What the run folder holds is read by `load_run(folder, model)`.
@@ -98,7 +99,10 @@ class Run:
         self.distillation: Distillation | None = None
         if config.whiten:
             whiten(self.model, data.train)  # a resumed run's checkpoint replaces it
-        self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER, model=twin) if config.teacher else None
+        self.taught_by: Run | None = None
+        if config.teacher:
+            heard = None if reporter is None else Silent()
+            self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER, heard, model=twin)
 
     @property
     def model(self) -> nn.Module:

@@ -26,7 +26,7 @@ class Finetune:
         batch_size, augment, loss, label_smoothing, seed, mixed_precision, compile: as in `spikelet.train.Training`.
         spike: lambda of the loss on firing rates.
         norm_lr: learning rate of batch norms and biases, in units of `lr`.
-        reporter: is told about steps and epochs.
+        reporter: is told about steps and epochs; None shows them, `spikelet.train.Silent()` shows nothing.
         teacher: teaches beside the labels, such as `Distillation(model, SoftLogits(0.9))` of the network before
             compression.
     Raises:
