@@ -93,7 +93,7 @@ _HOMES = {
 }
 _FOLDERS = (
     "base", "cli", "compression", "conversion", "data", "fitting", "graph", "interop", "lowering", "models", "neurons",
-    "nn", "profiling", "quant", "recipes", "runtime", "train", "zoo",
+    "nn", "plot", "profiling", "quant", "recipes", "runtime", "train", "zoo",
 )  # fmt: skip
 
 

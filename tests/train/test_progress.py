@@ -193,17 +193,13 @@ def test_every_training_in_python_shows_itself_on_the_standard_error_unless_sile
 
 @pytest.mark.parametrize("wrong", [False, Silent, "no", Quiet()], ids=["False", "the class", "a string", "a watcher"])
 def test_what_is_no_reporter_is_refused_with_the_one_that_shows_nothing(wrong: Any) -> None:
-    words = (
-        r"^reporter must have the methods of spikelet\.train\.Reporter, got \w+\. To show nothing: reporter="
-    )
+    words = r"^reporter must have the methods of spikelet\.train\.Reporter, got \w+\. To show nothing: reporter="
     with pytest.raises(SpikeletError, match=words):
         train_further(model(), digits(), TRAINING, wrong)
 
 
 def test_a_fit_that_is_given_a_reporter_is_told_of_its_own_kind() -> None:
-    words = (
-        r"^fit\.watcher must have the methods .*, got Silent\. To show nothing: watcher=.*Quiet\(\)"
-    )
+    words = r"^fit\.watcher must have the methods .*, got Silent\. To show nothing: watcher=.*Quiet\(\)"
     with pytest.raises(SpikeletError, match=words):
         fit(model(), digits(), Budget(max_bytes=1000), watcher=Silent())  # type: ignore[arg-type]
 

@@ -2,7 +2,7 @@
 
                  cli
                   spikelet                                        the package itself: re-exports
-        lowering, profiling, compression, fitting, conversion     where the wings meet
+        lowering, profiling, plot, compression, fitting, conversion   where the wings meet
     quant ... train, recipes   |   graph, runtime, zoo            floating wing (torch) | integer wing (never torch)
                  base                                             errors, codes, bits, files, tables
 
@@ -30,7 +30,7 @@ PACKAGE = ROOT / "src" / "spikelet"
 GROUND = ("base",)
 FLOATING = ("quant", "neurons", "nn", "models", "interop", "data", "train", "recipes")
 INTEGER = ("graph", "runtime", "zoo")
-MEETING = ("lowering", "profiling", "compression", "fitting", "conversion")
+MEETING = ("lowering", "profiling", "plot", "compression", "fitting", "conversion")
 TOP = "the package itself"
 FOLDERS = (*GROUND, *FLOATING, *INTEGER, *MEETING, "cli")
 OPTIONAL = ("datasets", "tonic", "accelerate", "sklearn", "matplotlib", "click", "tensorboard", "PIL")

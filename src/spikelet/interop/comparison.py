@@ -21,11 +21,10 @@ from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.original import Original, Run, Runner
-from spikelet.neurons import Neuron
-from spikelet.nn import Recurrent
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
+from spikelet.nn.recurrent import spiking_layers
 
 
 class Model(Protocol):
@@ -167,14 +166,6 @@ def _scores(output: Tensor, time_axis: int) -> Tensor:
     return output.mean(time_axis) if output.dim() == 3 else output
 
 
-def spiking_layers(net: nn.Module) -> dict[str, nn.Module]:
-    """The layers that make spikes, by their names in a Converted: neurons, and those with feedback as a whole."""
-    loops = {name: m for name, m in net.named_modules() if isinstance(m, Recurrent)}
-    inside = {id(part) for loop in loops.values() for part in loop.modules()}
-    neurons = {name: m for name, m in net.named_modules() if isinstance(m, Neuron) and id(m) not in inside}
-    return {f"net.{name}": m for name, m in net.named_modules() if name in loops or name in neurons}
-
-
 def compare(
     model: Model,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -184,7 +175,7 @@ def compare(
     run: Run | None,
 ) -> Comparison:
     """Spikes, classes and accuracies of `model` beside its original; the arguments are those of `Converted.compare`."""
-    named = spiking_layers(model.net)
+    named = {f"net.{name}": layer for name, layer in spiking_layers(model.net).items()}
     here = _Here(model, named, program)
     total = {name: np.zeros(4, dtype=np.int64) for name in named}
     alike: dict[str, bool] = dict.fromkeys(named, True)

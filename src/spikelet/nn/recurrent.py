@@ -57,3 +57,15 @@ class Recurrent(nn.Module):
         """
         before = torch.cat([torch.zeros_like(spikes[:1]), spikes[:-1]])
         return x + self.norm.forward(self.synapses.forward(before))
+
+
+def spiking_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The layers that make spikes by their full names, as `named_modules` has them: neurons, and those with feedback
+    as a whole."""
+    modules = dict(model.named_modules())
+    inside = {id(part) for loop in modules.values() if isinstance(loop, Recurrent) for part in loop.modules()}
+    return {
+        name: module
+        for name, module in modules.items()
+        if isinstance(module, Recurrent) or (isinstance(module, Neuron) and id(module) not in inside)
+    }
