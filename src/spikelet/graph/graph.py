@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from spikelet.base.errors import GraphError
-from spikelet.base.page import Displayed, Facts, Heading, Page
+from spikelet.base.page import NAME, Displayed, Facts, Heading, Page
+from spikelet.base.text import fit_to_print
 from spikelet.graph.ops.input import Input
 from spikelet.graph.ops.operation import Operation
 from spikelet.graph.summary import SHORT, bytes_facts, meaning_facts, nodes_table, work_fact
@@ -94,7 +95,7 @@ class IntGraph(Displayed):
     @property
     def title(self) -> str:
         """What it calls itself: the model of its origin, or "a graph"."""
-        return self.meta.get("model", "a graph")
+        return fit_to_print(self.meta.get("model", "a graph"), NAME)
 
     def page(self) -> Page:
         """The nodes as a table, what they take, what goes in and what comes out."""
@@ -109,7 +110,7 @@ class IntGraph(Displayed):
         said = f"{self.title}, {len(self.nodes)} nodes, T = {self.time_steps}"
         if not self._is_whole:
             return f"{said}, without a first Input or an output"
-        classes = f"{len(self.labels)} classes" if self.labels else self.outputs[0].node
+        classes = f"{len(self.labels)} classes" if self.labels else fit_to_print(self.outputs[0].node, NAME)
         return f"{said}, uint8 {list(self.input.shape)} to {classes}"
 
     @property

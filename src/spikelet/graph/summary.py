@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spikelet.base.page import NAME
 from spikelet.base.table import Table
 from spikelet.base.text import fit_to_print
 from spikelet.graph.edge import Shape
@@ -87,7 +88,7 @@ def work_fact(nodes: Sequence[Operation], time_steps: int) -> Fact:
 
 def meaning_facts(shape: Shape, time_steps: int, outputs: Mapping[str, Any], labels: Sequence[str]) -> list[Fact]:
     """What goes in, what comes out (`outputs`: scales by node name), and the names of the classes."""
-    (first, scale), *others = outputs.items()
+    (first, scale), *others = [(fit_to_print(name, NAME), scale) for name, scale in outputs.items()]
     classes = f"{len(labels)}: {_names(labels)}" if labels else "without names"
     return [
         ("input", f"uint8 {list(shape)}, {math.prod(shape):,} bytes an image; or {[time_steps, *shape]} frames"),
