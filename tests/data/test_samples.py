@@ -94,6 +94,13 @@ def test_numpy_arrays_are_taken_as_they_lie():
             r"Samples\.y must be a tensor or a NumPy array of int64, got an array of >i8",
         ),
         (images(), list(range(12)), r"Samples\.y must be a tensor or a NumPy array of int64, got list"),
+        (
+            images(),
+            np.arange(12, dtype=np.int32),
+            r"got an array of int32\. .*: np\.asarray\(y, np\.int64\), or y\.long",
+        ),
+        (images() / 255, torch.arange(12), r"Samples\.x must be of torch\.uint8, got torch\.float32\. .* \(255 \* x\)"),
+        (images(), torch.arange(12).int(), r"Samples\.y must be of torch\.int64, got torch\.int32\. .* or y\.long\(\)"),
     ],
 )
 def test_what_is_no_tensor_or_array_of_its_type_is_refused_by_name(x, y, message: str):

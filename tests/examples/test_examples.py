@@ -97,3 +97,17 @@ def test_the_demo_starts_anew_each_time(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(demo.Run, "train", lambda run: run.model)
     demo.train(RECIPES[demo.RECIPE](), demo.load("digits"), tmp_path / "run")
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_network_is_printed_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    example("looking_at_networks", monkeypatch).main(tmp_path, epochs=1)
+    pyplot.close("all")
+    said = capsys.readouterr()
+    for words in ("IntGraph(a graph, ", "classifier", "Operations, means per sample", "drew "):
+        assert words in said.out
+    assert "epoch 1/1" in said.err
+    for name in ("spikes", "learning", "confusion", "rates"):
+        assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"

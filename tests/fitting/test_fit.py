@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.page import WIDTH
 from spikelet.compression.criteria import WeightL1
 from spikelet.compression.passes import recalibrate
 from spikelet.data import DataSplits, load
@@ -61,6 +62,20 @@ def test_the_file_is_within_the_budget_and_the_accuracy_within_the_drop(fitted: 
     assert len(dumps(fitted.graph)) == fitted.result.size <= 9_000 < fitted.start.size
     assert fitted.accuracy_drop <= 8
     assert fitted.is_within_budget
+
+
+def test_what_was_found_prints_as_the_command_prints_it(fitted: Fitted):
+    text = str(fitted)
+    for words in ("The front: ", "The chosen plan", "Measured on digits", f"{fitted.result.size:,}", fitted.verdict):
+        assert words in text
+    assert all(layer in text for layer in fitted.plan.bits)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    short = repr(fitted)
+    assert short.startswith(f"Fitted({fitted.start.size:,} -> {fitted.result.size:,} bytes, accuracy ")
+    assert "within the budget" in fitted._repr_html_()
+    missed = dataclasses.replace(fitted, budget=Budget(1))
+    assert str(missed).splitlines()[-2].startswith("NOT within the budget: ")
+    assert str(missed).splitlines()[-1] == f"  {fitted.result.size:,} bytes, at most 1 asked"
 
 
 def test_a_drop_of_exactly_the_limit_is_within_it(fitted: Fitted):

@@ -13,10 +13,11 @@ from spikelet.cli.printing import heading, note, show
 from spikelet.cli.result import load_result, result_of
 from spikelet.cli.sources import Choice, Packed, open_target, samples_of
 from spikelet.conversion import accuracy_over_steps, convert
-from spikelet.conversion.picture import draw, require_matplotlib
+from spikelet.conversion.picture import draw
 from spikelet.data import batches
 from spikelet.graph.file.artifact import save
 from spikelet.lowering import lower
+from spikelet.plot.style import require_matplotlib
 
 
 def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:

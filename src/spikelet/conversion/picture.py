@@ -11,18 +11,13 @@ from spikelet.plot.style import BLUE, INK, ORANGE
 BARRIER, STREAM = BLUE, ORANGE
 
 
-def require_matplotlib() -> None:
-    """Raises MissingLibrary where matplotlib is not installed."""
-    style.require_matplotlib(extra="plot", what="the picture")
-
-
 def draw(curve: AccuracyOverSteps, title: str, path: Path) -> None:
     """Writes accuracy against steps as PNG; no window is opened.
 
     Raises:
         MissingLibrary: matplotlib is not installed.
     """
-    require_matplotlib()
+    style.require_matplotlib()
     from matplotlib.figure import Figure
 
     with style.styled():

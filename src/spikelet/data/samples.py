@@ -22,6 +22,11 @@ from spikelet.base.numbers import instance
 from spikelet.data.classes import check_class_names, numbers_by_name, require_as_many
 from spikelet.data.reading import Reading
 
+_WAY_OUT = {
+    "x": "Bytes of pixels in 0..1: (255 * x).round(), as uint8; counts of events: as uint8, 255 at most.",
+    "y": "Whole numbers as classes: np.asarray(y, np.int64), or y.long().",
+}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Samples:
@@ -44,8 +49,9 @@ class Samples:
         object.__setattr__(self, "x", _tensor(self.x, "x"))
         object.__setattr__(self, "y", _tensor(self.y, "y"))
         object.__setattr__(self, "labels", check_class_names(self.labels, "Samples.labels"))
-        if self.x.dtype != torch.uint8 or self.y.dtype != torch.int64:
-            raise TypeError(f"Samples takes x uint8 and y int64, got x {self.x.dtype} and y {self.y.dtype}.")
+        for name, kind in (("x", torch.uint8), ("y", torch.int64)):
+            if (got := getattr(self, name)).dtype != kind:
+                raise TypeError(f"Samples.{name} must be of {kind}, got {got.dtype}. {_WAY_OUT[name]}")
         if self.x.dim() not in (4, 5):
             raise ValueError(
                 f"Samples.x must be images [N, C, H, W] or events [N, T, C, H, W], got shape {tuple(self.x.shape)}."
@@ -200,7 +206,9 @@ def _tensor(value: Tensor | np.ndarray, name: str) -> Tensor:
     kind = {"x": np.uint8, "y": np.int64}[name]
     if not isinstance(value, np.ndarray) or value.dtype != kind:
         got = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise TypeError(f"Samples.{name} must be a tensor or a NumPy array of {kind.__name__}, got {got}.")
+        raise TypeError(
+            f"Samples.{name} must be a tensor or a NumPy array of {kind.__name__}, got {got}. {_WAY_OUT[name]}"
+        )
     shareable = value.flags.writeable and value.flags.c_contiguous
     return torch.from_numpy(value if shareable else value.copy())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikelet.base.optional import need
 from spikelet.fitting.fitted import Fitted, Measured
 from spikelet.plot import style
 from spikelet.plot.style import BLUE, FAINT, INK, ORANGE, VIOLET
@@ -17,7 +18,7 @@ START, PROBE, RESULT = VIOLET, BLUE, ORANGE
 
 def require_matplotlib() -> None:
     """Raises MissingLibrary where matplotlib is not installed."""
-    style.require_matplotlib(extra="fit", what="the picture")
+    need("matplotlib", package="matplotlib", extra="fit", what="the picture")
 
 
 def draw(fitted: Fitted, path: Path) -> None:

@@ -25,9 +25,9 @@ SETTINGS: Any = {
 }  # fmt: skip
 
 
-def require_matplotlib(extra: str = "plot", what: str = "spikelet.plot") -> None:
-    """Raises MissingLibrary where matplotlib is missing; it names `what` needs it, and the `extra` that brings it."""
-    need("matplotlib", package="matplotlib", extra=extra, what=what)
+def require_matplotlib() -> None:
+    """Raises MissingLibrary where matplotlib is not installed."""
+    need("matplotlib", package="matplotlib", extra="plot", what="spikelet.plot")
 
 
 @contextlib.contextmanager
