@@ -22,7 +22,7 @@ def spikes_of(network: Any, x: Any) -> Spikes:
     Args:
         network, x: as `spikelet.plot.raster` takes them.
     Raises:
-        SpikeletError: it is none of these, has no neurons, or takes another input.
+        SpikeletError: it is something else, has no neurons, or takes another input.
     """
     if isinstance(network, Mapping):
         return _given(network, x)
