@@ -95,6 +95,9 @@ def check(
 ) -> Check:
     """A Check of `model`: everything for which `lower` would refuse it, each with its module, reason and way out.
 
+        model = spikelet.from_snntorch(net, time_steps=25)
+        print(spikelet.check(model, images))
+
     Args:
         model: any module, with float or quantized weights. Not changed.
         example: a uint8 batch as the model takes it; only its shape matters.
