@@ -40,8 +40,9 @@ from spikelet.lowering import lower
 from spikelet.profiling import profile_graph
 from spikelet.profiling.layers import SynapseLayer
 from spikelet.runtime import Program, layout
-from spikelet.runtime.library import choose, library
-from spikelet.runtime.structures import Call, Kind, Op
+from spikelet.runtime.binding import bind
+from spikelet.runtime.library import library
+from spikelet.runtime.structures import Call, Op
 
 IMAGES = 4
 SLOW = 3.0  # times the median convolution
@@ -78,21 +79,20 @@ class _Steps:
 
     def __init__(self, program: Program, x: NDArray[np.uint8]) -> None:
         self.plan = program.plan(still=x.ndim == len(program.graph.input.shape) + 1)
+        self._native = bind(self.plan)
         if self.plan.carried or self.plan.calls:
             raise SystemExit("layers: a program that runs step by step, or calls Python, can't be timed by operation")
-        self._set = choose(program.kernels).index
         self._x = np.ascontiguousarray(x)
         self._arena = layout.aligned_empty(self.plan.arena_bytes)
         self._logits = np.empty(sum(export.size for export in self.plan.exports), np.int32)
 
     def call(self, first: int, count: int) -> Callable[[], None]:
         """A native call of `count` operations from the one numbered `first`."""
-        operations = self.plan.operations
         call = Call(
-            ops=operations.address + first * ctypes.sizeof(Op), op_count=count, x=self._x.ctypes.data,
+            ops=self._native.address + first * ctypes.sizeof(Op), op_count=count, x=self._x.ctypes.data,
             x_size=self._x.size if self.plan.wanted.still else self._x.size // len(self._x), batch=1,
             logits=self._logits.ctypes.data, logit_count=self._logits.size, arena=self._arena.ctypes.data,
-            arena_bytes=operations.arena_bytes, threads=1, set=self._set,
+            arena_bytes=self.plan.arena_bytes, threads=1, set=self._native.set,
         )  # fmt: skip
         run, pointer = library().spk_run, ctypes.byref(call)
         return lambda: run(pointer)
@@ -112,7 +112,7 @@ def times(program: Program, xs: Sequence[NDArray[np.uint8]], seconds: float) -> 
     totals: list[float] = []
     for x in xs:
         steps = _Steps(program, x)
-        count = steps.plan.operations.count
+        count = len(steps.plan.operations)
         calls = [steps.call(0, 0), *(steps.call(i, 1) for i in range(count))]
         taken: list[list[int]] = [[] for _ in calls]
         end = time.perf_counter() + seconds / len(xs)
@@ -125,10 +125,9 @@ def times(program: Program, xs: Sequence[NDArray[np.uint8]], seconds: float) -> 
             raise SystemExit("layers: operations run one by one give other logits than the program")
         nothing, *each = map(statistics.median, taken)
         totals = [a + max(b - nothing, 0) for a, b in zip(totals or [0.0] * count, each, strict=True)]
-    operations = steps.plan.operations
     return [
-        Timed(node, Kind(op.kind).name, total / len(xs) / 1e3)
-        for node, op, total in zip(operations.nodes, operations.ops, totals, strict=True)
+        Timed(op.node, op.kind.name, total / len(xs) / 1e3)
+        for op, total in zip(steps.plan.operations, totals, strict=True)
     ]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from spikelet.runtime.emit import Buffer, place
+from spikelet.runtime.plan.arena import place
+from spikelet.runtime.plan.operation import Buffer
 
 
 def _lowest_place(buffer: Buffer, placed: list[Buffer], start: int) -> int:

@@ -13,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from spikelet import Program, Reference
-from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
 from spikelet.graph.file.artifact import dumps
@@ -97,13 +96,3 @@ def test_a_spawned_worker_runs_a_program_and_a_reference() -> None:
     with context.Pool(1) as pool:
         for backend in (Program, Reference):
             assert pool.apply(_logits, (backend(graph), x)) == Reference(graph)(x).tolist()
-
-
-@copies
-def test_a_plan_says_that_it_stays_in_its_process(again: Copy) -> None:
-    plan = Program(random_graph(2)).plan(still=True)
-    if again is copy.copy:
-        assert again(plan).operations is plan.operations
-    else:
-        with pytest.raises(GraphError, match=r"^a plan holds addresses of this process; pickle or copy its Program"):
-            again(plan)

@@ -14,7 +14,7 @@ from spikelet.graph.file.artifact import dumps, loads
 from spikelet.graph.file.limits import OPERATIONS, laid_out, operations
 from spikelet.runtime import Program, layout
 from spikelet.runtime.plan import Plan
-from spikelet.runtime.structures import Kind
+from spikelet.runtime.plan.kinds import Kind
 from tests.graph.test_artifact_size import residual_network
 from tests.random_graphs import random_graph
 from tests.small_edges import graph_of
@@ -30,12 +30,14 @@ def _lif(name: str, source: str, levels: int = 1) -> ir.Lif:
 def _steps_of(plan: Plan) -> int:
     """Multiply-accumulates of the plan's convolutions at every step, and the values of every map that is written."""
     total = 0
-    for op in plan.operations.ops:
-        pixels = op.out_h * op.out_w
+    for op in plan.operations:
+        n = op.number
+        pixels = n("out_h") * n("out_w")
         if op.kind in CONVOLUTIONS:
-            total += op.T * pixels * op.out_c * op.kernel_h * op.kernel_w * (op.in_c // op.groups) * op.pool**2
-        if op.values >= 0 or op.spikes >= 0:
-            total += pixels * layout.round_up(op.out_c, 8)
+            inputs = n("kernel_h") * n("kernel_w") * (n("in_c") // n("groups")) * n("pool") ** 2
+            total += n("T") * pixels * n("out_c") * inputs
+        if "values" in op.places or "spikes" in op.places:
+            total += pixels * layout.round_up(n("out_c"), 8)
     return total
 
 
@@ -44,7 +46,7 @@ def test_operations_are_no_fewer_than_a_plan_runs(make: Any) -> None:
     for seed in range(60):
         graph = make(seed)
         plan = Program(graph).plan(still=False)
-        assert _steps_of(plan) <= operations(graph.nodes, max(op.T for op in plan.operations.ops)), seed
+        assert _steps_of(plan) <= operations(graph.nodes, max(op.number("T") for op in plan.operations)), seed
 
 
 def test_a_layer_after_a_sumpool_of_spikes_counts_every_spike() -> None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from spikelet import Program, Reference
 from spikelet.graph import ir
 from spikelet.graph.ops.operation import Operation
-from spikelet.runtime.structures import Form, Kind, Op
+from spikelet.runtime.plan.kinds import Form, Kind
+from spikelet.runtime.plan.operation import Planned
 from tests.support.kernel_sets import SETS, assert_equal_everywhere
 
 FAST = [name for name in SETS if name != "scalar"]
@@ -20,11 +21,11 @@ T, BATCH = 4, 2
 DENSITIES = np.array([0.0, 0.05, 0.6, 1.0])  # of the spikes of each step: by events, and from tables
 
 
-def product_of(graph: ir.IntGraph, kernels: str) -> Op:
+def product_of(graph: ir.IntGraph, kernels: str) -> Planned:
     """The operation of the plan that runs the graph's one product."""
     operations = Program(graph, kernels=kernels).plan(still=False).operations
     kinds = (Kind.MATMUL, Kind.MATMUL_BITS)
-    (found,) = (op for op in operations.ops if op.kind in kinds)
+    (found,) = (op for op in operations if op.kind in kinds)
     return found
 
 
@@ -45,7 +46,7 @@ def picked(name: str, shape: tuple[int, int, int], x: tuple[int, int], rng: np.r
 def assert_the_reference_everywhere(graph: ir.IntGraph, x: NDArray[np.uint8]) -> None:
     """Every kernel set computes what the reference does, and the fast ones by bits."""
     assert_equal_everywhere(graph, x)
-    assert {Kind(product_of(graph, kernels).kind) for kernels in FAST} == {Kind.MATMUL_BITS}
+    assert {product_of(graph, kernels).kind for kernels in FAST} == {Kind.MATMUL_BITS}
 
 
 @pytest.mark.parametrize("transpose", TRANSPOSES)
@@ -71,8 +72,9 @@ def test_spikes_by_spikes(rows: int, inner: int, columns: int, transpose: tuple[
         assert_the_reference_everywhere(graph, x)
         for kernels in FAST:
             op = product_of(graph, kernels)
-            assert (op.source, op.addend_source, op.planes, op.has_sign) == (Form.SPIKES, Form.SPIKES, 1, False)
-            assert op.lane_bits == (8 if inner < 256 else 16)
+            names = "source", "addend_source", "planes", "has_sign"
+            assert tuple(map(op.number, names)) == (Form.SPIKES, Form.SPIKES, 1, False)
+            assert op.number("lane_bits") == (8 if inner < 256 else 16)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_values_by_values_of_few_bits(low: int, high: int, planes: int, reach: i
         assert_the_reference_everywhere(graph, np.zeros((T, BATCH, 1, 1, 1), np.uint8))
         for kernels in FAST:
             op = product_of(graph, kernels)
-            assert (op.planes, bool(op.has_sign)) == (planes, low < 0)
+            assert (op.number("planes"), bool(op.number("has_sign"))) == (planes, low < 0)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_a_product_at_the_end_of_its_lanes(a: int, b: int, lane_bits: int) -> No
     maps = [ir.Constant(name, (), np.full((1, 1, 1), v, np.int64).astype(np.int32)) for name, v in (("a", a), ("b", b))]
     graph = with_product((1, 1, 1), ir.Matmul("y", ("a", "b"), 1, (False, False), (1, 1), False), *maps)
     assert_the_reference_everywhere(graph, np.zeros((T, BATCH, 1, 1, 1), np.uint8))
-    assert {product_of(graph, kernels).lane_bits for kernels in FAST} == {lane_bits}
+    assert {product_of(graph, kernels).number("lane_bits") for kernels in FAST} == {lane_bits}
 
 
 @pytest.mark.parametrize("ends", [(0, 16), (-9, 0), (-8, 8)])

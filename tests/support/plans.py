@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spikelet import Program
 from spikelet.graph.file.artifact import dumps
+from spikelet.runtime.binding import bind
 from tests.random_graphs import random_graph, random_input
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "plans.json"
@@ -34,7 +35,7 @@ def fingerprint(seed: int, kernels: str) -> list[str]:
     plans: list[object] = []
     for wanted in (False, True):
         plan = program.plan(still=x.ndim - 1 == len(graph.input.shape), spikes=wanted)
-        plans += [[int(getattr(op, name) or 0) for name in FIELDS] for op in plan.operations.ops]
+        plans += [[int(getattr(op, name) or 0) for name in FIELDS] for op in bind(plan).ops]
         plans.append(plan.arena_bytes)
     everything = b"".join(name.encode() + values.tobytes() for name, values in sorted(spikes.items()))
     return [_hash(dumps(graph)), _hash(logits.tobytes()), _hash(everything), _hash(json.dumps(plans).encode())]

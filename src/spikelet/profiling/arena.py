@@ -1,9 +1,10 @@
-"""The most memory that activations need at once when one sample runs layer by layer, T steps of a layer at a time.
+"""An estimate of the memory that the activations of a module need at once. A lowered graph asks its plan instead.
 
-That is how the native runtime runs: synapses, per-channel constants, a residual sum and neurons are one
-operation, whose currents are never stored unless somebody else reads them too. What is left are spikes of one
-bit and the values of 32 bits that wait for a sum. Rows of bits and channels are taken without the runtime's
-padding; its scratch memory, the membranes of the layer that runs, and the input (the caller's) come on top.
+One sample runs layer by layer, T steps of a layer at a time, as the native runtime runs it: synapses, per-channel
+constants, a residual sum and neurons are one operation, whose currents are never stored unless somebody else reads
+them too. What is left are spikes of one bit and the values of 32 bits that wait for a sum. Rows of bits and channels
+are taken without the runtime's padding; its scratch memory, the membranes of the layer that runs, and the input (the
+caller's) come on top.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import dataclasses
 from collections.abc import Sequence
 
 SPIKE_BITS, VALUE_BITS = 1, 32
-FUSED = frozenset({"affine", "add", "lif", "flatten", "sumtime"})
-"""Operations, by their words in files, that the native runtime runs along with the one before."""
 
 
 @dataclasses.dataclass(frozen=True)

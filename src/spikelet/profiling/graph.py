@@ -31,7 +31,6 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import Edge, analyse
 from spikelet.graph.file.document import stored_bytes
 from spikelet.graph.reference import MAX_BYTES, Reference, time_first
-from spikelet.profiling.arena import FUSED, SPIKE_BITS, VALUE_BITS, Buffer, peak_bytes
 from spikelet.profiling.counted import Counted, counted, dense
 from spikelet.profiling.energy import TABLES, EnergyTable
 from spikelet.profiling.layers import (
@@ -44,6 +43,7 @@ from spikelet.profiling.layers import (
     event_of,
 )
 from spikelet.profiling.report import Report
+from spikelet.runtime import plan_of
 
 
 def profile_graph(
@@ -63,7 +63,8 @@ def profile_graph(
         name: for the report; the graph's "model" entry in its meta where empty.
         max_bytes: the most memory that the reference may take; it runs as many samples at once as fit.
     Raises:
-        GraphError: the graph is not valid, `x` does not fit its input, or one sample would take more than `max_bytes`.
+        GraphError: the graph is not valid or has no native plan, `x` does not fit its input, or one sample would take
+            more than `max_bytes`.
         ValueError: `x` has no samples, or the graph no neurons.
     """
     edges = analyse(graph)
@@ -71,6 +72,7 @@ def profile_graph(
         raise ValueError("the graph has no Lif node; a profile needs a spiking network.")
     if not time_first(x, graph).shape[1]:
         raise ValueError("x must hold at least one sample, got none.")
+    arena_bytes = plan_of(graph, still=np.ndim(x) - 1 == len(graph.input.shape)).arena_bytes
     reference = Reference(graph, max_bytes=max_bytes)
     products = [node for node in graph.nodes if _is_product(node, edges)]
     run = _Run(graph, edges, counted(reference, x, products))
@@ -79,7 +81,7 @@ def profile_graph(
         time_steps=graph.time_steps,
         samples=run.counted.samples,
         layers=tuple(run.layers()),
-        peak_arena_bytes=peak_bytes(run.buffers()),
+        peak_arena_bytes=arena_bytes,
         tables=tuple(TABLES if tables is None else tables),
     )
 
@@ -201,17 +203,6 @@ class _Run:
             spikes=float(self.counted.sums[node.name]) / self.counted.samples,
             membrane_updates=None,
         )
-
-    def buffers(self) -> list[Buffer]:
-        """What every node makes, for arena.py."""
-        position = {node.name: i for i, node in enumerate(self.graph.nodes)}
-        buffers: list[Buffer] = []
-        for node in self.graph.nodes:
-            edge, steps = self.edges[node.name], self.counted.steps[node.name]
-            bits = 0 if isinstance(node, ir.Input) else SPIKE_BITS if edge.is_spikes else VALUE_BITS
-            reads = tuple(position[name] for name in node.inputs)
-            buffers.append(Buffer(edge.size * steps, bits, reads, node.word in FUSED))
-        return buffers
 
 
 def _is_product(node: ir.Operation, edges: dict[str, Edge]) -> bool:

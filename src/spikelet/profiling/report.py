@@ -71,7 +71,8 @@ class Report(Displayed):
     """The profile of one network on some samples. `print(report)` shows its tables, `table(part)` gives one.
 
     layers: in the order in which they ran.
-    peak_arena_bytes: activations that live at once. See arena.py.
+    peak_arena_bytes: memory for the activations of one sample. A graph's is the arena of its plan for the portable
+        kernels: maps as they are padded, and scratch memory. A module's is an estimate without both; see arena.py.
     tables: what energies are given under.
     """
 

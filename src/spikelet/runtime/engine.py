@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import math
 import threading
@@ -14,15 +13,14 @@ from numpy.typing import NDArray
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.analysis import reads_later_nodes
-from spikelet.graph.edge import Edge
 from spikelet.graph.file.limits import laid_out
-from spikelet.graph.fingerprint import fingerprint
 from spikelet.runtime.arenas import Arenas
-from spikelet.runtime.calling import NativeCall, Pace
-from spikelet.runtime.library import KernelSet
+from spikelet.runtime.binding import Native, bind
+from spikelet.runtime.calling import NativeCall
 from spikelet.runtime.own_calls import let_call_back
 from spikelet.runtime.per_process import PerProcess
-from spikelet.runtime.plan import Carried, Packed, Plan, Result, Subject, Wanted, make_plan
+from spikelet.runtime.plan import Carried, Plan, Result, Subject, Wanted, make_plan
+from spikelet.runtime.plan.sets import set_called
 from spikelet.runtime.state import StreamState
 from spikelet.runtime.structures import Call
 
@@ -33,39 +31,33 @@ Results = dict[str, NDArray[Any]]  # int32, or uint8 of spikes
 class Engine:
     """A graph, the kernel set and the limits that it runs with.
 
+    kernels: by name.
     laid_out: bytes of all weights and constants as the kernels read them, at most.
     one_by_one: whether the graph has a loop, so that no two steps can be taken at once.
     """
 
-    def __init__(
-        self, graph: ir.IntGraph, edges: dict[str, Edge], kernels: KernelSet, threads: int, max_bytes: int
-    ) -> None:
-        self.graph, self.edges, self.kernels = graph, edges, kernels
+    def __init__(self, subject: Subject, kernels: str, threads: int, max_bytes: int) -> None:
+        self.graph, self.edges = subject.graph, subject.edges
+        self._subject, self._kernels = subject, set_called(kernels)
         self.threads, self.max_bytes = threads, max_bytes
-        self.one_by_one = reads_later_nodes(graph)
-        self.laid_out = _laid_out(graph, max_bytes)
-        self._subject = Subject(graph, edges, Packed())
-        self._plans: dict[tuple[Wanted, bool], Plan] = {}
+        self.one_by_one = reads_later_nodes(self.graph)
+        self.laid_out = _laid_out(self.graph, max_bytes)
+        self._natives: dict[tuple[Wanted, bool], Native] = {}
         self._carried: dict[Result, Carried] = {}
-        self._first: dict[tuple[Result, bool], Plan] = {}
+        self._first: dict[tuple[Result, bool], Native] = {}
         self._planning = PerProcess(threading.Lock)
-        self._paces: dict[Plan, Pace] = collections.defaultdict(Pace)
         self.arenas = PerProcess(functools.partial(Arenas, max_bytes - self.laid_out))
-        self._input_size = math.prod(graph.input.shape)
+        self._input_size = math.prod(self.graph.input.shape)
 
-    @functools.cached_property
-    def _fingerprint(self) -> str:
-        return fingerprint(self.graph)
-
-    def plan(self, wanted: Wanted, *, stream: bool) -> Plan:
-        """The plan of one call; of a `stream`, with a state."""
+    def native(self, wanted: Wanted, *, stream: bool) -> Native:
+        """The plan of one call, bound; of a `stream`, with a state."""
         with self._planning.get():
-            if (wanted, stream) not in self._plans:
+            if (wanted, stream) not in self._natives:
                 carried = self._carried.setdefault(wanted.result, Carried()) if stream else None
-                self._plans[wanted, stream] = make_plan(self._subject, self.kernels, wanted, carried)
-            return self._plans[wanted, stream]
+                self._natives[wanted, stream] = bind(make_plan(self._subject, self._kernels, wanted, carried))
+            return self._natives[wanted, stream]
 
-    def first_plan(self, result: Result, *, still: bool) -> Plan:
+    def first(self, result: Result, *, still: bool) -> Native:
         """The plan that a whole run begins with: of all T steps, or of the most whose maps fit `max_bytes`.
 
         Raises:
@@ -75,51 +67,51 @@ class Engine:
             self._first[result, still] = self._fitting(result, still=still)
         return self._first[result, still]
 
-    def _fitting(self, result: Result, *, still: bool) -> Plan:
+    def _fitting(self, result: Result, *, still: bool) -> Native:
         steps = self.graph.time_steps
-        everything = None if self.one_by_one else self.plan(Wanted(result, steps, still), stream=False)
+        everything = None if self.one_by_one else self.native(Wanted(result, steps, still), stream=False)
         if everything is not None and self._fits(everything):
             return everything
-        plan = self._block(result, steps, still=still)
-        if not self._fits(plan):
-            needed = self.laid_out + (everything or plan).arena_bytes * self.threads
+        block = self._block(result, steps, still=still)
+        if not self._fits(block):
+            needed = self.laid_out + (everything or block).arena_bytes * self.threads
             raise GraphError(
                 f"{self.threads} thread(s) at T = {steps} take {needed} bytes, max_bytes allows "
                 f"{self.max_bytes}. Use fewer threads, or pass a larger max_bytes if you trust the graph."
             )
-        return plan
+        return block
 
-    def _fits(self, plan: Plan) -> bool:
-        return self.laid_out + plan.arena_bytes * self.threads <= self.max_bytes
+    def _fits(self, native: Native) -> bool:
+        return self.laid_out + native.arena_bytes * self.threads <= self.max_bytes
 
-    def _block(self, result: Result, most: int, *, still: bool) -> Plan:
+    def _block(self, result: Result, most: int, *, still: bool) -> Native:
         """The plan of the next steps of a stream, `most` at most."""
         if most >= BLOCK and not self.one_by_one:
-            plan = self.plan(Wanted(result, BLOCK, still), stream=True)
-            if self._fits(plan):
-                return plan
-        return self.plan(Wanted(result, 1, still=True), stream=True)
+            block = self.native(Wanted(result, BLOCK, still), stream=True)
+            if self._fits(block):
+                return block
+        return self.native(Wanted(result, 1, still=True), stream=True)
 
     def whole(self, result: Result, x_TB: NDArray[np.uint8]) -> Results:
         """All T steps of x [1 or T, B, ...]."""
-        plan = self.first_plan(result, still=len(x_TB) == 1)
-        if plan.carried:
+        native = self.first(result, still=len(x_TB) == 1)
+        if native.plan.carried:
             return self.advance(result, x_TB, self.graph.time_steps, self.start(result, x_TB.shape[1]))[0]
-        state = StreamState(0, np.empty((x_TB.shape[1], 0), np.uint8), {}, "") if plan.calls else None
-        return self._run(plan, x_TB, state)
+        state = StreamState(0, np.empty((x_TB.shape[1], 0), np.uint8), {}, "") if native.plan.calls else None
+        return self._run(native, x_TB, state)
 
     def start(self, result: Result, batch: int) -> StreamState:
         """The state before the first step."""
-        self.plan(Wanted(result, 1, still=True), stream=True)
-        return StreamState(0, self._carried[result].start(batch), {}, self._fingerprint)
+        self.native(Wanted(result, 1, still=True), stream=True)
+        return StreamState(0, self._carried[result].start(batch), {}, self._subject.fingerprint)
 
     def require_own(self, result: Result, state: StreamState) -> None:
         """Raises GraphError unless `state` is one of this graph's, as large as those of `start`."""
-        self.plan(Wanted(result, 1, still=True), stream=True)
+        self.native(Wanted(result, 1, still=True), stream=True)
         size = self._carried[result].size
         if not isinstance(state, StreamState):
             raise GraphError(f"state must be one that this stream made, got {type(state).__name__}.")
-        if state.graph != self._fingerprint:
+        if state.graph != self._subject.fingerprint:
             raise GraphError("state must be one that this stream made, got one of another graph.")
         found = state.memory.shape[1]
         if found != size:
@@ -133,30 +125,30 @@ class Engine:
         parts: list[Results] = []
         at, still = 0, len(x) == 1
         while at < steps:
-            plan = self._block(result, steps - at, still=still)
-            taken = plan.wanted.steps
-            parts.append(self._run(plan, np.ascontiguousarray(x if still else x[at : at + taken]), state))
+            native = self._block(result, steps - at, still=still)
+            taken = native.plan.wanted.steps
+            parts.append(self._run(native, np.ascontiguousarray(x if still else x[at : at + taken]), state))
             at, state = at + taken, state.after(taken)
         return {
             name: np.concatenate([part[name] for part in parts]) if self.edges[name].timed else last
             for name, last in parts[-1].items()
         }, state
 
-    def _run(self, plan: Plan, x: NDArray[np.uint8], state: StreamState | None) -> Results:
-        """Runs `plan` on x [1 or steps, B, ...], and writes what it carries into `state` (None: nothing)."""
-        batch, operations = x.shape[1], plan.operations
+    def _run(self, native: Native, x: NDArray[np.uint8], state: StreamState | None) -> Results:
+        """Runs a plan on x [1 or steps, B, ...], and writes what it carries into `state` (None: nothing)."""
+        batch, plan = x.shape[1], native.plan
         threads = max(1, min(self.threads, batch))
         results, places = _room(plan, batch)
         arenas = self.arenas.get()
-        arena = arenas.take(operations.arena_bytes * threads)
+        arena = arenas.take(native.arena_bytes * threads)
         call = Call(
-            ops=operations.address, op_count=operations.count, x=x.ctypes.data, x_size=self._input_size, batch=batch,
-            arena=arena.ctypes.data, arena_bytes=operations.arena_bytes, threads=threads, set=self.kernels.index,
+            ops=native.address, op_count=native.count, x=x.ctypes.data, x_size=self._input_size, batch=batch,
+            arena=arena.ctypes.data, arena_bytes=native.arena_bytes, threads=threads, set=native.set,
             **places,
         )  # fmt: skip
         errors = [] if state is None else _carry(call, plan, state)
-        native = NativeCall(call, (plan, x, state, results), arenas, arena)
-        self._paces[plan].run(native, -(-batch // threads), short=not plan.calls)
+        running = NativeCall(call, (native, x, state, results), arenas, arena)
+        native.pace.run(running, -(-batch // threads), short=not plan.calls)
         if errors:
             raise errors[0]
         return results

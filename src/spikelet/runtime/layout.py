@@ -8,6 +8,13 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
 
 Row K is zero: lists of rows are filled up with it.
+
+Everything else is int32:
+
+    channels  [..., C padded to 8]              a number by channel, one row of them a step, or of a neuron's table
+    map       [H * W, C padded to 8]            a map as it lies in the arena
+    runs      [runs + 1, 3]                     a channel map as runs of neighbours
+    index     [H * W]                           a pixel of the source for every pixel, or -1
 """
 
 from __future__ import annotations
@@ -47,10 +54,11 @@ def aligned(values: Array) -> Array:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Weights:
-    """An aligned array and its bytes per synapse."""
+    """An aligned array, its bytes per synapse, and which of the layouts above it has."""
 
     array: Array
     row_bytes: int
+    packing: str
 
 
 def _by_synapse(weight_OIhw: Whole, groups: int) -> Whole:
@@ -66,7 +74,7 @@ def rows(name: str, weight_OIhw: Codes, groups: int) -> Weights:
     k, o = by_synapse.shape
     padded = np.zeros((k + 1, round_up(o, 32)), np.int8)
     padded[:k, :o] = by_synapse
-    return _within_reach(name, padded)
+    return _within_reach(name, padded, "rows")
 
 
 def sliced(name: str, weight_OIhw: Whole) -> Weights:
@@ -77,7 +85,7 @@ def sliced(name: str, weight_OIhw: Whole) -> Weights:
     bits = np.zeros((k + 1, words * 64), np.uint8)
     bits[:k, :o] = np.greater(by_synapse, 0)
     bytes_ = np.packbits(bits, axis=1, bitorder="little").reshape(k + 1, words, 8)
-    return _within_reach(name, bytes_.view("<u8").astype(np.uint64).reshape(k + 1, words))
+    return _within_reach(name, bytes_.view("<u8").astype(np.uint64).reshape(k + 1, words), "sliced")
 
 
 def sliced_words(outputs: int) -> int:
@@ -92,13 +100,13 @@ def pairs(weight_OIhw: Whole) -> Weights:
     padded = np.zeros((kh, round_up(kw * i, 2), round_up(o, 8)), np.int16)
     padded[:, : kw * i, :o] = weight_OIhw.transpose(2, 3, 1, 0).reshape(kh, kw * i, o)
     paired = padded.reshape(kh, -1, 2, padded.shape[2]).transpose(0, 1, 3, 2)
-    return Weights(aligned(paired), padded.shape[2] * 4)
+    return Weights(aligned(paired), padded.shape[2] * 4, "pairs")
 
 
-def _within_reach(name: str, padded: Array) -> Weights:
+def _within_reach(name: str, padded: Array, packing: str) -> Weights:
     if padded.nbytes >= 2**32:
         raise GraphError(f"{name}: its weights take {padded.nbytes} bytes; the native runtime reaches 2^32.")
-    return Weights(aligned(padded), padded.nbytes // padded.shape[0])
+    return Weights(aligned(padded), padded.nbytes // padded.shape[0], packing)
 
 
 def runs(source: NDArray[np.int16]) -> NDArray[np.int32]:

@@ -9,19 +9,25 @@ import sys
 from pathlib import Path
 
 from spikelet.base.errors import RuntimeUnavailable
-from spikelet.runtime.structures import Call, Field, Kind, Op, differences, other_kinds
+from spikelet.runtime.plan.kinds import Kind
+from spikelet.runtime.plan.sets import SETS, KernelSet
+from spikelet.runtime.structures import Call, Field, Op, differences, other_kinds
 
 NAMES = ("libspikelet_runtime.so", "libspikelet_runtime.dylib", "spikelet_runtime.dll", "libspikelet_runtime.dll")
 MAX_THREADS = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class KernelSet:
-    """One implementation of the operations: its number in the library, its name, the kinds it has."""
+class NativeSet:
+    """A kernel set that this machine can run: its number in the library, and what plans know of it."""
 
     index: int
-    name: str
-    kinds: frozenset[Kind]
+    kernels: KernelSet
+
+    @property
+    def name(self) -> str:
+        """The set's."""
+        return self.kernels.name
 
 
 @functools.cache
@@ -54,6 +60,7 @@ def opened_at(path: Path) -> ctypes.CDLL:
             other_kinds(opened.spk_kind_names())
             + differences(Op, opened.spk_op_fields())
             + differences(Call, opened.spk_call_fields())
+            + _other_sets(opened)
         )
     except AttributeError as missing:
         found = [str(missing)]
@@ -62,6 +69,17 @@ def opened_at(path: Path) -> ctypes.CDLL:
             f"{path} was built from other sources than these ({found[0]}). Build it again: pip install ."
         )
     return opened
+
+
+def _other_sets(opened: ctypes.CDLL) -> list[str]:
+    """How the library's kernel sets differ from those that plans know: one sentence for each that does."""
+    found = []
+    for i in range(opened.spk_set_count()):
+        name = opened.spk_set_name(i).decode()
+        kinds = frozenset(kind for kind in Kind if opened.spk_set_offers(i, kind))
+        if name not in SETS or SETS[name].kinds != kinds:
+            found.append(f"its kernel set {name!r} has other operations than it has here")
+    return found
 
 
 def _declare(opened: ctypes.CDLL) -> None:
@@ -84,17 +102,15 @@ def _declare(opened: ctypes.CDLL) -> None:
 
 
 @functools.cache
-def kernel_sets() -> tuple[KernelSet, ...]:
+def kernel_sets() -> tuple[NativeSet, ...]:
     """The sets that this machine can run, slowest first."""
     lib = library()
     return tuple(
-        KernelSet(i, lib.spk_set_name(i).decode(), frozenset(k for k in Kind if lib.spk_set_offers(i, k)))
-        for i in range(lib.spk_set_count())
-        if lib.spk_set_available(i)
+        NativeSet(i, SETS[lib.spk_set_name(i).decode()]) for i in range(lib.spk_set_count()) if lib.spk_set_available(i)
     )
 
 
-def choose(kernels: str) -> KernelSet:
+def choose(kernels: str) -> NativeSet:
     """The set called `kernels`; "auto" is the fastest.
 
     Raises:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.graph.edge import Int64
-from spikelet.runtime.emit import Value
 from spikelet.runtime.layout import round_up
 from spikelet.runtime.library import library
 from spikelet.runtime.plan import OwnCall
+from spikelet.runtime.plan.emit import Value
 from spikelet.runtime.state import StreamState
 from spikelet.runtime.structures import Call, Callback
 

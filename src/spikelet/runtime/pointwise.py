@@ -19,7 +19,7 @@ from spikelet.graph import ir
 from spikelet.graph.edge import INT32
 from spikelet.graph.ops.affine import affine
 from spikelet.runtime.layout import by_channel
-from spikelet.runtime.structures import AffineMode
+from spikelet.runtime.plan.kinds import AffineMode
 
 CUTS = 6  # rows of a neuron's table before its cuts
 

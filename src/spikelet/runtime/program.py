@@ -16,6 +16,7 @@ and copies as its graph and its arguments, so that joblib and multiprocessing ma
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ from spikelet.graph.analysis import analyse
 from spikelet.graph.reference import MAX_BATCH, next_steps, time_first
 from spikelet.runtime.engine import Engine
 from spikelet.runtime.library import MAX_THREADS, choose
-from spikelet.runtime.plan import Plan, Result
+from spikelet.runtime.plan import Packed, Plan, Result, Subject, checked, first_result
+from spikelet.runtime.plan.kinds import Kind
 from spikelet.runtime.plan.rules import RULES
 from spikelet.runtime.state import StreamState
 
@@ -46,27 +48,36 @@ class Program(Displayed):
         max_bytes: the most memory that weights and constants, as the kernels read them, and the maps in between of all
             threads of all calls at once may take. Where maps of T steps take more, 16 steps run at once, or one; a
             graph with a loop always runs step by step. A call that finds no room beside others waits for one of them.
+        choices: kernels by the names of nodes that several can run, as `Plan.choices` has them; the others have those
+            that the rules take. Results don't depend on it.
 
     Raises:
-        GraphError: `graph` is not an IntGraph or has no meaning, `threads` is out of range, or max_bytes is too little
-            for one step.
+        GraphError: `graph` is not an IntGraph or has no meaning, `threads` is out of range, max_bytes is too little
+            for one step, or a choice is none that the kernel set has for its node.
         RuntimeUnavailable: the library is not built, or has no such kernels for this machine.
     """
 
     def __init__(
-        self, graph: ir.IntGraph, threads: int = 1, kernels: str = "auto", *, max_bytes: int = MAX_BYTES
+        self,
+        graph: ir.IntGraph,
+        threads: int = 1,
+        kernels: str = "auto",
+        *,
+        max_bytes: int = MAX_BYTES,
+        choices: Mapping[str, Kind | str] | None = None,
     ) -> None:
         self.threads = whole(threads, "threads", 1, MAX_THREADS)
         self.max_bytes = whole(max_bytes, "max_bytes", 1)
         self.graph = graph
-        self._asked = kernels
+        self._asked, self._choices = kernels, choices
         self._prepare()
 
     def _prepare(self) -> None:
-        edges, chosen = analyse(self.graph), choose(self._asked)
-        self.kernels = chosen.name
-        self._engine = Engine(self.graph, edges, chosen, self.threads, self.max_bytes)
-        self._logits: Result = "outputs" if edges[self.graph.output.name].timed else "logits"
+        edges, self.kernels = analyse(self.graph), choose(self._asked).name
+        self._choices = checked(self.graph, self._choices)
+        subject = Subject(self.graph, edges, Packed(), self._choices)
+        self._engine = Engine(subject, self.kernels, self.threads, self.max_bytes)
+        self._logits: Result = first_result(self.graph, edges)
         self.plan(still=True)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -103,7 +114,8 @@ class Program(Displayed):
 
     def plan(self, *, still: bool, spikes: bool = False) -> Plan:
         """The operations of the first call, for an input of one step (`still`) or T, giving logits or spikes."""
-        return self._engine.first_plan("spikes" if spikes else self._logits, still=still or self.graph.time_steps == 1)
+        result: Result = "spikes" if spikes else self._logits
+        return self._engine.first(result, still=still or self.graph.time_steps == 1).plan
 
     def page(self) -> Page:
         """What it runs on, the memory that it takes, and its graph."""

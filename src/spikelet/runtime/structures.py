@@ -7,81 +7,20 @@ The library says the name, place and size of every field of its own, and the nam
 from __future__ import annotations
 
 import ctypes
-import enum
 
-NONE = -1  # an offset that is not there
+from spikelet.runtime.plan.kinds import Kind
+from spikelet.runtime.plan.operation import ARRAYS, NUMBERS, PLACES, SIZES
 
-
-class Kind(enum.IntEnum):
-    """spk_kind: what an operation does."""
-
-    CONV_ROWS = 0
-    CONV_SLICED = 1
-    CONV_VALUES = 2
-    CONV_PAIRS = 3
-    POINTWISE = 4
-    UNPACK = 5
-    MAXPOOL_SPIKES = 6
-    MAXPOOL_VALUES = 7
-    SUMPOOL = 8
-    RESHAPE = 9
-    CHANNEL_MAP = 10
-    EXPORT_VALUES = 11
-    EXPORT_SPIKES = 12
-    EXPORT_STEPS = 13
-    EXPAND = 14
-    MUL = 15
-    MATMUL = 16
-    MATMUL_BITS = 17
-    CONSTANT = 18
-    GATHER = 19
-    RUNNING = 20
-    CARRY = 21
-    DELAY = 22
-    KEEP = 23
-    CALL = 24
-
-
-class Form(enum.IntEnum):
-    """spk_source: how a map lies in memory."""
-
-    BYTES = 0
-    VALUES = 1
-    SPIKES = 2
-
-
-class AffineMode(enum.IntEnum):
-    """spk_affine: how ((m x + half) >> s) + d is evaluated."""
-
-    NONE = 0
-    WIDE = 1
-    SPLIT = 2
-    LONG = 3
-
-
-_INT32 = (
-    "kind", "source", "T", "in_c", "in_h", "in_w", "in_t", "out_c", "out_h", "out_w", "map_h", "map_w", "pool",
-    "kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w", "groups", "code_top", "odd", "affine", "split",
-    "addend_source", "addend_t", "sum_time", "leak", "gain", "leak_bits", "threshold", "soft_reset",
-    "membrane_shift", "membrane_top", "drop", "dilation_h", "dilation_w", "affine_t", "clipped", "rounding", "levels",
-    "add_to", "heads", "transpose_a", "transpose_b", "by_row", "narrow", "addend_c", "addend_h", "addend_w",
-    "planes", "has_sign", "lane_bits", "wide_charge",
-)  # fmt: skip
-_INT64 = ("src", "addend", "values", "spikes", "counts", "state", "scratch", "external", "row_bytes")
-PLACES = ("src", "addend", "values", "spikes", "counts", "state")  # NONE where an operation has none
-_POINTERS = (
-    "weight", "multiplier", "shift", "offset", "high", "low", "half", "rest", "addend_zero", "addend_one",
-    "channels", "clip_low", "clip_high", "neuron", "index",
-)  # fmt: skip
+NONE = -1  # a place or state that is not there
 
 
 class Op(ctypes.Structure):
     """spk_op: one fused operation."""
 
     _fields_ = (
-        [(name, ctypes.c_int32) for name in _INT32]
-        + [(name, ctypes.c_int64) for name in _INT64]
-        + [(name, ctypes.c_void_p) for name in _POINTERS]
+        [(name, ctypes.c_int32) for name in NUMBERS]
+        + [(name, ctypes.c_int64) for name in (*PLACES, *SIZES)]
+        + [(name, ctypes.c_void_p) for name in ARRAYS]
     )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from spikelet.graph import ir
 from spikelet.runtime import layout
-from spikelet.runtime.emit import Map, Value
+from spikelet.runtime.plan.constants import constant
+from spikelet.runtime.plan.emit import Map, Value
+from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.stages import Stage, add_up, finish
-from spikelet.runtime.plan.synapses import Synapses
-from spikelet.runtime.structures import Form, Kind
+from spikelet.runtime.plan.synapses import READS_SPIKES, Synapses
 
 
 def conv(plan: Planner, node: ir.Conv) -> None:
@@ -26,12 +27,18 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     node, (name,) = layer.node, layer.node.inputs
     pooled = None if layer.dilated else plan.forms.pooled.get(name)
     spikes = None if layer.dilated else plan.forms.spikes(name)
-    source = pooled.spikes if pooled else spikes or plan.forms.readable(name)
-    pool, fired = pooled.kernel if pooled else 1, source.form is Form.SPIKES
-    kind = layer.kind(plan.emitter.kernels, plan.edges[name], spikes=fired, pool=pool)
+    fired, pool = pooled.spikes if pooled else spikes, pooled.kernel if pooled else 1
+    kinds = layer.kinds(plan.emitter.kernels, plan.edges[name], spikes=fired is not None, pool=pool)
+    kind = plan.choose(node, kinds)
+    if kind in READS_SPIKES:
+        assert fired is not None, "only spikes are offered to kernels that read them"
+        source = fired
+    else:
+        source, pool = plan.forms.readable(name), 1
     weights: layout.Weights = plan.constants.get(node, (kind, layer.weight.shape), layer.packer(kind))
-    place = {"pool": pool, "weight": weights.array.ctypes.data, "row_bytes": weights.row_bytes}
-    finish(plan, Stage(kind, source, plan.forms.shape(node.name), layer.fields() | place, tail=node))
+    packed = constant(node, "weight", weights.packing, weights.array)
+    fields = layer.fields() | {"pool": pool, "weight": packed, "row_bytes": weights.row_bytes}
+    finish(plan, Stage(kind, source, plan.forms.shape(node.name), fields, tail=node))
 
 
 def affine(plan: Planner, node: ir.Affine) -> None:

@@ -1,4 +1,4 @@
-"""Weights and constants of nodes as fields of `spk_op`, packed when first asked for and shared by a graph's plans."""
+"""Weights and constants by their names in `spk_op`, packed when first asked for and shared by a graph's plans."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from spikelet.graph import ir
 from spikelet.graph.edge import Edge
 from spikelet.graph.ops.windows import Pair
 from spikelet.runtime import pointwise
+from spikelet.runtime.layout import Array
+from spikelet.runtime.plan.operation import Constant
 
 
 class Packed:
@@ -27,30 +29,40 @@ class Packed:
         return self._made[key]
 
 
+def constant(node: ir.Operation, name: str, packing: str, values: Array) -> Constant:
+    """An array of `node` that `name` tells from its others."""
+    return Constant(f"{node.name}.{name}", packing, values)
+
+
 class Constants:
-    """Fields of operations, and the arrays that their pointers point to, in `kept`."""
+    """Numbers and arrays that operations are told of nodes."""
 
     def __init__(self, edges: dict[str, Edge], packed: Packed, time_steps: int) -> None:
         self.edges, self._packed, self._time_steps = edges, packed, time_steps
-        self.kept: list[object] = []
 
     def get(self, node: ir.Operation, what: object, make: Callable[[], Any]) -> Any:
-        """The packed form `what` of `node`, kept alive with the plan."""
-        made = self._packed.get(node, what, make)
-        self.kept.append(made)
-        return made
+        """The packed form `what` of `node`."""
+        return self._packed.get(node, what, make)
 
     def affine(self, node: ir.Affine) -> dict[str, Any]:
         """O4 for the interval of its source."""
         edge = self.edges[node.inputs[0]]
         constants = self.get(node, "affine", lambda: pointwise.affine_constants(node, edge.low, edge.high))
-        pointers = {name: array.ctypes.data for name, array in constants.arrays.items()}
-        fields = {"affine": constants.mode, "split": constants.split, "affine_t": len(node.shift)} | pointers
+        arrays = {name: constant(node, name, "channels", array) for name, array in constants.arrays.items()}
+        fields = {"affine": constants.mode, "split": constants.split, "affine_t": len(node.shift)} | arrays
         if node.clip is not None:
             clip, channels = node.clip, edge.shape[0]
-            low, high = self.get(node, "clip", lambda: pointwise.clip_constants(clip, channels))
-            fields |= {"clipped": True, "clip_low": low.ctypes.data, "clip_high": high.ctypes.data}
+            ends = self.get(node, "clip", lambda: pointwise.clip_constants(clip, channels))
+            names = "clip_low", "clip_high"
+            fields |= {n: constant(node, n, "channels", end) for n, end in zip(names, ends, strict=True)}
+            fields |= {"clipped": True}
         return fields
+
+    def levels(self, node: ir.Operation, affine: ir.Affine | None, channels: int) -> dict[str, Constant]:
+        """The two values that `affine`, or `node` itself, makes of a spike and of none."""
+        levels: pointwise.Levels = self.get(node, "levels", lambda: pointwise.levels(affine, channels))
+        pair = {"addend_zero": levels.zero, "addend_one": levels.one}
+        return {name: constant(node, name, "channels", array) for name, array in pair.items()}
 
     def neuron(self, node: ir.Lif) -> dict[str, Any]:
         """O6: numbers where one set of constants and one level are all there is, else a table."""
@@ -66,7 +78,7 @@ class Constants:
             return fields | numbers
         channels = self.edges[node.name].shape[0]
         table = self.get(node, "neuron", lambda: pointwise.neuron_constants(node, channels))
-        return fields | {"neuron": table.ctypes.data}
+        return fields | {"neuron": constant(node, "neuron", "channels", table)}
 
 
 def is_plain(node: ir.Lif) -> bool:

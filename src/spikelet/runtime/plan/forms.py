@@ -11,10 +11,10 @@ import dataclasses
 
 from spikelet.graph import ir
 from spikelet.graph.edge import as_map
-from spikelet.runtime import pointwise
-from spikelet.runtime.emit import Emitter, Map, Value
 from spikelet.runtime.plan.constants import Constants, window
-from spikelet.runtime.structures import Form, Kind
+from spikelet.runtime.plan.emit import Emitter, Map, Value
+from spikelet.runtime.plan.kinds import Form, Kind
+from spikelet.runtime.plan.operation import Constant
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Scaled:
     """An Affine over spikes that nobody has computed, or spikes themselves: two constants a channel."""
 
     spikes: Value
-    levels: pointwise.Levels
+    levels: dict[str, Constant]
 
 
 class Forms:
@@ -152,4 +152,4 @@ class Forms:
         if spikes is None:
             return self.values(name)
         node, channels = affine or self._nodes[name], spikes.map[0]
-        return Scaled(spikes, self._constants.get(node, "levels", lambda: pointwise.levels(affine, channels)))
+        return Scaled(spikes, self._constants.levels(node, affine, channels))

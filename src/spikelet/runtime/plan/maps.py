@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,24 @@ from numpy.typing import NDArray
 from spikelet.graph import ir
 from spikelet.graph.edge import as_map
 from spikelet.runtime import layout
-from spikelet.runtime.emit import Value
+from spikelet.runtime.plan.constants import constant as packed_as
 from spikelet.runtime.plan.constants import window
+from spikelet.runtime.plan.emit import Value
 from spikelet.runtime.plan.forms import Pooled
+from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
-from spikelet.runtime.structures import Form, Kind
+
+
+@dataclasses.dataclass(frozen=True)
+class _Picks:
+    """Where an operation has its numbers of what it picks, and how they are packed."""
+
+    field: str
+    packing: str
+    pack: Callable[[NDArray[Any]], NDArray[Any]]
+
+
+_RUNS, _INDEX = _Picks("channels", "runs", layout.runs), _Picks("index", "index", layout.aligned)
 
 
 def given(plan: Planner, node: ir.Input) -> None:
@@ -28,7 +42,7 @@ def constant(plan: Planner, node: ir.Constant) -> None:
     shape = plan.forms.shape(node.name)
     values = plan.constants.get(node, "map", lambda: layout.constant_map(node.values, *shape))
     out = plan.emitter.new(Form.VALUES, shape, 1)
-    plan.emitter.emit(Kind.CONSTANT, out, shape, {"values": out}, weight=values.ctypes.data)
+    plan.emitter.emit(Kind.CONSTANT, out, shape, {"values": out}, weight=packed_as(node, "weight", "map", values))
     plan.forms.bind(node, out)
 
 
@@ -61,13 +75,13 @@ def channel_map(plan: Planner, node: ir.ChannelMap) -> None:
     """O11: of spikes, spikes."""
     stride = {"stride_h": node.stride, "stride_w": node.stride}
     sizes = [plan.edges[name].shape[0] for name in node.inputs]
-    _in_parts(plan, node, Kind.CHANNEL_MAP, node.source, sizes, "channels", layout.runs, stride)
+    _in_parts(plan, node, Kind.CHANNEL_MAP, node.source, sizes, _RUNS, stride)
 
 
 def gather(plan: Planner, node: ir.Gather) -> None:
     """O15: of spikes, spikes."""
     sizes = [h * w for _, h, w in map(plan.forms.shape, node.inputs)]
-    _in_parts(plan, node, Kind.GATHER, node.index.reshape(-1), sizes, "index", layout.aligned, {})
+    _in_parts(plan, node, Kind.GATHER, node.index.reshape(-1), sizes, _INDEX, {})
 
 
 def _in_parts(
@@ -76,8 +90,7 @@ def _in_parts(
     kind: Kind,
     index: NDArray[Any],
     sizes: list[int],
-    field: str,
-    pack: Callable[[NDArray[Any]], NDArray[Any]],
+    picks: _Picks,
     fields: dict[str, int],
 ) -> None:
     """An operation for every input that `index`, numbered through inputs of `sizes`, picks from; the first clears."""
@@ -86,9 +99,9 @@ def _in_parts(
     place = "spikes" if out.form is Form.SPIKES else "values"
     firsts = np.cumsum([0, *sizes])
     for i, (source, first, size) in enumerate(zip(sources, firsts, sizes, strict=False)):
-        packed = plan.constants.get(node, (field, i), lambda f=first, n=size: pack(layout.part_of(index, f, n)))
-        pointer = {field: packed.ctypes.data}
-        plan.emitter.emit(kind, source, out.map, {place: out}, add_to=i > 0, **pointer, **fields)
+        packed = plan.constants.get(node, i, lambda f=first, n=size: picks.pack(layout.part_of(index, f, n)))
+        array = {picks.field: packed_as(node, f"{picks.field}.{i}", picks.packing, packed)}
+        plan.emitter.emit(kind, source, out.map, {place: out}, add_to=i > 0, **array, **fields)
     plan.forms.bind(node, out)
 
 

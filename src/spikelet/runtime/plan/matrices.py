@@ -13,9 +13,9 @@ from typing import Any
 
 from spikelet.graph import ir
 from spikelet.graph.edge import Edge
-from spikelet.runtime.emit import Value
+from spikelet.runtime.plan.emit import Value
+from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
-from spikelet.runtime.structures import Form, Kind
 
 NARROW = 2**15 - 1  # magnitude below which two products are one instruction
 MAX_PLANES = 4  # bits of an entry up to which adding beats multiplying
@@ -23,22 +23,21 @@ MAX_PLANES = 4  # bits of an entry up to which adding beats multiplying
 
 def matmul(plan: Planner, node: ir.Matmul) -> None:
     """O12."""
-    by_bits = _by_bits(plan, node)
-    if by_bits:
-        _emit(plan, node, Kind.MATMUL_BITS, [_bits_or_values(plan, name) for name in node.inputs], by_bits)
+    if plan.choose(node, _kinds(plan, node)) is Kind.MATMUL_BITS:
+        b = plan.edges[node.inputs[1]]
+        bits = {"planes": _planes(b), "has_sign": _has_sign(b), "lane_bits": _lane_bits(plan.edges[node.name])}
+        _emit(plan, node, Kind.MATMUL_BITS, [_bits_or_values(plan, name) for name in node.inputs], bits)
         return
     narrow = all(plan.edges[name].reach <= NARROW for name in node.inputs)
     values = [plan.forms.values_in_order(name) for name in node.inputs]
     _emit(plan, node, Kind.MATMUL, values, {"narrow": narrow})
 
 
-def _by_bits(plan: Planner, node: ir.Matmul) -> dict[str, int]:
-    """The fields of MATMUL_BITS; none where it can't run the product, or would be slower."""
-    b = plan.edges[node.inputs[1]]
-    planes = _planes(b)
-    if Kind.MATMUL_BITS not in plan.emitter.kernels.kinds or planes > MAX_PLANES:
-        return {}
-    return {"planes": planes, "has_sign": _has_sign(b), "lane_bits": _lane_bits(plan.edges[node.name])}
+def _kinds(plan: Planner, node: ir.Matmul) -> tuple[Kind, ...]:
+    """Kernels of the set that can run the product, the one to take unless told otherwise first."""
+    few = _planes(plan.edges[node.inputs[1]]) <= MAX_PLANES
+    bits = (Kind.MATMUL_BITS,) if few and Kind.MATMUL_BITS in plan.emitter.kernels.kinds else ()
+    return *bits, Kind.MATMUL
 
 
 def _has_sign(edge: Edge) -> bool:

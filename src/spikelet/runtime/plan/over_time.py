@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from spikelet.graph import ir
 from spikelet.runtime.plan.constants import is_plain
+from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.stages import Stage, carry, finish
-from spikelet.runtime.structures import Form, Kind
 
 
 def lif(plan: Planner, node: ir.Lif) -> None:

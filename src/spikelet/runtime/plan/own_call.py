@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
+from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import OwnCall, Planner
-from spikelet.runtime.structures import Form, Kind
 
 
 def own_call(plan: Planner, node: ir.Operation) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.graph.edge import Edge
-from spikelet.runtime.emit import Emitter, Map, Value
+from spikelet.graph.fingerprint import fingerprint
 from spikelet.runtime.plan.carried import Carried
 from spikelet.runtime.plan.constants import Constants, Packed
+from spikelet.runtime.plan.emit import Emitter, Map, Value
 from spikelet.runtime.plan.forms import Forms
+from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.readers import Readers
-from spikelet.runtime.structures import Form, Kind
 
 Rule = Callable[["Planner", Any], None]  # leaves the node's map in `forms.maps`, and its value somewhere
 
@@ -30,11 +33,18 @@ class OwnCall:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Subject:
-    """What is planned: a graph, what is known of its edges, and what was packed for it."""
+    """What is planned: a graph, what is known of its edges, what was packed for it, and the kernels that run nodes
+    which several can run, where they are not those that the rules take."""
 
     graph: ir.IntGraph
     edges: dict[str, Edge]
     packed: Packed
+    choices: Mapping[str, Kind]
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """The graph's."""
+        return fingerprint(self.graph)
 
 
 class Planner:
@@ -58,6 +68,7 @@ class Planner:
         carried: Carried | None,
     ) -> None:
         self.graph, self.edges, self.emitter, self._rule_of = subject.graph, subject.edges, emitter, rule_of
+        self._choices = subject.choices
         self.still, self.carried = still, carried
         self.constants = Constants(subject.edges, subject.packed, subject.graph.time_steps)
         self.readers = Readers(subject.graph, roots)
@@ -73,6 +84,21 @@ class Planner:
                 outer, self.emitter.node = self.emitter.node, node.name
                 self._rule_of(node)(self, node)
                 self.emitter.node = outer
+
+    def choose(self, node: ir.Operation, kinds: tuple[Kind, ...]) -> Kind:
+        """The kernel that runs `node`: the chosen one of `kinds`, or the first.
+
+        Raises:
+            GraphError: the chosen one can't run it.
+        """
+        self.emitter.offer(kinds)
+        kind = self._choices.get(node.name, kinds[0])
+        if kind not in kinds:
+            raise GraphError(
+                f"choices: {kind.name} can't run {node.name} on the kernel set {self.emitter.kernels.name!r}; "
+                f"choose {' or '.join(k.name for k in kinds)}."
+            )
+        return kind
 
     def state(self, node: ir.Operation, map_: Map) -> dict[str, Any]:
         """The field that says where `node` remembers its map, if it does beyond this call."""

@@ -10,11 +10,11 @@ import dataclasses
 from typing import Any
 
 from spikelet.graph import ir
-from spikelet.runtime.emit import Map, Value
 from spikelet.runtime.plan.constants import is_plain
+from spikelet.runtime.plan.emit import Map, Value
 from spikelet.runtime.plan.forms import Scaled
+from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
-from spikelet.runtime.structures import Form, Kind
 
 MAX_NESTED = 50  # five frames of Python each; an Add further in is an operation of its own
 
@@ -142,6 +142,5 @@ def _fields(plan: Planner, stage: Stage) -> dict[str, Any]:
     if stage.addend_map is not None:
         fields |= {"addend_t": stage.addend_map.steps, "addend_source": stage.addend_map.form}
     if isinstance(stage.addend, Scaled):
-        levels = stage.addend.levels
-        fields |= {"addend_zero": levels.zero.ctypes.data, "addend_one": levels.one.ctypes.data}
+        fields |= stage.addend.levels
     return fields

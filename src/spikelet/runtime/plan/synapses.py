@@ -6,7 +6,8 @@
     16-bit values   any, no groups, no dilation        CONV_PAIRS     int16 pairs
     any values      any                                CONV_VALUES    int8 rows
 
-A dilated kernel reads spikes as values.
+Any kernel further down in the table can run a layer too, and CONV_SLICED one of few outputs: spikes can be read as
+values, at the cost of unpacking them. Results are the same. A dilated kernel reads spikes as values.
 
 Odd codes 2 w + 1 (spec Q5) of 8 bits don't fit int8, but every w does: int8 rows hold w, and the kernel turns their sum
 into that of the codes,
@@ -28,11 +29,12 @@ from spikelet.base.codes import Codes, top_code, values_of
 from spikelet.graph import ir
 from spikelet.graph.edge import Edge
 from spikelet.runtime import layout
-from spikelet.runtime.library import KernelSet
-from spikelet.runtime.structures import Kind
+from spikelet.runtime.plan.kinds import Kind
+from spikelet.runtime.plan.sets import KernelSet
 
 NARROW = 64  # outputs from which on 1-bit rows pay
 PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
+READS_SPIKES = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,15 +53,17 @@ class Synapses:
         """Whether the kernel's taps stand apart."""
         return self.dilation != (1, 1)
 
-    def kind(self, kernels: KernelSet, source: Edge, *, spikes: bool, pool: int) -> Kind:
-        """The best kernel that the set has for these weights on this source, where `spikes`, of pool * pool each."""
+    def kinds(self, kernels: KernelSet, source: Edge, *, spikes: bool, pool: int) -> tuple[Kind, ...]:
+        """Kernels of the set that can run these weights on this source, where `spikes`, of pool * pool each; the one
+        to take unless told otherwise first."""
+        able: list[Kind] = []
         if spikes:
-            events = self.weight[0].size * pool**2
-            wide = self.groups == 1 and len(self.weight) > NARROW
-            slices = self.node.bits == 1 and wide and events < PLANES_REACH
-            return _offered(kernels, Kind.CONV_SLICED if slices else Kind.CONV_ROWS, Kind.CONV_ROWS)
-        short = self.groups == 1 and not self.dilated and source.low.min() >= -(2**15) and source.high.max() < 2**15
-        return _offered(kernels, Kind.CONV_PAIRS if short else Kind.CONV_VALUES, Kind.CONV_VALUES)
+            sliced = self.node.bits == 1 and self.groups == 1 and self.weight[0].size * pool**2 < PLANES_REACH
+            by_rows = [Kind.CONV_ROWS, Kind.CONV_SLICED][: 1 + sliced]
+            able += reversed(by_rows) if len(self.weight) > NARROW else by_rows
+        if self.groups == 1 and not self.dilated and source.low.min() >= -(2**15) and source.high.max() < 2**15:
+            able.append(Kind.CONV_PAIRS)
+        return tuple(kind for kind in (*able, Kind.CONV_VALUES) if kind in kernels.kinds)
 
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
         """What packs the weights for a kernel of `kind`."""
@@ -89,7 +93,3 @@ class Synapses:
             "dilation_h": self.dilation[0], "dilation_w": self.dilation[1],
             "code_top": (top + 1) // 2 if self._odd else top, "odd": self._odd,
         }  # fmt: skip
-
-
-def _offered(kernels: KernelSet, kind: Kind, otherwise: Kind) -> Kind:
-    return kind if kind in kernels.kinds else otherwise

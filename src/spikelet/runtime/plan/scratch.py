@@ -1,0 +1,137 @@
+"""Scratch memory of the fast kernels, in bytes: what their `*_carve` functions take (csrc/*.h), piece by piece.
+
+Every piece is rounded up to 64. Pointers count 8 bytes, so that a plan is the same on every machine; where they are
+shorter, some bytes stay unused. The library says itself what it takes when a plan is bound to it (binding.py), and a
+plan that has too little is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from spikelet.runtime.layout import round_up
+from spikelet.runtime.plan.kinds import Form, Kind
+from spikelet.runtime.plan.operation import Planned
+
+PIECE = 64  # spk_carve
+CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
+LIST_SLACK, EVENT_RUN = 32, 24  # events.h: the constant, sizeof(event_run)
+STREAMS, VECTOR = 4, 32  # sliced.h
+RUN_SLACK = 16  # pairs.h
+BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
+
+
+def _pieces(*sizes: int) -> int:
+    return sum(round_up(size, PIECE) for size in sizes)
+
+
+def _steps(op: Planned) -> int:
+    """Steps of one sweep: total_steps and chunk_steps of sweep.h."""
+    steps = op.number("T") if op.number("affine_t") > 1 else op.number("in_t")
+    if "addend" in op.places:
+        steps = max(steps, op.number("addend_t"))
+    timed = "spikes" in op.places or "counts" in op.places or op.number("sum_time") or steps > 1
+    return min(op.number("T") if timed else 1, CHUNK)
+
+
+def _sweep(op: Planned, lanes: int, slack: int = 0) -> int:
+    """sweep_carve: sums and membranes of the pixels of a tile."""
+    pixel = _steps(op) * lanes
+    pixels = max(1, min(TILE_PIXELS, TILE_BYTES // (pixel * 4)))
+    return _pieces((pixels * pixel + slack) * 4, pixels * lanes * 4)
+
+
+def plain(op: Planned) -> int:
+    """plain_carve of pointwise.h."""
+    return _sweep(op, round_up(op.number("out_c"), 8), op.number("row_bytes"))
+
+
+def pairs(op: Planned) -> int:
+    """pairs_carve: a ring of input rows in 16 bits."""
+    length = (op.number("in_w") + 2 * op.number("pad_w")) * op.number("in_c") + RUN_SLACK
+    ring = op.number("kernel_h") * op.number("in_t") * length * 2
+    return _pieces(ring) + _sweep(op, round_up(op.number("out_c"), 8))
+
+
+def _window_inputs(op: Planned) -> int:
+    """Events that an input pixel can have in a group: group_inputs * pool_area."""
+    return op.number("in_c") // op.number("groups") * op.number("pool") ** 2
+
+
+def _events(op: Planned) -> int:
+    """events_carve: lists of events of kernel_h input rows."""
+    entries = op.number("kernel_h") * op.number("in_t") * op.number("groups")
+    capacity = op.number("in_w") * _window_inputs(op) + LIST_SLACK
+    starts = op.number("in_w") + 1
+    return _pieces(entries * capacity * 4, entries * starts * 4, op.number("kernel_h") * EVENT_RUN)
+
+
+def _window_events(op: Planned) -> int:
+    """Bytes of the events of one window: events_capacity."""
+    return 4 * (op.number("kernel_h") * op.number("kernel_w") * _window_inputs(op) + LIST_SLACK)
+
+
+def rows(op: Planned) -> int:
+    """rows_carve of rows.h."""
+    pieces = _pieces(_window_events(op), op.number("row_bytes") * 4)
+    return _events(op) + pieces + _sweep(op, round_up(op.number("out_c"), 32))
+
+
+def sliced(op: Planned) -> int:
+    """sliced_carve of sliced.h: a list of events for every time step that shares a vector."""
+    row_bytes = op.number("row_bytes")
+    streams, lanes = max(1, VECTOR // row_bytes), row_bytes * 8
+    return _events(op) + _pieces(*[_window_events(op)] * streams, lanes * 4) + _sweep(op, lanes)
+
+
+def _matrix(op: Planned) -> tuple[int, int, int, int, int]:
+    """matrix_sizes of matrices.h: count, positions of a and of b, and channels of a head of each."""
+    count = op.number("in_h") if op.number("by_row") else 1
+    a = op.number("in_h") * op.number("in_w") // count
+    b = op.number("addend_h") * op.number("addend_w") // count
+    return count, a, b, op.number("in_c") // op.number("heads"), op.number("addend_c") // op.number("heads")
+
+
+def matrices(op: Planned) -> int:
+    """packed_carve of matmul.h: both matrices of a head, and a column of the product."""
+    _, a, b, a_channels, b_channels = _matrix(op)
+    rows_, inner = (a, a_channels) if op.number("transpose_a") else (a_channels, a)
+    columns = b_channels if op.number("transpose_b") else b
+    narrow, rows_ = bool(op.number("narrow")), round_up(rows_, 8)
+    inner, width = (round_up(inner, 2), 2) if narrow else (inner, 4)
+    return _pieces(rows_ * inner * width, columns * inner * width, rows_ * 4)
+
+
+def _lines(op: Planned, form: int, pixels: int, channels: int, by_channel: int, planes: int) -> int:
+    """lines_carve of matmul_bits.h: bits by position and by channel."""
+    words = round_up(channels, 64) // 64
+    spikes = 0 if form == Form.SPIKES else pixels * words
+    transposed = 64 * words * (round_up(pixels, 64) // 64) if by_channel else 0
+    return _pieces(planes * spikes * 8, planes * transposed * 8)
+
+
+def matrix_bits(op: Planned) -> int:
+    """bits_carve of matmul_bits.h: A's lines, a table of their sums, and the bits of both factors."""
+    count, a, b, a_channels, _ = _matrix(op)
+    turned, pixels, channels = op.number("transpose_a"), count * a, op.number("in_c")
+    lines, groups, entries = (a_channels, op.number("heads"), pixels) if turned else (a, count, channels)
+    stride = round_up(round_up(entries, 8) * op.number("lane_bits") // 8, VECTOR)
+    made = groups * (round_up(lines, 64) // 64 * BLOCK_ROWS * stride) + VECTOR * MAX_VECTORS
+    inner = a_channels if turned else a
+    table = 0 if inner > TABLE_INNER else round_up(inner, 8) // 4 * MAX_VECTORS * 512
+    of_a = _lines(op, Form.SPIKES, pixels, channels, turned, 1) if op.number("source") == Form.SPIKES else 0
+    of_b = _lines(
+        op, op.number("addend_source"), count * b, op.number("addend_c"), op.number("transpose_b"), op.number("planes")
+    )
+    return _pieces(made, table) + of_a + of_b
+
+
+FAST: Mapping[Kind, Callable[[Planned], int]] = {
+    Kind.CONV_ROWS: rows,
+    Kind.CONV_SLICED: sliced,
+    Kind.CONV_VALUES: plain,
+    Kind.CONV_PAIRS: pairs,
+    Kind.POINTWISE: plain,
+    Kind.MATMUL: matrices,
+    Kind.MATMUL_BITS: matrix_bits,
+}

@@ -1,0 +1,57 @@
+"""The kernel sets as a plan knows them: which kinds of operations each runs, and the scratch memory that they take.
+
+The library says the same of its own sets; library.py refuses one that says otherwise. Which of them a machine can run,
+the library alone knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from spikelet.base.errors import GraphError
+from spikelet.base.strict_json import shown
+from spikelet.runtime.plan import scratch
+from spikelet.runtime.plan.kinds import Kind
+from spikelet.runtime.plan.operation import Planned
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelSet:
+    """One implementation of the operations: its name, the kinds that it has, and scratch bytes of those that take some.
+
+    Sets whose kinds and scratch are the same plan alike.
+    """
+
+    name: str
+    kinds: frozenset[Kind]
+    scratch: Mapping[Kind, Callable[[Planned], int]]
+
+    def scratch_bytes(self, operation: Planned) -> int:
+        """Scratch memory of `operation`."""
+        wanted = self.scratch.get(operation.kind)
+        return 0 if wanted is None else wanted(operation)
+
+
+_FAST_ONLY = frozenset({Kind.CONV_SLICED, Kind.CONV_PAIRS, Kind.MATMUL_BITS})
+SETS: Mapping[str, KernelSet] = {
+    one.name: one
+    for one in (
+        KernelSet("scalar", frozenset(Kind) - _FAST_ONLY, {}),
+        KernelSet("portable", frozenset(Kind), scratch.FAST),
+        KernelSet("avx2", frozenset(Kind), scratch.FAST),
+    )
+}
+PORTABLE = "portable"  # the fastest set that every machine has
+
+
+def set_called(name: object) -> KernelSet:
+    """The kernel set of that name, whether this machine can run it or not.
+
+    Raises:
+        GraphError: there is no such set.
+    """
+    found = SETS.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise GraphError(f"kernels must be one of {', '.join(map(repr, SETS))} for a plan, got {shown(name)}.")
+    return found

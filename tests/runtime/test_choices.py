@@ -1,0 +1,119 @@
+"""Whichever kernel is chosen for a node that several can run, results are the same."""
+
+from __future__ import annotations
+
+import collections
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikelet import Program, Reference
+from spikelet.base.errors import GraphError
+from spikelet.graph import ir
+from spikelet.runtime import Plan, plan_of
+from spikelet.runtime.plan.kinds import Kind
+from tests.graph.test_artifact_size import residual_network
+from tests.nodes import conv
+from tests.random_graphs import random_graph, random_input
+from tests.small_edges import graph_of
+from tests.support.kernel_sets import SETS
+from tests.wide_graphs import wide_graph
+
+
+def candidates(plan: Plan) -> dict[str, tuple[Kind, ...]]:
+    return {op.node: op.candidates for op in plan.operations if op.candidates}
+
+
+def turns(plan: Plan) -> list[dict[str, Kind]]:
+    """Choices such that every node is run by every kernel that can run it."""
+    able = candidates(plan)
+    most = max(map(len, able.values()), default=0)
+    return [{node: kinds[i % len(kinds)] for node, kinds in able.items()} for i in range(most)]
+
+
+def assert_all_choices_agree(graph: ir.IntGraph, x: np.ndarray, kernels: str) -> set[tuple[Kind, Kind]]:
+    """Runs every choice; which kernels ran in whose place."""
+    reference = Reference(graph)
+    expected, spikes = reference.outputs(x), reference.spikes(x) if graph.of_type(ir.Lif) else {}
+    able = candidates(plan_of(graph, kernels))
+    seen = set()
+    for choices in turns(plan_of(graph, kernels)):
+        program = Program(graph, threads=2, kernels=kernels, choices=choices)
+        plan = program.plan(still=True)
+        assert plan.choices == choices
+        assert candidates(plan) == able
+        for name, values in program.outputs(x).items():
+            np.testing.assert_array_equal(values, expected[name], err_msg=f"{choices} {name}")
+        for name, values in spikes.items():
+            np.testing.assert_array_equal(program.spikes(x)[name], values, err_msg=f"{choices} {name}")
+        seen |= {(able[node][0], kind) for node, kind in choices.items()}
+    return seen
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_every_legal_choice_gives_the_same_on_random_graphs(kernels: str):
+    seen: set[tuple[Kind, Kind]] = set()
+    for seed in range(12):
+        for graph in (random_graph(seed), wide_graph(seed)):
+            seen |= assert_all_choices_agree(graph, random_input(graph, 3, seed), kernels)
+    replaced = collections.defaultdict(set)
+    for usual, kind in seen - {(kind, kind) for kind in Kind}:
+        replaced[usual].add(kind)
+    if kernels == "scalar":
+        assert replaced == {Kind.CONV_ROWS: {Kind.CONV_VALUES}}
+    else:
+        assert replaced[Kind.CONV_SLICED] == {Kind.CONV_ROWS, Kind.CONV_PAIRS, Kind.CONV_VALUES}
+        assert replaced[Kind.CONV_ROWS] == {Kind.CONV_SLICED, Kind.CONV_PAIRS, Kind.CONV_VALUES}
+        assert replaced[Kind.CONV_PAIRS] == {Kind.CONV_VALUES}
+        assert replaced[Kind.MATMUL_BITS] == {Kind.MATMUL}
+
+
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("outputs", [1, 8, 33, 64, 65, 129])
+@pytest.mark.parametrize("bits", [1, 2, 8])
+def test_every_legal_choice_gives_the_same_for_a_pooled_layer(kernels: str, outputs: int, bits: int):
+    """Pooled spikes are events, or sums that are computed first."""
+    rng = np.random.default_rng([outputs, bits])
+    weight = rng.choice([-1, 1] if bits == 1 else [-1, 0, 1], (outputs, 5, 3, 3))
+    graph = graph_of(
+        ir.Input("x", (), (5, 8, 8)), ir.Lif("s", ("x",), 0, 1, 0, 90, "hard", None), ir.SumPool("p", ("s",), (2, 2)),
+        conv("c", ("p",), weight, bits, (1, 1), (1, 1), 1), ir.Flatten("f", ("c",)),
+        ir.SumTime("logits", ("f",)),
+    )  # fmt: skip
+    x = rng.integers(0, 256, (2, 5, 8, 8)).astype(np.uint8)
+    seen = assert_all_choices_agree(graph, x, kernels)
+    assert len(seen) == (2 if kernels == "scalar" else 4 if bits == 1 else 3)
+
+
+def test_a_program_keeps_its_choices_when_it_is_copied():
+    graph = residual_network((8, 8), (1, 1))
+    choices = turns(plan_of(graph))[-1]
+    program = Program(graph, choices={node: kind.name for node, kind in choices.items()})
+    assert program.plan(still=True).choices == choices == pickle.loads(pickle.dumps(program)).plan(still=True).choices
+    assert choices != plan_of(graph).choices
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        (["c"], r"choices must map names of nodes to kernels, as Plan\.choices does, got \['c'\]\."),
+        ({"d": "CONV_ROWS"}, r"choices must name convolutions, .* of the graph, got 'd'\. Plan\.choices lists"),
+        ({"s": "CONV_ROWS"}, r"choices must name convolutions, .* of the graph, got 's'\."),
+        ({"c": "rows"}, r"choices must hold kernels by their names, such as 'CONV_ROWS', got 'rows' for c\."),
+        ({"c": 0}, r"choices must hold kernels by their names, .* got 0 for c\."),
+        ({"c": "MATMUL"}, r"choices: MATMUL can't run c on the kernel set 'portable'; choose CONV_ROWS or"),
+        ({"c": Kind.CONV_SLICED}, r"choices: CONV_SLICED can't run c on the kernel set 'portable'; choose CONV_ROWS"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused_by_name(choices: Any, words: str):
+    weight = np.ones((3, 2, 1, 1))
+    graph = graph_of(
+        ir.Input("x", (), (2, 4, 4)), ir.Lif("s", ("x",), 0, 1, 0, 9, "hard", None),
+        conv("c", ("s",), weight, 2, (1, 1), (0, 0), 1), ir.Flatten("f", ("c",)),
+        ir.SumTime("logits", ("f",)),
+    )  # fmt: skip
+    for make in (lambda: plan_of(graph, choices=choices), lambda: Program(graph, kernels="portable", choices=choices)):
+        with pytest.raises(GraphError, match=words):
+            make()
