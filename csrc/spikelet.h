@@ -243,8 +243,8 @@ typedef struct spk_kernel {
     spk_scratch_bytes scratch;
 } spk_kernel;
 
-/* A kernel set. To add one: a file that defines it, a line in sets.c. A kind that a set leaves out
-   (run == NULL) is never scheduled for it; SPK_CONV_ROWS and SPK_CONV_VALUES must be there. */
+/* A kernel set. To add one: a file that defines it, a line in sets.c and in runtime/plan/sets.py. A kind that a
+   set leaves out (run == NULL) is never scheduled for it; SPK_CONV_ROWS and SPK_CONV_VALUES must be there. */
 typedef struct spk_kernels {
     const char *name;
     int (*available)(void); /* whether this machine can run it */

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from spikelet.runtime import RuntimeUnavailable, kernel_sets
+import spikelet
+from spikelet.runtime import RuntimeUnavailable, kernel_sets, library
 from spikelet.runtime.library import opened_at
+from spikelet.runtime.plan.sets import SETS
 
 ROOT = Path(__file__).resolve().parents[2]
 CC = shutil.which("cc") or shutil.which("gcc")
@@ -35,7 +37,8 @@ from spikelet.graph import ir
 from spikelet.runtime import kernel_sets
 from tests.example_graphs import example_graph
 from tests.fuzz.fuzz_graphs import differences
-from tests.runtime import test_matrices
+from tests.random_graphs import random_graph, random_input
+from tests.runtime import test_choices, test_matrices
 for operation in ir.OPERATIONS[1:]:
     for example in operation.examples():
         graph, x, name = example_graph(example)
@@ -47,6 +50,12 @@ for transpose in test_matrices.TRANSPOSES:
 for low, high, planes in ((0, 9, 4), (-8, 7, 4)):
     for reach in (1, 2000, 1000000):
         test_matrices.test_values_by_values_of_few_bits(low, high, planes, reach)
+for kernels in kernel_sets():
+    for outputs in (1, 33, 65, 129):
+        test_choices.test_every_legal_choice_gives_the_same_for_a_pooled_layer(kernels.name, outputs, 1)
+    for seed in range(4):
+        graph = random_graph(seed)
+        test_choices.assert_all_choices_agree(graph, random_input(graph, 2, seed), kernels.name)
 found = [line for seed in range(50) for line in differences(seed)]
 assert not found, found
 print(*(kernels.name for kernels in kernel_sets()), "clean")
@@ -89,6 +98,15 @@ def test_random_graphs_run_clean_under_the_sanitizers(tmp_path: Path) -> None:
     run = _run([sys.executable, "-c", DRIVER, str(tmp_path)], cwd=ROOT, env=environment)
     assert run.stdout.endswith("clean\n"), run.stderr[-3000:]
     assert run.stdout.split()[:-1] == [s.name for s in kernel_sets()]
+
+
+def test_a_library_with_a_kernel_set_that_plans_do_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(spikelet.runtime.__path__[0])
+    path = next(folder / name for name in library.NAMES if (folder / name).is_file())
+    monkeypatch.setattr(library, "SETS", {name: one for name, one in SETS.items() if name != "portable"})
+    sentence = "its kernel set 'portable' has other operations than it has here"
+    with pytest.raises(RuntimeUnavailable, match=re.escape(f"was built from other sources than these ({sentence})")):
+        opened_at(path)
 
 
 @needs_compiler
