@@ -29,9 +29,8 @@ Results = dict[str, NDArray[Any]]  # int32, or uint8 of spikes
 
 
 class Engine:
-    """A graph, the kernel set and the limits that it runs with.
+    """A graph, the kernel set by name, and the limits that it runs with.
 
-    kernels: by name.
     laid_out: bytes of all weights and constants as the kernels read them, at most.
     one_by_one: whether the graph has a loop, so that no two steps can be taken at once.
     """

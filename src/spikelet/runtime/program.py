@@ -53,7 +53,7 @@ class Program(Displayed):
 
     Raises:
         GraphError: `graph` is not an IntGraph or has no meaning, `threads` is out of range, max_bytes is too little
-            for one step, or a choice is none that the kernel set has for its node.
+            for one step, or the kernel set can't run a node as chosen.
         RuntimeUnavailable: the library is not built, or has no such kernels for this machine.
     """
 

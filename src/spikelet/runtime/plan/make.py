@@ -46,7 +46,7 @@ def plan_of(
         still: whether the input is one image for every step.
         choices: kernels by node, as `Plan.choices` has them; nodes that it leaves out have the kernels of the rules.
     Raises:
-        GraphError: the graph has no meaning or the native runtime can't run it, or an argument is none of these.
+        GraphError: the graph has no meaning or the native runtime can't run it, or an argument is another than these.
     """
     edges = analyse(graph)
     subject = Subject(graph, edges, Packed(), checked(graph, choices))

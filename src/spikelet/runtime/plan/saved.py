@@ -22,6 +22,7 @@ from spikelet.base.regular import read_regular
 from spikelet.base.strict_json import canonical, shown
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse, reads_later_nodes
+from spikelet.graph.fingerprint import fingerprint
 from spikelet.runtime.plan.carried import Carried
 from spikelet.runtime.plan.choices import checked
 from spikelet.runtime.plan.constants import Packed
@@ -65,13 +66,13 @@ def load_plan(path: str | os.PathLike[str], graph: ir.IntGraph) -> Plan:
         FileRefused, OSError: the file can't be read.
     """
     edges = analyse(graph)
-    said = _read(Path(path), path)
-    subject = Subject(graph, edges, Packed(), checked(graph, _choices(said["operations"], f"{path}: operations")))
-    if said["graph"] != subject.fingerprint:
+    said, ours = _read(Path(path), path), fingerprint(graph)
+    if said["graph"] != ours:
         raise ArtifactError(
-            f"{path}: is the plan of the graph {shown(said['graph'])}, not of this one ({subject.fingerprint!r}). "
+            f"{path}: is the plan of the graph {shown(said['graph'])}, not of this one ({ours!r}). "
             "Load the model that it was saved beside, or plan this one anew."
         )
+    subject = Subject(graph, edges, Packed(), checked(graph, _choices(said["operations"], f"{path}: operations")))
     wanted, carried = Wanted(said["result"], said["steps"], said["still"]), Carried() if said["carried"] else None
     _check_wanted(subject, wanted, str(path), carried=carried is not None)
     made = make_plan(subject, set_called(said["kernels"]), wanted, carried)
