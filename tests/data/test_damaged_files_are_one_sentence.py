@@ -24,7 +24,6 @@ def _own_caches(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_damaged_files_are_used_or_refused_by_one_sentence(
     family: str, inputs: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("tonic.io")
     assert fuzz_data.main([family, "--inputs", str(inputs), "--seed", "1"]) == 0, capsys.readouterr().out
 
 

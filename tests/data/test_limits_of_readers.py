@@ -152,7 +152,6 @@ def _member(change: int, value: bytes) -> bytes:
     ],
 )
 def test_a_member_that_can_t_be_unpacked_is_named(change: int, value: bytes, message: str, tmp_path: Path) -> None:
-    pytest.importorskip("tonic.io")
     (tmp_path / "train.zip").write_bytes(_member(change, value))
     with pytest.raises(DataError, match=rf"train.zip: Train/3/00017.bin {message}"):
         load("nmnist", root=tmp_path, time_steps=2)
@@ -173,14 +172,12 @@ def test_a_zip_with_an_endless_list_of_members_is_not_opened(tmp_path: Path) -> 
 def test_the_frames_of_all_recordings_are_counted_before_they_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("tonic.io")
     monkeypatch.setattr("spikelet.data.readers.room.MAX_BYTES", 1 << 20)
     with pytest.raises(DataError, match=r"N-MNIST's train set in 100 frames would take 0 GiB of memory"):
         load("nmnist", root=_unpacked(tmp_path), time_steps=100)
 
 
 def test_capitals_of_the_parts_do_not_matter_unless_they_make_two(tmp_path: Path) -> None:
-    pytest.importorskip("tonic.io")
     (_unpacked(tmp_path) / "Train").rename(tmp_path / "train")
     assert len(load(tmp_path, time_steps=2, validation=0).train) == 7
     (tmp_path / "TRAIN").mkdir()
@@ -189,7 +186,6 @@ def test_capitals_of_the_parts_do_not_matter_unless_they_make_two(tmp_path: Path
 
 
 def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("tonic.io")
     for name in ("Train/10/00000.bin", "Train/notes.txt", "Train/1/.DS_Store"):
         (_unpacked(tmp_path) / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"12345")
@@ -203,7 +199,6 @@ def test_what_is_no_recording_is_named(tmp_path: Path) -> None:
 
 
 def test_a_link_out_of_the_folder_is_no_recording(tmp_path: Path) -> None:
-    pytest.importorskip("tonic.io")
     (tmp_path / "secret").write_bytes(bytes(200))
     root = _unpacked(tmp_path / "set")
     (root / "Train/0/00099.bin").symlink_to(tmp_path / "secret")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import io
 import zipfile
 from pathlib import Path
 
@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from spikelet.data import load
-
-pytest.importorskip("tonic.io")
+from spikelet.data.readers.nmnist import events_in
 
 
 def recording(number: int, count: int = 40) -> tuple[bytes, np.ndarray]:
@@ -148,10 +147,18 @@ def test_a_folder_without_recordings_is_refused(tmp_path):
         load("nmnist", root=tmp_path, time_steps=2)
 
 
-def test_tonic_missing_is_said_with_the_extra_that_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tonic.io", None)
-    with pytest.raises(ImportError, match=r"N-MNIST needs tonic. Install it with: pip install 'spikelet\[events\]'"):
-        load(_unpacked(tmp_path), time_steps=2)
+def test_a_clock_that_goes_round_adds_to_the_time_of_all_that_follow():
+    raw = [(1, 2, 0x80, 0x01, 0x02), (0, 240, 0, 0, 0), (3, 4, 0x01, 0, 0), (0, 240, 0, 0, 0), (5, 6, 0x7F, 0xFF, 0xFF)]
+    events = events_in(bytes(byte for event in raw for byte in event))
+    assert events.tolist() == [(1, 2, 258, 1), (3, 4, (1 << 16) + 8192, 0), (5, 6, (1 << 23) - 1 + 2 * 8192, 0)]
+
+
+def test_events_are_those_of_tonic():
+    read = pytest.importorskip("tonic.io").read_mnist_file
+    bytes_of = np.random.default_rng(5).integers(0, 256, (400, 5)).astype(np.uint8)
+    bytes_of[::37, 1] = 240
+    theirs = read(io.BytesIO(bytes_of.tobytes()), dtype=events_in(bytes_of.tobytes()).dtype, is_stream=True)
+    assert np.array_equal(theirs, events_in(bytes_of.tobytes()))
 
 
 def test_the_shared_recordings_load(shared_data):

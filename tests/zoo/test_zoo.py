@@ -54,7 +54,6 @@ def test_the_fashion_mnist_model_is_as_accurate_as_its_card_says() -> None:
 
 
 def test_the_nmnist_model_is_as_accurate_as_its_card_says(shared_data: Path) -> None:
-    pytest.importorskip("tonic")
     splits = load_data("nmnist", root=shared_data / "nmnist", time_steps=5, validation=0.0)
     _accuracy_is_as_stated("qsnn-vgg-s-nmnist", splits.test)
 

@@ -1,15 +1,18 @@
 """N-MNIST: MNIST's digits seen by an event camera that moves, 34 x 34 pixels, two polarities, about 300 ms.
 
-An event is 40 bits: column, row, polarity (1 bit, 1 = brighter) and microseconds (23 bits). tonic's reader decodes
-them. Whatever recordings are there (recordings.py) are read, in the order of their names: a partial set will do, and
-nothing is ever downloaded.
+An event is 40 bits, whose first byte is the highest:
+
+    column (8)   row (8)   polarity (1), 1 = brighter   time (23), in microseconds
+
+An event of row 240 is none: it says that the clock, which the camera counts in 13 bits, has gone round, and adds 2^13
+to the time of all that follow. Whatever recordings are there (recordings.py) are read, in the order of their names: a
+partial set will do, and nothing is ever downloaded.
 Source: Orchard, Jayawant, Cohen and Thakor 2015, doi:10.3389/fnins.2015.00437.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,17 +20,17 @@ import numpy as np
 import torch
 
 from spikelet.base.errors import DataError
-from spikelet.base.optional import need
 from spikelet.data.readers.crop import crop_splits
 from spikelet.data.readers.frames import SLICERS, Slicer, frames
 from spikelet.data.readers.reader import Request
-from spikelet.data.readers.recordings import Recording, recordings_in, source_of
+from spikelet.data.readers.recordings import EVENT_BYTES, Recording, recordings_in, source_of
 from spikelet.data.readers.room import room_for
 from spikelet.data.samples import DataSplits, Samples
 
 SIDE = 34
 _PARTS = ("Train", "Test")
 _EVENT = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
+_CLOCK_ROW, _CLOCK_BITS = 240, 13
 
 
 def has_nmnist_files(root: Path) -> bool:
@@ -45,7 +48,6 @@ def read(request: Request) -> DataSplits:
         FileNotFoundError: neither part is there.
         ValueError: no time steps, a zip or a recording is damaged, a zip holds a name it should not, or the frames take
             too much memory.
-        ImportError: tonic is not installed.
     Warns:
         DataWarning: names what lies there and is no recording.
     """
@@ -74,11 +76,25 @@ def _read_part(source: Path | None, part: str, time_steps: int, slicer: Slicer) 
 
 def _fill(x: np.ndarray, recordings: Sequence[Recording], slicer: Slicer) -> None:
     """Writes the frames of every recording to its place in `x`, uint8 [N, T, 2, 34, 34]."""
-    read_mnist_file = need("tonic.io", package="tonic", extra="events", what="N-MNIST").read_mnist_file
     for k, recording in enumerate(recordings):
-        events = read_mnist_file(io.BytesIO(recording.read()), dtype=_EVENT, is_stream=True)
+        events = events_in(recording.read())
         if len(events) == 0 or events["x"].max() >= SIDE or events["y"].max() >= SIDE:
             raise DataError(
                 f"{recording.name} has no event, or one outside the {SIDE} x {SIDE} pixels. Fetch it again."
             )
         x[k] = frames(events, x.shape[1], slicer, SIDE, SIDE)
+
+
+def events_in(data: bytes) -> np.ndarray:
+    """The events of a recording, in its order: a structured array [n] with fields x, y, t and p. See the module's
+    table.
+
+    Args:
+        data: a whole number of 5-byte events.
+    """
+    column, row, high, middle, low = np.frombuffer(data, np.uint8).reshape(-1, EVENT_BYTES).T.astype(np.int64)
+    goes_round = row == _CLOCK_ROW
+    time = ((high & 127) << 16 | middle << 8 | low) + (np.cumsum(goes_round) << _CLOCK_BITS)
+    events = np.empty(len(row), _EVENT)
+    events["x"], events["y"], events["t"], events["p"] = column, row, time, high >> 7
+    return events[~goes_round]
