@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import warnings
+from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from spikelet.base import numbers
 from spikelet.base.errors import DataWarning
@@ -18,6 +20,7 @@ from spikelet.data.readers import READERS
 from spikelet.data.readers.folder import FILES, beside, read_file, read_folder
 from spikelet.data.readers.frames import SLICERS
 from spikelet.data.readers.hub import is_hub_id, read_hub
+from spikelet.data.readers.objects import read_object
 from spikelet.data.readers.reader import Request, file_at, folder_at
 from spikelet.data.reading import bounded
 from spikelet.data.samples import DataSplits
@@ -39,7 +42,7 @@ class Form(TypedDict, total=False):
 
 
 def load(
-    name_or_path: str | Path,
+    name_or_path: Any,
     *,
     root: str | Path | None = None,
     validation: float = 0.1,
@@ -55,7 +58,9 @@ def load(
     Args:
         name_or_path: one of `names()`; or a folder with idx files, N-MNIST's recordings, pictures that lie as
             <class>/<picture> or <split>/<class>/<picture>, or the hub's parquet files; or one such table, or a zip of
-            such pictures; or the id "owner/name" of a data set on Hugging Face's hub.
+            such pictures; or the id "owner/name" of a data set on Hugging Face's hub. Or a data set that another
+            library made: datasets' Dataset or DatasetDict, a torch Dataset such as torchvision's or tonic's, or a dict
+            of such by split (readers/objects.py).
         root: where a named data set lies on this machine.
         validation: share of each class of the training set that is held out, 0 for none. A validation split that a
             data set brings along is used as it is, and nothing else is held out.
@@ -82,10 +87,21 @@ def load(
     numbers.share("load", " (0.1 holds out a tenth of the training set.)", validation=validation)
     numbers.seed("load", seed=seed)
     place = None if root is None else Path(root)
-    splits = hold_out(_read(_request(str(name_or_path), place, form)), validation, seed)
+    if isinstance(name_or_path, str | os.PathLike):
+        found = _read(_request(os.fspath(name_or_path), place, form))
+    else:
+        found = _read_object(name_or_path, place, form)
+    splits = hold_out(found, validation, seed)
     for sentence in (*(splits.reading.warnings() if splits.reading else ()), *shared(splits)):
         warnings.warn(sentence, DataWarning, stacklevel=2)
     return splits
+
+
+def _read_object(source: Any, root: Path | None, form: Form) -> DataSplits:
+    name = type(next(iter(source.values()), source) if isinstance(source, Mapping) else source).__name__
+    if root is not None:
+        raise ValueError(f"root goes with a name, and a {name} is a data set already; got root={str(root)!r}.")
+    return read_object(source, _request(name, None, form))
 
 
 def _request(name: str, root: Path | None, form: Form) -> Request:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,28 @@ def read_hub(source: str, request: Request) -> DataSplits:
         SpikeletError: an image is damaged, of another size, or there are too many to be held in memory.
         ImportError: datasets is not installed, or too old.
     """
-    datasets = _library(request.name)
-    parts, left_out = _known(_loaded(datasets, source), request.name)
+    datasets = library_of(request.name)
+    parts, left_out = known_splits(_loaded(datasets, source), request.name)
+    return read_tables(parts, request, _places(datasets, source), left_out)
+
+
+def read_tables(
+    parts: Mapping[str, Any], request: Request, places: Sequence[Path] | None, left_out: tuple[LeftOut, ...] = ()
+) -> DataSplits:
+    """The data set of the library's tables by split, which are not empty.
+
+    Args:
+        parts: a Dataset for each split.
+        request: its image_size, columns and ground count.
+        places: the folders in which files that cells name may lie; None where whoever made the tables says so.
+        left_out: for the report.
+    Raises:
+        DataError, SpikeletError: as `read_hub`.
+    """
+    datasets = library_of(request.name)
     features = next(iter(parts.values())).features
     image, label = image_and_label(features, request.columns, request.name, (datasets.Image, datasets.ClassLabel))
-    undecoded, places = datasets.Image(decode=False), _places(datasets, source)
+    undecoded, places = datasets.Image(decode=False), [Path(Path.cwd().anchor)] if places is None else places
     pictures = {
         split: _pictures(part.select_columns([image]).cast_column(image, undecoded), f"{request.name}/{split}", places)
         for split, part in parts.items()
@@ -59,7 +76,8 @@ def read_hub(source: str, request: Request) -> DataSplits:
     return assembled(Source(pictures, labels, names, left_out=left_out), request)
 
 
-def _library(name: str) -> Any:
+def library_of(name: str) -> Any:
+    """The library datasets, for the data set `name`. Raises MissingLibrary where it is absent or too old."""
     datasets = need("datasets", package="datasets", extra="data", what=f"the data set {name}")
     if int(datasets.__version__.split(".")[0]) < _OLDEST:
         raise MissingLibrary(
@@ -115,7 +133,7 @@ def _places(datasets: Any, source: str) -> list[Path]:
     return [Path(hub) / f"datasets--{source.replace('/', '--')}", Path(datasets.config.HF_DATASETS_CACHE) / "downloads"]
 
 
-def _pictures(part: Any, where: str, places: list[Path]) -> Encoded:
+def _pictures(part: Any, where: str, places: Sequence[Path]) -> Encoded:
     def cells() -> Iterator[Any]:
         for batch in part.iter(128):
             yield from next(iter(batch.values()))
@@ -123,14 +141,20 @@ def _pictures(part: Any, where: str, places: list[Path]) -> Encoded:
     return of_cells(len(part), cells, where, places)
 
 
-def _known(found: Any, name: str) -> tuple[dict[str, Any], tuple[LeftOut, ...]]:
-    """The splits that hold samples, by the names train, validation and test, and those that are left out."""
+def known_splits(found: Mapping[str, Any], name: str) -> tuple[dict[str, Any], tuple[LeftOut, ...]]:
+    """The splits that hold samples, by the names train, validation and test, and those that are left out.
+
+    Raises:
+        DataError: one split has two names, or none of the three has samples, or one of another name would be left out.
+    """
     named = {split: [n for n in words if n in found and len(found[n])] for split, words in WORDS.items()}
     twice = next((names for names in named.values() if len(names) > 1), None)
     if twice:
         raise DataError(f"{name} has the splits {twice}, which are one. Join or rename them.")
     parts = {split: found[names[0]] for split, names in named.items() if names}
     strange = sorted(set(found) - {n for words in WORDS.values() for n in words})
+    if not parts and not strange:
+        raise DataError(f"{name} has no samples.")
     if not parts or (strange and not {"train", "test"} <= set(parts)):
         raise DataError(
             f"{name} has the splits {sorted(found)}; train, validation and test are known, and {strange} would be left "
