@@ -89,11 +89,11 @@ def test_the_run_lies_under_runs_by_default(
 
 def test_tensorboard_gets_the_scalars(tmp_path: Path, command: Callable[..., Any]) -> None:
     pytest.importorskip("tensorboard")
-    done = command("train", "tiny", "--out", tmp_path / "run", "--tensorboard")
+    done = command("train", "tiny", "--out", tmp_path / "run", "--tracker", "tensorboard")
     assert done.exit_code == 0, done.output
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events = EventAccumulator(str(tmp_path / "run" / "logs" / "spikelet"))
     events.Reload()
     history = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [round(e.value, 4) for e in events.Scalars("epoch/loss")] == [round(h["loss"], 4) for h in history]
@@ -104,7 +104,7 @@ def test_tensorboard_without_its_library_names_the_extra(
     tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    done = command("train", "tiny", "--out", tmp_path / "run", "--tensorboard")
+    done = command("train", "tiny", "--out", tmp_path / "run", "--tracker", "tensorboard")
     assert done.exit_code == 2
     assert "pip install 'spikelet[tensorboard]'" in done.stderr
 

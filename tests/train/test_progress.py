@@ -19,6 +19,7 @@ from spikelet.models import create_model
 from spikelet.recipes import RECIPES
 from spikelet.train import Phase, Run, Silent, Teacher, TrainConfig, Training, progress_bar, train_further
 from spikelet.train.loop import Loop
+from spikelet.train.progress import Together
 from spikelet.train.progress_bar import Bar, Lines, Work, reporter_for
 
 CONFIG = dataclasses.replace(RECIPES["qsnn-digits"](), phases=(Phase(2, 1), Phase(1, 4)))
@@ -222,3 +223,10 @@ def test_a_fit_shows_its_stages_and_trainings(kind: type[io.StringIO]) -> None:
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_reporters_together_hear_the_same() -> None:
+    outs = [io.StringIO(), io.StringIO()]
+    run_through(Together([Lines(CONFIG, out) for out in outs]))
+    assert outs[0].getvalue().count("epoch") == 4
+    assert outs[0].getvalue() == outs[1].getvalue()

@@ -106,7 +106,12 @@ def app(debug: bool) -> None:
 @click.option("--resume", type=PATH, metavar="DIR", help="Continue this run, bit for bit, as DIR/config.json says.")
 @data_root
 @torch_threads
-@click.option("--tensorboard", is_flag=True, help="Also write scalars to DIR/tensorboard.")
+@click.option(
+    "--tracker",
+    multiple=True,
+    metavar="NAME",
+    help="Also tell this tracker of Accelerate, such as tensorboard (in DIR/logs), wandb or mlflow. May be repeated.",
+)
 def train(**options: Any) -> None:
     """Train a network, on your own data or by a recipe.
 

@@ -34,7 +34,7 @@ from spikelet.train.checkpoint import load_config, read_config
 RUNS = Path("runs")
 EVENT_STEPS = 5  # frames of a recording
 IMAGE_SIZE = 32  # of a network that does not say
-OF_A_RUN = ("resume", "data_root", "threads", "tensorboard", "dry_run")  # what goes with --resume
+OF_A_RUN = ("resume", "data_root", "threads", "tracker", "dry_run")  # what goes with --resume
 
 
 @dataclasses.dataclass(frozen=True)

@@ -120,7 +120,7 @@ class TrainOptions:
     seed: int | None = None
     dry_run: bool = False
     threads: int | None = None
-    tensorboard: bool = False
+    tracker: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

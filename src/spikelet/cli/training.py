@@ -17,7 +17,6 @@ from spikelet.cli.options import TrainOptions
 from spikelet.cli.outputs import side_file
 from spikelet.cli.printing import duration, facts, note, percent, say, show
 from spikelet.cli.quiet import is_quiet
-from spikelet.cli.reporters import TensorBoard, Together
 from spikelet.cli.result import FILE, result_of
 from spikelet.data import DataSplits, Samples, batches
 from spikelet.nn.device import device_of
@@ -45,14 +44,14 @@ def train(options: TrainOptions) -> None:
         return
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    run = Run(config, data, folder)
+    run = Run(config, data, folder, log_with=list(options.tracker))
     main = run.loop.accelerator.is_main_process
     if main:
         if not is_quiet():
             facts(_summary(config, folder, data.train, run.model))
         for part in (run.taught_by, run):
             if part is not None:
-                part.loop.reporter = _reporter(options, part.config, part.folder)
+                part.loop.reporter = _reporter(part.config)
     try:
         run.train()
     except KeyboardInterrupt:
@@ -80,9 +79,8 @@ def _tell(run: Run, data: DataSplits) -> None:
         note(f"      {command_line('pack', folder, '--out', 'model.safetensors')}", dim=True)
 
 
-def _reporter(options: TrainOptions, config: TrainConfig, folder: Path) -> Reporter:
-    shown = Silent() if is_quiet() else reporter_for(config, sys.stdout)
-    return Together((shown, TensorBoard(folder / "tensorboard"))) if options.tensorboard else shown
+def _reporter(config: TrainConfig) -> Reporter:
+    return Silent() if is_quiet() else reporter_for(config, sys.stdout)
 
 
 def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module) -> list[tuple[str, str]]:

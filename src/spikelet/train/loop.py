@@ -32,15 +32,16 @@ from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
 from spikelet.train.evaluate import evaluate, name_classes, predict
 from spikelet.train.objective import Objective
-from spikelet.train.progress import Reporter, Silent, require_reporter
+from spikelet.train.progress import Reporter, Silent, Together, require_reporter
 from spikelet.train.progress_bar import reporter_for
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
+from spikelet.train.trackers import LOGS, Trackers, Tracking
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def _accelerator(config: Training) -> Accelerator:
+def _accelerator(config: Training, tracking: Tracking | None) -> Accelerator:
     """The accelerator of a training; the CPU instead of Apple's GPU, which has no float64.
 
     Raises:
@@ -59,7 +60,10 @@ def _accelerator(config: Training) -> Accelerator:
             f"mixed_precision={config.mixed_precision!r} is not that of this process's first training, {first!r}, and "
             "Accelerate allows one a process. Give every training the same, or train this one in a new process."
         )
-    return Accelerator(cpu=cpu, mixed_precision=config.mixed_precision, kwargs_handlers=[unused])
+    told: dict[str, Any] = {}
+    if tracking is not None:
+        told = {"log_with": tracking.log_with, "project_dir": str(tracking.folder / LOGS)}
+    return Accelerator(cpu=cpu, mixed_precision=config.mixed_precision, kwargs_handlers=[unused], **told)
 
 
 class Loop:
@@ -71,6 +75,7 @@ class Loop:
         training: how.
         reporter: is told about steps and epochs. None shows them: a bar on a terminal or in a notebook, a line an epoch
             elsewhere; `Silent()` shows nothing.
+        tracking: the trackers that are told them too.
     Raises:
         OSError: training.compile on a CPU, and no C++ compiler is found.
         MissingLibrary: accelerate is not installed.
@@ -82,16 +87,22 @@ class Loop:
     """
 
     def __init__(
-        self, model: nn.Module, data: DataSplits, training: Training, reporter: Reporter | None = None
+        self,
+        model: nn.Module,
+        data: DataSplits,
+        training: Training,
+        reporter: Reporter | None = None,
+        tracking: Tracking | None = None,
     ) -> None:
         instance("Loop", nn.Module, model=model)
         instance("Loop", DataSplits, data=data)
         instance("Loop", Training, training=training)
         require_agreement(model, data.train.time_axis, f"the data set {data.train.name}")
         self.data, self.training = data.by_name(class_names_of(model)), training
-        self.accelerator = _accelerator(training)
+        self.accelerator = _accelerator(training, tracking)
         self.reporter = self._shown() if reporter is None else reporter
         require_reporter(self.reporter)
+        self.trackers: Reporter = Silent() if tracking is None else Trackers(self.accelerator, training)
         if training.compile:
             require_compiler()
         _require_rates(model, training)
@@ -136,21 +147,22 @@ class Loop:
         objective = Objective(self.model, self.training, distillation)
         objective, optimizer = self.accelerator.prepare(objective, self.optimizer)
         step_function = compiled(objective) if self.training.compile else objective
-        self.reporter.start(self.training.epochs, self.steps_per_epoch, len(history))
+        told = Together((self.reporter, self.trackers))
+        told.start(self.training.epochs, self.steps_per_epoch, len(history))
         try:
             for epoch in range(len(history), self.training.epochs):
                 before_epoch(epoch)
                 with torch.random.fork_rng(self._cuda()):  # leaves the caller's generators alone
-                    history.append(self._epoch(epoch, step_function, optimizer))
+                    history.append(self._epoch(epoch, step_function, optimizer, told))
                 after_epoch()
                 if self.accelerator.is_main_process:
-                    self.reporter.epoch(history[-1])
+                    told.epoch(history[-1])
         finally:
-            self.reporter.finish()
+            told.finish()
             self.model.to(device)
         return self.model.eval()
 
-    def _epoch(self, epoch: int, objective: Any, optimizer: Any) -> dict[str, Any]:
+    def _epoch(self, epoch: int, objective: Any, optimizer: Any, told: Reporter) -> dict[str, Any]:
         started = time.monotonic()
         self.model.train()
         total, steps = torch.zeros(2), self.training.epochs * self.steps_per_epoch
@@ -166,7 +178,7 @@ class Loop:
             if not torch.isfinite(loss):
                 raise self._diverged(f"the loss became {loss.item()} in epoch {epoch}, step {step}", epoch)
             total += torch.stack([loss.detach(), firing]).cpu()
-            self.reporter.step(epoch, step, float(loss.detach()))
+            told.step(epoch, step, float(loss.detach()))
         for name, value in self.model.state_dict().items():
             if not torch.isfinite(value).all():  # a NaN current never fires, so that the loss may look well
                 raise self._diverged(f"{name} holds NaN or infinity after epoch {epoch}", epoch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from spikelet.base.errors import SpikeletError
@@ -49,3 +50,30 @@ def require_reporter(reporter: object) -> None:
             f"reporter must have the methods of spikelet.train.Reporter, got {got}. To show nothing: "
             "reporter=spikelet.train.Silent()."
         )
+
+
+class Together:
+    """Several reporters as one."""
+
+    def __init__(self, reporters: Sequence[Reporter]) -> None:
+        self.reporters = tuple(reporters)
+
+    def start(self, epochs: int, steps_per_epoch: int, done: int) -> None:
+        """Told to each."""
+        for reporter in self.reporters:
+            reporter.start(epochs, steps_per_epoch, done)
+
+    def step(self, epoch: int, step: int, loss: float) -> None:
+        """Told to each."""
+        for reporter in self.reporters:
+            reporter.step(epoch, step, loss)
+
+    def epoch(self, metrics: dict[str, Any]) -> None:
+        """Told to each."""
+        for reporter in self.reporters:
+            reporter.epoch(metrics)
+
+    def finish(self) -> None:
+        """Told to each."""
+        for reporter in self.reporters:
+            reporter.finish()

@@ -12,6 +12,8 @@ from torch import nn
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import instance
+from spikelet.data.load import load
+from spikelet.data.readers.objects import is_data_set
 from spikelet.data.samples import DataSplits
 from spikelet.nn.device import device_of
 from spikelet.train.checkpoint import (
@@ -31,6 +33,7 @@ from spikelet.train.loop import Loop
 from spikelet.train.origin import Origin, load_origin
 from spikelet.train.phases import set_binary, set_phase, set_real_steps
 from spikelet.train.progress import Reporter, Silent
+from spikelet.train.trackers import Tracking
 from spikelet.train.weights import save_weights
 from spikelet.train.whiten import whiten
 
@@ -42,7 +45,8 @@ class Run:
 
     Args:
         config: what decides the result; written to the folder.
-        data: as `spikelet.data.load` gives it.
+        data: as `spikelet.data.load` gives it; or a data set of another library, which is loaded with
+            `config.data_options`.
         folder: of the run.
         reporter: is told of the network's own epochs. None shows them, and those of its teacher: a bar on a terminal or
             in a notebook, a line an epoch elsewhere. `Silent()` shows nothing. Where one is given, the teacher's epochs
@@ -50,6 +54,8 @@ class Run:
         model: a module of your own, which is trained in place of one from the catalogue: from uint8 [B, C, H, W] to
             logits [T, B, K] or [B, K]. `config.model` is what it is called, and `config.model_options` {}. Its neurons
             get the T of the phases. What the run folder holds is read by `load_run(folder, model)`.
+        log_with: experiment trackers that are told of the epochs, as Accelerate takes them: "tensorboard", "wandb",
+            "all", a `GeneralTracker`, or a list (trackers.py). A teacher tells those given by name.
 
         config = TrainConfig("my_net", {}, "shapes", phases=(Phase(8, 2),), batch_size=16)
         Run(config, spikelet.data.load("shapes", image_size=32), "runs/mine", model=MyNet()).train()
@@ -58,7 +64,8 @@ class Run:
         CheckpointError: the folder holds a run of another configuration, of other data, or of another number of
             processes.
         SpikeletError: the configuration makes no model, or the data does not fit it; or the given module has nothing to
-            train.
+            train; or log_with names no tracker.
+        MissingLibrary: a tracker is not installed.
 
     Warns where the folder is from before data was compared, and where another version of spikelet or torch began it.
     """
@@ -66,13 +73,16 @@ class Run:
     def __init__(
         self,
         config: TrainConfig,
-        data: DataSplits,
+        data: Any,
         folder: str | Path,
         reporter: Reporter | None = None,
         *,
         model: nn.Module | None = None,
+        log_with: Any = None,
     ) -> None:
         instance("Run", TrainConfig, config=config)
+        if not isinstance(data, DataSplits) and is_data_set(data):
+            data = load(data, **config.data_options)  # type: ignore[arg-type]
         instance("Run", DataSplits, data=data)
         self.config, self.folder = config, Path(folder)
         if (self.folder / "config.json").exists() and load_config(self.folder).to_json() != config.to_json():
@@ -85,7 +95,8 @@ class Run:
         if model is not None:
             _require_trainable(model)
         twin = copy.deepcopy(model) if config.teacher and config.teacher.model is None else None
-        self.loop = Loop(build(config, model), data, config, reporter)
+        tracking = Tracking(log_with, self.folder) if log_with else None
+        self.loop = Loop(build(config, model), data, config, reporter, tracking)
         self.origin = Origin.of(data, self.loop.accelerator.num_processes)
         if before is not None:
             self.origin.require_same(before, self.folder)
@@ -101,8 +112,8 @@ class Run:
             whiten(self.model, data.train)  # a resumed run's checkpoint replaces it
         self.taught_by: Run | None = None
         if config.teacher:
-            heard = None if reporter is None else Silent()
-            self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER, heard, model=twin)
+            heard, named = None if reporter is None else Silent(), tracking.by_name if tracking else None
+            self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER, heard, model=twin, log_with=named)
 
     @property
     def model(self) -> nn.Module:
