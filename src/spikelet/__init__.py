@@ -32,13 +32,16 @@ if TYPE_CHECKING:
     from spikelet.lowering import check as check
     from spikelet.lowering import lower as lower
     from spikelet.lowering import verify as verify
-    from spikelet.models import create_model as create_model
     from spikelet.models import list_models as list_models
     from spikelet.models import register_model as register_model
     from spikelet.neurons import LIF as LIF
     from spikelet.neurons import LIFParams as LIFParams
     from spikelet.profiling import profile as profile
     from spikelet.runtime import Program as Program
+    from spikelet.train.pretrained import create_model as create_model
+    from spikelet.train.pretrained import from_pretrained as from_pretrained
+    from spikelet.train.pretrained import push_to_hub as push_to_hub
+    from spikelet.train.pretrained import save_pretrained as save_pretrained
     from spikelet.zoo import load as load
 
 __version__ = "0.1.0"
@@ -56,14 +59,17 @@ __all__ = [
     "convert",
     "create_model",
     "fit",
+    "from_pretrained",
     "from_snntorch",
     "from_spikingjelly",
     "list_models",
     "load",
     "lower",
     "profile",
+    "push_to_hub",
     "register_model",
     "save",
+    "save_pretrained",
     "verify",
 ]
 
@@ -79,16 +85,19 @@ _HOMES = {
     "check": "lowering",
     "compress": "compression",
     "convert": "conversion",
-    "create_model": "models",
+    "create_model": "train.pretrained",
     "fit": "fitting",
+    "from_pretrained": "train.pretrained",
     "from_snntorch": "interop",
     "from_spikingjelly": "interop",
     "list_models": "models",
     "load": "zoo",
     "lower": "lowering",
     "profile": "profiling",
+    "push_to_hub": "train.pretrained",
     "register_model": "models",
     "save": "graph.file.artifact",
+    "save_pretrained": "train.pretrained",
     "verify": "lowering",
 }
 _FOLDERS = (

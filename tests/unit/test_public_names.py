@@ -28,14 +28,17 @@ NAMES = [
     "convert",
     "create_model",
     "fit",
+    "from_pretrained",
     "from_snntorch",
     "from_spikingjelly",
     "list_models",
     "load",
     "lower",
     "profile",
+    "push_to_hub",
     "register_model",
     "save",
+    "save_pretrained",
     "verify",
 ]
 

@@ -15,6 +15,7 @@ and never by a file.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import fnmatch
 import inspect
@@ -48,6 +49,14 @@ BUILDERS = (
     est_cifar, est_swin_t,
 )  # fmt: skip
 MODELS: dict[str, Callable[..., nn.Module]] = {builder.__name__: builder for builder in BUILDERS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """How a model was made: its name and the options that were given, which its attribute `made` keeps."""
+
+    name: str
+    options: dict[str, Any]
 
 
 GROUP = "spikelet.models"  # of entry points
@@ -104,7 +113,7 @@ def builder_of(name: str) -> Callable[..., nn.Module]:
 
 
 def create_model(name: str, **options: Any) -> nn.Module:
-    """A new model with random weights, by its name.
+    """A new model with random weights, by its name, which its attribute `made` keeps with the options.
 
     Args:
         name: one of `list_models()`.
@@ -122,4 +131,6 @@ def create_model(name: str, **options: Any) -> nn.Module:
     model = build(**options)
     if not isinstance(model, nn.Module):
         raise SpikeletError(f"{name} was registered to make a torch.nn.Module, and made {shown(type(model).__name__)}.")
+    if isinstance(getattr(model, "made", None), Made | None):  # else a module's own
+        model.made = Made(name, options)  # type: ignore[assignment]
     return model

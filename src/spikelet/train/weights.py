@@ -30,32 +30,34 @@ _FIELD = b'"sha256":"'
 _ZEROS = b"0" * 64
 
 
-def save_weights(folder: Path, model: nn.Module) -> None:
-    """Writes weights.safetensors. A tensor that two modules share is written under both names."""
+def save_weights(folder: Path, model: nn.Module, name: str = FILE) -> None:
+    """Writes the file `name`. A tensor that two modules share is written under both names."""
     tensors = {k: v.clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()}
     data = safetensors.torch.save(tensors, {"sha256": _ZEROS.decode()})
     at = data.index(_FIELD) + len(_FIELD)
-    with atomic_write(folder / FILE) as file:
+    with atomic_write(folder / name) as file:
         file.write(data[:at] + _digest(data) + data[at + 64 :])
 
 
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """The tensors of weights.safetensors by name.
+def read_weights(folder: Path, name: str = FILE) -> dict[str, Tensor]:
+    """The tensors of the file `name` by their names. One that other libraries wrote has no seal.
 
     Raises:
         CheckpointError: the file can't be read, is no safetensors file, or is not what was written.
     """
-    path = folder / FILE
+    path = folder / name
     try:
         data = read_regular(path, MAX_BYTES)
         if instead := stand_in(data[:LONGEST]):
             raise ValueError(f"it is {instead}")
         sealed = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
-        if sealed is not None:
+        if sealed is not None and (name == FILE or sealed != _OTHERS):
             _require_seal(data, sealed)
         return safetensors.torch.load(data)
     except (OSError, RuntimeError, ValueError, AttributeError, RecursionError, safetensors.SafetensorError) as error:
-        raise CheckpointError(f"{path} can't be read as weights ({first_line(error)}). {_ANEW}") from error
+        raise CheckpointError(
+            f"{path} can't be read as weights ({first_line(error)}). {_ANEW if name == FILE else _AGAIN}"
+        ) from error
 
 
 def require_state(state: Mapping[str, Tensor], model: nn.Module, path: Path) -> None:
@@ -82,6 +84,8 @@ def first_line(error: BaseException) -> str:
     return (text if len(text) <= 160 else f"{text[:157]}...") or type(error).__name__
 
 
+_OTHERS = {"format": "pt"}  # metadata of safetensors.torch.save_model
+_AGAIN = "Copy or write it anew."
 _ANEW = "Copy it anew, or remove it and go on with `spikelet train --resume`, which writes it from the checkpoint."
 
 
