@@ -51,7 +51,7 @@ lowest: $(READY)
 	$(PY) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	$(LOWEST)/bin/uv pip compile --quiet --resolution lowest-direct --python $(LOWEST)/bin/python --extra data \
-		--extra events --extra fit --extra plot --output-file $(LOWEST)/lowest.txt pyproject.toml
+		--extra fit --extra plot --output-file $(LOWEST)/lowest.txt pyproject.toml
 	sed -i -E '/^(torch|triton|nvidia-[a-z0-9-]*)==/d' $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--requirement $(LOWEST)/lowest.txt pytest hypothesis .
