@@ -4,7 +4,7 @@
 
     loss of a step             "step/loss", at the number of steps so far
     an epoch's metrics         "epoch/...", at the number of steps after it
-    the configuration          once, before the first step; what is no number or word of it as JSON
+    the configuration          once, before the first step; its lists and dicts as JSON
 
 Trackers that write files write them below the run's folder, in `logs`.
 """

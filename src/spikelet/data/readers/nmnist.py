@@ -4,8 +4,8 @@ An event is 40 bits, whose first byte is the highest:
 
     column (8)   row (8)   polarity (1), 1 = brighter   time (23), in microseconds
 
-An event of row 240 is none: it says that the clock, which the camera counts in 13 bits, has gone round, and adds 2^13
-to the time of all that follow. Whatever recordings are there (recordings.py) are read, in the order of their names: a
+Row 240 marks no pixel: it says that the clock, which the camera counts in 13 bits, has gone round, and adds 2^13 to the
+time of all events that follow. Whatever recordings are there (recordings.py) are read, in the order of their names: a
 partial set will do, and nothing is ever downloaded.
 Source: Orchard, Jayawant, Cohen and Thakor 2015, doi:10.3389/fnins.2015.00437.
 """
