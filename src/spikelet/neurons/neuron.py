@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import SpikeletError
 from spikelet.base.whole import is_whole
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
+from spikelet.quant.recording import is_traced
 
 Constant = int | NDArray[np.int32]
 """One integer for all channels, or an array [C]."""
@@ -139,6 +141,13 @@ class Neuron(nn.Module, abc.ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, B, ...] from the initial membrane."""
+        if self.training and is_traced():
+            warnings.warn(
+                f"torch.jit.trace records no surrogate gradients, and {type(self).__name__} is training. Trace "
+                "model.eval(); to train faster, use torch.compile.",
+                UserWarning,
+                stacklevel=2,
+            )
         if self.training and self.rate is not None:
             self.check(x)
             if x.shape[0] != 1:
@@ -175,10 +184,12 @@ class Neuron(nn.Module, abc.ABC):
     def _steps(self, x: Tensor, v: Tensor | None, keep_last: bool) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         """Charge, spikes and membrane of each step; the last membrane only if `keep_last`."""
         self.check(x)
-        # chunks of [T*B, ...] and not slices of [T, B, ...], whose gradients lose channels-last (results/LOG.md)
-        currents = self.current(x).flatten(0, 1).chunk(x.shape[0])
+        given = self.time_steps if x.shape[0] > 1 else 1
+        # parts of [T*B, ...] and not slices of [T, B, ...], whose gradients lose channels-last (results/LOG.md); of
+        # stated sizes, which an exported program can keep for any B
+        currents = self.current(x).flatten(0, 1).split([x.shape[1]] * given)
         for t in range(self.time_steps):
-            current = currents[t if x.shape[0] > 1 else 0]
+            current = currents[t if given > 1 else 0]
             h = self.charge(current, self.initial(current) if v is None else v.to(current.dtype))
             s = self.fire(h)
             v = self.reset(h, s) if keep_last or t < self.time_steps - 1 else None

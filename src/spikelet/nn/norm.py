@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from spikelet.nn.evaluation import require_exact_type
 from spikelet.nn.fold_time import fold_time
 from spikelet.quant.grid import round_to_grid, snap_gain
+from spikelet.quant.recording import is_recorded
 
 MAX_GAIN = 512 * (1 - 2.0**-15)
 
@@ -42,7 +43,7 @@ def gain_and_offset(norm: nn.BatchNorm2d | nn.BatchNorm1d) -> tuple[Tensor, Tens
     gain = gamma / torch.sqrt(norm.running_var.double() + norm.eps)
     gain = snap_gain(gain.clamp(-MAX_GAIN, MAX_GAIN))
     offset = round_to_grid(beta - gain * norm.running_mean.double())
-    if not torch.isfinite(offset).all():
+    if not is_recorded() and not torch.isfinite(offset).all():
         raise ValueError(
             f"the offset beta - gain * running_mean must be finite, got {offset[~torch.isfinite(offset)][0].item()}. "
             "(Look for a diverged BatchNorm: NaN weights or running statistics.)"

@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import PartialWarning, SpikeletError
 from spikelet.base.numbers import flag, one_of, plain, share
 from spikelet.base.numbers import seed as check_seed
+from spikelet.quant.recording import is_recorded
 
 NEVER = -1.0
 
@@ -79,7 +80,7 @@ class PartialInformation(nn.Module):
         if self.training:
             if torch.is_grad_enabled():
                 self.trained_at.fill_(self.ratio)
-        else:
+        elif not is_recorded():
             self._compare()
         return self.taken(q, k, v)
 

@@ -18,6 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikelet.quant.magnitude import times_power_of_two
+from spikelet.quant.recording import forward_alone, is_recorded, is_traced
+
 FRACTION_BITS = 12
 GAIN_BITS = 15
 
@@ -36,7 +39,7 @@ class _StraightThrough(torch.autograd.Function):
 
 def straight_through(x: Tensor, value: Tensor) -> Tensor:
     """`value` in the forward pass, the gradient of `x` in the backward pass."""
-    return _StraightThrough.apply(x, value)
+    return forward_alone(_StraightThrough, x, value) if is_traced() else _StraightThrough.apply(x, value)
 
 
 def round_half_up(x: Tensor) -> Tensor:
@@ -72,13 +75,14 @@ def split_gain(gain: Tensor) -> tuple[Tensor, Tensor]:
         ValueError: a gain is NaN or infinite.
     """
     gain = gain.detach().double()
-    if not torch.isfinite(gain).all():
+    if not is_recorded() and not torch.isfinite(gain).all():
         raise ValueError(
             f"gain must be finite, got {gain[~torch.isfinite(gain)][0].item()}. "
             "(Look for a diverged BatchNorm: NaN weights or running statistics.)"
         )
-    mantissa, exponent = torch.frexp(gain)  # 0.5 <= |mantissa| < 1
-    m = round_half_up(mantissa * 2**GAIN_BITS).long()
+    # a power of two that log2 takes for its neighbour gives the same m and e; (torch.compile can't compile torch.frexp)
+    exponent = torch.floor(torch.log2(torch.where(gain == 0, torch.ones_like(gain), gain.abs()))) + 1
+    m = round_half_up(times_power_of_two(gain, GAIN_BITS - exponent)).long()
     carried = m.abs() == 2**GAIN_BITS  # rounding reached the next power of two
     m = torch.where(carried, m // 2, m)
     e = GAIN_BITS - exponent.long() - carried.long()
@@ -88,4 +92,4 @@ def split_gain(gain: Tensor) -> tuple[Tensor, Tensor]:
 def snap_gain(gain: Tensor) -> Tensor:
     """The float64 number m * 2^-e of `split_gain`."""
     m, e = split_gain(gain)
-    return torch.ldexp(m.double(), -e)
+    return times_power_of_two(m.double(), -e.double())

@@ -37,6 +37,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import flag
 from spikelet.quant.grid import round_half_up
 from spikelet.quant.quantizer import Coded, LayerQuantizer, QuantizerSpec, power_of_two_near
+from spikelet.quant.recording import forward_alone, is_traced
 
 SMALLEST = -126.0  # log2 of a step that is an ordinary number of float32
 
@@ -105,7 +106,8 @@ class StepOfLayer(LayerQuantizer):
         if not torch.is_grad_enabled():
             coded = self.encode(weight)
             return coded.codes * coded.scale
-        return _Stepped.apply(weight, self.log2_step, self)
+        given = (weight, self.log2_step, self)
+        return forward_alone(_Stepped, *given) if is_traced() else _Stepped.apply(*given)
 
     def extra_repr(self) -> str:
         return f"bits={self.bits}, steps={self.log2_step.numel()}"

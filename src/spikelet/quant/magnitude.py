@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikelet.quant.recording import forward_alone, is_traced
+
 MOST_GAIN = 64
 
 
@@ -38,7 +40,7 @@ def unit_exponent(weight: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 def at_unit_size(weight: Tensor, exponent: Tensor) -> Tensor:
     """W' with its gradient, for k of `unit_exponent`. See the module's equations."""
-    return _AtUnitSize.apply(weight, exponent)
+    return forward_alone(_AtUnitSize, weight, exponent) if is_traced() else _AtUnitSize.apply(weight, exponent)
 
 
 def unit_size(exponent: Tensor) -> Tensor:
