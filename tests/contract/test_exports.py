@@ -29,8 +29,7 @@ exported_models = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in SOON else pytest.mark.slow) for name in MODELS]
 )
 every_model = pytest.mark.parametrize("name", MODELS)
-# those of their family that compile soonest
-compiled_models = pytest.mark.parametrize("name", ["qsnn_vgg_s", "qpsnn_vggsnn"])
+compiled_models = pytest.mark.parametrize("name", ["qsnn_vgg_s", pytest.param("qpsnn_vggsnn", marks=pytest.mark.slow)])
 
 
 def awake(name: str) -> tuple[nn.Module, Tensor]:
@@ -88,7 +87,7 @@ def test_programs_of_conversion_s_twins_are_them_bit_for_bit(network: str, sched
 
 
 @compiled_models
-@pytest.mark.filterwarnings("ignore:.*Function.*should not be instantiated:DeprecationWarning")  # torch's own
+@pytest.mark.filterwarnings("ignore")  # Dynamo and Inductor warn of their own code
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
 def test_a_compiled_model_evaluates_bit_for_bit(name: str):
     model, x = awake(name)
