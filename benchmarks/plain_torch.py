@@ -350,5 +350,6 @@ RULES: BackendRules[Callable[[Any, _Around], nn.Module]] = BackendRules(
         ir.Constant: Held,
         ir.Gather: lambda node, around: Picked(node.index.reshape(-1), space=node.index.shape),
         ir.Delay: "all steps are taken at once here",
+        ir.Charge: "its networks return logits, and no membranes",
     },
 )

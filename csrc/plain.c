@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "maps.h"
+#include "one_neuron.h"
 
 /* Channel c of a pixel of the source at step t; values or spikes. */
 static int32_t source_at(const spk_op *op, const spk_frame *f, size_t t, size_t pixel, size_t c) {
@@ -101,6 +102,23 @@ void spk_running(const spk_op *op, const spk_frame *f) {
             to[t * size + i] = (int32_t)total;
         }
         if (state) state[i] = (int32_t)total;
+    }
+}
+
+/* O17 */
+void spk_charge(const spk_op *op, const spk_frame *f) {
+    const size_t size = out_size(op), lanes = spk_lanes(op->out_c);
+    const int32_t *from = spk_values_at(f, op->src);
+    int32_t *to = spk_values_at(f, op->values);
+    int32_t *const state = op->state >= 0 ? spk_state_at(op, f) : NULL;
+    spk_clear(f, to, (size_t)op->T * size * sizeof *to);
+    for (size_t i = 0; i < size && !spk_stopped(f); i++) {
+        if (i % lanes >= (size_t)op->out_c) continue;
+        const constants k = constants_of(op, i % lanes);
+        int32_t v = state ? state[i] : (int32_t)k.start;
+        for (size_t t = 0; t < (size_t)op->T; t++)
+            to[t * size + i] = fire(op, k, from[spk_step(op->in_t, t) * size + i], &v).charge;
+        if (state) state[i] = v;
     }
 }
 

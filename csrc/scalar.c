@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "matrices.h"
+#include "one_neuron.h"
 #include "plain.h"
 
 /* The spike of channel c at a pixel of a map, step t. */
@@ -65,39 +66,9 @@ static int32_t read_addend(const spk_op *op, const spk_frame *f, size_t at, size
     return read_spike(f, op->addend, op->out_c, at, c) ? op->addend_one[c] : op->addend_zero[c];
 }
 
-/* O6's constants of one channel. */
-typedef struct constants {
-    int64_t leak, gain, threshold, step, drop, start, levels;
-} constants;
-
-static constants constants_of(const spk_op *op, size_t c) {
-    if (op->neuron == NULL) return (constants){op->leak, op->gain, op->threshold, 1, op->drop, 0, 1};
-    const size_t lanes = spk_lanes(op->out_c);
-    const int32_t *k = op->neuron + c;
-    return (constants){k[SPK_LEAK * lanes], k[SPK_GAIN * lanes], k[SPK_THRESHOLD * lanes],
-                       k[SPK_STEP * lanes], k[SPK_DROP * lanes], k[SPK_START * lanes],
-                       op->levels};
-}
-
-/* O6: one step; *v is the membrane; returns the spikes. */
-static int32_t fire(const spk_op *op, constants k, int32_t x, int32_t *v) {
-    const int64_t charge = k.leak * *v + k.gain * x + op->rounding;
-    const int64_t h = charge >> op->leak_bits, over = h - k.threshold;
-    const int64_t reached = over < 0 ? 0 : over / k.step + 1, spikes = reached > k.levels ? k.levels : reached;
-    int64_t r = h;
-    if (spikes > 0) r = op->soft_reset ? h - k.drop * spikes : 0;
-    if (op->membrane_shift) {
-        const int64_t unit = (int64_t)1 << op->membrane_shift, top = op->membrane_top;
-        r = (r + unit / 2) >> op->membrane_shift;
-        r = (r > top ? top : r < -top ? -top : r) * unit;
-    }
-    *v = (int32_t)r;
-    return (int32_t)spikes;
-}
-
 /* O6: one step of a stage, its spikes into their map. */
 static void neuron_step(const spk_op *op, const spk_frame *f, size_t at, size_t o, int32_t z, int32_t *v) {
-    const int32_t spikes = fire(op, constants_of(op, o), z, v);
+    const int32_t spikes = fire(op, constants_of(op, o), z, v).spikes;
     if (op->counts >= 0)
         spk_values_at(f, op->counts)[at * spk_lanes(op->out_c) + o] = spikes;
     else

@@ -3,7 +3,7 @@
    A program is a flat array of operations over one arena, made and checked by
    spikelet/runtime (Python); C trusts its pointers and never sees a file. Nothing here allocates,
    recurses, keeps state between calls or uses floating point: what a stream carries from step to step is
-   the caller's. Meanings O1 ... O16 are those of docs/spec/operations.md.
+   the caller's. Meanings O1 ... O17 are those of docs/spec/operations.md.
 
    Maps of one sample live in the arena, channels last, at 64-byte boundaries:
 
@@ -59,7 +59,8 @@ _Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
     KIND(CARRY)          /* values += state, state = values: a sum over time goes on; O10 */                           \
     KIND(DELAY)          /* values one step later; at first the state, or 0; O16 */                                    \
     KIND(KEEP)           /* state = the last step of the source; O16 */                                                \
-    KIND(CALL)           /* the caller's own function; any other operation */
+    KIND(CALL)           /* the caller's own function; any other operation */                                          \
+    KIND(CHARGE)         /* values to what membranes reach; O17 */
 
 #define SPK_KIND(name) SPK_##name,
 

@@ -17,14 +17,27 @@ def format_3_graph() -> ir.IntGraph:
     """The examples of all operations that run for 3 steps or for any number, a recurrent neuron, and its logits."""
     nodes: list[Operation] = [ir.Input("x", (), (2, 4, 4)), *_recurrent_neuron("x")]
     outputs = [ir.Output("logits", 0.5), ir.Output("so far", 0.25)]
-    for i, example in enumerate(e for operation in ir.OPERATIONS for e in operation.examples() if _fits(e)):
+    operations = [operation for operation in ir.OPERATIONS if operation.first_format <= 3]
+    _add_examples(nodes, outputs, operations)
+    return ir.IntGraph(tuple(nodes), TIME_STEPS, tuple(outputs), ("cat", "dog"), {"seed": "0"})
+
+
+def charge_graph() -> ir.IntGraph:
+    """The examples of the operation that came after: what membranes reach."""
+    nodes: list[Operation] = [ir.Input("x", (), (2, 4, 4)), *_recurrent_neuron("x")]
+    outputs = [ir.Output("logits", 0.5)]
+    _add_examples(nodes, outputs, [ir.Charge])
+    return ir.IntGraph(tuple(nodes), TIME_STEPS, tuple(outputs))
+
+
+def _add_examples(nodes: list[Operation], outputs: list[ir.Output], operations: list[type[Operation]]) -> None:
+    for i, example in enumerate(e for operation in operations for e in operation.examples() if _fits(e)):
         names = {name: f"{i} {name}" for name in example.node.inputs}
         for name, values in zip(names.values(), example.sources, strict=True):
             add_source(nodes, name, values)
         node = dataclasses.replace(example.node, name=f"{i} {example.node.word}", inputs=tuple(names.values()))
         nodes.append(node)
         outputs.append(ir.Output(node.name, 2.0**-i))
-    return ir.IntGraph(tuple(nodes), TIME_STEPS, tuple(outputs), ("cat", "dog"), {"seed": "0"})
 
 
 def _fits(example: Example) -> bool:

@@ -65,7 +65,7 @@ class _Grower:
         self.proposals: tuple[Callable[[], ir.Operation], ...] = (
             self.conv, self.conv, self.linear, self.affine, self.affine, self.add, self.mul, self.matmul, self.matmul,
             self.constant, self.gather, self.channel_map, self.lif, self.lif, self.lif, self.max_pool, self.sum_pool,
-            self.flatten, self.running, self.delay,
+            self.flatten, self.running, self.delay, self.charge,
         )  # fmt: skip
 
     def graph(self) -> ir.IntGraph:
@@ -276,6 +276,10 @@ class _Grower:
 
     def lif(self) -> ir.Operation:
         return self.neuron(self.edge(), self.name(ir.Lif), int(self.pick((1, 1, 2, 4, 15, 255))))
+
+    def charge(self) -> ir.Operation:
+        lif = self.neuron(self.edge(), self.name(ir.Charge), int(self.pick((1, 1, 4))))
+        return ir.Charge(*(getattr(lif, field.name) for field in dataclasses.fields(lif)))
 
     def neuron(self, x: Grown, name: str, levels: int) -> ir.Operation:
         """Any leak, constants for all or by channel, any reset, start and rounding."""

@@ -20,7 +20,7 @@ from spikelet.graph.file.container import header_of
 from spikelet.graph.file.limits import footprint, operations
 from spikelet.graph.reference import Reference
 from tests.artifact_parts import FileParts, assert_same_graph, odd_graph, small_graph
-from tests.format_3_graph import format_3_graph
+from tests.format_3_graph import charge_graph, format_3_graph
 from tests.nodes import conv
 from tests.random_graphs import random_graph, random_input
 
@@ -48,7 +48,7 @@ def test_a_loaded_graph_gives_the_logits_of_the_saved_one(seed: int, tmp_path: P
 
 
 def test_graphs_with_every_operation_come_back() -> None:
-    graphs = (small_graph(), odd_graph(), format_3_graph())
+    graphs = (small_graph(), odd_graph(), format_3_graph(), charge_graph())
     assert {type(n) for graph in graphs for n in graph.nodes} == set(ir.OPERATIONS)
     for graph in graphs:
         assert_same_graph(loads(dumps(graph)), graph)
@@ -123,12 +123,14 @@ GOLDEN_LOGITS = {  # on the frames of PROVENANCE.md
     "odd_codes_and_channel_maps_v2": [[32, 94], [-85, 141], [29, 47], [-26, 108]],
     "every_operation_v3": [[6, 8], [7, 9], [7, 9], [7, 8]],
     "every_operation_v4": [[6, 8], [7, 9], [7, 9], [7, 8]],
+    "charges_v4": [[6, 8], [7, 9], [7, 9], [7, 8]],
 }
 GOLDEN_GRAPHS = {
     "every_operation_v1": small_graph,
     "odd_codes_and_channel_maps_v2": odd_graph,
     "every_operation_v3": format_3_graph,
     "every_operation_v4": format_3_graph,
+    "charges_v4": charge_graph,
 }
 WRITTEN = [name for name in GOLDEN_GRAPHS if name != "every_operation_v3"]  # format 4 took its place
 

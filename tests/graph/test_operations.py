@@ -33,7 +33,7 @@ def test_every_operation_but_the_input_has_an_example():
 
 
 def test_words_are_unique():
-    assert len({operation.word for operation in ir.OPERATIONS}) == len(ir.OPERATIONS) == 16
+    assert len({operation.word for operation in ir.OPERATIONS}) == len(ir.OPERATIONS) == 17
 
 
 def test_the_meaning_of_an_example_is_what_was_computed_by_hand(example: Example):

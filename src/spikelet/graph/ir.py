@@ -6,6 +6,7 @@ from spikelet.graph.ops import OPERATIONS as OPERATIONS
 from spikelet.graph.ops import Add as Add
 from spikelet.graph.ops import Affine as Affine
 from spikelet.graph.ops import ChannelMap as ChannelMap
+from spikelet.graph.ops import Charge as Charge
 from spikelet.graph.ops import Constant as Constant
 from spikelet.graph.ops import Conv as Conv
 from spikelet.graph.ops import Delay as Delay
@@ -21,3 +22,4 @@ from spikelet.graph.ops import Operation as Operation
 from spikelet.graph.ops import SumPool as SumPool
 from spikelet.graph.ops import SumTime as SumTime
 from spikelet.graph.ops.membrane import Membrane as Membrane
+from spikelet.graph.ops.neuron import Neuron as Neuron

@@ -8,7 +8,7 @@ Operations are told apart by what they state about themselves, and none but the 
 
     products     multiply what they read by weights, or two edges with each other; their pairs of values that are not
                  zero are counted by running them once more on zeros and ones
-    neurons      `Lif`
+    neurons      `Lif`, and `Charge`, which gives no spikes
     constants    any other node with arrays; those of the first operation that scales a product belong to the product
     all else     sums and pools, which the conventions of layers.py do not count
 
@@ -100,7 +100,7 @@ class _Run:
         owned = {node.name for node in scaled_by.values()}
         layers: list[Layer] = []
         for node in self.graph.nodes:
-            if isinstance(node, ir.Lif):
+            if isinstance(node, ir.Neuron):
                 layers.append(self._neurons(node))
             elif node.name in self.counted.pairs:
                 layers.append(self._product(node, scaled_by.get(node.name)))
@@ -133,13 +133,13 @@ class _Run:
 
     def _scales(self, node: ir.Operation) -> bool:
         """Whether the node multiplies one edge by constants: what a batch norm becomes."""
-        alone = len(node.inputs) == 1 and _weight(node) is None and not isinstance(node, ir.Lif)
+        alone = len(node.inputs) == 1 and _weight(node) is None and not isinstance(node, ir.Neuron)
         return alone and _numbers(node) > 0 and self._work(node).macs > 0
 
     def _pools(self, node: ir.Operation) -> bool:
         """Whether the node adds or compares the values of one edge, step by step, and holds no constants."""
         work = self._work(node)
-        alone = len(node.inputs) == 1 and not _numbers(node) and not isinstance(node, ir.Lif)
+        alone = len(node.inputs) == 1 and not _numbers(node) and not isinstance(node, ir.Neuron)
         steps_stay = alone and self.edges[node.name].timed == self.edges[node.inputs[0]].timed
         return steps_stay and not work.macs and work.total > 0
 
@@ -190,8 +190,8 @@ class _Run:
             ),
         )
 
-    def _neurons(self, node: ir.Lif) -> NeuronLayer:
-        edge = self.edges[node.name]
+    def _neurons(self, node: ir.Neuron) -> NeuronLayer:
+        edge, spikes = self.edges[node.name], self.counted.sums[node.name] if isinstance(node, ir.Lif) else 0
         return NeuronLayer(
             name=node.name,
             parameters=_numbers(node),
@@ -200,7 +200,7 @@ class _Run:
             time_steps=self.graph.time_steps,
             membrane_bits=32 if node.membrane is None else node.membrane.bits,
             leaky=bool(np.isin(node.leak, (0, 1 << node.leak_bits), invert=True).any()),
-            spikes=float(self.counted.sums[node.name]) / self.counted.samples,
+            spikes=float(spikes) / self.counted.samples,
             membrane_updates=None,
         )
 

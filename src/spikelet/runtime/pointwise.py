@@ -76,7 +76,7 @@ def clip_constants(clip: tuple[int, int], channels: int) -> tuple[NDArray[np.int
     return low, high
 
 
-def neuron_constants(node: ir.Lif, channels: int) -> NDArray[np.int32]:
+def neuron_constants(node: ir.Neuron, channels: int) -> NDArray[np.int32]:
     """spk_op.neuron: leak, gain, threshold, step, drop and start by channel, then the cuts
     threshold + j * step - 1, j < levels; one beyond int32 is its largest value, which nothing passes."""
     drop = 0 if node.drop is None else node.drop

@@ -3,6 +3,7 @@
 from spikelet.graph.ops.add import Add
 from spikelet.graph.ops.affine import Affine
 from spikelet.graph.ops.channelmap import ChannelMap
+from spikelet.graph.ops.charge import Charge
 from spikelet.graph.ops.constant import Constant
 from spikelet.graph.ops.conv import Conv
 from spikelet.graph.ops.delay import Delay
@@ -35,4 +36,5 @@ OPERATIONS: tuple[type[Operation], ...] = (
     Constant,
     Gather,
     Delay,
+    Charge,
 )

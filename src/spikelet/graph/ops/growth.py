@@ -66,14 +66,28 @@ class Growth:
         Raises:
             OverflowRefused: names what could leave 32 bits.
         """
+        return self._grown(T)[1]
+
+    def charge(self, T: int) -> tuple[Any, Any]:
+        """An interval that no charge of T steps leaves.
+
+        Raises:
+            OverflowRefused: names what could leave 32 bits.
+        """
+        low, high = self._charge(*(self.bound(T) if self.fits_always(T) else self._grown(T)[0]))
+        return low >> self.bits, high >> self.bits
+
+    def _grown(self, T: int) -> tuple[tuple[Any, Any], bool]:
+        """The interval of the membranes before all of T steps, and whether it has stopped growing."""
         low = high = self._start
+        before = low, high
         for _ in range(T):
+            before = low, high
             after = self._after(low, high)
-            grown = self._pick.lesser(low, after[0]), self._pick.greater(high, after[1])
-            if self._pick.same(grown[0], low) and self._pick.same(grown[1], high):
-                return True
-            low, high = grown
-        return False
+            low, high = self._pick.lesser(low, after[0]), self._pick.greater(high, after[1])
+            if self._pick.same(low, before[0]) and self._pick.same(high, before[1]):
+                return before, True
+        return before, False
 
     def fits_always(self, T: int) -> bool:
         """Whether a bound of the membrane at all of T steps shows that every value fits 32 bits."""

@@ -70,6 +70,6 @@ class Carried:
 
 
 def _start(node: ir.Operation, channels: int) -> Constant | None:
-    if not isinstance(node, ir.Lif) or not np.any(node.start):
+    if not isinstance(node, ir.Neuron) or not np.any(node.start):
         return None
     return Constant(f"{node.name}.start", "channels", by_channel(np.atleast_1d(node.start), channels))

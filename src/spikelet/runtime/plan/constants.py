@@ -64,7 +64,7 @@ class Constants:
         pair = {"addend_zero": levels.zero, "addend_one": levels.one}
         return {name: constant(node, name, "channels", array) for name, array in pair.items()}
 
-    def neuron(self, node: ir.Lif) -> dict[str, Any]:
+    def neuron(self, node: ir.Neuron) -> dict[str, Any]:
         """O6: numbers where one set of constants and one level are all there is, else a table."""
         membrane = node.membrane
         fields: dict[str, Any] = {
@@ -81,7 +81,7 @@ class Constants:
         return fields | {"neuron": constant(node, "neuron", "channels", table)}
 
 
-def is_plain(node: ir.Lif) -> bool:
+def is_plain(node: ir.Neuron) -> bool:
     """Whether the neuron has one level, starts at 0 and has the same constants everywhere."""
     return not node.by_channel and node.levels == 1 and not np.any(node.start)
 

@@ -37,6 +37,7 @@ class Kind(enum.IntEnum):
     DELAY = 22
     KEEP = 23
     CALL = 24
+    CHARGE = 25
 
 
 class Form(enum.IntEnum):

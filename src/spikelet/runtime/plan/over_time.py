@@ -16,6 +16,16 @@ def lif(plan: Planner, node: ir.Lif) -> None:
     finish(plan, Stage(Kind.POINTWISE, source, source.map, {}, lif=node))
 
 
+def charge(plan: Planner, node: ir.Charge) -> None:
+    """O17."""
+    (name,) = node.inputs
+    source = plan.forms.values(name) if is_plain(node) else plan.forms.values_in_order(name)
+    reached = plan.emitter.new(Form.VALUES, source.map, plan.emitter.T)
+    fields = plan.constants.neuron(node) | plan.state(node, source.map)
+    plan.emitter.emit(Kind.CHARGE, source, source.map, {"values": reached}, **fields)
+    plan.forms.bind(node, reached)
+
+
 def sum_time(plan: Planner, node: ir.SumTime) -> None:
     """O10: spikes are counted."""
     (name,) = node.inputs

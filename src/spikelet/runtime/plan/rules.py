@@ -27,6 +27,7 @@ TABLE: Mapping[type[ir.Operation], Rule | str] = {
     ir.Constant: maps.constant,
     ir.Gather: maps.gather,
     ir.Delay: over_time.delay,
+    ir.Charge: over_time.charge,
 }
 
 RULES: BackendRules[Rule] = BackendRules("the native runtime", TABLE, otherwise=own_call)
