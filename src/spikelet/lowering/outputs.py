@@ -1,6 +1,7 @@
 """What a model returns, as edges of the graph.
 
-A first tensor of vectors with time steps becomes the mean over them: logits. Everything else stays as it is.
+A first tensor of vectors with time steps becomes the mean over them: logits. Everything else stays as it is, and so do
+sums over the steps so far and membranes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from spikelet.base.errors import LoweringError
+from spikelet.graph import ir
 from spikelet.lowering.arrange import arrange, frames_of, natural
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.pairs import as_flat, of_steps, summed
@@ -58,8 +60,9 @@ def _made(b: Builder, value: Value, is_first: bool) -> Made:
 
 
 def _is_running(b: Builder, source: Source) -> bool:
+    """Whether it holds sums over the steps so far, each of which is an answer."""
     node = next(n for n in b.nodes if n.name == source.node)
-    return bool(getattr(node, "running", False))
+    return bool(getattr(node, "running", False)) or isinstance(node, ir.Charge)
 
 
 def _edge(b: Builder, value: Value) -> tuple[Source, Value]:

@@ -13,6 +13,7 @@ from spikelet.neurons.neuron import Constant
 from spikelet.quant.grid import FRACTION_BITS
 
 LEAK_BITS = 12
+LIMIT = 2 ** (23 - FRACTION_BITS)
 Real = float | tuple[float, ...]
 """One number, or a tuple [C] of one a channel."""
 

@@ -2,8 +2,8 @@
 
     h[t] = charge(x[t], v[t-1])
 
-A neuron that nothing resets and that does not leak (leak 1, Soft(0)) sums up its current: h is the running sum over
-time of gain * x, which the integer graph has. Any other membrane stays inside of its neuron there.
+In the integer graph it is `charge` (O17) on the neuron's current, or a running sum (O10) where the neuron neither leaks
+nor is reset.
 """
 
 from __future__ import annotations

@@ -9,14 +9,13 @@ from typing import Literal
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.whole import power_of_two_from, whole
-from spikelet.neurons.constants import LEAK_BITS, Real, numbers, off_grid, real
+from spikelet.neurons.constants import LEAK_BITS, LIMIT, Real, numbers, off_grid, real
 from spikelet.neurons.reset import Hard, Reset, Soft
 from spikelet.neurons.surrogate import Rectangle, Surrogate, Triangle
 from spikelet.quant.grid import FRACTION_BITS
 
 BY_CHANNEL = ("leak", "threshold", "gain", "step", "start")
 MAX_LEVELS = 255
-LIMIT = 2 ** (23 - FRACTION_BITS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import dataclasses
 
 from torch import Tensor
 
-from spikelet.neurons.constants import Real, like, numbers, off_grid, real
+from spikelet.neurons.constants import LIMIT, Real, like, numbers, off_grid, real
 from spikelet.quant.grid import FRACTION_BITS
 
 
@@ -42,10 +42,10 @@ class Soft:
         if self.drop is None:
             return
         object.__setattr__(self, "drop", real(self.drop, "Soft.drop"))
-        if off_grid(self.drop) or any(not 0 <= v < 2 ** (23 - FRACTION_BITS) for v in numbers(self.drop)):
+        if off_grid(self.drop) or any(not 0 <= v < LIMIT for v in numbers(self.drop)):
             raise ValueError(
-                f"Soft.drop must be a multiple of 2^-{FRACTION_BITS} from 0 to below 2048, or None for the threshold, "
-                f"got {self.drop}."
+                f"Soft.drop must be a multiple of 2^-{FRACTION_BITS} from 0 to below {LIMIT}, or None for the "
+                f"threshold, got {self.drop}."
             )
 
     def __call__(self, h: Tensor, s: Tensor, step: Real) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spikelet.base.time_axis import TimeAxis
 from spikelet.lowering.trace import Call, trace
-from spikelet.neurons import Neuron, time_steps_of
+from spikelet.neurons import OVER_TIME, Neuron, time_steps_of
 from spikelet.nn import Encode
 from spikelet.nn.attention import Mix
 from spikelet.nn.device import device_of
@@ -23,7 +23,9 @@ from spikelet.profiling.observe import observe
 from spikelet.profiling.report import Report
 from spikelet.profiling.spike_units import SAME, SUMS, VIEWS, units_of
 
-POINTWISE = (Neuron, nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten)
+POINTWISE = (
+    *OVER_TIME, nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity, nn.Flatten,
+)  # fmt: skip
 
 
 def profile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from spikelet.base.errors import SpikeletError
-from spikelet.neurons import LIF, Neuron, OnePass, one_pass_of
+from spikelet.neurons import LIF, Integrator, Neuron, OnePass, one_pass_of
 from spikelet.nn import Conv1d, Conv2d, Linear, Scale
 from spikelet.quant import EDE, Binary, Clip, Straight
 from spikelet.quant.binary import Estimator
@@ -22,6 +22,9 @@ def set_phase(model: nn.Module, phase: Phase) -> None:
     """
     _require_steps(model, phase)
     for module in model.modules():
+        if isinstance(module, Integrator):
+            _require_real_steps(module, phase)
+            module.time_steps = phase.time_steps
         if isinstance(module, Neuron):
             module.time_steps = phase.time_steps
             module.rate = _rate(module) if phase.one_pass else None
@@ -36,6 +39,14 @@ def _require_steps(model: nn.Module, phase: Phase) -> None:
                 f"{phase.steps_computed}: {phase}. Train it with Phase(epochs, {len(module.gain)}), or build the "
                 "network with one gain for all steps, such as lambda_by_step=False."
             )
+
+
+def _require_real_steps(module: Integrator, phase: Phase) -> None:
+    if phase.one_pass:
+        raise ValueError(
+            f"one pass takes LIF neurons, got {type(module).__name__}, whose sums have no rate. "
+            "Train it on real steps: Phase(epochs, time_steps)."
+        )
 
 
 def _rate(neuron: Neuron) -> OnePass:

@@ -14,7 +14,7 @@ from spikelet.lowering.registry import rule
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
-from spikelet.neurons import Membranes
+from spikelet.neurons import Integrator, Membranes
 from spikelet.neurons.levels import TimesTheta
 from spikelet.neurons.neuron import IntegerNeuron, Neuron
 from spikelet.quant.grid import snap_gain
@@ -53,26 +53,40 @@ def current_of(b: Builder, x: Source, constants: IntegerNeuron, where: str) -> S
 
 @rule(Membranes)
 def membranes(b: Builder, call: Call, layer: Membranes, x: Value) -> Value:
-    """The running sum of the current, where nothing else becomes of it.
+    """A `charge` node on the neuron's current, or a running sum where nothing else becomes of it."""
+    return _charges(b, call, constants_of(call, layer.neuron), x)
 
-    Raises:
-        LoweringError: the membranes leak or are reset.
-    """
-    constants = constants_of(call, layer.neuron)
+
+@rule(Integrator)
+def integrator(b: Builder, call: Call, layer: Integrator, x: Value) -> Value:
+    """The same, of a neuron that nothing resets."""
+    return _charges(b, call, layer.lowered(), x)
+
+
+def _charges(b: Builder, call: Call, constants: IntegerNeuron, x: Value) -> Value:
     check_time_first(b, x, call.where)
-    one = 1 << constants.leak_bits
-    plain = (constants.leak, constants.gain, constants.reset, constants.start) == (one, one, 0, 0)
-    if not plain or constants.membrane is not None:
-        raise LoweringError(
-            f"{call.place}: the network returns or computes with the membranes of a neuron that leaks or is reset, "
-            "which stay inside of it. Use its spikes, or let it neither leak nor be reset (beta=1, "
-            'reset_mechanism="none"): its membrane is then the sum of its current over time.'
-        )
-    elements = as_elements(b, x, call.where)
+    elements, channel = read_for(b, x, constants, call.where)
     current = current_of(b, elements.source, constants, call.where)
-    node = ir.SumTime(b.extra_name(call.where), (current.node,), running=True)
-    sums = b.append(node, current.shape, current.scale, "steps", current.kinds)
-    return Elements(elements.source, elements.addresses).made(sums, tuple(call.output.shape))
+    reached = charge(b, b.extra_name(call.where), current, constants, channel)
+    return Elements(elements.source, elements.addresses).made(reached, tuple(call.output.shape))
+
+
+def charge(b: Builder, name: str, x: Source, constants: IntegerNeuron, channel: Int64 | None = None) -> Source:
+    """A node of this name that gives what membranes reach; arguments as `lif`'s."""
+    if _only_sums(constants):
+        node: ir.Operation = ir.SumTime(name, (x.node,), running=True)
+    else:
+        node = ir.Charge(name, (x.node,), **_fields(constants, channel))
+    return b.append(node, x.shape, x.scale, "steps", x.kinds)
+
+
+def _only_sums(constants: IntegerNeuron) -> bool:
+    """Whether a neuron neither leaks nor is reset."""
+    one = 1 << constants.leak_bits
+    stated = (constants.leak, constants.gain, constants.reset, constants.start)
+    if any(isinstance(value, np.ndarray) for value in stated) or constants.membrane is not None:
+        return False
+    return stated == (one, one, 0, 0)
 
 
 def constants_of(call: Call, layer: Neuron) -> IntegerNeuron:
@@ -97,9 +111,12 @@ def lif(b: Builder, name: str, x: Source, constants: IntegerNeuron, channel: Int
     Args:
         channel: which constant each channel of the edge has, where constants are arrays.
     """
+    node = ir.Lif(name, (x.node,), **_fields(constants, channel))
+    return b.append(node, x.shape, np.array(constants.value), "steps", x.kinds)
+
+
+def _fields(constants: IntegerNeuron, channel: Int64 | None) -> dict[str, Any]:
     fields: dict[str, Any] = {field: getattr(constants, field) for field in FIELDS}
     fields = {k: v[channel] if isinstance(v, np.ndarray) else v for k, v in fields.items()}
     fields = {k: v for k, v in fields.items() if k not in NEW or isinstance(v, np.ndarray) or v != NEW[k]}
-    membrane = None if constants.membrane is None else ir.Membrane(*constants.membrane)
-    node = ir.Lif(name, (x.node,), **fields, membrane=membrane)
-    return b.append(node, x.shape, np.array(constants.value), "steps", x.kinds)
+    return fields | {"membrane": None if constants.membrane is None else ir.Membrane(*constants.membrane)}

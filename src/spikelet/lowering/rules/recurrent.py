@@ -16,7 +16,7 @@ from spikelet.lowering.pairs import paired
 from spikelet.lowering.reading import Elements, check_time_first
 from spikelet.lowering.registry import convert, rule
 from spikelet.lowering.rules.elementwise import sum_of
-from spikelet.lowering.rules.neurons import constants_of, lif, read_for
+from spikelet.lowering.rules.neurons import charge, constants_of, lif, read_for
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
 from spikelet.nn import Recurrent
@@ -24,7 +24,7 @@ from spikelet.nn import Recurrent
 
 @rule(Recurrent)
 def recurrent(b: Builder, call: Call, layer: Recurrent, x: Value) -> Value:
-    """delay -> synapses -> norm -> add -> lif, and back to the delay."""
+    """delay -> synapses -> norm -> add -> (charge ->) lif, and back to the delay."""
     check_time_first(b, x, call.where)
     constants = constants_of(call, layer.neuron)
     spikes, shape = b.name(call.where), tuple(call.output.shape)
@@ -39,6 +39,8 @@ def recurrent(b: Builder, call: Call, layer: Recurrent, x: Value) -> Value:
     total = b.on_grid(sum_of(b, call, pair, (1, 1)), call.where, 2.0**-constants.fraction_bits)
     if total.shape != current.source.shape:
         raise LoweringError(f"{call.where}: its feedback has another layout than its current.")
+    if layer.integrator is not None:
+        total = charge(b, b.extra_name(f"{call.where}.integrator"), total, layer.integrator.lowered())
     return pair.made(lif(b, spikes, total, constants, channel), shape)
 
 
