@@ -88,8 +88,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.AvgPool2d(3),
         "1: an average over 3 x 3 values has a divisor other",
     ),
-    "overlapping averages": (lambda: nn.AvgPool2d(2, 1), "1: average pooling must be square, with its stride equal"),
-    "padded averages": (lambda: nn.AvgPool2d(2, padding=1), "1: average pooling must be .* without padding"),
+    "averages rounded up": (lambda: nn.AvgPool2d(2, ceil_mode=True), "1: average pooling must be without ceil_mode"),
+    "padding that is not counted": (
+        lambda: nn.AvgPool2d(2, padding=1, count_include_pad=False),
+        "1: average pooling must be .* count its padding as zeros",
+    ),
     "a maximum with dilation": (lambda: nn.MaxPool2d(2, dilation=2), "1: max pooling must be square, without dilation"),
     "a maximum of oblongs": (lambda: nn.MaxPool2d((2, 1)), "1: max pooling must be square"),
 }

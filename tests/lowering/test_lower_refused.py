@@ -184,9 +184,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: on_spikes(lambda s: F.pad(s, (1, 1), value=1.0).flatten(2), 192),
         r"pads with 1\.0; integers",
     ),
-    "averages that overlap": (
-        lambda: on_spikes(lambda s: F.avg_pool2d(s.flatten(0, 1), 3, 1).unflatten(0, (T, -1)).flatten(2), 64),
-        r"averages need stride = kernel_size and no padding",
+    "averages beyond the map": (
+        lambda: on_spikes(
+            lambda s: F.avg_pool2d(s.flatten(0, 1), 3, ceil_mode=True).unflatten(0, (T, -1)).flatten(2), 64
+        ),
+        r"averages need windows inside of the map",
     ),
     "whole numbers": (lambda: on_spikes(lambda s: s.long().float().flatten(2)), r"'long' has no integer form"),
     "a constant between two steps of the grid": (

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -177,19 +178,49 @@ def batch_norm(norm: Any, site: Site) -> BatchNorm1d | BatchNorm2d:
     return new
 
 
+class RoundedUp(nn.Module):
+    """A max pool whose last windows may reach beyond the map (ceil_mode).
+
+    Such a window holds the map's last row or column, so that a repetition of it changes no maximum.
+
+    Args:
+        pool: the pool, whose windows end inside.
+    """
+
+    def __init__(self, pool: MaxPool2d) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, C, H', W']."""
+        kernel, stride, padding = (_pair(v)[0] for v in (self.pool.kernel_size, self.pool.stride, self.pool.padding))
+        for axis in (3, 4):
+            side = x.shape[axis]
+            windows = -(-(side + 2 * padding - kernel) // stride) + 1
+            windows -= (windows - 1) * stride >= side + padding  # it would begin behind the map
+            more = (windows - 1) * stride + kernel - 2 * padding - side
+            if more > 0:
+                last = x.narrow(axis, side - 1, 1)
+                x = torch.cat([x, *[last] * more], axis)
+        return self.pool(x)
+
+
 def max_pool(pool: nn.MaxPool2d, site: Site) -> MaxPool2d:
     """The same pool, time first."""
-    plain = _pair(pool.dilation) == (1, 1) and not pool.ceil_mode and not pool.return_indices
+    plain = _pair(pool.dilation) == (1, 1) and not pool.return_indices
     square = all(len(set(_pair(value))) == 1 for value in (pool.kernel_size, pool.stride, pool.padding))
     if not plain or not square:
         raise ConversionError(
-            f"{site.name}: max pooling must be square, without dilation, ceil_mode and return_indices; got {pool}."
+            f"{site.name}: max pooling must be square, without dilation and return_indices; got {pool}."
         )
-    return MaxPool2d(pool.kernel_size, pool.stride, pool.padding)
+    ours = MaxPool2d(pool.kernel_size, pool.stride, pool.padding)
+    return RoundedUp(ours) if pool.ceil_mode else ours
 
 
 def average_factor(pool: nn.AvgPool2d) -> float:
-    """The factor f of the module's equation."""
+    """The factor f of the module's equation; 1 where means.py finds it."""
+    if not is_side_by_side(pool):
+        return 1.0
     kernel = _pair(pool.kernel_size)[0]
     return SumPool2d(kernel).divisor / kernel**2
 
@@ -197,13 +228,44 @@ def average_factor(pool: nn.AvgPool2d) -> float:
 def average_pool(pool: nn.AvgPool2d, site: Site) -> SumPool2d:
     """The sum over the same windows; its factor `average_factor` goes into other weights."""
     kernel = _pair(pool.kernel_size)
-    plain = _pair(pool.padding) == (0, 0) and not pool.ceil_mode and pool.divisor_override is None
-    if kernel[0] != kernel[1] or _pair(pool.stride) != kernel or not plain:
+    if (
+        pool.ceil_mode
+        or pool.divisor_override is not None
+        or (_pair(pool.padding) != (0, 0) and not pool.count_include_pad)
+    ):
         raise ConversionError(
-            f"{site.name}: average pooling must be square, with its stride equal to its kernel and without padding, "
-            f"ceil_mode and divisor_override; got {pool}."
+            f"{site.name}: average pooling must be without ceil_mode and divisor_override, and count its padding as "
+            f"zeros; got {pool}."
         )
-    return SumPool2d(kernel[0])
+    if is_side_by_side(pool):
+        return SumPool2d(kernel[0])
+    return Average2d(kernel, _pair(pool.stride), _pair(pool.padding))
+
+
+def is_side_by_side(pool: nn.AvgPool2d) -> bool:
+    """Whether the windows are squares side by side, without padding."""
+    kernel = _pair(pool.kernel_size)
+    return kernel[0] == kernel[1] and _pair(pool.stride) == kernel and _pair(pool.padding) == (0, 0)
+
+
+class Average2d(nn.Module):
+    """Means over windows of any sides and stride, zeros around the map; a divisor other than a power of two is made
+    exact by means.py.
+
+    Args:
+        kernel, stride, padding: pairs (rows, columns).
+    """
+
+    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> None:
+        super().__init__()
+        self.window = kernel, stride, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, C, H', W']."""
+        return F.avg_pool2d(x.flatten(0, 1), *self.window).unflatten(0, x.shape[:2])  # type: ignore[arg-type]
+
+    def extra_repr(self) -> str:
+        return "kernel={}, stride={}, padding={}".format(*self.window)
 
 
 def adaptive_pool(pool: nn.AdaptiveAvgPool2d, site: Site) -> AdaptiveMean:
@@ -219,6 +281,47 @@ def flatten(layer: nn.Flatten, site: Site) -> nn.Flatten:
     """The same flattening, its axes one later where the layer saw one time step."""
     shift = int(site.per_step)
     return nn.Flatten(*(d + shift if d >= 0 else d for d in (layer.start_dim, layer.end_dim)))
+
+
+def unflatten(layer: nn.Unflatten, site: Site) -> nn.Unflatten:
+    """The same cut of an axis, which is one later where the layer saw one time step."""
+    if not isinstance(layer.dim, int):
+        raise ConversionError(f"{site.name}: Unflatten must name its axis by a number, got {layer.dim!r}.")
+    shift = int(site.per_step and layer.dim >= 0)
+    return nn.Unflatten(layer.dim + shift, layer.unflattened_size)
+
+
+class Upsample(nn.Module):
+    """Every position of a map repeated: nn.Upsample by the nearest position.
+
+    Args:
+        factor: a whole number.
+    """
+
+    def __init__(self, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, C, factor H, factor W]. Raises ConversionError for anything else."""
+        if x.dim() != 5:
+            raise ConversionError(f"upsampling takes maps [T, B, C, H, W], got shape {tuple(x.shape)}.")
+        return x.repeat_interleave(self.factor, 3).repeat_interleave(self.factor, 4)
+
+    def extra_repr(self) -> str:
+        return f"factor={self.factor}"
+
+
+def upsample(layer: nn.Upsample, site: Site) -> Upsample:
+    """The same, where every position is repeated a whole number of times."""
+    factors = {layer.scale_factor} if not isinstance(layer.scale_factor, tuple) else set(layer.scale_factor)
+    factor = next(iter(factors))
+    if layer.mode != "nearest" or layer.size is not None or len(factors) > 1 or factor is None or factor % 1:
+        raise ConversionError(
+            f"{site.name}: upsampling must repeat every position a whole number of times: mode='nearest' and "
+            f"scale_factor=2, 3 ...; got {layer}."
+        )
+    return Upsample(int(factor))
 
 
 def dropout(layer: Any, site: Site) -> Dropout:
@@ -237,6 +340,9 @@ TORCH: dict[type[nn.Module], Rule] = {
     nn.AvgPool2d: average_pool,
     nn.AdaptiveAvgPool2d: adaptive_pool,
     nn.Flatten: flatten,
+    nn.Unflatten: unflatten,
+    nn.Upsample: upsample,
+    nn.UpsamplingNearest2d: upsample,
     nn.Dropout: dropout,
     nn.Dropout2d: dropout,
     nn.Identity: lambda layer, site: nn.Identity(),

@@ -24,12 +24,12 @@ from torch.overrides import TorchFunctionMode
 from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
 from spikelet.base.whole import power_of_two_from
 from spikelet.interop.uses import ALIKE_AT_ANY_SCALE, tensors
-from spikelet.neurons import Neuron
+from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
 from spikelet.nn.hooks import hooks
 
 READERS = (Conv1d, Conv2d, Linear)
-LEAVES = (*READERS, BatchNorm1d, BatchNorm2d, Neuron)
+LEAVES = (*READERS, BatchNorm1d, BatchNorm2d, *OVER_TIME)
 DIVISIONS = ("div", "__truediv__", "true_divide")
 Call = Callable[..., Any]
 Kind = tuple[str, str]
@@ -65,8 +65,9 @@ def _counts(number: float) -> bool:
 
 
 def _window(name: str, x: Tensor, given: list[Any]) -> tuple[int, int] | None:
-    """The window of a pool that takes means of windows side by side, all of one size."""
-    if name not in ("avg_pool2d", "adaptive_avg_pool2d") or len(given) != 1:
+    """The window of a pool that takes means of windows of one size."""
+    counts = {"avg_pool2d": (1, 2, 3), "adaptive_avg_pool2d": (1,)}  # of arguments: kernel, stride and padding alone
+    if len(given) not in counts.get(name, ()):
         return None
     sides = (given[0], given[0]) if isinstance(given[0], int) else tuple(given[0])
     if name == "avg_pool2d":
@@ -104,8 +105,9 @@ class ExactMeans(TorchFunctionMode):
             return Tensor.sum(*args, **kwargs) / power_of_two_from(n)
         if mean.kind[0] == "div":
             return args[0] / power_of_two_from(n)
-        window = _window(mean.kind[0], args[0], [*args[1:], *kwargs.values()])
-        return F.avg_pool2d(args[0], window, divisor_override=power_of_two_from(n))  # type: ignore[arg-type]
+        given = [*args[1:], *kwargs.values()]
+        window = _window(mean.kind[0], args[0], given)
+        return F.avg_pool2d(args[0], window, *given[1:], divisor_override=power_of_two_from(n))  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)

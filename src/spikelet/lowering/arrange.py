@@ -66,7 +66,10 @@ def frames_of(b: Builder, addresses: Int64, where: str) -> Frames:
     step, mixed_steps = _one_a_row(places.step, steps)
     if mixed_samples or mixed_steps:
         what = "samples of the batch" if mixed_samples else "time steps"
-        raise LoweringError(f"{where}: mixes {what}, which the integer graph computes one by one.")
+        raise LoweringError(
+            f"{where}: mixes {what}, which the integer graph computes one by one. Let it read one step of one sample: "
+            "the axes of time and batch stay in front of all others."
+        )
     if (places.rest != places.rest[:1]).any():
         raise LoweringError(f"{where}: reads other elements at another time step or sample.")
     whole: Time = "steps" if "steps" in kinds else "summed" if "summed" in kinds else "still"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from spikelet.base.codes import stored
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.builder import Builder
@@ -13,6 +16,8 @@ from spikelet.lowering.rules.synapses import pair
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
 from spikelet.nn import MaxPool2d, SumPool2d
+
+Pair = tuple[int, int]
 
 
 @rule(MaxPool2d)
@@ -52,18 +57,21 @@ def sum_pool_layer(b: Builder, call: Call, layer: SumPool2d, x: Value) -> Value:
 
 @function("avg_pool2d")
 def avg_pool(b: Builder, call: Call, x: Value) -> Value:
-    """The mean of each window.
+    """The mean of each window; windows that overlap, or reach into padding, are sums of a convolution of ones.
 
     Raises:
-        LoweringError: windows overlap, or reach into padding.
+        LoweringError: ceil_mode, or padding that is not counted.
     """
     names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
     given = dict(zip(names, call.args, strict=False)) | call.kwargs
     kernel = pair(given["kernel_size"])
     stride = kernel if given.get("stride") in (None, []) else pair(given["stride"])
-    if stride != kernel or pair(given.get("padding", 0)) != (0, 0) or given.get("ceil_mode"):
-        raise LoweringError(f"{call.place}: averages need stride = kernel_size and no padding.")
+    padding = pair(given.get("padding", 0))
+    if given.get("ceil_mode") or (padding != (0, 0) and given.get("count_include_pad") is False):
+        raise LoweringError(f"{call.place}: averages need windows inside of the map, or padding that counts as zeros.")
     divisor = given.get("divisor_override") or kernel[0] * kernel[1]
+    if stride != kernel or padding != (0, 0):
+        return _convolved(b, call, x, (kernel, stride, padding), divisor)
     return _sum_pool(b, call, x, b.extra_name(call.named("avg_pool")), kernel, divisor)
 
 
@@ -79,6 +87,17 @@ def adaptive_pool(b: Builder, call: Call, x: Value) -> Value:
         raise LoweringError(f"{call.place}: windows of different sizes, from {(h, w)} to {out}, have no integer form.")
     kernel = (h // out[0], w // out[1])
     return _sum_pool(b, call, x, b.extra_name(call.named("avg_pool")), kernel, kernel[0] * kernel[1])
+
+
+def _convolved(b: Builder, call: Call, x: Value, window: tuple[Pair, Pair, Pair], divisor: int) -> Value:
+    """Each channel through a kernel of ones of its own."""
+    kernel, stride, padding = window
+    name = call.named("avg_pool")
+    maps, shape = as_maps(b, x, name), tuple(call.output.shape)
+    channels = maps.source.channels
+    ones = stored(np.ones((channels, 1, *kernel), np.int64), 1, "symmetric")
+    node = ir.Conv(b.extra_name(name), (maps.source.node,), ones, 1, stride, padding, channels)
+    return maps.made(b.append(node, shape[-3:], maps.source.scale / divisor, maps.source.time), shape)
 
 
 def _sum_pool(b: Builder, call: Call, x: Value, name: str, kernel: tuple[int, int], divisor: int) -> Value:
