@@ -67,7 +67,7 @@ def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LI
     Raises:
         ConversionError: a constant has no place on the grids; names the module, the constant and the way out.
     """
-    leak = _each(lambda value: _leak(name, value, neuron.leak_from, round_leak), neuron.leak)
+    leak = _each(lambda value: leak_on_grid(name, value, neuron.leak_from, round_leak), neuron.leak)
     for value in numbers(neuron.threshold):
         if not math.isfinite(value):
             raise ConversionError(
@@ -95,7 +95,8 @@ def _threshold(threshold: float, strictly_above: bool) -> float:
     return (math.floor(steps) + 1 if strictly_above else math.ceil(steps)) * GRID
 
 
-def _leak(name: str, leak: float, leak_from: str, round_leak: bool) -> float:
+def leak_on_grid(name: str, leak: float, leak_from: str, round_leak: bool) -> float:
+    """The multiple of 2^-12 at `leak`, or with `round_leak` next to it. Raises ConversionError where there is none."""
     if not math.isfinite(leak):
         raise ConversionError(f"{name}: its leak must be a number, got {leak} ({leak_from}).")
     nearest = round(leak * 2**LEAK_BITS)

@@ -33,7 +33,7 @@ from spikelet.base.errors import ConversionError
 from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
 from spikelet.interop.writes import DRAWS, FRESH, extent, memory, storage, version_of, written
-from spikelet.neurons import Neuron
+from spikelet.neurons import OVER_TIME
 from spikelet.nn import Linear
 
 Call = Callable[..., Any]
@@ -54,9 +54,9 @@ class LoopRefused(ConversionError):
 class _Ran:
     """What a neuron does in the loop: the sequence that it reads, its spikes, and how many steps it has taken."""
 
-    def __init__(self, reads: Steps, spikes: Steps, membrane: Membrane | None) -> None:
-        self.reads, self.spikes, self.membrane = reads, spikes, membrane
-        self.membranes: Steps | None = None
+    def __init__(self, reads: Steps, spikes: Steps, membranes: tuple[Membrane, ...]) -> None:
+        self.reads, self.spikes, self.membranes = reads, spikes, membranes
+        self.computed: dict[int, Steps] = {}  # the numbers of membranes that the code looked at, by `which`
         self.taken = 0
 
 
@@ -237,7 +237,7 @@ class Lockstep(TorchFunctionMode):
         if self.inside or not isinstance(x, Tensor):
             return call(*args, **kwargs)
         whole = functools.partial(self._whole, call)
-        if any(isinstance(m, Neuron) for m in unit.modules()):
+        if any(isinstance(m, OVER_TIME) for m in unit.modules()):
             return self._neuron(unit, whole, x, others)
         return self._layer(unit, whole, x)
 
@@ -273,26 +273,27 @@ class Lockstep(TorchFunctionMode):
                 "what the code carries from an earlier step, or makes otherwise than at step 0. Neurons read "
                 f"sequences, one step at a time. {WAY_OUT}"
             )
-        for given in state:
-            self._require_own(unit, given, taken)
+        self._require_own(unit, state, taken)
         if ran is None:
             made = call(place[0].whole)
-            spikes = made[0] if isinstance(made, tuple) else made
+            spikes, *membranes = made if isinstance(made, tuple) else (made,)
             self._require_steps(unit, spikes)
             still = spikes.shape[0] == 1 and self.time_steps > 1  # rates of one pass, as one_pass.py trains
-            ran = _Ran(place[0], Steps(whole=spikes, still=still), made[1] if isinstance(made, tuple) else None)
-            self.ran[unit] = ran
+            ran = self.ran[unit] = _Ran(place[0], Steps(whole=spikes, still=still), tuple(membranes))
         ran.taken += 1
         spikes = self._step_of(ran.spikes, taken)
-        if ran.membrane is None:
+        if not ran.membranes:
             return spikes
-        return spikes, Membrane(unit, functools.partial(self._membrane, ran, taken), taken)
+        return spikes, *(
+            Membrane(unit, functools.partial(self._membrane, ran, m, taken), taken, which=m.which)
+            for m in ran.membranes
+        )
 
-    def _membrane(self, ran: _Ran, step: int) -> Tensor:
-        if ran.membranes is None:
-            assert ran.membrane is not None, "it was handed out"
-            ran.membranes = Steps(whole=self._whole(ran.membrane.tensor), still=ran.spikes.still)
-        return self._step_of(ran.membranes, step)
+    def _membrane(self, ran: _Ran, membrane: Membrane, step: int) -> Tensor:
+        if membrane.which not in ran.computed:
+            numbers = self._whole(membrane.tensor)
+            ran.computed[membrane.which] = Steps(whole=numbers, still=numbers.shape[0] == 1 and self.time_steps > 1)
+        return self._step_of(ran.computed[membrane.which], step)
 
     def _require_steps(self, unit: nn.Module, spikes: Tensor) -> None:
         if spikes.shape[0] not in (1, self.time_steps):
@@ -301,17 +302,24 @@ class Lockstep(TorchFunctionMode):
                 f"{self.time_steps}. Train it with as many: Phase(epochs, {self.time_steps})."
             )
 
-    def _require_own(self, unit: nn.Module, given: Any, taken: int) -> None:
-        own = isinstance(given, Membrane) and given.unit is unit and given.step == taken - 1
-        if taken and isinstance(given, Tensor):  # a layer with feedback is handed its spikes too
-            own = self._place(given) == (self.ran[unit].spikes, taken - 1)
-        if given is None or own or (taken == 0 and is_initial(given)):
+    def _require_own(self, unit: nn.Module, state: list[Any], taken: int) -> None:
+        """Raises LoopRefused unless a neuron is handed its own state of the step before, each in its place."""
+        membranes = [given.which for given in state if isinstance(given, Membrane)]
+        if membranes == list(range(len(membranes))) and all(self._is_own(unit, given, taken) for given in state):
             return
         raise LoopRefused(
             f"{self.names[unit]}: at step {taken} of the loop is given another state than "
             f"{'zeros' if taken == 0 else f'its own of step {taken - 1}'}. A converted neuron starts from a "
             "membrane of zero, and hands it from step to step unchanged."
         )
+
+    def _is_own(self, unit: nn.Module, given: Any, taken: int) -> bool:
+        if given is None or (taken == 0 and is_initial(given)):
+            return True
+        if isinstance(given, Membrane):
+            return given.unit is unit and given.step == taken - 1
+        # a layer with feedback is handed its spikes too
+        return taken > 0 and isinstance(given, Tensor) and self._place(given) == (self.ran[unit].spikes, taken - 1)
 
     def require_all_steps(self) -> None:
         """Raises ConversionError where a neuron took fewer steps than T."""

@@ -20,10 +20,13 @@ class Membrane:
         unit: the module that the neuron is in.
         compute: gives the numbers.
         step: of the loop; None for all steps.
+        which: of the states that the module hands back, counted from 0: a synapse's current, then the membrane.
     """
 
-    def __init__(self, unit: nn.Module, compute: Callable[[], Tensor], step: int | None = None) -> None:
-        self.unit, self.tensor, self.step = unit, compute, step
+    def __init__(
+        self, unit: nn.Module, compute: Callable[[], Tensor], step: int | None = None, *, which: int = 0
+    ) -> None:
+        self.unit, self.tensor, self.step, self.which = unit, compute, step, which
 
     @classmethod
     def __torch_function__(

@@ -38,6 +38,7 @@ class Original:
     time_steps, time_axis: as the caller gave them.
     has_loop: its forward runs all time steps by itself.
     per_step: its forward sees one time step.
+    neurons: classes of neurons that are a user's own.
     """
 
     net: nn.Module | None
@@ -46,6 +47,7 @@ class Original:
     time_axis: TimeAxis
     has_loop: bool = False
     per_step: bool = False
+    neurons: tuple[type, ...] = ()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Original:
         return self
@@ -81,7 +83,7 @@ class Runner:
 
     def __call__(self, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, list[Tensor]]]:
         """What the network gives for bytes `x`, and what each neuron of `names` gave, one tensor a call."""
-        _reset(self.net)
+        _reset(self.net, self.original.neurons)
         leading = 1 if self.original.time_axis is None else 2
         floats = self.original.image.floats(x.to(device_of(self.net)), x.dim() - leading)
         spikes: dict[str, list[Tensor]] = {name: [] for name in names}
@@ -118,10 +120,11 @@ def _appender(calls: list[Tensor]) -> Callable[[nn.Module, Any, Any], None]:
     return lambda module, inputs, output: calls.append(first_of(output).detach().clone())
 
 
-def _reset(net: nn.Module) -> None:
+def _reset(net: nn.Module, own: tuple[type, ...]) -> None:
     """Sets every neuron's membrane to zero, as functional.reset_net and utils.reset do."""
     for module in net.modules():
-        if type(module).__module__.partition(".")[0] not in ("spikingjelly", "snntorch"):
+        homes = {base.__module__.partition(".")[0] for base in type(module).__mro__}
+        if not homes & {"spikingjelly", "snntorch"} and not isinstance(module, own):
             continue
         for name in ("reset", "reset_mem"):
             if callable(getattr(module, name, None)):

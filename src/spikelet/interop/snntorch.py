@@ -12,6 +12,8 @@ snnTorch's Leaky, and RLeaky with feedback, reset a step late unless told otherw
     "none", True or False        Soft(0)
     Lapicque, R = 1              the same with a leak of 1 - 1/C and a gain of 1/C = -ln beta
     "subtract", False            refused, see below
+    Synaptic, RSynaptic          an Integrator with a leak of alpha, then the same
+    threshold from 4096 on       an Integrator for the membrane, and no spikes: float32 ends there on the grid 2^-12
     threshold                    the next value above it on the grid 2^-12: a membrane on snnTorch's threshold is silent
 
 With "subtract" and reset_delay=False, a neuron whose rest is above its threshold is compared after one threshold has
@@ -39,17 +41,21 @@ from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.convert import convert, original_of, require_module
 from spikelet.interop.converted import Converted, Forward
-from spikelet.interop.dynamics import After, Dynamics, to_lif
+from spikelet.interop.dynamics import After, Dynamics, leak_on_grid, to_lif
 from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import convolution, linear
 from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.membranes import Membrane, is_initial, no_membrane
+from spikelet.interop.own_neurons import OwnNeurons
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_snntorch
 from spikelet.interop.swap import Library, Swap
-from spikelet.neurons import LIF, Membranes
+from spikelet.neurons import LIF, Integrator, Membranes
 from spikelet.neurons.constants import Real
 from spikelet.nn import Recurrent
+from spikelet.quant.grid import FRACTION_BITS
+
+NEVER_REACHED = 2.0 ** (24 - FRACTION_BITS)
 
 
 class WithMembrane(nn.Module):
@@ -66,8 +72,7 @@ class WithMembrane(nn.Module):
         Raises:
             ConversionError: `mem` is a membrane that is not zero.
         """
-        if not isinstance(mem, Membrane) and not is_initial(mem):
-            raise ConversionError("a converted neuron starts from a membrane of zero, and got another one.")
+        _require_initial(mem)
         return self.lif(x), Membrane(self, functools.partial(self.membranes, x))
 
     def reset_mem(self) -> Tensor:
@@ -75,6 +80,53 @@ class WithMembrane(nn.Module):
         return no_membrane()
 
     init_leaky = init_lapicque = reset_mem
+
+
+class Silent(nn.Module):
+    """A neuron that never fires, called as `WithMembrane` is."""
+
+    def __init__(self, integrator: Integrator) -> None:
+        super().__init__()
+        self.integrator = integrator
+
+    def forward(self, x: Tensor, mem: Any = None) -> tuple[Tensor, Membrane]:
+        """Zeros, and the membranes of a current [T, B, ...]. Raises ConversionError as WithMembrane does."""
+        _require_initial(mem)
+        membranes = self.integrator(x)
+        return torch.zeros_like(membranes), Membrane(self, lambda: membranes)
+
+    reset_mem = init_leaky = WithMembrane.reset_mem
+
+
+class WithSynapse(nn.Module):
+    """Neurons behind synapses that leak, called as `spikes, synapse, membrane = neuron(current, synapse, membrane)`."""
+
+    def __init__(self, synapse: Integrator, lif: LIF) -> None:
+        super().__init__()
+        self.synapse, self.lif = synapse, lif
+        self.membranes = Membranes(lif)
+
+    def forward(self, x: Tensor, syn: Any = None, mem: Any = None) -> tuple[Tensor, Membrane, Membrane]:
+        """Spikes of a current [T, B, ...], the currents of its synapses, and its membranes.
+
+        Raises:
+            ConversionError: `syn` or `mem` is not zero.
+        """
+        _require_initial(syn, mem)
+        current = self.synapse(x)
+        states = (Membrane(self, lambda: current), Membrane(self, functools.partial(self.membranes, current), which=1))
+        return self.lif(current), *states
+
+    def reset_mem(self) -> tuple[Tensor, Tensor]:
+        """See no_membrane."""
+        return no_membrane(), no_membrane()
+
+    init_synaptic = reset_mem
+
+
+def _require_initial(*states: Any) -> None:
+    if not all(isinstance(given, Membrane) or is_initial(given) for given in states):
+        raise ConversionError("a converted neuron starts from a membrane of zero, and got another one.")
 
 
 class OverVectors(nn.Module):
@@ -98,27 +150,28 @@ class OverVectors(nn.Module):
 
 
 class RecurrentWithMembrane(nn.Module):
-    """A layer with feedback that is called as `spikes, membrane = layer(current, spikes, membrane)`."""
+    """A layer with feedback that is called as `spikes, membrane = layer(current, spikes, membrane)`, or where its
+    synapses leak as `spikes, synapse, membrane = layer(current, spikes, synapse, membrane)`."""
 
     def __init__(self, recurrent: Recurrent, name: str) -> None:
         super().__init__()
         self.layer, self.name = recurrent, name
+        self.states = 1 if recurrent.integrator is None else 2
 
-    def forward(self, x: Tensor, spk: Any = None, mem: Any = None) -> tuple[Tensor, Membrane]:
-        """Spikes of a current [T, B, ...], and a membrane that can only be handed on.
+    def forward(self, x: Tensor, spk: Any = None, *states: Any) -> tuple[Tensor, *tuple[Membrane, ...]]:
+        """Spikes of a current [T, B, ...], and states that can only be handed on.
 
         Raises:
-            ConversionError: `spk` or `mem` is not zero.
+            ConversionError: `spk` or a state is not zero.
         """
-        if not all(isinstance(given, Membrane) or is_initial(given) for given in (spk, mem)):
-            raise ConversionError("a converted neuron starts from spikes and a membrane of zero, and got others.")
-        return self.layer(x), Membrane(self, self._refused)
+        _require_initial(spk, *states)
+        return self.layer(x), *(Membrane(self, self._refused, which=i) for i in range(self.states))
 
-    def reset_mem(self) -> tuple[Tensor, Tensor]:
+    def reset_mem(self) -> tuple[Tensor, ...]:
         """See no_membrane."""
-        return no_membrane(), no_membrane()
+        return tuple(no_membrane() for _ in range(1 + self.states))
 
-    init_rleaky = reset_mem
+    init_rleaky = init_rsynaptic = reset_mem
 
     def _refused(self) -> Tensor:
         raise LoopRefused(
@@ -129,7 +182,36 @@ class RecurrentWithMembrane(nn.Module):
 
 def _leaky(neuron: Any, site: Site) -> nn.Module:
     beta = _constant(neuron.beta.clamp(0, 1), site.name, "beta")  # clamped as its forward does
+    if bool((neuron.threshold >= NEVER_REACHED).all()) and not (neuron.init_hidden and not neuron.output):
+        _require_plain(neuron, site.name)
+        return Silent(_integrator(beta, "beta", site))
     return _with_state(neuron, site, _lif(neuron, site, beta, "beta", scale_input=False))
+
+
+def _synaptic(neuron: Any, site: Site) -> nn.Module:
+    lif = _behind_synapses(neuron, site)
+    synapse = _integrator(_constant(neuron.alpha.clamp(0, 1), site.name, "alpha"), "alpha", site)
+    if neuron.init_hidden and not neuron.output:
+        return nn.Sequential(synapse, lif)
+    return WithSynapse(synapse, lif)
+
+
+def _behind_synapses(neuron: Any, site: Site) -> LIF:
+    kind = type(neuron).__name__
+    if neuron.reset_mechanism == "zero":
+        raise ConversionError(
+            f'{site.name}: {kind} with reset_mechanism="zero" also drops the current of the step after a spike, which '
+            'has no counterpart here. Use "subtract".'
+        )
+    return _lif(neuron, site, _constant(neuron.beta.clamp(0, 1), site.name, "beta"), "beta", scale_input=False)
+
+
+def _integrator(leak: Real, leak_from: str, site: Site) -> Integrator:
+    if isinstance(leak, tuple):
+        raise ConversionError(
+            f"{site.name}: {leak_from} must be one number for all neurons where a sum leaks by it, got {len(leak)}."
+        )
+    return Integrator(site.time_steps, leak_on_grid(site.name, leak, f"{leak_from} = {leak:.6g}", site.round_leak))
 
 
 def _lapicque(neuron: Any, site: Site) -> nn.Module:
@@ -147,23 +229,19 @@ def _lapicque(neuron: Any, site: Site) -> nn.Module:
     return _with_state(neuron, site, _lif(neuron, site, leak, "1 - 1 / C", scale_input=True))
 
 
-def _rleaky(neuron: Any, site: Site) -> nn.Module:
+def _recurrent(neuron: Any, site: Site) -> nn.Module:
     if not neuron.all_to_all:
         raise ConversionError(
-            f"{site.name}: RLeaky with all_to_all=False multiplies each neuron's own spikes by V, which has no "
-            "counterpart here. Use linear_features=..., or conv2d_channels=... and kernel_size=..."
+            f"{site.name}: {type(neuron).__name__} with all_to_all=False multiplies each neuron's own spikes by V, "
+            "which has no counterpart here. Use linear_features=..., or conv2d_channels=... and kernel_size=..."
         )
-    if neuron.reset_mechanism == "zero":
-        raise ConversionError(
-            f'{site.name}: RLeaky with reset_mechanism="zero" also drops the current of the step after a spike, which '
-            'has no counterpart here. Use "subtract".'
-        )
-    beta = _constant(neuron.beta.clamp(0, 1), site.name, "beta")
-    lif = _lif(neuron, site, beta, "beta", scale_input=False)
+    lif, integrator = _behind_synapses(neuron, site), None
+    if hasattr(neuron, "alpha"):
+        integrator = _integrator(_constant(neuron.alpha.clamp(0, 1), site.name, "alpha"), "alpha", site)
     feedback = neuron.recurrent
     inner = dataclasses.replace(site, name=f"{site.name}.recurrent")
     synapses = linear(feedback, inner) if isinstance(feedback, nn.Linear) else convolution(feedback, inner)
-    recurrent = Recurrent(lif, synapses)
+    recurrent = Recurrent(lif, synapses, integrator=integrator)
     if neuron.init_hidden and not neuron.output:
         return recurrent
     return RecurrentWithMembrane(recurrent, site.name)
@@ -233,7 +311,10 @@ def _constant(value: Tensor, name: str, what: str) -> Real:
     return tuple(values.flatten().tolist())
 
 
-LIBRARY = Library("snntorch", {"Leaky": _leaky, "Lapicque": _lapicque, "RLeaky": _rleaky})
+NEURONS = {
+    "Leaky": _leaky, "Lapicque": _lapicque, "RLeaky": _recurrent, "Synaptic": _synaptic, "RSynaptic": _recurrent,
+}  # fmt: skip
+LIBRARY = Library("snntorch", NEURONS)
 
 
 def from_snntorch(
@@ -243,6 +324,7 @@ def from_snntorch(
     time_axis: TimeAxis = None,
     round_leak: bool = False,
     forward: Forward | None = None,
+    neurons: OwnNeurons | None = None,
     **image: Unpack[ImageOptions],
 ) -> Converted:
     """A snnTorch network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
@@ -271,6 +353,8 @@ def from_snntorch(
         round_leak: round a beta off the grid of leaks (neurons/params.py), such as 0.9, to its nearest multiple. It is
             refused otherwise.
         forward: `forward(net, x)` instead of net's own, with x of [1, B, C, H, W] or the frames.
+        neurons: {YourNeuron: LIFParams(...)} for classes of neurons that are your own (own_neurons.py); the constants,
+            or a function that makes them of a module.
         image: scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all.
             Frames need a scale; still images have 1/255 unless given. They are folded into the weights of the layers
             that read the image exactly, also at zero-padded borders (pixels.py). first: names of these layers; unless
@@ -283,7 +367,9 @@ def from_snntorch(
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
     require_module(net)
-    swap = Swap(net, LIBRARY, time_steps, round_leak)
+    own = dict(neurons or {})
+    swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
+    original.neurons = tuple(own)
     original.per_step = True
     return convert(swap, original, image, forward, per_step=True)

@@ -6,6 +6,7 @@
     ParametricLIFNode                             the same with tau = 1 / sigmoid(w); it is learned no further
     v_reset = r                                   Hard, threshold v_threshold - r: v' = v - r starts at 0, leaks to 0
     v_reset = None                                Soft
+    NonSpikingIFNode, NonSpikingLIFNode           Integrator; decode "last_mem", "mean-mem", or none
     layer.Conv1d, Conv2d, ConvTranspose2d,        spikelet.nn
       Linear, BatchNorm1d, BatchNorm2d, pools
     layer.ThresholdDependentBatchNorm2d           BatchNorm2d: its alpha * v_th is in the weight it starts from
@@ -27,23 +28,26 @@ as theirs does in step mode 'm' and not in 's'.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Unpack
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop import layers
 from spikelet.interop.convert import convert, original_of, require_module
 from spikelet.interop.converted import Converted, Forward
-from spikelet.interop.dynamics import After, Dynamics, to_lif
+from spikelet.interop.dynamics import After, Dynamics, leak_on_grid, to_lif
 from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import Rule
+from spikelet.interop.own_neurons import OwnNeurons
 from spikelet.interop.site import Site
+from spikelet.interop.stateless import StatelessLIF
 from spikelet.interop.surrogates import of_spikingjelly
 from spikelet.interop.swap import Library, Swap
+from spikelet.neurons import Integrator
 from spikelet.nn import Recurrent
 
 
@@ -59,7 +63,8 @@ def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: boo
         scale_input=scale_input,
         surrogate=of_spikingjelly(node.surrogate_function),
     )
-    return to_lif(site.name, dynamics, site.time_steps, site.round_leak)
+    lif = to_lif(site.name, dynamics, site.time_steps, site.round_leak)
+    return StatelessLIF(lif.time_steps, lif.params, lif.membrane)
 
 
 def _if(node: Any, site: Site) -> nn.Module:
@@ -73,6 +78,39 @@ def _lif(node: Any, site: Site) -> nn.Module:
 def _parametric_lif(node: Any, site: Site) -> nn.Module:
     share = float(torch.sigmoid(node.w.detach().double()))
     return _neuron(node, site, 1 - share, f"the learned tau = {1 / share:.6g}", node.decay_input)
+
+
+class Readout(nn.Module):
+    """Membranes of neurons that don't spike, as a SpikingJelly's NonSpikingLIFNode decodes them.
+
+    Args:
+        integrator: gives the membranes.
+        decode: "last_mem", "mean-mem", or None for a list of every step's.
+    """
+
+    def __init__(self, integrator: Integrator, decode: str | None) -> None:
+        super().__init__()
+        self.integrator, self.decode = integrator, decode
+
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
+        """Current [T, B, ...] -> [B, ...], or T of them."""
+        membranes = self.integrator(x)
+        if self.decode == "last_mem":
+            return membranes[-1]
+        return membranes.mean(0) if self.decode == "mean-mem" else list(membranes.unbind(0))
+
+
+def _non_spiking(node: Any, site: Site) -> nn.Module:
+    if node.decode in ("max-mem", "max-abs-mem"):
+        raise ConversionError(
+            f"{site.name}: {type(node).__name__} with decode={node.decode!r} compares membranes over time, which the "
+            "integer graph does in neurons alone. Use decode='last_mem' or 'mean-mem'."
+        )
+    tau = getattr(node, "tau", None)
+    if tau is None:
+        return Readout(Integrator(site.time_steps), node.decode)
+    leak = leak_on_grid(site.name, 1 - 1 / tau, f"tau = {tau:.6g}", site.round_leak)
+    return Readout(Integrator(site.time_steps, leak, scale_input=True), node.decode)
 
 
 def _flatten(layer: nn.Flatten, site: Site) -> nn.Module:
@@ -93,7 +131,10 @@ def _linear_recurrent(container: Any, site: Site) -> nn.Module:
         )
     lif = rule(container.sub_module, dataclasses.replace(site, name=f"{site.name}.sub_module"))
     rc, count = container.rc, container.rc.out_features
-    forward, back = nn.Linear(count, count, bias=rc.bias is not None), nn.Linear(count, count, bias=False)
+    forward, back = (
+        nn.Linear(count, count, rc.bias is not None).to(rc.weight),
+        nn.Linear(count, count, False).to(rc.weight),
+    )
     with torch.no_grad():
         forward.weight.copy_(rc.weight[:, :count])
         back.weight.copy_(rc.weight[:, count:])
@@ -112,6 +153,7 @@ def _in_mode_m(rule: Rule) -> Rule:
 
 
 NEURONS: Mapping[str, Rule] = {"IFNode": _if, "LIFNode": _lif, "ParametricLIFNode": _parametric_lif}
+READOUTS: Mapping[str, Rule] = {"NonSpikingIFNode": _non_spiking, "NonSpikingLIFNode": _non_spiking}
 LAYERS: Mapping[str, Rule] = {
     "Conv1d": layers.convolution,
     "Conv2d": layers.convolution,
@@ -129,17 +171,24 @@ LAYERS: Mapping[str, Rule] = {
     "Dropout": _dropout(maps=False),
     "Dropout2d": _dropout(maps=True),
 }
+ATTENTION = (
+    "SpikingSelfAttention", "QKAttention", "TokenQKAttention", "ChannelQKAttention", "SpikeDrivenSelfAttention",
+)  # fmt: skip
 LIBRARY = Library(
     "spikingjelly",
-    {name: _in_mode_m(rule) for name, rule in (NEURONS | LAYERS).items()},
+    {name: _in_mode_m(rule) for name, rule in (NEURONS | READOUTS | LAYERS).items()},
+    sequence_layers=frozenset(READOUTS),
     step_containers=frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"}),
-    kept=("spikingjelly.activation_based.model.",),
+    kept=(
+        "spikingjelly.activation_based.model.",
+        *(f"spikingjelly.activation_based.layer.attention.{name}" for name in ATTENTION),
+    ),
     harmless=frozenset({"StepModule", "SingleModule", "MultiStepModule"}),
 )
 
 
-def _free_modes(net: nn.Module) -> dict[str, str]:
-    """The step modes of neurons outside of containers, which must be one.
+def _free_modes(net: nn.Module, neurons: Collection[type]) -> dict[str, str]:
+    """The step modes of neurons outside of containers, which must be one; `neurons` are a user's own classes.
 
     Raises:
         ConversionError: there are two.
@@ -148,7 +197,8 @@ def _free_modes(net: nn.Module) -> dict[str, str]:
     own = {id(part) for loop in loops for part in loop.modules() if part is not loop}  # always one step at a time
     steps = (*NEURONS, "LinearRecurrentContainer")
     known = {n: m for n, m in net.named_modules() if type(m).__name__ in steps and LIBRARY.owns(type(m))}
-    modes: dict[str, Any] = {n: m.step_mode for n, m in known.items() if id(m) not in own}
+    known |= {n: m for n, m in net.named_modules() if type(m) in neurons}
+    modes: dict[str, Any] = {n: getattr(m, "step_mode", "s") for n, m in known.items() if id(m) not in own}
     inside = [n for n, m in net.named_modules() if type(m).__name__ in LIBRARY.step_containers]
     free = {n: mode for n, mode in modes.items() if not any(n.startswith(f"{outer}.") or not outer for outer in inside)}
     if len(set(free.values())) > 1:
@@ -174,6 +224,7 @@ def from_spikingjelly(
     time_axis: TimeAxis = None,
     round_leak: bool = False,
     forward: Forward | None = None,
+    neurons: OwnNeurons | None = None,
     **image: Unpack[ImageOptions],
 ) -> Converted:
     """A SpikingJelly network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
@@ -195,6 +246,8 @@ def from_spikingjelly(
             otherwise.
         forward: `forward(net, x)` instead of net's own: for code that loops over time, or repeats its images in time
             (`x.unsqueeze(0).repeat(T, 1, 1, 1, 1)`), with x of [1, B, C, H, W] or the frames.
+        neurons: {YourNeuron: LIFParams(...)} for classes of neurons that are your own (own_neurons.py); the constants,
+            or a function that makes them of a module.
         image: scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all.
             Frames need a scale; still images have 1/255 unless given. They are folded into the weights of the layers
             that read the image exactly, also at zero-padded borders (pixels.py). first: names of these layers; unless
@@ -213,9 +266,11 @@ def from_spikingjelly(
                 f"{name}: {type(module).__name__} is of spikingjelly.clock_driven, which SpikingJelly gave up for "
                 "activation_based. Build the network with spikingjelly.activation_based and load its state_dict there."
             )
-    free = _free_modes(net)
-    swap = Swap(net, LIBRARY, time_steps, round_leak)
+    own = dict(neurons or {})
+    free = _free_modes(net, own)
+    swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
+    original.neurons = tuple(own)
     original.per_step = _is_per_step(net, free)
     model = convert(swap, original, image, forward, per_step=original.per_step)
     for module in model.modules():

@@ -16,6 +16,7 @@ from torch import nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.layers import TORCH, Rule, average_factor
+from spikelet.interop.own_neurons import OwnNeurons, require_classes, rule_of
 from spikelet.interop.site import Site
 
 HOLDERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
@@ -24,7 +25,12 @@ WAYS_OUT = {
     "PoissonEncoder": "Feed the network frames of 0 and 255 that it would have drawn: time_axis=0, scale=1/255.",
     "DataParallel": "Convert the network inside: net.module.",
     "DistributedDataParallel": "Convert the network inside: net.module.",
-    "NonSpikingLIFNode": "Leave it out, and read the mean over time of its current.",
+    "MultiDimensionalAttention": "It multiplies by sigmoids of averages, which integers don't have: train without it.",
+    "TemporalWiseAttention": "It multiplies by sigmoids of averages, which integers don't have: train without it.",
+    "SynapseFilter": "Its leak depends on its own input: train without it, or with snnTorch's Synaptic.",
+    "OTTTSequential": "It trains step by step: convert a network of plain layers that has its weights, standardised.",
+    "Alpha": "Its reset also drops the current of the step after a spike: train with Synaptic.",
+    "LeakyParallel": "It keeps the ReLU of a membrane, which is never reset: train with Leaky.",
     "ReLU": "A network of integers has neurons in its place: IFNode, LIFNode or Leaky.",
 }
 VERBS = {"spikingjelly": "from_spikingjelly", "snntorch": "from_snntorch"}
@@ -37,19 +43,29 @@ class Library:
     package: where its classes live.
     rules: by the name of a class.
     step_containers: names of its containers whose children see one time step; they become nn.Sequential.
-    kept: folders of its ready-made networks, whose Python code is kept as a user's is.
+    sequence_layers: names of its layers that take all time steps at once, and have no step mode.
+    kept: beginnings of the full names of its ready-made networks and parts, whose Python code is kept as a user's is.
+    own: rules by class, for neurons of a user's.
     harmless: names of base classes without behaviour that a user's module may have.
     """
 
     package: str
     rules: Mapping[str, Rule]
     step_containers: frozenset[str] = frozenset()
+    sequence_layers: frozenset[str] = frozenset()
     kept: tuple[str, ...] = ()
     harmless: frozenset[str] = frozenset()
+    own: Mapping[type, Rule] = dataclasses.field(default_factory=dict)
+
+    def joined_by(self, neurons: OwnNeurons) -> Library:
+        """The same, with a user's own neurons. Raises ConversionError unless they are classes and parameters."""
+        require_classes(neurons)
+        return dataclasses.replace(self, own={cls: rule_of(given) for cls, given in neurons.items()})
 
     def owns(self, cls: type) -> bool:
         """Whether `cls` is the library's own layer, rather than one of its ready-made networks."""
-        return cls.__module__.partition(".")[0] == self.package and not cls.__module__.startswith(self.kept)
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        return cls.__module__.partition(".")[0] == self.package and not name.startswith(self.kept)
 
 
 class Swap:
@@ -121,12 +137,16 @@ class Swap:
         """Whether the original takes [T, B, ...] as its copy does: by its step mode, or as a container gives them."""
         if self.in_sequences or getattr(module, "step_mode", "s") == "m":
             return True
+        if self.library.owns(type(module)) and type(module).__name__ in self.library.sequence_layers:
+            return True
         return isinstance(module, nn.Flatten) and not per_step  # its copy has the same axes
 
     # --- which rule ----------------------------------------------------------------------------------
 
     def _rule(self, module: nn.Module, name: str) -> Rule | None:
         cls = type(module)
+        if cls in self.library.own:
+            return self.library.own[cls]
         if self.library.owns(cls):
             rule = self.library.rules.get(cls.__name__)
             if rule is None and cls.__name__ not in self.library.step_containers:

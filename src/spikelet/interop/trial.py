@@ -20,7 +20,7 @@ from spikelet.interop.lockstep import WAY_OUT, LoopRefused
 from spikelet.interop.original import Original
 from spikelet.interop.uses import followed, require_folded
 from spikelet.interop.ways import AllSteps, Way
-from spikelet.neurons import Neuron
+from spikelet.neurons import OVER_TIME
 
 
 class Tried(Protocol):
@@ -147,6 +147,6 @@ def _once_each(net: nn.Module) -> Iterator[None]:
 
     with ExitStack() as stack:
         for name, module in net.named_modules():
-            if isinstance(module, Neuron):
+            if isinstance(module, OVER_TIME):
                 stack.callback(module.register_forward_pre_hook(watch(name)).remove)
         yield

@@ -28,13 +28,13 @@ from spikelet.base.python_values import TAKES_NUMBERS
 from spikelet.interop.image import Image
 from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
-from spikelet.neurons import Neuron
+from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.hooks import hooks
 
 READERS = (Conv1d, Conv2d, Linear, PixelConv)
 COMMUTING = (MaxPool2d, SumPool2d, AdaptiveMean, nn.Flatten, nn.Identity)
-LEAVES = (*READERS, *COMMUTING, Dropout, BatchNorm1d, BatchNorm2d, Neuron)
+LEAVES = (*READERS, *COMMUTING, Dropout, BatchNorm1d, BatchNorm2d, *OVER_TIME)
 
 _ALWAYS = {
     "flatten", "unflatten", "reshape", "view", "view_as", "reshape_as", "squeeze", "unsqueeze", "contiguous", "clone",
