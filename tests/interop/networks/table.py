@@ -1,0 +1,49 @@
+"""The 47 networks, and the table of docs/other_networks.md that is made of them.
+
+python -m tests.interop.networks.table writes the table anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.interop.networks.examples import EXAMPLES
+from tests.interop.networks.network import Network
+from tests.interop.networks.tutorials import TUTORIALS
+from tests.interop.networks.zoo import ZOO
+
+SETS: dict[str, tuple[Network, ...]] = {
+    "SpikingJelly 2.0, model zoo": ZOO,
+    "SpikingJelly, example scripts": EXAMPLES,
+    "snnTorch, tutorials": TUTORIALS,
+}
+NETWORKS: dict[str, Network] = {network.name: network for networks in SETS.values() for network in networks}
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "other_networks.md"
+BEGIN, END = "<!-- tests/interop/networks/table.py writes this -->", "<!-- end of the table -->"
+
+
+def table() -> str:
+    """Networks by source, and what becomes of each."""
+    goes = sum(not network.refused for network in NETWORKS.values())
+    lines = [f"{goes} of {len(NETWORKS)} go as they stand.", ""]
+    for source, networks in SETS.items():
+        count = sum(not network.refused for network in networks)
+        lines += [
+            f"### {source}: {count} of {len(networks)}",
+            "",
+            "| network | built as | outcome |",
+            "| --- | --- | --- |",
+        ]
+        lines += [f"| {n.name} | {n.size} | {f'refused: {n.why}' if n.refused else 'goes'} |" for n in networks]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """The page with today's table."""
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{table()}\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
