@@ -112,7 +112,7 @@ def test_alphas_of_their_own_are_refused() -> None:
         spikelet.from_snntorch(nn.Sequential(dyadic(), made), time_steps=T)
 
 
-@pytest.mark.parametrize("threshold", [20000.0, float("inf")])
+@pytest.mark.parametrize("threshold", [4096.0, 20000.0])
 def test_a_neuron_that_never_fires_is_read_by_its_membrane(threshold: float) -> None:
     torch.manual_seed(0)
 

@@ -71,9 +71,8 @@ def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LI
     for value in numbers(neuron.threshold):
         if not math.isfinite(value):
             raise ConversionError(
-                f"{name}: its threshold must be a number, got {value}. A neuron that never fires, read by its "
-                "membrane, has no counterpart here: leave it out, and take the mean over time of its current as the "
-                "output."
+                f"{name}: its threshold must be a number, got {value}. A neuron that never fires is read by its "
+                'membrane: NonSpikingLIFNode(decode="last_mem"), or Leaky with output=True.'
             )
     try:
         reset = _reset(name, neuron, leak)

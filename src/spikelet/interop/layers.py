@@ -205,7 +205,7 @@ class RoundedUp(nn.Module):
         return self.pool(x)
 
 
-def max_pool(pool: nn.MaxPool2d, site: Site) -> MaxPool2d:
+def max_pool(pool: nn.MaxPool2d, site: Site) -> nn.Module:
     """The same pool, time first."""
     plain = _pair(pool.dilation) == (1, 1) and not pool.return_indices
     square = all(len(set(_pair(value))) == 1 for value in (pool.kernel_size, pool.stride, pool.padding))
@@ -225,7 +225,7 @@ def average_factor(pool: nn.AvgPool2d) -> float:
     return SumPool2d(kernel).divisor / kernel**2
 
 
-def average_pool(pool: nn.AvgPool2d, site: Site) -> SumPool2d:
+def average_pool(pool: nn.AvgPool2d, site: Site) -> nn.Module:
     """The sum over the same windows; its factor `average_factor` goes into other weights."""
     kernel = _pair(pool.kernel_size)
     if (

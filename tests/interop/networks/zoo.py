@@ -145,11 +145,7 @@ ZOO = (
     Network("SEW ResNet-50, ADD", SEW(50, "ADD"), RGB, 2, divided=8),
     Network("SEW ResNet-18, AND", SEW(18, "AND"), RGB, 2, divided=8),
     Network("SEW ResNet-18, IAND", SEW(18, "IAND"), IMAGENET, 2, divided=8),
-    Network(
-        "MS-ResNet-18", ms_resnet("ms_resnet18"), RGB, divided=8,
-        refused=r"net\.layer\d\.0\.downsample\.0: its values may reach \d+, .* float64 \(model\.double\(\)\)",
-        why="a convolution of currents may pass 2^24; `model.double()` goes",
-    ),
+    Network("MS-ResNet-18", ms_resnet("ms_resnet18"), RGB, divided=8),
     Network("Max-ResNet-18", ms_resnet("max_resnet18"), RGB, divided=8),
     Network(
         "MA-SNN, DVS Gesture", masnn, (2, 32, 32), 10, COUNTS, divided=8,
