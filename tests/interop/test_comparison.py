@@ -235,7 +235,7 @@ def test_no_batches_and_other_layouts_are_refused() -> None:
 
 def test_the_table_is_read_at_a_glance() -> None:
     text = str(spikelet.from_snntorch(hidden(), time_steps=T).compare(batches_of(None)))
-    head, row, last = text.splitlines()
+    head, _rule, row, last = text.splitlines()
     assert head.split() == ["layer", "original", "converted", "model", "differ", "share"]
     assert row.split()[0] == "net.1"
     assert row.endswith("%")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import spikelet
 from spikelet.base.errors import LoweringError
 from spikelet.interop.converted import Converted
+from spikelet.interop.means import mean_of
 from spikelet.nn import Conv2d, Linear
 from spikelet.quant import Uniform
 from spikelet.train import Phase
@@ -149,3 +150,18 @@ def test_another_size_and_one_pass_training_get_the_same_mean() -> None:
     made = model(images())
     assert len(rates[-1]) == 1
     assert torch.allclose(made, net.wide(rates[-1].mean(0).flatten(-3)), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [((3, 2, 1), {}), ((3,), {"padding": 1, "stride": 2}), ((3, 2, 1, False, True), {}), ((), {"kernel_size": 3, "stride": 2, "padding": 1})],
+)  # fmt: skip
+def test_a_pool_is_the_same_by_whatever_names_its_arguments_are_given(args: Any, kwargs: Any) -> None:
+    mean = mean_of(F.avg_pool2d, (torch.zeros(1, 1, 9, 9), *args), kwargs)
+    assert mean is not None
+    assert (mean.kind, mean.n) == (("avg_pool2d", "(3, 2, 1)"), 9)
+
+
+@pytest.mark.parametrize("kwargs", [{"divisor_override": 16}, {"ceil_mode": True}, {"count_include_pad": False}])
+def test_a_pool_that_takes_no_mean_of_its_window_is_left_alone(kwargs: Any) -> None:
+    assert mean_of(F.avg_pool2d, (torch.zeros(1, 1, 9, 9), 3), kwargs) is None

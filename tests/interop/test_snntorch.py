@@ -327,8 +327,8 @@ def quiet_inhibition() -> nn.Module:
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "another neuron": (
-        lambda: snn.Synaptic(0.5, 0.5),
-        "1: Synaptic has no counterpart here. Supported from snntorch: Lap",
+        lambda: snn.Alpha(0.9, 0.8),
+        r"1: Alpha has no counterpart here\. Its reset also drops the current",
     ),
     "Lapicque with a resistance": (
         lambda: snn.Lapicque(R=2.0, C=1.5),

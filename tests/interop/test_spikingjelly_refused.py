@@ -37,10 +37,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         r"1: EIFNode has no counterpart here. Supported from spikingjelly: .*IFN",
     ),
     "another layer": (lambda: layer.SynapseFilter(10.0), "1: SynapseFilter has no counterpart here"),
-    "a membrane as output": (
-        lambda: neuron.NonSpikingLIFNode(),
-        r"1: NonSpikingLIFNode has no counterpart here\. Leave it out",
-    ),
     "a recurrent container": (
         lambda: layer.ElementWiseRecurrentContainer(neuron.IFNode(), torch.add),
         "1: ElementWiseRecurrentContainer has no counterpart",

@@ -30,6 +30,13 @@ from spikelet.nn.hooks import hooks
 
 READERS = (Conv1d, Conv2d, Linear)
 LEAVES = (*READERS, BatchNorm1d, BatchNorm2d, *OVER_TIME)
+POOLS: dict[str, dict[str, Any]] = {  # their arguments and what these are unless given
+    "avg_pool2d": {
+        "kernel_size": None, "stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True,
+        "divisor_override": None,
+    },
+    "adaptive_avg_pool2d": {"output_size": None},
+}  # fmt: skip
 DIVISIONS = ("div", "__truediv__", "true_divide")
 Call = Callable[..., Any]
 Kind = tuple[str, str]
@@ -56,27 +63,47 @@ def mean_of(func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mean |
         return Mean((name, str(dim)), math.prod(args[0].shape[d] for d in dims))
     if name in DIVISIONS and len(given) == 1 and isinstance(given[0], int | float) and _counts(given[0]):
         return Mean(("div", str(given[0])), int(given[0]))
-    window = _window(name, args[0], given)
-    return None if window is None else Mean((name, str(given)), math.prod(window))
+    pool = _pool(name, args, kwargs)
+    return None if pool is None else Mean((name, str(pool.given)), math.prod(pool.window))
 
 
 def _counts(number: float) -> bool:
     return number >= 1 and float(number).is_integer()
 
 
-def _window(name: str, x: Tensor, given: list[Any]) -> tuple[int, int] | None:
-    """The window of a pool that takes means of windows of one size."""
-    counts = {"avg_pool2d": (1, 2, 3), "adaptive_avg_pool2d": (1,)}  # of arguments: kernel, stride and padding alone
-    if len(given) not in counts.get(name, ()):
+@dataclasses.dataclass(frozen=True)
+class _Pool:
+    """A pool that takes means of windows of one size.
+
+    given: what the network's code asks for.
+    stride, padding: as avg_pool2d takes them.
+    """
+
+    given: tuple[Any, ...]
+    window: tuple[int, int]
+    stride: Any
+    padding: Any
+
+
+def _pool(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Pool | None:
+    """The pool that a call takes; None for any other call, and for what is no mean of windows of one size."""
+    if name not in POOLS or len(args) > 1 + len(POOLS[name]) or set(kwargs) - set(POOLS[name]):
         return None
-    sides = (given[0], given[0]) if isinstance(given[0], int) else tuple(given[0])
+    given = {**POOLS[name], **dict(zip(POOLS[name], args[1:], strict=False)), **kwargs}
     if name == "avg_pool2d":
-        return (sides[0], sides[-1])
-    size = x.shape[-2:]
+        size, stride, padding, *rest = given.values()
+        if rest != list(POOLS[name].values())[3:]:
+            return None
+        window = (size, size) if isinstance(size, int) else (size[0], size[-1])
+        return _Pool((size, stride, padding), window, stride, padding)
+    (sides,) = given.values()
+    sides = (sides, sides) if isinstance(sides, int) else tuple(sides)
+    size = args[0].shape[-2:]
     wanted = [have if want is None else want for have, want in zip(size, sides, strict=True)]
     if any(have % want for have, want in zip(size, wanted, strict=True)):
         return None
-    return size[0] // wanted[0], size[1] // wanted[1]
+    window = size[0] // wanted[0], size[1] // wanted[1]
+    return _Pool((sides,), window, window, 0)
 
 
 class ExactMeans(TorchFunctionMode):
@@ -105,9 +132,10 @@ class ExactMeans(TorchFunctionMode):
             return Tensor.sum(*args, **kwargs) / power_of_two_from(n)
         if mean.kind[0] == "div":
             return args[0] / power_of_two_from(n)
-        given = [*args[1:], *kwargs.values()]
-        window = _window(mean.kind[0], args[0], given)
-        return F.avg_pool2d(args[0], window, *given[1:], divisor_override=power_of_two_from(n))  # type: ignore[arg-type]
+        pool = _pool(mean.kind[0], args, kwargs)
+        assert pool is not None, "its mean was found"
+        divisor = power_of_two_from(n)
+        return F.avg_pool2d(args[0], pool.window, pool.stride, pool.padding, divisor_override=divisor)
 
 
 @dataclasses.dataclass(frozen=True)
