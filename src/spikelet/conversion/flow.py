@@ -7,6 +7,9 @@ brought to the other's by a Scale on the grid. A factor or a mean that is no pow
 
 A network of spikelet's layers has weights that are quantised already, which another unit would round anew. There, and
 where anything else reads values as they are, the neuron's spikes are multiplied by its threshold on the grid.
+
+In a stream a product takes the means so far of its spike trains (schedules.py), and so does a product of products. The
+last of them gives its increments, which all else reads as it reads spikes.
 """
 
 from __future__ import annotations
@@ -17,13 +20,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.whole import power_of_two_from
 from spikelet.conversion.layers import WEIGHTED, absorbs
 from spikelet.conversion.numbered import ADDS, COUNTED, JOINS, MAXIMA, MEANS, OVER, PRODUCTS, TIMES, numbered
-from spikelet.conversion.rewrites import Left, Pooled, Replaced, Rewrite, Summed
+from spikelet.conversion.rewrites import Left, Pooled, Replaced, Rewrite, Summed, with_tensors
 from spikelet.conversion.schedules import Schedule
 from spikelet.conversion.units import CLOSE, Units
 from spikelet.lowering import registry
@@ -143,6 +147,18 @@ def flow_of(net: nn.Module, x: Tensor, schedule: Schedule, unit: float, *, is_pl
             scaled.add(e.name)
 
 
+@dataclasses.dataclass(frozen=True)
+class _OfMeans:
+    """A product of means so far.
+
+    count: the number of its function.
+    largest: what it reaches.
+    """
+
+    count: int
+    largest: float
+
+
 class _ImageReaders:
     """Which layers read the input."""
 
@@ -176,6 +192,9 @@ class _Follow:
         self.rewrites: dict[int, Rewrite] = {}
         self.spikes: dict[int, float] = {}  # what activations give, however it was moved: the worth of a spike
         self.fine: set[int] = set()  # products of means so far, in whole 2^-16
+        self.products: dict[int, _OfMeans] = {}  # what products of nothing but means so far make, however it was moved
+        self.largest: dict[int, float] = {}  # what a function makes of means so far reaches
+        self.read_as_means: set[int] = set()  # functions whose products another product takes
         self.gains: dict[int, list[tuple[int, int, int]]] = defaultdict(list)  # place, operand, result
         self.image = _ImageReaders()
 
@@ -199,6 +218,9 @@ class _Follow:
 
     def _result(self, output: int) -> Flow:
         self.units.fix(output, 1.0)
+        for count, largest in self.largest.items():
+            if count not in self.read_as_means:
+                self._increments(count, largest)
         for count, operands in self.gains.items():
             gains = {place: self._unit(a) / self._unit(b) for place, a, b in operands}
             gains = {place: gain for place, gain in gains.items() if not math.isclose(gain, 1.0, rel_tol=CLOSE)}
@@ -207,6 +229,12 @@ class _Follow:
                 self.rewrites[count] = Replaced(parts)
         both = [{name: self._of_layer(name, side) for name in self.layers} for side in (0, 1)]
         return Flow(both[0], both[1], self.rewrites, self._unit(output), self.image.readers, self.pools)
+
+    def _increments(self, count: int, largest: float) -> None:
+        """Lets a product of means give its increments, where the schedule has steps."""
+        rewrite = self.rewrites.setdefault(count, Replaced({}))
+        assert isinstance(rewrite, Replaced)
+        rewrite.behind = self.schedule.increments(largest, self.is_plain)
 
     def _unit(self, number: int) -> float:
         unit = self.units.unit(number)
@@ -250,6 +278,8 @@ class _Follow:
         moves = isinstance(call.target, nn.Identity) or call.target in registry.MOVING
         if moves and call.inputs[0] in self.spikes:
             self.spikes[number] = self.spikes[call.inputs[0]]
+        if moves and call.inputs[0] in self.products:
+            self.products[number] = self.products[call.inputs[0]]
 
     def _as_it_is(self, number: int, call: Call, *, known: bool) -> None:
         """A layer or function that takes values as they are."""
@@ -306,8 +336,21 @@ class _Follow:
             if self.units.unit(operand) is None:
                 self.units.fix(operand, 1.0)
         self.units.add(number, math.prod(self._unit(operand) for _, operand in operands))
-        if self._take_means(count, operands):
+        largest = [self._largest_mean(operand) for _, operand in operands]
+        takes = self._take_means(count, operands)
+        if takes:
             self.fine.add(number)
+        products = [self.products[operand] for _, operand in operands if operand in self.products]
+        if all(largest) and all(call.traced) and (takes or products):
+            self.largest[count] = _terms(call) * math.prod(largest)
+            self.products[number] = _OfMeans(count, self.largest[count])
+            self.read_as_means.update(product.count for product in products)
+
+    def _largest_mean(self, number: int) -> float:
+        """What a tensor reaches that is a mean so far, or a product of such; 0 where it is something else."""
+        if number in self.products:
+            return self.products[number].largest
+        return self.spikes.get(number, 0.0)
 
     def _take_means(self, count: int, operands: list[tuple[int, int]]) -> bool:
         """Lets a function take the means so far of spike trains, where the schedule has steps; whether it does."""
@@ -327,11 +370,16 @@ class _Follow:
         factor = 1 / constant if constant and name in OVER else constant
         self.units.add(number)
         is_exact = factor is not None and math.frexp(factor)[0] == 0.5 and (factor >= 1 or operand not in self.fine)
+        product = self.products.get(operand)
         if factor is None or factor <= 0 or is_exact:
             self.units.join(number, operand)
+            if product is not None and factor is not None:
+                self.products[number] = _OfMeans(product.count, abs(factor) * product.largest)
             return
         self.units.join(number, operand, factor)
         self.rewrites[count] = Left(place)
+        if product is not None:
+            self.products[number] = product
 
     def _mean(self, number: int, call: Call, name: str, count: int) -> None:
         values, rewrite = _as_sum(call, name)
@@ -348,6 +396,13 @@ def _operands(call: Call) -> Iterator[tuple[int, int]]:
     for place, is_traced in enumerate(call.traced):
         if is_traced:
             yield place, next(left)
+
+
+def _terms(call: Call) -> float:
+    """How many products a number that a product makes is the sum of."""
+    args, kwargs = with_tensors((call.args, call.kwargs), iter([torch.ones_like(t) for t in call.read]))
+    assert call.function is not None
+    return float(call.function(*args, **kwargs).max())
 
 
 def _keeps_no_unit(call: Call, name: str) -> bool:

@@ -79,25 +79,28 @@ class Replaced(Rewrite):
 
     Args:
         parts: by the place of an operand among the tensors that are passed.
+        behind: takes what the function makes; None for nothing.
     """
 
-    def __init__(self, parts: dict[int, nn.Module]) -> None:
+    def __init__(self, parts: dict[int, nn.Module], behind: nn.Module | None = None) -> None:
         super().__init__()
         self.parts = nn.ModuleDict({str(place): part for place, part in parts.items()})
+        self.behind = behind
 
     def forward(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = list(tensors((args, kwargs)))
         made = [self.parts[str(i)](t) if str(i) in self.parts else t for i, t in enumerate(given)]
-        args, kwargs = _with_tensors((args, kwargs), iter(made))
-        return function(*args, **kwargs)
+        args, kwargs = with_tensors((args, kwargs), iter(made))
+        y = function(*args, **kwargs)
+        return y if self.behind is None else self.behind(y)
 
 
-def _with_tensors(tree: Any, new: Any) -> Any:
+def with_tensors(tree: Any, new: Any) -> Any:
     """Nested tuples, lists and dictionaries with their tensors, in order, replaced by those of an iterator."""
     if isinstance(tree, Tensor):
         return next(new)
     if isinstance(tree, tuple | list):
-        return type(tree)(_with_tensors(item, new) for item in tree)
+        return type(tree)(with_tensors(item, new) for item in tree)
     if isinstance(tree, dict):
-        return {key: _with_tensors(item, new) for key, item in tree.items()}
+        return {key: with_tensors(item, new) for key, item in tree.items()}
     return tree

@@ -74,10 +74,11 @@ def sub(b: Builder, call: Call, *values: Value) -> Value:
 def neg(b: Builder, call: Call, x: Value) -> Value:
     """The negative."""
     elements = as_elements(b, x, call.named("neg"))
-    return elements.made(_negative(b, call, elements.source), tuple(call.output.shape))
+    return elements.made(negative(b, call, elements.source), tuple(call.output.shape))
 
 
-def _negative(b: Builder, call: Call, x: Source) -> Source:
+def negative(b: Builder, call: Call, x: Source) -> Source:
+    """An edge times -1."""
     zeros = np.zeros(x.channels)
     return b.scaled(
         x, zeros.astype(np.int64) - 1, zeros.astype(np.int64), zeros, b.extra_name(call.named("neg")), x.scale
@@ -90,7 +91,7 @@ def sum_of(b: Builder, call: Call, pair: Pair, signs: tuple[int, int]) -> Source
     name, sides = call.named("add"), []
     for side, sign in zip((pair.left, pair.right), signs, strict=True):
         source = side if isinstance(side, Source) else constant(b, sign * side, name)
-        sides.append(_negative(b, call, source) if isinstance(side, Source) and sign < 0 else source)
+        sides.append(negative(b, call, source) if isinstance(side, Source) and sign < 0 else source)
     scale = min(float(x.scale.min()) for x in sides)  # the finer one: a sum is exact, only neurons round it
     aligned = [b.at_scale(x, scale, name) for x in sides]
     node = ir.Add(b.extra_name(name), tuple(x.node for x in aligned))

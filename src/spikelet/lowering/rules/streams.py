@@ -11,13 +11,13 @@ from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.builder import Builder, multipliers
 from spikelet.lowering.pairs import paired
-from spikelet.lowering.reading import Elements, as_elements, by_channel
+from spikelet.lowering.reading import Elements, as_elements, by_channel, check_time_first
 from spikelet.lowering.registry import function, rule
-from spikelet.lowering.rules.elementwise import add, sum_of
+from spikelet.lowering.rules.elementwise import add, negative, sum_of
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
-from spikelet.nn import AddConstant, Average, RelativeBias, Scale
+from spikelet.nn import AddConstant, Average, Increments, RelativeBias, Scale
 from spikelet.nn.requantize import Clipped
 from spikelet.quant.grid import snap_gain
 
@@ -60,6 +60,25 @@ def average(b: Builder, call: Call, layer: Average, *values: Value) -> Value:
     return pair.made(
         b.affine(total, np.array(0.5), np.array(0.0), call.where, 2.0**-layer.fraction_bits), tuple(call.output.shape)
     )
+
+
+@rule(Increments)
+def increments(b: Builder, call: Call, layer: Increments, x: Value) -> Value:
+    """t times the value, less t - 1 times that of the step before, within its bound."""
+    check_time_first(b, x, call.where)
+    elements = as_elements(b, x, call.where)
+    if elements.source.time != "steps":
+        raise LoweringError(f"{call.where}: reads a value that is the same at every step, whose increments are itself.")
+    steps = np.arange(1.0, b.time_steps + 1)[:, None]
+    sums = b.affine(elements.source, steps, np.array(0.0), f"{call.where}.sums")
+    before = b.like(sums, ir.Delay(b.name(f"{call.where}.delay"), (sums.node,), sums.shape))
+    minus = negative(b, call, before)
+    change = b.like(sums, ir.Add(b.name(f"{call.where}.change"), (sums.node, minus.node)))
+    b.not_held.update(x.node for x in (sums, before, minus, change))
+    unit, one = float(sums.scale), np.ones(sums.channels, np.int64)
+    clip = (-round(layer.bound / unit), round(layer.bound / unit) - 1)
+    y = b.scaled(change, one, 0 * one, np.zeros(sums.channels), b.name(call.where), sums.scale, clip)
+    return elements.made(y, tuple(call.output.shape))
 
 
 @rule(AddConstant)
