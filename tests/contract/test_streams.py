@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spikelet.base.errors import SpikeletError
-from spikelet.nn import AddConstant, Average, Requantize, RunningSum, Saturate, Scale
+from spikelet.nn import AddConstant, Average, Increments, Requantize, RunningSum, Saturate, Scale
 from spikelet.quant.grid import round_to_grid, snap_gain, split_gain
 
 ONE = 4096
@@ -174,7 +174,37 @@ def test_a_running_sum_is_the_sum_so_far():
     assert RunningSum()(x).flatten().tolist() == [1, 3, -1]
 
 
-@pytest.mark.parametrize("layer", [Average(), Scale(0.5), Requantize(), Saturate()], ids=lambda m: type(m).__name__)
+def test_the_mean_of_increments_is_the_value():
+    """Up to the grid, for a value that changes by no more than 2 largest / t in step t."""
+    t = torch.arange(1.0, 51).view(-1, 1, 1)
+    x = (1.5 + torch.sin(t) / t * torch.tensor([1.0, -0.5, 1 / 3])).mul(2**16).round() / 2**16
+    y = Increments(50, 2.5).eval()(x)
+    assert torch.equal(y.double().cumsum(0), round_to_grid(t.double() * x.double()))
+    assert torch.allclose(Increments(50, 2.5)(x).cumsum(0), t * x, atol=1e-4)
+    ones = Increments(3, 1.0).eval()(torch.ones(3, 1, 1))
+    assert ones.flatten().tolist() == [1, 1, 1]
+
+
+def test_increments_stop_at_their_bound():
+    """Of what no product of running means is."""
+    x = torch.tensor([1.0, -1.0, 1.0, -1.0]).view(4, 1, 1) * 3
+    layer = Increments(4, 0.75).eval()
+    assert layer.bound == 4
+    assert layer(x).flatten().tolist() == [3, -4, 4 - 1 / ONE, -4]
+
+
+def test_increments_refuse_other_steps():
+    with pytest.raises(SpikeletError, match=r"Increments\.time_steps must be a whole number from 1 on, got 0"):
+        Increments(0, 1.0)
+    with pytest.raises(SpikeletError, match=r"Increments\.largest must be a number above 0, got 0"):
+        Increments(4, 0)
+    with pytest.raises(SpikeletError, match=r"Increments of time_steps=4 takes .* as many steps, got \(3, 2, 5\)"):
+        Increments(4, 1.0)(torch.zeros(3, 2, 5))
+
+
+@pytest.mark.parametrize(
+    "layer", [Average(), Scale(0.5), Requantize(), Saturate(), Increments(1, 1.0)], ids=lambda m: type(m).__name__
+)
 def test_half_precision_is_refused_in_evaluation(layer: torch.nn.Module):
     x = torch.zeros(1, 1, 2, dtype=torch.bfloat16)
     with pytest.raises(SpikeletError, match=rf"{type(layer).__name__} evaluates in float32 or float64"):

@@ -24,6 +24,7 @@ from spikelet.nn import (
     ConvTranspose2d,
     Encode,
     Gather,
+    Increments,
     Linear,
     MaxPool2d,
     Recurrent,
@@ -198,6 +199,19 @@ def test_a_recurrent_layer_is_lowered_and_exact(kind: str, frames: bool):
     )  # fmt: skip
     shape = (5, 3, 3, 6, 6) if frames else (3, 3, 6, 6)
     graph = assert_exact(model, random_bytes(*shape), time_axis=0 if frames else None)
+    assert [type(n) for n in graph.nodes].count(ir.Delay) == 1
+
+
+@pytest.mark.parametrize("largest", [1.0, 1 / 64], ids=["whole", "clipped"])
+def test_increments_are_the_same_integers(largest: float):
+    torch.manual_seed(0)
+
+    def body(m: User, x: Tensor) -> Tensor:
+        return m.fc(m.last(m.more(m.scale(m.lif(m.conv(x))))).flatten(2))
+
+    last = LIF(T, LIFParams(1.0, 0.25, reset=Soft()))
+    model = user(body, scale=Scale(0.3), more=Increments(T, largest), last=last)
+    graph = assert_exact(model)
     assert [type(n) for n in graph.nodes].count(ir.Delay) == 1
 
 

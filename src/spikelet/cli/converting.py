@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from spikelet.cli.errors import naming
 from spikelet.cli.evaluation import BATCH, shown, title
@@ -12,12 +13,15 @@ from spikelet.cli.outputs import require_file
 from spikelet.cli.printing import heading, note, show
 from spikelet.cli.result import load_result, result_of
 from spikelet.cli.sources import Choice, Packed, open_target, samples_of
-from spikelet.conversion import accuracy_over_steps, convert
+from spikelet.conversion import accuracy_over_steps, convert, with_levels
 from spikelet.conversion.picture import draw
-from spikelet.data import batches
+from spikelet.data import Samples, batches
 from spikelet.graph.file.artifact import save
 from spikelet.lowering import lower
+from spikelet.neurons.levels import MOST_LEVELS
 from spikelet.plot.style import require_matplotlib
+
+CALIBRATION = 1000  # images
 
 
 def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
@@ -44,13 +48,19 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
     splits, samples = samples_of(opened, choice)
     split = choice.split_of(splits)
     example, _ = samples.batch(torch.arange(1))
+    images = calibration_of(opened.takes.checked(splits.train, opened.name)) if len(splits.train) else None
     with naming(target):
-        twin = convert(opened.model, example, time_steps=options.levels, schedule=options.schedule)
-        curve = accuracy_over_steps(opened.model, shown(batches(samples, BATCH)), _steps(options))
+        model = opened.model if images is None else with_levels(opened.model, _levels(options), images)
+        twin = convert(model, example, time_steps=options.levels, schedule=options.schedule)
+        pairs = shown(batches(samples, BATCH))
+        curve = accuracy_over_steps(opened.model, pairs, _steps(options), calibration=images)
     name = title(opened.name, samples, split)
     heading(name)
     show(curve.table())
     note("barrier: every neuron counts all its steps before it emits; stream: all layers work at every step")
+    if images is not None:
+        seen = sum(map(len, images))
+        note(f"norms measured on {seen:,} training images, where the steps are not the network's levels")
     if options.picture is not None:
         draw(curve, name, options.picture)
         note(f"drew {options.picture}")
@@ -62,6 +72,17 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
         with naming(options.out):
             save(lower(twin, example, labels=result.labels, meta=meta), options.out)
         note(f"saved {options.out}, with the {options.schedule} schedule and {options.levels} steps")
+
+
+def calibration_of(samples: Samples) -> list[Tensor]:
+    """The first of the samples, in batches, for norms to be measured on."""
+    first = torch.arange(min(CALIBRATION, len(samples)))
+    return [samples.batch(part)[0] for part in first.split(BATCH)]
+
+
+def _levels(options: ConvertOptions) -> int:
+    """Those of the network that the twin is of."""
+    return options.levels if options.schedule == "barrier" else MOST_LEVELS
 
 
 def _steps(options: ConvertOptions) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,10 @@ from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 from spikelet.base.whole import wholes
 from spikelet.conversion.convert import convert, fed_to
+from spikelet.conversion.copying import require_batches
 from spikelet.conversion.schedules import Barrier, Stream
 from spikelet.conversion.twin import Twin, first_of
+from spikelet.conversion.with_levels import with_levels
 from spikelet.data.batches import pairs_by_name
 from spikelet.data.classes import class_names_of
 from spikelet.nn.device import device_of
@@ -68,6 +71,7 @@ def accuracy_over_steps(
     steps: Sequence[int] = (1, 2, 4, 8, 16),
     *,
     weight_bits: int = 8,
+    calibration: Tensor | Iterable[Any] | None = None,
     scale: float | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
@@ -79,6 +83,9 @@ def accuracy_over_steps(
         batches: pairs of uint8 images [B, ...] and labels [B]; read once.
         steps: numbers of steps in ascending order. The barrier has those that are powers of two to 128.
         weight_bits, scale, mean, std: as `spikelet.convert` takes them.
+        calibration: some hundred images of the training set, uint8 [B, ...], in one batch or several. Each twin then
+            comes from the network with its levels, whose norms are measured on them (with_levels.py); None leaves the
+            norms as they are.
     Raises:
         ConversionError: what converting raises; no samples; steps that are no ascending whole numbers from 1.
         SpikeletError: batches that are no pairs, or labels that are not one class a sample.
@@ -86,16 +93,23 @@ def accuracy_over_steps(
     counts = wholes(steps, "steps", 1, MOST_STEPS, ConversionError)
     if list(counts) != sorted(set(counts)):
         raise ConversionError(f"steps must ascend, got {list(counts)}.")
-    options = {"weight_bits": weight_bits, "scale": scale, "mean": mean, "std": std}
+    image = {"scale": scale, "mean": mean, "std": std}
+    fed = [] if calibration is None else require_batches(model, calibration, "calibration")
+    fed = [fed_to(model, batch, **image) for batch in fed]
+
+    def twin_of(x: Tensor, levels: int, **schedule: Any) -> Twin:
+        of = with_levels(model, levels, fed) if fed else model
+        return convert(of, x, weight_bits=weight_bits, **schedule, **image)  # type: ignore[arg-type]
+
     hits, samples = Counter[str](), 0
     twins: dict[int, Twin] = {}
     for x, y in pairs_by_name(batches, class_names_of(model)):
         if not twins:
-            twins = {t: convert(model, x, time_steps=t, **options) for t in counts if _has_barrier(t)}  # type: ignore[arg-type]
-            twins[0] = convert(model, x, time_steps=counts[-1], schedule="stream", **options)  # type: ignore[arg-type]
+            twins = {t: twin_of(x, t, time_steps=t) for t in counts if _has_barrier(t)}
+            twins[0] = twin_of(x, Barrier.most, time_steps=counts[-1], schedule="stream")
         x, y = x.to(device_of(model)), y.to(device_of(model))
         with evaluation_mode(model):
-            logits = first_of(model(fed_to(model, x, scale=scale, mean=mean, std=std)))
+            logits = first_of(model(fed_to(model, x, **image)))
         logits = mean_over_time(logits)
         require_classes(logits, y)
         samples += len(y)

@@ -13,10 +13,12 @@ its mean output reaches the activation's as T grows. The Masked Spiking Transfor
 
 A product of two spike trains, as attention computes it, is not the product of their means, nor is the largest of
 several the largest mean. In the stream both take each train's mean so far, m(t) = (s(1) + .. + s(t)) / t in 8 bits, and
-what reads a product p(t) of them is given t p(t) - (t - 1) p(t - 1), whose mean over t steps is p(t). (Of p(t) itself it
-would be the mean of p(1) .. p(t): an error of a / t in the means would be one of about a log(t) / t behind every
-product, and digits' EST at chance after 64 steps.) Both are ours; the authors take the spikes of each step, and so tend
-to another value.
+what reads a product p(t) of them is given t p(t) - (t - 1) p(t - 1), whose mean over t steps is p(t). (That of p(t) is
+the mean of p(1) .. p(t): what is off by a / t would be off by about a log(t) / t behind each product.) Both are ours;
+the authors take the spikes of each step, and so tend to another value.
+
+A stream tends to the network of infinitely many levels, a barrier of T steps is that of T levels; norms that were
+measured with other levels are off in both (with_levels.py).
 """
 
 from __future__ import annotations

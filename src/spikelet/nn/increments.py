@@ -6,8 +6,8 @@ x[t] is a function of the steps so far, such as the product of two running means
 would have the mean of x over all steps, the poor first ones among them; one that integrates y has x[t] after t steps.
 
 r rounds to the grid 2^-12 in evaluation, and does nothing in training. y is clipped to -m .. m - 2^-12, where m is the
-power of two at or above 4 max |x|. A product of two running means changes by no more than 2 max |x| / t in a step, so
-y is below 3 max |x|; the rest is for what was rounded before. Notes on EST call it differential updates; ours otherwise.
+power of two at or above 4 max |x|. A product of two running means changes by no more than 2 max |x| / t in a step, so y
+stays below 3 max |x|; the rest is for what was rounded before. Ours; the idea of adding differences is an old one.
 """
 
 from __future__ import annotations
