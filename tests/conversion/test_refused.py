@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
@@ -74,6 +75,12 @@ def refused(model: Any, words: str, x: Any = X, **options: Any) -> None:
 )
 def test_arguments_out_of_range(options: dict[str, Any], words: str):
     refused(Odd(), words, **options)
+
+
+@pytest.mark.parametrize("between", [F.dropout, lambda x: F.dropout(x, 0.3, True)])
+def test_a_dropout_that_drops_in_evaluation(between: Any):
+    refused(Odd(between), r"\(dropout\): drops in evaluation too\. Write F\.dropout\(x, p, training=self\.training\)")
+    spikelet.convert(Odd(lambda x: F.dropout(x, 0.3, False)), X)
 
 
 @pytest.mark.parametrize(

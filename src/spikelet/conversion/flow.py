@@ -302,6 +302,10 @@ class _Follow:
     # --- functions ---
 
     def _function(self, number: int, call: Call, name: str, count: int) -> None:
+        if name == "dropout" and _drops(call):
+            raise ConversionError(
+                f"{call.place}: drops in evaluation too. Write F.dropout(x, p, training=self.training), or nn.Dropout."
+            )
         if _keeps_no_unit(call, name):
             self._as_it_is(number, call, known=name in PADS)
         elif name in ADDS or name in JOINS:
@@ -396,6 +400,11 @@ def _operands(call: Call) -> Iterator[tuple[int, int]]:
     for place, is_traced in enumerate(call.traced):
         if is_traced:
             yield place, next(left)
+
+
+def _drops(call: Call) -> bool:
+    """Whether a dropout is one of training, as torch's own default is."""
+    return bool(call.kwargs.get("training", call.args[2] if len(call.args) > 2 else True))
 
 
 def _terms(call: Call) -> float:

@@ -6,6 +6,9 @@
     PartialRandom(p)      every element of q, k and of the scores is 0 with probability p        nothing is skipped
     WholeInformation()    all of it                                                              p = 0
 
+`Product` in linear order, and `ContextMap`, multiply k and v first and that by q (attention.py): there PartialTokens
+makes only the first product smaller.
+
 The first three make smaller products, in PyTorch, in the integer graph and in the native program. Their subsets are
 spread evenly: of n things the j-th stays where floor((j + 1)(1 - p) + phase) > floor(j (1 - p) + phase), one at least.
 A `phase` from 0 to 1 moves the subset, and decides how n (1 - p) is rounded; layers that alternate 0 and 1/2 leave
