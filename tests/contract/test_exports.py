@@ -76,7 +76,9 @@ def test_a_traced_program_is_its_model_bit_for_bit_and_needs_no_python(name: str
         assert_same(torch.jit.load(file), model, x)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network", [pytest.param(name, marks=() if name == "cnn" else pytest.mark.slow) for name in NETWORKS]
+)
 @pytest.mark.parametrize("schedule", ["barrier", "stream"])
 @pytest.mark.filterwarnings(DEPRECATED, SHAPES)
 def test_programs_of_conversion_s_twins_are_them_bit_for_bit(network: str, schedule: str):
