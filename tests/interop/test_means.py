@@ -154,7 +154,10 @@ def test_another_size_and_one_pass_training_get_the_same_mean() -> None:
 
 @pytest.mark.parametrize(
     ("args", "kwargs"),
-    [((3, 2, 1), {}), ((3,), {"padding": 1, "stride": 2}), ((3, 2, 1, False, True), {}), ((), {"kernel_size": 3, "stride": 2, "padding": 1})],
+    [
+        ((3, 2, 1), {}), ((3,), {"padding": 1, "stride": 2}), ((3, 2, 1, False, True), {}),
+        ((), {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ],
 )  # fmt: skip
 def test_a_pool_is_the_same_by_whatever_names_its_arguments_are_given(args: Any, kwargs: Any) -> None:
     mean = mean_of(F.avg_pool2d, (torch.zeros(1, 1, 9, 9), *args), kwargs)
