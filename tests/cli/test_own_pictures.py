@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import spikelet
-from spikelet.cli.images import read_picture
 from spikelet.cli.result import load_result
 from spikelet.data import load
 from spikelet.train import Run, load_run
 from spikelet.train.checkpoint import load_config
+from tests.support.pictures import read_picture
 from tests.support.shapes import CLASSES, make_shapes
 
 Command = Callable[..., Any]
