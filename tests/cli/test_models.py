@@ -26,6 +26,10 @@ def test_a_recipes_epochs_are_listed_with_its_teachers(command: Callable[..., An
     assert "34 at 2 + 8 at 2, 12 of a teacher" in " ".join(command("models", "qsnn-cifar10-taught").output.split())
 
 
+def test_a_recipes_epochs_are_listed_with_those_before_pruning(command: Callable[..., Any]) -> None:
+    assert "150 at 4, 300 before pruning" in " ".join(command("models", "qpsnn-cifar10-vgg16").output.split())
+
+
 def test_a_pattern_is_a_part_of_a_name_or_a_shell_pattern(command: Callable[..., Any]) -> None:
     for pattern in ("resnet", "qsnn_res*"):
         text = command("models", pattern).output

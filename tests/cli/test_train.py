@@ -143,6 +143,25 @@ def test_a_folder_of_another_run_is_left_alone(trained: Path, command: Callable[
     assert {p.name: p.read_bytes() for p in trained.iterdir()} == before
 
 
+def test_a_pruned_run_shows_the_larger_network_and_both_can_be_evaluated(
+    tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    done = command("train", "qpsnn-digits", "--epochs", 1, "--out", tmp_path / "run", "--threads", 1)
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.output.split())
+    assert "unpruned pruning None: 1 at T = 2 before; then channels leave by svs" in said
+    assert done.output.index("\nunpruned  epoch 1/1  T 2") < done.output.index("\nepoch 1/1  T 2")
+    assert said.index("before pruning") < said.index("total")
+    for folder in (tmp_path / "run", tmp_path / "run" / "unpruned"):
+        shown = command("eval", folder)
+        assert shown.exit_code == 0, shown.output
+        assert "spikes that differ            0 of" in shown.output
+    packed = command("pack", tmp_path / "run", "--out", tmp_path / "small.safetensors")
+    assert packed.exit_code == 0, packed.output
+    again = command("train", "--resume", tmp_path / "run")
+    assert again.exit_code == 0, again.output
+
+
 def test_a_taught_run_shows_its_teacher_and_both_can_be_evaluated(
     tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

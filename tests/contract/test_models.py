@@ -249,6 +249,7 @@ DEFAULTS = {  # num_classes, time_steps, weight_bits, membrane_bits, in_channels
     "qsnn_vgg_s_avg": (10, 2, 1, 2, 3, 32),
     "qsnn_vgg_s_max": (10, 2, 1, 2, 3, 32),
     "qpsnn_vgg16": (10, 4, 4, 32, 3, 32),
+    "qpsnn_vgg_s": (10, 2, 4, 32, 3, 32),
     "qpsnn_vggsnn": (10, 10, 4, 32, 2, 48),
     "qpsnn_resnet20": (10, 2, 4, 32, 3, 32),
     "qpsnn_resnet18": (1000, 4, 8, 32, 3, 224),

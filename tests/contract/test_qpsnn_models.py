@@ -16,7 +16,7 @@ from spikelet.nn import ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import AmplifiedGradient, FullPrecision, MaskedGradient, ReScaW, Uniform
 from tests.support.catalogue import small_model
 
-QPSNN = ("qpsnn_vgg16", "qpsnn_vggsnn", "qpsnn_resnet20", "qpsnn_resnet18")
+QPSNN = ("qpsnn_vgg16", "qpsnn_vgg_s", "qpsnn_vggsnn", "qpsnn_resnet20", "qpsnn_resnet18")
 
 
 def abstract(name: str, **options: object) -> nn.Module:

@@ -1,11 +1,18 @@
-"""The tutorials do what they say: their commands end well, and their Python runs, in the order of the page."""
+"""The tutorials do what they say: their commands end well, and their Python runs, in the order of the page.
+
+A block of `sh` is typed line by line, one of `python` goes on with the names of those before it, and those of
+`python without-torch` are one program for a device, run where torch can't be imported.
+"""
 
 from __future__ import annotations
 
 import re
 import runpy
 import shlex
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,18 +23,14 @@ from spikelet.cli.app import app
 from tests.support.shapes import Image, draw
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGES = ROOT / "docs" / "tutorials"
 CLASSES = ("circle", "square", "triangle")
+DEVICE = "import sys; sys.modules['torch'] = None\n"
 
 
 @pytest.fixture
-def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the page speaks of, in the folder where its commands are typed."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 10), ("test", 3)):
-        for kind, drawn in zip(CLASSES, ("bar", "square", "cross"), strict=True):
-            (tmp_path / "shapes" / split / kind).mkdir(parents=True)
-            for k in range(count):
-                Image.fromarray(draw(drawn, rng)).save(tmp_path / "shapes" / split / kind / f"{k}.png")
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where a page's commands are typed."""
     monkeypatch.setenv("SPIKELET_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -45,19 +48,82 @@ def typed(line: str) -> str:
     return done.stdout
 
 
-def test_own_pictures_become_a_file_as_the_page_says(shapes: Path) -> None:
-    page = (ROOT / "docs" / "tutorials" / "own_pictures.md").read_text()
-    said = []
-    for language, block in re.findall(r"```(sh|python)\n(.*?)```", page, re.DOTALL):
-        if language == "sh":
-            said += [typed(line) for line in block.splitlines()]
-        else:
-            (shapes / "block.py").write_text(block)
-            runpy.run_path(str(shapes / "block.py"))
+def follow(page: str) -> tuple[list[str], dict[str, Any]]:
+    """What the commands of a page print, each by itself, and the names that its Python ends with."""
+    said: list[str] = []
+    names: dict[str, Any] = {}
+    device = ""
+    for language, block in re.findall(
+        r"```(sh|python|python without-torch)\n(.*?)```", (PAGES / page).read_text(), re.DOTALL
+    ):
+        match language:
+            case "sh":
+                said += [typed(line) for line in block.splitlines()]
+            case "python":
+                Path("block.py").write_text(block)
+                names = runpy.run_path("block.py", names)
+            case _:
+                device += block
+    if device:
+        command = [sys.executable, "-W", "error", "-c", DEVICE + device]
+        said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return said, names
+
+
+def test_every_page_is_followed_here():
+    assert sorted(path.name for path in PAGES.glob("*.md")) == [
+        "events.md", "limited_device.md", "own_network.md", "own_pictures.md",
+    ]  # fmt: skip
+
+
+def test_own_pictures_become_a_file_as_the_page_says(folder: Path):
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 10), ("test", 3)):
+        for kind, drawn in zip(CLASSES, ("bar", "square", "cross"), strict=True):
+            (folder / "shapes" / split / kind).mkdir(parents=True)
+            for k in range(count):
+                Image.fromarray(draw(drawn, rng)).save(folder / "shapes" / split / kind / f"{k}.png")
+    said, _ = follow("own_pictures.md")
     assert len(said) == 10
     assert "test accuracy" in said[0]
     assert "spikes that differ            0 of" in said[1]
     assert "cut to the middle, resized to 32 x 32" in said[3]
     assert all(name in said[3] for name in CLASSES)
-    assert len((shapes / "found.csv").read_text().splitlines()) == 1 + 9
-    assert spikelet.load(shapes / "my_net.safetensors").labels == CLASSES
+    assert spikelet.load("my_net.safetensors").labels == CLASSES
+
+
+def test_a_network_of_ones_own_becomes_a_file_as_the_page_says(folder: Path, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("snntorch", reason="a test extra: see the Makefile")
+    pytest.importorskip("spikingjelly", reason="a test extra: see the Makefile")
+    follow("own_network.md")
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"of [\d,]+ spikes and [\d,]+ logits differ: 0 and 0\n", printed)) == 3, printed
+    for name in ("snntorch", "spikingjelly", "ordinary"):
+        assert spikelet.load(f"{name}.safetensors").labels == tuple("0123456789")
+
+
+def test_events_are_learned_and_streamed_as_the_page_says(folder: Path, capsys: pytest.CaptureFixture[str]):
+    rng = np.random.default_rng(0)
+    for part, count in (("Train", 4), ("Test", 1)):
+        for digit in range(4):
+            place = folder / "recordings" / part / str(digit)
+            place.mkdir(parents=True)
+            for k in range(count):
+                (place / f"{k:05d}.bin").write_bytes(rng.integers(0, 34, (40, 5), np.uint8).tobytes())
+    said, names = follow("events.md")
+    assert len(said) == 4
+    assert "spikes that differ            0 of" in said[1]
+    printed = capsys.readouterr().out
+    right = re.search(r"right: (\d+) of 20", printed)
+    assert right and int(right[1]) > 15, printed
+    whole = spikelet.Program(names["graph"])(names["x"][:, :1].numpy())
+    np.testing.assert_array_equal(names["logits"], whole)
+
+
+def test_a_network_is_made_to_fit_a_device_as_the_page_says(folder: Path):
+    pytest.importorskip("optuna")
+    pytest.importorskip("matplotlib")
+    said, _ = follow("limited_device.md")
+    assert Path("runs/qsnn-digits-fit/model.safetensors").stat().st_size <= 8000
+    assert "within the budget" in said[2]
+    assert re.search(r"working memory for one picture: [\d,]+ bytes", said[-1])

@@ -45,6 +45,9 @@ def test_another_length_keeps_proportions_and_ends_as_the_recipe_does(name: str,
             assert abs(b.epochs - a.epochs * epochs / config.epochs) <= 1
     if changed.teacher is not None:
         assert changed.teacher.after < epochs
+    if config.unpruned is not None and changed.unpruned is not None:
+        before, now = (sum(p.epochs for p in c.unpruned.phases) for c in (config, changed) if c.unpruned)
+        assert now == max(1, (2 * before * epochs + config.epochs) // (2 * config.epochs))
 
 
 def test_lengths_by_hand():
@@ -63,6 +66,16 @@ def test_time_steps_reach_the_network_the_frames_and_the_phases():
     changed = at_time_steps(config, 2)
     assert [phase.time_steps for phase in changed.phases] == [1, 2, 2]
     assert changed.model_options == changed.data_options == {"time_steps": 2}
+
+
+def test_the_network_before_pruning_changes_with_its_own():
+    config = RECIPES["qpsnn-cifar10"]()
+    assert config.unpruned is not None
+    changed = at_time_steps(config, 3)
+    assert changed.unpruned is not None
+    assert changed.unpruned.phases == (Phase(12, 1), Phase(4, 3))
+    assert changed.of_unpruned().model_options == {**changed.model_options, "pruning": None}
+    assert with_model(config, "qsnn_vgg_s").unpruned is None
 
 
 @pytest.mark.parametrize("model", [builder.__name__ for builder in BUILDERS])

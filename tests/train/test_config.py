@@ -17,7 +17,7 @@ from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear, Scale
 from spikelet.quant import EDE, Binary, Clip, Straight, Uniform
 from spikelet.recipes import RECIPES
-from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig
+from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig, Unpruned
 from spikelet.train.phases import set_binary, set_phase
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 from tests.support.catalogue import small_model
@@ -26,6 +26,8 @@ from tests.support.catalogue import small_model
 def config(**changes: Any) -> TrainConfig:
     return dataclasses.replace(TrainConfig("qsnn_vgg_s", {"time_steps": 2}, "digits"), **changes)
 
+
+PRUNES = Unpruned((Phase(1, 2),), None, {"widths": [64]})
 
 # --- JSON -------------------------------------------------------------------------------------------
 
@@ -55,7 +57,14 @@ def test_every_field_survives_json():
         whiten=True,
         teacher=Teacher(2, 0.5, 3.0, after=1),
     )
-    both = (one, one.of_teacher())
+    unpruned = Unpruned((Phase(2, 4), Phase(1, 4)), Optimizer("sgd"), {"widths": [3, 4]}, "weight_l1")
+    pruned = dataclasses.replace(one, teacher=None, unpruned=unpruned)
+    both = (
+        one,
+        one.of_teacher(),
+        pruned,
+        dataclasses.replace(pruned, unpruned=Unpruned((Phase(1, 1),), None, {"w": 1})),
+    )
     for c in both:
         assert TrainConfig.from_dict(json.loads(json.dumps(c.to_dict()))) == c
     default, fields = config(), [f.name for f in dataclasses.fields(one)]
@@ -99,6 +108,18 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
         (lambda: config().of_teacher(), r"has no teacher\. Give it one: TrainConfig\(\.\.\., teacher=Teacher\("),
         (lambda: config(teacher=12), r"TrainConfig\.teacher must be Teacher\(epochs, \.\.\.\) or None, got 12"),
         (lambda: config(analog=True, teacher=Teacher(1)), r"TrainConfig\.analog and TrainConfig\.teacher exclude"),
+        (lambda: config().of_unpruned(), r"prunes nothing\. To let it: TrainConfig\(\.\.\., unpruned=Unpruned\("),
+        (lambda: config(unpruned=12), r"TrainConfig\.unpruned must be Unpruned\(phases, \.\.\.\) or None, got 12"),
+        (
+            lambda: config(teacher=Teacher(1), unpruned=PRUNES),
+            r"TrainConfig\.teacher and TrainConfig\.unpruned exclude",
+        ),
+        (lambda: config(analog=True, unpruned=PRUNES), r"TrainConfig\.analog and TrainConfig\.unpruned exclude"),
+        (lambda: Unpruned((), None, {"w": 1}), r"Unpruned\.phases must hold at least one Phase"),
+        (
+            lambda: Unpruned((Phase(1, 1),)),
+            r"Unpruned\.model_options must be a dict of the options that differ .*got {}",
+        ),
         (lambda: config(analog=1), r"TrainConfig\.analog must be True or False, got 1"),
         (lambda: config(whiten="no"), r"TrainConfig\.whiten must be True or False, got 'no'"),
         (lambda: DualRegulation(spike=-1.0), r"DualRegulation\.spike must be 0 or more, got -1\.0"),

@@ -17,7 +17,17 @@ from spikelet.base.errors import SpikeletError
 from spikelet.data import Epoch, Share, load
 from spikelet.fitting import Budget, Choices, Settings
 from spikelet.recipes import RECIPES
-from spikelet.train import Distillation, DualRegulation, Optimizer, Phase, SoftLogits, Teacher, TrainConfig, Training
+from spikelet.train import (
+    Distillation,
+    DualRegulation,
+    Optimizer,
+    Phase,
+    SoftLogits,
+    Teacher,
+    TrainConfig,
+    Training,
+    Unpruned,
+)
 
 LARGEST_SEED = 2**32 - 1
 MAKERS: dict[type, Callable[..., Any]] = {
@@ -25,6 +35,7 @@ MAKERS: dict[type, Callable[..., Any]] = {
     Optimizer: Optimizer,
     DualRegulation: DualRegulation,
     Teacher: lambda **changes: Teacher(**{"epochs": 2, **changes}),
+    Unpruned: lambda **changes: Unpruned(**{"phases": (Phase(2, 3),), "model_options": {"pruning": None}, **changes}),
     Training: Training,
     TrainConfig: lambda **changes: TrainConfig(**{"model": "m", "model_options": {}, "data": "d", **changes}),
     Budget: lambda **changes: Budget(**{"max_bytes": 10, "max_sops": 10.0, "max_accuracy_drop": 1.0, **changes}),
@@ -92,8 +103,8 @@ def test_a_value_of_another_kind_is_refused_by_its_name(kind: type, name: str):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(Training, "optimizer"), (Training, "regulation"), (TrainConfig, "teacher"), (Settings, "choices"),
-     (Settings, "criterion")],
+    [(Training, "optimizer"), (Training, "regulation"), (TrainConfig, "teacher"), (TrainConfig, "unpruned"),
+     (Unpruned, "optimizer"), (Settings, "choices"), (Settings, "criterion")],
 )  # fmt: skip
 def test_a_part_of_another_kind_is_refused_by_its_name(kind: type, name: str):
     with pytest.raises(SpikeletError, match=rf"{kind.__name__}\.{name} must be "):

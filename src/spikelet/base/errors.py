@@ -6,7 +6,15 @@ from spikelet.base.text import one_line
 
 
 class SpikeletError(ValueError):
-    """Base of all errors that spikelet raises on purpose; its words are one line that is fit to print."""
+    """Base of all errors that spikelet raises on purpose; its words are one line that is fit to print.
+
+    Example:
+        >>> try:
+        ...     spikelet.create_model("qsnn_vgg")
+        ... except spikelet.SpikeletError as error:
+        ...     print(error)
+        no model named 'qsnn_vgg'. There are: ... Did you mean 'qsnn_vgg_s'?
+    """
 
     def __str__(self) -> str:
         return one_line(super().__str__())
@@ -72,7 +80,16 @@ class RunError(SpikeletError):
 
 
 class LoweringError(SpikeletError):
-    """A module that can't become integers; names it, and why."""
+    """A module that can't become integers; names it, and why.
+
+    Example:
+        >>> net = torch.nn.Sequential(spikelet.nn.Encode(), spikelet.LIF(2), torch.nn.GELU())
+        >>> try:
+        ...     spikelet.lower(net, torch.zeros((1, 1, 4, 4), dtype=torch.uint8))
+        ... except spikelet.LoweringError as error:
+        ...     print(error)
+        2 (GELU)...
+    """
 
 
 class ConversionError(SpikeletError):

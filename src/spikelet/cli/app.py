@@ -120,8 +120,9 @@ def train(**options: Any) -> None:
     (`spikelet models` lists them) or --config holds every setting of a training; each option changes its own.
 
     The run folder gets config.json, one checkpoint that is replaced after each epoch, metrics.jsonl, and at the end
-    weights.safetensors. A recipe with a teacher trains it first, in the folder teacher/. A killed run continues with
-    --resume DIR. The test set is used once, after the last epoch.
+    weights.safetensors. A recipe with a teacher trains it first, in the folder teacher/; one that prunes trains the
+    larger network first, in unpruned/. A killed run continues with --resume DIR. The test set is used once, after the
+    last epoch.
 
     \b
     Example:

@@ -108,6 +108,8 @@ def _recipe(name: str) -> Row:
     phases = " + ".join(f"{p.epochs} at {p.time_steps}" for p in config.phases)
     if config.teacher is not None:
         phases += f", {config.teacher.epochs} of a teacher"
+    if config.unpruned is not None:
+        phases += f", {sum(p.epochs for p in config.unpruned.phases)} before pruning"
     return name, config.model, config.data, bits, phases, _first_line(make)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from spikelet.cli.outputs import side_file
 from spikelet.cli.printing import duration, facts, note, percent, say, show
 from spikelet.cli.quiet import is_quiet
 from spikelet.cli.result import FILE, result_of
+from spikelet.compression.pruned_run import UNPRUNED, run_of
 from spikelet.data import DataSplits, Samples, batches
 from spikelet.nn.device import device_of
-from spikelet.train import Reporter, Run, Teacher, TrainConfig
+from spikelet.train import Phase, Reporter, Run, Teacher, TrainConfig, Unpruned
 from spikelet.train import evaluate as accuracy_of
 from spikelet.train.checkpoint import load_history
 from spikelet.train.progress import Silent
@@ -44,14 +46,14 @@ def train(options: TrainOptions) -> None:
         return
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    run = Run(config, data, folder, log_with=list(options.tracker))
+    run = run_of(config, data, folder, log_with=list(options.tracker))
     main = run.loop.accelerator.is_main_process
     if main:
         if not is_quiet():
             facts(_summary(config, folder, data.train, run.model))
-        for part in (run.taught_by, run):
-            if part is not None:
-                part.loop.reporter = _reporter(part.config)
+        run.loop.reporter = _reporter(run)
+        for part in run.before:
+            part.loop.reporter = _reporter(part, f"{part.folder.name}  ")
     try:
         run.train()
     except KeyboardInterrupt:
@@ -79,22 +81,32 @@ def _tell(run: Run, data: DataSplits) -> None:
         note(f"      {command_line('pack', folder, '--out', 'model.safetensors')}", dim=True)
 
 
-def _reporter(config: TrainConfig) -> Reporter:
-    return Silent() if is_quiet() else reporter_for(config, sys.stdout)
+def _reporter(run: Run, name: str = "") -> Reporter:
+    return Silent() if is_quiet() else reporter_for(run.config, sys.stdout, name)
 
 
 def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module) -> list[tuple[str, str]]:
-    phases = " + ".join(map(str, config.phases))
     parameters = sum(p.numel() for p in model.parameters())
     note = f" ({data.note})" if data.note else ""
     teacher = [] if config.teacher is None else [("teacher", _teacher(config.teacher))]
+    unpruned = [] if config.unpruned is None else [("unpruned", _unpruned(config.unpruned))]
     return [
         ("run", str(folder)),
         ("model", f"{config.model}, {parameters:,} parameters, {_options(config)}"),
         ("data", f"{data.name}{note}, {len(data):,} training samples {list(data.sample_shape)}"),
-        ("epochs", f"{phases}, batches of {config.batch_size}, seed {config.seed}"),
+        ("epochs", f"{_phases(config.phases)}, batches of {config.batch_size}, seed {config.seed}"),
         *teacher,
+        *unpruned,
     ]
+
+
+def _phases(phases: Sequence[Phase]) -> str:
+    return " + ".join(map(str, phases))
+
+
+def _unpruned(unpruned: Unpruned) -> str:
+    changed = ", ".join(f"{name} {value}" for name, value in unpruned.model_options.items())
+    return f"{changed}: {_phases(unpruned.phases)} before; then channels leave by {unpruned.criterion}"
 
 
 def _teacher(teacher: Teacher) -> str:
@@ -111,12 +123,14 @@ def _options(config: TrainConfig) -> str:
 
 def _epochs(folder: Path) -> Table:
     """The history as a table: every epoch of a short run, evenly chosen ones of a long run, always the last."""
-    history, teacher = load_history(folder), load_history(folder / TEACHER)
+    history = load_history(folder)
+    before = {"its teacher before": TEACHER, "before pruning": UNPRUNED}
     every = -(-len(history) // ROWS)
     shown = [h for h in history if (len(history) - 1 - h["epoch"]) % every == 0]
     columns = ("epoch", "T", "loss", "validation", "firing rate", "learning rate", "time")
-    totals = [("its teacher before", _seconds(teacher)), ("total", _seconds(teacher) + _seconds(history))]
-    last = tuple((name, "", "", "", "", "", duration(seconds)) for name, seconds in totals[not teacher :])
+    spent = {name: seconds for name, part in before.items() if (seconds := _seconds(load_history(folder / part)))}
+    totals = {**spent, "total": sum(spent.values()) + _seconds(history)}
+    last = tuple((name, "", "", "", "", "", duration(seconds)) for name, seconds in totals.items())
     return Table(columns, tuple(map(_row, shown)), last)
 
 

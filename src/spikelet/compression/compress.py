@@ -60,6 +60,14 @@ def compress(
 ) -> Compressed:
     """Applies `passes` to a copy of `model`, and reports the accuracy before and after each.
 
+    Example:
+        >>> from spikelet.compression import Prune, Quantize
+        >>> model = spikelet.create_model("qsnn_vgg_s", widths=[8, 16], image_size=8, in_channels=1)
+        >>> images = torch.zeros((4, 1, 8, 8), dtype=torch.uint8)
+        >>> small, report = spikelet.compress(model, [Quantize(4), Prune(0.5)], images)
+        >>> spikelet.profile(small, images).total.packed_bytes < spikelet.profile(model, images).total.packed_bytes
+        True
+
     Args:
         model: any module. Not changed.
         passes: Prune, Quantize, QuantizeMembranes, PartialAttention, Recalibrate, Finetune, or any object of the

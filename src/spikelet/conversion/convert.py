@@ -59,7 +59,13 @@ def convert(
 ) -> Twin:
     """The spiking twin of `model`, which is left as it is.
 
-        twin = spikelet.convert(model, images, time_steps=16, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26))
+    Example:
+        >>> from spikelet.neurons import QCFS
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16), QCFS(4), torch.nn.Linear(16, 3))
+        >>> images = torch.zeros((2, 1, 8, 8), dtype=torch.uint8)
+        >>> twin = spikelet.convert(net, images, time_steps=4, schedule="stream", mean=0.5, std=0.25)
+        >>> twin(images).shape  # four steps, two images, three classes
+        torch.Size([4, 2, 3])
 
     Args:
         model: a network with `spikelet.neurons.QCFS` or `Levels` as activations. Either of torch's layers, taking

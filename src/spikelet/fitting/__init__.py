@@ -32,8 +32,18 @@ def fit(
 ) -> Fitted:
     """Returns the network within `budget` that loses least accuracy: fewer bits, fewer channels, trained again.
 
-        fitted = spikelet.fit(model, data, spikelet.Budget(max_bytes=100_000))
-        spikelet.save(fitted.graph, "small.safetensors")
+    Example:
+        >>> from spikelet.data import DataSplits, Samples
+        >>> x = torch.randint(0, 256, (48, 1, 8, 8), dtype=torch.uint8)
+        >>> digits = Samples(x, torch.arange(48) % 2, ("a", "b"), "noise")
+        >>> data = DataSplits(digits.subset(torch.arange(32)), *[digits.subset(torch.arange(32, 48))] * 2)
+        >>> model = spikelet.create_model("qsnn_vgg_s", widths=[8, 8], num_classes=2, image_size=8, in_channels=1)
+        >>> settings = spikelet.fitting.Settings(samples=16, trials=20, probes=1, epochs=1)
+        >>> training = spikelet.train.Training(batch_size=16)
+        >>> budget = spikelet.Budget(max_bytes=4000)
+        >>> fitted = spikelet.fit(model, data, budget, training=training, settings=settings)
+        >>> fitted.result.size <= 4000
+        True
 
     Args:
         model: a trained network of spikelet's layers, at any bits. Left as it was.

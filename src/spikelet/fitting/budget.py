@@ -17,6 +17,10 @@ class Budget:
     max_sops: accumulates per sample over all time steps, by the papers' rule (profiling/layers.py).
     max_accuracy_drop: percentage points below the starting network, on the test set (or else the validation set).
 
+    Example:
+        >>> spikelet.Budget(max_bytes=8000, max_accuracy_drop=1.0)
+        Budget(max_bytes=8000, max_sops=None, max_accuracy_drop=1.0)
+
     Raises:
         ValueError: a limit is not a number above 0 (a drop may be 0), or there is neither of the first two.
     """

@@ -45,6 +45,11 @@ class IntGraph(Displayed):
         step: real logit = integer logit * logit_scale.
     labels: class names, one per logit, or ().
     meta: strings about origin (model, data, seed, commit ...); no effect on the meaning.
+
+    Example:
+        >>> graph = spikelet.load("qsnn-vgg-s-nmnist")
+        >>> isinstance(graph, spikelet.IntGraph), graph.time_steps, graph.input.shape
+        (True, 5, (2, 34, 34))
     """
 
     nodes: tuple[Operation, ...]

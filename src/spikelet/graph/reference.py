@@ -32,6 +32,12 @@ class Reference:
     any strides; no other type is converted. Python sees Ctrl-C between operations.
     max_bytes: the most memory that a call may take; every edge of every step and sample is held at once.
 
+    Example:
+        >>> graph = spikelet.load("qsnn-vgg-s-fashion-mnist")
+        >>> images = np.zeros((1, 1, 28, 28), np.uint8)
+        >>> np.array_equal(spikelet.Reference(graph)(images), spikelet.Program(graph)(images))
+        True
+
     Raises:
         GraphError: the graph has no meaning; of a call: `x` does not fit, or would take more than `max_bytes`.
     """

@@ -329,9 +329,6 @@ def from_snntorch(
 ) -> Converted:
     """A snnTorch network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
 
-        net = nn.Sequential(nn.Conv2d(1, 8, 3), snn.Leaky(beta=0.5, init_hidden=True), nn.Flatten(), nn.Linear(288, 10))
-        model = spikelet.from_snntorch(net, time_steps=8)
-
     The model takes the image once and gives what net gives for T steps, [T, B, ...] where it gives spikes of each. A
     class with a loop over time in its forward is converted as it stands; every layer then runs once for all steps
     (lockstep.py). Where it can't be, it is refused by name, and the body of the loop takes its place, with tensors of
@@ -344,6 +341,14 @@ def from_snntorch(
 
     `model.compare(batches)` says how many spikes and classes differ from net's own. `spikelet.check(model, images)`
     says what of it integers will refuse, before anything is compressed.
+
+    Example:
+        >>> import snntorch
+        >>> leaky = snntorch.Leaky(beta=0.5, init_hidden=True)
+        >>> net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), leaky, torch.nn.Flatten(), torch.nn.Linear(144, 10))
+        >>> model = spikelet.from_snntorch(net, time_steps=8)
+        >>> model(torch.zeros((2, 1, 8, 8), dtype=torch.uint8)).shape
+        torch.Size([8, 2, 10])
 
     Args:
         net: the network, left alone.

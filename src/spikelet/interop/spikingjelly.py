@@ -229,13 +229,16 @@ def from_spikingjelly(
 ) -> Converted:
     """A SpikingJelly network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
 
-        model = spikelet.from_spikingjelly(net, time_steps=4)
-        for layer in model.modules():                                    # then quantize it, fine-tune it ...
-            if isinstance(layer, spikelet.nn.Conv2d): layer.quantizer = Uniform(4)
-        graph = spikelet.lower(model, images)                            # ... and it is integers
-
     `model.compare(batches)` says how many spikes and classes differ from net's own. `spikelet.check(model, images)`
     says what of it integers will refuse, before anything is compressed.
+
+    Example:
+        >>> from spikingjelly.activation_based import functional, layer, neuron
+        >>> net = torch.nn.Sequential(layer.Conv2d(1, 4, 3), neuron.LIFNode(), layer.Flatten(), layer.Linear(144, 10))
+        >>> functional.set_step_mode(net, "m")
+        >>> model = spikelet.from_spikingjelly(net, time_steps=4)
+        >>> model(torch.zeros((2, 1, 8, 8), dtype=torch.uint8)).shape
+        torch.Size([4, 2, 10])
 
     Args:
         net: the network, left alone. Its own Python code is kept; it runs once for all steps, time first.

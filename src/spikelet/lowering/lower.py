@@ -52,6 +52,12 @@ def lower(
 ) -> ir.IntGraph:
     """The integer graph of `model`.
 
+    Example:
+        >>> model = spikelet.create_model("qsnn_vgg_s", widths=[8], image_size=8, in_channels=1, num_classes=2)
+        >>> graph = spikelet.lower(model, torch.zeros((1, 1, 8, 8), dtype=torch.uint8), labels=("yes", "no"))
+        >>> graph.time_steps, graph.labels
+        (2, ('yes', 'no'))
+
     Args:
         model: any module made of layers and tensor functions with a rule (registry.py), by whatever Python. Not
             changed. It returns a tensor of logits, or several tensors in a tuple, list or dictionary, logits first.

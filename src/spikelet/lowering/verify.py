@@ -107,6 +107,13 @@ def verify(
 ) -> Verification:
     """How many spikes and outputs of `backend(graph)` differ from those of `model` in evaluation mode.
 
+    Example:
+        >>> model = spikelet.create_model("qsnn_vgg_s", widths=[8], image_size=8, in_channels=1)
+        >>> images, labels = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8), torch.arange(4)
+        >>> graph = spikelet.lower(model, images)
+        >>> spikelet.verify(graph, model, [(images, labels)], spikelet.Program).mismatches
+        0
+
     Args:
         graph: lowered from `model`.
         model: its mode is put back after.

@@ -29,7 +29,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.models.bestformer import bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512
 from spikelet.models.est import est_cifar, est_swin_t
-from spikelet.models.qpsnn import qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn
+from spikelet.models.qpsnn import qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vgg_s, qpsnn_vggsnn
 from spikelet.models.qsd import (
     qsd_transformer_cifar,
     qsd_transformer_l,
@@ -42,7 +42,7 @@ from spikelet.models.spikformer import spikformer_4_384, spikingformer_4_384
 
 BUILDERS = (
     qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vgg_s_max, qsnn_vggsnn,
-    qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vggsnn,
+    qpsnn_resnet18, qpsnn_resnet20, qpsnn_vgg16, qpsnn_vgg_s, qpsnn_vggsnn,
     bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512,
     qsd_transformer_cifar, qsd_transformer_t, qsd_transformer_s, qsd_transformer_m, qsd_transformer_l,
     spikformer_4_384, spikingformer_4_384,
@@ -64,7 +64,12 @@ Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the models that match a shell pattern, sorted; those of installed packages are among them."""
+    """Names of the models that match a shell pattern, sorted; those of installed packages are among them.
+
+    Example:
+        >>> spikelet.list_models("qsnn_vgg*")
+        ['qsnn_vgg_s', 'qsnn_vgg_s_avg', 'qsnn_vgg_s_max', 'qsnn_vggsnn']
+    """
     return fnmatch.filter(sorted({*MODELS, *entry_points(group=GROUP).names}), pattern)
 
 
@@ -72,9 +77,13 @@ def register_model(builder: Builder, name: str = "") -> Builder:
     """`builder` itself, which `create_model`, configurations and run folders know by its name in this process now.
 
     Example:
-        @spikelet.register_model
-        def my_net(num_classes: int = 10, in_channels: int = 1, image_size: int = 28, time_steps: int = 2) -> nn.Module:
-            ...
+        >>> @spikelet.register_model
+        ... def my_net(num_classes: int = 10, in_channels: int = 1, image_size: int = 28, time_steps: int = 2):
+        ...     head = spikelet.nn.Linear(in_channels * image_size**2, num_classes, spikelet.quant.Uniform(8))
+        ...     return torch.nn.Sequential(spikelet.nn.Encode(), spikelet.LIF(time_steps), torch.nn.Flatten(2), head)
+        >>> model = spikelet.create_model("my_net", num_classes=3, image_size=8)
+        >>> model(torch.zeros((1, 1, 8, 8), dtype=torch.uint8)).shape
+        torch.Size([2, 1, 3])
 
     Args:
         builder: a function of options to a new module. Options called num_classes, in_channels, image_size and
@@ -114,6 +123,11 @@ def builder_of(name: str) -> Callable[..., nn.Module]:
 
 def create_model(name: str, **options: Any) -> nn.Module:
     """A new model with random weights, by its name, which its attribute `made` keeps with the options.
+
+    Example:
+        >>> model = spikelet.create_model("qsnn_vgg_s", num_classes=3, time_steps=2, image_size=16)
+        >>> model(torch.zeros((4, 3, 16, 16), dtype=torch.uint8)).shape  # two steps, four images, three classes
+        torch.Size([2, 4, 3])
 
     Args:
         name: one of `list_models()`.

@@ -8,6 +8,7 @@ return logits [T, B, K]; the prediction is their mean over time.
     qpsnn_resnet20   stem 64; three basic blocks each of 128, 256, 512   CIFAR at T = 2
     qpsnn_vggsnn     64-128-M-256-256-M-512-512-M-512-512-AP-FC          DVS-CIFAR10: 10 frames of 48 x 48
     qpsnn_resnet18   SEW-ResNet18, spikes added to spikes                ImageNet at T = 4
+    qpsnn_vgg_s      ours, for training on a CPU: two convolutions a width, pooling between widths
 
 `pruning` builds the network that is left: a published setting by its letter, or a ratio for each layer in the order of
 models/qpsnn_pruning.py. `rescaling` is gamma: "mean" (the paper's), "max", "percentile", "wide" (the supplement's), or
@@ -34,7 +35,7 @@ from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.models.blocks import Precision, halved, spiking_conv
 from spikelet.models.builder import Task, builder
-from spikelet.models.qpsnn_pruning import Pruning, resnet20_widths, vgg16_widths, vggsnn_widths
+from spikelet.models.qpsnn_pruning import Pruning, resnet20_widths, vgg16_widths, vgg_s_widths, vggsnn_widths
 from spikelet.models.qsnn import SpikingClassifier
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import (
@@ -132,6 +133,19 @@ def qpsnn_vggsnn(
     """VGGSNN for event frames; pruning "A", "B" or "C"."""
     p = _rescaled(p, rescaling)
     return _vgg(vggsnn_widths(pruning), (1, 3, 5), task, p)
+
+
+@builder(Task(), Precision(2, 4, 32))
+def qpsnn_vgg_s(
+    task: Task,
+    p: Precision,
+    widths: Sequence[int] = (32, 64, 96),
+    pruning: Pruning = None,
+    rescaling: str = "mean",
+) -> SpikingClassifier:
+    """A small VGG for a CPU, any size of image; `pruning` is a ratio for each convolution."""
+    p = _rescaled(p, rescaling)
+    return _vgg(vgg_s_widths(widths, pruning), range(1, 2 * len(widths) - 1, 2), task, p)
 
 
 class BasicBlock(nn.Module):

@@ -5,6 +5,7 @@
 Order of the ratios, input to output; those left out at the end are 0:
 
     vgg16      its 13 convolutions          vggsnn     its 8 convolutions
+    vgg_s      its convolutions, two a width
     resnet20   the stem; the outputs of the three stages; the first convolution of each of the nine blocks
 
 The last convolution is never pruned. The table prints .60 (A) and .75 (B) for the outputs of ResNet20's second stage;
@@ -79,6 +80,11 @@ def vggsnn_widths(pruning: Pruning) -> tuple[int, ...]:
     return kept_widths(VGGSNN, _ratios(pruning, VGGSNN_RATIOS))
 
 
+def vgg_s_widths(widths: Sequence[int], pruning: Pruning) -> tuple[int, ...]:
+    """Widths of the convolutions, two for each of `widths`. Raises ValueError as `kept_widths`, or for a letter."""
+    return kept_widths([width for width in widths for _ in range(2)], _ratios(pruning, {}))
+
+
 def resnet20_widths(pruning: Pruning) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
     """Widths of the stem, of the stages' outputs, and inside the nine blocks. Raises ValueError as `kept_widths`."""
     widths = kept_widths(RESNET20, _ratios(pruning, RESNET20_RATIOS))
@@ -93,5 +99,6 @@ def _ratios(pruning: Pruning, published: Mapping[str, Sequence[float]]) -> Seque
             raise ValueError(f"pruning must list numbers in [0, 1), got {shown(pruning)}.")
         return pruning
     if not isinstance(pruning, str) or pruning not in published:
-        raise ValueError(f"pruning must be {', '.join(published)}, a list of ratios or None, got {shown(pruning)}.")
+        words = ", ".join([*published, "a list of ratios"])
+        raise ValueError(f"pruning must be {words} or None, got {shown(pruning)}.")
     return published[pruning]

@@ -46,6 +46,11 @@ from spikelet.quant.grid import FRACTION_BITS, floor_to_grid, round_to_grid
 class LIF(Neuron):
     """Leaky integrate-and-fire neurons over a whole sequence.
 
+    Example:
+        >>> spikes = spikelet.LIF(3)(torch.full((1, 1), 0.75))  # one neuron, its current held for three steps
+        >>> spikes.flatten().tolist()
+        [0.0, 1.0, 0.0]
+
     Args:
         time_steps: T. A current with a time axis of 1 (a still image) is held for T steps.
         params: the constants, LIFParams().

@@ -25,6 +25,11 @@ class LIFParams:
     A constant that may go by channel is one number, or a sequence or tensor [C] of one number a channel, which is
     kept as a tuple.
 
+    Example:
+        >>> params = spikelet.LIFParams(leak=1.0, reset=spikelet.neurons.Soft())  # adds up, and keeps what is too much
+        >>> spikelet.LIF(4, params)(torch.full((1, 1), 0.75)).flatten().tolist()
+        [0.0, 1.0, 1.0, 1.0]
+
     Args:
         leak: membrane kept per step, dimensionless, a multiple of 2^-12 in [0, 1]; 1 - 1/tau. By channel.
         threshold: charge of the first spike, in units of the current, a multiple of 2^-12 above 0. By channel.

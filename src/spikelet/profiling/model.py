@@ -38,6 +38,12 @@ def profile(
 ) -> Report:
     """Returns the profile of `model`, counted while it runs on every batch in evaluation mode. It is left as it was.
 
+    Example:
+        >>> model = spikelet.create_model("qsnn_vgg_s", widths=[8], image_size=8, in_channels=1)
+        >>> report = spikelet.profile(model, torch.full((2, 1, 8, 8), 255, dtype=torch.uint8))
+        >>> report.samples, [layer.weight_bits for layer in report.synapses]
+        (2, [8, 1, 8])
+
     Args:
         model: any module made of convolutions, Linear, batch norms, neurons and layers without parameters.
         batches: a tensor or array as the model takes it; or an iterable of such, or of tuples that start with one (a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from spikelet.base import torch_needed as torch_needed
-from spikelet.recipes import bestformer, est, qsd, qsnn
+from spikelet.recipes import bestformer, est, qpsnn, qsd, qsnn
 from spikelet.train import TrainConfig
 
 RECIPES: dict[str, Callable[..., TrainConfig]] = {
@@ -17,6 +17,12 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsnn-cifar10-taught": qsnn.cifar10_taught,
     "qsnn-cifar10-max": qsnn.cifar10_max,
     "qsnn-cifar10-resnet19": qsnn.cifar10_resnet19,
+    "qpsnn-digits": qpsnn.digits,
+    "qpsnn-cifar10": qpsnn.cifar10,
+    "qpsnn-cifar10-vgg16": qpsnn.cifar10_vgg16,
+    "qpsnn-cifar10-resnet20": qpsnn.cifar10_resnet20,
+    "qpsnn-cifar100-vgg16": qpsnn.cifar100_vgg16,
+    "qpsnn-cifar100-resnet20": qpsnn.cifar100_resnet20,
     "bestformer-digits": bestformer.digits,
     "bestformer-cifar10": bestformer.cifar10,
     "bestformer-cifar10-taught": bestformer.cifar10_taught,

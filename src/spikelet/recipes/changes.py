@@ -22,27 +22,34 @@ SHARED = ("num_classes", "time_steps", "weight_bits", "membrane_bits", "in_chann
 
 def of_length(config: TrainConfig, epochs: int) -> TrainConfig:
     """`config` with phases of `epochs` in all; those that become too short for an epoch are left out. Its teacher's
-    training, and the epoch from which it is asked, change in the same proportion.
+    training, and the epoch from which it is asked, change in the same proportion; so does the training before pruning.
 
     Raises:
         SpikeletError: epochs is not a whole number from 1 on.
     """
     Phase(epochs, 1)  # checks the number
-    before, last = config.epochs, len(config.phases) - 1
-    ends = [_part(end, epochs, before) for end in itertools.accumulate(phase.epochs for phase in config.phases)]
-    ends = [min(end, epochs - 1) for end in ends[:last]] + [epochs]
-    lengths = [end - start for start, end in itertools.pairwise([0, *ends])]
-    phases = tuple(
-        dataclasses.replace(phase, epochs=length)
-        for phase, length in zip(config.phases, lengths, strict=True)
-        if length
-    )
+    before, unpruned = config.epochs, config.unpruned
+    if unpruned is not None:
+        trained = max(1, _part(sum(phase.epochs for phase in unpruned.phases), epochs, before))
+        unpruned = dataclasses.replace(unpruned, phases=_phases_of_length(unpruned.phases, trained))
     teacher = config.teacher and dataclasses.replace(
         config.teacher,
         epochs=max(1, _part(config.teacher.epochs, epochs, before)),
         after=min(_part(config.teacher.after, epochs, before), epochs - 1),
     )
-    return dataclasses.replace(config, phases=phases, teacher=teacher)
+    phases = _phases_of_length(config.phases, epochs)
+    return dataclasses.replace(config, phases=phases, teacher=teacher, unpruned=unpruned)
+
+
+def _phases_of_length(phases: tuple[Phase, ...], epochs: int) -> tuple[Phase, ...]:
+    """`phases` of `epochs` in all, the last at least 1; those that become too short for an epoch are left out."""
+    before = sum(phase.epochs for phase in phases)
+    ends = [_part(end, epochs, before) for end in itertools.accumulate(phase.epochs for phase in phases)]
+    ends = [min(end, epochs - 1) for end in ends[:-1]] + [epochs]
+    lengths = [end - start for start, end in itertools.pairwise([0, *ends])]
+    return tuple(
+        dataclasses.replace(phase, epochs=length) for phase, length in zip(phases, lengths, strict=True) if length
+    )
 
 
 def _part(value: int, now: int, before: int) -> int:
@@ -51,24 +58,35 @@ def _part(value: int, now: int, before: int) -> int:
 
 
 def at_time_steps(config: TrainConfig, time_steps: int) -> TrainConfig:
-    """`config` at T = `time_steps`: the network, the frames of events, and the phases that had the last one's T. A
-    phase at another T keeps it, where that is less.
+    """`config` at T = `time_steps`: the network, the frames of events, and the phases that had the last one's T, those
+    before pruning too. A phase at another T keeps it, where that is less.
 
     Raises:
         SpikeletError: time_steps is not a whole number from 1 to 1024.
     """
     last = config.phases[-1].time_steps
-    phases = tuple(
-        dataclasses.replace(p, time_steps=time_steps if p.time_steps == last else min(p.time_steps, time_steps))
-        for p in config.phases
-    )
+
+    def at(phases: tuple[Phase, ...]) -> tuple[Phase, ...]:
+        return tuple(
+            dataclasses.replace(p, time_steps=time_steps if p.time_steps == last else min(p.time_steps, time_steps))
+            for p in phases
+        )
+
+    unpruned = config.unpruned and dataclasses.replace(config.unpruned, phases=at(config.unpruned.phases))
     data_options = config.data_options | ({"time_steps": time_steps} if "time_steps" in config.data_options else {})
     model_options = known_to(config.model, config.model_options | {"time_steps": time_steps})
-    return dataclasses.replace(config, phases=phases, data_options=data_options, model_options=model_options)
+    return dataclasses.replace(
+        config,
+        phases=at(config.phases),
+        data_options=data_options,
+        model_options=model_options,
+        unpruned=unpruned,
+    )
 
 
 def with_model(config: TrainConfig, model: str) -> TrainConfig:
-    """`config` with the network `model`, and of the options those that all networks share.
+    """`config` with the network `model`, and of the options those that all networks share. Another network is not
+    pruned: its layers are others.
 
     Raises:
         SpikeletError: there is no such network.
@@ -76,7 +94,7 @@ def with_model(config: TrainConfig, model: str) -> TrainConfig:
     if model == config.model:
         return config
     shared = {name: value for name, value in config.model_options.items() if name in SHARED}
-    return dataclasses.replace(config, model=model, model_options=known_to(model, shared))
+    return dataclasses.replace(config, model=model, model_options=known_to(model, shared), unpruned=None)
 
 
 def for_samples(config: TrainConfig, train: Samples) -> TrainConfig:

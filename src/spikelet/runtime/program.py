@@ -41,6 +41,11 @@ MAX_BYTES = 2**32
 class Program(Displayed):
     """Runs `graph` on this machine's processor.
 
+    Example:
+        >>> program = spikelet.Program(spikelet.load("qsnn-vgg-s-cifar10"))
+        >>> program(np.zeros((2, 3, 32, 32), np.uint8)).shape  # two images, ten classes
+        (2, 10)
+
     Args:
         graph: an integer graph.
         threads: samples of a batch that run side by side, 1 to 64. Results don't depend on it.

@@ -21,3 +21,4 @@ from spikelet.train.settings import DualRegulation as DualRegulation
 from spikelet.train.settings import Optimizer as Optimizer
 from spikelet.train.settings import Phase as Phase
 from spikelet.train.settings import Teacher as Teacher
+from spikelet.train.settings import Unpruned as Unpruned

@@ -11,7 +11,7 @@ from spikelet.base.numbers import flag, instance, make_plain, one_of, seed, shar
 from spikelet.base.strict_json import shown
 from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.train.losses import LOSSES
-from spikelet.train.settings import DualRegulation, Optimizer, Phase, Teacher
+from spikelet.train.settings import DualRegulation, Optimizer, Phase, Teacher, Unpruned, phases_of, require_json
 
 Made = TypeVar("Made")
 GRADIENTS = ("clip", "ede", "straight")  # of quant/binary.py
@@ -47,14 +47,7 @@ class Training:
         one_of(owner, sorted(AUGMENTATIONS), augment=self.augment)
         instance(owner, Optimizer, optimizer=self.optimizer)
         instance(owner, DualRegulation, regulation=self.regulation)
-        if isinstance(self.phases, list):
-            object.__setattr__(self, "phases", tuple(self.phases))
-        if not isinstance(self.phases, tuple) or not all(isinstance(phase, Phase) for phase in self.phases):
-            raise SpikeletError(
-                f"{owner}.phases must be Phase(epochs, time_steps) in a tuple, got {shown(self.phases)}."
-            )
-        if not self.phases:
-            raise SpikeletError(f"{owner}.phases must hold at least one Phase(epochs, time_steps).")
+        object.__setattr__(self, "phases", phases_of(owner, self.phases))
         whole(owner, epochs=self.epochs)
 
     def plain(self) -> Training:
@@ -94,6 +87,7 @@ class TrainConfig(Training):
     whiten: bool = False  # start the first layer from the principal components of its pixels (train/whiten.py)
     analog: bool = False  # train the model's analog twin in its place (train/analog.py)
     teacher: Teacher | None = None
+    unpruned: Unpruned | None = None  # the larger network that this one comes from
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,9 +96,11 @@ class TrainConfig(Training):
         for name, options in (("model_options", self.model_options), ("data_options", self.data_options)):
             if not isinstance(options, dict) or not all(isinstance(key, str) for key in options):
                 raise SpikeletError(f"TrainConfig.{name} must be a dict of options by name, got {shown(options)}.")
-            _require_json(name, options)
+            require_json("TrainConfig", name, options)
         if self.teacher is not None:
             self._check(self.teacher)
+        if self.unpruned is not None:
+            self._check_unpruned(self.unpruned)
 
     def _check(self, teacher: Teacher) -> None:
         if not isinstance(teacher, Teacher):
@@ -117,6 +113,15 @@ class TrainConfig(Training):
             raise SpikeletError(
                 f"Teacher.after must be less than the {self.epochs} epochs of the phases, got {teacher.after}: "
                 "the teacher would never be asked. Lower it, or leave the teacher out."
+            )
+
+    def _check_unpruned(self, unpruned: Unpruned) -> None:
+        if not isinstance(unpruned, Unpruned):
+            raise SpikeletError(f"TrainConfig.unpruned must be Unpruned(phases, ...) or None, got {shown(unpruned)}.")
+        if self.analog or self.teacher is not None:
+            raise SpikeletError(
+                f"TrainConfig.{'analog' if self.analog else 'teacher'} and TrainConfig.unpruned exclude each other: "
+                "fine-tuning after pruning has the labels alone."
             )
 
     def passes(self, epoch: int) -> int:
@@ -139,6 +144,24 @@ class TrainConfig(Training):
             return alike
         return dataclasses.replace(alike, model=self.teacher.model, model_options=self.teacher.model_options)
 
+    def of_unpruned(self) -> TrainConfig:
+        """The configuration that trains the network before pruning.
+
+        Raises:
+            SpikeletError: this configuration prunes nothing.
+        """
+        if self.unpruned is None:
+            raise SpikeletError(
+                "this configuration prunes nothing. To let it: TrainConfig(..., unpruned=Unpruned(phases, ...))."
+            )
+        return dataclasses.replace(
+            self,
+            unpruned=None,
+            phases=self.unpruned.phases,
+            optimizer=self.unpruned.optimizer or self.optimizer,
+            model_options={**self.model_options, **self.unpruned.model_options},
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """This configuration in plain JSON types."""
         return dataclasses.asdict(self)
@@ -159,11 +182,24 @@ class TrainConfig(Training):
         for name, kind in (("optimizer", Optimizer), ("regulation", DualRegulation), ("teacher", Teacher)):
             if given.get(name) is not None:
                 given[name] = _made(kind, given[name], name)
-        phases = given.get("phases")
-        if not isinstance(phases, list | tuple):
-            raise SpikeletError(f"phases must be a list, got {shown(phases)}.")
-        given["phases"] = tuple(_made(Phase, phase, f"phases[{i}]") for i, phase in enumerate(phases))
+        given["phases"] = _phases(given.get("phases"), "phases")
+        if given.get("unpruned") is not None:
+            given["unpruned"] = _unpruned(given["unpruned"])
         return _made(TrainConfig, given, "the configuration")
+
+
+def _phases(value: Any, what: str) -> tuple[Phase, ...]:
+    if not isinstance(value, list | tuple):
+        raise SpikeletError(f"{what} must be a list, got {shown(value)}.")
+    return tuple(_made(Phase, phase, f"{what}[{i}]") for i, phase in enumerate(value))
+
+
+def _unpruned(value: Any) -> Unpruned:
+    given = dict(_fields(value, {field.name for field in dataclasses.fields(Unpruned)}, "unpruned"))
+    given["phases"] = _phases(given.get("phases"), "unpruned.phases")
+    if given.get("optimizer") is not None:
+        given["optimizer"] = _made(Optimizer, given["optimizer"], "unpruned.optimizer")
+    return _made(Unpruned, given, "unpruned")
 
 
 def _fields(value: Any, names: set[str], what: str) -> dict[str, Any]:
@@ -182,13 +218,3 @@ def _made(kind: type[Made], value: Any, what: str) -> Made:
     if missing := [name for name in needed if name not in given]:
         raise SpikeletError(f"{what} lacks the field {missing[0]!r}.")
     return kind(**given)
-
-
-def _require_json(name: str, options: dict[str, Any]) -> None:
-    try:
-        json.dumps(options, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise SpikeletError(
-            f"TrainConfig.{name} must hold numbers, strings, lists and dicts, which config.json can keep, got "
-            f"{shown(options)} ({error})."
-        ) from error

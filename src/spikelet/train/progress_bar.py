@@ -118,14 +118,15 @@ class Lines:
         self.out.flush()
 
 
-def reporter_for(config: Training, out: TextIO | None = None) -> Reporter:
+def reporter_for(config: Training, out: TextIO | None = None, name: str = "") -> Reporter:
     """A bar where `out` is a terminal or a notebook, lines where it is neither.
 
     out: None is the standard error, so that what a program prints stays its own.
+    name: what stands before its epochs; "" is nothing, or says that it is a teacher's.
     """
     stream = sys.stderr if out is None else out
     if stream is None:  # pythonw has none
         return Silent()
-    name = TEACHER if isinstance(config, TrainConfig) and config.analog else ""
+    name = name or (TEACHER if isinstance(config, TrainConfig) and config.analog else "")
     screen = watched(stream)
     return Lines(config, stream, name) if screen is None else Bar(config, screen, name)

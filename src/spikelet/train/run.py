@@ -70,6 +70,8 @@ class Run:
     Warns where the folder is from before data was compared, and where another version of spikelet or torch began it.
     """
 
+    prunes = False  # whether a configuration's larger network is trained and pruned first (compression/pruned_run.py)
+
     def __init__(
         self,
         config: TrainConfig,
@@ -84,6 +86,11 @@ class Run:
         if not isinstance(data, DataSplits) and is_data_set(data):
             data = load(data, **config.data_options)  # type: ignore[arg-type]
         instance("Run", DataSplits, data=data)
+        if config.unpruned is not None and not self.prunes:
+            raise SpikeletError(
+                "Run trains one network, and this configuration prunes a larger one before. Train it with "
+                "spikelet.compression.PrunedRun(config, data, folder), or leave unpruned= out."
+            )
         self.config, self.folder = config, Path(folder)
         if (self.folder / "config.json").exists() and load_config(self.folder).to_json() != config.to_json():
             raise CheckpointError(
@@ -130,6 +137,8 @@ class Run:
         if len(self.history) < self.config.epochs:
             self.rehearse()
             self.distillation = self._distilled()
+            if not self.history:
+                self.begin()
         try:
             model = self.loop.run(self.history, self._before_epoch, self._after_epoch, self.distillation)
         finally:
@@ -137,6 +146,14 @@ class Run:
         if self._is_main:
             save_weights(self.folder, model)
         return model
+
+    @property
+    def before(self) -> tuple[Run, ...]:
+        """The runs that are trained before this one: its teacher's, where it has one."""
+        return () if self.taught_by is None else (self.taught_by,)
+
+    def begin(self) -> None:
+        """Is called before the first epoch of a new run; a subclass puts weights into the model here."""
 
     @property
     def _state(self) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""What a training configuration is made of: phases, an optimizer, a regulation, a teacher. Each checks itself."""
+"""What a training configuration is made of: phases, an optimizer, a regulation, a teacher, a network to prune. Each
+checks itself."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from spikelet.base.errors import SpikeletError
@@ -10,6 +12,7 @@ from spikelet.base.numbers import flag, instance, make_plain, not_negative, one_
 from spikelet.base.strict_json import shown
 
 MAX_TIME_STEPS = 1024  # of every neuron
+CRITERIA = ("svs", "membrane_l1", "norm_scale", "weight_l1")  # of compression/pruned_run.py
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,3 +130,56 @@ class Teacher:
                 "Teacher.model_options must be a dict of the options of Teacher.model, got "
                 f"{shown(self.model_options)}."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class Unpruned:
+    """The larger network that a configuration's own comes from. It is trained first, on the same data; then channels
+    leave until it has the shapes of the configuration's network, whose phases fine-tune it
+    (compression/pruned_run.py).
+
+    phases: of its training.
+    optimizer: of its training; None is the configuration's.
+    model_options: where its options differ from the configuration's, such as {"pruning": None}.
+    criterion: what a channel is worth: a name in CRITERIA.
+    """
+
+    phases: tuple[Phase, ...]
+    optimizer: Optimizer | None = None
+    model_options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    criterion: str = "svs"
+
+    def __post_init__(self) -> None:
+        make_plain(self)
+        object.__setattr__(self, "phases", phases_of("Unpruned", self.phases))
+        if self.optimizer is not None:
+            instance("Unpruned", Optimizer, optimizer=self.optimizer)
+        options = self.model_options
+        if not isinstance(options, dict) or not options or not all(isinstance(key, str) for key in options):
+            raise SpikeletError(
+                "Unpruned.model_options must be a dict of the options that differ before pruning, such as "
+                f'{{"pruning": None}}, got {shown(options)}.'
+            )
+        require_json("Unpruned", "model_options", options)
+        one_of("Unpruned", CRITERIA, criterion=self.criterion)
+
+
+def require_json(owner: str, name: str, options: dict[str, Any]) -> None:
+    """Raises SpikeletError where `options` hold what config.json can't keep."""
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SpikeletError(
+            f"{owner}.{name} must hold numbers, strings, lists and dicts, which config.json can keep, got "
+            f"{shown(options)} ({error})."
+        ) from error
+
+
+def phases_of(owner: str, phases: Any) -> tuple[Phase, ...]:
+    """`phases`, of which there is at least one, as a tuple; `owner` begins the error."""
+    found = tuple(phases) if isinstance(phases, list) else phases
+    if not isinstance(found, tuple) or not all(isinstance(phase, Phase) for phase in found):
+        raise SpikeletError(f"{owner}.phases must be Phase(epochs, time_steps) in a tuple, got {shown(found)}.")
+    if not found:
+        raise SpikeletError(f"{owner}.phases must hold at least one Phase(epochs, time_steps).")
+    return found

@@ -53,6 +53,11 @@ def load(
 ) -> IntGraph:
     """The graph of a packed file, or of a shipped model by name.
 
+    Example:
+        >>> graph = spikelet.load("qsnn-vgg-s-cifar10")
+        >>> graph.labels[:3]
+        ('airplane', 'automobile', 'bird')
+
     Args:
         name_or_path: a file wins over a shipped model of the same name.
         max_bytes, max_operations: the most that the file may ask for, see `spikelet.graph.file.artifact.load`.

@@ -69,6 +69,11 @@ _NUMPY = {"I32": "<i4", "I16": "<i2", "U8": "|u1"}
 def save(graph: IntGraph, path: str | os.PathLike[str]) -> None:
     """Writes `graph` to `path`, atomically.
 
+    Example:
+        >>> spikelet.save(spikelet.load("qsnn-vgg-s-nmnist"), "copy.safetensors")
+        >>> spikelet.load("copy.safetensors").time_steps
+        5
+
     Raises:
         GraphError: the graph has no meaning (nothing is written).
         ArtifactError: it passes a limit of the format (nothing is written).
