@@ -3,6 +3,7 @@
 #   make test    the test suite                (PYTEST_ARGS="-k lif -x" narrows it)
 #   make device  install without torch in a new environment, and run a shipped model there
 #   make lowest  test with the lowest versions that pyproject.toml allows, torch apart
+#   make docs    the pages of the documentation, in build/docs: README, tutorials, specifications, every module
 #   make lint    formatting, style, types, spelling
 #   make bench   timings of the native runtime beside PyTorch's   (BENCH_ARGS=--small leaves the transformers out)
 #   make fuzz    100,000 damaged artifact files, 10,000 random graphs, 25,000 damaged pictures, arrays and data sets
@@ -23,7 +24,7 @@ SPIKINGJELLY := spikingjelly==2.0.0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test device lowest lint bench fuzz clean distclean
+.PHONY: help demo test device lowest docs lint bench fuzz clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -56,6 +57,11 @@ lowest: $(READY)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--requirement $(LOWEST)/lowest.txt pytest hypothesis .
 	$(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
+
+docs: $(READY)
+	rm -rf build/api build/docs
+	$(PY) -m sphinx --quiet --fail-on-warning --keep-going -c docs . build/docs
+	@echo "build/docs/docs/index.html"
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -69,7 +69,12 @@ def test_a_model_is_lowered_saved_loaded_and_run_in_processes_of_its_own(tmp_pat
 
 
 def test_published_sizes_come_out():
-    assert "resnet18" in run("benchmarks.qpsnn_sizes")
+    """One network by the command; all 39 in tests/profiling/test_profile_qpsnn.py."""
+    printed = run("benchmarks.qpsnn_sizes", "--only", "vggsnn C")
+    rows = [line.split() for line in printed.splitlines()[1:]]
+    assert [(row[-6], row[-5], f"{float(row[-4]):.2f}") for row in rows] == [
+        ("8", "0.40", "0.40"), ("4", "0.29", "0.29"), ("2", "0.24", "0.24")
+    ]  # fmt: skip
 
 
 def test_every_benchmark_imports():

@@ -90,6 +90,7 @@ def test_own_pictures_become_a_file_as_the_page_says(folder: Path):
     assert "cut to the middle, resized to 32 x 32" in said[3]
     assert all(name in said[3] for name in CLASSES)
     assert spikelet.load("my_net.safetensors").labels == CLASSES
+    assert len(Path("found.csv").read_text().splitlines()) == 1 + 9
 
 
 def test_a_network_of_ones_own_becomes_a_file_as_the_page_says(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -93,9 +93,12 @@ def _print(title: str, columns: Row, rows: tuple[Row, ...]) -> None:
 
 
 def _network(name: str) -> Row:
+    import torch
+
     from spikelet.models.catalogue import MODELS, create_model
 
-    parameters = sum(p.numel() for p in create_model(name).parameters())
+    with torch.device("meta"):  # counted, not made
+        parameters = sum(p.numel() for p in create_model(name).parameters())
     return name, f"{parameters:,}", _first_line(MODELS[name])
 
 
