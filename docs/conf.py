@@ -28,11 +28,12 @@ apidoc_modules = [
         "separate_modules": True,
         "module_first": True,
         "include_private": False,
-        "exclude_patterns": ["../src/spikelet/cli/*", "../src/spikelet/__main__.py"],
+        "exclude_patterns": ["../src/spikelet/cli/*", "../src/spikelet/__main__.py", "../src/spikelet/runtime/*.so"],
     }
 ]
 autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource"}
-autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False  # torch's have a markup of their own
+napoleon_use_ivar = True
 autodoc_typehints = "signature"
 myst_heading_anchors = 3
 myst_enable_extensions = []

@@ -110,7 +110,9 @@ def test_events_are_learned_and_streamed_as_the_page_says(folder: Path, capsys: 
             place = folder / "recordings" / part / str(digit)
             place.mkdir(parents=True)
             for k in range(count):
-                (place / f"{k:05d}.bin").write_bytes(rng.integers(0, 34, (40, 5), np.uint8).tobytes())
+                x, y, t = rng.integers(0, 34, 40), rng.integers(0, 34, 40), np.sort(rng.integers(0, 300_000, 40))
+                events = np.stack([x, y, t >> 16, t >> 8 & 255, t & 255], 1)  # of one polarity; microseconds in 3 bytes
+                (place / f"{k:05d}.bin").write_bytes(events.astype(np.uint8).tobytes())
     said, names = follow("events.md")
     assert len(said) == 4
     assert "spikes that differ            0 of" in said[1]

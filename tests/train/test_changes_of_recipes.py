@@ -12,7 +12,7 @@ from spikelet.data import Samples
 from spikelet.models.builder import Task
 from spikelet.models.catalogue import BUILDERS
 from spikelet.recipes import RECIPES
-from spikelet.recipes.changes import SHARED, at_time_steps, for_samples, of_length, with_model
+from spikelet.recipes.changes import SHARED, at_rate, at_time_steps, for_samples, of_length, with_model
 from spikelet.recipes.own_data import own_data
 from spikelet.train import Phase, TrainConfig
 from spikelet.train.checkpoint import build
@@ -76,6 +76,10 @@ def test_the_network_before_pruning_changes_with_its_own():
     assert changed.unpruned.phases == (Phase(12, 1), Phase(4, 3))
     assert changed.of_unpruned().model_options == {**changed.model_options, "pruning": None}
     assert with_model(config, "qsnn_vgg_s").unpruned is None
+    faster = at_rate(config, 2e-3)
+    assert faster.optimizer.lr == 2e-3
+    assert faster.of_unpruned().optimizer.lr == pytest.approx(6e-3)
+    assert at_rate(RECIPES["qsnn-digits"](), 0.5).optimizer.lr == 0.5
 
 
 @pytest.mark.parametrize("model", [builder.__name__ for builder in BUILDERS])

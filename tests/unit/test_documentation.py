@@ -29,6 +29,14 @@ def examples(name: str) -> doctest.DocTest:
     return found
 
 
+def test_a_page_shows_every_public_name_and_another_every_tutorial() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    assert ".. automodule:: spikelet\n" in (docs / "api.md").read_text()  # which shows spikelet.__all__
+    index = (docs / "index.md").read_text().split()
+    assert {f"tutorials/{page.stem}" for page in docs.glob("tutorials/*.md")} <= set(index)
+    assert {f"spec/{page.stem}" for page in docs.glob("spec/*.md")} <= set(index)
+
+
 @pytest.mark.parametrize("name", spikelet.__all__)
 def test_an_example_of_every_public_name_does_what_it_shows(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

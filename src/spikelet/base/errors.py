@@ -88,7 +88,7 @@ class LoweringError(SpikeletError):
         ...     spikelet.lower(net, torch.zeros((1, 1, 4, 4), dtype=torch.uint8))
         ... except spikelet.LoweringError as error:
         ...     print(error)
-        2 (GELU)...
+        2 (gelu): the tensor function 'gelu' has no integer form. ...
     """
 
 

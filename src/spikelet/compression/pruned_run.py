@@ -26,6 +26,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.compression.channels import WEIGHTED
 from spikelet.compression.compress import BATCH, compress
 from spikelet.compression.criteria import SVS, Criterion, MembraneL1, NormScale, Random, WeightL1
+from spikelet.compression.filters import Filter
 from spikelet.compression.passes.prune import Prune
 from spikelet.data.batches import Epoch, batches
 from spikelet.train.config import TrainConfig
@@ -73,7 +74,7 @@ class PrunedRun(Run):
         heard = reporter_for(larger, name=f"{UNPRUNED}  ") if is_shown else Silent()
         named = Tracking(log_with, self.folder).by_name if log_with else None
         self.unpruned = Run(larger, splits, self.folder / UNPRUNED, heard, log_with=named)
-        self._ratios = ratios_between(self.unpruned.model, self.model)
+        self._ratios: dict[str | Filter, float] = {**ratios_between(self.unpruned.model, self.model)}
 
     @property
     def before(self) -> tuple[Run, ...]:

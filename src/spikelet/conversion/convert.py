@@ -60,11 +60,9 @@ def convert(
     """The spiking twin of `model`, which is left as it is.
 
     Example:
-        >>> from spikelet.neurons import QCFS
-        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 16), QCFS(4), torch.nn.Linear(16, 3))
-        >>> images = torch.zeros((2, 1, 8, 8), dtype=torch.uint8)
-        >>> twin = spikelet.convert(net, images, time_steps=4, schedule="stream", mean=0.5, std=0.25)
-        >>> twin(images).shape  # four steps, two images, three classes
+        >>> net = torch.nn.Sequential(torch.nn.Linear(64, 16), spikelet.neurons.QCFS(4), torch.nn.Linear(16, 3))
+        >>> images = torch.zeros((2, 64), dtype=torch.uint8)
+        >>> spikelet.convert(net, images, time_steps=4, schedule="stream")(images).shape  # steps, images, classes
         torch.Size([4, 2, 3])
 
     Args:

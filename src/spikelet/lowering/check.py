@@ -95,8 +95,10 @@ def check(
 ) -> Check:
     """A Check of `model`: everything for which `lower` would refuse it, each with its module, reason and way out.
 
-        model = spikelet.from_snntorch(net, time_steps=25)
-        print(spikelet.check(model, images))
+    Example:
+        >>> net = torch.nn.Sequential(spikelet.nn.Encode(), spikelet.LIF(2), torch.nn.GELU())
+        >>> print(spikelet.check(net, torch.zeros((1, 1, 4, 4), dtype=torch.uint8)).refusals[0])
+        2 (gelu): the tensor function 'gelu' has no integer form. ...
 
     Args:
         model: any module, with float or quantized weights. Not changed.

@@ -2,6 +2,7 @@
 
 of_length         epochs e_1 .. e_n of the phases become N in the same proportions, the last at least 1
 at_time_steps     T of the last phase becomes T', in the network and in the phases that had it
+at_rate           the peak of the learning rate becomes lr, that before pruning in the same proportion
 for_samples       num_classes, in_channels and image_size become those of the samples
 """
 
@@ -82,6 +83,20 @@ def at_time_steps(config: TrainConfig, time_steps: int) -> TrainConfig:
         model_options=model_options,
         unpruned=unpruned,
     )
+
+
+def at_rate(config: TrainConfig, lr: float) -> TrainConfig:
+    """`config` with a learning rate whose peak is `lr`; that of the training before pruning changes in the same
+    proportion.
+
+    Raises:
+        SpikeletError: lr is not a number above 0.
+    """
+    optimizer, unpruned = dataclasses.replace(config.optimizer, lr=lr), config.unpruned
+    if unpruned is not None and unpruned.optimizer is not None:
+        before = unpruned.optimizer.lr * optimizer.lr / config.optimizer.lr
+        unpruned = dataclasses.replace(unpruned, optimizer=dataclasses.replace(unpruned.optimizer, lr=before))
+    return dataclasses.replace(config, optimizer=optimizer, unpruned=unpruned)
 
 
 def with_model(config: TrainConfig, model: str) -> TrainConfig:
