@@ -94,7 +94,7 @@ class Trackers:
             write()
         except OSError as error:
             self.is_writing = False
-            names = ", ".join(getattr(one, "value", "") or one.name for one in self.accelerator.log_with)
+            names = ", ".join(str(getattr(one, "value", getattr(one, "name", ""))) for one in self.accelerator.log_with)
             warnings.warn(f"{names} was not written ({error.strerror or error}).", UserWarning, stacklevel=2)
 
 

@@ -189,7 +189,8 @@ def _frames(
     note = f"{first.sample_shape[0]} frames"
     named = {split: dataclasses.replace(part, note=note) for split, part in made.items()}
     empty = first.subset(torch.arange(0))
-    return crop_splits(DataSplits(*(named.get(split, empty) for split in WORDS)), request.image_size)
+    train, validation, test = (named.get(split, empty) for split in WORDS)
+    return crop_splits(DataSplits(train, validation, test), request.image_size)
 
 
 def _stacked(values: Sequence[np.ndarray], size: Any, request: Request, where: str) -> np.ndarray:
