@@ -375,6 +375,5 @@ def from_snntorch(
     own = dict(neurons or {})
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
-    original.neurons = tuple(own)
-    original.per_step = True
+    original.neurons, original.per_step = tuple(own), True
     return convert(swap, original, image, forward, per_step=True)

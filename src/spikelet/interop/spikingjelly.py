@@ -263,12 +263,7 @@ def from_spikingjelly(
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
     require_module(net)
-    for name, module in net.named_modules():
-        if LIBRARY.owns(type(module)) and ".clock_driven" in type(module).__module__:
-            raise ConversionError(
-                f"{name}: {type(module).__name__} is of spikingjelly.clock_driven, which SpikingJelly gave up for "
-                "activation_based. Build the network with spikingjelly.activation_based and load its state_dict there."
-            )
+    _require_new_names(net)
     own = dict(neurons or {})
     free = _free_modes(net, own)
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
@@ -280,3 +275,13 @@ def from_spikingjelly(
         if hasattr(module, "step_mode"):
             module.step_mode = "m"  # type: ignore[assignment]
     return model
+
+
+def _require_new_names(net: nn.Module) -> None:
+    """Raises ConversionError where a layer is of the folder that SpikingJelly gave up."""
+    for name, module in net.named_modules():
+        if LIBRARY.owns(type(module)) and ".clock_driven" in type(module).__module__:
+            raise ConversionError(
+                f"{name}: {type(module).__name__} is of spikingjelly.clock_driven, which SpikingJelly gave up for "
+                "activation_based. Build the network with spikingjelly.activation_based and load its state_dict there."
+            )

@@ -76,6 +76,11 @@ def create_model(name: str, *, pretrained: bool | str | Path = False, **options:
         create_model("qsnn_vgg_s", pretrained="runs/digits")                     its own options
         create_model("qsnn_vgg_s", pretrained="owner/name", num_classes=3)       with a new classifier
 
+    Example:
+        >>> model = spikelet.create_model("qsnn_vgg_s", num_classes=3, time_steps=2, image_size=16)
+        >>> model(torch.zeros((4, 3, 16, 16), dtype=torch.uint8)).shape  # two steps, four images, three classes
+        torch.Size([2, 4, 3])
+
     Args:
         name: one of `list_models()`.
         pretrained: False; or where weights are: a file `*.safetensors` of a model with these options, or a folder or
@@ -111,6 +116,12 @@ def create_model(name: str, *, pretrained: bool | str | Path = False, **options:
 def from_pretrained(source: str | Path, *, revision: str | None = None) -> nn.Module:
     """The network of a folder or of the hub, with its float weights, in evaluation mode.
 
+    Example:
+        >>> spikelet.save_pretrained(spikelet.create_model("qsnn_vgg_s", num_classes=3, image_size=16), "mine")
+        >>> model = spikelet.from_pretrained("mine")
+        >>> model(torch.zeros((4, 3, 16, 16), dtype=torch.uint8)).shape
+        torch.Size([2, 4, 3])
+
     Args:
         source: a folder that `save_pretrained` wrote, a run folder, or an id "owner/name" on Hugging Face's hub, which
             is fetched once and read from the local cache then.
@@ -135,6 +146,12 @@ def from_pretrained(source: str | Path, *, revision: str | None = None) -> nn.Mo
 def save_pretrained(model: nn.Module, folder: str | Path) -> None:
     """Writes a network of the catalogue, or of a registered builder, so that `from_pretrained` makes it again.
 
+    Example:
+        >>> spikelet.save_pretrained(spikelet.create_model("qsnn_vgg_s", num_classes=3, image_size=16), "mine")
+        >>> import os
+        >>> sorted(os.listdir("mine"))
+        ['config.json', 'model.safetensors']
+
     Raises:
         SpikeletError: the model was not made by create_model, or was changed since in a way that its options do not
             say, as by pruning; says how else to keep it.
@@ -157,6 +174,11 @@ def save_pretrained(model: nn.Module, folder: str | Path) -> None:
 
 def push_to_hub(model: nn.Module, repo_id: str, *, private: bool = False, revision: str | None = None) -> str:
     """Saves a model as `save_pretrained` does and uploads it with a card; returns the address of the commit.
+
+    Example:
+        >>> spikelet.push_to_hub(spikelet.create_model("qsnn_vgg_s"), "mine")  # "owner/mine" would be uploaded
+        Traceback (most recent call last):
+        spikelet.base.errors.SpikeletError: repo_id must be owner/name, got 'mine'.
 
     Args:
         repo_id: "owner/name" on Hugging Face's hub; made if there is none. Log in before, with `hf auth login`.
