@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from spikelet.base.errors import SpikeletError
-from spikelet.nn import AddConstant, Average, Increments, Requantize, RunningSum, Saturate, Scale
+from spikelet.nn import AddConstant, Average, Requantize, RunningSum, Saturate, Scale
+from spikelet.nn.increments import Increments
 from spikelet.quant.grid import round_to_grid, snap_gain, split_gain
 
 ONE = 4096

@@ -24,7 +24,6 @@ from spikelet.nn import (
     ConvTranspose2d,
     Encode,
     Gather,
-    Increments,
     Linear,
     MaxPool2d,
     Recurrent,
@@ -36,6 +35,7 @@ from spikelet.nn import (
     merged,
     windows,
 )
+from spikelet.nn.increments import Increments
 from spikelet.quant import Uniform
 from spikelet.runtime import Program
 from tests.support.user_modules import T, User, assert_exact, classifier, conv, images, neuron, user

@@ -94,19 +94,13 @@ def accuracy_over_steps(
     if list(counts) != sorted(set(counts)):
         raise ConversionError(f"steps must ascend, got {list(counts)}.")
     image = {"scale": scale, "mean": mean, "std": std}
-    fed = [] if calibration is None else require_batches(model, calibration, "calibration")
-    fed = [fed_to(model, batch, **image) for batch in fed]
-
-    def twin_of(x: Tensor, levels: int, **schedule: Any) -> Twin:
-        of = with_levels(model, levels, fed) if fed else model
-        return convert(of, x, weight_bits=weight_bits, **schedule, **image)  # type: ignore[arg-type]
-
+    images = [] if calibration is None else require_batches(model, calibration, "calibration")
+    fed = [fed_to(model, batch, **image) for batch in images]
     hits, samples = Counter[str](), 0
     twins: dict[int, Twin] = {}
     for x, y in pairs_by_name(batches, class_names_of(model)):
         if not twins:
-            twins = {t: twin_of(x, t, time_steps=t) for t in counts if _has_barrier(t)}
-            twins[0] = twin_of(x, Barrier.most, time_steps=counts[-1], schedule="stream")
+            twins = _twins(model, x, counts, fed, {"weight_bits": weight_bits, **image})
         x, y = x.to(device_of(model)), y.to(device_of(model))
         with evaluation_mode(model):
             logits = first_of(model(fed_to(model, x, **image)))
@@ -127,6 +121,16 @@ def accuracy_over_steps(
     barrier = {t: hits[f"barrier {t}"] / samples for t in counts if _has_barrier(t)}
     stream = {t: hits[f"stream {t}"] / samples for t in counts}
     return AccuracyOverSteps(samples, hits["network"] / samples, barrier, stream)
+
+
+def _twins(model: nn.Module, x: Tensor, counts: Sequence[int], fed: list[Tensor], options: Any) -> dict[int, Twin]:
+    """A barrier of each number of steps that has one, and the stream of the most as number 0."""
+
+    def of(levels: int) -> nn.Module:
+        return with_levels(model, levels, fed) if fed else model
+
+    twins = {t: convert(of(t), x, time_steps=t, **options) for t in counts if _has_barrier(t)}
+    return {**twins, 0: convert(of(Barrier.most), x, time_steps=counts[-1], schedule="stream", **options)}
 
 
 def _has_barrier(steps: int) -> bool:

@@ -90,7 +90,7 @@ def convert(
     _require_no_twin(model)
     is_plain = _is_plain(model)
     _require_no_hooks(model, [name for name, module in model.named_modules() if is_whole(module) and name])
-    _require_activations(model)
+    require_activations(model)
     _require_float32(model)
     _require_finite(model)
     x = x[:FEW].to(device_of(model))
@@ -153,7 +153,8 @@ def _example(example: object) -> Tensor:
     return x
 
 
-def _require_activations(model: nn.Module) -> None:
+def require_activations(model: nn.Module) -> None:
+    """Raises ConversionError unless a network has activations that become neurons, and no neurons yet."""
     children = {id(m.levels) for m in model.modules() if isinstance(m, QCFS)}
     for name, module in model.named_modules():
         if isinstance(module, Neuron) and not is_activation(module) and id(module) not in children:

@@ -17,29 +17,34 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.whole import power_of_two_from
+from spikelet.conversion.arguments import (
+    PADS,
+    as_sum,
+    drops,
+    factor_of,
+    has_constants,
+    keeps_no_unit,
+    terms,
+    traced_operands,
+)
 from spikelet.conversion.layers import WEIGHTED, absorbs
 from spikelet.conversion.numbered import ADDS, COUNTED, JOINS, MAXIMA, MEANS, OVER, PRODUCTS, TIMES, numbered
-from spikelet.conversion.rewrites import Left, Pooled, Replaced, Rewrite, Summed, with_tensors
+from spikelet.conversion.rewrites import Left, Replaced, Rewrite
 from spikelet.conversion.schedules import Schedule
 from spikelet.conversion.units import CLOSE, Units
 from spikelet.lowering import registry
 from spikelet.lowering.rules.moves import SAME_ORDER
-from spikelet.lowering.rules.sums import reduced_axes
-from spikelet.lowering.rules.synapses import pair
 from spikelet.lowering.trace import Call, tensors, trace
 from spikelet.neurons import QCFS, Levels, Neuron
 from spikelet.nn import MaxPool2d, Scale
 
 KEPT = {"sum", "cumsum", "neg", "__neg__", "negative", "dropout"}
-PADS = {"pad", "constant_pad_nd"}
 MADE = {"zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like", "new_tensor"}
 WAYS_OUT = {
     "LayerNorm": "spikelet.conversion.repair(model, example) puts a BatchNorm in its place.",
@@ -302,11 +307,11 @@ class _Follow:
     # --- functions ---
 
     def _function(self, number: int, call: Call, name: str, count: int) -> None:
-        if name == "dropout" and _drops(call):
+        if name == "dropout" and drops(call):
             raise ConversionError(
                 f"{call.place}: drops in evaluation too. Write F.dropout(x, p, training=self.training), or nn.Dropout."
             )
-        if _keeps_no_unit(call, name):
+        if keeps_no_unit(call, name):
             self._as_it_is(number, call, known=name in PADS)
         elif name in ADDS or name in JOINS:
             self._joined(number, call, count)
@@ -318,7 +323,7 @@ class _Follow:
             self.units.add(number, 1.0)
         elif name in MAXIMA:
             self._same(number, call)
-            self._take_means(count, list(_operands(call)))
+            self._take_means(count, list(traced_operands(call)))
         elif name in registry.MOVING or name in KEPT:
             self._same(number, call)
         else:
@@ -326,13 +331,13 @@ class _Follow:
 
     def _joined(self, number: int, call: Call, count: int) -> None:
         """A sum, or tensors side by side: of one unit."""
-        self.units.add(number, 1.0 if _has_constants(call) else None)
-        for place, operand in _operands(call):
+        self.units.add(number, 1.0 if has_constants(call) else None)
+        for place, operand in traced_operands(call):
             if not self.units.join(number, operand):
                 self.gains[count].append((place, operand, number))
 
     def _product(self, number: int, call: Call, name: str, count: int) -> None:
-        operands = list(_operands(call))
+        operands = list(traced_operands(call))
         if len(operands) == 1:
             self._multiple(number, call, name, count)
             return
@@ -346,7 +351,7 @@ class _Follow:
             self.fine.add(number)
         products = [self.products[operand] for _, operand in operands if operand in self.products]
         if all(largest) and all(call.traced) and (takes or products):
-            self.largest[count] = _terms(call) * math.prod(largest)
+            self.largest[count] = terms(call) * math.prod(largest)
             self.products[number] = _OfMeans(count, self.largest[count])
             self.read_as_means.update(product.count for product in products)
 
@@ -368,9 +373,9 @@ class _Follow:
     def _multiple(self, number: int, call: Call, name: str, count: int) -> None:
         """A tensor times a constant: a number that is no power of two, or makes a fine value finer, goes into the
         unit."""
-        ((place, operand),) = _operands(call)
+        ((place, operand),) = traced_operands(call)
         is_one_number = name not in PRODUCTS and call.output.shape == call.read[place].shape
-        constant = _factor(call) if is_one_number else None
+        constant = factor_of(call) if is_one_number else None
         factor = 1 / constant if constant and name in OVER else constant
         self.units.add(number)
         is_exact = factor is not None and math.frexp(factor)[0] == 0.5 and (factor >= 1 or operand not in self.fine)
@@ -386,79 +391,9 @@ class _Follow:
             self.products[number] = product
 
     def _mean(self, number: int, call: Call, name: str, count: int) -> None:
-        values, rewrite = _as_sum(call, name)
+        values, rewrite = as_sum(call, name)
         is_exact = values & (values - 1) == 0 or rewrite is None
         self.units.add(number)
         self.units.join(number, call.inputs[0], 1.0 if is_exact else power_of_two_from(values) / values)
         if rewrite is not None and not is_exact:
             self.rewrites[count] = rewrite
-
-
-def _operands(call: Call) -> Iterator[tuple[int, int]]:
-    """The place among the tensors passed, and the number, of each that came from the input."""
-    left = iter(call.inputs)
-    for place, is_traced in enumerate(call.traced):
-        if is_traced:
-            yield place, next(left)
-
-
-def _drops(call: Call) -> bool:
-    """Whether a dropout is one of training, as torch's own default is."""
-    return bool(call.kwargs.get("training", call.args[2] if len(call.args) > 2 else True))
-
-
-def _terms(call: Call) -> float:
-    """How many products a number that a product makes is the sum of."""
-    args, kwargs = with_tensors((call.args, call.kwargs), iter([torch.ones_like(t) for t in call.read]))
-    assert call.function is not None
-    return float(call.function(*args, **kwargs).max())
-
-
-def _keeps_no_unit(call: Call, name: str) -> bool:
-    """Whether a function of these arguments makes something else than a multiple where its operand is multiplied."""
-    if call.kwargs.get("out") is not None:
-        return name in COUNTED
-    if name in OVER:
-        return call.kwargs.get("rounding_mode") is not None or not call.traced[0]
-    if name in PADS:
-        names = ("input", "pad", "mode", "value") if name == "pad" else ("input", "pad", "value")
-        given = dict(zip(names, call.args, strict=False)) | call.kwargs
-        return given.get("value") not in (None, 0)
-    return False
-
-
-def _has_constants(call: Call) -> bool:
-    numbers = [a for a in (*call.args, call.kwargs.get("other")) if isinstance(a, int | float) and a != 0]
-    return not all(call.traced) or (call.target in ADDS and bool(numbers))
-
-
-def _factor(call: Call) -> float | None:
-    """The one number that a tensor is multiplied or divided by."""
-    for operand in (*call.args, *call.kwargs.values()):
-        if isinstance(operand, int | float) and not isinstance(operand, bool):
-            return float(operand)
-    constants = [t for t, is_traced in zip(call.read, call.traced, strict=True) if not is_traced]
-    return float(constants[0].detach()) if len(constants) == 1 and constants[0].numel() == 1 else None
-
-
-def _as_sum(call: Call, name: str) -> tuple[int, Rewrite | None]:
-    """How many values a mean takes together, and the sum in its place; None where it has none, as windows differ."""
-    x = call.read[0]
-    if name == "mean":
-        axes = reduced_axes(call)
-        values = math.prod(x.shape[a] for a in axes)
-        keepdim = bool(call.kwargs.get("keepdim", call.args[2] if len(call.args) > 2 else False))
-        return values, Summed(axes, keepdim, power_of_two_from(values))
-    if name == "adaptive_avg_pool2d":
-        (h, w), (to_h, to_w) = x.shape[-2:], call.output.shape[-2:]
-        kernel = (h // to_h, w // to_w)
-        fits = h % to_h == w % to_w == 0
-    else:
-        names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-        given = dict(zip(names, call.args, strict=False)) | call.kwargs
-        kernel = pair(given["kernel_size"])
-        stride = kernel if given.get("stride") in (None, []) else pair(given["stride"])
-        fits = stride == kernel and pair(given.get("padding", 0)) == (0, 0)
-        fits &= not given.get("ceil_mode") and not given.get("divisor_override")
-    values = kernel[0] * kernel[1]
-    return values, Pooled(kernel, power_of_two_from(values)) if fits else None

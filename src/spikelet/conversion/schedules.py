@@ -33,7 +33,8 @@ from spikelet.conversion.numbered import InPlace
 from spikelet.neurons import Levels, LIFParams, Soft
 from spikelet.neurons.divided import Divided
 from spikelet.neurons.levels import MOST_LEVELS
-from spikelet.nn import Increments, Saturate, Scale
+from spikelet.nn import Saturate, Scale
+from spikelet.nn.increments import Increments
 
 
 class IntegrateAndFire(Divided):

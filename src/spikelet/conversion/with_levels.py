@@ -23,6 +23,7 @@ from spikelet.base.errors import ConversionError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.compression.passes import recalibrate
+from spikelet.conversion.convert import require_activations
 from spikelet.conversion.copying import copied, require_batches
 from spikelet.neurons import Levels, LIFParams
 from spikelet.neurons.levels import MOST_LEVELS
@@ -43,13 +44,9 @@ def with_levels(model: nn.Module, levels: int, batches: Tensor | Iterable[Any]) 
     if not is_whole(levels) or not 1 <= levels <= MOST_LEVELS or levels & (levels - 1):
         raise ConversionError(f"levels must be a power of two from 1 to {MOST_LEVELS}, got {shown(levels)}.")
     inputs = require_batches(model, batches, "batches")
+    require_activations(model)
     made = copied(model).eval()
     activations = [m for m in made.modules() if isinstance(m, Levels)]
-    if not activations:
-        raise ConversionError(
-            f"{type(model).__name__} has no activation whose levels could be others: spikelet.neurons.QCFS or Levels. "
-            "Put them in: spikelet.conversion.calibrate(model, batches)."
-        )
     if any(m.levels != levels for m in activations):
         for activation in activations:
             activation.params = LIFParams.rounding(int(levels))

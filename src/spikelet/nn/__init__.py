@@ -11,7 +11,6 @@ from spikelet.nn.constant import AddConstant as AddConstant
 from spikelet.nn.encode import Encode as Encode
 from spikelet.nn.evaluation import evaluation_mode as evaluation_mode
 from spikelet.nn.gain import Gain2d as Gain2d
-from spikelet.nn.increments import Increments as Increments
 from spikelet.nn.norm import BatchNorm1d as BatchNorm1d
 from spikelet.nn.norm import BatchNorm2d as BatchNorm2d
 from spikelet.nn.partial import PartialChannels as PartialChannels

@@ -17,7 +17,8 @@ from spikelet.lowering.rules.elementwise import add, negative, sum_of
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
-from spikelet.nn import AddConstant, Average, Increments, RelativeBias, Scale
+from spikelet.nn import AddConstant, Average, RelativeBias, Scale
+from spikelet.nn.increments import Increments
 from spikelet.nn.requantize import Clipped
 from spikelet.quant.grid import snap_gain
 
