@@ -22,7 +22,7 @@ pytestmark = pytest.mark.index
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_IMPORT_S, MAX_RSS_MIB = 0.3, 70  # seconds of the processor, which other processes do not add to
-MODEL = "qsnn-vgg-s-cifar10"  # the largest one that ships
+MODEL = "qsnn-vgg-s-cifar10"  # a transformer that ships is larger, and no network for a device
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -58,10 +58,11 @@ def test_the_nmnist_model_is_as_accurate_as_its_card_says(shared_data: Path) -> 
     _accuracy_is_as_stated("qsnn-vgg-s-nmnist", splits.test)
 
 
-def test_the_cifar10_model_is_as_accurate_on_original_pixels_as_its_card_says(shared_data: Path) -> None:
+@pytest.mark.parametrize("name", ["qsnn-vgg-s-cifar10", "qsd-transformer-cifar10"])
+def test_a_cifar10_model_is_as_accurate_on_original_pixels_as_its_card_says(name: str, shared_data: Path) -> None:
     pytest.importorskip("datasets")
     splits = load_data(str(shared_data / "cifar10-original-test1017"), validation=0.0)
-    _accuracy_is_as_stated("qsnn-vgg-s-cifar10", splits.test, "cifar10-original-test1017")
+    _accuracy_is_as_stated(name, splits.test, "cifar10-original-test1017")
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:
