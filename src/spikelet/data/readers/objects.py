@@ -40,8 +40,10 @@ POLARITIES = 2
 
 
 def is_data_set(source: object) -> bool:
-    """Whether `source` holds samples by number, or parts by name."""
-    return not isinstance(source, str | bytes) and all(hasattr(source, name) for name in ("__len__", "__getitem__"))
+    """Whether `source` holds samples by number, or parts by name; not our own `Samples`, which are one part."""
+    return not isinstance(source, str | bytes | Samples) and all(
+        hasattr(source, name) for name in ("__len__", "__getitem__")
+    )
 
 
 def read_object(source: Any, request: Request) -> DataSplits:
