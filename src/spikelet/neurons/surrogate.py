@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikelet.quant.recording import forward_alone, is_traced
+from spikelet.quant.recording import applied
 
 _FLAT = (
     30.0  # a slope of 1e-13: further out a gradient times the slope would be a subnormal number, tens of times slower
@@ -40,12 +40,11 @@ class Surrogate(abc.ABC):
 
     def __call__(self, x: Tensor) -> Tensor:
         """1 where x >= 0, else 0, in the dtype of `x`."""
-        return forward_alone(_Fire, x, self) if is_traced() else _Fire.apply(x, self)
+        return applied(_Fire, x, self)
 
     def count(self, x: Tensor, step: float | Tensor, levels: int) -> Tensor:
         """clip(floor(x / step) + 1, 0, levels); backwards `slopes`."""
-        given = (x, step, levels, self)
-        return forward_alone(_Count, *given) if is_traced() else _Count.apply(*given)
+        return applied(_Count, x, step, levels, self)
 
     def slopes(self, x: Tensor, step: float | Tensor, levels: int) -> Tensor:
         """The sum of slope(x - d * step) over d = 0..levels - 1."""

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from spikelet.quant.magnitude import MOST_GAIN, at_unit_size, mean_size, unit_exponent, unit_size
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
-from spikelet.quant.recording import forward_alone, is_traced
+from spikelet.quant.recording import applied
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,5 +134,4 @@ class Binary(Quantizer):
 
     def __call__(self, weight: Tensor) -> Tensor:
         z = self._standardized(weight)
-        given = (z, self._scale(z), self.estimator)
-        return forward_alone(_Signed, *given) if is_traced() else _Signed.apply(*given)
+        return applied(_Signed, z, self._scale(z), self.estimator)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from spikelet.quant.magnitude import times_power_of_two
-from spikelet.quant.recording import forward_alone, is_recorded, is_traced
+from spikelet.quant.recording import applied, is_recorded
 
 FRACTION_BITS = 12
 GAIN_BITS = 15
@@ -39,7 +39,7 @@ class _StraightThrough(torch.autograd.Function):
 
 def straight_through(x: Tensor, value: Tensor) -> Tensor:
     """`value` in the forward pass, the gradient of `x` in the backward pass."""
-    return forward_alone(_StraightThrough, x, value) if is_traced() else _StraightThrough.apply(x, value)
+    return applied(_StraightThrough, x, value)
 
 
 def round_half_up(x: Tensor) -> Tensor:

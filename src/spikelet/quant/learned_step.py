@@ -37,7 +37,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import flag
 from spikelet.quant.grid import round_half_up
 from spikelet.quant.quantizer import Coded, LayerQuantizer, QuantizerSpec, power_of_two_near
-from spikelet.quant.recording import forward_alone, is_traced
+from spikelet.quant.recording import applied
 
 SMALLEST = -126.0  # log2 of a step that is an ordinary number of float32
 
@@ -106,8 +106,7 @@ class StepOfLayer(LayerQuantizer):
         if not torch.is_grad_enabled():
             coded = self.encode(weight)
             return coded.codes * coded.scale
-        given = (weight, self.log2_step, self)
-        return forward_alone(_Stepped, *given) if is_traced() else _Stepped.apply(*given)
+        return applied(_Stepped, weight, self.log2_step, self)
 
     def extra_repr(self) -> str:
         return f"bits={self.bits}, steps={self.log2_step.numel()}"

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikelet.quant.recording import forward_alone, is_traced
+from spikelet.quant.recording import applied
 
 MOST_GAIN = 64
 
@@ -40,7 +40,7 @@ def unit_exponent(weight: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 def at_unit_size(weight: Tensor, exponent: Tensor) -> Tensor:
     """W' with its gradient, for k of `unit_exponent`. See the module's equations."""
-    return forward_alone(_AtUnitSize, weight, exponent) if is_traced() else _AtUnitSize.apply(weight, exponent)
+    return applied(_AtUnitSize, weight, exponent)
 
 
 def unit_size(exponent: Tensor) -> Tensor:

@@ -26,14 +26,13 @@ def is_traced() -> bool:
     return not torch.compiler.is_compiling() and torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
-def forward_alone(function: type[torch.autograd.Function], *args: Any) -> Tensor:
-    """What `function.apply(*args)` returns, without its gradient: a traced program can't save a Python function.
+def applied(function: type[torch.autograd.Function], *args: Any) -> Tensor:
+    """What `function.apply(*args)` returns; while torch.jit.trace records, without its gradient.
 
-        return forward_alone(_Step, x) if is_traced() else _Step.apply(x)
-
-    So traced programs have no surrogate gradients: spikelet.neurons.Neuron warns where a module that trains is traced.
+    A traced program can't save a Python function. So it has no surrogate gradients: spikelet.neurons.Neuron warns
+    where a module that trains is traced.
     """
-    return function.forward(_Unkept(), *args)
+    return function.forward(_Unkept(), *args) if is_traced() else function.apply(*args)
 
 
 class _Unkept:

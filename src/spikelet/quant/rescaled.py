@@ -49,7 +49,7 @@ from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.quant.magnitude import MOST_GAIN
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
-from spikelet.quant.recording import forward_alone, is_traced
+from spikelet.quant.recording import applied
 
 
 class Gamma(abc.ABC):
@@ -180,5 +180,5 @@ class ReScaW(Quantizer):
     def __call__(self, weight: Tensor) -> Tensor:
         w, gamma = self._measured(weight)
         coded = self._coded(w, gamma, weight.dtype)
-        given = (weight, coded.codes * coded.scale, self.gradient.slope(w, gamma).to(weight.dtype))
-        return forward_alone(_Pretended, *given) if is_traced() else _Pretended.apply(*given)
+        slope = self.gradient.slope(w, gamma).to(weight.dtype)
+        return applied(_Pretended, weight, coded.codes * coded.scale, slope)
