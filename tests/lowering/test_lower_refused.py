@@ -186,7 +186,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "averages beyond the map": (
         lambda: on_spikes(
-            lambda s: F.avg_pool2d(s.flatten(0, 1), 3, ceil_mode=True).unflatten(0, (T, -1)).flatten(2), 64
+            lambda s: F.avg_pool2d(s.flatten(0, 1), 4, ceil_mode=True).unflatten(0, (T, -1)).flatten(2), 16
         ),
         r"averages need windows inside of the map",
     ),
