@@ -15,7 +15,7 @@ from spikelet.base.text import fit_to_print
 from spikelet.graph.edge import Shape
 from spikelet.graph.file.document import stored_bytes
 from spikelet.graph.file.limits import shapes_of, sources_of
-from spikelet.graph.ops.lif import Lif
+from spikelet.graph.ops.neuron import Neuron
 from spikelet.graph.ops.operation import Operation, Work
 
 COLUMNS = ("node", "operation", "reads", "output", "weights", "bits", "bytes", "neurons", "operations/step")
@@ -31,7 +31,7 @@ def nodes_table(nodes: Sequence[Operation], columns: Sequence[str] = COLUMNS) ->
     """A row a node, with the named columns; bits are those of a weight, or of a neuron's membrane."""
     shapes, work = shapes_of(nodes), work_of(nodes)
     rows = [_cells(node, shapes[node.name], work[node.name]) for node in nodes]
-    neurons = sum(math.prod(shapes[node.name]) for node in nodes if isinstance(node, Lif))
+    neurons = sum(math.prod(shapes[node.name]) for node in nodes if isinstance(node, Neuron))
     total = {
         "node": "total",
         "bytes": f"{sum(map(stored_bytes, nodes)):,}",
@@ -55,7 +55,7 @@ def _cells(node: Operation, shape: Shape, work: Work) -> dict[str, str]:
     }
     if weight is not None:
         cells |= {"weights": f"{weight.size:,}", "bits": str(getattr(node, "bits", ""))}
-    if isinstance(node, Lif):
+    if isinstance(node, Neuron):
         bits = MEMBRANE_BITS if node.membrane is None else node.membrane.bits
         cells |= {"bits": str(bits), "neurons": f"{math.prod(shape):,}"}
     return cells
