@@ -5,7 +5,7 @@ one. Shapes are those of one sample at one time step, channel first: (C, H, W) o
 float but the scales of its outputs.
 
 Every edge has a time axis in front until a `SumTime` adds it up. Where the input is one still image, edges that no
-`Lif` precedes are the same at every step, and backends compute them once.
+`Lif`, `Charge`, `Delay` or `Affine` by time step precedes are the same at every step, and backends compute them once.
 """
 
 from __future__ import annotations

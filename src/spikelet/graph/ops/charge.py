@@ -27,14 +27,17 @@ class Charge(Neuron):
         return 4
 
     def interval(self, *sources: Edge, T: int) -> Interval:
-        """That of h at all of T steps, once charge and membrane are known to fit 32 bits at every step (C1)."""
+        """That of h at all of T steps, once charge and membrane are known to fit 32 bits at every step (C5 of O6)."""
         x = sources[0]
         return tuple(np.array(np.broadcast_to(end, x.low.shape), np.int64) for end in Growth(self, x).charge(T))  # type: ignore[return-value]
 
     def advance(self, *xs: Int64, steps: range, state: State) -> tuple[Int64, State]:
         """Charge of `steps`; the state is the membrane [B, ...]."""
-        charge, _, v = self.run(xs[0], steps, state)
-        return charge, v
+        charges, v = [], state
+        for charge, _, after in self.stepped(xs[0], steps, state):
+            charges.append(charge)
+            v = after
+        return np.stack(charges), v
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

@@ -43,7 +43,7 @@ _ARRAYS = _Pick(np.minimum, np.maximum, np.where, np.array_equal)
 
 
 class Growth:
-    """The membrane's interval of `node`, a `Lif`, for currents of the edge `x`.
+    """The membrane's interval of the neurons `node` for currents of the edge `x`.
 
     Numbers where no constant goes by channel, arrays [C] otherwise: a graph of thousands of neurons has to be analysed
     in seconds.

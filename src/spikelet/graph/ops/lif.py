@@ -44,8 +44,11 @@ class Lif(Neuron):
 
     def advance(self, *xs: Int64, steps: range, state: State) -> tuple[Int64, State]:
         """Spikes of `steps`; the state is the membrane [B, ...]."""
-        _, spikes, v = self.run(xs[0], steps, state)
-        return spikes, v
+        spikes, v = [], state
+        for _, fired, after in self.stepped(xs[0], steps, state):
+            spikes.append(fired)
+            v = after
+        return np.stack(spikes), v
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:

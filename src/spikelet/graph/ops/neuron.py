@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -208,22 +208,19 @@ class Neuron(Operation):
         """`step`, or the threshold where it is None."""
         return self.threshold if self.step is None else self.step
 
-    def run(self, x: Int64, steps: range, state: State) -> tuple[Int64, Int64, Int64]:
-        """Charge and spikes of `steps`, and the membrane after them [B, ...]."""
+    def stepped(self, x: Int64, steps: range, state: State) -> Iterator[tuple[Int64, Int64, Int64]]:
+        """Charge, spikes and membrane of each of `steps`, [B, ...]."""
         leak, gain, threshold, step, start = (
             self._broadcast(v, x.ndim) for v in (self.leak, self.gain, self.threshold, self.spacing, self.start)
         )
         drop = None if self.drop is None else self._broadcast(self.drop, x.ndim)
         v = np.broadcast_to(start, x[0].shape) if state is None else state
-        charges, spikes = [], []
         for i in range(len(steps)):
             h = (leak * v + gain * x[i if len(x) > 1 else 0] + self.half) >> self.leak_bits
             s = np.clip((h - threshold) // step + 1, 0, self.levels)
             v = np.where(s > 0, 0, h) if drop is None else h - drop * s
             v = v if self.membrane is None else self.membrane.store(v)
-            charges.append(h)
-            spikes.append(s)
-        return np.stack(charges), np.stack(spikes), v
+            yield h, s, v
 
     def _broadcast(self, value: Any, rank: int) -> Int64:
         """A constant against [B, C, ...], which has one axis less than a current of `rank` axes."""
