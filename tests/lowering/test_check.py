@@ -12,11 +12,14 @@ from torch import Tensor, nn
 import spikelet
 from spikelet.base.errors import LoweringError, SpikeletError
 from spikelet.graph import ir
-from spikelet.lowering import Check, lower
+from spikelet.lowering import Builder, Check, lower
+from spikelet.lowering.stand_in import StandIn, stand_in
+from spikelet.lowering.trace import Call
 from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, Conv2d, Linear
 from spikelet.quant import FullPrecision, Uniform
 from tests.lowering.test_lower_refused import REFUSED
+from tests.lowering.test_ranges import of_currents
 from tests.support.user_modules import User, images, neuron, plain, user
 
 OTHERS = {"full precision", "a weight in the old place"}  # check quantizes the first; torch warns once of the second
@@ -126,3 +129,20 @@ def test_quantized_layers_keep_their_quantizers() -> None:
     assert isinstance(spikelet.check(model, images(), weight_bits=3), Check)
     assert bits == [4, 8]
     assert isinstance(lower(model, images()), ir.IntGraph)
+
+
+def test_refused_outputs_do_not_hide_what_is_out_of_range() -> None:
+    model = of_currents()
+    body = model.body
+    model.body = lambda m, x: tuple(body(m, x) for _ in range(65))
+    modules = [refusal.module.partition("#")[0] for refusal in spikelet.check(model, images()).refusals]
+    assert modules[:2] == ["outputs", "second"]
+
+
+@pytest.mark.parametrize("value", [5000.0, -5000.0, float("nan"), 0.3])
+def test_what_stands_in_for_a_refused_call_is_an_interval_of_currents(value: float) -> None:
+    b = Builder(3, 2, ())
+    assert stand_in(b, Call("gelu", "net", (), (), {}, torch.full((3, 2, 5), value))) is not None
+    (node,) = b.nodes
+    assert isinstance(node, StandIn)
+    assert -(2**23) <= node.low <= node.high < 2**23

@@ -35,17 +35,22 @@ def analyse(graph: IntGraph) -> dict[str, Edge]:
             intervals would take more than about a second to derive.
         OverflowRefused: a value that could leave int32.
     """
-    edges = edges_of(graph, _raised)
+    edges = edges_of(graph)
     check_outputs(graph, edges)
     return edges
 
 
-def edges_of(graph: IntGraph, refused: Refused) -> dict[str, Edge]:
+def raised(node: Operation, error: GraphError) -> Interval:
+    """Raises `error`."""
+    raise error
+
+
+def edges_of(graph: IntGraph, refused: Refused = raised) -> dict[str, Edge]:
     """What `analyse` derives, without a look at the outputs.
 
     Args:
         refused: is given a node that can't be, and the error that says why; the interval that it returns, one for all
-            channels, then stands for the node's, so that later ones are looked at too.
+            channels, then stands for the node's, so that later ones are looked at too. Raises it unless given.
     Raises:
         GraphError: as `analyse` of what no node is to blame for, and what `refused` raises.
     """
@@ -79,10 +84,6 @@ def edges_of(graph: IntGraph, refused: Refused) -> dict[str, Edge]:
         if node.reads_later:
             node.check(*(edges[name] for name in node.inputs))
     return edges
-
-
-def _raised(node: Operation, error: GraphError) -> Interval:
-    raise error
 
 
 def _stand_in(node: Operation, sources: list[Edge], interval: Interval) -> Edge:

@@ -29,7 +29,7 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import check_outputs
 from spikelet.graph.ops.operation import Interval
 from spikelet.lowering.lower import Lowered, graph_of, lowering_of
-from spikelet.lowering.ranges import SIXTEEN_BITS, ranges_of
+from spikelet.lowering.ranges import SIXTEEN_BITS, Overflow, ranges_of
 from spikelet.lowering.registry import missing_rule
 from spikelet.nn import Conv1d, Conv2d, Linear
 from spikelet.nn.taken import require_module
@@ -161,6 +161,7 @@ def _without_rule(model: nn.Module) -> Iterator[LoweringError]:
 
 def _out_of_range(model: nn.Module, lowered: Lowered) -> list[Refusal]:
     refused: list[SpikeletError] = []
+    overflows: list[Overflow] = []
 
     def go_on(node: ir.Operation, error: GraphError) -> Interval:
         refused.append(error)
@@ -172,7 +173,7 @@ def _out_of_range(model: nn.Module, lowered: Lowered) -> list[Refusal]:
         if lowered.outputs:
             check_outputs(graph, edges)
     except GraphError as error:
-        return [*map(_refusal, [*refused, error])]
+        refused.append(error)
     return [*map(_refusal, refused), *(Refusal(o.node, o.reason, o.way_out) for o in overflows)]
 
 

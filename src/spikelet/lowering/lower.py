@@ -19,12 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikelet.base.errors import GraphError, LoweringError, OverflowRefused, RunError, SpikeletError
+from spikelet.base.errors import LoweringError, OverflowRefused, RunError, SpikeletError
 from spikelet.base.time_axis import TimeAxis, split_shape
 from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import check_outputs
-from spikelet.graph.ops.operation import Interval
 from spikelet.lowering import rules as rules
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.outputs import Made, outputs_of
@@ -76,7 +75,7 @@ def lower(
     _check_words(labels, meta)
     lowered = lowering_of(model, example, time_axis)
     graph = graph_of(lowered, tuple(labels) or _class_names(model, lowered.outputs[0].source.channels), meta or {})
-    edges, overflows = ranges_of(graph, lowered.builder, lowered.types, _raised)
+    edges, overflows = ranges_of(graph, lowered.builder, lowered.types)
     if overflows:
         raise OverflowRefused(words(overflows))
     check_outputs(graph, edges)
@@ -88,10 +87,6 @@ def graph_of(lowered: Lowered, labels: tuple[str, ...], meta: Mapping[str, str])
     b = lowered.builder
     outputs = (ir.Output(made.source.node, float(made.source.scale.reshape(-1)[0])) for made in lowered.outputs)
     return ir.IntGraph(tuple(b.nodes), b.time_steps, tuple(outputs), labels, dict(meta))
-
-
-def _raised(node: ir.Operation, error: GraphError) -> Interval:
-    raise error
 
 
 def _class_names(model: nn.Module, logits: int) -> tuple[str, ...]:

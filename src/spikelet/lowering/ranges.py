@@ -17,7 +17,7 @@ import torch
 
 from spikelet.base.errors import GraphError, OverflowRefused
 from spikelet.graph import ir
-from spikelet.graph.analysis import Refused, edges_of
+from spikelet.graph.analysis import Refused, edges_of, raised
 from spikelet.graph.edge import Edge
 from spikelet.graph.ops.operation import Interval
 from spikelet.lowering.builder import Builder
@@ -65,7 +65,7 @@ class Overflow:
 
 
 def ranges_of(
-    graph: ir.IntGraph, b: Builder, types: dict[str, torch.dtype], refused: Refused
+    graph: ir.IntGraph, b: Builder, types: dict[str, torch.dtype], refused: Refused = raised
 ) -> tuple[dict[str, Edge], list[Overflow]]:
     """The edges of `graph`, and what is out of range.
 

@@ -111,4 +111,4 @@ def _integers(x: Tensor) -> tuple[float, int, int]:
     low, high = (float(end) for end in torch.aminmax(real)) if x.numel() else (0.0, 0.0)
     if bool(((real == 0) | (real == 1)).all()):
         return 1.0, 0, 1
-    return GRID, max(math.floor(low / GRID), -(2**23)), min(math.ceil(high / GRID), 2**23 - 1)
+    return GRID, *(min(max(n, -(2**23)), 2**23 - 1) for n in (math.floor(low / GRID), math.ceil(high / GRID)))
