@@ -16,7 +16,7 @@ CHANNELS, T = 11, 6
 Rng = np.random.Generator
 
 
-def _constants(rng: Rng, bits: int, by_channel: bool, **bounds: tuple[int, int]) -> dict[str, Any]:
+def _constants(rng: Rng, by_channel: bool, **bounds: tuple[int, int]) -> dict[str, Any]:
     """Numbers, or arrays by channel, each from low to high."""
     if not by_channel:
         return {name: int(rng.integers(low, high + 1)) for name, (low, high) in bounds.items()}
@@ -32,7 +32,7 @@ def _graph(seed: int, by_channel: bool, levels: int) -> ir.IntGraph:
     step = rng.integers(0, (reach - low) // 255 + 1, CHANNELS)
     shift = np.zeros(CHANNELS, np.uint8)
     current = ir.Affine("y", ("x",), step.astype(np.int32), shift, low.astype(np.int32))
-    numbers = _constants(rng, bits, by_channel, leak=(0, one - 1), gain=(1, one), threshold=(1, reach // 2))
+    numbers = _constants(rng, by_channel, leak=(0, one - 1), gain=(1, one), threshold=(1, reach // 2))
     reset = ("hard", "soft", int(numbers["threshold"] if not by_channel else reach) // 3)[seed % 3]
     more: dict[str, Any] = {"levels": levels, "step": reach // 9} if levels > 1 else {}
     if levels > 1 and seed % 3 == 2:

@@ -16,7 +16,7 @@ from spikelet.runtime.plan.operation import Planned
 PIECE = 64  # spk_carve
 CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN = 32, 24  # events.h: the constant, sizeof(event_run)
-STREAMS, VECTOR = 4, 32  # sliced.h
+VECTOR = 32  # sliced.h, matmul_bits.h
 RUN_SLACK = 16  # pairs.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
