@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.record import commit, device
+from benchmarks.end_to_end import machine
 from benchmarks.verified import verified
 from spikelet import compress, from_snntorch, from_spikingjelly, lower
 from spikelet.base.files import atomic_write
@@ -194,7 +194,7 @@ def main() -> None:
                 )
                 found.append(row)
     if options.out is not None:
-        written = {"commit": commit(), "device": device(), "rows": [dataclasses.asdict(row) for row in found]}
+        written = {"machine": machine(), "rows": [dataclasses.asdict(row) for row in found]}
         with atomic_write(options.out) as file:
             file.write((json.dumps(written, indent=1) + "\n").encode())
     sys.exit(any(row.lost > row.limit for row in found))

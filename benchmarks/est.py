@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchmarks.record import record, recorded
 from benchmarks.verified import verified
@@ -65,37 +65,44 @@ class Extent:
     stream: Samples
     compared: int
 
+    @property
+    def example(self) -> Tensor:
+        """Two images."""
+        return self.all.batch(torch.arange(2))[0]
 
-def _network(variant: str, model: nn.Module, config: TrainConfig, extent: Extent) -> None:
-    """Records the network's own row."""
+
+def _graph_of(variant: str, model: nn.Module, extent: Extent) -> IntGraph | None:
+    """The network in integers; None, and a line that says why, where it has none."""
     try:
-        graph = lower(model, extent.all.batch(torch.arange(2))[0])
+        return lower(model, extent.example)
     except LoweringError as error:
         print(f"{variant}: in PyTorch alone ({error})")
-        _record(NETWORK, variant, config, extent.all, 1, test_accuracy=evaluate(model, batches(extent.all, 100)))
-    else:
-        verified(graph, model, _first(extent.all, extent.compared))
-        _record(NETWORK, variant, config, extent.all, 1, _accuracies(graph, extent.all)[0], len(dumps(graph)))
+        return None
+
+
+def _in_integers(
+    table: str, variant: str, graph: IntGraph, model: nn.Module, config: TrainConfig, extent: Extent, steps: int
+) -> None:  # fmt: skip
+    """Records the row of a network or of a barrier twin."""
+    verified(graph, model, _first(extent.all, extent.compared))
+    _record(table, variant, config, extent.all, steps, _accuracies(graph, extent.all)[0], len(dumps(graph)))
 
 
 def _barrier(variant: str, finer: nn.Module, config: TrainConfig, extent: Extent, steps: int) -> None:
     """Records the row of a barrier twin."""
-    twin = convert(finer, extent.all.batch(torch.arange(2))[0], time_steps=steps).eval()
-    graph = lower(twin, extent.all.batch(torch.arange(2))[0])
-    verified(graph, twin, _first(extent.all, extent.compared))
-    _record(TWINS, variant, config, extent.all, steps, _accuracies(graph, extent.all)[0], len(dumps(graph)))
+    twin = convert(finer, extent.example, time_steps=steps).eval()
+    _in_integers(TWINS, variant, lower(twin, extent.example), twin, config, extent, steps)
 
 
 def _stream(name: str, finest: nn.Module, config: TrainConfig, extent: Extent) -> None:
     """Records a row for each of STEPS of one stream."""
-    example = extent.all.batch(torch.arange(2))[0]
-    twin = convert(finest, example, time_steps=STEPS[-1], schedule="stream").eval()
+    twin = convert(finest, extent.example, time_steps=STEPS[-1], schedule="stream").eval()
     every = twin.every_step()
-    verified(lower(every, example), every, _first(extent.all, STREAM_COMPARED))
-    graph = lower(twin, example)
-    after = _accuracies(graph, extent.stream)
+    verified(lower(every, extent.example), every, _first(extent.all, STREAM_COMPARED))
+    graph = lower(twin, extent.example)
+    after, size = _accuracies(graph, extent.stream), len(dumps(graph))
     for steps in STEPS:
-        _record(TWINS, f"{name}, stream {steps}", config, extent.stream, steps, after[steps - 1], len(dumps(graph)))
+        _record(TWINS, f"{name}, stream {steps}", config, extent.stream, steps, after[steps - 1], size)
 
 
 def _accuracies(graph: IntGraph, samples: Samples) -> list[float]:
@@ -155,12 +162,13 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     name, seed = _variant(config), str(config.seed)
     _about(model, config, test)
     same = {"epochs": config.epochs, "data": _data(test)}
-    if (name, seed) not in recorded(NETWORK, **same):
-        _network(name, model, config, extent)
-    try:
-        lower(model, test.batch(torch.arange(2))[0])
-    except LoweringError:
+    graph, is_new = _graph_of(name, model, extent), (name, seed) not in recorded(NETWORK, **same)
+    if graph is None:
+        if is_new:
+            _record(NETWORK, name, config, test, 1, test_accuracy=evaluate(model, batches(test, BATCH)))
         return
+    if is_new:
+        _in_integers(NETWORK, name, graph, model, config, extent, 1)
     first = torch.arange(min(CALIBRATION, len(splits.train)))
     images = [splits.train.batch(part)[0] for part in first.split(BATCH)]
     for steps in STEPS:
