@@ -16,8 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from spikelet.graph import ir
-from spikelet.graph.file.artifact import MAX_OPERATIONS
-from spikelet.graph.file.limits import operations
+from spikelet.graph.file.limits import OPERATIONS, operations
 from spikelet.runtime import Program, kernel_sets
 
 STEPS = 4
@@ -120,12 +119,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="calls, of which the least counts (default: 3)")
     runs = parser.parse_args().runs
     sets = [kernels.name for kernels in kernel_sets()]
-    print(f"| seconds a sample at max_operations = {MAX_OPERATIONS} |", " | ".join(sets), "|")
+    print(f"| seconds a sample at max_operations = {OPERATIONS} |", " | ".join(sets), "|")
     print("| --- |" + " --- |" * len(sets))
     for name, nodes in NETWORKS.items():
         graph = graph_of(nodes())
         x = np.random.default_rng(0).integers(0, 256, (STEPS, 1, *graph.input.shape)).astype(np.uint8)
-        often = MAX_OPERATIONS / operations(graph.nodes, STEPS)
+        often = OPERATIONS / operations(graph.nodes, STEPS)
         cells = [f"{often * seconds(Program(graph, kernels=kernels), x, runs):.1f}" for kernels in sets]
         print(f"| {name} |", " | ".join(cells), "|", flush=True)
 
