@@ -30,6 +30,7 @@ from benchmarks.record import record, recorded
 from benchmarks.verified import verified
 from spikelet import Program, convert, lower
 from spikelet.base.errors import LoweringError
+from spikelet.cli.converting import calibration_of
 from spikelet.conversion import with_levels
 from spikelet.data import batches, load
 from spikelet.data.samples import Samples
@@ -46,7 +47,6 @@ LEVELS = 16
 BATCH = 100
 STREAM_COMPARED = 4
 PROFILED = 200  # images
-CALIBRATION = 1000  # training images, on which norms of twins with other levels are measured
 
 
 def _variant(config: TrainConfig) -> str:
@@ -169,8 +169,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         return
     if is_new:
         _in_integers(NETWORK, name, graph, model, config, extent, 1)
-    first = torch.arange(min(CALIBRATION, len(splits.train)))
-    images = [splits.train.batch(part)[0] for part in first.split(BATCH)]
+    images = calibration_of(splits.train)
     for steps in STEPS:
         is_network = steps == LEVELS  # proved by tests/conversion/test_est_twins.py
         if not is_network and (f"{name}, barrier {steps}", seed) not in recorded(TWINS, **same):
