@@ -173,3 +173,4 @@ def test_accuracies_over_steps_take_images_for_the_norms():
     without = accuracy_over_steps(net, pairs, (1, 8), mean=0.5, std=0.25, weight_bits=32)
     assert given.barrier[8] == without.barrier[8]
     assert isinstance(net.features[1], QCFS)
+    assert net.features[1].levels.levels == 8, "it was left as it was"

@@ -1,7 +1,8 @@
 """Torch's own layers as spikelet's: one rule each, in one table. Weights are copied, quantizers are FullPrecision.
 
-An average over k x k values is SumPool2d(k) times f = divisor / k^2, with the divisor the power of two at or above
-k^2: f = 1 for k = 2, 4, 8; any other f goes into the weights that read it (see swap.py).
+An average over k x k values side by side is SumPool2d(k) times f = divisor / k^2, with the divisor the power of two at
+or above k^2: f = 1 for k = 2, 4, 8; any other f goes into the weights that read it (see swap.py). Where windows
+overlap, are oblong or reach into padding, it is a mean, which means.py makes exact.
 """
 
 from __future__ import annotations

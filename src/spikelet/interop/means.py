@@ -23,7 +23,8 @@ from torch.overrides import TorchFunctionMode
 
 from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
 from spikelet.base.whole import power_of_two_from
-from spikelet.interop.uses import ALIKE_AT_ANY_SCALE, tensors
+from spikelet.interop.steps import tensors_in
+from spikelet.interop.uses import ALIKE_AT_ANY_SCALE
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
 from spikelet.nn.hooks import hooks
@@ -166,11 +167,11 @@ class Watch(TorchFunctionMode):
         self.branches |= not self.inside and getattr(func, "__name__", "") in BRANCHES | TAKES_NUMBERS
         output = func(*args, **kwargs)
         if not self.inside:
-            self._follow(func, args, kwargs, list(tensors(output)))
+            self._follow(func, args, kwargs, tensors_in(output))
         return output
 
     def _follow(self, func: Call, args: Any, kwargs: Any, made: list[Tensor]) -> None:
-        read, found, mean = list(tensors((args, kwargs))), self._found((args, kwargs)), mean_of(func, args, kwargs)
+        read, found, mean = tensors_in((args, kwargs)), self._found((args, kwargs)), mean_of(func, args, kwargs)
         if not made or not (found or mean):
             return
         if mean is not None:
@@ -184,7 +185,7 @@ class Watch(TorchFunctionMode):
         self.known.update({id(t): _Scaled(t, kinds, factor) for t in made})
 
     def _found(self, tree: Any) -> list[_Scaled]:
-        return [self.known[id(t)] for t in tensors(tree) if id(t) in self.known]
+        return [self.known[id(t)] for t in tensors_in(tree) if id(t) in self.known]
 
     def lose(self, found: list[_Scaled], mean: Mean | None = None) -> None:
         """Notes means that are used otherwise than by weights."""

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import ConversionError
+
 
 class Membrane:
     """The membrane of a neuron after one step of a loop, [B, ...], or after all steps, [T, B, ...].
@@ -73,6 +75,13 @@ def is_initial(membrane: Any) -> bool:
     if membrane is None:
         return True
     return isinstance(membrane, Tensor) and (not membrane.numel() or not bool(membrane.detach().any()))
+
+
+def require_initial(*states: Any, name: str = "") -> None:
+    """Raises ConversionError unless each state that a converted neuron is given is one of zeros, or handed on."""
+    if not all(isinstance(given, Membrane) or is_initial(given) for given in states):
+        place = f"{name}: " if name else ""
+        raise ConversionError(f"{place}a converted neuron starts from a membrane of zero, and got another one.")
 
 
 def no_membrane(self: Any = None) -> Tensor:

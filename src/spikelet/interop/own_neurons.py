@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.interop.layers import Rule
 from spikelet.interop.lockstep import LoopRefused
-from spikelet.interop.membranes import Membrane, is_initial
+from spikelet.interop.membranes import Membrane, require_initial
 from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF
 from spikelet.neurons import LIFParams
@@ -82,8 +82,7 @@ class HandsOn(nn.Module):
         Raises:
             ConversionError: a state is not zero.
         """
-        if not all(isinstance(given, Membrane) or is_initial(given) for given in states):
-            raise ConversionError(f"{self.name}: a converted neuron starts from states of zero, and got others.")
+        require_initial(*states, name=self.name)
         return self.lif(x), *(Membrane(self, self._refused, which=i) for i in range(self.states))
 
     def reset(self) -> None:

@@ -45,7 +45,7 @@ from spikelet.interop.dynamics import After, Dynamics, leak_on_grid, to_lif
 from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import convolution, linear
 from spikelet.interop.lockstep import LoopRefused
-from spikelet.interop.membranes import Membrane, is_initial, no_membrane
+from spikelet.interop.membranes import Membrane, no_membrane, require_initial
 from spikelet.interop.own_neurons import OwnNeurons
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_snntorch
@@ -72,7 +72,7 @@ class WithMembrane(nn.Module):
         Raises:
             ConversionError: `mem` is a membrane that is not zero.
         """
-        _require_initial(mem)
+        require_initial(mem)
         return self.lif(x), Membrane(self, functools.partial(self.membranes, x))
 
     def reset_mem(self) -> Tensor:
@@ -91,7 +91,7 @@ class Silent(nn.Module):
 
     def forward(self, x: Tensor, mem: Any = None) -> tuple[Tensor, Membrane]:
         """Zeros, and the membranes of a current [T, B, ...]. Raises ConversionError as WithMembrane does."""
-        _require_initial(mem)
+        require_initial(mem)
         membranes = self.integrator(x)
         return torch.zeros_like(membranes), Membrane(self, lambda: membranes)
 
@@ -112,7 +112,7 @@ class WithSynapse(nn.Module):
         Raises:
             ConversionError: `syn` or `mem` is not zero.
         """
-        _require_initial(syn, mem)
+        require_initial(syn, mem)
         current = self.synapse(x)
         states = (Membrane(self, lambda: current), Membrane(self, functools.partial(self.membranes, current), which=1))
         return self.lif(current), *states
@@ -122,11 +122,6 @@ class WithSynapse(nn.Module):
         return no_membrane(), no_membrane()
 
     init_synaptic = reset_mem
-
-
-def _require_initial(*states: Any) -> None:
-    if not all(isinstance(given, Membrane) or is_initial(given) for given in states):
-        raise ConversionError("a converted neuron starts from a membrane of zero, and got another one.")
 
 
 class OverVectors(nn.Module):
@@ -164,7 +159,7 @@ class RecurrentWithMembrane(nn.Module):
         Raises:
             ConversionError: `spk` or a state is not zero.
         """
-        _require_initial(spk, *states)
+        require_initial(spk, *states, name=self.name)
         return self.layer(x), *(Membrane(self, self._refused, which=i) for i in range(self.states))
 
     def reset_mem(self) -> tuple[Tensor, ...]:
@@ -189,19 +184,21 @@ def _leaky(neuron: Any, site: Site) -> nn.Module:
 
 
 def _synaptic(neuron: Any, site: Site) -> nn.Module:
-    lif = _behind_synapses(neuron, site)
-    synapse = _integrator(_constant(neuron.alpha.clamp(0, 1), site.name, "alpha"), "alpha", site)
+    lif, synapse = _that_subtracts(neuron, site), _synapse(neuron, site)
     if neuron.init_hidden and not neuron.output:
         return nn.Sequential(synapse, lif)
     return WithSynapse(synapse, lif)
 
 
-def _behind_synapses(neuron: Any, site: Site) -> LIF:
-    kind = type(neuron).__name__
+def _synapse(neuron: Any, site: Site) -> Integrator:
+    return _integrator(_constant(neuron.alpha.clamp(0, 1), site.name, "alpha"), "alpha", site)
+
+
+def _that_subtracts(neuron: Any, site: Site) -> LIF:
     if neuron.reset_mechanism == "zero":
         raise ConversionError(
-            f'{site.name}: {kind} with reset_mechanism="zero" also drops the current of the step after a spike, which '
-            'has no counterpart here. Use "subtract".'
+            f'{site.name}: {type(neuron).__name__} with reset_mechanism="zero" also drops the current of the step '
+            'after a spike, which has no counterpart here. Use "subtract".'
         )
     return _lif(neuron, site, _constant(neuron.beta.clamp(0, 1), site.name, "beta"), "beta", scale_input=False)
 
@@ -235,9 +232,7 @@ def _recurrent(neuron: Any, site: Site) -> nn.Module:
             f"{site.name}: {type(neuron).__name__} with all_to_all=False multiplies each neuron's own spikes by V, "
             "which has no counterpart here. Use linear_features=..., or conv2d_channels=... and kernel_size=..."
         )
-    lif, integrator = _behind_synapses(neuron, site), None
-    if hasattr(neuron, "alpha"):
-        integrator = _integrator(_constant(neuron.alpha.clamp(0, 1), site.name, "alpha"), "alpha", site)
+    lif, integrator = _that_subtracts(neuron, site), _synapse(neuron, site) if hasattr(neuron, "alpha") else None
     feedback = neuron.recurrent
     inner = dataclasses.replace(site, name=f"{site.name}.recurrent")
     synapses = linear(feedback, inner) if isinstance(feedback, nn.Linear) else convolution(feedback, inner)

@@ -28,6 +28,7 @@ from spikelet.base.python_values import TAKES_NUMBERS
 from spikelet.interop.image import Image
 from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
+from spikelet.interop.steps import tensors_in
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.hooks import hooks
@@ -71,10 +72,10 @@ class _Follower(TorchFunctionMode):
         self.inside = 0
 
     def reads(self, tree: Any) -> bool:
-        return any(id(t) in self.raw for t in tensors(tree))
+        return any(id(t) in self.raw for t in tensors_in(tree))
 
     def mark(self, tree: Any) -> None:
-        self.raw.update({id(t): t for t in tensors(tree)})
+        self.raw.update({id(t): t for t in tensors_in(tree)})
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -84,7 +85,7 @@ class _Follower(TorchFunctionMode):
             return func(*args, **kwargs)
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
-        makes_tensors = any(True for _ in tensors(output))
+        makes_tensors = bool(tensors_in(output))
         if self.commutes(name, args, kwargs, output):
             self.mark(output)
         elif makes_tensors or name in TAKES_NUMBERS or name == "__setitem__":
@@ -93,15 +94,15 @@ class _Follower(TorchFunctionMode):
 
     def commutes(self, name: str, args: Any, kwargs: Any, output: Any) -> bool:
         """Whether a tensor function may be applied before scale, mean and std as well as after."""
-        inputs, image = list(tensors(args)), self.image
+        inputs, image = tensors_in(args), self.image
         if not all(id(t) in self.raw for t in inputs):
             return False
         if name in _ALWAYS or (name in _SAME_IN_ALL_CHANNELS and image.is_uniform):
             return True
-        if name in _VIEWS and all(_is_part_of(inputs[0], t, self.sample_axes) for t in tensors(output)):
+        if name in _VIEWS and all(_is_part_of(inputs[0], t, self.sample_axes) for t in tensors_in(output)):
             return True
         if name in _WHERE_CHANNELS_STAY:
-            return image.is_uniform or all(_keeps_last(inputs[0], t, self.sample_axes) for t in tensors(output))
+            return image.is_uniform or all(_keeps_last(inputs[0], t, self.sample_axes) for t in tensors_in(output))
         if name in _PADS and _pads_with_a_number(name, args, kwargs):
             return False
         return name in _ZERO_STAYS_ZERO and not image.has_mean and image.is_uniform
@@ -141,17 +142,6 @@ def _is_part_of(before: Tensor, after: Tensor, axes: int) -> bool:
     inside = 0 <= apart < before.numel() * before.element_size()
     sample = before[(0,) * (before.dim() - axes)].numel() * before.element_size()
     return inside and apart % sample == 0 and before.is_contiguous() and _keeps_last(before, after, axes)
-
-
-def tensors(tree: Any) -> Iterator[Tensor]:
-    """Every tensor in nested tuples, lists and dictionaries."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, tuple | list):
-        for item in tree:
-            yield from tensors(item)
-    elif isinstance(tree, dict):
-        yield from tensors(list(tree.values()))
 
 
 @contextmanager
