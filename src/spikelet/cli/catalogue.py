@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import fnmatch
 import re
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from spikelet import zoo
 from spikelet.base.errors import MissingLibrary
+from spikelet.base.meant import meant
 from spikelet.base.table import Row, Table
 from spikelet.cli.printing import heading, note, show
 
@@ -55,9 +55,9 @@ def models(pattern: str) -> Catalogue:
     shell = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
     found = set(fnmatch.filter(everything, shell))
     if not found:
-        near = difflib.get_close_matches(pattern, everything, n=1)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"nothing matches {pattern!r}.{meant} There are: {', '.join(everything)}.")
+        raise ValueError(
+            f"nothing matches {pattern!r}.{meant(pattern, everything)} There are: {', '.join(everything)}."
+        )
     return Catalogue(
         tuple(_network(n) for n in networks if n in found),
         tuple(_recipe(n) for n in recipes if n in found),

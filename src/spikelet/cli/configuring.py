@@ -11,11 +11,11 @@ and idx files and recordings, have a size of their own, which the network gets.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from pathlib import Path, PurePath
 
 from spikelet.base.command import command_line
 from spikelet.base.errors import SpikeletError
+from spikelet.base.meant import meant
 from spikelet.cli.errors import naming
 from spikelet.cli.options import TrainOptions
 from spikelet.cli.outputs import require_folder
@@ -113,10 +113,8 @@ def _no_recipe(word: str) -> str:
             f"there is no recipe {word!r}, but a network: {command_line('train', '--data', 'FOLDER', '--model', word)} "
             "trains it on your data."
         )
-    near = difflib.get_close_matches(word, RECIPES, n=1)
-    hint = f"Did you mean {near[0]!r}? " if near else ""
     return (
-        f"there is no recipe {word!r}. {hint}There are: {', '.join(RECIPES)}. "
+        f"there is no recipe {word!r}.{meant(word, RECIPES)} There are: {', '.join(RECIPES)}. "
         "(Your own pictures: --data FOLDER. A run to go on with: --resume DIR.)"
     )
 

@@ -16,7 +16,6 @@ and never by a file.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import fnmatch
 import inspect
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.meant import meant
 from spikelet.base.strict_json import shown
 from spikelet.models.bestformer import bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512
 from spikelet.models.est import est_cifar, est_swin_t
@@ -116,9 +116,8 @@ def builder_of(name: str) -> Callable[..., nn.Module]:
         return MODELS[name]
     for entry in entry_points(group=GROUP, name=name):
         return register_model(entry.load(), name)
-    near = difflib.get_close_matches(name, list_models(), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise SpikeletError(f"no model named {shown(name)}. There are: {', '.join(list_models())}.{hint}")
+    known = list_models()
+    raise SpikeletError(f"no model named {shown(name)}. There are: {', '.join(known)}.{meant(name, known)}")
 
 
 def create_model(name: str, **options: Any) -> nn.Module:

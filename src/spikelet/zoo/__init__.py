@@ -7,15 +7,14 @@ card(name)         its model card: data, seed, commit, accuracy, bytes
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 
+from spikelet.base.meant import meant
 from spikelet.graph.file import artifact
 from spikelet.graph.ir import IntGraph
 
 _FOLDER = Path(__file__).parent / "models"
-_LONGEST = 100  # characters of a name that are compared with those there are
 
 
 def names() -> list[str]:
@@ -34,15 +33,10 @@ def path_of(name_or_path: str | os.PathLike[str]) -> Path:
         path = _FOLDER / f"{name_or_path}.safetensors"
     if not path.exists():
         raise FileNotFoundError(
-            f"no file {str(name_or_path)!r}, and no such model ships with spikelet.{_meant(str(name_or_path))} "
+            f"no file {str(name_or_path)!r}, and no such model ships with spikelet.{meant(str(name_or_path), names())} "
             f"There are: {', '.join(names())}."
         )
     return path
-
-
-def _meant(name: str) -> str:
-    near = difflib.get_close_matches(name[:_LONGEST], names(), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def load(
@@ -77,6 +71,6 @@ def card(name: str) -> str:
     path = _FOLDER / f"{name}.md"
     if not path.exists():
         raise FileNotFoundError(
-            f"no model {name!r} ships with spikelet.{_meant(name)} There are: {', '.join(names())}."
+            f"no model {name!r} ships with spikelet.{meant(name, names())} There are: {', '.join(names())}."
         )
     return path.read_text()
