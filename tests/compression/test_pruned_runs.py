@@ -16,7 +16,7 @@ from spikelet.data.batches import Epoch, batches
 from spikelet.models import create_model
 from spikelet.models.qpsnn_pruning import RESNET20_RATIOS, VGG16_RATIOS
 from spikelet.recipes import RECIPES
-from spikelet.train import Phase, Run, TrainConfig, Unpruned, load_run, settings
+from spikelet.train import Phase, Run, Silent, TrainConfig, Unpruned, load_run, settings
 from tests.support.training_runs import Stop, assert_same_run, digits, small_config
 
 pytest.importorskip("accelerate")
@@ -83,6 +83,15 @@ def test_a_stopped_run_goes_on_bit_for_bit(stopped: str, whole: Path, tmp_path: 
     run_of(config(), digits(), tmp_path).train()
     assert_same_run(whole, tmp_path)
     assert_same_run(whole / "unpruned", tmp_path / "unpruned")
+
+
+def test_both_trainings_are_shown_by_name_and_told_to_the_trackers(tmp_path: Path):
+    pytest.importorskip("tensorboard")
+    run = run_of(config(), digits(), tmp_path, log_with=["tensorboard"])
+    (larger,) = run.before
+    assert [part.loop.reporter.name for part in (larger, run)] == ["unpruned  ", ""]  # type: ignore[attr-defined]
+    assert [tracker.value for tracker in larger.loop.accelerator.log_with] == ["tensorboard"]
+    assert isinstance(run_of(config(), digits(), tmp_path, Silent()).before[0].loop.reporter, Silent)
 
 
 def test_a_run_of_one_network_refuses_to_prune(tmp_path: Path):

@@ -66,10 +66,10 @@ def test_a_teachers_word_costs_a_pass_forwards() -> None:
 
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal, OutStream], ids=["file", "terminal", "notebook"])
 def test_a_teachers_epochs_are_named(kind: type[io.StringIO]) -> None:
-    for analog in (True, False):
+    for name in ("teacher", ""):
         out = kind()
-        run_through(reporter_for(dataclasses.replace(CONFIG, analog=analog), out))
-        assert ("teacher  epoch 3/3" in out.getvalue()) == analog
+        run_through(reporter_for(CONFIG, out, name))
+        assert ("teacher  epoch 3/3" in out.getvalue()) == bool(name)
         assert "epoch 3/3" in out.getvalue()
 
 

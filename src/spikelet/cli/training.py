@@ -22,10 +22,9 @@ from spikelet.cli.result import FILE, result_of
 from spikelet.compression.pruned_run import UNPRUNED, run_of
 from spikelet.data import DataSplits, Samples, batches
 from spikelet.nn.device import device_of
-from spikelet.train import Phase, Reporter, Run, Teacher, TrainConfig, Unpruned
+from spikelet.train import Phase, Reporter, Run, Silent, Teacher, TrainConfig, Unpruned
 from spikelet.train import evaluate as accuracy_of
 from spikelet.train.checkpoint import load_history
-from spikelet.train.progress import Silent
 from spikelet.train.progress_bar import reporter_for
 from spikelet.train.run import TEACHER
 
@@ -53,7 +52,7 @@ def train(options: TrainOptions) -> None:
             facts(_summary(config, folder, data.train, run.model))
         run.loop.reporter = _reporter(run)
         for part in run.before:
-            part.loop.reporter = _reporter(part, f"{part.folder.name}  ")
+            part.loop.reporter = _reporter(part, part.folder.name)
     try:
         run.train()
     except KeyboardInterrupt:

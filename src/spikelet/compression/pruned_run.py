@@ -30,10 +30,8 @@ from spikelet.compression.filters import Filter
 from spikelet.compression.passes.prune import Prune
 from spikelet.data.batches import Epoch, batches
 from spikelet.train.config import TrainConfig
-from spikelet.train.progress import Reporter, Silent
-from spikelet.train.progress_bar import reporter_for
+from spikelet.train.progress import Reporter
 from spikelet.train.run import Run
-from spikelet.train.trackers import Tracking
 
 UNPRUNED = "unpruned"  # the folder of the larger network's run, in the run's own
 BATCHES = 5  # that scores are taken on
@@ -69,11 +67,7 @@ class PrunedRun(Run):
         log_with: Any = None,
     ) -> None:
         super().__init__(config, data, folder, reporter, log_with=log_with)
-        larger, splits = config.of_unpruned(), self.loop.data
-        is_shown = reporter is None and self.loop.accelerator.is_main_process
-        heard = reporter_for(larger, name=f"{UNPRUNED}  ") if is_shown else Silent()
-        named = Tracking(log_with, self.folder).by_name if log_with else None
-        self.unpruned = Run(larger, splits, self.folder / UNPRUNED, heard, log_with=named)
+        self.unpruned = self._earlier(config.of_unpruned(), self.loop.data, UNPRUNED)
         self._ratios: dict[str | Filter, float] = {**ratios_between(self.unpruned.model, self.model)}
 
     @property

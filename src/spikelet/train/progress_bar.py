@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from spikelet.base.watched import watched
 from spikelet.base.words import duration, percent
-from spikelet.train.config import TrainConfig, Training
+from spikelet.train.config import Training
 from spikelet.train.progress import Reporter, Silent
 
 if TYPE_CHECKING:
     from click._termui_impl import ProgressBar
 
-TEACHER = "teacher  "  # stands before the epochs of an analog twin, which is there to teach
 SMOOTHING = 0.9  # of the loss that the bar shows
 WORDS = 24  # columns that the bar's left side takes, so that the bar stays where it is
 
@@ -122,11 +121,10 @@ def reporter_for(config: Training, out: TextIO | None = None, name: str = "") ->
     """A bar where `out` is a terminal or a notebook, lines where it is neither.
 
     out: None is the standard error, so that what a program prints stays its own.
-    name: what stands before its epochs; "" is nothing, or says that it is a teacher's.
+    name: what stands before its epochs, such as "teacher".
     """
     stream = sys.stderr if out is None else out
     if stream is None:  # pythonw has none
         return Silent()
-    name = name or (TEACHER if isinstance(config, TrainConfig) and config.analog else "")
-    screen = watched(stream)
-    return Lines(config, stream, name) if screen is None else Bar(config, screen, name)
+    screen, before = watched(stream), f"{name}  " if name else ""
+    return Lines(config, stream, before) if screen is None else Bar(config, screen, before)

@@ -33,6 +33,7 @@ from spikelet.train.loop import Loop
 from spikelet.train.origin import Origin, load_origin
 from spikelet.train.phases import set_binary, set_phase, set_real_steps
 from spikelet.train.progress import Reporter, Silent
+from spikelet.train.progress_bar import reporter_for
 from spikelet.train.trackers import Tracking
 from spikelet.train.weights import save_weights
 from spikelet.train.whiten import whiten
@@ -103,6 +104,7 @@ class Run:
             _require_trainable(model)
         twin = copy.deepcopy(model) if config.teacher and config.teacher.model is None else None
         tracking = Tracking(log_with, self.folder) if log_with else None
+        self._is_shown, self._named = reporter is None, tracking.by_name if tracking else None
         self.loop = Loop(build(config, model), data, config, reporter, tracking)
         self.origin = Origin.of(data, self.loop.accelerator.num_processes)
         if before is not None:
@@ -117,10 +119,13 @@ class Run:
         self.distillation: Distillation | None = None
         if config.whiten:
             whiten(self.model, data.train)  # a resumed run's checkpoint replaces it
-        self.taught_by: Run | None = None
-        if config.teacher:
-            heard, named = None if reporter is None else Silent(), tracking.by_name if tracking else None
-            self.taught_by = Run(config.of_teacher(), data, self.folder / TEACHER, heard, model=twin, log_with=named)
+        self.taught_by = self._earlier(config.of_teacher(), data, TEACHER, twin) if config.teacher else None
+
+    def _earlier(self, config: TrainConfig, data: DataSplits, name: str, model: nn.Module | None = None) -> Run:
+        """A run that is trained before this one, in the folder `name` of its own: shown under that name where this one
+        is shown, and told to the trackers that were given by name."""
+        heard = reporter_for(config, name=name) if self._is_shown and self._is_main else Silent()
+        return Run(config, data, self.folder / name, heard, model=model, log_with=self._named)
 
     @property
     def model(self) -> nn.Module:
