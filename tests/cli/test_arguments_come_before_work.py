@@ -47,6 +47,7 @@ WORDS = (
     ("train --resume RUN --data FOLDER", "--resume"), ("train --data FOLDER --out FILE", "--out"),
     ("run FILE a.png --ground red", "ground"), ("run FILE a.png --axes CHWN", "--axes"),
     ("run FILE a.png --csv NOWHERE/a.csv", "--csv"), ("run FILE a.png --csv FOLDER", "--csv"),
+    ("train tiny --tracker tensorbord", "--tracker"), ("train --resume RUN --tracker tensorbord", "--tracker"),
     ("run FILE a.png --csv FILE", "--csv"), ("run FILE a.png --csv - --json", "--csv"),
     ("bench FILE --batch 0", "--batch"), ("bench FILE --seconds 0", "--seconds"), ("bench FILE --seed -1", "--seed"),
     ("bench FILE --threads 65", "--threads"), ("fit", "spikelet fit runs/"), ("run", "spikelet run "),

@@ -14,6 +14,7 @@ from torch import nn
 from spikelet.base.command import command_line
 from spikelet.base.table import Table
 from spikelet.cli.configuring import planned
+from spikelet.cli.errors import naming
 from spikelet.cli.options import TrainOptions
 from spikelet.cli.outputs import side_file
 from spikelet.cli.printing import duration, facts, note, percent, say, show
@@ -27,6 +28,7 @@ from spikelet.train import evaluate as accuracy_of
 from spikelet.train.checkpoint import load_history
 from spikelet.train.progress_bar import reporter_for
 from spikelet.train.run import TEACHER
+from spikelet.train.trackers import require_trackers
 
 EVALUATION_BATCH = 256
 ROWS = 20  # of the closing table
@@ -38,6 +40,8 @@ def train(options: TrainOptions) -> None:
     Raises:
         ValueError: words that exclude each other; or what spikelet.train and spikelet.data raise.
     """
+    with naming("--tracker"):
+        require_trackers(options.tracker)
     plan = planned(options)
     config, folder, data = plan.config, plan.folder, plan.data
     if options.dry_run:

@@ -46,14 +46,12 @@ class Tracking:
     folder: Path
 
     def __post_init__(self) -> None:
-        for asked in self.log_with if isinstance(self.log_with, list | tuple) else [self.log_with]:
-            _require(asked)
+        require_trackers(self.log_with)
 
     @property
     def by_name(self) -> list[str]:
         """The trackers that were named, of which every training makes its own."""
-        asked = self.log_with if isinstance(self.log_with, list | tuple) else [self.log_with]
-        return [name for name in asked if isinstance(name, str)]
+        return [asked for asked in _listed(self.log_with) if isinstance(asked, str)]
 
 
 class Trackers:
@@ -106,7 +104,18 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _listed(log_with: Any) -> list[Any]:
+    return list(log_with) if isinstance(log_with, list | tuple) else [log_with]
+
+
+def require_trackers(log_with: Any) -> None:
+    """Raises what `Tracking` raises, before any work."""
+    for asked in _listed(log_with):
+        _require(asked)
+
+
 def _require(asked: Any) -> None:
+    need("accelerate", package="accelerate", extra="train", what="a tracker")
     from accelerate.tracking import GeneralTracker
     from accelerate.utils import LoggerType
 
