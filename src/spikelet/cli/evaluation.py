@@ -30,7 +30,6 @@ from spikelet.lowering.verify import Verification
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.profiling.packed import has_float_weights
 from spikelet.runtime import Program
-from spikelet.train.evaluate import evaluate as accuracy_of
 from spikelet.train.evaluate import predict
 
 BATCH = 100
@@ -110,7 +109,7 @@ def evaluate(target: str, choice: Choice, threads: int, by_class: bool) -> Evalu
     if isinstance(opened, Packed):
         measured = _of_file(opened.graph, samples, threads)
     elif has_float_weights(opened.model):
-        measured = _of_floats(opened.model, samples, by_class)
+        measured = _of_floats(opened.model, samples)
     else:
         measured = _of_run(opened, samples, threads)
     if isinstance(opened, Trained) and choice.is_own_test_set(split):
@@ -158,18 +157,18 @@ def _of_file(graph: IntGraph, samples: Samples, threads: int) -> Measured:
     program = Program(graph, threads)
     parts = [summed(graph, program(x.numpy()))[0] for x, _ in shown(batches(samples, BATCH))]
     logits = np.concatenate(parts)
-    return Measured(None, float((logits.argmax(1) == samples.y.numpy()).mean()), logits)
+    return Measured(None, _accuracy(logits, samples), logits)
 
 
-def _of_floats(model: nn.Module, samples: Samples, by_class: bool) -> Measured:
-    """The logits only where they are asked for: they take a second pass."""
-    accuracy = accuracy_of(model, shown(batches(samples, BATCH)), time_axis=samples.time_axis)
-    logits = np.empty((0, 0))
-    if by_class:
-        with torch.no_grad(), evaluation_mode(model):
-            parts = [predict(model, x, samples.time_axis) for x, _ in shown(batches(samples, BATCH))]
-        logits = torch.cat(parts).numpy()
-    return Measured(accuracy, None, logits)
+def _of_floats(model: nn.Module, samples: Samples) -> Measured:
+    with evaluation_mode(model):
+        parts = [predict(model, x, samples.time_axis) for x, _ in shown(batches(samples, BATCH))]
+    logits = torch.cat(parts).numpy()
+    return Measured(_accuracy(logits, samples), None, logits)
+
+
+def _accuracy(logits: NDArray[Any], samples: Samples) -> float:
+    return float((logits.argmax(1) == samples.y.numpy()).mean())
 
 
 def shown(made: Batches) -> Iterator[tuple[Tensor, Tensor]]:
