@@ -66,7 +66,9 @@ def fit(options: FitOptions) -> bool:
     training = dataclasses.replace(config.plain(), seed=options.seed)
     known = {name: text for name, text in origin(config, result).items() if name not in OF_THE_START}
     job = Job(model, data, budget, training, settings, result.labels, known)
-    fitted = _as_packed(job.run(Quiet() if is_quiet() else Shown(sys.stdout)), options.model)
+    fitted = job.run(Quiet() if is_quiet() else Shown(sys.stdout))
+    if not has_float_weights(model):  # which have no file
+        fitted = _as_packed(fitted, options.model)
     _show(fitted)
     _write(fitted, out)
     return fitted.is_within_budget
@@ -74,9 +76,7 @@ def fit(options: FitOptions) -> bool:
 
 def _as_packed(fitted: Fitted, folder: Path) -> Fitted:
     """`fitted` with the start's bytes as `spikelet pack` writes the run in `folder`: the job left out what is no longer
-    true of the answer, such as its accuracy. A float network has no file."""
-    if has_float_weights(spiking_run(folder)[0]):
-        return fitted
+    true of the answer, such as its accuracy."""
     size = len(dumps(graph_of_run(folder)))
     return dataclasses.replace(fitted, start=dataclasses.replace(fitted.start, size=size))
 
