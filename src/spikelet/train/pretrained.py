@@ -127,7 +127,8 @@ def from_pretrained(source: str | Path, *, revision: str | None = None) -> nn.Mo
             is fetched once and read from the local cache then.
         revision: branch, tag or commit on the hub.
     Raises:
-        CheckpointError: there is none, it is damaged, or its name stands for no network here.
+        CheckpointError: there are no weights at `source`, a file of theirs is damaged, or config.json names a network
+            that is unknown here.
         MissingLibrary: huggingface_hub is not installed.
     """
     folder = _folder(source, revision)

@@ -58,7 +58,8 @@ def read_tables(
     Args:
         parts: a Dataset for each split.
         request: its image_size, columns and ground count.
-        places: the folders in which files that cells name may lie; None where whoever made the tables says so.
+        places: the folders in which files that cells name may lie; None where any will do, as in tables that the caller
+            made.
         left_out: for the report.
     Raises:
         DataError, SpikeletError: as `read_hub`.

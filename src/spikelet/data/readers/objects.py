@@ -28,7 +28,7 @@ from spikelet.data.readers.assembly import Source, assembled
 from spikelet.data.readers.crop import crop_splits
 from spikelet.data.readers.encoded import Encoded
 from spikelet.data.readers.frames import SLICERS, frames
-from spikelet.data.readers.hub import known_splits, library_of, read_tables
+from spikelet.data.readers.hub import known_splits, read_tables
 from spikelet.data.readers.labels import numbered
 from spikelet.data.readers.reader import Request
 from spikelet.data.readers.room import room_for
@@ -61,7 +61,6 @@ def read_object(source: Any, request: Request) -> DataSplits:
         )
     parts, left_out = known_splits(source if isinstance(source, Mapping) else {"train": source}, request.name)
     if all(type(part).__module__.split(".")[0] == "datasets" for part in parts.values()):
-        library_of(request.name)
         return read_tables(parts, request, None, left_out)
     if request.columns is not None:
         raise DataError(f"columns={request.columns!r} goes with tables; samples of {request.name} are (x, label, ...).")
