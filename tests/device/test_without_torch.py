@@ -14,9 +14,9 @@ import spikelet
 BLOCKED = "import sys; sys.modules['torch'] = None; import spikelet; "
 SENTENCE = "this part of spikelet needs PyTorch. Install it with: pip install 'spikelet[train]'"
 TRAINING = (
-    "LIF", "Budget", "LIFParams", "compress", "convert", "create_model", "fit", "from_pretrained", "from_snntorch",
-    "from_spikingjelly", "list_models", "lower", "profile", "push_to_hub", "register_model", "save_pretrained",
-    "verify",
+    "LIF", "Budget", "LIFParams", "check", "compress", "convert", "create_model", "fit", "from_pretrained",
+    "from_snntorch", "from_spikingjelly", "list_models", "lower", "profile", "push_to_hub", "register_model",
+    "save_pretrained", "verify",
 )  # fmt: skip
 DEVICE = ("IntGraph", "LoweringError", "Program", "Reference", "SpikeletError", "load", "save")
 FOLDERS = (

@@ -16,7 +16,7 @@ from spikelet.graph.ops.mul import corners
 from tests.nodes import conv
 from tests.small_edges import graph_of
 
-SOFT = {"leak": 2**15, "gain": 2**10, "leak_bits": 15, "threshold": 2**29, "reset": "soft", "membrane": None}
+SOFT = {"leak": 2**15, "gain": 2**10, "leak_bits": 15, "threshold": 2**31 - 1, "reset": "soft", "membrane": None}
 
 
 def _neurons(count: int, channels: int, **fields: object) -> ir.IntGraph:

@@ -130,7 +130,7 @@ MODELS: dict[str, dict[str, Any]] = {  # options that make it small, and its inp
     "qsnn_vgg_s_avg": {"widths": (8, 12), "image_size": 11, "in_channels": 3},
     "qsnn_vgg_s_max": {"widths": (8, 12, 16), "image_size": 11, "in_channels": 3},
     "qpsnn_vgg16": {"pruning": (0.95,) * 13, "image_size": 32, "in_channels": 3},
-    "qpsnn_vgg_s": {"widths": (4, 6), "image_size": 8, "in_channels": 3},
+    "qpsnn_vgg_s": {"widths": (6, 8), "image_size": 8, "in_channels": 3},
     "qpsnn_vggsnn": {"pruning": (0.95,) * 8, "image_size": 16, "in_channels": 2},
     "qpsnn_resnet20": {"pruning": (0.95,) * 13, "image_size": 8, "in_channels": 3},
     "qpsnn_resnet18": {"width": 8, "image_size": 32, "in_channels": 3},
