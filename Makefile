@@ -1,6 +1,6 @@
 # Every target prepares the environment it needs: Python 3.11 or newer with venv, a C compiler and make are enough.
 #   make demo    train on digits, pack, run natively, compare spike for spike
-#   make test    the test suite                (PYTEST_ARGS="-k lif -x" narrows it)
+#   make test    the test suite, a process for each core   (PYTEST_ARGS="-k lif -x" narrows it, -n0 uses one)
 #   make device  install without torch in a new environment, and run a shipped model there
 #   make lowest  test with the lowest versions that pyproject.toml allows, torch apart
 #   make docs    the pages of the documentation, in build/docs: README, tutorials, specifications, every module
@@ -40,7 +40,7 @@ demo: $(READY)
 	$(PY) examples/demo.py
 
 test: $(READY)
-	$(PY) -m pytest $(PYTEST_ARGS)
+	$(PY) -m pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
 device: $(READY)
 	$(PY) -m pytest tests/device -m index

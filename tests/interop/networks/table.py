@@ -29,7 +29,7 @@ def table() -> str:
     for source, networks in SETS.items():
         count = sum(not network.refused for network in networks)
         lines += [
-            f"### {source}: {count} of {len(networks)}",
+            f"## {source}: {count} of {len(networks)}",
             "",
             "| network | built as | outcome |",
             "| --- | --- | --- |",
