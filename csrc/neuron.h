@@ -8,7 +8,8 @@
 /* Eight neurons' rows of constants, and where a tile's results go. */
 typedef struct neurons {
     vec leak, gain, drop, start;
-    const int32_t *cuts; /* [levels][channels] */
+    vec floor, ceiling, shift, factor, step; /* of a quotient, see spk_quotient_row */
+    const int32_t *cuts;                     /* [levels][channels] */
     size_t channels;
 } neurons;
 
@@ -20,11 +21,25 @@ SPK_INLINE neurons neurons_at(const spk_op *op, size_t c) {
     n.gain = v_load(k + SPK_GAIN * channels);
     n.drop = v_load(k + SPK_DROP * channels);
     n.start = v_load(k + SPK_START * channels);
+    if (op->quotient_bits == 0) return n;
+    n.floor = v_load(k + SPK_FLOOR * channels);
+    n.ceiling = v_load(k + SPK_CEILING * channels);
+    n.shift = v_load(k + SPK_QUOTIENT_SHIFT * channels);
+    n.factor = v_load(k + SPK_QUOTIENT_FACTOR * channels);
+    n.step = v_load(k + SPK_STEP * channels);
     return n;
 }
 
+/* How many steps from the threshold on h has come, 0 to levels. */
+SPK_INLINE vec quotient_of(const neurons *n, vec h, int32_t bits) {
+    const vec u = v_sub32(v_min32(v_max32(h, n->floor), n->ceiling), n->floor);
+    const vec product = v_mul32(v_srav32(u, n->shift), n->factor);
+    const vec q = v_sra32(v_add32(product, v_set32(1 << (bits - 1))), bits);
+    return v_add32(q, v_gt32(v_mul32(q, n->step), u));
+}
+
 /* How many cuts lie below h; they ascend. */
-SPK_INLINE vec spikes_of(const neurons *n, vec h, int32_t levels) {
+SPK_INLINE vec cuts_below(const neurons *n, vec h, int32_t levels) {
     vec count = v_zero();
     for (int32_t j = 0; j < levels; j++) {
         const vec above = v_gt32(h, v_load(n->cuts + (size_t)j * n->channels));
@@ -44,7 +59,7 @@ SPK_INLINE void put_counts(const spk_op *op, const spk_frame *f, const tile *m, 
         put_spikes(spk_spikes_at(f, op->spikes) + pixel * spk_words(op->out_c), c, v_signs32(v_sub32(v_zero(), count)));
 }
 
-SPK_INLINE void neuron_charged(const spk_op *op, const spk_frame *f, const tile *m, charge how) {
+SPK_INLINE void neuron_charged(const spk_op *op, const spk_frame *f, const tile *m, charge how, int divides) {
     const lif_constants k = lif_of(op, how);
     const size_t channels = spk_lanes(op->out_c);
     for (size_t c = 0; c < channels && !spk_stopped(f); c += 8) {
@@ -54,8 +69,10 @@ SPK_INLINE void neuron_charged(const spk_op *op, const spk_frame *f, const tile 
             vec v = m->begins ? n.start : v_load(membrane);
             for (size_t t = 0; t < m->steps; t++) {
                 const vec x = v_load(tile_row(m, p, m->rows == 1 ? 0 : t) + c);
-                const vec h = charged(&k, n.leak, n.gain, v, x, how), count = spikes_of(&n, h, op->levels);
+                const vec h = charged(&k, n.leak, n.gain, v, x, how);
+                const vec count = divides ? quotient_of(&n, h, op->quotient_bits) : cuts_below(&n, h, op->levels);
                 put_counts(op, f, m, p, t, c, count);
+                if (m->ends && t + 1 == m->steps) break;
                 v = op->soft_reset ? v_sub32(h, v_mul32(count, n.drop)) : v_andnot(v_gt32(count, v_zero()), h);
                 if (op->membrane_shift) v = stored_membrane(&k, v);
             }
@@ -65,10 +82,20 @@ SPK_INLINE void neuron_charged(const spk_op *op, const spk_frame *f, const tile 
 }
 
 static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
-    if (op->wide_charge)
-        neuron_charged(op, f, m, CHARGE_WIDE);
-    else
-        neuron_charged(op, f, m, CHARGE_MULTIPLY);
+    switch ((op->wide_charge ? 2 : 0) + (op->quotient_bits ? 1 : 0)) {
+    case 0:
+        neuron_charged(op, f, m, CHARGE_MULTIPLY, 0);
+        break;
+    case 1:
+        neuron_charged(op, f, m, CHARGE_MULTIPLY, 1);
+        break;
+    case 2:
+        neuron_charged(op, f, m, CHARGE_WIDE, 0);
+        break;
+    default:
+        neuron_charged(op, f, m, CHARGE_WIDE, 1);
+        break;
+    }
 }
 
 static void finish_lif(const spk_op *op, const spk_frame *f, const tile *m) {

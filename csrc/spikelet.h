@@ -138,10 +138,11 @@ typedef enum spk_affine {
     FIELD(int32_t, addend_c) /* the addend's map, where it is not the output's */                                      \
     FIELD(int32_t, addend_h)                                                                                           \
     FIELD(int32_t, addend_w)                                                                                           \
-    FIELD(int32_t, planes)      /* SPK_MATMUL_BITS: bits of an entry of the addend, 1 to 4 */                          \
-    FIELD(int32_t, has_sign)    /* ... whether the top one is that of negative entries */                              \
-    FIELD(int32_t, lane_bits)   /* ... 8: every entry of the product is 0..255, 16: an int16, or 32 */                 \
-    FIELD(int32_t, wide_charge) /* leak v + gain x + rounding may leave 32 bits */                                     \
+    FIELD(int32_t, planes)        /* SPK_MATMUL_BITS: bits of an entry of the addend, 1 to 4 */                        \
+    FIELD(int32_t, has_sign)      /* ... whether the top one is that of negative entries */                            \
+    FIELD(int32_t, lane_bits)     /* ... 8: every entry of the product is 0..255, 16: an int16, or 32 */               \
+    FIELD(int32_t, wide_charge)   /* leak v + gain x + rounding may leave 32 bits */                                   \
+    FIELD(int32_t, quotient_bits) /* 0: levels are found by cuts; else by division, see spk_quotient_row */            \
     FIELD(int64_t, src)                                                                                                \
     FIELD(int64_t, addend)                                                                                             \
     FIELD(int64_t, values)                                                                                             \
@@ -165,13 +166,13 @@ typedef enum spk_affine {
                                         first of the source, how many); the last has none */                           \
     FIELD(const int32_t *, clip_low)                                                                                   \
     FIELD(const int32_t *, clip_high)                                                                                  \
-    FIELD(const int32_t *, neuron) /* or NULL: [SPK_NEURON_ROWS + levels][channels], see spk_neuron_row */             \
+    FIELD(const int32_t *, neuron) /* or NULL: rows by channel, see spk_neuron_row */                                  \
     FIELD(const int32_t *, index)  /* SPK_GATHER: the source's pixel of every pixel, or -1 */
 
 typedef void (*spk_callback)(int64_t number, int64_t sample, uint8_t *arena);
 
-/* The rows of `neuron`: O6 with constants by channel or several levels. A cut is threshold + j * step - 1, or the
-   largest int32: the charges above j cuts give j spikes. */
+/* The rows of `neuron`: O6 with constants by channel or several levels. Behind them lie `levels` cuts, each
+   threshold + j * step - 1, or the largest int32: the charges above j cuts give j spikes. */
 typedef enum spk_neuron_row {
     SPK_LEAK,
     SPK_GAIN,
@@ -181,6 +182,20 @@ typedef enum spk_neuron_row {
     SPK_START,
     SPK_NEURON_ROWS
 } spk_neuron_row;
+
+/* The rows of `neuron` behind those, where quotient_bits = b is not 0. With u = h - floor, h held between floor and
+   ceiling, the spikes are floor(u / step), which is q or q - 1 of
+
+       q = ((u >> shift) factor + 2^(b - 1)) >> b,
+
+   and q - 1 where u < q step. */
+typedef enum spk_quotient_row {
+    SPK_FLOOR = SPK_NEURON_ROWS, /* threshold - step */
+    SPK_CEILING,                 /* threshold + (levels - 1) step */
+    SPK_QUOTIENT_SHIFT,
+    SPK_QUOTIENT_FACTOR,
+    SPK_QUOTIENT_END
+} spk_quotient_row;
 
 /* Raised by spk_stop while a call runs: the call ends soon, and its results are of no use. */
 #if defined(__STDC_NO_ATOMICS__) || (defined(_MSC_VER) && !defined(__clang__))

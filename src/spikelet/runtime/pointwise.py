@@ -21,7 +21,8 @@ from spikelet.graph.ops.affine import affine
 from spikelet.runtime.layout import by_channel
 from spikelet.runtime.plan.kinds import AffineMode
 
-CUTS = 6  # rows of a neuron's table before its cuts
+NEURON_ROWS = 6  # of a neuron's table before what finds its spikes
+DIVIDED = 3  # levels from which on a division is quicker than cuts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,16 +77,38 @@ def clip_constants(clip: tuple[int, int], channels: int) -> tuple[NDArray[np.int
     return low, high
 
 
-def neuron_constants(node: ir.Neuron, channels: int) -> NDArray[np.int32]:
-    """spk_op.neuron: leak, gain, threshold, step, drop and start by channel, then the cuts
-    threshold + j * step - 1, j < levels; one beyond int32 is its largest value, which nothing passes."""
+def neuron_constants(node: ir.Neuron, channels: int) -> tuple[int, NDArray[np.int32]]:
+    """spk_op.quotient_bits and spk_op.neuron: leak, gain, threshold, step, drop and start by channel, then what finds
+    the spikes: of many levels a division, else cuts."""
     drop = 0 if node.drop is None else node.drop
-    rows = np.zeros((CUTS + node.levels, channels), np.int64)
+    rows = np.zeros((NEURON_ROWS, channels), np.int64)
     for i, row in enumerate((node.leak, node.gain, node.threshold, node.spacing, drop, node.start)):
         rows[i] = row
-    threshold, step = rows[2], rows[3]
-    rows[CUTS:] = np.minimum(threshold + np.arange(node.levels)[:, None] * step - 1, 2**31 - 1)
-    return by_channel(rows, channels)
+    bits, found = _division(rows[2], rows[3], node.levels)
+    return bits, by_channel(np.concatenate((rows, found)), channels)
+
+
+def _division(threshold: NDArray[np.int64], step: NDArray[np.int64], levels: int) -> tuple[int, NDArray[np.int64]]:
+    """b, and floor, ceiling, shift a and factor m by channel (spk_quotient_row), or 0 and cuts.
+
+    q = ((u >> a) m + 2^(b - 1)) >> b is u / step within a half, 0 <= u <= levels * step, before it is floored: with
+    levels < 2^l and b = 30 - l, a is the least that lets m = 2^(a + b) / step, rounded, be 2^(l + 2) or more. Rounding
+    m is worth levels / 2m <= 1/8 then, what the shift drops 2^a / step < 1/8, and no number on the way leaves 31 bits.
+    """
+    floor, ceiling = threshold - step, threshold + (levels - 1) * step
+    if levels < DIVIDED or max(ceiling.max(), (levels * step).max()) > INT32[1]:
+        return 0, _cuts(threshold, step, levels)
+    length = levels.bit_length()
+    b = 30 - length
+    steps = [int(s) for s in step]
+    shift = [max(0, s.bit_length() + 2 * length - 28) for s in steps]
+    factor = [((2 << (a + b)) // s + 1) // 2 for a, s in zip(shift, steps, strict=True)]
+    return b, np.array([floor, ceiling, shift, factor], np.int64)
+
+
+def _cuts(threshold: NDArray[np.int64], step: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
+    """threshold + j * step - 1, j < levels; one beyond int32 is its largest value, which nothing passes."""
+    return np.minimum(threshold + np.arange(levels)[:, None] * step - 1, INT32[1])
 
 
 def _split(

@@ -77,8 +77,8 @@ class Constants:
             numbers = {"leak": node.leak, "gain": node.gain, "threshold": node.threshold, "drop": node.drop or 0}
             return fields | numbers
         channels = self.edges[node.name].shape[0]
-        table = self.get(node, "neuron", lambda: pointwise.neuron_constants(node, channels))
-        return fields | {"neuron": constant(node, "neuron", "channels", table)}
+        bits, table = self.get(node, "neuron", lambda: pointwise.neuron_constants(node, channels))
+        return fields | {"quotient_bits": bits, "neuron": constant(node, "neuron", "channels", table)}
 
 
 def is_plain(node: ir.Neuron) -> bool:
