@@ -49,7 +49,7 @@ STREAM_COMPARED = 4
 PROFILED = 200  # images
 
 
-def _variant(config: TrainConfig) -> str:
+def variant_of(config: TrainConfig) -> str:
     """The run in words: its attention, and what that reads."""
     options = config.model_options
     ratio = options.get("partial_ratio", 0.0)
@@ -159,7 +159,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     splits = load(config.data, root=options.data_root, **config.data_options)
     test = _first(splits.test, len(splits.test) if options.images is None else options.images)
     extent = Extent(test, _first(test, options.stream_images), options.compared)
-    name, seed = _variant(config), str(config.seed)
+    name, seed = variant_of(config), str(config.seed)
     _about(model, config, test)
     same = {"epochs": config.epochs, "data": _data(test)}
     graph, is_new = _graph_of(name, model, extent), (name, seed) not in recorded(NETWORK, **same)
