@@ -24,7 +24,6 @@ import torch
 from torch import nn
 
 from benchmarks.est import BATCH, variant_of
-from benchmarks.layers import times
 from benchmarks.record import record, recorded
 from benchmarks.verified import verified
 from spikelet import Program, compress, lower
@@ -35,6 +34,7 @@ from spikelet.graph.file.artifact import dumps
 from spikelet.graph.ir import IntGraph
 from spikelet.profiling import attention_operations
 from spikelet.profiling.papers.est import SAVED
+from spikelet.runtime.one_by_one import times
 from spikelet.train import TrainConfig, evaluate, load_run
 
 TABLE = "EST partial information"

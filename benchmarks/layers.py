@@ -22,11 +22,10 @@ from __future__ import annotations
 
 import argparse
 import collections
-import ctypes
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +38,12 @@ from spikelet.graph import ir
 from spikelet.lowering import lower
 from spikelet.profiling import profile_graph
 from spikelet.profiling.layers import SynapseLayer
-from spikelet.runtime import Program, layout
-from spikelet.runtime.binding import bind
-from spikelet.runtime.library import library
-from spikelet.runtime.structures import Call, Op
+from spikelet.runtime import Program
+from spikelet.runtime.one_by_one import Timed, times
 
 IMAGES = 4
 SLOW = 3.0  # times the median convolution
 MIX = ".mix."  # of the names of what lies between q, k, v and what they make of each other (nn/attention.py)
-
-
-@dataclasses.dataclass(frozen=True)
-class Timed:
-    """An operation of a plan: the node whose rule made it, its kind in the library, its time for one image."""
-
-    node: str
-    kind: str
-    microseconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,63 +60,6 @@ class Layer:
     def nanoseconds(self) -> float:
         """Nanoseconds that one synaptic operation takes."""
         return 1e3 * self.microseconds / max(self.synaptic_operations, 1.0)
-
-
-class _Steps:
-    """The operations of the plan for one image, to be run one by one."""
-
-    def __init__(self, program: Program, x: NDArray[np.uint8]) -> None:
-        self.plan = program.plan(still=x.ndim == len(program.graph.input.shape) + 1)
-        self._native = bind(self.plan)
-        if self.plan.carried or self.plan.calls:
-            raise SystemExit("layers: a program that runs step by step, or calls Python, can't be timed by operation")
-        self._x = np.ascontiguousarray(x)
-        self._arena = layout.aligned_empty(self.plan.arena_bytes)
-        self._logits = np.empty(sum(export.size for export in self.plan.exports), np.int32)
-
-    def call(self, first: int, count: int) -> Callable[[], None]:
-        """A native call of `count` operations from the one numbered `first`."""
-        call = Call(
-            ops=self._native.address + first * ctypes.sizeof(Op), op_count=count, x=self._x.ctypes.data,
-            x_size=self._x.size if self.plan.wanted.still else self._x.size // len(self._x), batch=1,
-            logits=self._logits.ctypes.data, logit_count=self._logits.size, arena=self._arena.ctypes.data,
-            arena_bytes=self.plan.arena_bytes, threads=1, set=self._native.set,
-        )  # fmt: skip
-        run, pointer = library().spk_run, ctypes.byref(call)
-        return lambda: run(pointer)
-
-    @property
-    def logits(self) -> NDArray[np.int32]:
-        """What the last operation left."""
-        return self._logits
-
-
-def times(program: Program, xs: Sequence[NDArray[np.uint8]], seconds: float) -> list[Timed]:
-    """The time of every operation, each x one sample [1, ...] or [T, 1, ...].
-
-    Raises:
-        SystemExit: run one by one, the operations give other logits than the program.
-    """
-    totals: list[float] = []
-    for x in xs:
-        steps = _Steps(program, x)
-        count = len(steps.plan.operations)
-        calls = [steps.call(0, 0), *(steps.call(i, 1) for i in range(count))]
-        taken: list[list[int]] = [[] for _ in calls]
-        end = time.perf_counter() + seconds / len(xs)
-        while len(taken[0]) < 5 or time.perf_counter() < end:
-            for of_one, call in zip(taken, calls, strict=True):
-                start = time.thread_time_ns()
-                call()
-                of_one.append(time.thread_time_ns() - start)
-        if (steps.logits != program(x).reshape(-1)).any():
-            raise SystemExit("layers: operations run one by one give other logits than the program")
-        nothing, *each = map(statistics.median, taken)
-        totals = [a + max(b - nothing, 0) for a, b in zip(totals or [0.0] * count, each, strict=True)]
-    return [
-        Timed(op.node, op.kind.name, total / len(xs) / 1e3)
-        for op, total in zip(steps.plan.operations, totals, strict=True)
-    ]
 
 
 def layers(graph: ir.IntGraph, timed: Sequence[Timed], x: NDArray[np.uint8]) -> list[Layer]:

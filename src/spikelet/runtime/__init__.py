@@ -9,3 +9,5 @@ from spikelet.runtime.plan import save_plan as save_plan
 from spikelet.runtime.program import Program as Program
 from spikelet.runtime.program import Stream as Stream
 from spikelet.runtime.state import StreamState as StreamState
+from spikelet.runtime.tune import Tuning as Tuning
+from spikelet.runtime.tune import tune as tune
