@@ -6,7 +6,8 @@
    kernel_h input rows are kept in a ring, for all steps.
 
    Where the source is pooled (O8 with a kernel of `pool`), an input pixel is the pool * pool spikes
-   below it: a channel that fired n times there has n events. */
+   below it: a channel that fired n times there has n events. So has one of value n, where the source is
+   values from 0 to `most`. */
 
 #ifndef SPIKELET_EVENTS_H
 #define SPIKELET_EVENTS_H
@@ -32,8 +33,10 @@ typedef struct event_lists {
     int64_t next_row;     /* input rows before this one are listed, or passed over */
 } event_lists;
 
-/* Spikes that stand for one input value. */
-SPK_INLINE size_t pool_area(const spk_op *op) { return (size_t)op->pool * (size_t)op->pool; }
+/* Events that one input value has at most. */
+SPK_INLINE size_t most_events(const spk_op *op) {
+    return op->source == SPK_VALUES ? (size_t)op->most : (size_t)op->pool * (size_t)op->pool;
+}
 
 /* Input channels of a group. */
 SPK_INLINE size_t group_inputs(const spk_op *op) { return (size_t)(op->in_c / op->groups); }
@@ -41,7 +44,7 @@ SPK_INLINE size_t group_inputs(const spk_op *op) { return (size_t)(op->in_c / op
 SPK_INLINE event_lists events_carve(const spk_op *op, spk_area *area) {
     const size_t entries = (size_t)op->kernel_h * (size_t)op->in_t * (size_t)op->groups;
     event_lists e = {.width = (size_t)op->in_w + 1};
-    e.capacity = (size_t)op->in_w * group_inputs(op) * pool_area(op) + LIST_SLACK;
+    e.capacity = (size_t)op->in_w * group_inputs(op) * most_events(op) + LIST_SLACK;
     e.pixel_bytes = (uint32_t)op->in_c * (uint32_t)op->row_bytes;
     e.lists = spk_carve(area, entries * e.capacity * sizeof(uint32_t));
     e.starts = spk_carve(area, entries * e.width * sizeof(uint32_t));
@@ -52,7 +55,7 @@ SPK_INLINE event_lists events_carve(const spk_op *op, spk_area *area) {
 /* Events that the window of one output pixel can have in a group, and slack. */
 SPK_INLINE size_t events_capacity(const spk_op *op) {
     const size_t taps = (size_t)op->kernel_h * (size_t)op->kernel_w;
-    return taps * group_inputs(op) * pool_area(op) + LIST_SLACK;
+    return taps * group_inputs(op) * most_events(op) + LIST_SLACK;
 }
 
 /* Bits of word w that belong to channels [first, end). */
@@ -98,20 +101,50 @@ SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, 
     starts[width] = (uint32_t)n;
 }
 
-/* Lists input row y, at all steps, into its place in the ring. */
-SPK_INLINE void list_row(const spk_op *op, const spk_frame *f, const event_lists *e, size_t y) {
-    const size_t map = (size_t)op->map_h * (size_t)op->map_w * spk_words(op->in_c), groups = (size_t)op->groups;
-    size_t entry = y % (size_t)op->kernel_h * (size_t)op->in_t * groups;
-    for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++) {
-        const uint64_t *spikes = spk_spikes_at(f, op->src) + t * map;
-        for (size_t g = 0; g < groups; g++, entry++) {
-            uint32_t *list = e->lists + entry * e->capacity, *starts = e->starts + entry * e->width;
-            if (groups == 1 && op->pool == 1)
-                list_plain_row(op, spikes + y * (size_t)op->in_w * spk_words(op->in_c), list, starts);
-            else
-                list_group_row(op, spikes, y, g, list, starts);
+/* Lists a row of values of one step and group: the channels above 0, then those above 1, and so on. */
+SPK_INLINE void list_counts_row(const spk_op *op, const int32_t *pixel, size_t g, uint32_t *list, uint32_t *starts) {
+    const size_t lanes = spk_lanes(op->in_c), width = (size_t)op->in_w;
+    const size_t first = g * group_inputs(op), end = first + group_inputs(op);
+    const uint32_t row = (uint32_t)op->row_bytes, pixel_bytes = (uint32_t)op->in_c * row;
+    size_t n = 0;
+    uint32_t base = 0;
+    for (size_t x = 0; x < width; x++, base += pixel_bytes, pixel += lanes) {
+        starts[x] = (uint32_t)n;
+        for (size_t c = first / 8 * 8; c < end; c += 8) {
+            const vec counts = v_load(pixel + c);
+            const uint32_t mine = (uint32_t)(channel_mask(c / 64, first, end) >> (c % 64)) & 0xff;
+            for (int32_t below = 0; below < op->most; below++) {
+                const uint32_t above = v_signs32(v_gt32(counts, v_set32(below))) & mine;
+                if (above == 0) break;
+                n += list_word(above, base + (uint32_t)c * row, row, list + n);
+            }
         }
     }
+    starts[width] = (uint32_t)n;
+}
+
+/* Lists one step of input row y and group g. */
+SPK_INLINE void list_step(const spk_op *op, const spk_frame *f, size_t t, size_t y, size_t g, uint32_t *list,
+                          uint32_t *starts) {
+    const size_t map = (size_t)op->map_h * (size_t)op->map_w, row = y * (size_t)op->in_w;
+    if (op->source == SPK_VALUES) {
+        list_counts_row(op, spk_values_at(f, op->src) + (t * map + row) * spk_lanes(op->in_c), g, list, starts);
+        return;
+    }
+    const uint64_t *spikes = spk_spikes_at(f, op->src) + t * map * spk_words(op->in_c);
+    if (op->groups == 1 && op->pool == 1)
+        list_plain_row(op, spikes + row * spk_words(op->in_c), list, starts);
+    else
+        list_group_row(op, spikes, y, g, list, starts);
+}
+
+/* Lists input row y, at all steps, into its place in the ring. */
+SPK_INLINE void list_row(const spk_op *op, const spk_frame *f, const event_lists *e, size_t y) {
+    const size_t groups = (size_t)op->groups;
+    size_t entry = y % (size_t)op->kernel_h * (size_t)op->in_t * groups;
+    for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++)
+        for (size_t g = 0; g < groups; g++, entry++)
+            list_step(op, f, t, y, g, e->lists + entry * e->capacity, e->starts + entry * e->width);
 }
 
 /* Lists every input row that output row y reads, and says where its windows' runs are. */

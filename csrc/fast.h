@@ -2,6 +2,7 @@
    SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h, events_*.h and sliced_*.h. */
 
 #include "channel_map.h"
+#include "depthwise.h"
 #include "matmul.h"
 #include "matmul_bits.h"
 #include "pairs.h"
@@ -21,6 +22,7 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_CONV_SLICED] = {conv_sliced, sliced_bytes},
             [SPK_CONV_VALUES] = {conv_values, plain_bytes},
             [SPK_CONV_PAIRS] = {conv_pairs, pairs_bytes},
+            [SPK_CONV_DEPTHWISE] = {conv_depthwise, depthwise_bytes},
             [SPK_POINTWISE] = {pointwise, plain_bytes},
             [SPK_UNPACK] = {unpack_spikes, NULL},
             [SPK_MAXPOOL_SPIKES] = {max_pool_spikes, NULL},

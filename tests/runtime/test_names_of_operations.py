@@ -9,7 +9,7 @@ from spikelet.graph import ir
 from spikelet.runtime.plan.kinds import Kind
 from tests.random_graphs import random_graph
 
-SYNAPSES = (Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_VALUES, Kind.CONV_PAIRS)
+SYNAPSES = (Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_VALUES, Kind.CONV_PAIRS, Kind.CONV_DEPTHWISE)
 
 
 @pytest.mark.parametrize("seed", range(20))

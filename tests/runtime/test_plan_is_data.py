@@ -22,7 +22,7 @@ from spikelet.base.errors import GraphError, RuntimeUnavailable
 from spikelet.base.strict_json import canonical
 from spikelet.graph import ir
 from spikelet.graph.analysis import reads_later_nodes
-from spikelet.runtime import Plan, binding, engine, kernel_sets, library, plan_of
+from spikelet.runtime import Plan, binding, engine, kernel_sets, library, one_by_one, plan_of
 from spikelet.runtime.binding import bind
 from spikelet.runtime.layout import round_up
 from spikelet.runtime.plan import Wanted
@@ -31,29 +31,33 @@ from spikelet.runtime.plan.operation import PLACES
 from spikelet.runtime.plan.sets import SETS
 from spikelet.runtime.structures import NONE, Op
 from tests.random_graphs import random_graph, random_input
+from tests.runtime.test_depthwise import depthwise_graph
 from tests.unit.test_architecture import PACKAGE, imported_names, imports_of
 from tests.wide_graphs import wide_graph
 
 HERE = {s.name: s for s in kernel_sets()}
-GRAPHS = [make(seed) for make in (random_graph, wide_graph) for seed in range(12)]
+GRAPHS = [*(make(seed) for make in (random_graph, wide_graph) for seed in range(12)), depthwise_graph(5, "counts")]
 WORDS = {"source": Form, "addend_source": Form, "affine": AffineMode}
 
 
 def plans(graph: ir.IntGraph, kernels: str) -> Iterator[Plan]:
     """The graph's plans for its first output and all outputs, still and not, at once and as a stream."""
-    one_by_one = reads_later_nodes(graph)
+    has_loop = reads_later_nodes(graph)
     native = Program(graph, kernels=kernels)._engine.native
     results = ("outputs",) if plan_of(graph).wanted.result == "outputs" else ("logits", "outputs")
     for result in results:
         yield native(Wanted(result, 1, still=True), stream=True).plan
-        if not one_by_one:
+        if not has_loop:
             yield native(Wanted(result, 3, still=False), stream=True).plan
             yield native(Wanted(result, graph.time_steps, still=False), stream=False).plan
 
 
 def test_what_plans_are_made_of_imports_neither_ctypes_nor_the_library_and_one_file_binds_them():
     modules = imports_of(PACKAGE)
-    assert {name for name, said in modules.items() if "spikelet.runtime.binding" in said} == {engine.__name__}
+    assert {name for name, said in modules.items() if "spikelet.runtime.binding" in said} == {
+        engine.__name__,
+        one_by_one.__name__,
+    }
     needed, left = set(), ["spikelet.runtime.plan"]
     while left:
         name = left.pop()

@@ -5,6 +5,7 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
 
     rows     int8   [K + 1, O/g padded to 32]   column j of row k: the j-th output of the row's group
     sliced   uint64 [K + 1, words]              bit o of row k: 1 for +1
+    taps     int16  [kh * kw, O padded to 8]   one input channel each, a group of its own
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
 
 Row K is zero: lists of rows are filled up with it.
@@ -101,6 +102,14 @@ def pairs(weight_OIhw: Whole) -> Weights:
     padded[:, : kw * i, :o] = weight_OIhw.transpose(2, 3, 1, 0).reshape(kh, kw * i, o)
     paired = padded.reshape(kh, -1, 2, padded.shape[2]).transpose(0, 1, 3, 2)
     return Weights(aligned(paired), padded.shape[2] * 4, "pairs")
+
+
+def taps(weight_O1hw: Whole) -> Weights:
+    """int16 codes by tap."""
+    o, _, kh, kw = weight_O1hw.shape
+    padded = np.zeros((kh * kw, round_up(o, 8)), np.int16)
+    padded[:, :o] = weight_O1hw.reshape(o, kh * kw).T
+    return Weights(aligned(padded), padded.shape[1] * 2, "taps")
 
 
 def _within_reach(name: str, padded: Array, packing: str) -> Weights:

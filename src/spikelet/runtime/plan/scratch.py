@@ -53,9 +53,15 @@ def pairs(op: Planned) -> int:
     return _pieces(ring) + _sweep(op, round_up(op.number("out_c"), 8))
 
 
+def depthwise(op: Planned) -> int:
+    """depthwise_carve of depthwise.h."""
+    return _sweep(op, round_up(op.number("out_c"), 8))
+
+
 def _window_inputs(op: Planned) -> int:
-    """Events that an input pixel can have in a group: group_inputs * pool_area."""
-    return op.number("in_c") // op.number("groups") * op.number("pool") ** 2
+    """Events that an input pixel can have in a group: group_inputs * most_events."""
+    most = op.number("most") if op.number("source") == Form.VALUES else op.number("pool") ** 2
+    return op.number("in_c") // op.number("groups") * most
 
 
 def _events(op: Planned) -> int:
@@ -131,6 +137,7 @@ FAST: Mapping[Kind, Callable[[Planned], int]] = {
     Kind.CONV_SLICED: sliced,
     Kind.CONV_VALUES: plain,
     Kind.CONV_PAIRS: pairs,
+    Kind.CONV_DEPTHWISE: depthwise,
     Kind.POINTWISE: plain,
     Kind.MATMUL: matrices,
     Kind.MATMUL_BITS: matrix_bits,

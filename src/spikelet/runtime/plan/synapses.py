@@ -1,13 +1,17 @@
 """Which kernel runs a convolution or linear layer, and its weights as that kernel reads them.
 
     source          codes                              kernel
-    spikes          1 bit, many outputs, no groups     CONV_SLICED    1-bit rows
-    spikes          any other                          CONV_ROWS      int8 rows
-    16-bit values   any, no groups, no dilation        CONV_PAIRS     int16 pairs
-    any values      any                                CONV_VALUES    int8 rows
+    any             a group for each channel           CONV_DEPTHWISE  int16 taps, of values
+    spikes          1 bit, many outputs, no groups     CONV_SLICED     1-bit rows
+    spikes          any other                          CONV_ROWS       int8 rows
+    counts          more than 2^14 weights             as spikes
+    16-bit values   any, no groups, no dilation        CONV_PAIRS      int16 pairs
+    any values      any                                CONV_VALUES     int8 rows
 
-Any kernel further down in the table can run a layer too, and CONV_SLICED one of few outputs: spikes can be read as
-values, at the cost of unpacking them. Results are the same. A dilated kernel reads spikes as values.
+Counts are values from 0 to 4, such as those of neurons of a few levels or sums of a few spikes: a value of n is n
+events. Where a layer is smaller, or values reach 16, lists of events may be chosen. Any kernel further down in the
+table can run a layer too, and CONV_SLICED one of few outputs: spikes can be read as values, at the cost of unpacking
+them. Results are the same. A dilated kernel reads spikes as values.
 
 Odd codes 2 w + 1 (spec Q5) of 8 bits don't fit int8, but every w does: int8 rows hold w, and the kernel turns their sum
 into that of the codes,
@@ -34,7 +38,16 @@ from spikelet.runtime.plan.sets import KernelSet
 
 NARROW = 64  # outputs from which on 1-bit rows pay
 PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
-READS_SPIKES = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED})
+COUNTS, MOST_COUNTS = 4, 16  # largest values that are events by rule, and by choice
+LISTED = 2**14  # weights above which lists of counts pay
+READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED})
+READS_BYTES = frozenset({Kind.CONV_PAIRS, Kind.CONV_VALUES})
+
+
+def _most(source: Edge) -> int:
+    """The largest value of an edge of small counts; 0 for any other."""
+    low, high = int(source.low.min()), int(source.high.max())
+    return high if low >= 0 and 1 <= high <= MOST_COUNTS else 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,14 +69,20 @@ class Synapses:
     def kinds(self, kernels: KernelSet, source: Edge, *, spikes: bool, pool: int) -> tuple[Kind, ...]:
         """Kernels of the set that can run these weights on this source, where `spikes`, of pool * pool each; the one
         to take unless told otherwise first."""
-        able: list[Kind] = []
-        if spikes:
-            sliced = self.node.bits == 1 and self.groups == 1 and self.weight[0].size * pool**2 < PLANES_REACH
-            by_rows = [Kind.CONV_ROWS, Kind.CONV_SLICED][: 1 + sliced]
-            able += reversed(by_rows) if len(self.weight) > NARROW else by_rows
+        able: list[Kind] = [Kind.CONV_DEPTHWISE] if self._is_depthwise else []
+        most = pool**2 if spikes else _most(source)
+        by_events = self._by_events(most) if most and not self.dilated else []
+        able += by_events if spikes or (most <= COUNTS and self.weight.size > LISTED) else []
         if self.groups == 1 and not self.dilated and source.low.min() >= -(2**15) and source.high.max() < 2**15:
             able.append(Kind.CONV_PAIRS)
+        able += [kind for kind in by_events if kind not in able]
         return tuple(kind for kind in (*able, Kind.CONV_VALUES) if kind in kernels.kinds)
+
+    def _by_events(self, most: int) -> list[Kind]:
+        """Kernels that read lists of events, of which an input value has `most` at most; the faster first."""
+        sliced = self.node.bits == 1 and self.groups == 1 and self.weight[0].size * most < PLANES_REACH
+        by_rows = [Kind.CONV_ROWS, Kind.CONV_SLICED][: 1 + sliced]
+        return by_rows[::-1] if len(self.weight) > NARROW else by_rows
 
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
         """What packs the weights for a kernel of `kind`."""
@@ -71,7 +90,14 @@ class Synapses:
             return lambda: layout.sliced(self.node.name, self._codes())
         if kind is Kind.CONV_PAIRS:
             return lambda: layout.pairs(self._codes())
+        if kind is Kind.CONV_DEPTHWISE:
+            return lambda: layout.taps(self._codes())
         return lambda: layout.rows(self.node.name, self._stored(), self.groups)
+
+    @property
+    def _is_depthwise(self) -> bool:
+        """Whether every channel has a group, and a kernel, of its own."""
+        return self.groups == len(self.weight) > 1 and self.weight.shape[1] == 1
 
     def _stored(self) -> Codes:
         """What int8 rows hold: the codes, or w of odd codes 2 w + 1."""
