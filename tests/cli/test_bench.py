@@ -14,6 +14,7 @@ import spikelet
 from spikelet.base import memory
 from spikelet.cli.benching import Spread
 from spikelet.graph.file.limits import laid_out
+from spikelet.runtime import load_plan
 
 Command = Callable[..., Any]
 QUICK = ("--seconds", 0.001, "--batch", 3)
@@ -95,3 +96,23 @@ def test_the_text_names_the_machine_and_what_was_not_measured(
 
 def test_a_spread_is_the_median_and_the_outer_tenths() -> None:
     assert Spread.of([k / 1000 for k in range(101)]) == Spread(50.0, 10.0, 90.0)
+
+
+def test_a_tuned_plan_is_written_shown_and_fits_the_model(packed: Path, tmp_path: Path, command: Command) -> None:
+    document = document_of(command("bench", packed, *QUICK, "--tune", tmp_path / "m.plan.json", "--json"))
+    graph = spikelet.load(packed)
+    plan = load_plan(tmp_path / "m.plan.json", graph)
+    assert {node: kind.name for node, kind in plan.choices.items()} == document["tuning"]["choices"]
+    assert document["tuning"]["tuned_us"] <= document["tuning"]["by_rule_us"]
+    text = command("bench", packed, *QUICK, "--tune", tmp_path / "m.plan.json").output
+    assert "us by the rules" in text
+
+
+def test_a_file_that_is_no_place_for_a_plan_is_refused_before_work(
+    packed: Path, tmp_path: Path, command: Command
+) -> None:
+    done = command("bench", packed, "--tune", tmp_path / "nowhere" / "m.plan.json")
+    assert (done.exit_code, "--tune: there is no folder" in done.output) == (2, True)
+    done = command("bench", packed, "--tune", packed)
+    assert (done.exit_code, "is a file that this command reads" in done.output) == (2, True)
+    assert spikelet.load(packed).nodes

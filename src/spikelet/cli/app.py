@@ -352,6 +352,12 @@ def run(model: str, inputs: tuple[str, ...], **options: Any) -> None:
 @click.option("--batch", default=32, show_default=True, type=COUNT, help="Samples at once, for the throughput.")
 @click.option("--seconds", default=2.0, show_default=True, type=Above0(), help="Time for latency, and for throughput.")
 @click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the random inputs.")
+@click.option(
+    "--tune",
+    type=PATH,
+    metavar="FILE",
+    help="Time every kernel that can run a layer, take the fastest, and write their plan to FILE (load_plan reads it).",
+)
 @threads
 @json_option
 @limits
@@ -368,6 +374,7 @@ def bench(model: str, inputs: tuple[str, ...], as_json: bool, **options: Any) ->
     Example:
       spikelet bench qsnn-vgg-s-cifar10 --threads 2
       spikelet bench digits.safetensors scans --json > bench.json
+      spikelet bench digits.safetensors scans --tune digits.plan.json
     """
     from spikelet.cli.benching import bench as work
 

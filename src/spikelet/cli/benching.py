@@ -6,6 +6,8 @@ latency      one sample through all T steps. Runs of every case take turns; the 
 cases        speed depends on how many neurons fire. Given inputs: those with the fewest, the median and the most
              spikes. None given: zeros, blocks of noise, random bytes.
 throughput   samples a second of one batch, by the medians of the same clocks
+tuning       where a file is named: every kernel that can run a node is timed on the inputs, the fastest are measured as
+             above, and their plan goes to the file
 memory       what making and running the program adds to this process (resident, Linux), beside the plan's own figure:
              weights as the kernels read them, and the maps of one sample for each thread
 """
@@ -17,6 +19,7 @@ import functools
 import platform
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,10 +33,11 @@ from spikelet.base.timing import Times, taking_turns
 from spikelet.cli.deployed import deployed
 from spikelet.cli.images import Wanted, pictures_of
 from spikelet.cli.options import BenchOptions
+from spikelet.cli.outputs import require_file
 from spikelet.cli.printing import facts, heading, note, show
 from spikelet.graph.file.limits import laid_out
 from spikelet.graph.ir import IntGraph
-from spikelet.runtime import Program
+from spikelet.runtime import Program, Tuning, save_plan, tune
 
 SCHEMA = "spikelet.bench/1"
 BLOCK = 4  # side of a block of noise
@@ -76,6 +80,7 @@ class Benchmark:
     throughput: Times
     memory: Resident | None
     load: float | None
+    tuning: Tuning | None
 
     def show(self) -> None:
         """Prints it."""
@@ -84,7 +89,9 @@ class Benchmark:
         heading("One sample, milliseconds")
         columns = ("input", "spikes a neuron and step", "median", "fastest tenth", "slowest tenth", "processor", "runs")
         show(Table(columns, tuple(map(self._row, self.cases))))
-        facts([*self._batch_facts(), *self._memory_facts(), *_machine_facts(self.load)])
+        if self.tuning is not None:
+            show(self.tuning.table())
+        facts([*self._tuning_facts(), *self._batch_facts(), *self._memory_facts(), *_machine_facts(self.load)])
         if self.load is not None and self.load > LOADED * usable_cores():
             note("The machine was busy: of these figures only processor time means something.", fg="yellow")
 
@@ -113,6 +120,7 @@ class Benchmark:
                 "process_peak": None if self.memory is None else self.memory.peak,
                 **plan,
             },
+            "tuning": None if self.tuning is None else self.tuning.to_json(),
             "machine": _machine() | {"load_average": self.load},
         }
 
@@ -133,6 +141,9 @@ class Benchmark:
         wall, cpu = Spread.of(times.wall), Spread.of(times.cpu)
         figures = (f"{ms:.3f}" for ms in (wall.median, wall.fast, wall.slow, cpu.median))
         return case.name, f"{case.firing_rate:.3f}", *figures, f"{len(times.wall):,}"
+
+    def _tuning_facts(self) -> list[tuple[str, str]]:
+        return [] if self.tuning is None else list(self.tuning.facts())
 
     def _batch_facts(self) -> list[tuple[str, str]]:
         cpu = 1e3 * statistics.median(self.throughput.cpu) / self.batch
@@ -161,23 +172,35 @@ def bench(model: str, words: Sequence[str], options: BenchOptions) -> Benchmark:
         ValueError, OSError, ImportError: the model or an input can't be read.
     """
     load = load_average()
+    if options.tune is not None:
+        require_file(options.tune, [Path(model), *map(Path, words)], "--tune")
     graph = deployed(model)
     inputs = _given(words, graph) if words else _random(graph, options.seed)
     first = next(iter(inputs.values()))
-    program, memory = _made(graph, options.threads, first)
+    tuning = None if options.tune is None else _tuned(graph, inputs, options.seconds, options.tune)
+    program, memory = _made(graph, options.threads, tuning, first)
     cases = _cases(program, inputs)
     calls = {case.name: functools.partial(program, case.x) for case in cases}
     latency = taking_turns(calls, options.seconds)
     batch = _batch(list(inputs.values()), options.batch, graph)
     throughput = taking_turns({"batch": functools.partial(program, batch)}, options.seconds)["batch"]
-    return Benchmark(model, program, cases, latency, options.batch, throughput, memory, load)
+    return Benchmark(model, program, cases, latency, options.batch, throughput, memory, load, tuning)
 
 
-def _made(graph: IntGraph, threads: int, x: Bytes) -> tuple[Program, Resident | None]:
+def _tuned(graph: IntGraph, inputs: dict[str, Bytes], seconds: float, file: Path) -> Tuning:
+    """Kernels chosen by the inputs that are as many steps long as the first; their plan is saved."""
+    first, *others = inputs.values()
+    alike = [first, *(x for x in others if x.ndim == first.ndim)]
+    found = tune(graph, np.concatenate(alike, first.ndim - 1 - len(graph.input.shape)), seconds=seconds)
+    save_plan(found.plan, file)
+    return found
+
+
+def _made(graph: IntGraph, threads: int, tuning: Tuning | None, x: Bytes) -> tuple[Program, Resident | None]:
     """The program, once run, and what that took."""
 
     def work() -> Program:
-        program = Program(graph, threads)
+        program = Program(graph, threads, choices=None if tuning is None else tuning.choices)
         program(x)
         return program
 

@@ -174,3 +174,4 @@ class BenchOptions:
     seconds: float
     seed: int
     threads: int
+    tune: Path | None

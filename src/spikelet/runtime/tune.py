@@ -73,11 +73,30 @@ class Tuning(Displayed):
 
     def page(self) -> Page:
         """The contests, and what choosing brought."""
+        return Page((Heading("Kernels by the clock"), self.table(), Facts(self.facts())))
+
+    def table(self) -> Table:
+        """A row a contest: what the rule takes, what was chosen, and the time of every kernel."""
         kinds = list(dict.fromkeys(kind for contest in self.contests for kind in contest.microseconds))
         columns = ("node", "rule", "chosen", *(f"{kind.name} [us]" for kind in kinds))
-        table = Table(columns, tuple(self._row(contest, kinds) for contest in self.contests), prose=(0, 1, 2))
+        return Table(columns, tuple(self._row(contest, kinds) for contest in self.contests), prose=(0, 1, 2))
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """What choosing brought."""
         total = f"{self.tuned:.0f} us, {self.by_rule:.0f} us by the rules ({self.by_rule / self.tuned:.2f} times)"
-        return Page((Heading("Kernels by the clock"), table, Facts((("one sample", total),))))
+        return (("tuned, one sample", total),)
+
+    def to_json(self) -> dict[str, Any]:
+        """The times of every contest by kernel, the choices, and what they brought."""
+        return {
+            "by_rule_us": round(self.by_rule, 1),
+            "tuned_us": round(self.tuned, 1),
+            "choices": {node: kind.name for node, kind in self.choices.items()},
+            "contests": {
+                contest.node: {kind.name: round(us, 2) for kind, us in contest.microseconds.items()}
+                for contest in self.contests
+            },
+        }
 
     def _row(self, contest: Contest, kinds: list[Kind]) -> tuple[str, ...]:
         figures = (f"{contest.microseconds[k]:.1f}" if k in contest.microseconds else "" for k in kinds)
