@@ -81,6 +81,13 @@ ABLATIONS = {  # of results.csv, in this order
 }
 
 
+EST = {  # of results.csv: titles of tables whose rows differ in data and training
+    "EST network": "A small EST: the network, which is the barrier at T = 16",
+    "EST twins": "Its twins at other numbers of steps, by both schedules",
+    "EST partial information": "Partial information in its attention, fine-tuned",
+}
+
+
 def _mean(values: list[float]) -> str:
     if not values:
         return "–"
@@ -112,6 +119,20 @@ def _ablation(title: str, rows: Rows) -> list[str]:
     for (variant,), group in _grouped(rows, "variant").items():
         cells = [_mean([float(row[key]) for row in group if row[key]]) for key in columns.values()]
         lines.append("| " + " | ".join([variant, _percent(group, "test_accuracy"), *cells, str(len(group))]) + " |")
+    return lines
+
+
+def _est(title: str, rows: Rows) -> list[str]:
+    """Rows of integers in the native runtime, and of PyTorch where there are no integers."""
+    commands, commits = (" and ".join(dict.fromkeys(f"`{row[key]}`" for row in rows)) for key in ("command", "commit"))
+    about = f"{commands}: {rows[0]['recipe']}; {rows[0]['device']}, commit {commits}."
+    lines = _section(title, about, "variant", "T", "images", "epochs", "accuracy %", "as", "packed bytes", "seeds")
+    for group in _grouped(rows, "variant", "data", "epochs").values():
+        row = group[0]
+        column, kind = ("integer_accuracy", "integers") if row["integer_accuracy"] else ("test_accuracy", "PyTorch")
+        cells = [row["variant"], row["time_steps"], row["data"], row["epochs"], _percent(group, column), kind]
+        cells += [f"{int(row['packed_bytes']):,}" if row["packed_bytes"] else "–", str(len(group))]
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
@@ -187,6 +208,7 @@ def _ablations() -> str:
     about = "Written by `benchmarks/readme_table.py`; what did not work is in `LOG.md`."
     parts = [["# Ablations and latencies", "", about]]
     parts += [_ablation(title, tables[(name,)]) for name, title in ABLATIONS.items() if (name,) in tables]
+    parts += [_est(title, tables[(name,)]) for name, title in EST.items() if (name,) in tables]
     pruned = _read("pruned_speed.csv")
     parts += [_pruned(pruned)] if pruned else []
     transformers = _read("transformer_speed.csv")
