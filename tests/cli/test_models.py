@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+import torch
+
 import spikelet
 from spikelet import zoo
 from spikelet.cli.catalogue import card_row
+from spikelet.models.uninitialised import Uninitialised
 from spikelet.recipes import RECIPES
 
 
@@ -53,3 +57,11 @@ def test_a_row_of_a_card_is_found_by_its_name() -> None:
     card = "# m\n\n| | |\n| --- | --- |\n| data | digits |\n| packed file | 1,234 bytes |\n"
     assert card_row(card, "packed file") == "1,234 bytes"
     assert card_row(card, "colour") == "-"
+
+
+@pytest.mark.parametrize("name", ["qsnn_vgg_s", "bestformer_2_128", "qsd_transformer_cifar", "est_cifar"])
+def test_a_network_that_is_only_counted_has_the_parameters_of_one_that_is_made(name: str) -> None:
+    with torch.device("meta"), Uninitialised():
+        counted = spikelet.create_model(name)
+    shapes = [(key, value.shape) for key, value in spikelet.create_model(name).named_parameters()]
+    assert [(key, value.shape) for key, value in counted.named_parameters()] == shapes

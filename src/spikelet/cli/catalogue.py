@@ -96,8 +96,9 @@ def _network(name: str) -> Row:
     import torch
 
     from spikelet.models.catalogue import MODELS, create_model
+    from spikelet.models.uninitialised import Uninitialised
 
-    with torch.device("meta"):  # counted, not made
+    with torch.device("meta"), Uninitialised():  # counted, not made
         parameters = sum(p.numel() for p in create_model(name).parameters())
     return name, f"{parameters:,}", _first_line(MODELS[name])
 
