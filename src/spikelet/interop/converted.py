@@ -43,13 +43,14 @@ class Converted(nn.Module):
     Args:
         net: the network, its layers swapped.
         first: names of its layers that read the image, and that its scale, mean and std were folded into.
-        forward: what to call instead of net's own forward, with the network and its input.
+        forward: what to call instead of net's own forward, with the network and its input, in the ways of that one.
         original: the network as it was, and what the conversion was told of it.
         scaled: gives the image its scale, mean and std where no layer was folded.
         sample_axes: how many axes a sample may have, such as 3 for [C, H, W].
         one_step: names of the layers in `net` that were written for tensors of one time step.
 
-    The first entry of a tuple, such as snnTorch's (spikes, membranes), is the output.
+    The first entry of a tuple or a dictionary, such as snnTorch's (spikes, membranes), is the output; another is chosen
+    by forward=lambda net, x: net(x)[1].
     """
 
     folded: Tensor
@@ -162,8 +163,14 @@ class Converted(nn.Module):
             watch.returned(self.run(self.way, net, self.encode(pixels)))
         self.means, self.factors = watch.exact()
         self.fold()
-        self.original.has_loop |= type(self.way) is OwnLoop
+        self._note_way()
         self.gives_time_first = output.shape[:2] == (self.time_steps, batch)
+
+    def _note_way(self) -> None:
+        """Tells the original how it is run for a comparison."""
+        own, original = self.own_forward, self.original
+        original.has_loop = type(self.way) is OwnLoop or (own is not None and type(self.way) is AllSteps)
+        original.body = None if type(self.way) is AllSteps else own
 
     @torch.no_grad()
     def fold(self) -> None:
@@ -183,13 +190,16 @@ class Converted(nn.Module):
         """Whether layers hold the scale of the image."""
         return self.scaled is None and self.original.image.unit is None
 
+    @property
+    def has_body(self) -> bool:
+        """Whether the caller gave the forward that is run."""
+        return self.own_forward is not None
+
     def ways(self) -> tuple[Way, ...]:
         """Those that its code may be run in, the preferred one first."""
-        if self.own_forward is not None:
-            return (AllSteps(),)
         told = (self.one_step, self.time_steps, self.time_axis)
         per_step = (StepByStep(*told),) if self.original.per_step else ()
-        return (AllSteps(), OwnLoop(*told), *per_step)
+        return (AllSteps(), OwnLoop(*told), OwnLoop(*told, cut=0), OwnLoop(*told, cut=1), *per_step)
 
 
 def _fold_loaded(model: Converted, keys: Any) -> None:

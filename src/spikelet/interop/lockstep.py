@@ -11,6 +11,9 @@ Whichever of the three it is, a tensor holds what the loop would have computed. 
 two, as they keep a membrane from one step to the next: a neuron whose n-th call does not read step n of the sequence
 that its first call read, or that is handed another membrane than its own of step n - 1, is refused by name.
 
+The frames are a sequence, wherever the code takes step t of them. So is every other tensor of T steps that the code
+takes one by one, such as the image repeated in time, where the loop is told on which axis they lie (`cut`).
+
 A tensor that the code writes into, and whatever shares memory with it, is plain PyTorch's from then on. A write into
 what a step makes twice is refused by name, and so are random numbers that every step draws from a still tensor.
 
@@ -34,9 +37,13 @@ from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
 from spikelet.interop.writes import DRAWS, FRESH, extent, memory, storage, version_of, written
 from spikelet.neurons import OVER_TIME
-from spikelet.nn import Linear
+from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear, MaxPool2d, SumPool2d
 
 Call = Callable[..., Any]
+LAYERS = (
+    Conv1d, Conv2d, ConvTranspose2d, Linear, BatchNorm1d, BatchNorm2d, MaxPool2d, SumPool2d, *OVER_TIME,
+)  # fmt: skip
+CUTS = {"__getitem__", "__iter__", "select", "unbind"}  # functions that take steps of a tensor
 WAY_OUT = (
     "Pass forward=..., a function of the network and its input [T, B, C, H, W] that is the body of one step without "
     "the loop."
@@ -65,16 +72,20 @@ Place = tuple[Steps, int | None]
 
 
 class Lockstep(TorchFunctionMode):
-    """One run of a network's loop of T = `time_steps` steps. Enter it by `in_lockstep`."""
+    """One run of a network's loop of T = `time_steps` steps. Enter it by `in_lockstep`.
 
-    def __init__(self, time_steps: int) -> None:
+    Args:
+        cut: the axis from which the code takes steps of tensors that are no sequences yet; None where it takes none.
+    """
+
+    def __init__(self, time_steps: int, cut: int | None = None) -> None:
         super().__init__()
-        self.time_steps = time_steps
+        self.time_steps, self.cut = time_steps, cut
         self.places: dict[int, Place] = {}  # by the tensor's id
         self.extents: dict[int, dict[int, tuple[int, int]]] = {}  # where they lie in memory, by storage and id
         self.handed: dict[int, int] = {}  # how many neurons had run when they were handed out, by id
         self.twice: set[int] = set()  # ids of those that stand for two tensors of one step
-        self.views: dict[Any, int] = {}  # steps of the frames, by where they lie in memory
+        self.views: dict[Any, Place] = {}  # steps of frames, by where they lie in memory
         self.frames: Steps | None = None
         self.made: dict[Any, Any] = {}  # by what was done to which sequences
         self.ran: dict[nn.Module, _Ran] = {}
@@ -94,10 +105,13 @@ class Lockstep(TorchFunctionMode):
     def watch(self, frames: Tensor) -> None:
         """Makes the steps of `frames` [T, B, ...] known wherever the code takes them."""
         self.frames = Steps(whole=frames, still=False)
-        steps = [self.frames.at(t) for t in range(self.time_steps)]
-        self.views = {memory(step): t for t, step in enumerate(steps)}
-        for t, step in enumerate(steps):
-            self._known(step, self.frames, t)
+        self._watched(self.frames)
+
+    def _watched(self, frames: Steps) -> None:
+        for t in range(self.time_steps):
+            step = frames.at(t)
+            self.views[memory(step)] = frames, t
+            self._known(step, frames, t)
 
     def steps_of(self, frames: Tensor) -> Iterator[Tensor]:
         """Each step of `frames` [T, B, ...]."""
@@ -123,10 +137,7 @@ class Lockstep(TorchFunctionMode):
 
     def _place(self, tensor: Tensor) -> Place | None:
         found = self.places.get(id(tensor))
-        if found is None and self.frames is not None:
-            step = self.views.get(memory(tensor))
-            found = None if step is None else (self.frames, step)
-        return found
+        return self.views.get(memory(tensor)) if found is None and self.views else found
 
     # --- tensor functions ---
 
@@ -140,6 +151,9 @@ class Lockstep(TorchFunctionMode):
             return func(*args, **kwargs)
         if targets := written(func, args, kwargs):
             return self._write(func, args, kwargs, targets)
+        if func.__name__ in CUTS and self._is_cut(args):
+            self._take_steps_of(args[0])
+            return self._plain(func, args, kwargs)
         places = self._places((args, kwargs))
         steps = {step for _, step in places if step is not None}
         step = next(iter(steps), None)
@@ -160,6 +174,19 @@ class Lockstep(TorchFunctionMode):
         elif func.__name__ in DRAWS and step is None:
             raise LoopRefused(_drawn_anew(func))
         return replaced(self.made[key], Steps, lambda sequence: self._step_of(sequence, step))
+
+    def _is_cut(self, args: Any) -> bool:
+        """Whether the code may be taking steps of its first argument."""
+        if self.cut is None or not isinstance(args[0], Tensor) or args[0].dim() < self.cut + 2:
+            return False
+        place = self._place(args[0])
+        return args[0].shape[self.cut] == self.time_steps and (place is None or place[0].still)
+
+    def _take_steps_of(self, x: Tensor) -> None:
+        """Makes the steps of `x` known, whose axis `cut` has T."""
+        frames = Steps(whole=x.movedim(self.cut or 0, 0), still=False)
+        if memory(frames.at(0)) not in self.views:
+            self._watched(frames)
 
     def _plain(self, func: Call, args: Any, kwargs: Any) -> Any:
         """What `func` gives, which must leave what it reads as it is."""
@@ -218,8 +245,10 @@ class Lockstep(TorchFunctionMode):
         self.made = {key: made for key, made in self.made.items() if views.isdisjoint(map(id, sequences_in(made)))}
         for sequence in sequences.values():
             sequence.leave()
+        self.views = {where: place for where, place in self.views.items() if id(place[0]) not in sequences}
         for known in shared:
-            del self.places[known], self.extents[storage(tensor)][known]
+            self.places.pop(known, None)
+            self.extents[storage(tensor)].pop(known, None)
 
     def _sharing(self, tensor: Tensor) -> dict[int, Place]:
         """The places, by id, of the known tensors that share memory with `tensor`."""
@@ -241,12 +270,16 @@ class Lockstep(TorchFunctionMode):
             return self._neuron(unit, whole, x, others)
         return self._layer(unit, whole, x)
 
-    def _whole(self, call: Call, *whole: Tensor) -> Any:
+    def _whole(self, call: Call, *whole: Any) -> Any:
         self.inside += 1
         try:
             return call(*whole)
         finally:
             self.inside -= 1
+
+    def in_one(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a layer gives that takes all time steps, whose own code is no part of the loop."""
+        return call(*args, **kwargs) if self.inside else self._whole(functools.partial(call, **kwargs), *args)
 
     def _layer(self, unit: nn.Module, call: Call, x: Tensor) -> Tensor:
         place = self._place(x)
@@ -333,33 +366,38 @@ class Lockstep(TorchFunctionMode):
 
 
 @contextmanager
-def in_lockstep(net: nn.Module, names: Sequence[str], time_steps: int) -> Iterator[Lockstep]:
-    """Inside, the layers of `net` called `names` may be called one step at a time.
+def in_lockstep(net: nn.Module, names: Sequence[str], time_steps: int, cut: int | None = None) -> Iterator[Lockstep]:
+    """Inside, the layers of `net` called `names` may be called one step at a time; `cut` as for Lockstep.
 
     Raises:
         ConversionError: when the block ends, where a neuron took another number of steps than T.
     """
-    loop = Lockstep(time_steps)
+    loop = Lockstep(time_steps, cut)
     units = {net.get_submodule(name): name for name in reversed(names)}
-    classes = {unit: type(unit) for unit in units}
+    others = [m for m in net.modules() if isinstance(m, LAYERS) and m not in units]
+    classes = {module: type(module) for module in [*units, *others]}
     loop.names = {unit: f"net.{name}".rstrip(".") for unit, name in units.items()}
-    called = functools.cache(functools.partial(_called, loop))
+    called, in_one = (functools.cache(functools.partial(_calling, how)) for how in (loop.called, _in_one(loop)))
     try:
-        for unit, cls in classes.items():
-            unit.__class__ = called(cls)
+        for module, cls in classes.items():
+            module.__class__ = called(cls) if module in units else in_one(cls)
         with loop:
             yield loop
     finally:
-        for unit, cls in classes.items():
-            unit.__class__ = cls
+        for module, cls in classes.items():
+            module.__class__ = cls
     loop.require_all_steps()
 
 
-def _called(loop: Lockstep, cls: type[nn.Module]) -> type[nn.Module]:
-    """`cls` with a call that goes through the loop."""
+def _in_one(loop: Lockstep) -> Call:
+    return lambda module, call, args, kwargs: loop.in_one(call, args, kwargs)
+
+
+def _calling(how: Call, cls: type[nn.Module]) -> type[nn.Module]:
+    """`cls` with a call that goes through `how`."""
 
     def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return loop.called(self, functools.partial(cls.__call__, self), args, kwargs)
+        return how(self, functools.partial(cls.__call__, self), args, kwargs)
 
     made: Any = type(cls)
     return made(cls.__name__, (cls,), {"__call__": call, "__module__": cls.__module__})

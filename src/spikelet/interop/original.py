@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.image import Image
+from spikelet.interop.steps import first_entry
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
@@ -39,6 +41,7 @@ class Original:
     has_loop: its forward runs all time steps by itself.
     per_step: its forward sees one time step.
     neurons: classes of neurons that are a user's own.
+    body: what the caller gave for its forward, where it takes what the network takes; None where nothing does.
     """
 
     net: nn.Module | None
@@ -48,12 +51,13 @@ class Original:
     has_loop: bool = False
     per_step: bool = False
     neurons: tuple[type, ...] = ()
+    body: Run | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Original:
         return self
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "net": None}
+        return {**vars(self), "net": None, "body": None}
 
     @contextmanager
     def running(self, net: nn.Module | None, run: Run | None) -> Iterator[Runner]:
@@ -95,17 +99,19 @@ class Runner:
         o = self.original
         if self.run is not None:
             return first_of(self.run(self.net, x))
+        call = self.net if o.body is None else functools.partial(o.body, self.net)
         if o.has_loop:
-            return first_of(self.net(x))
+            return first_of(call(x))
         if o.per_step:
             frames = [x] * o.time_steps if o.time_axis is None else list(x.unbind(o.time_axis))
-            return torch.stack([first_of(self.net(frame)) for frame in frames])
-        return first_of(self.net(x.expand(o.time_steps, *x.shape).contiguous() if o.time_axis is None else x))
+            return torch.stack([first_of(call(frame)) for frame in frames])
+        return first_of(call(x.expand(o.time_steps, *x.shape).contiguous() if o.time_axis is None else x))
 
 
 def first_of(output: Any) -> Tensor:
-    """A tensor, or the first of a tuple such as snnTorch's (spikes, membrane); a list of one tensor a step as one."""
-    first = output[0] if isinstance(output, tuple) else output
+    """A tensor, or the first of a tuple such as snnTorch's (spikes, membrane), or of a dictionary; a list of one tensor a
+    step as one."""
+    first = first_entry(output)
     if isinstance(first, list) and first and all(isinstance(y, Tensor) for y in first):
         return torch.stack(first)
     if not isinstance(first, Tensor):

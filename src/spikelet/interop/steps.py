@@ -66,3 +66,10 @@ def joined(every: list[Any], *, still: bool) -> Any:
 
 def _sequence(steps: tuple[Tensor, ...], still: bool) -> Steps:
     return Steps(steps, steps[0].unsqueeze(0) if still else None, still=still)
+
+
+def first_entry(output: Any) -> Any:
+    """The first of what a network returns in a tuple or a dictionary."""
+    while isinstance(output, tuple | dict) and output:
+        output = next(iter(output.values() if isinstance(output, dict) else output))
+    return output

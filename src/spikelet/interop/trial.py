@@ -19,7 +19,7 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.lockstep import WAY_OUT, LoopRefused
 from spikelet.interop.original import Original
 from spikelet.interop.uses import followed, require_folded
-from spikelet.interop.ways import AllSteps, Way
+from spikelet.interop.ways import AllSteps, StepByStep, Way
 from spikelet.neurons import OVER_TIME
 
 
@@ -32,6 +32,9 @@ class Tried(Protocol):
 
     @property
     def is_folded(self) -> bool: ...
+
+    @property
+    def has_body(self) -> bool: ...
 
     def ways(self) -> tuple[Way, ...]: ...
 
@@ -57,7 +60,8 @@ def choose(model: Tried, net: nn.Module, current: Tensor) -> tuple[Way, Tensor]:
         except _RunsNot as e:
             refusals.append(e.reason)
             continue
-        single = _by_steps(model, ways[-1], net, current) if way is ways[0] and len(ways) > 2 else None
+        per_step = way is ways[0] and isinstance(ways[-1], StepByStep) and not model.has_body
+        single = _by_steps(model, ways[-1], net, current) if per_step else None
         if single is not None and single.shape == output.shape and not torch.equal(single, output):
             return ways[-1], single
         return way, output

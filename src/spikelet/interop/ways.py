@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.lockstep import in_lockstep
 from spikelet.interop.membranes import Membrane
+from spikelet.interop.steps import first_entry
 
 Code = Callable[[nn.Module, Tensor], Any]
 
@@ -44,14 +45,17 @@ class OwnLoop:
     Args:
         layers: names of the layers that were written for one step's tensors.
         time_steps, time_axis: as the caller of the conversion gave them.
+        cut: the axis from which the code takes steps of other tensors than the frames, such as a repeated image.
     """
 
-    def __init__(self, layers: Sequence[str], time_steps: int, time_axis: TimeAxis) -> None:
-        self.layers, self.time_steps, self.time_axis = layers, time_steps, time_axis
+    def __init__(
+        self, layers: Sequence[str], time_steps: int, time_axis: TimeAxis, cut: int | None = None
+    ) -> None:
+        self.layers, self.time_steps, self.time_axis, self.cut = layers, time_steps, time_axis, cut
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        with in_lockstep(net, self.layers, self.time_steps) as loop:
+        with in_lockstep(net, self.layers, self.time_steps, self.cut) as loop:
             if self.time_axis is None:
                 return computed_output(code(net, loop.still(current)))
             loop.watch(current if self.time_axis == 0 else current.transpose(0, 1))
@@ -63,7 +67,7 @@ class StepByStep(OwnLoop):
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        with in_lockstep(net, self.layers, self.time_steps) as loop:
+        with in_lockstep(net, self.layers, self.time_steps, self.cut) as loop:
             if self.time_axis is None:
                 image = loop.still(current)
                 outputs = [computed_output(code(net, image)) for _ in range(self.time_steps)]
@@ -74,8 +78,8 @@ class StepByStep(OwnLoop):
 
 
 def computed_output(output: Any) -> Any:
-    """The first of a tuple such as (spikes, membranes), T tensors of a list as one, a membrane's numbers."""
-    first = output[0] if isinstance(output, tuple) and output else output
+    """The first of a tuple or dictionary such as (spikes, membranes), T tensors of a list as one, a membrane's numbers."""
+    first = first_entry(output)
     if isinstance(first, list) and first and all(isinstance(y, Tensor | Membrane) for y in first):
         return torch.stack([computed_output(y) for y in first])
     return first.tensor() if isinstance(first, Membrane) else first
