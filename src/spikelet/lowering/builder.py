@@ -14,7 +14,7 @@ from torch import Tensor
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.names import Names
-from spikelet.lowering.values import GRID, Kind, Source, Sources, Time, Value
+from spikelet.lowering.values import GRID, Kind, Source, Sources, StepSum, Time, Value
 from spikelet.quant.grid import split_gain
 
 FINEST = 2.0**-16  # halvings beyond it would use up the 24 bits of float32
@@ -37,6 +37,7 @@ class Builder:
         self.names = Names()
         self.sources = Sources()
         self.arranged: dict[object, Source] = {}  # moves made before, by what they move
+        self.step_sums: dict[int, StepSum] = {}  # which steps of which edge an edge sums, by its first address
         self.once: dict[object, Value] = {}  # calls on one time step, by what they do
         self.not_held: set[str] = set()  # nodes whose values PyTorch never holds in a tensor
         self.casts: list[tuple[str, torch.dtype]] = []  # nodes whose tensors were brought to another precision

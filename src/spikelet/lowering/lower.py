@@ -26,6 +26,7 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import check_outputs
 from spikelet.lowering import rules as rules
 from spikelet.lowering.builder import Builder
+from spikelet.lowering.needed import without_unread
 from spikelet.lowering.outputs import Made, outputs_of
 from spikelet.lowering.ranges import ranges_of, words
 from spikelet.lowering.registry import convert, is_leaf, without_rule
@@ -74,7 +75,8 @@ def lower(
     """
     _check_words(labels, meta)
     lowered = lowering_of(model, example, time_axis)
-    graph = graph_of(lowered, tuple(labels) or _class_names(model, lowered.outputs[0].source.channels), meta or {})
+    classes = tuple(labels) or _class_names(model, lowered.outputs[0].source.channels)
+    graph = without_unread(graph_of(lowered, classes, meta or {}))
     edges, overflows = ranges_of(graph, lowered.builder, lowered.types)
     if overflows:
         raise OverflowRefused(words(overflows))

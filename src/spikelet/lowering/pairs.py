@@ -18,7 +18,7 @@ from spikelet.graph import ir
 from spikelet.lowering.arrange import arrange, explicit, flatten, natural, numbers_at, times_of
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.trace import Call
-from spikelet.lowering.values import Int64, Source, Value
+from spikelet.lowering.values import Int64, Source, StepSum, Value
 
 Numbers = NDArray[np.float64]
 
@@ -162,6 +162,39 @@ def as_flat(b: Builder, rest: Int64, where: str) -> Source:
 # --- sums over time and what has none ---------------------------------------------------------------
 
 
+def more_steps(b: Builder, left: Value | Tensor, right: Value | Tensor, where: str) -> Value | None:
+    """The sum of two tensors that are steps of one edge, or sums of such steps; None where they aren't.
+
+    So a loop that adds up its answers makes one sum over time.
+    """
+    if not (isinstance(left, Value) and isinstance(right, Value)) or left.shape != right.shape:
+        return None
+    one, other = _as_steps(b, left), _as_steps(b, right)
+    if one is None or other is None:
+        return None
+    (first, inside), (second, where_inside) = one, other
+    if first.x is not second.x or not np.array_equal(inside, where_inside):
+        return None
+    total = of_steps(b, first.x, first.counts + second.counts, where)
+    return Value(left.shape, None, torch.from_numpy(total.start + inside))
+
+
+def _as_steps(b: Builder, value: Value) -> tuple[StepSum, Int64] | None:
+    """The steps of an edge whose sum a tensor is, and where its elements lie in a frame of them."""
+    addresses = value.addresses.numpy()
+    used = b.sources.places(addresses).used
+    source = b.sources.all[used[0]] if len(used) == 1 else None
+    if source is None or source.constant is not None or addresses.min() < source.start:
+        return None
+    if source.start in b.step_sums:
+        return b.step_sums[source.start], addresses - source.start
+    times = times_of(b, value)
+    if source.time != "steps" or len(times) != 1:
+        return None
+    counts = (np.arange(b.time_steps) == next(iter(times))).astype(np.int64)
+    return StepSum(source, counts), (addresses - source.start) % (source.batch * source.size)
+
+
 def summed(b: Builder, x: Source, where: str) -> Source:
     """The mean of `x` over all time steps, as a sum and a scale; itself where it is one."""
     if x.time == "summed":
@@ -176,12 +209,14 @@ def summed(b: Builder, x: Source, where: str) -> Source:
 def of_steps(b: Builder, x: Source, counts: Int64, where: str) -> Source:
     """The sum of the steps of `x`, each `counts[t]` times, at the scale of `x`."""
     if (counts == counts[0]).all():
-        total = summed(b, x, where)
-        return b.rescaled(total, x.scale * counts[0])
-    zeros = np.zeros((b.time_steps, 1))
-    name = b.extra_name(f"{where}.steps")
-    masked = b.scaled(x, counts[:, None], zeros.astype(np.int64), zeros, name, x.scale)
-    return b.rescaled(summed(b, masked, where), x.scale)
+        total = b.rescaled(summed(b, x, where), x.scale * counts[0])
+    else:
+        zeros = np.zeros((b.time_steps, 1))
+        name = b.extra_name(f"{where}.steps")
+        masked = b.scaled(x, counts[:, None], zeros.astype(np.int64), zeros, name, x.scale)
+        total = b.rescaled(summed(b, masked, where), x.scale)
+    b.step_sums[total.start] = StepSum(x, counts)
+    return total
 
 
 def _at_one_time(b: Builder, call: Call, values: list[Value]) -> list[Value]:

@@ -4,9 +4,9 @@ The model runs once, eagerly, on the example. A forward hook sees every leaf mod
 lowering knows); a TorchFunctionMode sees every tensor function outside leaf modules. Python composition,
 control flow on shapes, residual adds and reshapes need no special care: only what really ran is recorded.
 A function that makes a tensor from one that came from the input is an operation; anything else, such as
-a look at a shape, is plain Python. Three things leave no call behind and are noted in words: a tensor written after
-it was made (by index, through a view or `.data`) and read again, a constant changed after it was used, and a branch
-on a tensor's value.
+a look at a shape, is plain Python. A write by index, `record[t] = x`, is an operation that makes the tensor anew. Three
+things leave no call behind and are noted in words: a tensor written after it was made through a view or `.data` and
+read again, a constant changed after it was used, and a branch on a tensor's value.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
 
-IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__"}
+IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__setitem__"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,6 +99,7 @@ class _Recorder(TorchFunctionMode):
         self.version = {id(example): _version(example)}  # of each numbered tensor; it counts writes, views' too
         self.keep: list[Tensor] = [example]  # ids stay unique while the tensors live
         self.constants: list[tuple[Tensor, int, str]] = []  # read beside numbered tensors: version then, and where
+        self.written: set[int] = set()  # memory of constants that the forward wrote into, and that may have views
         self.stack: list[str] = [""]
         self.is_open = False
         self.inside_leaf = 0
@@ -116,15 +117,24 @@ class _Recorder(TorchFunctionMode):
         inputs = tuple(self.number[id(a)] for a in read if id(a) in self.number)
         if not inputs:
             return
-        self.constants += [(a, _version(a), self.stack[-1]) for a in read if id(a) not in self.number]
+        constants = [a for a in read if id(a) not in self.number]
+        self.constants += [(a, _version(a), self.stack[-1]) for a in constants]
+        if any(_memory(a) in self.written for a in constants):
+            self.note("a tensor is written after it was made, by index or through a view, and read through another")
         for index, tensor in enumerate(tensors(output)):
             if id(tensor) in self.number and isinstance(target, nn.Module):
                 continue  # an identity-like leaf returned its input
             call = Call(target, self.stack[-1], inputs, tuple(args), kwargs, tensor, function, index, traced)
             self.calls.append(call)
+            if self._is_written(target, tensor):
+                self.written.add(_memory(tensor))
             self.keep.append(tensor)
             self.number[id(tensor)] = len(self.calls)
             self.version[id(tensor)] = _version(tensor)
+
+    def _is_written(self, target: nn.Module | str, tensor: Tensor) -> bool:
+        """Whether a function has just written into a constant."""
+        return isinstance(target, str) and _in_place(target) and id(tensor) not in self.number
 
     def check(self, *read: Any) -> None:
         """Notes every tensor of `read` that was written after it was made."""
@@ -162,19 +172,35 @@ class _Recorder(TorchFunctionMode):
         name = getattr(func, "__name__", str(func))
         if self.inside_leaf:
             return func(*args, **kwargs)
-        self.check(args, kwargs)
+        by_index = name == "__setitem__"
+        self.check(args[1:] if by_index and self._ends_a_write(args) else args, kwargs)
         self.watch(func, name, args)
         known = self._as_it_was(name, args)
         output = func(*args, **kwargs)
-        self.record(name, known, kwargs, output, func)
+        self.record(name, known, kwargs, args[0] if by_index else output, func)
         return output
+
+    def _ends_a_write(self, args: tuple[Any, ...]) -> bool:
+        """Whether `record[i] = part` puts back a view of `record` that was written last, as `record[i] += x` does."""
+        record, part = args[0], args[-1]
+        if not (isinstance(part, Tensor) and id(part) in self.number and id(record) in self.number):
+            return False
+        return _memory(part) == _memory(record) and self.version[id(part)] == _version(record)
 
     def _as_it_was(self, name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """`args`, with a copy of a constant that the function is about to write into."""
-        in_place = (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
-        if not (in_place and args and isinstance(args[0], Tensor)) or id(args[0]) in self.number:
+        if not (_in_place(name) and args and isinstance(args[0], Tensor)) or id(args[0]) in self.number:
             return args
         return (args[0].clone(), *args[1:])
+
+
+def _in_place(name: str) -> bool:
+    return (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
+
+
+def _memory(tensor: Tensor) -> int:
+    """Where the memory begins that a tensor and its views share; 0 where there is none."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else 0
 
 
 def _version(tensor: Tensor) -> int:

@@ -115,6 +115,18 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class StepSum:
+    """The sum of some time steps of an edge.
+
+    x: the edge.
+    counts: how often each step is in it, [T].
+    """
+
+    x: Source
+    counts: Int64
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Value:
     """The addresses of a traced tensor.
 

@@ -13,7 +13,7 @@ from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.arrange import constant
 from spikelet.lowering.builder import FINEST, Builder, is_power_of_two
-from spikelet.lowering.pairs import Pair, paired
+from spikelet.lowering.pairs import Pair, more_steps, paired
 from spikelet.lowering.reading import as_elements
 from spikelet.lowering.registry import function
 from spikelet.lowering.rules.synapses import divided
@@ -56,8 +56,14 @@ def add(b: Builder, call: Call, *values: Value) -> Value:
     left, right = _unweighted(call, values)
     if _is_number(right, 0) or _is_number(left, 0):  # Python's sum() starts from 0
         return values[0]
+    shape = tuple(call.output.shape)
+    if len(values) == 1 and values[0].shape == shape and _is_zero(right if left is values[0] else left):
+        return values[0]
+    total = more_steps(b, left, right, call.named("sum"))
+    if total is not None:
+        return total
     pair = paired(b, call, left, right)
-    return pair.made(sum_of(b, call, pair, (1, 1)), tuple(call.output.shape))
+    return pair.made(sum_of(b, call, pair, (1, 1)), shape)
 
 
 @function("sub", "__sub__", "__isub__", "sub_", "subtract", "__rsub__", "rsub")
@@ -183,6 +189,11 @@ def _factor(b: Builder, call: Call, numbers: NDArray[np.float64]) -> Source:
 def _number(operand: Any) -> float | None:
     """The one number of a constant of one element."""
     return float(operand.detach()) if isinstance(operand, Tensor) and operand.numel() == 1 else None
+
+
+def _is_zero(operand: Operand) -> bool:
+    """Whether it is a constant of zeros, to which a loop adds."""
+    return isinstance(operand, Tensor) and not bool(operand.detach().any())
 
 
 def _is_number(operand: Operand, number: float) -> bool:

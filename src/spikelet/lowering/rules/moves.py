@@ -103,6 +103,25 @@ def moved(b: Builder, call: Call, *values: Value) -> Value:
     raise LoweringError(f"{call.place}: how it moves elements can't be followed ({error}).")
 
 
+@function("__setitem__", moves=True)
+def written(b: Builder, call: Call, *values: Value) -> Value:
+    """The tensor with other elements where it was written by index.
+
+    Raises:
+        LoweringError: where it was written depends on the input.
+    """
+    (target, index, new), given = call.args, iter(values)
+    flags = dict(zip(map(id, call.read), call.traced, strict=True))
+    if any(flags[id(t)] for t in tensors(index)):
+        raise LoweringError(f"{call.place}: writes at an index that depends on the input. Write at constant indexes.")
+    whole, part = (
+        next(given).addresses if flags.get(id(t), False) else b.constant(torch.as_tensor(t)) for t in (target, new)
+    )
+    addresses = whole.clone()
+    addresses[index] = part
+    return Value(tuple(addresses.shape), None, addresses)
+
+
 @function("__get__", moves=True)
 def viewed(b: Builder, call: Call, x: Value) -> Value:
     """The transposes that are written as properties: `x.T`, `x.mT`."""
