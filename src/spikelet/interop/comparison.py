@@ -34,7 +34,7 @@ class Model(Protocol):
     original: Original
     time_steps: int
     time_axis: TimeAxis
-    gives_time_first: bool
+    swaps_time: bool
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
@@ -217,8 +217,9 @@ def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[
                 f"{home}: ran {len(made)} times in the original network, and the conversion was told of "
                 f"time_steps={model.time_steps}. Convert it with as many time steps as its own loop takes."
             )
-    stacked = {name: torch.stack(calls[home]) for name, home in homes.items()}
-    return _scores(output, int(model.time_axis == 1 and not model.gives_time_first)), stacked
+    swapped = model.original.batch_first
+    stacked = {n: calls[h][0].transpose(0, 1) if swapped else torch.stack(calls[h]) for n, h in homes.items()}
+    return _scores(output, int((model.time_axis == 1) != model.swaps_time)), stacked
 
 
 def _home(name: str, modules: dict[str, nn.Module]) -> str:

@@ -8,7 +8,7 @@
 A network that begins with a Conv1d reads sequences [C, L] where [C, H, W] stands; one that begins with a Linear may
 read vectors [C].
 
-The network's Python code is kept, and run in one of three ways (ways.py), which the first forward pass chooses
+The network's Python code is kept, and run in one of several ways (ways.py), which the first forward pass chooses
 (trial.py): once on time-first tensors, which is right for code that treats a tensor's leading axes alike; once on what
 it was written for, where it steps through time itself; or once a step.
 """
@@ -30,7 +30,7 @@ from spikelet.interop.means import ExactMeans, Kind, watched_means
 from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage
 from spikelet.interop.trial import ADVICE, choose
-from spikelet.interop.ways import AllSteps, OwnLoop, StepByStep, Way, computed_output
+from spikelet.interop.ways import AllAtOnce, AllSteps, OwnLoop, StepByStep, Way, computed_output
 from spikelet.nn import Encode
 from spikelet.nn.device import device_of
 
@@ -74,7 +74,7 @@ class Converted(nn.Module):
         self.original = original
         self.time_steps, self.time_axis = original.time_steps, original.time_axis
         self.sample_axes = sample_axes
-        self.gives_time_first = True
+        self.swaps_time = False  # whether the network's output has time and batch in the other order
         self.one_step = one_step
         self.way: Way = AllSteps()
         self.means: dict[Kind, int] = {}
@@ -96,7 +96,7 @@ class Converted(nn.Module):
             self._try(self.untried[0].to(device_of(self)), x)
             self.untried.clear()
         output = self.run(self.way, self.net, self.encode(x))
-        return output.transpose(0, 1) if self.time_axis == 1 and self.gives_time_first else output
+        return output.transpose(0, 1) if self.swaps_time else output
 
     @property
     def leading_axes(self) -> int:
@@ -164,12 +164,14 @@ class Converted(nn.Module):
         self.means, self.factors = watch.exact()
         self.fold()
         self._note_way()
-        self.gives_time_first = output.shape[:2] == (self.time_steps, batch)
+        axes = (self.time_steps, batch) if self.time_axis == 1 else (batch, self.time_steps)
+        self.swaps_time = output.shape[:2] == axes and (self.time_axis == 1 or output.dim() in (3, 5))
 
     def _note_way(self) -> None:
         """Tells the original how it is run for a comparison."""
         own, original = self.own_forward, self.original
-        original.has_loop = type(self.way) is OwnLoop or (own is not None and type(self.way) is AllSteps)
+        original.has_loop = type(self.way) in (OwnLoop, AllAtOnce) or (own is not None and type(self.way) is AllSteps)
+        original.batch_first = isinstance(self.way, AllAtOnce) and self.way.axis == 1
         original.body = None if type(self.way) is AllSteps else own
 
     @torch.no_grad()
@@ -199,7 +201,8 @@ class Converted(nn.Module):
         """Those that its code may be run in, the preferred one first."""
         told = (self.one_step, self.time_steps, self.time_axis)
         per_step = (StepByStep(*told),) if self.original.per_step else ()
-        return (AllSteps(), OwnLoop(*told), OwnLoop(*told, cut=0), OwnLoop(*told, cut=1), *per_step)
+        own = (AllAtOnce(*told, axis=0), AllAtOnce(*told, axis=1)) if self.original.neurons else ()
+        return (AllSteps(), OwnLoop(*told), OwnLoop(*told, cut=0), OwnLoop(*told, cut=1), *own, *per_step)
 
 
 def _fold_loaded(model: Converted, keys: Any) -> None:

@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from spikelet.base.errors import ConversionError
+from spikelet.interop.calls import called_through
 from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
 from spikelet.interop.writes import DRAWS, FRESH, extent, memory, storage, version_of, written
@@ -277,7 +278,7 @@ class Lockstep(TorchFunctionMode):
         finally:
             self.inside -= 1
 
-    def in_one(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def in_one(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a layer gives that takes all time steps, whose own code is no part of the loop."""
         return call(*args, **kwargs) if self.inside else self._whole(functools.partial(call, **kwargs), *args)
 
@@ -366,41 +367,18 @@ class Lockstep(TorchFunctionMode):
 
 
 @contextmanager
-def in_lockstep(net: nn.Module, names: Sequence[str], time_steps: int, cut: int | None = None) -> Iterator[Lockstep]:
-    """Inside, the layers of `net` called `names` may be called one step at a time; `cut` as for Lockstep.
+def in_lockstep(net: nn.Module, names: Sequence[str], loop: Lockstep) -> Iterator[None]:
+    """Inside, the layers of `net` called `names` may be called one step at a time, through `loop`.
 
     Raises:
         ConversionError: when the block ends, where a neuron took another number of steps than T.
     """
-    loop = Lockstep(time_steps, cut)
     units = {net.get_submodule(name): name for name in reversed(names)}
-    others = [m for m in net.modules() if isinstance(m, LAYERS) and m not in units]
-    classes = {module: type(module) for module in [*units, *others]}
     loop.names = {unit: f"net.{name}".rstrip(".") for unit, name in units.items()}
-    called, in_one = (functools.cache(functools.partial(_calling, how)) for how in (loop.called, _in_one(loop)))
-    try:
-        for module, cls in classes.items():
-            module.__class__ = called(cls) if module in units else in_one(cls)
-        with loop:
-            yield loop
-    finally:
-        for module, cls in classes.items():
-            module.__class__ = cls
+    whole = {m: loop.in_one for m in net.modules() if isinstance(m, LAYERS)}
+    with called_through(whole | dict.fromkeys(units, loop.called)), loop:
+        yield
     loop.require_all_steps()
-
-
-def _in_one(loop: Lockstep) -> Call:
-    return lambda module, call, args, kwargs: loop.in_one(call, args, kwargs)
-
-
-def _calling(how: Call, cls: type[nn.Module]) -> type[nn.Module]:
-    """`cls` with a call that goes through `how`."""
-
-    def call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        return how(self, functools.partial(cls.__call__, self), args, kwargs)
-
-    made: Any = type(cls)
-    return made(cls.__name__, (cls,), {"__call__": call, "__module__": cls.__module__})
 
 
 def _written_in_place(func: Call, what: str) -> str:

@@ -41,6 +41,7 @@ class Original:
     has_loop: its forward runs all time steps by itself.
     per_step: its forward sees one time step.
     neurons: classes of neurons that are a user's own.
+    batch_first: its neurons take [B, T, ...].
     body: what the caller gave for its forward, where it takes what the network takes; None where nothing does.
     """
 
@@ -51,6 +52,7 @@ class Original:
     has_loop: bool = False
     per_step: bool = False
     neurons: tuple[type, ...] = ()
+    batch_first: bool = False
     body: Run | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Original:

@@ -1,11 +1,12 @@
-"""The three ways in which a network's own code can be run on an image or frames.
+"""The ways in which a network's own code can be run on an image or frames.
 
     AllSteps     once, on time-first tensors [T, B, ...]; for code that treats leading axes alike
     OwnLoop      once, on what the network was written for: the image [B, ...], over which it loops itself or which it
                  repeats in time, or frames, whose steps it takes itself
+    AllAtOnce    once, on frames or the image [B, ...], which it repeats in time, for neurons of all steps (at_once.py)
     StepByStep   T times, on one step [B, ...] each, whose answers are stacked; for code that is called in a loop
 
-In the last two every layer still runs once (lockstep.py).
+In all but the first every layer still runs once (lockstep.py).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.time_axis import TimeAxis
-from spikelet.interop.lockstep import in_lockstep
+from spikelet.interop.at_once import AtOnce
+from spikelet.interop.lockstep import Lockstep, in_lockstep
 from spikelet.interop.membranes import Membrane
 from spikelet.interop.steps import first_entry
 
@@ -55,11 +57,25 @@ class OwnLoop:
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        with in_lockstep(net, self.layers, self.time_steps, self.cut) as loop:
+        loop = Lockstep(self.time_steps, self.cut)
+        with in_lockstep(net, self.layers, loop):
             if self.time_axis is None:
                 return computed_output(code(net, loop.still(current)))
             loop.watch(current if self.time_axis == 0 else current.transpose(0, 1))
             return computed_output(code(net, current))
+
+
+class AllAtOnce(OwnLoop):
+    """Code whose neurons take all time steps on axis `axis`, and which folds time and batch itself; see OwnLoop."""
+
+    def __init__(self, layers: Sequence[str], time_steps: int, time_axis: TimeAxis, axis: int) -> None:
+        super().__init__(layers, time_steps, time_axis)
+        self.axis = axis
+
+    def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
+        """See Way."""
+        with in_lockstep(net, self.layers, AtOnce(self.time_steps, self.axis, has_time=self.time_axis is not None)):
+            return computed_output(code(net, current[0] if self.time_axis is None else current))
 
 
 class StepByStep(OwnLoop):
@@ -67,7 +83,8 @@ class StepByStep(OwnLoop):
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        with in_lockstep(net, self.layers, self.time_steps, self.cut) as loop:
+        loop = Lockstep(self.time_steps)
+        with in_lockstep(net, self.layers, loop):
             if self.time_axis is None:
                 image = loop.still(current)
                 outputs = [computed_output(code(net, image)) for _ in range(self.time_steps)]
