@@ -98,7 +98,7 @@ def test_a_network_of_all_pools_goes_from_its_original_to_integers() -> None:
     report = model.compare([(x, labels)])
     assert report.different < 0.005 * report.compared
     assert all(0.003 < s.original / s.compared < 0.98 for s in report.layers)
-    assert model.factors == {"conv": 16 / 9}
+    assert model.factors["conv"] == 16 / 9
 
     weighted = [m for m in model.modules() if hasattr(m, "quantizer")]
     for m in weighted:

@@ -394,6 +394,9 @@ def test_the_first_layer_must_be_the_one_that_reads_the_image() -> None:
             return self.fc(self.lif(self.conv(x)).flatten(2))
 
     model = spikelet.from_snntorch(Late(), time_steps=T)
+    assert model(image()).shape == (T, 4, 10)
+    assert model.first == ("conv",)
+    model = spikelet.from_snntorch(Late(), time_steps=T, mean=0.5)
     with pytest.raises(ConversionError, match=r"image is read by conv, and .* folded into fc.*first=\('conv',\)"):
         model(image())
     assert spikelet.from_snntorch(Late(), time_steps=T, first="conv")(image()).shape == (T, 4, 10)

@@ -34,7 +34,7 @@ class OwnConv(nn.Conv2d):
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "another neuron": (
         lambda: neuron.EIFNode(),
-        r"1: EIFNode has no counterpart here. Supported from spikingjelly: .*IFN",
+        r"1: EIFNode has no counterpart here\. .* train with LIFNode.*Supported neurons of spikingjelly: CUBALIFNode, IFN",
     ),
     "another layer": (lambda: layer.SynapseFilter(10.0), "1: SynapseFilter has no counterpart here"),
     "a recurrent container": (
@@ -60,8 +60,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         "1: a batch norm without running statistics.*track_running_stats=True",
     ),
     "a torch layer": (
-        lambda: nn.ReLU(),
-        r"1: ReLU has no counterpart here\. .* from torch: AdaptiveAvgPool2d",
+        lambda: nn.Tanh(),
+        r"1: Tanh has no counterpart here\. Integers have neurons .*layers of spikingjelly and torch: Adaptive",
     ),
     "another convolution": (lambda: nn.Conv3d(4, 4, 1), "1: Conv3d has no counterpart"),
     "a transposed convolution with groups": (
@@ -89,8 +89,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: nn.AvgPool2d(2, padding=1, count_include_pad=False),
         "1: average pooling must be .* count its padding as zeros",
     ),
-    "a maximum with dilation": (lambda: nn.MaxPool2d(2, dilation=2), "1: max pooling must be square, without dilation"),
-    "a maximum of oblongs": (lambda: nn.MaxPool2d((2, 1)), "1: max pooling must be square"),
+    "a maximum with dilation": (lambda: nn.MaxPool2d(2, dilation=2), "1: max pooling must be without dilation"),
+    "a maximum of oblongs in ceil mode": (
+        lambda: nn.MaxPool2d((2, 1), ceil_mode=True),
+        "1: max pooling must be without ceil_mode where it is oblong",
+    ),
 }
 
 

@@ -146,12 +146,26 @@ def test_any_code_may_use_an_image_whose_scale_is_a_power_of_two(use: Use, scale
 
 
 def test_layers_that_read_the_image_are_named_by_the_error() -> None:
-    model = spikelet.from_snntorch(Net(RIGHT["two of the image"][1]), time_steps=T)
+    """Where the image has a mean; without one they are found in the first pass."""
+    model = spikelet.from_snntorch(Net(RIGHT["two of the image"][1]), time_steps=T, mean=0.5)
     with pytest.raises(ConversionError, match=r"read by a and b, .* into a\. Name .*: first=\('a', 'b'\)"):
         model(image())
     model = spikelet.from_snntorch(Net(RIGHT["one convolution"][1]), time_steps=T, first=("a", "b"))
     with pytest.raises(ConversionError, match=r"read by a, .* into a and b\. Name .*: first=\('a',\)"):
         model(image())
+
+
+@pytest.mark.parametrize("std", [1.0, (0.25, 0.5)])
+@pytest.mark.parametrize(("first", "use"), RIGHT.values(), ids=list(RIGHT))
+def test_layers_that_read_the_image_are_found_in_the_first_pass(first: tuple[str, ...], use: Use, std: Any) -> None:
+    numbers = {"std": std if isinstance(std, tuple) else (std,)}
+    net, x = Net(use).eval(), image()
+    model, copy = (spikelet.from_snntorch(net, time_steps=T, **numbers) for _ in range(2))
+    made, expected = current_of(model, x), use(net, fed(x, **numbers)).detach()
+    assert torch.allclose(made, expected, atol=float(2.0**-12 + 1e-5 * expected.abs().max()))
+    assert set(model.first) == set(first)
+    copy.load_state_dict(model.state_dict())
+    assert torch.equal(current_of(copy, x), made), "weights that are loaded have the factor once"
 
 
 def test_a_layer_that_reads_the_image_and_spikes_is_refused() -> None:

@@ -41,7 +41,7 @@ def several() -> User:
     def body(m: User, x: Tensor) -> Tensor:
         y = m.gelu(m.conv(x))
         y = m.raw(y.flatten(0, 1)).unflatten(0, (-1, x.shape[1]))
-        s = m.lif(m.layer(F.relu(y)))
+        s = m.lif(m.layer(F.silu(y)))
         s = m.two(s.square())
         return m.fc(m.wide(s.flatten(2)))
 
@@ -77,7 +77,7 @@ def test_all_refusals_are_in_one_table() -> None:
     assert not found
     modules = [refusal.module for refusal in found.refusals]
     assert modules == [
-        "gelu (gelu)", "raw (Conv2d)", "the model (relu)", "layer (instance_norm)", "the model (square)", "fc",
+        "gelu (gelu)", "raw (Conv2d)", "the model (silu)", "layer (instance_norm)", "the model (square)", "fc",
     ]  # fmt: skip
     assert all(refusal.reason.endswith(".") and refusal.way_out.endswith(".") for refusal in found.refusals)
     text = str(found)

@@ -11,7 +11,7 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.image import Image, ImageOptions, image_of
 from spikelet.interop.original import Original
-from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels
+from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels, pixel_factor
 from spikelet.interop.swap import Swap
 from spikelet.nn import Conv1d, Conv2d, Linear
 
@@ -34,12 +34,15 @@ def convert(
     """
     net = swap(per_step=per_step)
     image, first = original.image, _first(net, options.get("first"))
-    for name in first if image.unit is None else ():
+    for name in first if image.has_mean else ():
         net = _fold(swap, net, name, image)
+    for name in first if image.is_factor else ():
+        pixel_factor(net.get_submodule(name), name, image)  # type: ignore[arg-type]
     axes = _sample_axes(net, first)
     is_scaled = not first and image.unit is None
     scaled = ScaledImage(image, _channels(net, image), axes[-1]) if is_scaled else None
     model = Converted(net, first, forward, original, scaled, axes[-1:] if is_scaled else axes, tuple(swap.one_step))
+    model.finds_first = options.get("first") is None and image.is_factor
     model.training = swap.net.training  # its modules have theirs, which train() would lose
     return model
 

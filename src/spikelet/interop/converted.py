@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -28,11 +28,13 @@ from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.comparison import Comparison, Integers, compare
 from spikelet.interop.means import ExactMeans, Kind, watched_means
 from spikelet.interop.original import Original, Run
-from spikelet.interop.pixels import ScaledImage
+from spikelet.interop.pixels import ScaledImage, pixel_factor
+from spikelet.interop.products import products
 from spikelet.interop.trial import ADVICE, choose
 from spikelet.interop.ways import AllAtOnce, AllSteps, OwnLoop, StepByStep, Way, computed_output
 from spikelet.nn import Encode
 from spikelet.nn.device import device_of
+from spikelet.nn.times_constant import TimesConstant
 
 Forward = Callable[[Any, Tensor], Any]
 
@@ -78,7 +80,9 @@ class Converted(nn.Module):
         self.one_step = one_step
         self.way: Way = AllSteps()
         self.means: dict[Kind, int] = {}
-        self.factors: dict[str, float] = {}
+        self.factors: dict[str, Tensor] = {}
+        self.times, self.has_products = TimesConstant(), False  # of constants that integers don't hold
+        self.finds_first = False  # whether the first pass finds out which layers read the image
         self.register_buffer("folded", torch.zeros((), dtype=torch.bool))  # whether the weights hold the factors
         self.register_load_state_dict_post_hook(_fold_loaded)
         self.untried: list[nn.Module] = [_shadow(net)]  # in a list, so that it is no module of this one
@@ -143,7 +147,7 @@ class Converted(nn.Module):
             current = self.scaled(current)
         elif self.original.image.unit not in (None, 1):
             current = current * self.original.image.unit
-        with ExactMeans(self.means) if self.means else nullcontext():
+        with ExactMeans(self.means) if self.means else nullcontext(), self._products(net, current):
             output = computed_output(way(self.own_forward or _own, net, current))
         if not isinstance(output, Tensor):
             raise ConversionError(
@@ -152,6 +156,9 @@ class Converted(nn.Module):
             )
         return output
 
+    def _products(self, net: nn.Module, current: Tensor) -> AbstractContextManager[Any]:
+        return products(net, current, self.times) if self.has_products else nullcontext()
+
     def _try(self, net: nn.Module, x: Tensor) -> None:
         """Chooses the way, by one pass in evaluation, in a batch whose size is not to be confused with 1 or T."""
         batch = next(size for size in (2, 3) if size != self.time_steps)
@@ -159,9 +166,17 @@ class Converted(nn.Module):
         generator = torch.Generator("cpu").manual_seed(0)
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
         self.way, output = choose(self, net, self.encode(pixels))
+        image = self.encode(pixels)
+        with products(net, image, None) as found, torch.no_grad():
+            self.run(self.way, net, image)
+        self.has_products = found.found
         with watched_means(net) as watch, torch.no_grad():
-            watch.returned(self.run(self.way, net, self.encode(pixels)))
-        self.means, self.factors = watch.exact()
+            watch.returned(self.run(self.way, net, image))
+        self.means, factors = watch.exact()
+        self.factors = {name: torch.tensor(factor, dtype=torch.float64) for name, factor in factors.items()}
+        for name in self.first if self.is_folded and self.original.image.is_factor else ():
+            layer: Any = self.net.get_submodule(name)
+            self.factors[name] = self.factors.get(name, 1.0) * pixel_factor(layer, name, self.original.image)
         self.fold()
         self._note_way()
         axes = (self.time_steps, batch) if self.time_axis == 1 else (batch, self.time_steps)
@@ -176,11 +191,11 @@ class Converted(nn.Module):
 
     @torch.no_grad()
     def fold(self) -> None:
-        """Multiplies weights by the factors of means.py, unless they hold them."""
+        """Multiplies weights by the factors of means.py and pixels.py, unless they hold them."""
         for name, factor in () if self.folded else self.factors.items():
             weight = self.net.get_submodule(name).weight
             assert isinstance(weight, Tensor), "only layers with weights read means so"
-            weight.mul_(factor)
+            weight.copy_(weight.double() * factor.to(weight.device))
         self.folded.fill_(bool(self.folded) or bool(self.factors))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:

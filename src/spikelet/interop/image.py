@@ -80,6 +80,11 @@ class Image:
         return unit if is_exact else None
 
     @property
+    def is_factor(self) -> bool:
+        """Whether it is a factor that is no power of two, a channel's or one for all, and nothing else."""
+        return self.unit is None and not self.has_mean
+
+    @property
     def has_mean(self) -> bool:
         """Whether a byte of 0 was fed as another number than 0."""
         return any(self.mean)

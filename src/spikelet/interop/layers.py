@@ -7,6 +7,7 @@ overlap, are oblong or reach into padding, it is a mean, which means.py makes ex
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.site import Site
+from spikelet.interop.windows import Average2d, Largest, Voting, adaptive, largest, mean_of_sequences, pair
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision
 
@@ -82,27 +84,6 @@ class AdaptiveMean(nn.Module):
         return f"size={self.size}"
 
 
-class Voting(nn.Module):
-    """The mean of each group of `size` neighbouring outputs; a rest smaller than a group is left out.
-
-    Args:
-        size: how many outputs vote for a class.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, B, F] -> [T, B, F // size]."""
-        whole = x.shape[-1] // self.size * self.size
-        x = x if whole == x.shape[-1] else x[..., :whole]
-        return x.unflatten(-1, (-1, self.size)).mean(-1)
-
-    def extra_repr(self) -> str:
-        return f"size={self.size}"
-
-
 def copied(tensor: Tensor | None, factor: float = 1.0) -> nn.Parameter | None:
     """A parameter of its own with the values of `tensor` times `factor`; None stays None."""
     if tensor is None:
@@ -127,8 +108,8 @@ def convolution(conv: nn.Conv1d | nn.Conv2d, site: Site) -> Conv1d | Conv2d:
 
 def transposed_convolution(conv: nn.ConvTranspose2d, site: Site) -> ConvTranspose2d:
     """The same transposed convolution, time first: its kernel turned round, input and output channels exchanged."""
-    sizes = [_pair(v) for v in (conv.kernel_size, conv.stride, conv.padding, conv.output_padding)]
-    if any(len(set(size)) > 1 for size in sizes) or conv.groups != 1 or _pair(conv.dilation) != (1, 1):
+    sizes = [pair(v) for v in (conv.kernel_size, conv.stride, conv.padding, conv.output_padding)]
+    if any(len(set(size)) > 1 for size in sizes) or conv.groups != 1 or pair(conv.dilation) != (1, 1):
         raise ConversionError(
             f"{site.name}: transposed convolutions must be square, without groups and dilation; got {conv}."
         )
@@ -171,7 +152,7 @@ def batch_norm(norm: Any, site: Site) -> BatchNorm1d | BatchNorm2d:
             f"{site.name}: a batch norm without running statistics can't be evaluated one sample at a time. Build it "
             "with track_running_stats=True."
         )
-    ours = BatchNorm1d if isinstance(norm, nn.BatchNorm1d) else BatchNorm2d
+    ours = BatchNorm1d if type(norm).__name__.endswith("1d") else BatchNorm2d
     new = ours(norm.num_features, norm.eps, norm.momentum, norm.affine)
     new.weight, new.bias = copied(norm.weight), copied(norm.bias)  # type: ignore[assignment]
     for name in ("running_mean", "running_var", "num_batches_tracked"):
@@ -194,7 +175,7 @@ class RoundedUp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H', W']."""
-        kernel, stride, padding = (_pair(v)[0] for v in (self.pool.kernel_size, self.pool.stride, self.pool.padding))
+        kernel, stride, padding = (pair(v)[0] for v in (self.pool.kernel_size, self.pool.stride, self.pool.padding))
         for axis in (3, 4):
             side = x.shape[axis]
             windows = -(-(side + 2 * padding - kernel) // stride) + 1
@@ -208,11 +189,11 @@ class RoundedUp(nn.Module):
 
 def max_pool(pool: nn.MaxPool2d, site: Site) -> nn.Module:
     """The same pool, time first."""
-    plain = _pair(pool.dilation) == (1, 1) and not pool.return_indices
-    square = all(len(set(_pair(value))) == 1 for value in (pool.kernel_size, pool.stride, pool.padding))
-    if not plain or not square:
+    if any(len(set(pair(value))) > 1 for value in (pool.kernel_size, pool.stride, pool.padding)):
+        return largest(pool, site)
+    if pair(pool.dilation) != (1, 1) or pool.return_indices:
         raise ConversionError(
-            f"{site.name}: max pooling must be square, without dilation and return_indices; got {pool}."
+            f"{site.name}: max pooling must be without dilation and return_indices; got {pool}."
         )
     ours = MaxPool2d(pool.kernel_size, pool.stride, pool.padding)
     return RoundedUp(ours) if pool.ceil_mode else ours
@@ -222,17 +203,17 @@ def average_factor(pool: nn.AvgPool2d) -> float:
     """The factor f of the module's equation; 1 where means.py finds it."""
     if not is_side_by_side(pool):
         return 1.0
-    kernel = _pair(pool.kernel_size)[0]
+    kernel = pair(pool.kernel_size)[0]
     return SumPool2d(kernel).divisor / kernel**2
 
 
 def average_pool(pool: nn.AvgPool2d, site: Site) -> nn.Module:
     """The sum over the same windows; its factor `average_factor` goes into other weights."""
-    kernel = _pair(pool.kernel_size)
+    kernel = pair(pool.kernel_size)
     if (
         pool.ceil_mode
         or pool.divisor_override is not None
-        or (_pair(pool.padding) != (0, 0) and not pool.count_include_pad)
+        or (pair(pool.padding) != (0, 0) and not pool.count_include_pad)
     ):
         raise ConversionError(
             f"{site.name}: average pooling must be without ceil_mode and divisor_override, and count its padding as "
@@ -240,42 +221,18 @@ def average_pool(pool: nn.AvgPool2d, site: Site) -> nn.Module:
         )
     if is_side_by_side(pool):
         return SumPool2d(kernel[0])
-    return Average2d(kernel, _pair(pool.stride), _pair(pool.padding))
+    return Average2d(kernel, pair(pool.stride), pair(pool.padding))
 
 
 def is_side_by_side(pool: nn.AvgPool2d) -> bool:
     """Whether the windows are squares side by side, without padding."""
-    kernel = _pair(pool.kernel_size)
-    return kernel[0] == kernel[1] and _pair(pool.stride) == kernel and _pair(pool.padding) == (0, 0)
-
-
-class Average2d(nn.Module):
-    """Means over windows of any sides and stride, zeros around the map; a divisor other than a power of two is made
-    exact by means.py.
-
-    Args:
-        kernel, stride, padding: pairs (rows, columns).
-    """
-
-    def __init__(self, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> None:
-        super().__init__()
-        self.window = kernel, stride, padding
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[T, B, C, H, W] -> [T, B, C, H', W']."""
-        return F.avg_pool2d(x.flatten(0, 1), *self.window).unflatten(0, x.shape[:2])  # type: ignore[arg-type]
-
-    def extra_repr(self) -> str:
-        return "kernel={}, stride={}, padding={}".format(*self.window)
+    kernel = pair(pool.kernel_size)
+    return kernel[0] == kernel[1] and pair(pool.stride) == kernel and pair(pool.padding) == (0, 0)
 
 
 def adaptive_pool(pool: nn.AdaptiveAvgPool2d, site: Site) -> AdaptiveMean:
     """The same pool; whether it is exact depends on the maps."""
-    return AdaptiveMean(_pair(pool.output_size))
-
-
-def _pair(value: Any) -> tuple[Any, Any]:
-    return tuple(value) if isinstance(value, tuple | list) else (value, value)  # type: ignore[return-value]
+    return AdaptiveMean(pair(pool.output_size))
 
 
 def flatten(layer: nn.Flatten, site: Site) -> nn.Flatten:
@@ -325,6 +282,18 @@ def upsample(layer: nn.Upsample, site: Site) -> Upsample:
     return Upsample(int(factor))
 
 
+def kept(layer: nn.Module, site: Site) -> nn.Module:
+    """A copy: torch's functions of any leading axes, which lowering knows."""
+    return copy.deepcopy(layer)
+
+
+def zeros_around(pad: nn.ZeroPad2d | nn.ConstantPad2d, site: Site) -> nn.Module:
+    """The same padding. Raises ConversionError unless it is of zeros."""
+    if pad.value != 0:
+        raise ConversionError(f"{site.name}: padding must be of zeros, got {pad.value}. Use nn.ZeroPad2d.")
+    return copy.deepcopy(pad)
+
+
 def dropout(layer: Any, site: Site) -> Dropout:
     """Dropout with a new mask at every step, as torch's layers draw it."""
     return Dropout(layer.p, maps=isinstance(layer, nn.Dropout2d))
@@ -340,6 +309,16 @@ TORCH: dict[type[nn.Module], Rule] = {
     nn.MaxPool2d: max_pool,
     nn.AvgPool2d: average_pool,
     nn.AdaptiveAvgPool2d: adaptive_pool,
+    nn.MaxPool1d: largest,
+    nn.AvgPool1d: mean_of_sequences,
+    nn.AdaptiveAvgPool1d: adaptive(Average2d),
+    nn.AdaptiveMaxPool1d: adaptive(Largest),
+    nn.AdaptiveMaxPool2d: adaptive(Largest),
+    nn.ZeroPad2d: zeros_around,
+    nn.ConstantPad2d: zeros_around,
+    nn.PixelShuffle: kept,
+    nn.PixelUnshuffle: kept,
+    nn.ReLU: kept,
     nn.Flatten: flatten,
     nn.Unflatten: unflatten,
     nn.Upsample: upsample,

@@ -13,6 +13,9 @@ convolution of the same geometry that reads a constant image of ones, padded wit
 
     y = (W f) * ours + (W o) * ones + b          both exact at every position; the second is the same for every image
 
+Without a mean there is only the factor, and the first pass, which sees what reads the image, puts it into the weights of
+those layers. With a mean they must be known before, as biases and convolutions are added.
+
 The fold is right for layers that read the image, or a pool of it, and for nothing else (uses.py sees to that). Where
 other code uses the image, `ScaledImage` gives it theirs itself, rounded to the grid 2^-12.
 """
@@ -91,6 +94,15 @@ class PixelConv(nn.Module):
         return self.pixels(x) + self.border(self.ones(x))
 
 
+def pixel_factor(layer: Conv1d | Conv2d | Linear, name: str, image: Image) -> Tensor:
+    """f of the module's equations, float64, shaped to multiply the weight of a layer that reads the image.
+
+    Raises:
+        ConversionError: std doesn't fit the layer.
+    """
+    return 256 * image.scale / _along(image.std, layer, name, "std")
+
+
 def fold_pixels(
     layer: Conv1d | Conv2d | Linear, name: str, image: Image, *, pool_factor: float = 1.0
 ) -> Conv1d | Conv2d | Linear | PixelConv:
@@ -105,7 +117,7 @@ def fold_pixels(
         ConversionError: mean or std doesn't fit the layer.
     """
     weight = layer.weight.detach().double()
-    factor = 256 * image.scale / _along(image.std, layer, name, "std")
+    factor = pixel_factor(layer, name, image)
     offset = -_along(image.mean, layer, name, "mean")
     offset = offset * factor / (256 * image.scale * pool_factor)
     with torch.no_grad():

@@ -309,7 +309,7 @@ def _constant(value: Tensor, name: str, what: str) -> Real:
 NEURONS = {
     "Leaky": _leaky, "Lapicque": _lapicque, "RLeaky": _recurrent, "Synaptic": _synaptic, "RSynaptic": _recurrent,
 }  # fmt: skip
-LIBRARY = Library("snntorch", NEURONS)
+LIBRARY = Library("snntorch", NEURONS, frozenset(NEURONS))
 
 
 def from_snntorch(

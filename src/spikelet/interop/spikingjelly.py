@@ -1,15 +1,18 @@
 """Networks of SpikingJelly (2.0, and older ones with the same classes) as spikelet modules.
 
     theirs                                        here
-    IFNode                                        LIF, leak 1
-    LIFNode(tau, decay_input)                     LIF, leak 1 - 1/tau, scale_input = decay_input
+    IFNode, SimpleIFNode                          LIF, leak 1
+    LIFNode, SimpleLIFNode (tau, decay_input)     LIF, leak 1 - 1/tau, scale_input = decay_input
     ParametricLIFNode                             the same with tau = 1 / sigmoid(w); it is learned no further
+    CUBALIFNode(c_decay, v_decay)                 Integrator with a leak of c_decay, LIF with one of v_decay
     v_reset = r                                   Hard, threshold v_threshold - r: v' = v - r starts at 0, leaks to 0
     v_reset = None                                Soft
     NonSpikingIFNode, NonSpikingLIFNode           Integrator; decode "last_mem", "mean-mem", or none
     layer.Conv1d, Conv2d, ConvTranspose2d,        spikelet.nn
       Linear, BatchNorm1d, BatchNorm2d, pools
-    layer.ThresholdDependentBatchNorm2d           BatchNorm2d: its alpha * v_th is in the weight it starts from
+    layer.TemporalEffectiveBatchNorm              BatchNorm and a Scale by step
+    layer.BatchNormThroughTime                    NormThroughTime
+    layer.ThresholdDependentBatchNorm             BatchNorm: its alpha * v_th is in the weight it starts from
     layer.Dropout, Dropout2d                      one mask for all time steps, as theirs
     layer.VotingLayer                             the mean of each group of outputs
     layer.LinearRecurrentContainer, of a neuron   a Linear, and a neuron with feedback (nn.Recurrent)
@@ -48,7 +51,8 @@ from spikelet.interop.stateless import StatelessLIF
 from spikelet.interop.surrogates import of_spikingjelly
 from spikelet.interop.swap import Library, Swap
 from spikelet.neurons import Integrator
-from spikelet.nn import Recurrent
+from spikelet.nn import Recurrent, Scale
+from spikelet.nn.norm_through_time import NormThroughTime
 
 
 def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: bool) -> nn.Module:
@@ -113,6 +117,34 @@ def _non_spiking(node: Any, site: Site) -> nn.Module:
     return Readout(Integrator(site.time_steps, leak, scale_input=True), node.decode)
 
 
+def _cuba(node: Any, site: Site) -> nn.Module:
+    """A synapse that leaks, then a neuron whose current is not scaled."""
+    if node.v_reset:
+        raise ConversionError(
+            f"{site.name}: CUBALIFNode with v_reset={node.v_reset} leaks to 0 and is reset to another value. Use "
+            "v_reset=0 or None."
+        )
+    told = ("c_decay", node.c_decay), ("v_decay", node.v_decay)
+    synapse, membrane = (leak_on_grid(site.name, v, f"{name} = {v:.6g}", site.round_leak) for name, v in told)
+    return nn.Sequential(
+        Integrator(site.time_steps, synapse), _neuron(node, site, membrane, f"v_decay = {node.v_decay:.6g}", False)
+    )
+
+
+def _effective_norm(norm: Any, site: Site) -> nn.Module:
+    """TEBN: a norm, and a learned factor a step."""
+    return nn.Sequential(layers.batch_norm(norm, site), Scale(norm.scale.detach().view(-1, 1)))
+
+
+def _norm_through_time(norm: Any, site: Site) -> nn.Module:
+    """BNTT: a norm a step."""
+    if norm.T != site.time_steps:
+        raise ConversionError(
+            f"{site.name}: has norms for T = {norm.T} steps, and the conversion was told of {site.time_steps}."
+        )
+    return NormThroughTime([layers.batch_norm(one, site) for one in norm.bn_list])
+
+
 def _flatten(layer: nn.Flatten, site: Site) -> nn.Module:
     return nn.Flatten(*(d + 1 if d >= 0 else d for d in (layer.start_dim, layer.end_dim)))  # of one step in both modes
 
@@ -124,7 +156,7 @@ def _dropout(maps: bool) -> Rule:
 def _linear_recurrent(container: Any, site: Site) -> nn.Module:
     """W (x, y[t-1]) + b, then the neuron, as a linear layer of x and a neuron with feedback."""
     rule = NEURONS.get(type(container.sub_module).__name__)
-    if rule is None or not LIBRARY.owns(type(container.sub_module)):
+    if rule in (None, _cuba) or not LIBRARY.owns(type(container.sub_module)):
         raise ConversionError(
             f"{site.name}: LinearRecurrentContainer has a counterpart around one neuron, such as LIFNode; got "
             f"{type(container.sub_module).__name__}."
@@ -152,7 +184,10 @@ def _in_mode_m(rule: Rule) -> Rule:
     return marked
 
 
-NEURONS: Mapping[str, Rule] = {"IFNode": _if, "LIFNode": _lif, "ParametricLIFNode": _parametric_lif}
+NEURONS: Mapping[str, Rule] = {
+    "IFNode": _if, "LIFNode": _lif, "ParametricLIFNode": _parametric_lif, "SimpleIFNode": _if, "SimpleLIFNode": _lif,
+    "CUBALIFNode": _cuba,
+}  # fmt: skip
 READOUTS: Mapping[str, Rule] = {"NonSpikingIFNode": _non_spiking, "NonSpikingLIFNode": _non_spiking}
 LAYERS: Mapping[str, Rule] = {
     "Conv1d": layers.convolution,
@@ -161,10 +196,20 @@ LAYERS: Mapping[str, Rule] = {
     "Linear": layers.linear,
     "BatchNorm1d": layers.batch_norm,
     "BatchNorm2d": layers.batch_norm,
+    "ThresholdDependentBatchNorm1d": layers.batch_norm,
     "ThresholdDependentBatchNorm2d": layers.batch_norm,
+    "TemporalEffectiveBatchNorm1d": _effective_norm,
+    "TemporalEffectiveBatchNorm2d": _effective_norm,
+    "BatchNormThroughTime1d": _norm_through_time,
+    "BatchNormThroughTime2d": _norm_through_time,
+    "VoltageScaler": lambda scaler, site: Scale(float(scaler.scale), learn=False),
     "MaxPool2d": layers.max_pool,
     "AvgPool2d": layers.average_pool,
     "AdaptiveAvgPool2d": layers.adaptive_pool,
+    "MaxPool1d": layers.largest,
+    "AvgPool1d": layers.mean_of_sequences,
+    "AdaptiveAvgPool1d": layers.adaptive(layers.Average2d),
+    "Upsample": layers.upsample,
     "Flatten": _flatten,
     "VotingLayer": lambda voting, site: layers.Voting(voting.voting_size),
     "LinearRecurrentContainer": _linear_recurrent,
@@ -177,6 +222,7 @@ ATTENTION = (
 LIBRARY = Library(
     "spikingjelly",
     {name: _in_mode_m(rule) for name, rule in (NEURONS | READOUTS | LAYERS).items()},
+    frozenset((*NEURONS, *READOUTS)),
     sequence_layers=frozenset(READOUTS),
     step_containers=frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"}),
     kept=(

@@ -18,21 +18,10 @@ from spikelet.base.errors import ConversionError
 from spikelet.interop.layers import TORCH, Rule, average_factor
 from spikelet.interop.own_neurons import OwnNeurons, require_classes, rule_of
 from spikelet.interop.site import Site
+from spikelet.interop.ways_out import way_out
 
 HOLDERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 THROUGH = (nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # c f(x) = f(c x), c > 0
-WAYS_OUT = {
-    "PoissonEncoder": "Feed the network frames of 0 and 255 that it would have drawn: time_axis=0, scale=1/255.",
-    "DataParallel": "Convert the network inside: net.module.",
-    "DistributedDataParallel": "Convert the network inside: net.module.",
-    "MultiDimensionalAttention": "It multiplies by sigmoids of averages, which integers don't have: train without it.",
-    "TemporalWiseAttention": "It multiplies by sigmoids of averages, which integers don't have: train without it.",
-    "SynapseFilter": "Its leak depends on its own input: train without it, or with snnTorch's Synaptic.",
-    "OTTTSequential": "It trains step by step: convert a network of plain layers that has its weights, standardised.",
-    "Alpha": "Its reset also drops the current of the step after a spike: train with Synaptic.",
-    "LeakyParallel": "It keeps the ReLU of a membrane, which is never reset: train with Leaky.",
-    "ReLU": "A network of integers has neurons in its place: IFNode, LIFNode or Leaky.",
-}
 VERBS = {"spikingjelly": "from_spikingjelly", "snntorch": "from_snntorch"}
 
 
@@ -42,6 +31,7 @@ class Library:
 
     package: where its classes live.
     rules: by the name of a class.
+    neurons: which of these names are neurons.
     step_containers: names of its containers whose children see one time step; they become nn.Sequential.
     sequence_layers: names of its layers that take all time steps at once, and have no step mode.
     kept: beginnings of the full names of its ready-made networks and parts, whose Python code is kept as a user's is.
@@ -51,6 +41,7 @@ class Library:
 
     package: str
     rules: Mapping[str, Rule]
+    neurons: frozenset[str]
     step_containers: frozenset[str] = frozenset()
     sequence_layers: frozenset[str] = frozenset()
     kept: tuple[str, ...] = ()
@@ -175,10 +166,10 @@ class Swap:
             raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._way_out(cls)}")
 
     def _way_out(self, cls: type) -> str:
-        ours = ", ".join(sorted({*self.library.rules, *self.library.step_containers}))
-        torchs = ", ".join(sorted(cls.__name__ for cls in TORCH))
-        supported = f"Supported from {self.library.package}: {ours}; from torch: {torchs}."
-        return f"{WAYS_OUT[cls.__name__]} ({supported})" if cls.__name__ in WAYS_OUT else supported
+        library = self.library
+        theirs = {*library.rules, *library.step_containers} - library.neurons
+        layers = sorted(theirs | {torchs.__name__ for torchs in TORCH})
+        return way_out(cls, library.package, sorted(library.neurons), layers)
 
     # --- averages by other divisors than powers of two ------------------------------------------------------
 

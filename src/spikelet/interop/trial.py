@@ -27,6 +27,7 @@ class Tried(Protocol):
     """What a trial asks of a Converted."""
 
     first: tuple[str, ...]
+    finds_first: bool
     time_axis: TimeAxis
     original: Original
 
@@ -81,10 +82,12 @@ def _followed(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor
             return model.run(way, net, current)
         with followed(net, current, model.original.image) as uses:
             output = model.run(way, net, current)
+        first = tuple(dict.fromkeys(uses.readers)) if model.finds_first else ()
         try:
-            require_folded(uses, model.first, type(net).__name__)
+            require_folded(uses, first or model.first, type(net).__name__)
         except ConversionError as e:
             raise _Misused(e) from None
+        model.first = first or model.first
         return output
 
 

@@ -29,6 +29,7 @@ from spikelet.interop.image import Image
 from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
 from spikelet.interop.steps import tensors_in
+from spikelet.interop.writes import DRAWS
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.hooks import hooks
@@ -57,11 +58,12 @@ _PADS = ("pad", "constant_pad_nd")
 
 @dataclasses.dataclass
 class Uses:
-    """The layers that read the image, those that read anything else, and each misuse in words."""
+    """The layers that read the image, those that read anything else, each misuse in words, and functions that draw."""
 
     readers: list[str] = dataclasses.field(default_factory=list)
     others: list[str] = dataclasses.field(default_factory=list)
     misuses: list[str] = dataclasses.field(default_factory=list)
+    drawn: list[str] = dataclasses.field(default_factory=list)
 
 
 class _Follower(TorchFunctionMode):
@@ -81,6 +83,8 @@ class _Follower(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in DRAWS:
+            self.uses.drawn.append(func.__name__)
         if self.inside or not self.reads((args, kwargs)):
             return func(*args, **kwargs)
         output = func(*args, **kwargs)
@@ -170,6 +174,11 @@ def _hooks(follower: _Follower, name: str, module: nn.Module) -> list[Any]:
 
 def require_folded(uses: Uses, first: tuple[str, ...], net: str) -> None:
     """Raises ConversionError unless the image was read by the layers `first` alone, and those read nothing else."""
+    if uses.misuses and uses.drawn:
+        raise ConversionError(
+            f"{net} draws random numbers ({_listed(uses.drawn)}), which differ at every run. Spikes that it draws of the "
+            "image are drawn outside, and fed as frames: time_axis=0, and scale=1/255 for frames of 0 and 255."
+        )
     if uses.misuses:
         raise ConversionError(
             f"{net} uses the image in {_listed(uses.misuses)}, which would see byte / 256 instead of what it was fed: "

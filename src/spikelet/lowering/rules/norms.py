@@ -6,13 +6,14 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import LoweringError
 from spikelet.lowering.builder import Builder
-from spikelet.lowering.reading import by_channel
+from spikelet.lowering.reading import by_channel, check_time_first
 from spikelet.lowering.registry import rule
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Value
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Gain2d
 from spikelet.nn.norm import MAX_GAIN, gain_and_offset
+from spikelet.nn.norm_through_time import NormThroughTime
 
 
 @rule(BatchNorm2d, BatchNorm1d)
@@ -26,6 +27,13 @@ def gain(b: Builder, call: Call, layer: Gain2d, x: Value) -> Value:
     """A x on the grid, along axis 2 of [T, B, C, ...]."""
     gain, offset = _constants(call, layer)
     return _along(b, call, (gain, 0 * offset), x, axis=2)
+
+
+@rule(NormThroughTime)
+def norm_through_time(b: Builder, call: Call, layer: NormThroughTime, x: Value) -> Value:
+    """A x + D on the grid with constants of each step."""
+    check_time_first(b, x, call.where)
+    return _along(b, call, _constants(call, layer), x, axis=2)
 
 
 @rule(nn.BatchNorm1d, nn.BatchNorm2d)
@@ -50,12 +58,12 @@ def _along(b: Builder, call: Call, constants: tuple[Tensor, Tensor], x: Value, a
             "batch norms take [N, C, ...], such as x.flatten(0, 1) of [T, B, C, H, W], or what a mean over time left; "
             "spikelet.nn.BatchNorm2d takes [T, B, C, H, W]."
         ) from e
-    y = b.affine(elements.source, float64(gain)[channel], float64(offset)[channel], call.where)
+    y = b.affine(elements.source, float64(gain)[..., channel], float64(offset)[..., channel], call.where)
     return elements.made(y, tuple(call.output.shape))
 
 
-def _constants(call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _constants(call: Call, layer: nn.BatchNorm1d | nn.BatchNorm2d | NormThroughTime) -> tuple[Tensor, Tensor]:
     try:
-        return gain_and_offset(layer)
+        return layer.constants() if isinstance(layer, NormThroughTime) else gain_and_offset(layer)
     except ValueError as e:
         raise LoweringError(f"{call.where}: {e}") from e

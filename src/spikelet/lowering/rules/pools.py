@@ -89,6 +89,43 @@ def adaptive_pool(b: Builder, call: Call, x: Value) -> Value:
     return _sum_pool(b, call, x, b.extra_name(call.named("avg_pool")), kernel, kernel[0] * kernel[1])
 
 
+@function("max_pool1d", "max_pool1d_with_indices")
+def max_pool_of_sequences(b: Builder, call: Call, x: Value) -> Value:
+    """The largest of each window of sequences [.., C, L], which are maps of one row."""
+    names = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+    given = dict(zip(names, call.args, strict=False)) | call.kwargs
+    if given.get("return_indices") or given.get("ceil_mode") or given.get("dilation", 1) not in (1, (1,), [1]):
+        raise LoweringError(f"{call.place}: max pooling with indices, dilation or ceil_mode has no integer form.")
+    kernel, stride, padding = _rows(given)
+    name = call.named("max_pool")
+    maps, shape = as_maps(b, x, name, axes=2), tuple(call.output.shape)
+    node = ir.MaxPool(b.extra_name(name), (maps.source.node,), kernel, stride, padding)
+    y = b.append(node, (shape[-2], 1, shape[-1]), maps.source.scale, maps.source.time)
+    return maps.made(y, shape, axes=2)
+
+
+def _rows(given: dict[str, Any]) -> tuple[Pair, Pair, Pair]:
+    kernel = given["kernel_size"]
+    values = (kernel, given.get("stride") or kernel, given.get("padding", 0))
+    k, s, p = (v if isinstance(v, int) else v[0] for v in values)
+    return (1, k), (1, s), (0, p)
+
+
+@function("adaptive_max_pool2d", "adaptive_max_pool2d_with_indices")
+def adaptive_max_pool(b: Builder, call: Call, x: Value) -> Value:
+    """The largest of each of a given number of windows.
+
+    Raises:
+        LoweringError: the map is no multiple of that number.
+    """
+    out, (h, w) = tuple(call.output.shape)[-2:], x.shape[-2:]
+    if h % out[0] or w % out[1]:
+        raise LoweringError(f"{call.place}: windows of different sizes, from {(h, w)} to {out}, have no integer form.")
+    name, kernel = call.named("max_pool"), (h // out[0], w // out[1])
+    fields = {"kernel_size": kernel, "stride": kernel, "padding": 0, "dilation": 1, "ceil_mode": False}
+    return _max_pool(b, call, x, name, b.extra_name(name), fields)
+
+
 def _convolved(b: Builder, call: Call, x: Value, window: tuple[Pair, Pair, Pair], divisor: int) -> Value:
     """Each channel through a kernel of ones of its own."""
     kernel, stride, padding = window

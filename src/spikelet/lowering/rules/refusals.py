@@ -11,19 +11,20 @@ refuse(
     "RMSNorm", "rms_norm",
 )  # fmt: skip
 refuse(
-    "Softmax needs exponentials. Give the scores to a neuron instead: spikelet.neurons.LIF on q @ k.T, which spikes "
+    "Softmax needs exponentials. Behind a network's scores leave it out, as the class is the same. Inside give the scores to a neuron instead: spikelet.neurons.LIF on q @ k.T, which spikes "
     "where they are large, or a neuron with levels.",
     "softmax", "log_softmax", "Softmax", "LogSoftmax", "scaled_dot_product_attention", "_softmax", "MultiheadAttention",
 )  # fmt: skip
 refuse(
     "An activation of real values. Use a neuron: spikelet.neurons.LIF, or one with levels, which is a quantized ReLU.",
-    "gelu", "GELU", "relu", "relu_", "ReLU", "silu", "SiLU", "sigmoid", "Sigmoid", "tanh", "Tanh", "elu", "leaky_relu",
+    "gelu", "GELU", "silu", "SiLU", "sigmoid", "Sigmoid", "tanh", "Tanh", "elu", "leaky_relu",
     "hardtanh", "clamp", "clip", "clamp_min", "clamp_max", "softplus", "mish", "hardswish", "exp", "log", "sqrt",
     "rsqrt",
 )  # fmt: skip
 refuse(
-    "Random numbers differ at every run. Choose a fixed subset instead: spikelet.nn.ChannelMap, or slices of tokens.",
-    "bernoulli", "rand_like", "randn_like", "bernoulli_", "multinomial", "dropout_",
+    "Random numbers differ at every run. Draw spikes of an image outside, and feed them as frames (time_axis=0). Choose a "
+    "fixed subset of channels or tokens: spikelet.nn.ChannelMap, or slices.",
+    "bernoulli", "poisson", "rand_like", "randn_like", "bernoulli_", "multinomial", "dropout_",
 )  # fmt: skip
 refuse(
     "Comparisons make no spikes here. Use a neuron: spikelet.neurons.LIF with leak 0 fires where its current reaches "
@@ -40,7 +41,7 @@ refuse(
     "The graph compares values in neurons alone. For two tensors of spikes the larger is a + b - a * b, the smaller "
     "a * b, and the difference a + b - 2 * (a * b); over a map use spikelet.nn.MaxPool2d; of logits take the mean or "
     "the sum over time, or one step x[t].",
-    "max", "min", "amax", "amin", "adaptive_max_pool2d", "maximum", "minimum", "fmax", "fmin", "abs", "abs_",
+    "max", "min", "amax", "amin", "maximum", "minimum", "fmax", "fmin", "abs", "abs_",
     "absolute", "__abs__",
     "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
 )  # fmt: skip

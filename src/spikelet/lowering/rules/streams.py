@@ -20,6 +20,7 @@ from spikelet.lowering.values import Value
 from spikelet.nn import AddConstant, Average, RelativeBias, Scale
 from spikelet.nn.increments import Increments
 from spikelet.nn.requantize import Clipped
+from spikelet.nn.times_constant import TimesConstant
 from spikelet.quant.grid import snap_gain
 
 
@@ -34,6 +35,32 @@ def scale(b: Builder, call: Call, layer: Scale, x: Value) -> Value:
     blocks = x.shape[2] // gain.shape[-1]
     y = b.affine(elements.source, gain[..., channel // blocks], np.array(0.0), call.where)
     return elements.made(y, shape)
+
+
+@rule(TimesConstant)
+def times_constant(b: Builder, call: Call, layer: TimesConstant, x: Value) -> Value:
+    """The same of a constant that is one number, or one a channel or a time step or both, whichever axes these are.
+
+    Raises:
+        LoweringError: it has others, such as one for each position.
+    """
+    gain, shape = float64(snap_gain(call.read[1])), tuple(call.output.shape)
+    gain = gain.reshape((1,) * (len(shape) - gain.ndim) + gain.shape)
+    axes = [a for a in range(gain.ndim) if gain.shape[a] > 1]
+    steps = 0 in axes and gain.shape[0] == b.time_steps
+    others = axes[1:] if steps else axes
+    if len(others) > 1 or (shape != x.shape and not (steps and x.shape[0] == 1)):
+        raise LoweringError(
+            f"{call.place}: multiplies by a constant of shape {tuple(call.read[1].shape)}. One number for each channel "
+            "or time step has an integer form, such as shape [C, 1, 1] for maps and [C] for vectors."
+        )
+    by_step = gain.reshape(gain.shape[0] if steps else 1, -1)
+    if not others:
+        elements = as_elements(b, x, call.where)
+    else:
+        elements, channel = by_channel(b, x, others[0], call.where)
+        by_step = by_step[:, channel]
+    return elements.made(b.affine(elements.source, by_step, np.array(0.0), call.where), shape)
 
 
 @rule(Clipped, subclasses=True)

@@ -35,6 +35,30 @@ def total(b: Builder, call: Call, x: Value) -> Value:
     return Value(tuple(call.output.shape), *_content(reduced(b, call, x, reduced_axes(call)), call))
 
 
+@function("avg_pool1d")
+def mean_of_neighbours(b: Builder, call: Call, x: Value) -> Value:
+    """The mean of each group of neighbours on the last axis, as `F.avg_pool1d(x, 10, 10)` lets ten outputs vote.
+
+    Raises:
+        LoweringError: the windows overlap, or reach beyond the axis.
+    """
+    names = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad")
+    given = dict(zip(names, call.args, strict=False)) | call.kwargs
+    kernel = _one(given["kernel_size"])
+    if _one(given.get("stride") or kernel) != kernel or _one(given.get("padding", 0)) or given.get("ceil_mode"):
+        raise LoweringError(
+            f"{call.place}: averages windows that overlap or reach beyond the axis. Make it a layer of the network, "
+            "nn.AvgPool1d, or use windows side by side, without padding and ceil_mode."
+        )
+    shape, last = tuple(call.output.shape), len(x.shape)
+    groups = x.addresses[..., : shape[-1] * kernel].unflatten(-1, (-1, kernel))
+    return divided(b, reduced(b, call, Value(tuple(groups.shape), None, groups), (last,)), kernel, shape)
+
+
+def _one(value: int | tuple[int, ...]) -> int:
+    return value if isinstance(value, int) else value[0]
+
+
 def _content(x: Value, call: Call) -> tuple[Source | None, torch.Tensor | None]:
     return x.source, None if x.explicit is None else x.explicit.reshape(call.output.shape)
 
