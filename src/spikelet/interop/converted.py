@@ -27,6 +27,7 @@ from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.comparison import Comparison, Integers, compare
 from spikelet.interop.means import ExactMeans, Kind, watched_means
+from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage, pixel_factor
 from spikelet.interop.products import products
@@ -100,6 +101,9 @@ class Converted(nn.Module):
             self._try(self.untried[0].to(device_of(self)), x)
             self.untried.clear()
         output = self.run(self.way, self.net, self.encode(x))
+        for module in self.net.modules():
+            if isinstance(module, NeverFires):
+                module.forget()
         return output.transpose(0, 1) if self.swaps_time else output
 
     @property

@@ -35,6 +35,7 @@ from torch.overrides import TorchFunctionMode
 from spikelet.base.errors import ConversionError
 from spikelet.interop.calls import called_through
 from spikelet.interop.membranes import Membrane, computed, is_initial
+from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
 from spikelet.interop.writes import DRAWS, FRESH, extent, memory, storage, version_of, written
 from spikelet.neurons import OVER_TIME
@@ -314,6 +315,8 @@ class Lockstep(TorchFunctionMode):
             self._require_steps(unit, spikes)
             still = spikes.shape[0] == 1 and self.time_steps > 1  # rates of one pass, as one_pass.py trains
             ran = self.ran[unit] = _Ran(place[0], Steps(whole=spikes, still=still), tuple(membranes))
+        if isinstance(unit, NeverFires):
+            unit.at = taken
         ran.taken += 1
         spikes = self._step_of(ran.spikes, taken)
         if not ran.membranes:

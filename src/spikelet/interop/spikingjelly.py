@@ -1,4 +1,4 @@
-"""Networks of SpikingJelly (2.0, and older ones with the same classes) as spikelet modules.
+"""Networks of SpikingJelly (2.0, older ones with the same classes, and those of clock_driven) as spikelet modules.
 
     theirs                                        here
     IFNode, SimpleIFNode                          LIF, leak 1
@@ -7,6 +7,7 @@
     CUBALIFNode(c_decay, v_decay)                 Integrator with a leak of c_decay, LIF with one of v_decay
     v_reset = r                                   Hard, threshold v_threshold - r: v' = v - r starts at 0, leaks to 0
     v_reset = None                                Soft
+    v_threshold = inf, read by v or v_seq         Integrator
     NonSpikingIFNode, NonSpikingLIFNode           Integrator; decode "last_mem", "mean-mem", or none
     layer.Conv1d, Conv2d, ConvTranspose2d,        spikelet.nn
       Linear, BatchNorm1d, BatchNorm2d, pools
@@ -16,6 +17,7 @@
     layer.Dropout, Dropout2d                      one mask for all time steps, as theirs
     layer.VotingLayer                             the mean of each group of outputs
     layer.LinearRecurrentContainer, of a neuron   a Linear, and a neuron with feedback (nn.Recurrent)
+    MultiStepLIFNode and the like, clock_driven   the same without MultiStep, in step mode 'm'
     SeqToANNContainer, MultiStepContainer,        nn.Sequential
       StepModeContainer
 
@@ -31,6 +33,7 @@ as theirs does in step mode 'm' and not in 's'.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, Unpack
 
@@ -45,6 +48,7 @@ from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, leak_on_grid, to_lif
 from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import Rule
+from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.own_neurons import OwnNeurons
 from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF
@@ -58,6 +62,8 @@ from spikelet.nn.norm_through_time import NormThroughTime
 def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: bool) -> nn.Module:
     if not getattr(node.surrogate_function, "spiking", True):
         raise ConversionError(f"{site.name}: its surrogate_function must be in spiking mode: set_spiking_mode(True).")
+    if node.v_threshold == math.inf:
+        return _never_fires(node, site, leak, leak_from, scale_input)
     dynamics = Dynamics(
         leak,
         leak_from,
@@ -69,6 +75,16 @@ def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: boo
     )
     lif = to_lif(site.name, dynamics, site.time_steps, site.round_leak)
     return StatelessLIF(lif.time_steps, lif.params, lif.membrane)
+
+
+def _never_fires(node: Any, site: Site, leak: float, leak_from: str, scale_input: bool) -> NeverFires:
+    if node.v_reset:
+        raise ConversionError(
+            f"{site.name}: a neuron that never fires leaks to v_reset={node.v_reset} here. Use v_reset=0 or None."
+        )
+    on_grid = leak_on_grid(site.name, leak, leak_from, site.round_leak)
+    integrator = Integrator(site.time_steps, on_grid, scale_input=scale_input)
+    return NeverFires(integrator, site.name, per_step=site.per_step)
 
 
 def _if(node: Any, site: Site) -> nn.Module:
@@ -184,12 +200,14 @@ def _in_mode_m(rule: Rule) -> Rule:
     return marked
 
 
-NEURONS: Mapping[str, Rule] = {
+NEURONS: dict[str, Rule] = {
     "IFNode": _if, "LIFNode": _lif, "ParametricLIFNode": _parametric_lif, "SimpleIFNode": _if, "SimpleLIFNode": _lif,
     "CUBALIFNode": _cuba,
 }  # fmt: skip
+MULTI_STEP = "MultiStep"  # how clock_driven, the package before activation_based, named what takes all time steps
+NEURONS = {**NEURONS, **{f"{MULTI_STEP}{name}": rule for name, rule in NEURONS.items()}}
 READOUTS: Mapping[str, Rule] = {"NonSpikingIFNode": _non_spiking, "NonSpikingLIFNode": _non_spiking}
-LAYERS: Mapping[str, Rule] = {
+LAYERS: dict[str, Rule] = {
     "Conv1d": layers.convolution,
     "Conv2d": layers.convolution,
     "ConvTranspose2d": layers.transposed_convolution,
@@ -216,6 +234,8 @@ LAYERS: Mapping[str, Rule] = {
     "Dropout": _dropout(maps=False),
     "Dropout2d": _dropout(maps=True),
 }
+OF_SEQUENCES = (*NEURONS, "Dropout", "Dropout2d", "ThresholdDependentBatchNorm1d", "ThresholdDependentBatchNorm2d")
+LAYERS = {**LAYERS, **{f"{MULTI_STEP}{name}": LAYERS[name] for name in OF_SEQUENCES if name in LAYERS}}
 ATTENTION = (
     "SpikingSelfAttention", "QKAttention", "TokenQKAttention", "ChannelQKAttention", "SpikeDrivenSelfAttention",
 )  # fmt: skip
@@ -223,10 +243,11 @@ LIBRARY = Library(
     "spikingjelly",
     {name: _in_mode_m(rule) for name, rule in (NEURONS | READOUTS | LAYERS).items()},
     frozenset((*NEURONS, *READOUTS)),
-    sequence_layers=frozenset(READOUTS),
+    sequence_layers=frozenset((*READOUTS, *(n for n in (NEURONS | LAYERS) if n.startswith(MULTI_STEP)))),
     step_containers=frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"}),
     kept=(
         "spikingjelly.activation_based.model.",
+        "spikingjelly.clock_driven.model.",
         *(f"spikingjelly.activation_based.layer.attention.{name}" for name in ATTENTION),
     ),
     harmless=frozenset({"StepModule", "SingleModule", "MultiStepModule"}),
@@ -244,7 +265,7 @@ def _free_modes(net: nn.Module, neurons: Collection[type]) -> dict[str, str]:
     steps = (*NEURONS, "LinearRecurrentContainer")
     known = {n: m for n, m in net.named_modules() if type(m).__name__ in steps and LIBRARY.owns(type(m))}
     known |= {n: m for n, m in net.named_modules() if type(m) in neurons}
-    modes: dict[str, Any] = {n: getattr(m, "step_mode", "s") for n, m in known.items() if id(m) not in own}
+    modes = {n: _step_mode(m) for n, m in known.items() if id(m) not in own}
     inside = [n for n, m in net.named_modules() if type(m).__name__ in LIBRARY.step_containers]
     free = {n: mode for n, mode in modes.items() if not any(n.startswith(f"{outer}.") or not outer for outer in inside)}
     if len(set(free.values())) > 1:
@@ -252,6 +273,11 @@ def _free_modes(net: nn.Module, neurons: Collection[type]) -> dict[str, str]:
             f"all neurons must have one step_mode, got {free}. Call functional.set_step_mode(net, 'm')."
         )
     return free
+
+
+def _step_mode(neuron: nn.Module) -> Any:
+    """'m' or 's', which the name says in clock_driven."""
+    return "m" if type(neuron).__name__.startswith(MULTI_STEP) else getattr(neuron, "step_mode", "s")
 
 
 def _is_per_step(net: nn.Module, free: Mapping[str, object]) -> bool:
@@ -309,7 +335,6 @@ def from_spikingjelly(
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
     require_module(net)
-    _require_new_names(net)
     own = dict(neurons or {})
     free = _free_modes(net, own)
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
@@ -321,13 +346,3 @@ def from_spikingjelly(
         if hasattr(module, "step_mode"):
             module.step_mode = "m"  # type: ignore[assignment]
     return model
-
-
-def _require_new_names(net: nn.Module) -> None:
-    """Raises ConversionError where a layer is of the folder that SpikingJelly gave up."""
-    for name, module in net.named_modules():
-        if LIBRARY.owns(type(module)) and ".clock_driven" in type(module).__module__:
-            raise ConversionError(
-                f"{name}: {type(module).__name__} is of spikingjelly.clock_driven, which SpikingJelly gave up for "
-                "activation_based. Build the network with spikingjelly.activation_based and load its state_dict there."
-            )
