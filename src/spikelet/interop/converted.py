@@ -32,9 +32,10 @@ from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage, pixel_factor
 from spikelet.interop.products import products
 from spikelet.interop.trial import ADVICE, choose
-from spikelet.interop.ways import AllAtOnce, AllSteps, OwnLoop, StepByStep, Way, computed_output
+from spikelet.interop.ways import AllAtOnce, AllSteps, NormsByStep, OwnLoop, StepByStep, Way, computed_output
 from spikelet.nn import Encode
 from spikelet.nn.device import device_of
+from spikelet.nn.norm_through_time import NormThroughTime
 from spikelet.nn.times_constant import TimesConstant
 
 Forward = Callable[[Any, Tensor], Any]
@@ -189,7 +190,8 @@ class Converted(nn.Module):
     def _note_way(self) -> None:
         """Tells the original how it is run for a comparison."""
         own, original = self.own_forward, self.original
-        original.has_loop = type(self.way) in (OwnLoop, AllAtOnce) or (own is not None and type(self.way) is AllSteps)
+        by_step = isinstance(self.way, StepByStep)
+        original.has_loop = not by_step and (isinstance(self.way, OwnLoop) or own is not None)
         original.batch_first = isinstance(self.way, AllAtOnce) and self.way.axis == 1
         original.body = None if type(self.way) is AllSteps else own
 
@@ -220,8 +222,9 @@ class Converted(nn.Module):
         """Those that its code may be run in, the preferred one first."""
         told = (self.one_step, self.time_steps, self.time_axis)
         per_step = (StepByStep(*told),) if self.original.per_step else ()
+        norms = (NormsByStep(*told),) if any(isinstance(m, NormThroughTime) for m in self.net.modules()) else ()
         own = (AllAtOnce(*told, axis=0), AllAtOnce(*told, axis=1)) if self.original.neurons else ()
-        return (AllSteps(), OwnLoop(*told), OwnLoop(*told, cut=0), OwnLoop(*told, cut=1), *own, *per_step)
+        return (AllSteps(), OwnLoop(*told), OwnLoop(*told, cut=0), OwnLoop(*told, cut=1), *norms, *own, *per_step)
 
 
 def _fold_loaded(model: Converted, keys: Any) -> None:

@@ -19,6 +19,7 @@ from spikelet.interop.layers import TORCH, Rule, average_factor
 from spikelet.interop.own_neurons import OwnNeurons, require_classes, rule_of
 from spikelet.interop.site import Site
 from spikelet.interop.ways_out import way_out
+from spikelet.nn.norm_through_time import NormThroughTime
 
 HOLDERS = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 THROUGH = (nn.AvgPool2d, nn.MaxPool2d, nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity)  # c f(x) = f(c x), c > 0
@@ -121,8 +122,17 @@ class Swap:
         for child_name, child in module.named_children():
             self._visit(child, f"{name}.{child_name}".lstrip("."), per_step or steps)
         self.in_sequences -= inner
+        if per_step and self._is_by_step(module):
+            self.memo[id(module)] = NormThroughTime([self.memo[id(norm)] for norm in module.children()])  # type: ignore[misc]
         if steps:
             self.step_containers.append(module)  # type: ignore[arg-type]
+
+    def _is_by_step(self, module: nn.Module) -> bool:
+        """Whether it is a list of T norms of as many channels, which may be a norm for each step."""
+        norms = list(module.children())
+        kinds = {(type(norm), getattr(norm, "num_features", None)) for norm in norms}
+        alike = len(kinds) == 1 and len(norms) == self.time_steps > 1
+        return type(module) is nn.ModuleList and alike and isinstance(norms[0], nn.BatchNorm1d | nn.BatchNorm2d)
 
     def _takes_sequences(self, module: nn.Module, per_step: bool) -> bool:
         """Whether the original takes [T, B, ...] as its copy does: by its step mode, or as a container gives them."""

@@ -3,6 +3,7 @@
     AllSteps     once, on time-first tensors [T, B, ...]; for code that treats leading axes alike
     OwnLoop      once, on what the network was written for: the image [B, ...], over which it loops itself or which it
                  repeats in time, or frames, whose steps it takes itself
+    NormsByStep  the same, with norms of its own at every step (own_norms.py)
     AllAtOnce    once, on frames or the image [B, ...], which it repeats in time, for neurons of all steps (at_once.py)
     StepByStep   T times, on one step [B, ...] each, whose answers are stacked; for code that is called in a loop
 
@@ -21,6 +22,7 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.at_once import AtOnce
 from spikelet.interop.lockstep import Lockstep, in_lockstep
 from spikelet.interop.membranes import Membrane
+from spikelet.interop.own_norms import OwnNorms
 from spikelet.interop.steps import first_entry
 
 Code = Callable[[nn.Module, Tensor], Any]
@@ -55,14 +57,26 @@ class OwnLoop:
     ) -> None:
         self.layers, self.time_steps, self.time_axis, self.cut = layers, time_steps, time_axis, cut
 
+    def loop(self, net: nn.Module) -> Lockstep:
+        """One run of it."""
+        return Lockstep(self.time_steps, self.cut)
+
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        loop = Lockstep(self.time_steps, self.cut)
+        loop = self.loop(net)
         with in_lockstep(net, self.layers, loop):
             if self.time_axis is None:
                 return computed_output(code(net, loop.still(current)))
             loop.watch(current if self.time_axis == 0 else current.transpose(0, 1))
             return computed_output(code(net, current))
+
+
+class NormsByStep(OwnLoop):
+    """A loop over time whose step t has norms of its own, `self.norms[t]`; see OwnLoop."""
+
+    def loop(self, net: nn.Module) -> Lockstep:
+        """See OwnLoop."""
+        return OwnNorms(self.time_steps, net)
 
 
 class AllAtOnce(OwnLoop):
@@ -83,7 +97,7 @@ class StepByStep(OwnLoop):
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        loop = Lockstep(self.time_steps)
+        loop = self.loop(net)
         with in_lockstep(net, self.layers, loop):
             if self.time_axis is None:
                 image = loop.still(current)
