@@ -104,6 +104,10 @@ class Lockstep(TorchFunctionMode):
         self.inputs.add(id(image))
         return image
 
+    def constant(self, x: Tensor) -> None:
+        """Makes a parameter or buffer known as still, so that what the code computes of it alone is one tensor."""
+        self._known(x, Steps((x,), still=True), None)
+
     def watch(self, frames: Tensor) -> None:
         """Makes the steps of `frames` [T, B, ...] known wherever the code takes them."""
         self.frames = Steps(whole=frames, still=False)
@@ -306,7 +310,8 @@ class Lockstep(TorchFunctionMode):
             raise LoopRefused(
                 f"{self.names[unit]}: at step {taken} of the loop reads something else than the current of that step: "
                 "what the code carries from an earlier step, or makes otherwise than at step 0. Neurons read "
-                f"sequences, one step at a time. {WAY_OUT}"
+                "sequences, one step at a time; their own spikes they read in RLeaky, RSynaptic or a "
+                f"LinearRecurrentContainer. {WAY_OUT}"
             )
         self._require_own(unit, state, taken)
         if ran is None:
@@ -379,6 +384,11 @@ def in_lockstep(net: nn.Module, names: Sequence[str], loop: Lockstep) -> Iterato
     units = {net.get_submodule(name): name for name in reversed(names)}
     loop.names = {unit: f"net.{name}".rstrip(".") for unit, name in units.items()}
     whole = {m: loop.in_one for m in net.modules() if isinstance(m, LAYERS)}
+    inside = {id(part) for layer in (*units, *whole) for part in layer.modules()}
+    for module in net.modules():
+        if id(module) not in inside:
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                loop.constant(tensor)
     with called_through(whole | dict.fromkeys(units, loop.called)), loop:
         yield
     loop.require_all_steps()

@@ -1,7 +1,8 @@
-"""Products of a network's own code with constants that integers don't hold, such as `q @ k * 0.15` or `self.gain * x`.
+"""Products and sums of a network's own code with constants that integers don't hold, such as `q @ k * 0.15`,
+`self.gain * x` or `x + self.position`.
 
-Such a constant goes to the grid of gains and the product to that of currents, by `TimesConstant`, which lowering knows.
-Constants are what does not come from the image: numbers, parameters, and whatever is computed of them alone. Powers of
+A factor goes to the grid of gains and the product to that of currents, by `TimesConstant`, which lowering knows; what
+is added goes to the grid of currents. Training has them as they are. Constants are what does not come from the image: numbers, parameters, and whatever is computed of them alone. Powers of
 two, whole numbers and tensors of multiples of 2^-16 stay as they are, as integers hold them.
 """
 
@@ -20,8 +21,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from spikelet.interop.calls import called_through
 from spikelet.interop.steps import tensors_in
 from spikelet.nn.times_constant import TimesConstant
+from spikelet.quant.grid import round_to_grid
 
 TIMES = {"mul", "__mul__", "__rmul__", "multiply"}
+PLUS = {"add", "__add__", "__radd__", "sub", "__sub__", "__rsub__"}
 OVER = {"div", "__truediv__", "divide", "true_divide"}
 FINEST = 2.0**16
 Call = Callable[..., Any]
@@ -41,6 +44,7 @@ class Products(TorchFunctionMode):
         self.inside = 0
         self.made = WeakTensorKeyDictionary()  # tensors that come from the image
         self.numbers: dict[float, Tensor] = {}
+        self.rounded = WeakTensorKeyDictionary()  # constants on the grid, one for each
 
     def mark(self, tree: Any) -> None:
         """Notes that the tensors of `tree` come from the image."""
@@ -53,14 +57,28 @@ class Products(TorchFunctionMode):
         if self.inside or not any(t in self.made for t in tensors_in((args, kwargs))):
             return func(*args, **kwargs)
         pair = self._pair(func.__name__, args, kwargs)
-        self.found |= pair is not None
+        added = args if pair is not None or func.__name__ not in PLUS else tuple(map(self._on_grid, args))
+        self.found |= pair is not None or any(one is not other for one, other in zip(args, added, strict=True))
         if pair is None or self.times is None:
-            output = func(*args, **kwargs)
+            output = func(*args, **kwargs) if self.times is None else func(*added, **kwargs)
         else:
             with self:  # a module's call is not taken by the mode that makes it, but by those around
                 output = self.layer(self.times, self.times.__call__, pair, {})
         self.mark(output)
         return output
+
+    def _on_grid(self, operand: Any) -> Any:
+        """An operand of a sum, on the grid of currents where it is a constant that integers don't hold."""
+        if self.times is not None and self.times.training:
+            return operand
+        if isinstance(operand, float):
+            return operand if (operand * FINEST).is_integer() else float(round_to_grid(torch.tensor(operand)))
+        constant = isinstance(operand, Tensor) and operand not in self.made and operand.is_floating_point()
+        if not constant or _is_exact(operand):
+            return operand
+        if operand not in self.rounded:
+            self.rounded[operand] = round_to_grid(operand.detach())
+        return self.rounded[operand]
 
     def layer(self, module: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a layer gives, whose own code is not looked at."""

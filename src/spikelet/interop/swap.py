@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.layers import TORCH, Rule, average_factor
@@ -146,6 +147,8 @@ class Swap:
 
     def _rule(self, module: nn.Module, name: str) -> Rule | None:
         cls = type(module)
+        if is_parametrized(module):  # its weights are computed, and copied as they are
+            cls = cls.__mro__[1]
         if cls in self.library.own:
             return self.library.own[cls]
         if self.library.owns(cls):
@@ -170,7 +173,7 @@ class Swap:
             if base in TORCH or (self.library.owns(base) and base.__name__ not in self.library.harmless):
                 raise ConversionError(
                     f"{name}: {cls.__name__} is a {base.__name__} with code of its own, which would be lost. Use "
-                    f"{base.__name__} itself (parametrizations: torch.nn.utils.parametrize.remove_parametrizations)."
+                    f"{base.__name__} itself."
                 )
         if cls.__module__.partition(".")[0] == "torch" and cls not in HOLDERS:
             raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._way_out(cls)}")

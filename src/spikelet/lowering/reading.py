@@ -57,6 +57,13 @@ def as_maps(b: Builder, value: Value, where: str, axes: int = 3) -> Maps:
     return Maps(arrange(b, frames.rest, where, several_moves=True), frames.lead)
 
 
+def of_one_scale(b: Builder, x: Maps, where: str) -> Maps:
+    """The same with one scale for all channels, the finest of them, as tensors that were joined may have several."""
+    if x.source.has_one_scale:
+        return x
+    return dataclasses.replace(x, source=b.at_scale(x.source, float(x.source.scale.min()), where))
+
+
 # --- rows -------------------------------------------------------------------------------------------
 
 
@@ -81,6 +88,14 @@ class Rows:
         channel = np.arange(new.channels) * new.positions
         addresses = new.start + frame[:, None] * new.size + position[:, None] + channel
         return Value(shape, None, torch.from_numpy(addresses).reshape(shape))
+
+
+def rows_of_one_scale(b: Builder, x: Rows, where: str) -> Rows:
+    """The same with one scale for all features; see `of_one_scale`."""
+    if x.source.has_one_scale:
+        return x
+    new = b.at_scale(x.source, float(x.source.scale.min()), where)
+    return dataclasses.replace(x, source=new, first=None if x.first is None else x.first - x.source.start + new.start)
 
 
 def as_rows(b: Builder, value: Value, where: str) -> Rows:

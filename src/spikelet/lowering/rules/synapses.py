@@ -13,7 +13,7 @@ from spikelet.base.codes import stored
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.builder import Builder
-from spikelet.lowering.reading import Elements, as_elements, as_maps, as_rows, by_channel
+from spikelet.lowering.reading import Elements, as_elements, as_maps, as_rows, by_channel, of_one_scale, rows_of_one_scale
 from spikelet.lowering.registry import rule
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
@@ -97,7 +97,7 @@ def pair(value: Any) -> tuple[int, int]:
 @rule(Conv2d)
 def conv(b: Builder, call: Call, layer: Conv2d, x: Value) -> Value:
     """A convolution of maps."""
-    maps, c = as_maps(b, x, call.where), coded(call, layer)
+    maps, c = of_one_scale(b, as_maps(b, x, call.where), call.where), coded(call, layer)
     sizes = pair(layer.stride), pair(layer.padding), layer.groups, c.grid, pair(layer.dilation)
     node = ir.Conv(b.name(call.where), (maps.source.node,), integers(c), c.bits, *sizes)
     shape = tuple(call.output.shape)
@@ -139,7 +139,7 @@ def _of_positions(b: Builder, call: Call, layer: Conv1d, x: Elements, weight: ND
 @rule(Linear)
 def linear(b: Builder, call: Call, layer: Linear, x: Value) -> Value:
     """A linear layer over vectors; over tokens it is a 1 x 1 convolution."""
-    rows, c = as_rows(b, x, call.where), coded(call, layer)
+    rows, c = rows_of_one_scale(b, as_rows(b, x, call.where), call.where), coded(call, layer)
     weight = _ordered(integers(c), rows.order)
     scale = scale_of(c, rows.source, call.where)
     if rows.source.is_flat:
