@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str, Callable[[], nn.Module]]]
     ),
     "softmax": (
         lambda: network(lambda m, x: (lambda s: (s.mT @ s).softmax(-1) @ s.mT)(spikes(m, x).flatten(3))),
-        "Give the scores to a neuron instead",
+        "the scores to a neuron instead",
         lambda: network(
             lambda m, x: (lambda s: m.many(s.mT @ s) @ s.mT)(spikes(m, x).flatten(3)),
             many=LIF(T, LIFParams.rounding(4, 2.0)),

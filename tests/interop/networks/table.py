@@ -1,4 +1,4 @@
-"""The 47 networks, and the table of docs/other_networks.md that is made of them.
+"""The 47 networks, others as users write them, and the table of docs/other_networks.md that is made of them.
 
 python -m tests.interop.networks.table writes the table anew.
 """
@@ -10,13 +10,15 @@ from pathlib import Path
 from tests.interop.networks.examples import EXAMPLES
 from tests.interop.networks.network import Network
 from tests.interop.networks.tutorials import TUTORIALS
+from tests.interop.networks.written import WRITTEN
 from tests.interop.networks.zoo import ZOO
 
-SETS: dict[str, tuple[Network, ...]] = {
+READY_MADE: dict[str, tuple[Network, ...]] = {
     "SpikingJelly 2.0, model zoo": ZOO,
     "SpikingJelly, example scripts": EXAMPLES,
     "snnTorch, tutorials": TUTORIALS,
 }
+SETS = READY_MADE | {"As users write them": WRITTEN}
 NETWORKS: dict[str, Network] = {network.name: network for networks in SETS.values() for network in networks}
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "other_networks.md"
 BEGIN, END = "<!-- tests/interop/networks/table.py writes this -->", "<!-- end of the table -->"
@@ -24,8 +26,9 @@ BEGIN, END = "<!-- tests/interop/networks/table.py writes this -->", "<!-- end o
 
 def table() -> str:
     """Networks by source, and what becomes of each."""
-    goes = sum(not network.refused for network in NETWORKS.values())
-    lines = [f"{goes} of {len(NETWORKS)} go as they stand.", ""]
+    known = [network for networks in READY_MADE.values() for network in networks]
+    goes = sum(not network.refused for network in known)
+    lines = [f"Of the 47, {goes} go as they stand.", ""]
     for source, networks in SETS.items():
         count = sum(not network.refused for network in networks)
         lines += [
