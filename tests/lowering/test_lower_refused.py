@@ -256,7 +256,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: on_spikes(lambda s: s.add_(2, s).flatten(2)),
         r"only a plain sum of two tensors",
     ),
-    "a write by index behind a view": (lambda: on_spikes(silence_behind), r"^fc: a tensor is written after it was made"),
+    "a write by index behind a view": (
+        lambda: on_spikes(silence_behind),
+        r"^fc: a tensor is written after it was made",
+    ),
     "a write through a view": (lambda: on_spikes(through_a_view), r"^the model: a tensor is written after it was made"),
     "a write in a list": (lambda: on_spikes(in_a_list), r"the tensor function '_foreach_add_' has no integer form"),
     "a write past autograd": (lambda: on_spikes(detached), r"^the model: a tensor is written after it was made"),

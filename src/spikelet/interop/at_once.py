@@ -46,6 +46,8 @@ class AtOnce(Lockstep):
 
     def _neuron(self, unit: nn.Module, call: Call, x: Tensor, state: list[Any]) -> Any:
         if not (self.has_time and self._is_timed(x)) or state or unit in self.done:
-            raise LoopRefused(f"{self.names[unit]}: is no neuron of all time steps on axis {self.axis}.", has_no_loop=True)
+            raise LoopRefused(
+                f"{self.names[unit]}: is no neuron of all time steps on axis {self.axis}.", has_no_loop=True
+            )
         self.done.add(unit)
         return call(x.transpose(0, self.axis)).transpose(0, self.axis)

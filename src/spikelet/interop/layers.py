@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.site import Site
-from spikelet.interop.windows import Average2d, Largest, Voting, adaptive, largest, mean_of_sequences, pair
+from spikelet.interop.windows import Average2d, Largest, adaptive, largest, mean_of_sequences, pair
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear, MaxPool2d, SumPool2d
 from spikelet.quant import FullPrecision
 
@@ -192,9 +192,7 @@ def max_pool(pool: nn.MaxPool2d, site: Site) -> nn.Module:
     if any(len(set(pair(value))) > 1 for value in (pool.kernel_size, pool.stride, pool.padding)):
         return largest(pool, site)
     if pair(pool.dilation) != (1, 1) or pool.return_indices:
-        raise ConversionError(
-            f"{site.name}: max pooling must be without dilation and return_indices; got {pool}."
-        )
+        raise ConversionError(f"{site.name}: max pooling must be without dilation and return_indices; got {pool}.")
     ours = MaxPool2d(pool.kernel_size, pool.stride, pool.padding)
     return RoundedUp(ours) if pool.ceil_mode else ours
 

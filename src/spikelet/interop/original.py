@@ -111,8 +111,8 @@ class Runner:
 
 
 def first_of(output: Any) -> Tensor:
-    """A tensor, or the first of a tuple such as snnTorch's (spikes, membrane), or of a dictionary; a list of one tensor a
-    step as one."""
+    """A tensor, or the first of a tuple such as snnTorch's (spikes, membrane) or of a dictionary; a list of one tensor
+    a step as one."""
     first = first_entry(output)
     if isinstance(first, list) and first and all(isinstance(y, Tensor) for y in first):
         return torch.stack(first)

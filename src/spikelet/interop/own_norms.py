@@ -1,4 +1,4 @@
-"""A loop over time with a norm of its own at every step, `self.norms[t](x)`, as batch normalization through time has."""
+"""A loop over time with a norm of its own at every step, `self.norms[t](x)`: batch normalization through time."""
 
 from __future__ import annotations
 

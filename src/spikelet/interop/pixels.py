@@ -13,8 +13,8 @@ convolution of the same geometry that reads a constant image of ones, padded wit
 
     y = (W f) * ours + (W o) * ones + b          both exact at every position; the second is the same for every image
 
-Without a mean there is only the factor, and the first pass, which sees what reads the image, puts it into the weights of
-those layers. With a mean they must be known before, as biases and convolutions are added.
+Without a mean there is only the factor, and the first pass, which sees what reads the image, puts it into the weights
+of those layers. With a mean they must be known before, as biases and convolutions are added.
 
 The fold is right for layers that read the image, or a pool of it, and for nothing else (uses.py sees to that). Where
 other code uses the image, `ScaledImage` gives it theirs itself, rounded to the grid 2^-12.

@@ -2,8 +2,9 @@
 `self.gain * x` or `x + self.position`.
 
 A factor goes to the grid of gains and the product to that of currents, by `TimesConstant`, which lowering knows; what
-is added goes to the grid of currents. Training has them as they are. Constants are what does not come from the image: numbers, parameters, and whatever is computed of them alone. Powers of
-two, whole numbers and tensors of multiples of 2^-16 stay as they are, as integers hold them.
+is added goes to the grid of currents. Training has them as they are. Constants are what does not come from the image:
+numbers, parameters, and whatever is computed of them alone. Powers of two, whole numbers and tensors of multiples of
+2^-16 stay as they are, as integers hold them.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def _effective_norm(norm: Any, site: Site) -> nn.Module:
 
 def _norm_through_time(norm: Any, site: Site) -> nn.Module:
     """BNTT: a norm a step."""
-    if norm.T != site.time_steps:
+    if site.time_steps != norm.T:
         raise ConversionError(
             f"{site.name}: has norms for T = {norm.T} steps, and the conversion was told of {site.time_steps}."
         )

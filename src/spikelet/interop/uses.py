@@ -176,8 +176,8 @@ def require_folded(uses: Uses, first: tuple[str, ...], net: str) -> None:
     """Raises ConversionError unless the image was read by the layers `first` alone, and those read nothing else."""
     if uses.misuses and uses.drawn:
         raise ConversionError(
-            f"{net} draws random numbers ({_listed(uses.drawn)}), which differ at every run. Spikes that it draws of the "
-            "image are drawn outside, and fed as frames: time_axis=0, and scale=1/255 for frames of 0 and 255."
+            f"{net} draws random numbers ({_listed(uses.drawn)}), which differ at every run. Spikes that it draws of "
+            "the image are drawn outside, and fed as frames: time_axis=0, and scale=1/255 for frames of 0 and 255."
         )
     if uses.misuses:
         raise ConversionError(

@@ -52,9 +52,7 @@ class OwnLoop:
         cut: the axis from which the code takes steps of other tensors than the frames, such as a repeated image.
     """
 
-    def __init__(
-        self, layers: Sequence[str], time_steps: int, time_axis: TimeAxis, cut: int | None = None
-    ) -> None:
+    def __init__(self, layers: Sequence[str], time_steps: int, time_axis: TimeAxis, cut: int | None = None) -> None:
         self.layers, self.time_steps, self.time_axis, self.cut = layers, time_steps, time_axis, cut
 
     def loop(self, net: nn.Module) -> Lockstep:
@@ -109,7 +107,8 @@ class StepByStep(OwnLoop):
 
 
 def computed_output(output: Any) -> Any:
-    """The first of a tuple or dictionary such as (spikes, membranes), T tensors of a list as one, a membrane's numbers."""
+    """The first of a tuple or dictionary such as (spikes, membranes), T tensors of a list as one, a membrane's
+    numbers."""
     first = first_entry(output)
     if isinstance(first, list) and first and all(isinstance(y, Tensor | Membrane) for y in first):
         return torch.stack([computed_output(y) for y in first])

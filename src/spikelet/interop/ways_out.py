@@ -52,5 +52,7 @@ def way_out(cls: type, library: str, neurons: list[str], layers: list[str]) -> s
     """
     is_neuron = "neuron" in cls.__module__
     names = ", ".join(neurons if is_neuron else layers)
-    supported = f"Supported {'neurons' if is_neuron else 'layers'} of {library}{'' if is_neuron else ' and torch'}: {names}."
+    supported = (
+        f"Supported {'neurons' if is_neuron else 'layers'} of {library}{'' if is_neuron else ' and torch'}: {names}."
+    )
     return f"{WAYS_OUT[cls.__name__]} ({supported})" if cls.__name__ in WAYS_OUT else supported

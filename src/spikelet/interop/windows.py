@@ -9,6 +9,7 @@ Leading axes are all taken as samples, so it does not matter whether they are ti
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 import torch.nn.functional as F
@@ -25,7 +26,7 @@ def pair(value: Any) -> tuple[Any, Any]:
     return tuple(value) if isinstance(value, tuple | list) else (value, value)  # type: ignore[return-value]
 
 
-class Windows(nn.Module):
+class Windows(nn.Module, abc.ABC):
     """What windows of maps give.
 
     Args:
@@ -41,9 +42,9 @@ class Windows(nn.Module):
         made = self.of_maps(x.reshape(-1, *x.shape[-3:]))
         return made.reshape(*x.shape[:-3], *made.shape[1:])
 
+    @abc.abstractmethod
     def of_maps(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C, H', W']."""
-        raise NotImplementedError
 
     def extra_repr(self) -> str:
         return "kernel={}, stride={}, padding={}".format(*self.window)

@@ -25,7 +25,7 @@ class NormThroughTime(nn.ModuleList):
     Args:
         norms: one a step.
     Raises:
-        ValueError: they are none, or of different numbers of channels.
+        ValueError: there is not one, or they differ in their number of channels.
     """
 
     def __init__(self, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> None:

@@ -1,7 +1,7 @@
 """A product with a constant of someone else's code, rounded to the grid as a `Scale` is.
 
-    training     y = c x
-    evaluation   y = round(A x)   on the grid 2^-12,   A = c as m * 2^-e, |m| < 2^15       (c by `snap_gain`)
+training     y = c x
+evaluation   y = round(A x)   on the grid 2^-12,   A = c as m * 2^-e, |m| < 2^15       (c by `snap_gain`)
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def table() -> str:
     """Networks by source, and what becomes of each."""
     known = [network for networks in READY_MADE.values() for network in networks]
     goes = sum(not network.refused for network in known)
-    lines = [f"Of the 47, {goes} go as they stand.", ""]
+    lines = [f"{goes} of the 47 go as they stand.", ""]
     for source, networks in SETS.items():
         count = sum(not network.refused for network in networks)
         lines += [

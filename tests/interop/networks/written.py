@@ -311,7 +311,9 @@ def read_by_v(by: int) -> nn.Module:
         return torch.stack(membranes).mean(0)
 
     never = lif(v_threshold=float("inf"))
-    return Code(run, fc1=nn.Linear(20, 16), hidden=neuron.SimpleLIFNode(2.0, True, 0.25), fc2=nn.Linear(16, 5), out=never)
+    return Code(
+        run, fc1=nn.Linear(20, 16), hidden=neuron.SimpleLIFNode(2.0, True, 0.25), fc2=nn.Linear(16, 5), out=never
+    )
 
 
 def weight_normed(by: int) -> nn.Module:
@@ -376,11 +378,13 @@ WRITTEN = (
     Network("a membrane read as lif.v", read_by_v, (20,), T, COUNTS),
     Network("weight norm", weight_normed, SMALL, T),
     Network(
-        "the largest membrane", dense(largest_membrane), SMALL, T, refused=r"net \(max\): .* take the mean or the sum over time",
+        "the largest membrane", dense(largest_membrane), SMALL, T,
+        refused=r"net \(max\): .* take the mean or the sum over time",
         why="membranes compared over time; take the last, the mean or the sum",
     ),
     Network(
-        "log_softmax of counts", dense(likelihoods), SMALL, T, refused=r"net \(log_softmax\): .* leave it out, as the class",
+        "log_softmax of counts", dense(likelihoods), SMALL, T,
+        refused=r"net \(log_softmax\): .* leave it out, as the class",
         why="exponentials; leave it out, the class is the same",
     ),
     Network(

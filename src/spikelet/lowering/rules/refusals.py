@@ -11,8 +11,9 @@ refuse(
     "RMSNorm", "rms_norm",
 )  # fmt: skip
 refuse(
-    "Softmax needs exponentials. Behind a network's scores leave it out, as the class is the same. Inside give the scores to a neuron instead: spikelet.neurons.LIF on q @ k.T, which spikes "
-    "where they are large, or a neuron with levels.",
+    "Softmax needs exponentials. Behind a network's scores leave it out, as the class is the same. Inside give the "
+    "scores to a neuron instead: spikelet.neurons.LIF on q @ k.T, which spikes where they are large, or a neuron with "
+    "levels.",
     "softmax", "log_softmax", "Softmax", "LogSoftmax", "scaled_dot_product_attention", "_softmax", "MultiheadAttention",
 )  # fmt: skip
 refuse(
@@ -22,8 +23,8 @@ refuse(
     "rsqrt",
 )  # fmt: skip
 refuse(
-    "Random numbers differ at every run. Draw spikes of an image outside, and feed them as frames (time_axis=0). Choose a "
-    "fixed subset of channels or tokens: spikelet.nn.ChannelMap, or slices.",
+    "Random numbers differ at every run. Draw spikes of an image outside, and feed them as frames (time_axis=0). "
+    "Choose a fixed subset of channels or tokens: spikelet.nn.ChannelMap, or slices.",
     "bernoulli", "poisson", "rand_like", "randn_like", "bernoulli_", "multinomial", "dropout_",
 )  # fmt: skip
 refuse(

@@ -13,7 +13,15 @@ from spikelet.base.codes import stored
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.builder import Builder
-from spikelet.lowering.reading import Elements, as_elements, as_maps, as_rows, by_channel, of_one_scale, rows_of_one_scale
+from spikelet.lowering.reading import (
+    Elements,
+    as_elements,
+    as_maps,
+    as_rows,
+    by_channel,
+    of_one_scale,
+    rows_of_one_scale,
+)
 from spikelet.lowering.registry import rule
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
