@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
-from spikelet.interop import layers
+from spikelet.interop import layers, windows
 from spikelet.interop.convert import convert, original_of, require_module
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.dynamics import After, Dynamics, leak_on_grid, to_lif
@@ -224,12 +224,12 @@ LAYERS: dict[str, Rule] = {
     "MaxPool2d": layers.max_pool,
     "AvgPool2d": layers.average_pool,
     "AdaptiveAvgPool2d": layers.adaptive_pool,
-    "MaxPool1d": layers.largest,
-    "AvgPool1d": layers.mean_of_sequences,
-    "AdaptiveAvgPool1d": layers.adaptive(layers.Average2d),
+    "MaxPool1d": windows.largest,
+    "AvgPool1d": windows.mean_of_sequences,
+    "AdaptiveAvgPool1d": windows.adaptive(windows.Average2d),
     "Upsample": layers.upsample,
     "Flatten": _flatten,
-    "VotingLayer": lambda voting, site: layers.Voting(voting.voting_size),
+    "VotingLayer": lambda voting, site: windows.Voting(voting.voting_size),
     "LinearRecurrentContainer": _linear_recurrent,
     "Dropout": _dropout(maps=False),
     "Dropout2d": _dropout(maps=True),
