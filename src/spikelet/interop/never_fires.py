@@ -26,8 +26,9 @@ class NeverFires(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Zeros for a current [T, B, ...]."""
-        self.membranes, self.at = self.integrator(x), None
-        return torch.zeros_like(self.membranes)
+        membranes: Tensor = self.integrator(x)
+        self.membranes, self.at = membranes, None
+        return torch.zeros_like(membranes)
 
     @property
     def v_seq(self) -> Tensor:
