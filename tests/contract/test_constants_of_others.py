@@ -94,5 +94,7 @@ def test_they_lower_exactly(name: str, late: bool) -> None:
 
 def test_a_constant_of_every_position_is_refused_by_its_shape() -> None:
     model = Net(TimesConstant(), torch.rand(6, 6)).eval()
-    with pytest.raises(spikelet.LoweringError, match=r"part \(TimesConstant\): .* shape \(6, 6\)\. One number for each"):
+    with pytest.raises(
+        spikelet.LoweringError, match=r"part \(TimesConstant\): .* shape \(6, 6\)\. One number for each"
+    ):
         spikelet.lower(model, torch.zeros((1, 1, 6, 6), dtype=torch.uint8))

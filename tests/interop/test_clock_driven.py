@@ -1,4 +1,4 @@
-"""Networks of clock_driven, SpikingJelly's package before activation_based: its classes as their files describe them."""
+"""Networks of clock_driven, SpikingJelly's package before activation_based, whose classes are written out here."""
 
 from __future__ import annotations
 

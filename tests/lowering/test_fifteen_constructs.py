@@ -99,6 +99,10 @@ LOWERS: dict[str, Callable[[], nn.Module]] = {
         rep_conv, a=nn.Sequential(Conv2d(4, 4, 1, Uniform(4)), BatchNorm2d(4), Requantize(8)),
         b=nn.Sequential(Conv2d(4, 4, 3, Uniform(4), groups=4, padding=1), Requantize(8)), c=Conv2d(4, 4, 1, Uniform(4)),
     ),
+    "RepConv on currents of many scales": lambda: network(
+        rep_conv, a=Conv2d(4, 4, 1, Uniform(4)), b=Conv2d(4, 4, 3, Uniform(4), groups=4, padding=1),
+        c=Conv2d(4, 4, 1, Uniform(4)),
+    ),
     "BNAndPad": lambda: with_offset(
         network(padded_by_the_norm, depthwise=Conv2d(4, 4, 3, Uniform(4), groups=4), eight=Requantize(8))
     ),
@@ -178,14 +182,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str, Callable[[], nn.Module]]]
         lambda: network(lambda m, x: m.two(F.gelu(m.next(spikes(m, x))))),
         "or one with levels, which is a quantized ReLU",
         lambda: network(lambda m, x: m.two(m.many(m.next(spikes(m, x)))), many=LIF(T, LIFParams.rounding(4, 1.0))),
-    ),
-    "RepConv on currents of many scales": (
-        lambda: network(
-            rep_conv, a=Conv2d(4, 4, 1, Uniform(4)), b=Conv2d(4, 4, 3, Uniform(4), groups=4, padding=1),
-            c=Conv2d(4, 4, 1, Uniform(4)),
-        ),
-        "Put a batch norm or a neuron before it",
-        LOWERS["RepConv"],
     ),
     "a mean over 36 before a neuron": (
         lambda: user(lambda m, x: m.fc(m.two(tokens(m, x).mean(2))), fc=classifier(4), two=neuron(0.25)),

@@ -17,14 +17,13 @@ from spikelet.lowering import LoweringError, lower
 from spikelet.neurons import LIF, Hard, LIFParams, QuantizedMembrane
 from spikelet.neurons.membrane import BatchMaxMembrane
 from spikelet.nn import BatchNorm2d, ChannelMap, Conv2d, Encode, Linear, MaxPool2d
-from spikelet.quant import Binary, FullPrecision, Uniform
+from spikelet.quant import FullPrecision, Uniform
 from tests.support.user_modules import (
     SHAPE,
     T,
     User,
     after_conv,
     classifier,
-    conv,
     images,
     neuron,
     plain,
@@ -333,13 +332,12 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: on_spikes(lambda s: s.data.flatten(2)),
         r"^the model: `.data` of a tensor is used",
     ),
-    "two scales before a convolution": (
+    "scales of no power of two before a linear layer": (
         lambda: user(
-            lambda m, x: m.fc(m.lif(m.next(m.conv(x))).flatten(2)),
-            conv=Conv2d(3, 4, 3, Binary(standardize=False), padding=1),
-            next=conv(4, 4),
+            lambda m, x: (lambda s: m.fc(torch.cat([s.mean((3, 4)), s[..., 0, 0]], 2)))(m.lif(m.conv(x))),
+            fc=Linear(8, 5, Uniform(4)),
         ),
-        r"^next: reads a tensor whose channels have different scales\. Put a batch norm or a neuron before it",
+        r"^fc: its channels' scales differ by factors of 1 to 36, and integers need a power of two",
     ),
     "a mean over 36 before a neuron": (
         lambda: user(lambda m, x: m.fc(m.lif2(m.lif(m.conv(x)).mean((3, 4)))), lif2=neuron(), fc=classifier(4)),
