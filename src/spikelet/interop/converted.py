@@ -94,7 +94,7 @@ class Converted(nn.Module):
 
         Raises:
             TimeAxisError: `x` has another layout than `time_axis` says, or another number of steps.
-            ConversionError: in the first pass, if the network's code runs in none of the three ways.
+            ConversionError: in the first pass, if the network's code runs in none of the ways.
         """
         self.require_layout(x)
         if self.untried:

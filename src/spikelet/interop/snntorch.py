@@ -352,14 +352,16 @@ def from_snntorch(
             forward (or `forward`) makes time first itself.
         round_leak: round a beta off the grid of leaks (neurons/params.py), such as 0.9, to its nearest multiple. It is
             refused otherwise.
-        forward: `forward(net, x)` instead of net's own, with x of [1, B, C, H, W] or the frames.
+        forward: `forward(net, x)` instead of net's own, with x of [1, B, C, H, W] or the frames; or with what net
+            itself takes, [B, C, H, W] or the frames, where it runs so: `lambda net, x: net(x)[1]` gives the membranes.
         neurons: {YourNeuron: LIFParams(...)} for classes of neurons that are your own (own_neurons.py); the constants,
             or a function that makes them of a module.
         image: scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all.
             Frames need a scale; still images have 1/255 unless given. They are folded into the weights of the layers
             that read the image exactly, also at zero-padded borders (pixels.py). first: names of these layers; unless
-            given, the first that net defines. first=(): none, the image itself is scaled, on the grid 2^-12. A scale
-            that is a power of two without mean and std, such as that of counts, is exact for every use of the image.
+            given, those that read it in the first pass, or with a mean the first that net defines. first=(): none, the
+            image itself is scaled, on the grid 2^-12. A scale that is a power of two without mean and std, such as that
+            of counts, is exact for every use of the image.
             levels: the largest byte of the data where it is known, such as 1 for spikes: range then goes to weights.
     Returns:
         uint8 images or frames -> what net gives (the first entry of a tuple), on the grids of lowering.

@@ -180,9 +180,10 @@ class Swap:
 
     def _way_out(self, cls: type) -> str:
         library = self.library
-        theirs = {*library.rules, *library.step_containers} - library.neurons
+        old = {f"MultiStep{name}" for name in library.rules}  # names of clock_driven
+        theirs = {*library.rules, *library.step_containers} - library.neurons - old
         layers = sorted(theirs | {torchs.__name__ for torchs in TORCH})
-        return way_out(cls, library.package, sorted(library.neurons), layers)
+        return way_out(cls, library.package, sorted(library.neurons - old), layers)
 
     # --- averages by other divisors than powers of two ------------------------------------------------------
 

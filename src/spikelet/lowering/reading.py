@@ -124,7 +124,10 @@ def as_rows(b: Builder, value: Value, where: str) -> Rows:
         first = flat.start + (rows[:, 0] - source.start) // source.size * source.size
         return Rows(flat, _inverse(inner), first)
     if (places.sample != places.sample[:, :1]).any() or (places.step != places.step[:, :1]).any():
-        raise LoweringError(f"{where}: reads rows that mix samples of the batch or time steps.")
+        raise LoweringError(
+            f"{where}: reads rows that mix samples of the batch or time steps. Let it read one step of one sample, and "
+            "add up its answers over time."
+        )
     raise UnorderedError(where, "a row that is neither the channels of one position nor a whole map")
 
 
