@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from spikelet.base.words import parse_bytes
 from spikelet.fitting import Budget, Choices
-from spikelet.fitting.budget import parse_bytes
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
                  cli
                   spikelet                                        the package itself: re-exports
         lowering, profiling, plot, compression, fitting, conversion   where the wings meet
-    quant ... train, recipes   |   graph, runtime, zoo            floating wing (torch) | integer wing (never torch)
+    quant ... train, recipes   |   graph, runtime, export, zoo    floating wing (torch) | integer wing (never torch)
                  base                                             errors, codes, bits, files, tables
 
 A folder may import the floors below it and the folders on its left, never those on its right, above it, or in the other
@@ -29,7 +29,7 @@ PACKAGE = ROOT / "src" / "spikelet"
 
 GROUND = ("base",)
 FLOATING = ("quant", "neurons", "nn", "models", "interop", "data", "train", "recipes")
-INTEGER = ("graph", "runtime", "zoo")
+INTEGER = ("graph", "runtime", "export", "zoo")
 MEETING = ("lowering", "profiling", "plot", "compression", "fitting", "conversion")
 TOP = "the package itself"
 FOLDERS = (*GROUND, *FLOATING, *INTEGER, *MEETING, "cli")

@@ -14,6 +14,7 @@ from spikelet import __version__
 from spikelet.cli.answers import give, json_option
 from spikelet.cli.commands import Commands, TorchCommand
 from spikelet.cli.completion import completion_options
+from spikelet.cli.export_command import export
 from spikelet.cli.limits import limits
 from spikelet.cli.offered import data_sets, networks, recipes, shipped
 from spikelet.cli.options import (
@@ -73,6 +74,7 @@ def app(debug: bool) -> None:
       spikelet run digits.safetensors image.png
       spikelet bench digits.safetensors
       spikelet fit runs/qsnn-digits --max-bytes 8k
+      spikelet export digits.safetensors --out digits-c
     """
 
 
@@ -447,3 +449,6 @@ def models(pattern: str, as_json: bool) -> None:
     from spikelet.cli.catalogue import models as work
 
     give(work(pattern), as_json)
+
+
+app.add_command(export)

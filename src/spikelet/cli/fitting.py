@@ -12,6 +12,7 @@ import torch
 
 from spikelet.base.files import atomic_write
 from spikelet.base.page import Page
+from spikelet.base.words import parse_bytes
 from spikelet.cli.errors import naming
 from spikelet.cli.lowered import graph_of_run, origin
 from spikelet.cli.options import FitOptions
@@ -21,7 +22,6 @@ from spikelet.cli.quiet import is_quiet
 from spikelet.cli.result import load_result
 from spikelet.cli.sources import spiking_run, splits_of
 from spikelet.fitting import Budget, Fitted, Settings
-from spikelet.fitting.budget import parse_bytes
 from spikelet.fitting.fitted import Measured
 from spikelet.fitting.job import Job
 from spikelet.fitting.picture import draw, require_matplotlib

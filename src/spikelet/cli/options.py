@@ -13,6 +13,9 @@ from typing import Any, Literal, get_args
 import click
 from click.shell_completion import CompletionItem
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.words import parse_bytes
+
 COUNT = click.IntRange(1, 2**31 - 1)
 SEED = click.IntRange(0, 2**32 - 1)
 THREADS = click.IntRange(1, 64)
@@ -86,6 +89,19 @@ class Above0(click.ParamType):
         return number
 
 
+class Size(click.ParamType):
+    """A number of bytes, such as 100000, 100k or 96Ki."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; a usage error where it says no size."""
+        try:
+            return value if isinstance(value, int) else parse_bytes(value)
+        except SpikeletError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Share(click.ParamType):
     """A share of a whole, 0 <= share < 1."""
 
@@ -151,6 +167,17 @@ class ConvertOptions:
     out: Path | None
     picture: Path | None
     threads: int | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What `spikelet export` is told; None where nothing was said."""
+
+    out: Path | None
+    name: str
+    flash: int | None
+    ram: int | None
+    dry_run: bool
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import make_plain, not_negative, positive
@@ -49,21 +48,3 @@ class Budget:
             (round(drop, 9), self.max_accuracy_drop, "points of accuracy lost"),  # 93 % less 91 % is 2.0000000000000018
         ]  # fmt: skip
         return [f"{v:,.9g} {what}, at most {m:,.9g} asked" for v, m, what in values if m is not None and v > m]
-
-
-def parse_bytes(text: str) -> int:
-    """Bytes from "100000", "100k", "1.5M" (powers of ten) or "96Ki", "1Mi" (powers of two).
-
-    Raises:
-        ValueError: not such a number.
-    """
-    units = {"": 1, "k": 10**3, "M": 10**6, "Ki": 2**10, "Mi": 2**20}
-    stripped = text.strip().removesuffix("B").strip()
-    unit = next((u for u in sorted(units, key=len, reverse=True) if stripped.endswith(u)), "")
-    try:
-        value = float(stripped.removesuffix(unit)) * units[unit]
-    except ValueError:
-        value = math.nan
-    if not (value >= 1 and math.isfinite(value)):
-        raise SpikeletError(f"a size must be a number of bytes such as 100000, 100k, 1.5M or 96Ki, got {text!r}.")
-    return int(value)

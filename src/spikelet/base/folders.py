@@ -1,0 +1,47 @@
+"""New folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from spikelet.base.errors import SpikeletError
+
+
+def require_new(path: Path, what: str) -> None:
+    """Raises SpikeletError unless `path`, called `what` in words, is nothing yet, or an empty folder, in a folder that
+    is there."""
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise SpikeletError(f"{what} must be a new folder, and {path} is something else. Name another.")
+    if path.is_dir() and (found := sorted(entry.name for entry in path.iterdir())):
+        raise SpikeletError(f"{what} must be a new or an empty folder, and {path} holds {found[0]}. Name another.")
+    if not path.absolute().parent.is_dir():
+        raise SpikeletError(f"{what}: there is no folder {path.parent} for {path.name}. Make it first.")
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise SpikeletError(f"{what}: nothing can be written into {path.parent}. Choose another place.")
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, what: str = "folder") -> Iterator[Path]:
+    """A folder to write into; it becomes `path` when the block ends without an exception, and else is gone.
+
+    Raises:
+        SpikeletError: see `require_new`.
+        OSError: it can't be written.
+    """
+    require_new(path, what)
+    target = path.absolute()
+    beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.spikelet-tmp")
+    beside.mkdir()
+    try:
+        yield beside
+        if target.is_dir():
+            target.rmdir()
+        beside.rename(target)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise

@@ -1,0 +1,6 @@
+"""A graph as source text for devices without Python: a C99 project of its own."""
+
+from spikelet.export.c.project import to_c as to_c
+from spikelet.export.c.report import Report as Report
+
+__all__ = ["Report", "to_c"]

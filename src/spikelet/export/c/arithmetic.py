@@ -1,0 +1,69 @@
+"""Arithmetic on one position: affine, add, mul."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spikelet.export.c.code import number
+from spikelet.export.c.stage import Place, Stage
+from spikelet.graph import ir
+from spikelet.graph.edge import INT32, Edge
+
+STRUCT = 4 * 7  # bytes of spk_scaling
+
+
+def affine(stage: Stage, node: ir.Affine, vector: str, place: Place) -> None:
+    """The source, scaled."""
+    steps, width = node.shift.shape
+    stage.emit(node.inputs[0], vector, place)
+    low, high = INT32 if node.clip is None else node.clip
+    arrays = (node.multiplier.astype(np.int32), node.shift.astype(np.uint8), node.offset.astype(np.int32))
+    names = [stage.constants.array(w, a) for w, a in zip(("gain", "shift", "offset"), arrays, strict=True)]
+    fields = [str(int(width > 1)), str(width if steps > 1 else 0), number(low), number(high), *names]
+    name = stage.constants.struct("affine", "spk_scaling", fields, STRUCT)
+    kernel = "spk_affine_short" if is_short(node, stage.layout.edges[node.inputs[0]]) else "spk_affine"
+    step = "t" if steps > 1 else "0"
+    stage.code(f"{kernel}({vector}, &{name}, {step}, {stage.layout.channels(node.name)});")
+
+
+def is_short(node: ir.Affine, x: Edge) -> bool:
+    """Whether every value on the way to the result, of every channel and step, fits 32 bits."""
+    reach = np.maximum(-x.low, x.high).astype(object)
+    for m, s, d in zip(*(a.astype(object) for a in (node.multiplier, node.shift, node.offset)), strict=True):
+        for i in range(len(reach)):
+            k = i if len(m) > 1 else 0
+            product = abs(m[k]) * reach[i] + (1 << s[k] >> 1)
+            if s[k] > 31 or product > INT32[1] or (product >> s[k]) + abs(d[k]) > INT32[1]:
+                return False
+    return True
+
+
+def add(stage: Stage, node: ir.Add, vector: str, place: Place) -> None:
+    """The sum of all sources."""
+    _combined(stage, node, vector, place, "spk_add")
+
+
+def mul(stage: Stage, node: ir.Mul, vector: str, place: Place) -> None:
+    """The product of both sources."""
+    _combined(stage, node, vector, place, "spk_mul")
+
+
+def _combined(stage: Stage, node: ir.Add | ir.Mul, vector: str, place: Place, kernel: str) -> None:
+    shape = stage.layout.edges[node.name].shape
+    first, *others = node.inputs
+    _operand(stage, first, shape, vector, place, node.name)
+    for name in others:
+        other = stage.vector(node.name)
+        _operand(stage, name, shape, other, place, node.name)
+        stage.code(f"{kernel}({vector}, {other}, {stage.layout.channels(node.name)});")
+
+
+def _operand(stage: Stage, name: str, shape: tuple[int, ...], vector: str, place: Place, whole: str) -> None:
+    """`name` at a place of a map of `shape`, as `whole` has it; a dimension of 1 is repeated."""
+    if stage.layout.edges[name].shape == shape:
+        stage.emit(name, vector, place)
+        return
+    channels = stage.layout.channels(whole)
+    stage.code(
+        f"spk_broadcast({vector}, {stage.pointer(name)}, {stage.form(name)}, {place.row}, {place.column}, {channels});"
+    )

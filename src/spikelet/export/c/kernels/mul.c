@@ -1,0 +1,7 @@
+/* mul (O13). */
+#include "spk.h"
+
+void spk_mul(int32_t *v, const int32_t *u, uint32_t channels) {
+    uint32_t c;
+    for (c = 0; c < channels; c++) v[c] *= u[c];
+}

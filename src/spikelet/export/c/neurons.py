@@ -1,0 +1,97 @@
+"""Operations that remember: lif, charge, sums over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from spikelet.export.c.code import number
+from spikelet.export.c.maps import Element, Form, element_of
+from spikelet.export.c.stage import Place, Stage
+from spikelet.graph import ir
+from spikelet.graph.analysis import Edge
+from spikelet.graph.edge import INT32
+from spikelet.graph.ops.growth import Growth
+from spikelet.graph.ops.neuron import Neuron
+
+STRUCT = 6 * 8 + 2 * 4 + 8  # bytes of spk_neuron
+ENDLESS = 2**20  # steps: a membrane that has stopped growing before T grows no further
+
+
+def lif(stage: Stage, node: ir.Lif, vector: str, place: Place) -> None:
+    """Spikes of the source's current."""
+    stage.emit(node.inputs[0], vector, place)
+    kernel = "spk_lif_short" if is_short(node, stage.layout.edges[node.inputs[0]], stage.layout.graph) else "spk_lif"
+    stage.code(f"{kernel}({vector}, {stage.state(node)}, &{neuron(stage, node)}, {stage.layout.channels(node.name)});")
+
+
+def charge(stage: Stage, node: ir.Charge, vector: str, place: Place) -> None:
+    """The charge of the source's current."""
+    stage.emit(node.inputs[0], vector, place)
+    known, channels = neuron(stage, node), stage.layout.channels(node.name)
+    stage.code(f"spk_charge({vector}, {stage.state(node)}, &{known}, {channels});")
+
+
+def sum_time(stage: Stage, node: ir.SumTime, vector: str, place: Place) -> None:
+    """The sum so far; of the whole run, what is left in the state after the last step."""
+    sums, channels = stage.state(node), stage.layout.channels(node.name)
+    stage.emit(node.inputs[0], vector, place)
+    stage.code(f"spk_add({sums}, {vector}, {channels});")
+    if node.running:
+        stage.code(f"spk_copy({vector}, {sums}, {channels});")
+
+
+def neuron(stage: Stage, node: Neuron) -> str:
+    """The name of the neuron's constants."""
+    drop = 0 if node.drop is None else node.drop
+    numbers = [node.leak, node.gain, node.threshold, node.spacing, drop, node.start]
+    top, shift = (0, 0) if node.membrane is None else (node.membrane.top, node.membrane.shift)
+    fields = [
+        *(_number(stage, value) for value in numbers), str(node.half), str(node.levels), str(node.leak_bits),
+        str(int(node.drop is None)), str(shift), str(top), str(kept(node)),
+    ]  # fmt: skip
+    return stage.constants.struct("neuron", "spk_neuron", fields, STRUCT)
+
+
+def start(stage: Stage, node: Neuron, vector: str) -> None:
+    """Fills a position's membranes before their first step."""
+    stage.code(f"spk_start({vector}, &{neuron(stage, node)}, {stage.layout.channels(node.name)});")
+
+
+def _number(stage: Stage, value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{{0, {stage.constants.array('number', value.astype(np.int32))}}}"
+    return f"{{{number(value)}, 0}}"
+
+
+def kept(node: Neuron) -> int:
+    """The bits that a membrane is kept without: those of a k-bit membrane's unit, where its start has none of them."""
+    if node.membrane is None or np.any(np.asarray(node.start) % (1 << node.membrane.shift)):
+        return 0
+    return node.membrane.shift
+
+
+def is_short(node: ir.Lif, x: Edge, graph: ir.IntGraph) -> bool:
+    """Whether one constant serves all channels, there is one level, and the charge fits 32 bits before its shift."""
+    if node.by_channel or node.levels > 1:
+        return False
+    low, high = Growth(node, x).bound(graph.time_steps)
+    reach = max(-int(np.min(low)), int(np.max(high)), abs(int(np.max(node.start))))
+    endless = node.endless(x, T=graph.time_steps)
+    if endless:
+        low, high = Growth(node, x).bound(ENDLESS)
+        reach = max(reach, -int(np.min(low)), int(np.max(high)))
+    return int(node.leak) * reach + int(node.gain) * x.reach + node.half <= INT32[1]
+
+
+def state_form(node: ir.Operation, form: Form, x: Edge, graph: ir.IntGraph) -> Form:
+    """How what `node` remembers lies in memory between two steps."""
+    if not isinstance(node, Neuron):
+        return Form(Element.I32, form.channels, form.height, form.width)
+    steps = ENDLESS if node.endless(x, T=graph.time_steps) else graph.time_steps
+    low, high = (int(pick(end)) for pick, end in zip((np.min, np.max), Growth(node, x).bound(steps), strict=True))
+    start = np.asarray(node.start)
+    low, high = min(low, int(start.min())) >> kept(node), max(high, int(start.max())) >> kept(node)
+    element = element_of(low, high, 1)
+    return Form(element, form.channels, form.height, form.width)

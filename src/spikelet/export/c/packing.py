@@ -1,0 +1,46 @@
+"""Weights as rows of packed fields: a row holds the weights of one tap and input channel, of all outputs.
+
+A code is scale * field + offset, field = w + 2^(bits-1): 0 for the smallest code. Fields of 3 bits take 4, of 5 to 7
+take 8.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelet.base.codes import Codes, is_odd
+
+STORED = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 8: 8}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Packed:
+    """Rows uint8 [synapses, row_bytes] of fields of `bits` bits; code = scale * field + offset."""
+
+    rows: NDArray[np.uint8]
+    bits: int
+    scale: int
+    offset: int
+
+
+def packed(w: Codes, bits: int, grid: str) -> Packed:
+    """`w` [synapses, outputs] as rows, the first output in the lowest bits of the first byte."""
+    stored, half = STORED[bits], 2 ** (bits - 1)
+    fields = (w.astype(np.int16) + half).astype(np.uint8)
+    lanes = np.unpackbits(fields[..., None], axis=2, bitorder="little")[..., :stored]
+    rows = np.packbits(lanes.reshape(len(w), -1), axis=1, bitorder="little")
+    scale = 2 if is_odd(bits, grid) else 1
+    return Packed(rows, stored, scale, scale * -half + (scale == 2))
+
+
+def rows_of_conv(weight: Codes) -> Codes:
+    """[O, I, kh, kw] -> [taps, I, O] as [synapses, outputs]."""
+    return weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
+
+
+def rows_of_linear(weight: Codes, channels: int) -> Codes:
+    """[O, C * positions], which reads a flattened map -> [positions, C, O] as [synapses, outputs]."""
+    return weight.reshape(len(weight), channels, -1).transpose(2, 1, 0).reshape(-1, len(weight))

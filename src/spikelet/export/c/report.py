@@ -1,0 +1,96 @@
+"""What a model takes on a device: flash, memory, stack and work, by arithmetic, before anything is compiled.
+
+    flash   constants as C lays them out where a pointer has 32 bits, the kernels' code, and the calls between them
+    RAM     the one array that a way of running works in; a program that never streams links no stream's array
+    stack   the deepest chain of calls, which no model changes
+
+The bytes of code are those of a Cortex-M4 at -Os (clang); other cores and compilers differ.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import Any
+
+from spikelet.base.errors import SpikeletError
+from spikelet.base.page import Displayed, Facts, Heading, Page
+from spikelet.base.text import fit_to_print
+from spikelet.export.c.kernels import needed
+from spikelet.export.c.text import Model
+from spikelet.graph.summary import work_of
+
+CODE: dict[str, int] = {
+    "add.c": 22, "affine.c": 174, "affine_short.c": 86, "begin.c": 112, "broadcast.c": 88, "channelmap.c": 62,
+    "charge.c": 356, "conv.c": 468, "conv_groups.c": 390, "delay.c": 90, "flatten.c": 4, "give.c": 70, "lif.c": 360,
+    "lif_short.c": 174, "map.c": 498, "matmul.c": 280, "maxpool.c": 26, "mul.c": 24, "start.c": 52, "vector.c": 20,
+}  # fmt: skip
+A_CALL, A_LOOP, A_FUNCTION = 20, 14, 36  # bytes of a call of a kernel, of a loop, and of a function around them
+STACK = 512  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Report(Displayed):
+    """What a model takes.
+
+    constants, kernels, calls: bytes of flash. ram, stream_ram: bytes that `run` and a stream work in.
+    operations: multiply-accumulates, additions and comparisons of a whole run, every value counted.
+    """
+
+    name: str
+    constants: int
+    kernels: int
+    calls: int
+    ram: int
+    stream_ram: int
+    stack: int
+    operations: int
+
+    @property
+    def flash(self) -> int:
+        """Constants, kernels and calls."""
+        return self.constants + self.kernels + self.calls
+
+    def page(self) -> Page:
+        """Every number with what it is made of."""
+        made = f"{self.constants:,} constants, {self.kernels:,} kernels, {self.calls:,} calls"
+        rows = (
+            ("flash", f"{self.flash:,} bytes: {made}"),
+            ("RAM of run", f"{self.ram:,} bytes"),
+            ("RAM of a stream", f"{self.stream_ram:,} bytes"),
+            ("stack", f"at most {self.stack:,} bytes"),
+            ("operations", f"{self.operations:,} a run, dense; what does not fire costs none of its synapses"),
+        )
+        return Page((Heading(f"{fit_to_print(self.name)} as C"), Facts(rows)))
+
+    def in_short(self) -> str:
+        """Flash and RAM."""
+        return f"{self.name}: {self.flash:,} bytes of flash, {self.ram:,} of RAM"
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers by name."""
+        return {**dataclasses.asdict(self), "flash": self.flash}
+
+    def require(self, flash: int | None, ram: int | None) -> None:
+        """Raises SpikeletError where the model needs more than a device has; says both numbers."""
+        for limit, needs, what in ((flash, self.flash, "flash"), (ram, self.ram + self.stack, "RAM")):
+            if limit is not None and needs > limit:
+                made = " (with its stack)" if what == "RAM" else ""
+                raise SpikeletError(
+                    f"{self.name} needs {needs:,} bytes of {what}{made}, and {limit:,} are there. Train or fit a "
+                    "smaller network, such as: spikelet fit DIR --max-bytes SIZE."
+                )
+
+
+def report(model: Model) -> Report:
+    """The report of a model that is written out; code is counted for `run` alone, as a linker that drops what is not
+    called leaves it."""
+    program = model.files[f"{model.name}_run.c"]
+    if model.whole is None:
+        program += model.files[f"{model.name}_stream.c"]
+    kernels = sum(CODE.get(name, 0) for name in needed(program))
+    parts = ((r"\bspk_\w+\(", A_CALL), (r"\bfor \(", A_LOOP), (r"^static void ", A_FUNCTION))
+    calls = sum(size * len(re.findall(pattern, program, re.MULTILINE)) for pattern, size in parts)
+    work = model.graph.time_steps * sum(one.total for one in work_of(model.graph.nodes).values())
+    sizes, name = model.sizes, model.graph.title
+    return Report(name, model.constants.bytes, kernels, calls, sizes.run_ram, sizes.stream_ram, STACK, work)

@@ -1,0 +1,81 @@
+"""A program that shows that a device computes what was evaluated: inputs and the reference's outputs, baked in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikelet.export.c.constants import Constants
+from spikelet.export.c.text import Model
+from spikelet.graph.reference import Reference
+
+Int32 = NDArray[np.int32]
+INPUTS = 3
+
+MAIN = """/* Runs every input whole, and all of them as frames of a stream; gives the number of values that are wrong.
+   With -DSPK_PRINT it says it in words. */
+#include "{name}.h"
+#ifdef SPK_PRINT
+#include <stdio.h>
+#endif
+
+{arrays}
+
+static int32_t found[{upper}_OUTPUT];
+
+static int wrong(const int32_t *expected, uint32_t count) {{
+    uint32_t i;
+    int differ = 0;
+    for (i = 0; i < count; i++) differ += found[i] != expected[i];
+    return differ;
+}}
+
+int main(void) {{
+    uint32_t i;
+    int differ = 0;
+    for (i = 0; i < {inputs}; i++) {{
+        {name}_run({x} + i * {upper}_INPUT, found);
+        differ += wrong({whole} + i * {upper}_OUTPUT, {upper}_OUTPUT);
+    }}
+    {name}_init();
+    for (i = 0; i < {upper}_STEPS; i++) differ += {name}_step({x} + i % {inputs} * {upper}_INPUT);
+    {name}_read(found);
+    differ += wrong({streamed}, {upper}_READ);
+#ifdef SPK_PRINT
+    printf("{name}: {inputs} runs and a stream of %d steps, %d wrong values\\n", {upper}_STEPS, differ);
+#endif
+    return differ != 0;
+}}
+"""
+
+
+def selftest(model: Model, seed: int = 0) -> str:
+    """The source of the program."""
+    x = inputs(model, seed)
+    reference, steps = Reference(model.graph), model.graph.time_steps
+    constants = Constants("expected")
+    whole = np.concatenate([outputs_of(model, reference.outputs(one[None]), last=False) for one in x])
+    frames = x[np.arange(steps) % INPUTS][:, None]
+    names = {
+        "x": constants.array("input", x),
+        "whole": constants.array("runs", whole),
+        "streamed": constants.array("stream", outputs_of(model, reference.outputs(frames), last=True)),
+    }
+    arrays = "\n".join(f"static {definition}" for definition in constants.definitions)
+    return MAIN.format(name=model.name, upper=model.name.upper(), arrays=arrays, inputs=INPUTS, **names)
+
+
+def inputs(model: Model, seed: int) -> NDArray[np.uint8]:
+    """Bytes [INPUTS, *input shape]: noise, sparse counts, and the ends of the range."""
+    rng, shape = np.random.default_rng(seed), model.graph.input.shape
+    noise = rng.integers(0, 256, shape)
+    return np.stack([noise, rng.binomial(3, 0.1, shape), rng.choice([0, 255], shape)]).astype(np.uint8)
+
+
+def outputs_of(model: Model, outputs: dict[str, Int32], *, last: bool) -> Int32:
+    """All outputs of a sample in the order in which they lie: every step of those with a time axis, or the last."""
+    parts = []
+    for name in model.layout.outputs:
+        values = outputs[name][:, 0] if model.layout.edges[name].timed else outputs[name][0]
+        parts.append(values[-1].reshape(-1) if last and model.layout.edges[name].timed else values.reshape(-1))
+    return np.concatenate(parts)

@@ -1,0 +1,58 @@
+"""`spikelet export`: a project of C, what it takes, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.export.compiled import needs_compiler
+
+
+@needs_compiler
+def test_a_packed_file_becomes_a_project_that_checks_itself(
+    packed: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    done = command("export", packed, "--to", "c", "--out", tmp_path / "c", "--name", "digits")
+    assert done.exit_code == 0, done.output
+    assert "bytes of flash" not in done.stderr
+    for words in ("flash", "RAM of run", "stack", "operations", f"make -C {tmp_path / 'c'} check"):
+        assert words in done.output
+    checked = subprocess.run(["make", "-s", "check"], cwd=tmp_path / "c", capture_output=True, text=True)
+    assert checked.stdout == "digits: 3 runs and a stream of 2 steps, 0 wrong values\n", checked.stderr
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(packed: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
+    asked = json.loads(command("export", packed, "--dry-run", "--json").stdout)
+    made = json.loads(command("export", packed, "--out", tmp_path / "c", "--json").stdout)
+    assert asked.pop("out") is None
+    assert made.pop("out") == str(tmp_path / "c")
+    assert asked == made
+    assert asked["schema"] == "spikelet.export/1"
+    assert asked["flash"] == asked["constants"] + asked["kernels"] + asked["calls"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Say where to write with --out DIR"),
+        (("--out", "FULL"), "--out must be a new or an empty folder"),
+        (("--out", "NEW", "--name", "Digits"), "name must be a lower-case letter"),
+        (("--out", "NEW", "--flash", "1k"), "bytes of flash, and 1,000 are there"),
+        (("--out", "NEW", "--ram", "1Ki"), "bytes of RAM (with its stack), and 1,024 are there"),
+        (("--out", "NEW", "--ram", "much"), "--ram"),
+        (("--out", "NEW", "--to", "rust"), "--to"),
+    ],
+)
+def test_what_can_not_be_is_refused_in_a_sentence(
+    words: tuple[str, ...], said: str, packed: Path, tmp_path: Path, command: Callable[..., Any]
+) -> None:
+    places = {"FULL": str(packed.parent), "NEW": str(tmp_path / "c")}
+    done = command("export", packed, *(places.get(word, word) for word in words))
+    assert done.exit_code == 2
+    assert said in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "c").exists()
