@@ -22,13 +22,13 @@ def graphs(first: int, count: int) -> list[ir.IntGraph]:
     return [make(seed) for make in (random_graph, wide_graph) for seed in range(first, first + count)]
 
 
-@pytest.mark.parametrize(("first", "count", "level"), [(0, 75, "-O0"), (75, 25, "-O3")])
+@pytest.mark.parametrize(("first", "count", "level"), [(0, 60, "-O0"), (60, 15, "-O3")])
 def test_random_graphs_without_a_warning_or_a_difference(first: int, count: int, level: str, tmp_path: Path) -> None:
     assert Batch(graphs(first, count)).wrong(tmp_path, level) == {}
 
 
 def test_random_graphs_are_clean_under_the_sanitizers(tmp_path: Path) -> None:
-    assert Batch(graphs(100, 10)).wrong(tmp_path, *SANITIZE) == {}
+    assert Batch(graphs(100, 8)).wrong(tmp_path, *SANITIZE) == {}
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ def test_many_random_graphs(first: int, flags: tuple[str, ...], tmp_path: Path) 
 
 
 def test_the_random_graphs_have_every_operation() -> None:
-    found = {type(node) for graph in graphs(0, 75) for node in graph.nodes}
+    found = {type(node) for graph in graphs(0, 60) for node in graph.nodes}
     assert found == set(ir.OPERATIONS)
 
 

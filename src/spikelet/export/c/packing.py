@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from spikelet.base.codes import Codes, is_odd
 
+WIDTH = 32  # outputs of a word
 STORED = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 6: 8, 7: 8, 8: 8}
 
 
@@ -32,8 +33,32 @@ def packed(w: Codes, bits: int, grid: str) -> Packed:
     fields = (w.astype(np.int16) + half).astype(np.uint8)
     lanes = np.unpackbits(fields[..., None], axis=2, bitorder="little")[..., :stored]
     rows = np.packbits(lanes.reshape(len(w), -1), axis=1, bitorder="little")
-    scale = 2 if is_odd(bits, grid) else 1
-    return Packed(rows, stored, scale, scale * -half + (scale == 2))
+    return Packed(rows, stored, *_scaling(bits, grid))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sliced:
+    """Rows uint32 [synapses + 1, bits, words], the last of zeros: bit j of 32 outputs' fields in a word."""
+
+    rows: NDArray[np.uint32]
+    bits: int
+    scale: int
+    offset: int
+
+
+def sliced(w: Codes, bits: int, grid: str) -> Sliced:
+    """`w` [synapses, outputs] as planes of bits, output 0 in the lowest bit of the first word."""
+    fields = (w.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
+    padded = np.zeros((len(w) + 1, -(-w.shape[1] // WIDTH) * WIDTH), np.uint8)
+    padded[:-1, : w.shape[1]] = fields
+    planes = [np.packbits(padded >> j & 1, axis=1, bitorder="little").view("<u4") for j in range(bits)]
+    return Sliced(np.stack(planes, axis=1).astype(np.uint32), bits, *_scaling(bits, grid))
+
+
+def _scaling(bits: int, grid: str) -> tuple[int, int]:
+    """Scale and offset of a code."""
+    scale, half = 2 if is_odd(bits, grid) else 1, 2 ** (bits - 1)
+    return scale, scale * -half + (scale == 2)
 
 
 def rows_of_conv(weight: Codes) -> Codes:

@@ -17,6 +17,7 @@ from spikelet.export.c.text import Model
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.required import require_graph
 
+BARE = Path(__file__).parent / "bare"  # what a device without an operating system needs
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
@@ -82,6 +83,7 @@ def files(model: Model, found: Report) -> dict[str, str]:
     sources = model.files | needed("".join(model.files.values()))
     return {
         **{f"src/{name}": text for name, text in sources.items()},
+        **{f"bare/{path.name}": path.read_text(encoding="utf-8") for path in sorted(BARE.iterdir())},
         "selftest.c": selftest(model),
         "Makefile": makefile(model),
         "README.md": readme(model, found),

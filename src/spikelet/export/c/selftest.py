@@ -30,7 +30,8 @@ static int wrong(const int32_t *expected, uint32_t count) {{
     return differ;
 }}
 
-int main(void) {{
+int {name}_selftest(void);
+int {name}_selftest(void) {{
     uint32_t i;
     int differ = 0;
     for (i = 0; i < {inputs}; i++) {{
@@ -40,7 +41,11 @@ int main(void) {{
     {name}_init();
     for (i = 0; i < {upper}_STEPS; i++) differ += {name}_step({x} + i % {inputs} * {upper}_INPUT);
     {name}_read(found);
-    differ += wrong({streamed}, {upper}_READ);
+    return differ + wrong({streamed}, {upper}_READ);
+}}
+
+int main(void) {{
+    const int differ = {name}_selftest();
 #ifdef SPK_PRINT
     printf("{name}: {inputs} runs and a stream of %d steps, %d wrong values\\n", {upper}_STEPS, differ);
 #endif

@@ -71,6 +71,12 @@ class Stage:
         self.vectors += 1
         return f"v{self.vectors - 1}"
 
+    def scratch(self, words: int, width: int) -> str:
+        """A vector that has room for so many words, in a stage all of whose vectors hold `width` values."""
+        self.width = max(self.width, words, width)
+        self.vectors += 1
+        return f"v{self.vectors - 1}"
+
     def emit(self, name: str, vector: str, place: Place = HERE) -> None:
         """Writes what leaves the position's values of `name` in `vector`."""
         node = self.layout.nodes[name]

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from spikelet.base.codes import Codes
 from spikelet.export.c.constants import form_fields
-from spikelet.export.c.packing import packed, rows_of_conv, rows_of_linear
+from spikelet.export.c.maps import Element, Form
+from spikelet.export.c.packing import STORED, WIDTH, packed, rows_of_conv, rows_of_linear, sliced
 from spikelet.export.c.stage import Place, Stage
 from spikelet.graph import ir
+from spikelet.graph.edge import padded
 
-STRUCT, MATRICES = 4 * (4 + 10 + 5), 4 * (2 * 4 + 7)  # bytes of spk_synapses, of spk_matrices
+STRUCT, SLICES, MATRICES = 4 * (4 + 10 + 5), 4 * (4 + 9 + 7), 4 * (2 * 4 + 7)  # bytes of spk_synapses and so on
+MORE_ROOM = 1.34  # of what fields take
+LEAST_DEPTH = 8  # planes of a counter; more are 12 or 16
 
 
 def conv(stage: Stage, node: ir.Conv, vector: str, place: Place) -> None:
     """The sums of one position."""
     geometry = (*node.kernel, *node.stride, *node.padding, *node.dilation)
+    if node.groups == 1 and is_sliced(node, stage.layout.forms[node.inputs[0]]):
+        _counted(stage, node, node.inputs[0], rows_of_conv(node.weight), geometry, vector, place)
+        return
     name = _synapses(stage, node, node.inputs[0], rows_of_conv(node.weight), (node.groups, *geometry))
     kernel = "spk_conv" if node.groups == 1 else "spk_conv_groups"
     stage.code(f"{kernel}({vector}, &{name}, {stage.pointer(node.inputs[0])}, {place.row}, {place.column});")
@@ -23,8 +30,11 @@ def linear(stage: Stage, node: ir.Linear, vector: str, place: Place) -> None:
     """The sums: a convolution whose kernel is the whole map."""
     source = stage.layout.source(node.inputs[0])
     form = stage.layout.forms[source]
-    rows = rows_of_linear(node.weight, form.channels)
-    name = _synapses(stage, node, source, rows, (1, form.height, form.width, 1, 1, 0, 0, 1, 1))
+    rows, geometry = rows_of_linear(node.weight, form.channels), (form.height, form.width, 1, 1, 0, 0, 1, 1)
+    if is_sliced(node, form):
+        _counted(stage, node, source, rows, geometry, vector, place)
+        return
+    name = _synapses(stage, node, source, rows, (1, *geometry))
     stage.code(f"spk_conv({vector}, &{name}, {stage.pointer(source)}, {place.row}, {place.column});")
 
 
@@ -38,6 +48,38 @@ def _synapses(stage: Stage, node: ir.Conv | ir.Linear, source: str, rows: Codes,
         weights.bits, weights.rows.shape[1], weights.scale, weights.offset, array,
     ]  # fmt: skip
     return stage.constants.struct("synapses", "spk_synapses", [str(f) for f in fields], STRUCT)
+
+
+def is_sliced(node: ir.Conv | ir.Linear, x: Form) -> bool:
+    """Whether synapses that read the map `x` count spikes 32 outputs at a time: they read spikes, few enough for a
+    counter, and planes of bits take hardly more room than fields."""
+    outputs, synapses = node.weight.shape[0], node.weight.size // node.weight.shape[0]
+    planes, fields = 4 * node.bits * -(-outputs // WIDTH), -(-outputs * STORED[node.bits] // 8)
+    return x.element is Element.BITS and synapses < 2**16 and planes <= MORE_ROOM * fields
+
+
+def _counted(
+    stage: Stage,
+    node: ir.Conv | ir.Linear,
+    source: str,
+    rows: Codes,
+    geometry: tuple[int, ...],
+    vector: str,
+    place: Place,
+) -> None:
+    """Writes the call that counts the spikes of `source` under a window."""
+    weights = sliced(rows, node.bits, node.grid)
+    synapses, bits, words = weights.rows.shape
+    depth = max(padded((synapses - 1).bit_length(), 4), LEAST_DEPTH)
+    array = stage.constants.array("planes", weights.rows)
+    fields = [
+        f"{{{', '.join(form_fields(stage.layout.forms[source]))}}}", node.weight.shape[0], *geometry,
+        bits, words, depth, (synapses - 1) * bits * words, weights.scale, weights.offset, array,
+    ]  # fmt: skip
+    name = stage.constants.struct("slices", "spk_slices", [str(f) for f in fields], SLICES)
+    counters = stage.scratch(bits * words * depth, words * WIDTH)
+    where = f"{stage.pointer(source)}, {place.row}, {place.column}"
+    stage.code(f"spk_conv_bits({vector}, (uint32_t *){counters}, &{name}, {where});")
 
 
 def matmul(stage: Stage, node: ir.Matmul, vector: str, place: Place) -> None:

@@ -44,6 +44,5 @@ void spk_conv(int32_t *v, const spk_synapses *k, const void *x, uint32_t row, ui
                 sum += add_position(v, k, x, i * k->x.width + j, a * k->kernel_width + b);
         }
     }
-    for (o = 0; o < k->outputs; o++)
-        v[o] = (int32_t)((uint32_t)v[o] * (uint32_t)k->scale + sum * (uint32_t)k->offset);
+    for (o = 0; o < k->outputs; o++) v[o] = (int32_t)((uint32_t)v[o] * (uint32_t)k->scale + sum * (uint32_t)k->offset);
 }

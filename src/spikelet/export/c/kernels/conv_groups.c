@@ -28,8 +28,7 @@ void spk_conv_groups(int32_t *v, const spk_synapses *k, const void *x, uint32_t 
         i = top + a * k->dilation_height;
         for (b = 0; b < k->kernel_width; b++) {
             j = left + b * k->dilation_width;
-            if (i < k->x.height && j < k->x.width)
-                add_position(v, k, x, i * k->x.width + j, a * k->kernel_width + b);
+            if (i < k->x.height && j < k->x.width) add_position(v, k, x, i * k->x.width + j, a * k->kernel_width + b);
         }
     }
 }

@@ -40,18 +40,22 @@ void spk_load(int32_t *v, const void *x, const spk_form *form, uint32_t position
     }
 }
 
+static void store_bits(uint32_t *word, const int32_t *v, uint32_t left) {
+    while (left) {
+        const uint32_t some = left < 32 ? left : 32;
+        uint32_t i, bits = 0;
+        for (i = some; i; i--) bits = bits << 1 | (uint32_t)v[i - 1];
+        *word++ = bits;
+        v += some;
+        left -= some;
+    }
+}
+
 void spk_store(void *y, const spk_form *form, uint32_t position, const int32_t *v) {
     const uint32_t channels = form->channels;
-    uint32_t c, word = 0;
+    uint32_t c;
     if (form->element == SPK_BITS) {
-        uint32_t *words = (uint32_t *)y + position * ((channels + 31) / 32);
-        for (c = 0; c < channels; c++) {
-            word |= (uint32_t)v[c] << c % 32;
-            if (c % 32 == 31 || c + 1 == channels) {
-                words[c / 32] = word;
-                word = 0;
-            }
-        }
+        store_bits((uint32_t *)y + position * ((channels + 31) / 32), v, channels);
     } else if (form->element == SPK_I32) {
         memcpy((int32_t *)y + position * channels, v, channels * sizeof *v);
     } else if (form->element == SPK_I16) {

@@ -41,6 +41,16 @@ typedef struct {
     const uint8_t *weight;
 } spk_synapses;
 
+/* The same of spikes, with the bits of fields in planes; see conv_bits.c. depth: planes of a counter; zeros: where a
+   row of zeros begins. */
+typedef struct {
+    spk_form x;
+    uint32_t outputs, kernel_height, kernel_width, stride_height, stride_width, pad_height, pad_width;
+    uint32_t dilation_height, dilation_width, bits, words, depth, zeros;
+    int32_t scale, offset;
+    const uint32_t *weight;
+} spk_slices;
+
 /* y = clip(((multiplier * x + half) >> shift) + offset); by_channel and by_step are 0 where one serves for all. */
 typedef struct {
     uint32_t by_channel, by_step;
@@ -80,6 +90,8 @@ void spk_broadcast(int32_t *v, const void *x, const spk_form *form, uint32_t row
 /* conv.c, conv_groups.c */
 void spk_conv(int32_t *v, const spk_synapses *k, const void *x, uint32_t row, uint32_t column);
 void spk_conv_groups(int32_t *v, const spk_synapses *k, const void *x, uint32_t row, uint32_t column);
+/* conv_bits.c */
+void spk_conv_bits(int32_t *v, uint32_t *counters, const spk_slices *k, const void *x, uint32_t row, uint32_t column);
 /* affine.c, affine_short.c */
 void spk_affine(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
 void spk_affine_short(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
