@@ -16,9 +16,20 @@ from spikelet import cli
 
 SOURCE = Path(cli.__file__).parent.parent
 TORCH = ("train", "eval", "profile", "pack", "fit")
-DEVICE = ("run", "bench", "inspect", "verify", "models")
+DEVICE = ("run", "bench", "inspect", "verify", "models", "export")
 COMMANDS = (*TORCH, *DEVICE)
-LOADED = ("answers", "commands", "completion", "errors", "limits", "offered", "options", "printing", "quiet")  # by help
+LOADED = (
+    "answers",
+    "commands",
+    "completion",
+    "errors",
+    "export_command",
+    "limits",
+    "offered",
+    "options",
+    "printing",
+    "quiet",
+)  # by help
 
 
 def test_help_lists_every_command(command: Callable[..., Any]) -> None:

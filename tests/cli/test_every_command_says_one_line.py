@@ -15,7 +15,9 @@ import pytest
 
 from spikelet.cli import catalogue, evaluation, images, sources
 
-PLACES = ("eval", "profile", "fit", "pack", "run", "bench", "inspect", "verify", "train", "image", "data", "root")
+PLACES = (
+    "eval", "profile", "fit", "pack", "run", "bench", "inspect", "verify", "export", "train", "image", "data", "root",
+)  # fmt: skip
 KINDS = (
     "missing", "empty", "text", "folder", "fifo", "device", "link to itself", "long", "control", "not utf-8", "zero",
     "surrogate", "space", "nothing", "hyphen", "unreadable",
@@ -51,6 +53,7 @@ def words_for(place: str, name: str, packed: Path, trained: Path, out: Path) -> 
     return {
         "fit": ["fit", name, "--max-bytes", "3k", "--out", out],
         "pack": ["pack", name, "--out", out],
+        "export": ["export", name, "--out", out],
         "run": ["run", name, "a.png"],
         "train": ["train", "--resume", name],
         "image": ["run", packed, name],

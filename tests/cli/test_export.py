@@ -20,7 +20,7 @@ def test_a_packed_file_becomes_a_project_that_checks_itself(
     done = command("export", packed, "--to", "c", "--out", tmp_path / "c", "--name", "digits")
     assert done.exit_code == 0, done.output
     assert "bytes of flash" not in done.stderr
-    for words in ("flash", "RAM of run", "stack", "operations", f"make -C {tmp_path / 'c'} check"):
+    for words in ("flash", "RAM of run", "stack", "synaptic operations", f"make -C {tmp_path / 'c'} check"):
         assert words in done.output
     checked = subprocess.run(["make", "-s", "check"], cwd=tmp_path / "c", capture_output=True, text=True)
     assert checked.stdout == "digits: 3 runs and a stream of 2 steps, 0 wrong values\n", checked.stderr

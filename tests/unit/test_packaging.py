@@ -70,5 +70,5 @@ def packages_of_a_device() -> set[str]:
 
 def test_all_is_all_that_users_need():
     assert packages("all") == set().union(
-        *(packages(e) for e in EXTRAS if e not in ("bench", "interop", "docs", "dev", "all"))
+        *(packages(e) for e in EXTRAS if e not in ("bench", "interop", "docs", "targets", "dev", "all"))
     )

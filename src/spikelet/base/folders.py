@@ -39,9 +39,12 @@ def new_folder(path: Path, what: str = "folder") -> Iterator[Path]:
     beside.mkdir()
     try:
         yield beside
-        if target.is_dir():
-            target.rmdir()
-        beside.rename(target)
+        if target.is_dir():  # which somebody may be in, or have given a mode
+            for entry in beside.iterdir():
+                entry.rename(target / entry.name)
+            beside.rmdir()
+        else:
+            beside.rename(target)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise

@@ -31,8 +31,8 @@ def export(model: str, to: str, as_json: bool, **options: Any) -> None:
     MODEL is a packed file, the name of a shipped model, or a run folder, which is lowered first. DIR becomes a project
     of its own: constant arrays, kernels and straight calls in C99, which needs no library, no allocation and no
     floating point, and computes exactly the integers that `spikelet run` computes. `make check` in it compares them
-    on this machine. The table shows flash, RAM, stack and operations; a network that --flash or --ram does not hold
-    is refused, and nothing is written.
+    on this machine. The table shows flash, RAM, stack and synaptic operations; a network that --flash or --ram does
+    not hold is refused, and nothing is written.
 
     \b
     Example:

@@ -28,14 +28,10 @@ def affine(stage: Stage, node: ir.Affine, vector: str, place: Place) -> None:
 
 def is_short(node: ir.Affine, x: Edge) -> bool:
     """Whether every value on the way to the result, of every channel and step, fits 32 bits."""
-    reach = np.maximum(-x.low, x.high).astype(object)
-    for m, s, d in zip(*(a.astype(object) for a in (node.multiplier, node.shift, node.offset)), strict=True):
-        for i in range(len(reach)):
-            k = i if len(m) > 1 else 0
-            product = abs(m[k]) * reach[i] + (1 << s[k] >> 1)
-            if s[k] > 31 or product > INT32[1] or (product >> s[k]) + abs(d[k]) > INT32[1]:
-                return False
-    return True
+    multiplier, shift, offset = (a.astype(np.int64) for a in (node.multiplier, node.shift, node.offset))
+    product = np.abs(multiplier) * np.maximum(-x.low, x.high) + (np.int64(1) << shift >> 1)  # 2^62 + 2^61 at most
+    result = (product >> shift) + np.abs(offset)
+    return bool(shift.max() < 32 and product.max() <= INT32[1] and result.max() <= INT32[1])
 
 
 def add(stage: Stage, node: ir.Add, vector: str, place: Place) -> None:

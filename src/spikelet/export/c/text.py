@@ -73,6 +73,7 @@ class Model:
         out = Code()
         out(f"/* {said(self.graph.title)}: {sizes.steps} steps, {sizes.input} bytes to {sizes.read_outputs} values. */")
         out(f"#ifndef {upper}_H\n#define {upper}_H\n\n#include <stdint.h>\n")
+        out('#ifdef __cplusplus\nextern "C" {\n#endif\n')
         out(f"#define {upper}_INPUT {sizes.input} /* bytes of an input or a frame: {list(self.graph.input.shape)} */")
         out(f"#define {upper}_STEPS {sizes.steps} /* time steps of a run */")
         out(f"#define {upper}_OUTPUT {sizes.run_outputs} /* values that run gives */")
@@ -84,7 +85,7 @@ class Model:
         out(f"/* A stream: init, then one frame a step, {stream}. step gives 0, or 1 where no step is left.")
         out("   read gives the outputs so far: sums over the steps taken, else what the last step gave. */")
         out(f"void {name}_init(void);\nint {name}_step(const uint8_t *frame);\nvoid {name}_read(int32_t *output);\n")
-        out("#endif")
+        out("#ifdef __cplusplus\n}\n#endif\n\n#endif")
         return out.text
 
     def _declarations(self) -> str:
