@@ -24,6 +24,7 @@ LOADED = (
     "completion",
     "errors",
     "export_command",
+    "inspect_command",
     "limits",
     "offered",
     "options",

@@ -15,6 +15,7 @@ from spikelet.cli.answers import give, json_option
 from spikelet.cli.commands import Commands, TorchCommand
 from spikelet.cli.completion import completion_options
 from spikelet.cli.export_command import export
+from spikelet.cli.inspect_command import inspect
 from spikelet.cli.limits import limits
 from spikelet.cli.offered import data_sets, networks, recipes, shipped
 from spikelet.cli.options import (
@@ -385,26 +386,6 @@ def bench(model: str, inputs: tuple[str, ...], as_json: bool, **options: Any) ->
 
 @app.command()
 @model
-@json_option
-@limits
-def inspect(model: str, as_json: bool) -> None:
-    """Show what a packed file holds.
-
-    MODEL is a packed file or the name of a shipped model. The first table shows every node: operation, inputs, output
-    shape, weights, bits, bytes and operations of one time step. Below stand the bytes by part, the classes and the
-    file's own words about its origin.
-
-    \b
-    Example:
-      spikelet inspect qsnn-vgg-s-cifar10
-    """
-    from spikelet.cli.inspecting import inspect as work
-
-    give(work(model), as_json)
-
-
-@app.command()
-@model
 @click.argument("images", metavar="[INPUT]...", nargs=-1, type=NAME)
 @click.option("--samples", default=4, show_default=True, type=COUNT, help="Random inputs, where none is given.")
 @click.option("--seed", default=0, show_default=True, type=SEED, help="Seed of the random inputs.")
@@ -451,4 +432,5 @@ def models(pattern: str, as_json: bool) -> None:
     give(work(pattern), as_json)
 
 
+app.add_command(inspect)
 app.add_command(export)
