@@ -212,17 +212,6 @@ def test_tensors_that_are_written_into_hold_what_they_held(run: Callable[[Any, T
     assert torch.equal(model(x), expected)
 
 
-@torch.no_grad()
-def test_another_output_is_chosen_by_a_forward_that_calls_the_network() -> None:
-    net, model = converted(tutorial, forward=lambda net, x: net(x)[1])
-    x = counts(tutorial, 3)
-    expected = net(x.float())[1]
-    assert torch.equal(model(x), expected)
-    assert model.compare([(x, torch.zeros(3, dtype=torch.long))]).agreement == 1.0
-    first = converted(tutorial)[1](x)
-    assert not torch.equal(first, expected)
-
-
 def test_answers_added_to_the_first_train_in_one_pass() -> None:
     _, model = converted(added_to_the_first)
     model(counts(added_to_the_first, 2))

@@ -334,8 +334,7 @@ def from_snntorch(
             return net.fc(spk1.flatten(2))
         model = spikelet.from_snntorch(net, time_steps=8, forward=body)
 
-    `model.compare(batches)` says how many spikes and classes differ from net's own. `spikelet.check(model, images)`
-    says what of it integers will refuse, before anything is compressed.
+    `model.compare(batches)` says how far it is from net, `spikelet.check(model, images)` what integers will refuse.
 
     Example:
         >>> import snntorch
@@ -350,10 +349,9 @@ def from_snntorch(
         time_steps: T.
         time_axis: None for still images [B, C, H, W]; 0 for frames [T, B, ...]; 1 for frames [B, T, ...], which net's
             forward (or `forward`) makes time first itself.
-        round_leak: round a beta off the grid of leaks (neurons/params.py), such as 0.9, to its nearest multiple. It is
-            refused otherwise.
+        round_leak: round a beta such as 0.9 to the nearest on the grid of leaks (neurons/params.py), else refused.
         forward: `forward(net, x)` instead of net's own, with x of [1, B, C, H, W] or the frames; or with what net
-            itself takes, [B, C, H, W] or the frames, where it runs so: `lambda net, x: net(x)[1]` gives the membranes.
+            takes itself, where it runs so: `lambda net, x: net(x)[1]` gives the membranes.
         neurons: {YourNeuron: LIFParams(...)} for classes of neurons that are your own (own_neurons.py); the constants,
             or a function that makes them of a module.
         image: scale, mean, std: net was fed (scale * byte - mean) / std, mean and std one a channel or one for all.
