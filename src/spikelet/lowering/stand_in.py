@@ -111,4 +111,5 @@ def _integers(x: Tensor) -> tuple[float, int, int]:
     low, high = (float(end) for end in torch.aminmax(real)) if x.numel() else (0.0, 0.0)
     if bool(((real == 0) | (real == 1)).all()):
         return 1.0, 0, 1
-    return GRID, *(min(max(n, -(2**23)), 2**23 - 1) for n in (math.floor(low / GRID), math.ceil(high / GRID)))
+    first, last = (min(max(n, -(2**23)), 2**23 - 1) for n in (math.floor(low / GRID), math.ceil(high / GRID)))
+    return GRID, first, last
