@@ -3,7 +3,7 @@
    An event is the byte offset of a weight row. Input row y at step t becomes one list per group of
    channels, pixel after pixel; the event of channel c at x is (x * in_c + c) * row_bytes, so that the
    window of an output pixel is kernel_h runs of lists, each shifted by one constant. The lists of
-   kernel_h input rows are kept in a ring, for all steps.
+   the input rows under an output row are kept in a ring, for all steps.
 
    Where the source is pooled (O8 with a kernel of `pool`), an input pixel is the pool * pool spikes
    below it: a channel that fired n times there has n events. So has one of value n, where the source is
@@ -18,17 +18,18 @@
 
 enum { LIST_SLACK = 32 }; /* places after a list that may be overwritten */
 
-/* One tap row of the windows of an output row: its first list and starts, and what it adds to events. */
+/* One tap row of the windows of a row of positions: its first list and starts, and what it adds to events. */
 typedef struct event_run {
     const uint32_t *list, *starts;
     uint32_t offset;
 } event_run;
 
 typedef struct event_lists {
-    uint32_t *lists;  /* ring: [kernel_h][T][groups][capacity] */
-    uint32_t *starts; /* ring: [kernel_h][T][groups][in_w + 1]: where each pixel's part begins */
-    event_run *runs;  /* of the output row at hand */
-    size_t capacity, width, run_count;
+    uint32_t *lists;   /* ring: [spk_row_count][T][groups][capacity] */
+    uint32_t *starts;  /* ring: [spk_row_count][T][groups][in_w + 1]: where each pixel's part begins */
+    event_run *runs;   /* [max_h][kernel_h], of the output row at hand */
+    size_t *run_count; /* [max_h] */
+    size_t capacity, width;
     uint32_t pixel_bytes; /* weights of an input pixel under one tap */
     int64_t next_row;     /* input rows before this one are listed, or passed over */
 } event_lists;
@@ -42,13 +43,14 @@ SPK_INLINE size_t most_events(const spk_op *op) {
 SPK_INLINE size_t group_inputs(const spk_op *op) { return (size_t)(op->in_c / op->groups); }
 
 SPK_INLINE event_lists events_carve(const spk_op *op, spk_area *area) {
-    const size_t entries = (size_t)op->kernel_h * (size_t)op->in_t * (size_t)op->groups;
+    const size_t entries = spk_row_count(op) * (size_t)op->in_t * (size_t)op->groups, rows = (size_t)op->max_h;
     event_lists e = {.width = (size_t)op->in_w + 1};
     e.capacity = (size_t)op->in_w * group_inputs(op) * most_events(op) + LIST_SLACK;
     e.pixel_bytes = (uint32_t)op->in_c * (uint32_t)op->row_bytes;
     e.lists = spk_carve(area, entries * e.capacity * sizeof(uint32_t));
     e.starts = spk_carve(area, entries * e.width * sizeof(uint32_t));
-    e.runs = spk_carve(area, (size_t)op->kernel_h * sizeof(event_run));
+    e.runs = spk_carve(area, rows * (size_t)op->kernel_h * sizeof(event_run));
+    e.run_count = spk_carve(area, rows * sizeof(size_t));
     return e;
 }
 
@@ -141,24 +143,30 @@ SPK_INLINE void list_step(const spk_op *op, const spk_frame *f, size_t t, size_t
 /* Lists input row y, at all steps, into its place in the ring. */
 SPK_INLINE void list_row(const spk_op *op, const spk_frame *f, const event_lists *e, size_t y) {
     const size_t groups = (size_t)op->groups;
-    size_t entry = y % (size_t)op->kernel_h * (size_t)op->in_t * groups;
+    size_t entry = y % spk_row_count(op) * (size_t)op->in_t * groups;
     for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++)
         for (size_t g = 0; g < groups; g++, entry++)
             list_step(op, f, t, y, g, e->lists + entry * e->capacity, e->starts + entry * e->width);
 }
 
+/* Says where the runs are of the i-th row of positions, whose windows begin at input row `first`. */
+SPK_INLINE void find_runs(const spk_op *op, event_lists *e, size_t i, int64_t first) {
+    const size_t slot = (size_t)op->in_t * (size_t)op->groups;
+    event_run *run = e->runs + i * (size_t)op->kernel_h;
+    for (int64_t row = first < 0 ? 0 : first; row < first + op->kernel_h && row < op->in_h; row++) {
+        const size_t entry = (size_t)row % spk_row_count(op) * slot;
+        const uint32_t offset = (uint32_t)(row - first) * (uint32_t)op->kernel_w * e->pixel_bytes;
+        *run++ = (event_run){e->lists + entry * e->capacity, e->starts + entry * e->width, offset};
+    }
+    e->run_count[i] = (size_t)(run - (e->runs + i * (size_t)op->kernel_h));
+}
+
 /* Lists every input row that output row y reads, and says where its windows' runs are. */
 static void events_begin_row(const spk_op *op, const spk_frame *f, event_lists *e, size_t y) {
-    const int64_t first = (int64_t)y * op->stride_h - op->pad_h, end = first + op->kernel_h;
-    const size_t slot = (size_t)op->in_t * (size_t)op->groups;
+    const int64_t first = spk_first_row(op, y), end = first + (int64_t)spk_row_count(op);
     if (e->next_row < first) e->next_row = first;
     for (; e->next_row < end && e->next_row < op->in_h; e->next_row++) list_row(op, f, e, (size_t)e->next_row);
-    e->run_count = 0;
-    for (int64_t row = first < 0 ? 0 : first; row < end && row < op->in_h; row++) {
-        const size_t entry = (size_t)(row % op->kernel_h) * slot;
-        const uint32_t offset = (uint32_t)(row - first) * (uint32_t)op->kernel_w * e->pixel_bytes;
-        e->runs[e->run_count++] = (event_run){e->lists + entry * e->capacity, e->starts + entry * e->width, offset};
-    }
+    for (int32_t i = 0; i < op->max_h; i++) find_runs(op, e, (size_t)i, first + (int64_t)i * op->stride_h);
 }
 
 /* Copies n events, adding `offset`; writes whole vectors. */
@@ -170,24 +178,7 @@ SPK_INLINE void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offs
     }
 }
 
-/* The events of a window whose input columns are [from, to), the first tap at column `left`; `entry` is
-   t * groups + g. Returns their number. */
-static size_t join_window(const event_lists *e, size_t from, size_t to, int64_t left, size_t entry, uint32_t *events) {
-    const size_t list = entry * e->capacity, start = entry * e->width;
-    const uint32_t shift = (uint32_t)left * e->pixel_bytes;
-    const event_run *const end = e->runs + e->run_count;
-    size_t n = 0;
-    for (const event_run *run = e->runs; run < end; run++) {
-        const uint32_t *starts = run->starts + start;
-        const uint32_t first = starts[from];
-        const size_t count = starts[to] - first;
-        join(events + n, run->list + list + first, count, run->offset - shift);
-        n += count;
-    }
-    return n;
-}
-
-/* Input columns of the windows of output column x. */
+/* Input columns of the windows of position x. */
 typedef struct columns {
     size_t from, to;
     int64_t left;
@@ -196,6 +187,33 @@ typedef struct columns {
 SPK_INLINE columns columns_at(const spk_op *op, size_t x) {
     const int64_t left = (int64_t)x * op->stride_w - op->pad_w, right = left + op->kernel_w;
     return (columns){left < 0 ? 0 : (size_t)left, right < op->in_w ? (size_t)right : (size_t)op->in_w, left};
+}
+
+/* A window: its runs, and its input columns. */
+typedef struct event_window {
+    const event_run *runs, *end;
+    columns k;
+} event_window;
+
+SPK_INLINE event_window window_of(const spk_op *op, const event_lists *e, size_t y, size_t x) {
+    const size_t i = y % (size_t)op->max_h;
+    const event_run *const runs = e->runs + i * (size_t)op->kernel_h;
+    return (event_window){runs, runs + e->run_count[i], columns_at(op, x)};
+}
+
+/* The events of a window; `entry` is t * groups + g. Returns their number. */
+static size_t join_window(const event_lists *e, const event_window *w, size_t entry, uint32_t *events) {
+    const size_t list = entry * e->capacity, start = entry * e->width;
+    const uint32_t shift = (uint32_t)w->k.left * e->pixel_bytes;
+    size_t n = 0;
+    for (const event_run *run = w->runs; run < w->end; run++) {
+        const uint32_t *starts = run->starts + start;
+        const uint32_t first = starts[w->k.from];
+        const size_t count = starts[w->k.to] - first;
+        join(events + n, run->list + list + first, count, run->offset - shift);
+        n += count;
+    }
+    return n;
 }
 
 #endif

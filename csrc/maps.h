@@ -44,6 +44,15 @@ static inline int32_t spk_steps(const spk_op *op) {
 /* The step to read of an edge that has `steps` of them. */
 static inline size_t spk_step(int32_t steps, size_t t) { return steps == 1 ? 0 : t; }
 
+/* Input rows under the windows of the positions of an output row (max_h of them): the first, which may lie in the
+   padding, and how many; without dilation. */
+static inline int64_t spk_first_row(const spk_op *op, size_t y) {
+    return (int64_t)y * op->max_h * op->stride_h - op->pad_h;
+}
+static inline size_t spk_row_count(const spk_op *op) {
+    return ((size_t)op->max_h - 1) * (size_t)op->stride_h + (size_t)op->kernel_h;
+}
+
 /* The window of an output pixel inside the map: taps [u0, u1) x [v0, v1). */
 typedef struct window {
     int64_t top, left;

@@ -1,8 +1,8 @@
 /* Integers of 16 bits (pixels, small counts) through weights of int16: two neighbouring synapses a
    product, eight output channels a vector. For a still image this runs once, not T times.
 
-   The input rows of a window are copied, as int16 with the horizontal padding filled in, into a ring of
-   kernel_h rows for all steps; a window is then kernel_h runs of kernel_w * in_c neighbours. */
+   The input rows under an output row are copied, as int16 with the horizontal padding filled in, into a ring of
+   so many rows for all steps; a window is then kernel_h runs of kernel_w * in_c neighbours. */
 
 #ifndef SPIKELET_PAIRS_H
 #define SPIKELET_PAIRS_H
@@ -12,14 +12,14 @@
 enum { RUN_SLACK = 16 }; /* a run of odd length reads one value more, times a weight of 0 */
 
 typedef struct pairs_scratch {
-    int16_t *rows; /* [kernel_h][in_t][length] */
+    int16_t *rows; /* ring: [spk_row_count][in_t][length] */
     size_t length;
     int64_t next_row;
     sweep_scratch sweep;
 } pairs_scratch;
 
 SPK_INLINE size_t pairs_ring_bytes(const spk_op *op, const pairs_scratch *s) {
-    return (size_t)op->kernel_h * (size_t)op->in_t * s->length * sizeof(int16_t);
+    return spk_row_count(op) * (size_t)op->in_t * s->length * sizeof(int16_t);
 }
 
 SPK_INLINE pairs_scratch pairs_carve(const spk_op *op, spk_area *area) {
@@ -37,7 +37,7 @@ static int64_t pairs_bytes(const spk_op *op) {
 }
 
 SPK_INLINE int16_t *pairs_row(const spk_op *op, const pairs_scratch *s, size_t y, size_t t) {
-    return s->rows + (y % (size_t)op->kernel_h * (size_t)op->in_t + t) * s->length;
+    return s->rows + (y % spk_row_count(op) * (size_t)op->in_t + t) * s->length;
 }
 
 /* Input row y at step t, channels last. */
@@ -57,7 +57,7 @@ SPK_INLINE void pairs_copy(const spk_op *op, const spk_frame *f, size_t y, size_
 
 static void pairs_begin(void *kernel, const spk_op *op, const spk_frame *f, size_t y) {
     pairs_scratch *s = kernel;
-    const int64_t first = (int64_t)y * op->stride_h - op->pad_h, end = first + op->kernel_h;
+    const int64_t first = spk_first_row(op, y), end = first + (int64_t)spk_row_count(op);
     if (s->next_row < first) s->next_row = first;
     for (; s->next_row < end && s->next_row < op->in_h; s->next_row++)
         for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++)

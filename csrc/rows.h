@@ -133,13 +133,12 @@ static void rows_begin(void *kernel, const spk_op *op, const spk_frame *f, size_
 static void rows_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
                             size_t rows, int32_t *sums) {
     const rows_scratch *s = kernel;
-    const columns k = columns_at(op, x);
+    const event_window w = window_of(op, &s->lists, y, x);
     const uint32_t zero_row = (uint32_t)(op->kernel_h * op->kernel_w) * s->lists.pixel_bytes;
     const size_t groups = (size_t)op->groups, outputs = (size_t)op->out_c / groups;
-    (void)y;
     for (size_t r = 0; r < rows && !spk_stopped(f); r++, sums += s->sweep.lanes) {
         for (size_t g = 0; g < groups; g++) {
-            const size_t n = join_window(&s->lists, k.from, k.to, k.left, (t + r) * groups + g, s->events);
+            const size_t n = join_window(&s->lists, &w, (t + r) * groups + g, s->events);
             int32_t *to = groups == 1 ? sums : s->group;
             if (op->odd)
                 rows_sum_odd(to, op, zero_row, s->events, n, outputs);

@@ -46,8 +46,19 @@ static int32_t convolve(const spk_op *op, const spk_frame *f, size_t t, size_t o
     return (int32_t)sum;
 }
 
+/* O7 of sums. */
+static int32_t largest(const spk_op *op, const spk_frame *f, size_t t, size_t o, size_t y, size_t x) {
+    const size_t high = (size_t)op->max_h, wide = (size_t)op->max_w;
+    int32_t best = INT32_MIN;
+    for (size_t i = 0; i < high * wide; i++) {
+        const int32_t sum = convolve(op, f, t, o, y * high + i / wide, x * wide + i % wide);
+        best = sum > best ? sum : best;
+    }
+    return best;
+}
+
 static int32_t source_value(const spk_op *op, const spk_frame *f, size_t t, size_t o, size_t y, size_t x) {
-    return op->kind == SPK_POINTWISE ? read_source(op, f, t, o, y, x) : convolve(op, f, t, o, y, x);
+    return op->kind == SPK_POINTWISE ? read_source(op, f, t, o, y, x) : largest(op, f, t, o, y, x);
 }
 
 /* O4: channel c at step t of the call. */

@@ -106,13 +106,13 @@ static void sliced_begin(void *kernel, const spk_op *op, const spk_frame *f, siz
 }
 
 /* Sums of up to `streams` steps, of which `rows` exist. */
-SPK_INLINE void sliced_window(const sliced_scratch *s, const spk_op *op, columns k, size_t t, size_t rows,
+SPK_INLINE void sliced_window(const sliced_scratch *s, const spk_op *op, const event_window *w, size_t t, size_t rows,
                               int32_t *sums, int streams) {
     const uint32_t zero_row = (uint32_t)(op->kernel_h * op->kernel_w) * s->lists.pixel_bytes;
     const size_t lanes = s->sweep.lanes;
     size_t count[STREAMS] = {0, 0, 0, 0}, longest = 0;
     for (int i = 0; i < streams && (size_t)i < rows; i++) {
-        count[i] = join_window(&s->lists, k.from, k.to, k.left, t + (size_t)i, s->events[i]);
+        count[i] = join_window(&s->lists, w, t + (size_t)i, s->events[i]);
         longest = count[i] > longest ? count[i] : longest;
     }
     longest = spk_round_up(longest, 8);
@@ -134,12 +134,12 @@ SPK_INLINE void sliced_window(const sliced_scratch *s, const spk_op *op, columns
     }
 }
 
-SPK_INLINE void sliced_pixel(const sliced_scratch *s, const spk_op *op, const spk_frame *f, size_t x, size_t t,
-                             size_t rows, int32_t *sums, int streams) {
-    const columns k = columns_at(op, x);
+SPK_INLINE void sliced_pixel(const sliced_scratch *s, const spk_op *op, const spk_frame *f, size_t y, size_t x,
+                             size_t t, size_t rows, int32_t *sums, int streams) {
+    const event_window w = window_of(op, &s->lists, y, x);
     const size_t lanes = s->sweep.lanes;
     for (size_t r = 0; r < rows && !spk_stopped(f); r += (size_t)streams)
-        sliced_window(s, op, k, t + r, rows - r, sums + r * lanes, streams);
+        sliced_window(s, op, &w, t + r, rows - r, sums + r * lanes, streams);
     for (size_t c = (size_t)op->out_c; c < spk_lanes(op->out_c); c++) /* a pad's bits read as codes of -1 */
         for (size_t r = 0; r < rows; r++) sums[r * lanes + c] = 0;
 }
@@ -147,16 +147,15 @@ SPK_INLINE void sliced_pixel(const sliced_scratch *s, const spk_op *op, const sp
 static void sliced_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
                               size_t rows, int32_t *sums) {
     const sliced_scratch *s = kernel;
-    (void)y;
     switch (sliced_streams(op)) {
     case 1:
-        sliced_pixel(s, op, f, x, t, rows, sums, 1);
+        sliced_pixel(s, op, f, y, x, t, rows, sums, 1);
         break;
     case 2:
-        sliced_pixel(s, op, f, x, t, rows, sums, 2);
+        sliced_pixel(s, op, f, y, x, t, rows, sums, 2);
         break;
     default:
-        sliced_pixel(s, op, f, x, t, rows, sums, 4);
+        sliced_pixel(s, op, f, y, x, t, rows, sums, 4);
         break;
     }
 }

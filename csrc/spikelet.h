@@ -81,7 +81,7 @@ typedef enum spk_affine {
 
 /* One fused operation of one sample, for all time steps:
 
-     n = synapses(source)             in_t steps
+     n = synapses(source)             in_t steps; or the largest of max_h * max_w neighbours (O7)
      y = affine(n)                    optional, clipped or not
      z = y + addend                   optional: values, or of a spike addend_one, of none addend_zero
      values <- z, or sum_t z          optional
@@ -145,6 +145,8 @@ typedef enum spk_affine {
     FIELD(int32_t, wide_charge)   /* leak v + gain x + rounding may leave 32 bits */                                   \
     FIELD(int32_t, most)          /* CONV_ROWS, CONV_SLICED: the largest of source values, which count events */       \
     FIELD(int32_t, quotient_bits) /* 0: levels are found by cuts; else by division, see spk_quotient_row */            \
+    FIELD(int32_t, max_h)         /* O7 behind the weights: windows side by side that fill no padding; or 1 */         \
+    FIELD(int32_t, max_w)                                                                                              \
     FIELD(int64_t, src)                                                                                                \
     FIELD(int64_t, addend)                                                                                             \
     FIELD(int64_t, values)                                                                                             \

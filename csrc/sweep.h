@@ -9,8 +9,12 @@
 /* Scratch memory of a sweep. */
 typedef struct sweep_scratch {
     int32_t *sums, *membrane;
+    int32_t *others; /* sums of the positions of a window after its first */
     size_t lanes, pixels;
 } sweep_scratch;
+
+/* Positions whose largest sums an output pixel has. */
+SPK_INLINE size_t window_positions(const spk_op *op) { return (size_t)op->max_h * (size_t)op->max_w; }
 
 /* Steps that an operation goes through: T where something after the source has a time axis. */
 SPK_INLINE size_t total_steps(const spk_op *op) {
@@ -32,14 +36,27 @@ SPK_INLINE sweep_scratch sweep_carve(const spk_op *op, size_t lanes, size_t slac
     if (s.pixels < 1) s.pixels = 1;
     s.sums = spk_carve(area, (s.pixels * pixel + slack) * sizeof(int32_t));
     s.membrane = spk_carve(area, s.pixels * lanes * sizeof(int32_t));
+    s.others = spk_carve(area, window_positions(op) > 1 ? (pixel + slack) * sizeof(int32_t) : 0);
     return s;
 }
 
 /* A kernel's two parts. `begin_row` prepares output row y. `accumulate` writes sums [rows][lanes] of the
-   output pixel (y, x) at steps t .. t + rows - 1 of the source. */
+   position (y, x) at steps t .. t + rows - 1 of the source. Positions are output pixels, or max_h * max_w of them each
+   where O7 follows. */
 typedef void (*begin_row)(void *kernel, const spk_op *op, const spk_frame *f, size_t y);
 typedef void (*accumulate)(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
                            size_t rows, int32_t *sums);
+
+/* The sums of output pixel (y, x): of its only position, or the largest of its window's. */
+SPK_INLINE void add_window(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel,
+                           accumulate add_up, size_t y, size_t x, size_t t, size_t rows, int32_t *sums) {
+    const size_t high = (size_t)op->max_h, wide = (size_t)op->max_w, values = rows * s->lanes;
+    add_up(kernel, op, f, y * high, x * wide, t, rows, sums);
+    for (size_t i = 1; i < high * wide && !spk_stopped(f); i++) {
+        add_up(kernel, op, f, y * high + i / wide, x * wide + i % wide, t, rows, s->others);
+        for (size_t c = 0; c < values; c += 8) v_store(sums + c, v_max32(v_load(sums + c), v_load(s->others + c)));
+    }
+}
 
 static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
                   accumulate add_up) {
@@ -56,7 +73,7 @@ static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, 
                 if (m.pixels > width - x) m.pixels = width - x;
                 if (op->in_t > 1) m.rows = m.steps;
                 for (size_t p = 0; p < m.pixels; p++)
-                    add_up(kernel, op, f, y, x + p, op->in_t > 1 ? t0 : 0, m.rows, tile_row(&m, p, 0));
+                    add_window(op, f, s, kernel, add_up, y, x + p, op->in_t > 1 ? t0 : 0, m.rows, tile_row(&m, p, 0));
                 if (spk_stopped(f)) return;
                 finish(op, f, &m);
             }

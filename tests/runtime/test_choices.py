@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import pickle
 from typing import Any
 
@@ -107,6 +108,48 @@ def test_every_legal_choice_gives_the_same_for_counts(
     x[:, 0], x[:, 1] = 0, 255
     seen = assert_all_choices_agree(graph, x, kernels)
     assert kernels == "scalar" or {kind for _, kind in seen} >= {Kind.CONV_ROWS, Kind.CONV_VALUES}
+
+
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize(
+    ("window", "stride", "padding"), [((2, 2), 1, 1), ((1, 3), 1, 0), ((3, 2), 2, 2), ((4, 1), 2, 1)]
+)
+@pytest.mark.parametrize("outputs", [3, 65, 130])
+def test_every_legal_choice_gives_the_largest_of_neighbouring_sums(
+    kernels: str, outputs: int, window: tuple[int, int], stride: int, padding: int
+):
+    """A MaxPool of sums is part of the layer, whatever it reads and whatever is left over at the edges."""
+    rng = np.random.default_rng([outputs, *window])
+    moved = (stride, stride), (padding, padding), 1
+    first, second, third = (rng.choice([-1, 1], (n, i, 3, 3)) for n, i in ((5, 2), (outputs, 5), (outputs, 5)))
+    graph = graph_of(
+        ir.Input("x", (), (2, 41, 31)),
+        conv("a", ("x",), first, 2, *moved), ir.MaxPool("am", ("a",), window, window, (0, 0)),
+        ir.Lif("s", ("am",), 0, 1, 0, 90, "hard", None), ir.SumPool("p", ("s",), (2, 2)),
+        conv("b", ("s",), second, 1, (1, 1), (padding, padding), 1), ir.MaxPool("bm", ("b",), window, window, (0, 0)),
+        ir.Lif("t", ("bm",), 1, 2, 1, 3, "soft", None),
+        conv("c", ("p",), third, 1, (1, 1), (2, 2), 1), ir.MaxPool("cm", ("c",), (1, 1), (1, 1), (0, 0)),
+        ir.Flatten("f", ("t",)), ir.SumTime("logits", ("f",)), time_steps=3,
+    )  # fmt: skip
+    graph = dataclasses.replace(graph, outputs=(*graph.outputs, ir.Output("cm", 1.0)))
+    plan = plan_of(graph, kernels, result="outputs")
+    fused = [(op.number("max_h"), op.number("max_w")) for op in plan.operations if "weight" in op.arrays]
+    assert fused == [window, window, (1, 1)]
+    assert not any(op.kind is Kind.MAXPOOL_VALUES for op in plan.operations)
+    assert_all_choices_agree(graph, rng.integers(0, 256, (2, 2, 41, 31)).astype(np.uint8), kernels)
+
+
+def test_a_pool_that_reaches_far_or_is_padded_is_an_operation_of_its_own():
+    """As is one of sums that somebody else reads."""
+    ends = ir.Flatten("f", ("m",)), ir.SumTime("logits", ("f",))
+    for fields in (((5, 5), (5, 5), (0, 0)), ((2, 2), (1, 1), (0, 0)), ((2, 2), (2, 2), (1, 1))):
+        nodes = ir.Input("x", (), (1, 9, 9)), conv("a", ("x",), np.ones((1, 1, 1, 1)), 2, (1, 1), (0, 0), 1)
+        graph = graph_of(*nodes, ir.MaxPool("m", ("a",), *fields), *ends)
+        assert Kind.MAXPOOL_VALUES in {op.kind for op in plan_of(graph).operations}
+    read = graph_of(*nodes, ir.MaxPool("m", ("a",), (3, 3), (3, 3), (0, 0)), *ends)
+    assert Kind.MAXPOOL_VALUES not in {op.kind for op in plan_of(read).operations}
+    read = dataclasses.replace(read, outputs=(*read.outputs, ir.Output("a", 1.0)))
+    assert Kind.MAXPOOL_VALUES in {op.kind for op in plan_of(read, result="outputs").operations}
 
 
 def test_a_program_keeps_its_choices_when_it_is_copied():

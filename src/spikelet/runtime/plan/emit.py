@@ -13,7 +13,7 @@ from spikelet.runtime.plan.operation import Buffer, Constant, Planned
 from spikelet.runtime.plan.sets import KernelSet
 
 Map = tuple[int, int, int]
-DEFAULTS = {"groups": 1, "dilation_h": 1, "dilation_w": 1, "affine_t": 1, "levels": 1}
+DEFAULTS = {"groups": 1, "dilation_h": 1, "dilation_w": 1, "affine_t": 1, "levels": 1, "max_h": 1, "max_w": 1}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

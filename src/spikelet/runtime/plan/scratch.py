@@ -15,7 +15,7 @@ from spikelet.runtime.plan.operation import Planned
 
 PIECE = 64  # spk_carve
 CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
-LIST_SLACK, EVENT_RUN = 32, 24  # events.h: the constant, sizeof(event_run)
+LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
 VECTOR = 32  # sliced.h, matmul_bits.h
 RUN_SLACK = 16  # pairs.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
@@ -38,7 +38,13 @@ def _sweep(op: Planned, lanes: int, slack: int = 0) -> int:
     """sweep_carve: sums and membranes of the pixels of a tile."""
     pixel = _steps(op) * lanes
     pixels = max(1, min(TILE_PIXELS, TILE_BYTES // (pixel * 4)))
-    return _pieces((pixels * pixel + slack) * 4, pixels * lanes * 4)
+    others = op.number("max_h") * op.number("max_w") > 1
+    return _pieces((pixels * pixel + slack) * 4, pixels * lanes * 4, (pixel + slack) * 4 * others)
+
+
+def _rows(op: Planned) -> int:
+    """spk_row_count of maps.h: input rows under an output row."""
+    return (op.number("max_h") - 1) * op.number("stride_h") + op.number("kernel_h")
 
 
 def plain(op: Planned) -> int:
@@ -49,7 +55,7 @@ def plain(op: Planned) -> int:
 def pairs(op: Planned) -> int:
     """pairs_carve: a ring of input rows in 16 bits."""
     length = (op.number("in_w") + 2 * op.number("pad_w")) * op.number("in_c") + RUN_SLACK
-    ring = op.number("kernel_h") * op.number("in_t") * length * 2
+    ring = _rows(op) * op.number("in_t") * length * 2
     return _pieces(ring) + _sweep(op, round_up(op.number("out_c"), 8))
 
 
@@ -65,11 +71,12 @@ def _window_inputs(op: Planned) -> int:
 
 
 def _events(op: Planned) -> int:
-    """events_carve: lists of events of kernel_h input rows."""
-    entries = op.number("kernel_h") * op.number("in_t") * op.number("groups")
+    """events_carve: lists of events of the input rows under an output row."""
+    entries, high = _rows(op) * op.number("in_t") * op.number("groups"), op.number("max_h")
     capacity = op.number("in_w") * _window_inputs(op) + LIST_SLACK
     starts = op.number("in_w") + 1
-    return _pieces(entries * capacity * 4, entries * starts * 4, op.number("kernel_h") * EVENT_RUN)
+    runs = high * op.number("kernel_h")
+    return _pieces(entries * capacity * 4, entries * starts * 4, runs * EVENT_RUN, high * COUNT)
 
 
 def _window_events(op: Planned) -> int:

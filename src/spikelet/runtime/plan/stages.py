@@ -1,7 +1,7 @@
 """Fusion: one operation of the library does what several nodes say, pixel after pixel, so that no map of 32-bit
 currents is written unless somebody else reads it:
 
-    synapses or source -> [Affine] -> [Add] -> [Lif | SumTime]
+    synapses [-> MaxPool] or source -> [Affine] -> [Add] -> [Lif | SumTime]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from spikelet.runtime.plan.forms import Scaled
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
 
+MAX_WINDOW = 4  # of a MaxPool, each way: the input rows under a row of windows are all listed at once
 MAX_NESTED = 50  # five frames of Python each; an Add further in is an operation of its own
 
 
@@ -52,7 +53,7 @@ def finish(plan: Planner, stage: Stage) -> None:
     while True:
         if stage.tail is not None:
             plan.forms.maps[stage.tail.name] = stage.map
-        if not (_take_affine(plan, stage) or _take_add(plan, stage)):
+        if not (_take_pool(plan, stage) or _take_affine(plan, stage) or _take_add(plan, stage)):
             break
     _take_end(plan, stage)
     places: dict[str, Value | None] = {"addend": stage.addend_map}
@@ -84,6 +85,18 @@ def add_up(plan: Planner, first: Value, addend: Value | Scaled) -> Value:
     places = {"addend": stage.addend_map, "values": total}
     plan.emitter.emit(stage.kind, stage.source, stage.map, places, **_fields(plan, stage))
     return total
+
+
+def _take_pool(plan: Planner, stage: Stage) -> bool:
+    """A MaxPool of sums of synapses, its windows side by side: the sums of a window are never all there at once."""
+    user = plan.readers.only(stage.tail)
+    if type(user) is not ir.MaxPool or not isinstance(stage.tail, ir.Conv) or user.kernel != user.stride:
+        return False
+    if any(user.padding) or max(user.kernel) > MAX_WINDOW:
+        return False
+    stage.tail, stage.map = user, plan.forms.shape(user.name)
+    stage.fields |= {"max_h": user.kernel[0], "max_w": user.kernel[1]}
+    return True
 
 
 def _take_affine(plan: Planner, stage: Stage) -> bool:
