@@ -37,15 +37,16 @@ SPK_INLINE void depthwise_part(const spk_op *op, const int32_t *from, window w, 
 }
 
 static void depthwise_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
-                                 size_t rows, int32_t *sums) {
+                                 size_t rows, void *sums) {
+    int32_t *to = sums;
     const size_t lanes = spk_lanes(op->out_c);
     const window w = window_at(op, y, x);
     (void)kernel;
-    for (size_t r = 0; r < rows && !spk_stopped(f); r++, sums += lanes) {
+    for (size_t r = 0; r < rows && !spk_stopped(f); r++, to += lanes) {
         const int32_t *from = spk_values_at(f, op->src) + (t + r) * spk_in_pixels(op) * lanes;
         size_t c = 0;
-        for (; c + 32 <= lanes; c += 32) depthwise_part(op, from, w, c, sums, 4);
-        for (; c < lanes; c += 8) depthwise_part(op, from, w, c, sums, 1);
+        for (; c + 32 <= lanes; c += 32) depthwise_part(op, from, w, c, to, 4);
+        for (; c < lanes; c += 8) depthwise_part(op, from, w, c, to, 1);
     }
 }
 

@@ -16,7 +16,10 @@
 
 #include "maps.h"
 
-enum { LIST_SLACK = 32 }; /* places after a list that may be overwritten */
+enum {
+    LIST_SLACK = 32, /* places after a list that may be overwritten */
+    UNIT = 8         /* events of a window come in units, the last filled up */
+};
 
 /* One tap row of the windows of a row of positions: its first list and starts, and what it adds to events. */
 typedef struct event_run {
@@ -68,6 +71,12 @@ SPK_INLINE uint64_t channel_mask(size_t w, size_t first, size_t end) {
     return mask;
 }
 
+/* Bytes of word w that have channels. */
+SPK_INLINE size_t bytes_of_word(const spk_op *op, size_t w) {
+    const size_t bytes = ((size_t)op->in_c + 7) / 8 - 8 * w;
+    return bytes < 8 ? bytes : 8;
+}
+
 /* Lists row y of one step where there are no groups and no pooling: `pixel` is the row's first. */
 SPK_INLINE void list_plain_row(const spk_op *op, const uint64_t *pixel, uint32_t *list, uint32_t *starts) {
     const size_t words = spk_words(op->in_c), width = (size_t)op->in_w;
@@ -76,7 +85,8 @@ SPK_INLINE void list_plain_row(const spk_op *op, const uint64_t *pixel, uint32_t
     uint32_t base = 0;
     for (size_t x = 0; x < width; x++, base += pixel_bytes, pixel += words) {
         starts[x] = (uint32_t)(list - begin);
-        for (size_t w = 0; w < words; w++) list += list_word(pixel[w], base + (uint32_t)(64 * w) * row, row, list);
+        for (size_t w = 0; w < words; w++)
+            list += list_word(pixel[w], bytes_of_word(op, w), base + (uint32_t)(64 * w) * row, row, list);
     }
     starts[width] = (uint32_t)(list - begin);
 }
@@ -95,8 +105,8 @@ SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, 
             for (size_t v = x * pool; v < (x + 1) * pool; v++) {
                 const uint64_t *pixel = map + (u * map_w + v) * words;
                 for (size_t w = first / 64; 64 * w < end; w++)
-                    n += list_word(pixel[w] & channel_mask(w, first, end), base + (uint32_t)(64 * w) * row, row,
-                                   list + n);
+                    n += list_word(pixel[w] & channel_mask(w, first, end), bytes_of_word(op, w),
+                                   base + (uint32_t)(64 * w) * row, row, list + n);
             }
         }
     }
@@ -118,7 +128,7 @@ SPK_INLINE void list_counts_row(const spk_op *op, const int32_t *pixel, size_t g
             for (int32_t below = 0; below < op->most; below++) {
                 const uint32_t above = v_signs32(v_gt32(counts, v_set32(below))) & mine;
                 if (above == 0) break;
-                n += list_word(above, base + (uint32_t)c * row, row, list + n);
+                n += list_word(above, 1, base + (uint32_t)c * row, row, list + n);
             }
         }
     }
@@ -201,8 +211,15 @@ SPK_INLINE event_window window_of(const spk_op *op, const event_lists *e, size_t
     return (event_window){runs, runs + e->run_count[i], columns_at(op, x)};
 }
 
-/* The events of a window; `entry` is t * groups + g. Returns their number. */
-static size_t join_window(const event_lists *e, const event_window *w, size_t entry, uint32_t *events) {
+/* The byte at which the row of zeros that ends the weights begins. */
+SPK_INLINE uint32_t zero_row(const spk_op *op, const event_lists *e) {
+    return (uint32_t)(op->kernel_h * op->kernel_w) * e->pixel_bytes;
+}
+
+/* The events of a window, and after the last seven of the row of zeros that ends the weights; `entry` is
+   t * groups + g. Returns how many they are. */
+static size_t join_window(const spk_op *op, const event_lists *e, const event_window *w, size_t entry,
+                          uint32_t *events) {
     const size_t list = entry * e->capacity, start = entry * e->width;
     const uint32_t shift = (uint32_t)w->k.left * e->pixel_bytes;
     size_t n = 0;
@@ -213,6 +230,7 @@ static size_t join_window(const event_lists *e, const event_window *w, size_t en
         join(events + n, run->list + list + first, count, run->offset - shift);
         n += count;
     }
+    v_store(events + n, v_set32((int32_t)zero_row(op, e)));
     return n;
 }
 

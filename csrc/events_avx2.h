@@ -74,26 +74,19 @@ static const uint64_t places_of_ones[256] = {
     0x70605040302, 0x7060504030200, 0x7060504030201, 0x706050403020100};
 /* clang-format on */
 
-/* Few ones are taken one by one, four without a branch; many byte by byte, from the table. */
-SPK_INLINE size_t list_word(uint64_t word, uint32_t base, uint32_t row, uint32_t *list) {
-    const size_t ones = (size_t)_mm_popcnt_u64(word);
-    if (ones == 0) return 0;
-    if (ones <= 4) {
-        for (int i = 0; i < 4; i++) {
-            list[i] = base + (uint32_t)_tzcnt_u64(word) * row;
-            word = _blsr_u64(word);
-        }
-        return ones;
-    }
+/* Byte by byte, from the table: what a branch on the number of ones would cost is more. */
+SPK_INLINE size_t list_word(uint64_t word, size_t bytes, uint32_t base, uint32_t row, uint32_t *list) {
+    if (word == 0) return 0;
     const vec rows = _mm256_set1_epi32((int32_t)row), step = _mm256_set1_epi32((int32_t)(8 * row));
+    const uint32_t *const begin = list;
     vec first = _mm256_set1_epi32((int32_t)base);
-    for (; word; word >>= 8, first = _mm256_add_epi32(first, step)) {
+    for (size_t i = 0; i < bytes; i++, word >>= 8, first = _mm256_add_epi32(first, step)) {
         const uint8_t byte = (uint8_t)word;
         const vec place = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)places_of_ones[byte]));
         v_store(list, _mm256_add_epi32(_mm256_mullo_epi32(place, rows), first));
         list += (size_t)_mm_popcnt_u32(byte);
     }
-    return ones;
+    return (size_t)(list - begin);
 }
 
 #endif

@@ -19,6 +19,7 @@ const spk_kernels SPK_SET_TABLE = {
     .kernel =
         {
             [SPK_CONV_ROWS] = {conv_rows, rows_bytes},
+            [SPK_CONV_NIBBLES] = {conv_rows, rows_bytes},
             [SPK_CONV_SLICED] = {conv_sliced, sliced_bytes},
             [SPK_CONV_VALUES] = {conv_values, plain_bytes},
             [SPK_CONV_PAIRS] = {conv_pairs, pairs_bytes},

@@ -102,10 +102,11 @@ SPK_INLINE void pairs_window(const spk_op *op, const pairs_scratch *s, window w,
 }
 
 static void pairs_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
-                             size_t rows, int32_t *sums) {
+                             size_t rows, void *sums) {
+    int32_t *to = sums;
     const pairs_scratch *s = kernel;
     const window w = window_at(op, y, x);
-    for (size_t r = 0; r < rows && !spk_stopped(f); r++) pairs_window(op, s, w, t + r, sums + r * s->sweep.lanes);
+    for (size_t r = 0; r < rows && !spk_stopped(f); r++) pairs_window(op, s, w, t + r, to + r * s->sweep.lanes);
 }
 
 static void conv_pairs(const spk_op *op, const spk_frame *f) {

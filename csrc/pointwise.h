@@ -75,18 +75,19 @@ SPK_INLINE void pointwise_pixel(const spk_op *op, const spk_frame *f, size_t t, 
 }
 
 static void values_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
-                              size_t rows, int32_t *sums) {
+                              size_t rows, void *sums) {
+    int32_t *to = sums;
     const window w = window_at(op, y, x);
     (void)kernel;
-    for (size_t r = 0; r < rows && !spk_stopped(f); r++)
-        values_window(op, f, w, t + r, sums + r * spk_lanes(op->out_c));
+    for (size_t r = 0; r < rows && !spk_stopped(f); r++) values_window(op, f, w, t + r, to + r * spk_lanes(op->out_c));
 }
 
 static void pointwise_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
-                                 size_t rows, int32_t *sums) {
+                                 size_t rows, void *sums) {
+    int32_t *to = sums;
     const size_t pixel = y * (size_t)op->out_w + x;
     (void)kernel;
-    for (size_t r = 0; r < rows; r++) pointwise_pixel(op, f, t + r, pixel, sums + r * spk_lanes(op->out_c));
+    for (size_t r = 0; r < rows; r++) pointwise_pixel(op, f, t + r, pixel, to + r * spk_lanes(op->out_c));
 }
 
 static void conv_values(const spk_op *op, const spk_frame *f) {

@@ -5,64 +5,52 @@
 
 #include "vec_avx2.h"
 
-/* 8x8 bits of every 64-bit lane, transposed. */
-SPK_INLINE vec transpose_bits(vec x) {
-    vec t = _mm256_and_si256(_mm256_xor_si256(x, _mm256_srli_epi64(x, 7)), _mm256_set1_epi64x(0x00aa00aa00aa00aa));
-    x = _mm256_xor_si256(x, _mm256_xor_si256(t, _mm256_slli_epi64(t, 7)));
-    t = _mm256_and_si256(_mm256_xor_si256(x, _mm256_srli_epi64(x, 14)), _mm256_set1_epi64x(0x0000cccc0000cccc));
-    x = _mm256_xor_si256(x, _mm256_xor_si256(t, _mm256_slli_epi64(t, 14)));
-    t = _mm256_and_si256(_mm256_xor_si256(x, _mm256_srli_epi64(x, 28)), _mm256_set1_epi64x(0x00000000f0f0f0f0));
-    return _mm256_xor_si256(x, _mm256_xor_si256(t, _mm256_slli_epi64(t, 28)));
-}
-
-/* Eight planes to bytes: byte j of each half of to[r] counts lane 16 r + j of that half. */
-SPK_INLINE void planes_to_bytes(const vec planes[8], vec to[8]) {
-    vec a[8], b[8];
-    for (int i = 0; i < 4; i++) {
-        a[i] = _mm256_unpacklo_epi8(planes[2 * i], planes[2 * i + 1]);
-        a[4 + i] = _mm256_unpackhi_epi8(planes[2 * i], planes[2 * i + 1]);
-    }
-    for (int h = 0; h < 2; h++)
-        for (int i = 0; i < 2; i++) {
-            b[4 * h + i] = _mm256_unpacklo_epi16(a[4 * h + 2 * i], a[4 * h + 2 * i + 1]);
-            b[4 * h + 2 + i] = _mm256_unpackhi_epi16(a[4 * h + 2 * i], a[4 * h + 2 * i + 1]);
-        }
-    for (int i = 0; i < 4; i++) {
-        to[2 * i] = transpose_bits(_mm256_unpacklo_epi32(b[2 * i], b[2 * i + 1]));
-        to[2 * i + 1] = transpose_bits(_mm256_unpackhi_epi32(b[2 * i], b[2 * i + 1]));
+/* Squares of `j` * `j` bits beside the diagonal change places, in the bytes of eight vectors; `low` masks columns whose
+   bit j is 0. */
+SPK_INLINE void swap_bits(vec a[8], int j, int8_t low) {
+    const vec mask = _mm256_set1_epi8(low);
+    for (int i = 0; i < 8; i++) {
+        if (i & j) continue;
+        const vec other = v_and(v_xor(_mm256_srli_epi16(a[i], j), a[i + j]), mask);
+        a[i + j] = v_xor(a[i + j], other);
+        a[i] = v_xor(a[i], _mm256_slli_epi16(other, j));
     }
 }
 
-/* 8 counts in int32 lanes to 2 * count - events. */
-SPK_INLINE void put_sums(int32_t *to, vec count, int32_t events) {
-    v_store(to, _mm256_sub_epi32(_mm256_add_epi32(count, count), _mm256_set1_epi32(events)));
+/* Eight planes from the first on to bytes: byte i of to[k] counts bit 8 i + k. */
+SPK_INLINE void planes_to_bytes(const vec *planes, size_t plane_count, vec to[8]) {
+    for (size_t p = 0; p < 8; p++) to[p] = p < plane_count ? planes[p] : v_zero();
+    swap_bits(to, 4, 0x0f);
+    swap_bits(to, 2, 0x33);
+    swap_bits(to, 1, 0x55);
 }
 
-SPK_INLINE void counts_to_sums(const vec *planes, size_t plane_count, int32_t *const to[4], const int32_t events[4]) {
-    vec low[8], high[8], first[8], second[8];
-    for (size_t p = 0; p < 8; p++) first[p] = p < plane_count ? planes[p] : v_zero();
-    planes_to_bytes(first, low);
-    if (plane_count <= 8) {
-        for (int r = 0; r < 8; r++) {
-            for (int half = 0; half < 2; half++) {
-                const int q = 2 * half + r / 4;
-                const __m128i counts = v_half(low[r], half);
-                int32_t *at = to[q] + 16 * (r % 4);
-                put_sums(at, _mm256_cvtepu8_epi32(counts), events[q]);
-                put_sums(at + 8, _mm256_cvtepu8_epi32(_mm_srli_si128(counts, 8)), events[q]);
-            }
-        }
+/* 16 counts of uint16 to 2 * count - events: int16, or int32. */
+SPK_INLINE void put_sums(uint8_t *to, vec count, int32_t events, int narrow) {
+    if (narrow) {
+        v_store(to, v_sub16(v_add16(count, count), v_set16((int16_t)events)));
         return;
     }
-    for (size_t p = 0; p < 8; p++) second[p] = p + 8 < plane_count ? planes[p + 8] : v_zero();
-    planes_to_bytes(second, high);
-    for (int r = 0; r < 8; r++) {
+    for (int half = 0; half < 2; half++) {
+        const vec wide = _mm256_cvtepu16_epi32(v_half(count, half));
+        v_store(to + 32 * half, v_sub32(v_add32(wide, wide), v_set32(events)));
+    }
+}
+
+SPK_INLINE void counts_to_sums(const vec *planes, size_t plane_count, uint8_t *const to[2], const int32_t events[2],
+                               int n, int narrow) {
+    const int value = narrow ? 2 : 4;
+    vec low[8], high[8];
+    planes_to_bytes(planes, plane_count, low);
+    if (plane_count > 8) planes_to_bytes(planes + 8, plane_count - 8, high);
+    for (int k = 0; k < 8; k++) {
         for (int half = 0; half < 2; half++) {
-            const int q = 2 * half + r / 4;
-            const __m128i small = v_half(low[r], half), large = v_half(high[r], half);
-            int32_t *at = to[q] + 16 * (r % 4);
-            put_sums(at, _mm256_cvtepu16_epi32(_mm_unpacklo_epi8(small, large)), events[q]);
-            put_sums(at + 8, _mm256_cvtepu16_epi32(_mm_unpackhi_epi8(small, large)), events[q]);
+            vec count = _mm256_cvtepu8_epi16(v_half(low[k], half));
+            if (plane_count > 8) count = v_or(count, _mm256_slli_epi16(_mm256_cvtepu8_epi16(v_half(high[k], half)), 8));
+            if (n == 1)
+                put_sums(to[0] + (32 * k + 16 * half) * value, count, events[0], narrow);
+            else
+                put_sums(to[half] + 16 * k * value, count, events[half], narrow);
         }
     }
 }

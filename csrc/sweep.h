@@ -42,24 +42,42 @@ SPK_INLINE sweep_scratch sweep_carve(const spk_op *op, size_t lanes, size_t slac
 
 /* A kernel's two parts. `begin_row` prepares output row y. `accumulate` writes sums [rows][lanes] of the
    position (y, x) at steps t .. t + rows - 1 of the source. Positions are output pixels, or max_h * max_w of them each
-   where O7 follows. */
+   where O7 follows. Sums are int16 where the operation says that they are short, else int32. */
 typedef void (*begin_row)(void *kernel, const spk_op *op, const spk_frame *f, size_t y);
 typedef void (*accumulate)(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
-                           size_t rows, int32_t *sums);
+                           size_t rows, void *sums);
+
+/* The larger of two sums, value by value, where they are. */
+SPK_INLINE void keep_largest(const spk_op *op, void *sums, const void *others, size_t values) {
+    uint8_t *to = sums;
+    const uint8_t *from = others;
+    if (op->short_sums)
+        for (size_t i = 0; i < 2 * values; i += 32) v_store(to + i, v_max16(v_load(to + i), v_load(from + i)));
+    else
+        for (size_t i = 0; i < 4 * values; i += 32) v_store(to + i, v_max32(v_load(to + i), v_load(from + i)));
+}
 
 /* The sums of output pixel (y, x): of its only position, or the largest of its window's. */
 SPK_INLINE void add_window(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel,
-                           accumulate add_up, size_t y, size_t x, size_t t, size_t rows, int32_t *sums) {
-    const size_t high = (size_t)op->max_h, wide = (size_t)op->max_w, values = rows * s->lanes;
+                           accumulate add_up, size_t y, size_t x, size_t t, size_t rows, void *sums) {
+    const size_t high = (size_t)op->max_h, wide = (size_t)op->max_w;
     add_up(kernel, op, f, y * high, x * wide, t, rows, sums);
     for (size_t i = 1; i < high * wide && !spk_stopped(f); i++) {
         add_up(kernel, op, f, y * high + i / wide, x * wide + i % wide, t, rows, s->others);
-        for (size_t c = 0; c < values; c += 8) v_store(sums + c, v_max32(v_load(sums + c), v_load(s->others + c)));
+        keep_largest(op, sums, s->others, rows * s->lanes);
     }
 }
 
-static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
-                  accumulate add_up) {
+/* Short sums of a tile to int32, in place and so from the last to the first. */
+SPK_INLINE void widen(const tile *m) {
+    const int16_t *from = (const int16_t *)m->sums;
+    for (size_t p = m->pixels; p-- > 0;)
+        for (size_t at = p * m->steps * m->lanes, c = m->rows * m->lanes; c > 0; c -= 8)
+            v_store(m->sums + at + c - 8, v_load16to32(from + at + c - 8));
+}
+
+SPK_INLINE void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
+                      accumulate add_up) {
     const size_t width = (size_t)op->out_w, total = total_steps(op);
     for (size_t y = 0; y < (size_t)op->out_h; y++) {
         begin(kernel, op, f, y);
@@ -72,9 +90,12 @@ static void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, 
                 m.begins = op->state < 0 && t0 == 0, m.ends = op->state < 0 && t0 + m.steps == (size_t)op->T;
                 if (m.pixels > width - x) m.pixels = width - x;
                 if (op->in_t > 1) m.rows = m.steps;
-                for (size_t p = 0; p < m.pixels; p++)
-                    add_window(op, f, s, kernel, add_up, y, x + p, op->in_t > 1 ? t0 : 0, m.rows, tile_row(&m, p, 0));
+                for (size_t p = 0; p < m.pixels; p++) {
+                    uint8_t *sums = (uint8_t *)m.sums + p * m.steps * m.lanes * (op->short_sums ? 2 : 4);
+                    add_window(op, f, s, kernel, add_up, y, x + p, op->in_t > 1 ? t0 : 0, m.rows, sums);
+                }
                 if (spk_stopped(f)) return;
+                if (op->short_sums) widen(&m);
                 finish(op, f, &m);
             }
         }

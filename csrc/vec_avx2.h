@@ -20,6 +20,8 @@ SPK_INLINE vec v_xor(vec x, vec y) { return _mm256_xor_si256(x, y); }
 SPK_INLINE vec v_andnot(vec x, vec y) { return _mm256_andnot_si256(x, y); }
 SPK_INLINE vec v_add8(vec x, vec y) { return _mm256_add_epi8(x, y); }
 SPK_INLINE vec v_add16(vec x, vec y) { return _mm256_add_epi16(x, y); }
+SPK_INLINE vec v_sub16(vec x, vec y) { return _mm256_sub_epi16(x, y); }
+SPK_INLINE vec v_max16(vec x, vec y) { return _mm256_max_epi16(x, y); }
 SPK_INLINE vec v_add32(vec x, vec y) { return _mm256_add_epi32(x, y); }
 SPK_INLINE vec v_sub32(vec x, vec y) { return _mm256_sub_epi32(x, y); }
 SPK_INLINE vec v_mul32(vec x, vec y) { return _mm256_mullo_epi32(x, y); }
@@ -27,6 +29,7 @@ SPK_INLINE vec v_min32(vec x, vec y) { return _mm256_min_epi32(x, y); }
 SPK_INLINE vec v_max32(vec x, vec y) { return _mm256_max_epi32(x, y); }
 SPK_INLINE vec v_gt32(vec x, vec y) { return _mm256_cmpgt_epi32(x, y); }
 SPK_INLINE vec v_srav32(vec x, vec y) { return _mm256_srav_epi32(x, y); }
+SPK_INLINE vec v_set16(int16_t x) { return _mm256_set1_epi16(x); }
 SPK_INLINE vec v_set32(int32_t x) { return _mm256_set1_epi32(x); }
 SPK_INLINE vec v_sra32(vec x, int32_t count) { return _mm256_sra_epi32(x, _mm_cvtsi32_si128(count)); }
 SPK_INLINE vec v_sll32(vec x, int32_t count) { return _mm256_sll_epi32(x, _mm_cvtsi32_si128(count)); }
@@ -47,11 +50,6 @@ SPK_INLINE vec v_load8to32(const int8_t *p) {
 SPK_INLINE vec v_load2(const void *p, const void *q) {
     const __m128i low = _mm_loadu_si128((const __m128i *)p);
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_loadu_si128((const __m128i *)q), 1);
-}
-SPK_INLINE vec v_load4(const void *p, const void *q, const void *r, const void *s) {
-    const __m128d low = _mm_loadh_pd(_mm_load_sd((const double *)p), (const double *)q);
-    const __m128d high = _mm_loadh_pd(_mm_load_sd((const double *)r), (const double *)s);
-    return _mm256_castpd_si256(_mm256_insertf128_pd(_mm256_castpd128_pd256(low), high, 1));
 }
 
 SPK_INLINE uint32_t v_signs32(vec x) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }

@@ -49,6 +49,8 @@ V_BINARY(v_xor, uint64_t, 4, a[i] ^ b[i])
 V_BINARY(v_andnot, uint64_t, 4, ~a[i] & b[i]) /* keeps y where x is 0 */
 V_BINARY(v_add8, uint8_t, 32, a[i] + b[i])
 V_BINARY(v_add16, uint16_t, 16, a[i] + b[i])
+V_BINARY(v_sub16, uint16_t, 16, a[i] - b[i])
+V_BINARY(v_max16, int16_t, 16, a[i] > b[i] ? a[i] : b[i])
 V_BINARY(v_add32, uint32_t, 8, a[i] + b[i])
 V_BINARY(v_sub32, uint32_t, 8, a[i] - b[i])
 V_BINARY(v_mul32, uint32_t, 8, a[i] * b[i])
@@ -59,6 +61,11 @@ V_BINARY(v_srav32, int32_t, 8, a[i] >> b[i])
 
 #undef V_BINARY
 
+SPK_INLINE vec v_set16(int16_t x) {
+    int16_t a[16];
+    for (int i = 0; i < 16; i++) a[i] = x;
+    return v_load(a);
+}
 SPK_INLINE vec v_set32(int32_t x) { return v_from((lanes32){{x, x, x, x, x, x, x, x}}); }
 
 /* >> and << of every lane by one count. */
@@ -120,19 +127,11 @@ SPK_INLINE vec v_load16to32(const void *p) {
     return v_from(wide);
 }
 
-/* Rows of several places side by side: two halves, four quarters. */
+/* Rows of two places side by side. */
 SPK_INLINE vec v_load2(const void *p, const void *q) {
     vec v;
     memcpy(&v.w[0], p, 16);
     memcpy(&v.w[2], q, 16);
-    return v;
-}
-SPK_INLINE vec v_load4(const void *p, const void *q, const void *r, const void *s) {
-    vec v;
-    memcpy(&v.w[0], p, 8);
-    memcpy(&v.w[1], q, 8);
-    memcpy(&v.w[2], r, 8);
-    memcpy(&v.w[3], s, 8);
     return v;
 }
 

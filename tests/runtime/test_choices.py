@@ -65,9 +65,11 @@ def test_every_legal_choice_gives_the_same_on_random_graphs(kernels: str):
     if kernels == "scalar":
         assert replaced == {Kind.CONV_ROWS: {Kind.CONV_VALUES}}
     else:
-        assert replaced[Kind.CONV_SLICED] >= {Kind.CONV_ROWS, Kind.CONV_PAIRS, Kind.CONV_VALUES}
-        assert replaced[Kind.CONV_ROWS] == {Kind.CONV_SLICED, Kind.CONV_PAIRS, Kind.CONV_VALUES}
-        assert replaced[Kind.CONV_PAIRS] == {Kind.CONV_VALUES, Kind.CONV_ROWS, Kind.CONV_SLICED}
+        others = {Kind.CONV_ROWS, Kind.CONV_PAIRS, Kind.CONV_VALUES}
+        assert replaced[Kind.CONV_SLICED] >= others | {Kind.CONV_NIBBLES}
+        assert replaced[Kind.CONV_NIBBLES] >= others | {Kind.CONV_SLICED}
+        assert replaced[Kind.CONV_ROWS] == {Kind.CONV_PAIRS, Kind.CONV_VALUES}
+        assert replaced[Kind.CONV_PAIRS] == {Kind.CONV_VALUES, Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES}
         assert replaced[Kind.MATMUL_BITS] == {Kind.MATMUL}
 
 
@@ -85,7 +87,7 @@ def test_every_legal_choice_gives_the_same_for_a_pooled_layer(kernels: str, outp
     )  # fmt: skip
     x = rng.integers(0, 256, (2, 5, 8, 8)).astype(np.uint8)
     seen = assert_all_choices_agree(graph, x, kernels)
-    assert len(seen) == (2 if kernels == "scalar" else 4 if bits == 1 else 3)
+    assert len(seen) == (2 if kernels == "scalar" else 5 if bits == 1 else 3)
 
 
 @pytest.mark.parametrize("kernels", SETS)
@@ -137,6 +139,26 @@ def test_every_legal_choice_gives_the_largest_of_neighbouring_sums(
     assert fused == [window, window, (1, 1)]
     assert not any(op.kind is Kind.MAXPOOL_VALUES for op in plan.operations)
     assert_all_choices_agree(graph, rng.integers(0, 256, (2, 2, 41, 31)).astype(np.uint8), kernels)
+
+
+@pytest.mark.parametrize("kernels", SETS)
+@pytest.mark.parametrize("steps", [1, 2, 17, 34])
+@pytest.mark.parametrize("outputs", [7, 64, 100, 257])
+def test_every_legal_choice_gives_the_same_however_many_spikes_come(kernels: str, steps: int, outputs: int):
+    """None, a few, most or all; the last of an odd number of steps has no neighbour to share a vector with."""
+    rng = np.random.default_rng([outputs, steps])
+    one = rng.choice([-1, 1], (outputs, 70, 3, 2))
+    two, eight = rng.choice([-3, -1, 1, 3], (outputs, 70, 1, 1)), rng.integers(-127, 128, (outputs, 70, 2, 2))
+    lif = ir.Lif("s", ("x",), 0, 1, 0, 128, "hard", None)
+    graph = graph_of(
+        ir.Input("x", (), (70, 3, 4)), lif, conv("a", ("s",), one, 1, (1, 1), (1, 1), 1),
+        conv("b", ("s",), two, 2, (1, 1), (0, 0), 1, "odd"), conv("c", ("s",), eight, 8, (2, 2), (1, 1), 1),
+        *(ir.Flatten(f"{name}f", (name,)) for name in "abc"), ir.SumTime("logits", ("af",)), time_steps=steps,
+    )  # fmt: skip
+    graph = dataclasses.replace(graph, outputs=tuple(ir.Output(name, 1.0) for name in ("logits", "bf", "cf", "af")))
+    few = rng.random((steps, 2, 70, 3, 4)) < 0.1
+    for x in (few, few[:1] | few, ~few, np.zeros_like(few), np.ones_like(few)):
+        assert_all_choices_agree(graph, 255 * x.astype(np.uint8), kernels)
 
 
 def test_a_pool_that_reaches_far_or_is_padded_is_an_operation_of_its_own():

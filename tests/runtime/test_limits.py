@@ -20,7 +20,9 @@ from tests.random_graphs import random_graph
 from tests.small_edges import graph_of
 from tests.wide_graphs import wide_graph
 
-CONVOLUTIONS = (Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_PAIRS, Kind.CONV_DEPTHWISE, Kind.CONV_VALUES)
+CONVOLUTIONS = (
+    Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_PAIRS, Kind.CONV_DEPTHWISE, Kind.CONV_VALUES,
+)  # fmt: skip
 
 
 def _lif(name: str, source: str, levels: int = 1) -> ir.Lif:

@@ -9,7 +9,9 @@ from spikelet.graph import ir
 from spikelet.runtime.plan.kinds import Kind
 from tests.random_graphs import random_graph
 
-SYNAPSES = (Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_VALUES, Kind.CONV_PAIRS, Kind.CONV_DEPTHWISE)
+SYNAPSES = (
+    Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_VALUES, Kind.CONV_PAIRS, Kind.CONV_DEPTHWISE,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -79,20 +79,31 @@ def rows(name: str, weight_OIhw: Codes, groups: int) -> Weights:
 
 
 def sliced(name: str, weight_OIhw: Whole) -> Weights:
-    """1-bit rows of one, two or a multiple of four words."""
+    """1-bit rows of two words or a multiple of four.
+
+    Outputs lie in blocks of 8 B = 128 or 256 bits: bit 8 i + k of a block is its output B k + i. Counters of blocks
+    become numbers without moving any (csrc/sliced_portable.h).
+    """
+    bits = _ones(weight_OIhw, 128 if len(weight_OIhw) <= 128 else 256)
+    blocks = bits.reshape(len(bits), -1, 8, min(bits.shape[1], 256) // 8).swapaxes(2, 3)
+    packed = np.packbits(blocks.reshape(bits.shape), axis=1, bitorder="little").reshape(len(bits), -1, 8)
+    return _within_reach(name, packed.view("<u8").astype(np.uint64)[..., 0], "sliced")
+
+
+def nibbles(name: str, weight_OIhw: Whole) -> Weights:
+    """1-bit rows of 4 bits an output: those of outputs i and 32 + i of 64 are the low and high half of byte i."""
+    bits = _ones(weight_OIhw, 64)
+    halves = bits.reshape(len(bits), -1, 2, 32)
+    return _within_reach(name, (halves[:, :, 0] | halves[:, :, 1] << 4).reshape(len(bits), -1), "nibbles")
+
+
+def _ones(weight_OIhw: Whole, multiple: int) -> NDArray[np.uint8]:
+    """Which codes are +1, [synapses + 1, outputs padded to a multiple]; the last row is empty."""
     by_synapse = _by_synapse(weight_OIhw, 1)
     k, o = by_synapse.shape
-    words = sliced_words(o)
-    bits = np.zeros((k + 1, words * 64), np.uint8)
+    bits = np.zeros((k + 1, round_up(o, multiple)), np.uint8)
     bits[:k, :o] = np.greater(by_synapse, 0)
-    bytes_ = np.packbits(bits, axis=1, bitorder="little").reshape(k + 1, words, 8)
-    return _within_reach(name, bytes_.view("<u8").astype(np.uint64).reshape(k + 1, words), "sliced")
-
-
-def sliced_words(outputs: int) -> int:
-    """Words of a 1-bit row: 1 and 2 share a vector with other time steps, more fill vectors of 4."""
-    words = -(-outputs // 64)
-    return words if words <= 2 else round_up(words, 4)
+    return bits
 
 
 def pairs(weight_OIhw: Whole) -> Weights:

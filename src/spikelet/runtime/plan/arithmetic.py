@@ -39,7 +39,9 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
         fields |= {"most": int(plan.edges[name].high.max())} if kind in READS_EVENTS else {}
     weights: layout.Weights = plan.constants.get(node, (kind, layer.weight.shape), layer.packer(kind))
     packed = constant(node, "weight", weights.packing, weights.array)
-    fields |= {"pool": pool, "weight": packed, "row_bytes": weights.row_bytes}
+    edge = plan.edges[node.name]
+    short = kind in READS_EVENTS and edge.low.min() >= -(2**15) and edge.high.max() < 2**15
+    fields |= {"short_sums": short, "pool": pool, "weight": packed, "row_bytes": weights.row_bytes}
     finish(plan, Stage(kind, source, plan.forms.shape(node.name), fields, tail=node))
 
 

@@ -14,31 +14,32 @@ class Kind(enum.IntEnum):
 
     CONV_ROWS = 0
     CONV_SLICED = 1
-    CONV_VALUES = 2
-    CONV_PAIRS = 3
-    CONV_DEPTHWISE = 4
-    POINTWISE = 5
-    UNPACK = 6
-    MAXPOOL_SPIKES = 7
-    MAXPOOL_VALUES = 8
-    SUMPOOL = 9
-    RESHAPE = 10
-    CHANNEL_MAP = 11
-    EXPORT_VALUES = 12
-    EXPORT_SPIKES = 13
-    EXPORT_STEPS = 14
-    EXPAND = 15
-    MUL = 16
-    MATMUL = 17
-    MATMUL_BITS = 18
-    CONSTANT = 19
-    GATHER = 20
-    RUNNING = 21
-    CARRY = 22
-    DELAY = 23
-    KEEP = 24
-    CALL = 25
-    CHARGE = 26
+    CONV_NIBBLES = 2
+    CONV_VALUES = 3
+    CONV_PAIRS = 4
+    CONV_DEPTHWISE = 5
+    POINTWISE = 6
+    UNPACK = 7
+    MAXPOOL_SPIKES = 8
+    MAXPOOL_VALUES = 9
+    SUMPOOL = 10
+    RESHAPE = 11
+    CHANNEL_MAP = 12
+    EXPORT_VALUES = 13
+    EXPORT_SPIKES = 14
+    EXPORT_STEPS = 15
+    EXPAND = 16
+    MUL = 17
+    MATMUL = 18
+    MATMUL_BITS = 19
+    CONSTANT = 20
+    GATHER = 21
+    RUNNING = 22
+    CARRY = 23
+    DELAY = 24
+    KEEP = 25
+    CALL = 26
+    CHARGE = 27
 
 
 class Form(enum.IntEnum):

@@ -86,14 +86,14 @@ def _window_events(op: Planned) -> int:
 
 def rows(op: Planned) -> int:
     """rows_carve of rows.h."""
-    pieces = _pieces(_window_events(op), op.number("row_bytes") * 4)
-    return _events(op) + pieces + _sweep(op, round_up(op.number("out_c"), 32))
+    outputs = op.number("row_bytes") * (2 if op.kind is Kind.CONV_NIBBLES else 1)
+    lanes = outputs if op.number("groups") == 1 else round_up(op.number("out_c"), 32)
+    return _events(op) + _pieces(_window_events(op), outputs * 4) + _sweep(op, lanes)
 
 
 def sliced(op: Planned) -> int:
     """sliced_carve of sliced.h: a list of events for every time step that shares a vector."""
-    row_bytes = op.number("row_bytes")
-    streams, lanes = max(1, VECTOR // row_bytes), row_bytes * 8
+    streams, lanes = 1 if op.number("row_bytes") >= VECTOR else 2, op.number("row_bytes") * 8
     return _events(op) + _pieces(*[_window_events(op)] * streams, lanes * 4) + _sweep(op, lanes)
 
 
@@ -142,6 +142,7 @@ def matrix_bits(op: Planned) -> int:
 FAST: Mapping[Kind, Callable[[Planned], int]] = {
     Kind.CONV_ROWS: rows,
     Kind.CONV_SLICED: sliced,
+    Kind.CONV_NIBBLES: rows,
     Kind.CONV_VALUES: plain,
     Kind.CONV_PAIRS: pairs,
     Kind.CONV_DEPTHWISE: depthwise,

@@ -33,7 +33,7 @@ class KernelSet:
         return 0 if wanted is None else wanted(operation)
 
 
-_FAST_ONLY = frozenset({Kind.CONV_SLICED, Kind.CONV_PAIRS, Kind.CONV_DEPTHWISE, Kind.MATMUL_BITS})
+_FAST_ONLY = frozenset({Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_PAIRS, Kind.CONV_DEPTHWISE, Kind.MATMUL_BITS})
 SETS: Mapping[str, KernelSet] = {
     one.name: one
     for one in (

@@ -3,6 +3,7 @@
     source          codes                              kernel
     any             a group for each channel           CONV_DEPTHWISE  int16 taps, of values
     spikes          1 bit, many outputs, no groups     CONV_SLICED     1-bit rows
+    spikes          1 bit, few outputs, no groups      CONV_NIBBLES    1-bit rows, 4 bits an output
     spikes          any other                          CONV_ROWS       int8 rows
     counts          more than 2^14 weights             as spikes
     16-bit values   any, no groups, no dilation        CONV_PAIRS      int16 pairs
@@ -10,8 +11,8 @@
 
 Counts are values from 0 to 4, such as those of neurons of a few levels or sums of a few spikes: a value of n is n
 events. Where a layer is smaller, or values reach 16, lists of events may be chosen. Any kernel further down in the
-table can run a layer too, and CONV_SLICED one of few outputs: spikes can be read as values, at the cost of unpacking
-them. Results are the same. A dilated kernel reads spikes as values.
+table can run a layer too, and either of 1 bit where the other does: spikes can be read as values, at the cost of
+unpacking them. Results are the same. A dilated kernel reads spikes as values.
 
 Odd codes 2 w + 1 (spec Q5) of 8 bits don't fit int8, but every w does: int8 rows hold w, and the kernel turns their sum
 into that of the codes,
@@ -36,11 +37,11 @@ from spikelet.runtime import layout
 from spikelet.runtime.plan.kinds import Kind
 from spikelet.runtime.plan.sets import KernelSet
 
-NARROW = 64  # outputs from which on 1-bit rows pay
+NARROW = 64  # outputs beyond which a bit each pays
 PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
 COUNTS, MOST_COUNTS = 4, 16  # largest values that are events by rule, and by choice
 LISTED = 2**14  # weights above which lists of counts pay
-READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED})
+READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES})
 READS_BYTES = frozenset({Kind.CONV_PAIRS, Kind.CONV_VALUES})
 
 
@@ -81,13 +82,15 @@ class Synapses:
     def _by_events(self, most: int) -> list[Kind]:
         """Kernels that read lists of events, of which an input value has `most` at most; the faster first."""
         sliced = self.node.bits == 1 and self.groups == 1 and self.weight[0].size * most < PLANES_REACH
-        by_rows = [Kind.CONV_ROWS, Kind.CONV_SLICED][: 1 + sliced]
-        return by_rows[::-1] if len(self.weight) > NARROW else by_rows
+        of_bits = [Kind.CONV_NIBBLES, Kind.CONV_SLICED] if sliced else []
+        return [*(reversed(of_bits) if len(self.weight) > NARROW else of_bits), Kind.CONV_ROWS]
 
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
         """What packs the weights for a kernel of `kind`."""
         if kind is Kind.CONV_SLICED:
             return lambda: layout.sliced(self.node.name, self._codes())
+        if kind is Kind.CONV_NIBBLES:
+            return lambda: layout.nibbles(self.node.name, self._codes())
         if kind is Kind.CONV_PAIRS:
             return lambda: layout.pairs(self._codes())
         if kind is Kind.CONV_DEPTHWISE:
