@@ -109,7 +109,9 @@ def test_an_example_of_another_type_is_refused_by_its_name(example: Any, got: st
         lower(network(), example)
 
 
-@pytest.mark.parametrize("wrong", ["portable", lambda: Program(lower(network(), batch()[0])), None], ids=repr)
+@pytest.mark.parametrize(
+    "wrong", ["portable", lambda: Program(lower(network(), batch()[0])), None], ids=["a name", "a maker", "nothing"]
+)
 def test_a_backend_that_makes_no_program_is_refused(wrong: Any):
     x, y = batch()
     graph = lower(network(), x)
