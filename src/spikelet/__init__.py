@@ -101,8 +101,8 @@ _HOMES = {
     "verify": "lowering",
 }
 _FOLDERS = (
-    "base", "cli", "compression", "conversion", "data", "fitting", "graph", "interop", "lowering", "models", "neurons",
-    "nn", "plot", "profiling", "quant", "recipes", "runtime", "train", "zoo",
+    "base", "cli", "compression", "conversion", "data", "export", "fitting", "graph", "interop", "lowering",
+    "models", "neurons", "nn", "plot", "profiling", "quant", "recipes", "runtime", "train", "zoo",
 )  # fmt: skip
 
 

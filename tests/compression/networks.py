@@ -6,6 +6,7 @@ unless the name says otherwise, so that silencing channels is all that removing 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -140,7 +141,7 @@ def _before_lif(layer: nn.Module, channels: int = 4) -> Callable[[], User]:
     return lambda: _user(
         lambda m, x: m.fc(m.lif(m.layer(m.one(x))).flatten(2)),
         one=conv(3, channels),
-        layer=layer,
+        layer=copy.deepcopy(layer),  # some tests change its type
         fc=linear(36 * channels),
     )
 

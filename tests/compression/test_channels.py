@@ -36,7 +36,7 @@ KEPT = {  # a word of the reason by the network's name
     "shuffled channels": ("one", r"\(unflatten\) spreads them over several axes"),
     "mean over channels": ("one", r"\(mean\) mixes them"),
     "a parameter for each channel": ("one", r"\(add\) pairs them with a tensor of the model's own"),
-    "written in parts": ("one", "written into a part of a tensor"),
+    "written in parts": ("one", r"\(__setitem__\) is not known to keep them apart"),
     "the logits' own layer": ("one", "the network's outputs"),
     "chain": ("fc", "the network's outputs"),
 }

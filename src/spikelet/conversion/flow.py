@@ -49,8 +49,10 @@ MADE = {"zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_li
 WAYS_OUT = {
     "LayerNorm": "spikelet.conversion.repair(model, example) puts a BatchNorm in its place.",
     "softmax": "spikelet.conversion.repair(model, example) puts levels on the scores in its place.",
-    "relu": "spikelet.conversion.calibrate(model, batches) puts QCFS in its place.",
+    "gelu": "spikelet.conversion.calibrate(model, batches) puts QCFS in its place.",
 }
+# What integers can do and spikes can't: a sum of values above 0 is none of the counts so far, nor is a part written anew.
+OF_VALUES = {"relu": "gelu", "relu_": "gelu", "__setitem__": "__setitem__"}
 
 
 def is_activation(module: nn.Module) -> bool:
@@ -300,6 +302,7 @@ class _Follow:
 
     def _refuse(self, call: Call) -> None:
         name = call.target if isinstance(call.target, str) else type(call.target).__name__
+        name = OF_VALUES.get(name, name)
         way_out = registry.WAYS_OUT.get(name, "Write it of layers and functions that spikelet.lower knows.")
         more = next((text for key, text in WAYS_OUT.items() if registry.WAYS_OUT.get(key) == way_out), "")
         raise ConversionError(f"{call.place}: has no counterpart of spikes. {way_out} {more}".rstrip())
@@ -311,7 +314,9 @@ class _Follow:
             raise ConversionError(
                 f"{call.place}: drops in evaluation too. Write F.dropout(x, p, training=self.training), or nn.Dropout."
             )
-        if keeps_no_unit(call, name):
+        if name in OF_VALUES:
+            self._as_it_is(number, call, known=False)
+        elif keeps_no_unit(call, name):
             self._as_it_is(number, call, known=name in PADS)
         elif name in ADDS or name in JOINS:
             self._joined(number, call, count)
