@@ -51,7 +51,7 @@ WAYS_OUT = {
     "softmax": "spikelet.conversion.repair(model, example) puts levels on the scores in its place.",
     "gelu": "spikelet.conversion.calibrate(model, batches) puts QCFS in its place.",
 }
-# What integers can do and spikes can't: what is above 0 is none of the counts so far, nor is a part written anew.
+# Functions of integers without a counterpart of counts: a value above 0 is not one of the counts so far.
 OF_VALUES = {"relu": "gelu", "relu_": "gelu", "__setitem__": "__setitem__"}
 
 
