@@ -178,15 +178,21 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
         _stream(name, with_levels(model, MOST_LEVELS, images), config, extent)
 
 
-def main() -> None:
-    """The rows of every run folder named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """The arguments of a benchmark of trained run folders."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs of est_cifar")
     parser.add_argument("--data-root", default=None, help="folder of CIFAR-10's parquet files; default: the hub's")
     parser.add_argument("--images", type=int, default=None, help="of the test set; fewer to try things out")
-    parser.add_argument("--stream-images", type=int, default=1000, help="of those, the ones that the stream sees")
     parser.add_argument("--compared", type=int, default=200, help="of those, compared with PyTorch spike for spike")
     parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def main() -> None:
+    """The rows of every run folder named."""
+    parser = arguments(__doc__)
+    parser.add_argument("--stream-images", type=int, default=1000, help="of those, the ones that the stream sees")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     for folder in options.runs:

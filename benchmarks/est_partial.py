@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from benchmarks.est import BATCH, variant_of
+from benchmarks.est import BATCH, arguments, variant_of
 from benchmarks.record import record, recorded
 from benchmarks.verified import verified
 from spikelet import Program, compress, lower
@@ -155,17 +155,12 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
 
 def main() -> None:
     """The rows of every run folder named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs of est_cifar")
-    parser.add_argument("--data-root", default=None, help="folder of CIFAR-10's parquet files; default: the hub's")
+    parser = arguments(__doc__)
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
     parser.add_argument("--ratios", nargs="+", type=float, default=RATIOS)
     parser.add_argument("--samples", type=int, default=12_800, help="training images that a row is fine-tuned on")
     parser.add_argument("--lr", type=float, default=5e-4, help="its peak")
-    parser.add_argument("--images", type=int, default=None, help="of the test set; fewer to try things out")
-    parser.add_argument("--compared", type=int, default=200, help="of those, compared with PyTorch spike for spike")
     parser.add_argument("--seconds", type=float, default=4.0, help="time for each timing")
-    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     for folder in options.runs:

@@ -199,8 +199,7 @@ typedef enum spk_quotient_row {
     SPK_FLOOR = SPK_NEURON_ROWS, /* threshold - step */
     SPK_CEILING,                 /* threshold + (levels - 1) step */
     SPK_QUOTIENT_SHIFT,
-    SPK_QUOTIENT_FACTOR,
-    SPK_QUOTIENT_END
+    SPK_QUOTIENT_FACTOR
 } spk_quotient_row;
 
 /* Raised by spk_stop while a call runs: the call ends soon, and its results are of no use. */

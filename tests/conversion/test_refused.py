@@ -42,6 +42,13 @@ def written(x: Tensor) -> Tensor:
     return made
 
 
+def by_index(x: Tensor) -> Tensor:
+    """`x`, written into another tensor."""
+    made = torch.zeros_like(x)
+    made[:, 1:] = x[:, 1:]
+    return made
+
+
 def refused(model: Any, words: str, x: Any = X, **options: Any) -> None:
     """Converting raises one line with these words, and changes nothing."""
     state = copy.deepcopy(model.state_dict()) if isinstance(model, nn.Module) else {}
@@ -109,6 +116,7 @@ def test_examples_of_another_kind(x: Any, words: str):
         (Odd(layer=nn.LayerNorm(8)), r"layer \(LayerNorm\): has no counterpart of spikes\. A layer norm .*repair\("),
         (Odd(layer=nn.GELU()), r"layer \(gelu\): has no counterpart of spikes\. An activation .*calibrate\("),
         (Odd(torch.relu), r"the model \(relu\): has no counterpart of spikes\. An activation .*calibrate\("),
+        (Odd(by_index), r"the model \(__setitem__\): has no counterpart of spikes\. Put the parts together by"),
         (Odd(lambda x: x.softmax(-1)), r"the model \(softmax\): has no counterpart of spikes\. Softmax .*repair\("),
         (Odd(lambda x: x.sort(-1).values), r"the model \(sort\): has no counterpart of spikes"),
         (Odd(lambda x: x if x.sum() < 1e9 else -x), r"a branch depends on a tensor's value"),

@@ -72,7 +72,7 @@ LAST: tuple[Callable[[Tensor], Tensor], ...] = (lambda y: y[-1], lambda y: y[:, 
 @pytest.mark.parametrize("frames", [False, True], ids=["image", "frames"])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_own_neurons_of_all_steps_give_what_they_gave(axis: int, frames: bool, batch: int) -> None:
-    """Of an image they were run once a step, and gave other spikes without a word."""
+    """Given an image, they once ran step by step and gave other spikes, and no error said so."""
     net = of_64ths(Net(axis, LAST[axis], (lambda x: x) if frames else REPEATS[axis]))
     lead = ((T, batch), (batch, T))[axis] if frames else (batch,)
     x = torch.randint(0, 3, (*lead, 2, 8, 8), dtype=torch.uint8)

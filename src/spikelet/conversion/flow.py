@@ -51,8 +51,12 @@ WAYS_OUT = {
     "softmax": "spikelet.conversion.repair(model, example) puts levels on the scores in its place.",
     "gelu": "spikelet.conversion.calibrate(model, batches) puts QCFS in its place.",
 }
-# Functions of integers without a counterpart of counts: a value above 0 is not one of the counts so far.
-OF_VALUES = {"relu": "gelu", "relu_": "gelu", "__setitem__": "__setitem__"}
+RELU = "An activation of real values. spikelet.conversion.calibrate(model, batches) puts QCFS in its place."
+OF_VALUES = {  # functions that lowering knows and counts have no counterpart of
+    "relu": RELU,
+    "relu_": RELU,
+    "__setitem__": "Put the parts together by torch.cat or torch.stack instead of writing them by index.",
+}
 
 
 def is_activation(module: nn.Module) -> bool:
@@ -302,8 +306,8 @@ class _Follow:
 
     def _refuse(self, call: Call) -> None:
         name = call.target if isinstance(call.target, str) else type(call.target).__name__
-        name = OF_VALUES.get(name, name)
-        way_out = registry.WAYS_OUT.get(name, "Write it of layers and functions that spikelet.lower knows.")
+        unknown = "Write it of layers and functions that spikelet.lower knows."
+        way_out = OF_VALUES.get(name) or registry.WAYS_OUT.get(name, unknown)
         more = next((text for key, text in WAYS_OUT.items() if registry.WAYS_OUT.get(key) == way_out), "")
         raise ConversionError(f"{call.place}: has no counterpart of spikes. {way_out} {more}".rstrip())
 

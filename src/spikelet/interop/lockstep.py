@@ -37,9 +37,10 @@ from spikelet.interop.calls import called_through
 from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
-from spikelet.interop.writes import DRAWS, FRESH, extent, memory, storage, version_of, written
+from spikelet.interop.writes import DRAWS, FRESH, extent, memory, version_of, written
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear, MaxPool2d, SumPool2d
+from spikelet.nn.storage import storage
 
 Call = Callable[..., Any]
 LAYERS = (

@@ -51,11 +51,6 @@ def memory(tensor: Tensor) -> Any:
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride()
 
 
-def storage(tensor: Tensor) -> int:
-    """Where the memory begins that a tensor and its views share."""
-    return tensor.untyped_storage().data_ptr()
-
-
 def extent(tensor: Tensor) -> tuple[int, int]:
     """The first byte of a tensor, and the one behind its last."""
     size = tensor.element_size()

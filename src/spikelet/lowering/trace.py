@@ -24,6 +24,7 @@ from spikelet.base.errors import RunError, SpikeletError
 from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
+from spikelet.nn.storage import storage
 
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__setitem__"}
 
@@ -119,7 +120,7 @@ class _Recorder(TorchFunctionMode):
             return
         constants = [a for a in read if id(a) not in self.number]
         self.constants += [(a, _version(a), self.stack[-1]) for a in constants]
-        if any(_memory(a) in self.written for a in constants):
+        if any(storage(a) in self.written for a in constants):
             self.note("a tensor is written after it was made, by index or through a view, and read through another")
         for index, tensor in enumerate(tensors(output)):
             if id(tensor) in self.number and isinstance(target, nn.Module):
@@ -127,7 +128,7 @@ class _Recorder(TorchFunctionMode):
             call = Call(target, self.stack[-1], inputs, tuple(args), kwargs, tensor, function, index, traced)
             self.calls.append(call)
             if self._is_written(target, tensor):
-                self.written.add(_memory(tensor))
+                self.written.add(storage(tensor))
             self.keep.append(tensor)
             self.number[id(tensor)] = len(self.calls)
             self.version[id(tensor)] = _version(tensor)
@@ -185,7 +186,7 @@ class _Recorder(TorchFunctionMode):
         record, part = args[0], args[-1]
         if not (isinstance(part, Tensor) and id(part) in self.number and id(record) in self.number):
             return False
-        return _memory(part) == _memory(record) and self.version[id(part)] == _version(record)
+        return storage(part) == storage(record) and self.version[id(part)] == _version(record)
 
     def _as_it_was(self, name: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """`args`, with a copy of a constant that the function is about to write into."""
@@ -196,11 +197,6 @@ class _Recorder(TorchFunctionMode):
 
 def _in_place(name: str) -> bool:
     return (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
-
-
-def _memory(tensor: Tensor) -> int:
-    """Where the memory begins that a tensor and its views share; 0 where there is none."""
-    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else 0
 
 
 def _version(tensor: Tensor) -> int:

@@ -163,9 +163,11 @@ def _kept(base: Program, contests: tuple[Contest, ...], samples: list[NDArray[np
 def _samples(program: Program, x: ArrayLike) -> list[NDArray[np.uint8]]:
     """The first samples of x, each a batch of one."""
     batch = np.asarray(x)
+    axis = batch.ndim - 1 - len(program.graph.input.shape)
+    if axis in (0, 1):
+        batch = batch.take(range(min(SAMPLES, batch.shape[axis])), axis)
     program(batch)  # says what is wrong with it
-    axis = 0 if _is_still(program, batch) else 1
-    parts = [np.take(batch, [i], axis) for i in range(min(SAMPLES, batch.shape[axis]))]
+    parts = np.split(batch, batch.shape[axis], axis) if batch.shape[axis] else []
     if not parts:
         raise GraphError("tune.x must hold at least one sample, got none.")
     return parts

@@ -31,7 +31,7 @@ class Code:
 
     @contextlib.contextmanager
     def loop(self, variable: str, count: int) -> Iterator[None]:
-        """A loop of `variable` from 0 on; where it runs once, the variable is 0 and there is none."""
+        """A loop of `variable` from 0 to `count` - 1. No loop is written where it runs once: the variable is 0."""
         if count == 1:
             yield
             return

@@ -29,9 +29,8 @@ class Packed:
 
 def packed(w: Codes, bits: int, grid: str) -> Packed:
     """`w` [synapses, outputs] as rows, the first output in the lowest bits of the first byte."""
-    stored, half = STORED[bits], 2 ** (bits - 1)
-    fields = (w.astype(np.int16) + half).astype(np.uint8)
-    lanes = np.unpackbits(fields[..., None], axis=2, bitorder="little")[..., :stored]
+    stored = STORED[bits]
+    lanes = np.unpackbits(_fields(w, bits)[..., None], axis=2, bitorder="little")[..., :stored]
     rows = np.packbits(lanes.reshape(len(w), -1), axis=1, bitorder="little")
     return Packed(rows, stored, *_scaling(bits, grid))
 
@@ -48,11 +47,15 @@ class Sliced:
 
 def sliced(w: Codes, bits: int, grid: str) -> Sliced:
     """`w` [synapses, outputs] as planes of bits, output 0 in the lowest bit of the first word."""
-    fields = (w.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
     padded = np.zeros((len(w) + 1, -(-w.shape[1] // WIDTH) * WIDTH), np.uint8)
-    padded[:-1, : w.shape[1]] = fields
+    padded[:-1, : w.shape[1]] = _fields(w, bits)
     planes = [np.packbits(padded >> j & 1, axis=1, bitorder="little").view("<u4") for j in range(bits)]
     return Sliced(np.stack(planes, axis=1).astype(np.uint32), bits, *_scaling(bits, grid))
+
+
+def _fields(w: Codes, bits: int) -> NDArray[np.uint8]:
+    """w + 2^(bits - 1)."""
+    return (w.astype(np.int16) + 2 ** (bits - 1)).astype(np.uint8)
 
 
 def _scaling(bits: int, grid: str) -> tuple[int, int]:

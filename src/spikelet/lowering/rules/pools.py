@@ -82,11 +82,16 @@ def adaptive_pool(b: Builder, call: Call, x: Value) -> Value:
     Raises:
         LoweringError: the map is no multiple of that number.
     """
+    kernel = _windows(call, x)
+    return _sum_pool(b, call, x, b.extra_name(call.named("avg_pool")), kernel, kernel[0] * kernel[1])
+
+
+def _windows(call: Call, x: Value) -> Pair:
+    """The size of the windows side by side that an adaptive pool has. Raises LoweringError where they differ."""
     out, (h, w) = tuple(call.output.shape)[-2:], x.shape[-2:]
     if h % out[0] or w % out[1]:
         raise LoweringError(f"{call.place}: windows of different sizes, from {(h, w)} to {out}, have no integer form.")
-    kernel = (h // out[0], w // out[1])
-    return _sum_pool(b, call, x, b.extra_name(call.named("avg_pool")), kernel, kernel[0] * kernel[1])
+    return h // out[0], w // out[1]
 
 
 @function("max_pool1d", "max_pool1d_with_indices")
@@ -118,10 +123,7 @@ def adaptive_max_pool(b: Builder, call: Call, x: Value) -> Value:
     Raises:
         LoweringError: the map is no multiple of that number.
     """
-    out, (h, w) = tuple(call.output.shape)[-2:], x.shape[-2:]
-    if h % out[0] or w % out[1]:
-        raise LoweringError(f"{call.place}: windows of different sizes, from {(h, w)} to {out}, have no integer form.")
-    name, kernel = call.named("max_pool"), (h // out[0], w // out[1])
+    name, kernel = call.named("max_pool"), _windows(call, x)
     fields = {"kernel_size": kernel, "stride": kernel, "padding": 0, "dilation": 1, "ceil_mode": False}
     return _max_pool(b, call, x, name, b.extra_name(name), fields)
 
