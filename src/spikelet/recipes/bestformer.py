@@ -35,7 +35,7 @@ def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 32) -> Tra
         data="cifar10",
         data_options={"validation": 0.0},
         augment="crop3-flip",
-        phases=(Phase(16, 1), Phase(4, 2)),
+        phases=(Phase(12, 1), Phase(1, 2)),
         batch_size=128,
         optimizer=Optimizer(lr=3e-3),
         regulation=DualRegulation(spike=0.0),
@@ -43,7 +43,6 @@ def cifar10(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 32) -> Tra
         loss="mean",
         label_smoothing=0.05,
         seed=seed,
-        compile=True,
     )
 
 
@@ -51,7 +50,7 @@ def cifar10_taught(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 32)
     """`cifar10` with coupled distillation: labels teach the first head, the classes of its analog twin the second."""
     return dataclasses.replace(
         cifar10(seed, weight_bits, membrane_bits),
-        teacher=Teacher(epochs=16, weight=0.5, logits="hard", head="heads.1", labels="heads.0"),
+        teacher=Teacher(epochs=12, weight=0.5, logits="hard", head="heads.1", labels="heads.0"),
     )
 
 
