@@ -5,11 +5,11 @@
 #include "depthwise.h"
 #include "matmul.h"
 #include "matmul_bits.h"
-#include "pairs.h"
 #include "plain.h"
 #include "pointwise.h"
 #include "pool.h"
 #include "rows.h"
+#include "runs.h"
 #include "sliced.h"
 
 extern const spk_kernels SPK_SET_TABLE;
@@ -22,7 +22,8 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_CONV_NIBBLES] = {conv_rows, rows_bytes},
             [SPK_CONV_SLICED] = {conv_sliced, sliced_bytes},
             [SPK_CONV_VALUES] = {conv_values, plain_bytes},
-            [SPK_CONV_PAIRS] = {conv_pairs, pairs_bytes},
+            [SPK_CONV_PAIRS] = {conv_runs, runs_bytes},
+            [SPK_CONV_QUADS] = {conv_runs, runs_bytes},
             [SPK_CONV_DEPTHWISE] = {conv_depthwise, depthwise_bytes},
             [SPK_POINTWISE] = {pointwise, plain_bytes},
             [SPK_UNPACK] = {unpack_spikes, NULL},

@@ -45,16 +45,46 @@ static int64_t matrices_bytes(const spk_op *op) {
     return (int64_t)area.used;
 }
 
+/* Two steps of the inner loop, in the order of memory or the other, but the same in A and B. */
+SPK_INLINE uint32_t two_steps(int32_t first, int32_t second) {
+    return (uint32_t)first << 16 >> 16 | (uint32_t)second << 16;
+}
+
+/* `lines` of `inner` values, two by two: number k / 2 of line l goes to to[l * apart + k / 2 * between]. What lies next
+   to each other in memory is gone through by the inner of both loops. */
+SPK_INLINE void pack_steps(const int32_t *from, size_t lines, size_t inner, size_t line_step, size_t inner_step,
+                           uint32_t *to, size_t apart, size_t between) {
+    const size_t whole = inner / 2;
+    if (line_step == 1) {
+        for (size_t k = 0; k < whole; k++) {
+            const int32_t *first = from + 2 * k * inner_step, *second = first + inner_step;
+            for (size_t l = 0; l < lines; l++) to[l * apart + k * between] = two_steps(first[l], second[l]);
+        }
+    } else {
+        for (size_t l = 0; l < lines; l++) {
+            const int32_t *line = from + l * line_step;
+            for (size_t k = 0; k < whole; k++)
+                to[l * apart + k * between] = two_steps(line[2 * k * inner_step], line[(2 * k + 1) * inner_step]);
+        }
+    }
+    if (inner % 2)
+        for (size_t l = 0; l < lines; l++)
+            to[l * apart + whole * between] = two_steps(from[l * line_step + (inner - 1) * inner_step], 0);
+}
+
 static void pack_narrow(const matrices *m, const packed *p, const int32_t *a, matrix_steps in_a, const int32_t *b,
                         matrix_steps in_b) {
-    int16_t *pa = p->a, *pb = p->b;
-    memset(pa, 0, p->rows * p->inner * sizeof *pa);
-    memset(pb, 0, m->columns * p->inner * sizeof *pb);
-    for (size_t k = 0; k < m->inner; k++)
-        for (size_t r = 0; r < m->rows; r++)
-            pa[(k / 2 * p->rows + r) * 2 + k % 2] = (int16_t)a[r * in_a.row + k * in_a.column];
-    for (size_t s = 0; s < m->columns; s++)
-        for (size_t k = 0; k < m->inner; k++) pb[s * p->inner + k] = (int16_t)b[k * in_b.row + s * in_b.column];
+    uint32_t *pa = p->a, *pb = p->b;
+    const size_t pairs = p->inner / 2;
+    if (m->rows < p->rows) memset(pa, 0, p->rows * pairs * sizeof *pa);
+    if (in_a.row == 1)
+        pack_steps(a, m->rows, m->inner, 1, in_a.column, pa, 1, p->rows);
+    else
+        pack_steps(a, m->rows, m->inner, in_a.row, 1, pa, 1, p->rows);
+    if (in_b.row == 1)
+        pack_steps(b, m->columns, m->inner, in_b.column, 1, pb, pairs, 1);
+    else
+        pack_steps(b, m->columns, m->inner, 1, in_b.row, pb, pairs, 1);
 }
 
 static void pack_wide(const matrices *m, const packed *p, const int32_t *a, matrix_steps in_a, const int32_t *b,

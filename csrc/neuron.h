@@ -81,19 +81,59 @@ SPK_INLINE void neuron_charged(const spk_op *op, const spk_frame *f, const tile 
     }
 }
 
+/* Whether eight channels have a gain of one. */
+SPK_INLINE int takes_currents_whole(const spk_op *op, const neurons *n) {
+    const vec one = v_set32((int32_t)(1u << op->leak_bits));
+    return v_signs32(v_or(v_gt32(n->gain, one), v_gt32(one, n->gain))) == 0;
+}
+
+/* Counts of neurons that begin and end within one step, eight channels of all pixels. With a gain of one the charge is
+   (leak start + 2^leak_bits x + rounding) >> leak_bits = x + ((leak start + rounding) >> leak_bits). */
+SPK_INLINE void counts_at_once(const spk_op *op, const tile *m, const neurons *n, const lif_constants *k, charge how,
+                               int divides, int whole, size_t c, int32_t *to) {
+    const size_t pixels = m->pixels, channels = n->channels, apart = m->steps * m->lanes;
+    const int32_t bits = op->quotient_bits, levels = op->levels, *from = m->sums + c;
+    const vec start = charged(k, n->leak, n->gain, n->start, v_zero(), how);
+    for (size_t p = 0; p < pixels; p++, from += apart, to += channels) {
+        const vec x = v_load(from);
+        const vec h = whole ? v_add32(x, start) : charged(k, n->leak, n->gain, n->start, x, how);
+        v_store(to, divides ? quotient_of(n, h, bits) : cuts_below(n, h, levels));
+    }
+}
+
+SPK_INLINE void neuron_at_once(const spk_op *op, const spk_frame *f, const tile *m, charge how, int divides) {
+    const lif_constants k = lif_of(op, how);
+    const size_t channels = spk_lanes(op->out_c);
+    int32_t *to = spk_values_at(f, op->counts) + (m->t0 * spk_out_pixels(op) + m->pixel) * channels;
+    for (size_t c = 0; c < channels && !spk_stopped(f); c += 8) {
+        const neurons n = neurons_at(op, c);
+        if (takes_currents_whole(op, &n))
+            counts_at_once(op, m, &n, &k, how, divides, 1, c, to + c);
+        else
+            counts_at_once(op, m, &n, &k, how, divides, 0, c, to + c);
+    }
+}
+
+SPK_INLINE void neuron_in_time(const spk_op *op, const spk_frame *f, const tile *m, charge how, int divides) {
+    if (op->counts >= 0 && m->steps == 1 && m->begins && m->ends)
+        neuron_at_once(op, f, m, how, divides);
+    else
+        neuron_charged(op, f, m, how, divides);
+}
+
 static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
     switch ((op->wide_charge ? 2 : 0) + (op->quotient_bits ? 1 : 0)) {
     case 0:
-        neuron_charged(op, f, m, CHARGE_MULTIPLY, 0);
+        neuron_in_time(op, f, m, CHARGE_MULTIPLY, 0);
         break;
     case 1:
-        neuron_charged(op, f, m, CHARGE_MULTIPLY, 1);
+        neuron_in_time(op, f, m, CHARGE_MULTIPLY, 1);
         break;
     case 2:
-        neuron_charged(op, f, m, CHARGE_WIDE, 0);
+        neuron_in_time(op, f, m, CHARGE_WIDE, 0);
         break;
     default:
-        neuron_charged(op, f, m, CHARGE_WIDE, 1);
+        neuron_in_time(op, f, m, CHARGE_WIDE, 1);
         break;
     }
 }

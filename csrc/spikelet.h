@@ -40,6 +40,7 @@ _Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
     KIND(CONV_NIBBLES)   /* the same through 1-bit rows, 4 bits each; O2, O3 */                                        \
     KIND(CONV_VALUES)    /* any integers through int8 rows; O2, O3 */                                                  \
     KIND(CONV_PAIRS)     /* integers of 16 bits through pairs of int16 rows; O2, O3 */                                 \
+    KIND(CONV_QUADS)     /* integers of 8 bits from 0 on through quads of int8 rows; O2, O3 */                         \
     KIND(CONV_DEPTHWISE) /* any integers, a group for each channel, through int16 taps; O2 */                          \
     KIND(POINTWISE)      /* no synapses: source value per channel; O4, O5, O6, O10 */                                  \
     KIND(UNPACK)         /* spikes to values, or with sum_time to their count; O10 */                                  \
@@ -144,7 +145,7 @@ typedef enum spk_affine {
     FIELD(int32_t, has_sign)      /* ... whether the top one is that of negative entries */                            \
     FIELD(int32_t, lane_bits)     /* ... 8: every entry of the product is 0..255, 16: an int16, or 32 */               \
     FIELD(int32_t, wide_charge)   /* leak v + gain x + rounding may leave 32 bits */                                   \
-    FIELD(int32_t, most)          /* spikes through weights: the largest of source values, which count events */       \
+    FIELD(int32_t, most)          /* events or quads: the largest of source values */                                  \
     FIELD(int32_t, quotient_bits) /* 0: levels are found by cuts; else by division, see spk_quotient_row */            \
     FIELD(int32_t, max_h)         /* O7 behind the weights: windows side by side that fill no padding; or 1 */         \
     FIELD(int32_t, max_w)                                                                                              \

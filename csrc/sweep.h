@@ -47,6 +47,11 @@ typedef void (*begin_row)(void *kernel, const spk_op *op, const spk_frame *f, si
 typedef void (*accumulate)(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
                            size_t rows, void *sums);
 
+/* Both at once where a kernel can: all sums of a tile that begins at output pixel (y, x) and step t of the source, of
+   operations without O7. */
+typedef void (*accumulate_tile)(void *kernel, const spk_op *op, const spk_frame *f, const tile *m, size_t y, size_t x,
+                                size_t t);
+
 /* The larger of two sums, value by value, where they are. */
 SPK_INLINE void keep_largest(const spk_op *op, void *sums, const void *others, size_t values) {
     uint8_t *to = sums;
@@ -76,8 +81,8 @@ SPK_INLINE void widen(const tile *m) {
             v_store(m->sums + at + c - 8, v_load16to32(from + at + c - 8));
 }
 
-SPK_INLINE void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
-                      accumulate add_up) {
+SPK_INLINE void sweep_tiles(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
+                            accumulate add_up, accumulate_tile add_tile) {
     const size_t width = (size_t)op->out_w, total = total_steps(op);
     for (size_t y = 0; y < (size_t)op->out_h; y++) {
         begin(kernel, op, f, y);
@@ -90,9 +95,14 @@ SPK_INLINE void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch 
                 m.begins = op->state < 0 && t0 == 0, m.ends = op->state < 0 && t0 + m.steps == (size_t)op->T;
                 if (m.pixels > width - x) m.pixels = width - x;
                 if (op->in_t > 1) m.rows = m.steps;
-                for (size_t p = 0; p < m.pixels; p++) {
-                    uint8_t *sums = (uint8_t *)m.sums + p * m.steps * m.lanes * (op->short_sums ? 2 : 4);
-                    add_window(op, f, s, kernel, add_up, y, x + p, op->in_t > 1 ? t0 : 0, m.rows, sums);
+                const size_t t = op->in_t > 1 ? t0 : 0;
+                if (add_tile && window_positions(op) == 1) {
+                    add_tile(kernel, op, f, &m, y, x, t);
+                } else {
+                    for (size_t p = 0; p < m.pixels; p++) {
+                        uint8_t *sums = (uint8_t *)m.sums + p * m.steps * m.lanes * (op->short_sums ? 2 : 4);
+                        add_window(op, f, s, kernel, add_up, y, x + p, t, m.rows, sums);
+                    }
                 }
                 if (spk_stopped(f)) return;
                 if (op->short_sums) widen(&m);
@@ -100,6 +110,11 @@ SPK_INLINE void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch 
             }
         }
     }
+}
+
+SPK_INLINE void sweep(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
+                      accumulate add_up) {
+    sweep_tiles(op, f, s, kernel, begin, add_up, NULL);
 }
 
 #endif

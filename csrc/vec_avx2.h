@@ -34,6 +34,7 @@ SPK_INLINE vec v_set32(int32_t x) { return _mm256_set1_epi32(x); }
 SPK_INLINE vec v_sra32(vec x, int32_t count) { return _mm256_sra_epi32(x, _mm_cvtsi32_si128(count)); }
 SPK_INLINE vec v_sll32(vec x, int32_t count) { return _mm256_sll_epi32(x, _mm_cvtsi32_si128(count)); }
 SPK_INLINE vec v_dot16(vec x, vec y) { return _mm256_madd_epi16(x, y); }
+SPK_INLINE vec v_dot8(vec x, vec y) { return _mm256_maddubs_epi16(x, y); }
 
 SPK_INLINE __m128i v_half(vec x, int half) { return half ? _mm256_extracti128_si256(x, 1) : _mm256_castsi256_si128(x); }
 SPK_INLINE vec v_widen8(vec x, int half) { return _mm256_cvtepi8_epi16(v_half(x, half)); }

@@ -83,6 +83,17 @@ SPK_INLINE vec v_dot16(vec x, vec y) {
     return v_from(sum);
 }
 
+/* Sums of neighbours' products of uint8 with int8, as int16, which must hold them. */
+SPK_INLINE vec v_dot8(vec x, vec y) {
+    uint8_t a[32];
+    int8_t b[32];
+    int16_t sum[16];
+    memcpy(a, &x, sizeof a);
+    memcpy(b, &y, sizeof b);
+    for (int i = 0; i < 16; i++) sum[i] = (int16_t)(a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]);
+    return v_load(sum);
+}
+
 /* Half `half` (0 or 1) of int8 lanes as int16, of int16 lanes as int32. */
 SPK_INLINE vec v_widen8(vec x, int half) {
     int8_t a[32];

@@ -115,7 +115,7 @@ def test_a_library_with_a_kernel_set_that_plans_do_not_know_is_refused(monkeypat
     [
         (("out_c", "out_h"), "field 7 of Op is out_h at byte 28, 4 long in the library, out_c at byte 28, 4 long here"),
         (("threads", "set"), "field 10 of Call is set at byte 80, 4 long in the library, threads at byte 80"),
-        (("MAXPOOL_SPIKES", "MAXPOOL_VALUES"), "kind 8 is MAXPOOL_VALUES in the library, MAXPOOL_SPIKES here"),
+        (("MAXPOOL_SPIKES", "MAXPOOL_VALUES"), "kind 9 is MAXPOOL_VALUES in the library, MAXPOOL_SPIKES here"),
     ],
 )
 def test_a_library_with_two_names_swapped_is_refused(names: tuple[str, str], sentence: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
     sliced   uint64 [K + 1, words]              bit o of row k: 1 for +1
     taps     int16  [kh * kw, O padded to 8]   one input channel each, a group of its own
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
+    quads    int8   [kh, ceil(kw*C / 4), O padded to 8, 4]   four of them
 
 Row K is zero: lists of rows are filled up with it.
 
@@ -108,11 +109,21 @@ def _ones(weight_OIhw: Whole, multiple: int) -> NDArray[np.uint8]:
 
 def pairs(weight_OIhw: Whole) -> Weights:
     """int16 rows two by two; `row_bytes` are those of a pair."""
+    return _side_by_side(weight_OIhw.astype(np.int16), 2, "pairs")
+
+
+def quads(weight_OIhw: Whole) -> Weights:
+    """int8 rows four by four; `row_bytes` are those of a quad."""
+    return _side_by_side(weight_OIhw.astype(np.int8), 4, "quads")
+
+
+def _side_by_side(weight_OIhw: Whole, synapses: int, packing: str) -> Weights:
+    """Rows of so many neighbouring synapses, 4 bytes an output."""
     o, i, kh, kw = weight_OIhw.shape
-    padded = np.zeros((kh, round_up(kw * i, 2), round_up(o, 8)), np.int16)
+    padded = np.zeros((kh, round_up(kw * i, synapses), round_up(o, 8)), weight_OIhw.dtype)
     padded[:, : kw * i, :o] = weight_OIhw.transpose(2, 3, 1, 0).reshape(kh, kw * i, o)
-    paired = padded.reshape(kh, -1, 2, padded.shape[2]).transpose(0, 1, 3, 2)
-    return Weights(aligned(paired), padded.shape[2] * 4, "pairs")
+    together = padded.reshape(kh, -1, synapses, padded.shape[2]).transpose(0, 1, 3, 2)
+    return Weights(aligned(together), padded.shape[2] * 4, packing)
 
 
 def taps(weight_O1hw: Whole) -> Weights:

@@ -9,7 +9,7 @@ from spikelet.runtime.plan.emit import Map, Value
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.stages import Stage, add_up, finish
-from spikelet.runtime.plan.synapses import READS_BYTES, READS_EVENTS, Synapses
+from spikelet.runtime.plan.synapses import COUNTS_VALUES, READS_BYTES, READS_EVENTS, Synapses
 
 
 def conv(plan: Planner, node: ir.Conv) -> None:
@@ -30,13 +30,13 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     fired, pool = pooled.spikes if pooled else spikes, pooled.kernel if pooled else 1
     kinds = layer.kinds(plan.emitter.kernels, plan.edges[name], spikes=fired is not None, pool=pool)
     kind = plan.choose(node, kinds)
-    fields = layer.fields()
+    fields = layer.fields(kind)
     if kind in READS_EVENTS and fired is not None:
         source = fired
     else:
         values = plan.forms.readable if kind in READS_BYTES else plan.forms.values
         source, pool = values(name), 1
-        fields |= {"most": int(plan.edges[name].high.max())} if kind in READS_EVENTS else {}
+        fields |= {"most": int(plan.edges[name].high.max())} if kind in COUNTS_VALUES else {}
     weights: layout.Weights = plan.constants.get(node, (kind, layer.weight.shape), layer.packer(kind))
     packed = constant(node, "weight", weights.packing, weights.array)
     edge = plan.edges[node.name]

@@ -17,7 +17,7 @@ PIECE = 64  # spk_carve
 CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
 VECTOR = 32  # sliced.h, matmul_bits.h
-RUN_SLACK = 16  # pairs.h
+RUN_SLACK = 16  # runs.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
 
@@ -52,10 +52,10 @@ def plain(op: Planned) -> int:
     return _sweep(op, round_up(op.number("out_c"), 8), op.number("row_bytes"))
 
 
-def pairs(op: Planned) -> int:
-    """pairs_carve: a ring of input rows in 16 bits."""
+def runs(op: Planned) -> int:
+    """runs_carve of runs.h: a ring of input rows in 16 or 8 bits."""
     length = (op.number("in_w") + 2 * op.number("pad_w")) * op.number("in_c") + RUN_SLACK
-    ring = _rows(op) * op.number("in_t") * length * 2
+    ring = _rows(op) * op.number("in_t") * length * (1 if op.kind is Kind.CONV_QUADS else 2)
     return _pieces(ring) + _sweep(op, round_up(op.number("out_c"), 8))
 
 
@@ -144,7 +144,8 @@ FAST: Mapping[Kind, Callable[[Planned], int]] = {
     Kind.CONV_SLICED: sliced,
     Kind.CONV_NIBBLES: rows,
     Kind.CONV_VALUES: plain,
-    Kind.CONV_PAIRS: pairs,
+    Kind.CONV_PAIRS: runs,
+    Kind.CONV_QUADS: runs,
     Kind.CONV_DEPTHWISE: depthwise,
     Kind.POINTWISE: plain,
     Kind.MATMUL: matrices,

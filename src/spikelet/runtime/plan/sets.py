@@ -20,12 +20,15 @@ from spikelet.runtime.plan.operation import Planned
 class KernelSet:
     """One implementation of the operations: its name, the kinds that it has, and scratch bytes of those that take some.
 
-    Sets whose kinds and scratch are the same plan alike.
+    lists_counts: weights above which a layer of small counts is faster by lists of events; None where multiplying is.
+
+    Sets that differ in their name alone plan alike.
     """
 
     name: str
     kinds: frozenset[Kind]
     scratch: Mapping[Kind, Callable[[Planned], int]]
+    lists_counts: int | None = None
 
     def scratch_bytes(self, operation: Planned) -> int:
         """Scratch memory of `operation`."""
@@ -33,12 +36,16 @@ class KernelSet:
         return 0 if wanted is None else wanted(operation)
 
 
-_FAST_ONLY = frozenset({Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_PAIRS, Kind.CONV_DEPTHWISE, Kind.MATMUL_BITS})
+_FAST_ONLY = frozenset(
+    {
+        Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_PAIRS, Kind.CONV_QUADS, Kind.CONV_DEPTHWISE, Kind.MATMUL_BITS,
+    }
+)  # fmt: skip
 SETS: Mapping[str, KernelSet] = {
     one.name: one
     for one in (
         KernelSet("scalar", frozenset(Kind) - _FAST_ONLY, {}),
-        KernelSet("portable", frozenset(Kind), scratch.FAST),
+        KernelSet("portable", frozenset(Kind), scratch.FAST, lists_counts=2**14),
         KernelSet("avx2", frozenset(Kind), scratch.FAST),
     )
 }

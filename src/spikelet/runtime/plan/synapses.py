@@ -5,12 +5,13 @@
     spikes          1 bit, many outputs, no groups     CONV_SLICED     1-bit rows
     spikes          1 bit, few outputs, no groups      CONV_NIBBLES    1-bit rows, 4 bits an output
     spikes          any other                          CONV_ROWS       int8 rows
-    counts          more than 2^14 weights             as spikes
+    counts          where the set lists them           as spikes
+    values to 255   small enough, the same             CONV_QUADS      int8 quads
     16-bit values   any, no groups, no dilation        CONV_PAIRS      int16 pairs
     any values      any                                CONV_VALUES     int8 rows
 
 Counts are values from 0 to 4, such as those of neurons of a few levels or sums of a few spikes: a value of n is n
-events. Where a layer is smaller, or values reach 16, lists of events may be chosen. Any kernel further down in the
+events. Elsewhere, or where values reach 16, lists of events may be chosen. Any kernel further down in the
 table can run a layer too, and either of 1 bit where the other does: spikes can be read as values, at the cost of
 unpacking them. Results are the same. A dilated kernel reads spikes as values.
 
@@ -19,7 +20,8 @@ into that of the codes,
 
     sum of (2 w + 1) x  =  2 (sum of w x) + (sum of x),
 
-where the sum of x over spikes is their number. Smaller w also let more rows be added in int8. Pairs hold the codes.
+where the sum of x over spikes is their number. Smaller w also let more rows be added in int8. Pairs and quads hold the
+codes.
 """
 
 from __future__ import annotations
@@ -40,9 +42,10 @@ from spikelet.runtime.plan.sets import KernelSet
 NARROW = 64  # outputs beyond which a bit each pays
 PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
 COUNTS, MOST_COUNTS = 4, 16  # largest values that are events by rule, and by choice
-LISTED = 2**14  # weights above which lists of counts pay
+BYTE, CODE, SHORT = 2**8 - 1, 2**7, 2**15 - 1  # what uint8, int8 and int16 hold
 READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES})
-READS_BYTES = frozenset({Kind.CONV_PAIRS, Kind.CONV_VALUES})
+COUNTS_VALUES = READS_EVENTS | {Kind.CONV_QUADS}  # which are told how large values can be
+READS_BYTES = frozenset({Kind.CONV_QUADS, Kind.CONV_PAIRS, Kind.CONV_VALUES})
 
 
 def _most(source: Edge) -> int:
@@ -73,9 +76,11 @@ class Synapses:
         able: list[Kind] = [Kind.CONV_DEPTHWISE] if self._is_depthwise else []
         most = pool**2 if spikes else _most(source)
         by_events = self._by_events(most) if most and not self.dilated else []
-        able += by_events if spikes or (most <= COUNTS and self.weight.size > LISTED) else []
-        if self.groups == 1 and not self.dilated and source.low.min() >= -(2**15) and source.high.max() < 2**15:
-            able.append(Kind.CONV_PAIRS)
+        listed = kernels.lists_counts is not None and self.weight.size > kernels.lists_counts and most <= COUNTS
+        able += by_events if spikes or listed else []
+        if self.groups == 1 and not self.dilated:
+            able += [Kind.CONV_QUADS] if self._fits_quads(source) else []
+            able += [Kind.CONV_PAIRS] if source.low.min() >= -(2**15) and source.high.max() < 2**15 else []
         able += [kind for kind in by_events if kind not in able]
         return tuple(kind for kind in (*able, Kind.CONV_VALUES) if kind in kernels.kinds)
 
@@ -93,6 +98,8 @@ class Synapses:
             return lambda: layout.nibbles(self.node.name, self._codes())
         if kind is Kind.CONV_PAIRS:
             return lambda: layout.pairs(self._codes())
+        if kind is Kind.CONV_QUADS:
+            return lambda: layout.quads(self._codes())
         if kind is Kind.CONV_DEPTHWISE:
             return lambda: layout.taps(self._codes())
         return lambda: layout.rows(self.node.name, self._stored(), self.groups)
@@ -113,12 +120,22 @@ class Synapses:
     def _odd(self) -> bool:
         return self.node.grid == "odd"
 
-    def fields(self) -> dict[str, int]:
-        """What the kernel is told of the layer, its weights' place apart."""
-        top = top_code(self.node.bits, self.node.grid)
+    def _fits_quads(self, source: Edge) -> bool:
+        """Whether values are bytes, codes int8, and int16 holds two of their products."""
+        low, high, top = int(source.low.min()), int(source.high.max()), self._top
+        return low >= 0 and 1 <= high <= BYTE and top <= CODE and 2 * high * top <= SHORT
+
+    @property
+    def _top(self) -> int:
+        """The largest code that its bits and grid have."""
+        return top_code(self.node.bits, self.node.grid)
+
+    def fields(self, kind: Kind) -> dict[str, int]:
+        """What a kernel of `kind` is told of the layer, its weights' place apart."""
+        halved = self._odd and kind is not Kind.CONV_QUADS
         return {
             "kernel_h": self.weight.shape[2], "kernel_w": self.weight.shape[3], "stride_h": self.stride[0],
             "stride_w": self.stride[1], "pad_h": self.padding[0], "pad_w": self.padding[1], "groups": self.groups,
             "dilation_h": self.dilation[0], "dilation_w": self.dilation[1],
-            "code_top": (top + 1) // 2 if self._odd else top, "odd": self._odd,
+            "code_top": (self._top + 1) // 2 if halved else self._top, "odd": halved,
         }  # fmt: skip

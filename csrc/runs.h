@@ -1,0 +1,238 @@
+/* Values through weights, a run of neighbouring synapses at a time, eight output channels a vector. For a still image
+   this runs once, not T times.
+
+     CONV_PAIRS   integers of 16 bits through int16, two synapses a product
+     CONV_QUADS   integers from 0 to `most`, 255 at most, through int8, four synapses a product: sums of two products
+                  stay in 16 bits for as many quads as `code_top` allows, and then go to 32
+
+   The input rows under an output row are copied, as 16 or 8 bits with the horizontal padding filled in, into a ring of
+   so many rows for all steps; a window is then kernel_h runs of kernel_w * in_c neighbours. */
+
+#ifndef SPIKELET_RUNS_H
+#define SPIKELET_RUNS_H
+
+#include "sweep.h"
+
+enum { RUN_SLACK = 16 }; /* a run reads up to three values more, times weights of 0 */
+
+typedef struct runs_scratch {
+    uint8_t *rows; /* ring: [spk_row_count][in_t][length] values */
+    size_t length;
+    int64_t next_row;
+    sweep_scratch sweep;
+} runs_scratch;
+
+SPK_INLINE size_t run_value_bytes(const spk_op *op) { return op->kind == SPK_CONV_QUADS ? 1 : 2; }
+
+SPK_INLINE size_t runs_ring_bytes(const spk_op *op, const runs_scratch *s) {
+    return spk_row_count(op) * (size_t)op->in_t * s->length * run_value_bytes(op);
+}
+
+SPK_INLINE runs_scratch runs_carve(const spk_op *op, spk_area *area) {
+    runs_scratch s = {.next_row = 0};
+    s.length = ((size_t)op->in_w + 2 * (size_t)op->pad_w) * (size_t)op->in_c + RUN_SLACK;
+    s.rows = spk_carve(area, runs_ring_bytes(op, &s));
+    s.sweep = sweep_carve(op, spk_lanes(op->out_c), 0, area);
+    return s;
+}
+
+static int64_t runs_bytes(const spk_op *op) {
+    spk_area area = {NULL, 0};
+    (void)runs_carve(op, &area);
+    return (int64_t)area.used;
+}
+
+/* Value `at` of input row y at step t. */
+SPK_INLINE uint8_t *run_at(const spk_op *op, const runs_scratch *s, size_t y, size_t t, size_t at) {
+    return s->rows + ((y % spk_row_count(op) * (size_t)op->in_t + t) * s->length + at) * run_value_bytes(op);
+}
+
+/* `n` values, `apart` from each other in the run. */
+SPK_INLINE void run_from_bytes(const spk_op *op, const uint8_t *from, size_t n, size_t apart, uint8_t *to) {
+    if (run_value_bytes(op) == 1)
+        for (size_t i = 0; i < n; i++) to[i * apart] = from[i];
+    else
+        for (size_t i = 0; i < n; i++) ((int16_t *)(void *)to)[i * apart] = from[i];
+}
+
+/* `n` values next to each other. */
+SPK_INLINE void run_from_values(const spk_op *op, const int32_t *from, size_t n, uint8_t *to) {
+    if (run_value_bytes(op) == 1)
+        for (size_t i = 0; i < n; i++) to[i] = (uint8_t)from[i];
+    else
+        for (size_t i = 0; i < n; i++) ((int16_t *)(void *)to)[i] = (int16_t)from[i];
+}
+
+/* Input row y at step t, channels last. */
+SPK_INLINE void runs_copy(const spk_op *op, const runs_scratch *s, const spk_frame *f, size_t y, size_t t) {
+    const size_t channels = (size_t)op->in_c, width = (size_t)op->in_w, bytes = run_value_bytes(op);
+    uint8_t *to = run_at(op, s, y, t, (size_t)op->pad_w * channels);
+    if (op->source == SPK_BYTES) {
+        const uint8_t *from = spk_bytes_at(f, t) + y * width;
+        for (size_t c = 0; c < channels; c++, from += spk_in_pixels(op))
+            run_from_bytes(op, from, width, channels, to + c * bytes);
+        return;
+    }
+    const size_t lanes = spk_lanes(op->in_c);
+    const int32_t *from = spk_values_at(f, op->src) + (t * spk_in_pixels(op) + y * width) * lanes;
+    if (lanes == channels) {
+        run_from_values(op, from, width * channels, to);
+        return;
+    }
+    for (size_t x = 0; x < width; x++, from += lanes) run_from_values(op, from, channels, to + x * channels * bytes);
+}
+
+static void runs_begin(void *kernel, const spk_op *op, const spk_frame *f, size_t y) {
+    runs_scratch *s = kernel;
+    const int64_t first = spk_first_row(op, y), end = first + (int64_t)spk_row_count(op);
+    if (s->next_row < first) s->next_row = first;
+    for (; s->next_row < end && s->next_row < op->in_h; s->next_row++)
+        for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++) runs_copy(op, s, f, (size_t)s->next_row, t);
+}
+
+/* 32 bits of a run for every output. */
+SPK_INLINE vec run_spread(const uint8_t *values) {
+    int32_t all;
+    memcpy(&all, values, sizeof all);
+    return v_set32(all);
+}
+
+/* Where sums of one output pixel and step go, and the runs under its window start. */
+typedef struct run_place {
+    size_t start, t;
+    int32_t *sums;
+} run_place;
+
+/* Adds `vectors` * 8 output channels of `places` places: `units` pairs of weights, each 32 bits of the runs. */
+SPK_INLINE void pairs_add(const uint8_t *const *runs, const uint8_t *weight, size_t units, size_t row_bytes,
+                          int32_t *const *sums, int places, int vectors) {
+    vec acc[2][8];
+    for (int i = 0; i < places; i++)
+        for (int v = 0; v < vectors; v++) acc[i][v] = v_load(sums[i] + 8 * v);
+    for (size_t p = 0; p < units; p++, weight += row_bytes) {
+        for (int i = 0; i < places; i++) {
+            const vec x = run_spread(runs[i] + 4 * p);
+            for (int v = 0; v < vectors; v++) acc[i][v] = v_add32(acc[i][v], v_dot16(x, v_load(weight + 32 * v)));
+        }
+    }
+    for (int i = 0; i < places; i++)
+        for (int v = 0; v < vectors; v++) v_store(sums[i] + 8 * v, acc[i][v]);
+}
+
+/* The same of `units` quads whose sums stay within 16 bits, from number `first` of the runs on. */
+SPK_INLINE void quads_add(const uint8_t *const *runs, size_t first, const uint8_t *weight, size_t units,
+                          size_t row_bytes, int32_t *const *sums, int places, int vectors) {
+    const vec ones = v_set16(1);
+    vec acc[2][8];
+    for (int i = 0; i < places; i++)
+        for (int v = 0; v < vectors; v++) acc[i][v] = v_zero();
+    for (size_t q = first; q < first + units; q++, weight += row_bytes) {
+        for (int i = 0; i < places; i++) {
+            const vec x = run_spread(runs[i] + 4 * q);
+            for (int v = 0; v < vectors; v++) acc[i][v] = v_add16(acc[i][v], v_dot8(x, v_load(weight + 32 * v)));
+        }
+    }
+    for (int i = 0; i < places; i++) {
+        for (int v = 0; v < vectors; v++) {
+            int32_t *to = sums[i] + 8 * v;
+            v_store(to, v_add32(v_load(to), v_dot16(acc[i][v], ones)));
+        }
+    }
+}
+
+/* Quads whose sums of two products int16 holds. */
+SPK_INLINE size_t quads_bundle(const spk_op *op) { return 32767 / (2 * (size_t)op->most * (size_t)op->code_top); }
+
+/* `vectors` * 8 output channels from c on, of one or two places whose windows have the rows of `w`. */
+SPK_INLINE void runs_part(const spk_op *op, const runs_scratch *s, window w, const run_place *at, int places, size_t c,
+                          int vectors) {
+    const size_t row_bytes = (size_t)op->row_bytes, unit = 4 / run_value_bytes(op);
+    const size_t units = ((size_t)op->kernel_w * (size_t)op->in_c + unit - 1) / unit;
+    const size_t bundle = op->kind == SPK_CONV_QUADS ? quads_bundle(op) : 0;
+    int32_t *sums[2] = {at[0].sums + c, at[places - 1].sums + c};
+    for (int i = 0; i < places; i++)
+        for (int v = 0; v < vectors; v++) v_store(sums[i] + 8 * v, v_zero());
+    for (int32_t u = w.u0; u < w.u1; u++) {
+        const size_t y = (size_t)(w.top + u);
+        const uint8_t *const runs[2] = {run_at(op, s, y, at[0].t, at[0].start),
+                                        run_at(op, s, y, at[places - 1].t, at[places - 1].start)};
+        const uint8_t *weight = (const uint8_t *)op->weight + (size_t)u * units * row_bytes + 4 * c;
+        if (bundle == 0) pairs_add(runs, weight, units, row_bytes, sums, places, vectors);
+        for (size_t q = 0; bundle > 0 && q < units; q += bundle) {
+            const size_t now = units - q < bundle ? units - q : bundle;
+            quads_add(runs, q, weight + q * row_bytes, now, row_bytes, sums, places, vectors);
+        }
+    }
+}
+
+/* All output channels of one or two places. */
+SPK_INLINE void runs_sums(const spk_op *op, const runs_scratch *s, window w, const run_place *at, int places) {
+    const size_t lanes = s->sweep.lanes, most = places == 1 ? 8 : 4;
+    size_t c = 0;
+    for (; c + 8 * most <= lanes; c += 8 * most) runs_part(op, s, w, at, places, c, (int)most);
+    switch ((lanes - c) / 8) {
+    case 7:
+        runs_part(op, s, w, at, places, c, 7);
+        break;
+    case 6:
+        runs_part(op, s, w, at, places, c, 6);
+        break;
+    case 5:
+        runs_part(op, s, w, at, places, c, 5);
+        break;
+    case 4:
+        runs_part(op, s, w, at, places, c, 4);
+        break;
+    case 3:
+        runs_part(op, s, w, at, places, c, 3);
+        break;
+    case 2:
+        runs_part(op, s, w, at, places, c, 2);
+        break;
+    case 1:
+        runs_part(op, s, w, at, places, c, 1);
+        break;
+    default:
+        break;
+    }
+}
+
+SPK_INLINE run_place run_place_at(const spk_op *op, size_t y, size_t x, size_t t, int32_t *sums) {
+    return (run_place){(size_t)(window_at(op, y, x).left + op->pad_w) * (size_t)op->in_c, t, sums};
+}
+
+static void runs_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
+                            size_t rows, void *sums) {
+    int32_t *to = sums;
+    const runs_scratch *s = kernel;
+    for (size_t r = 0; r < rows && !spk_stopped(f); r++, to += s->sweep.lanes) {
+        const run_place at = run_place_at(op, y, x, t + r, to);
+        runs_sums(op, s, window_at(op, y, x), &at, 1);
+    }
+}
+
+/* A tile's sums, two pixels or steps at once, so that weights are read half as often. */
+static void runs_tile(void *kernel, const spk_op *op, const spk_frame *f, const tile *m, size_t y, size_t x, size_t t) {
+    const runs_scratch *s = kernel;
+    const window w = window_at(op, y, x);
+    const size_t all = m->pixels * m->rows;
+    for (size_t i = 0; i < all && !spk_stopped(f); i += 2) {
+        run_place at[2];
+        const int places = i + 1 < all ? 2 : 1;
+        for (size_t j = i; j < i + (size_t)places; j++)
+            at[j - i] = run_place_at(op, y, x + j / m->rows, t + j % m->rows, tile_row(m, j / m->rows, j % m->rows));
+        if (places == 2)
+            runs_sums(op, s, w, at, 2);
+        else
+            runs_sums(op, s, w, at, 1);
+    }
+}
+
+static void conv_runs(const spk_op *op, const spk_frame *f) {
+    spk_area area = spk_scratch(op, f);
+    runs_scratch s = runs_carve(op, &area);
+    spk_clear(f, s.rows, runs_ring_bytes(op, &s));
+    sweep_tiles(op, f, &s.sweep, &s, runs_begin, runs_accumulate, runs_tile);
+}
+
+#endif
