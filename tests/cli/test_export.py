@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import spikelet
 from tests.export.compiled import needs_compiler
 
 
@@ -56,3 +59,37 @@ def test_what_can_not_be_is_refused_in_a_sentence(
     assert done.exit_code == 2
     assert said in done.stderr.splitlines()[-1]
     assert not (tmp_path / "c").exists()
+
+
+def test_instructions_are_counted_on_what_is_given(packed: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
+    pytest.importorskip("unicorn")
+    pytest.importorskip("ziglang")
+    shape = spikelet.load(packed).input.shape
+    np.save(tmp_path / "dark.npy", np.zeros(shape, np.uint8))
+    np.save(tmp_path / "many.npy", np.zeros((3, *shape), np.uint8))
+    noise, dark = (
+        json.loads(command("export", packed, "--dry-run", "--json", *words).stdout)["counted"]
+        for words in ((), ("--input", tmp_path / "dark.npy"))
+    )
+    assert noise["sample"] == "noise"
+    assert dark["sample"].endswith("dark.npy")
+    assert 0 < dark["instructions"] < noise["instructions"]
+    assert "Arm DDI 0439" in noise["cycle_source"]
+    shown = command("export", packed, "--dry-run").output
+    assert f"{noise['instructions']:,} a run on noise" in " ".join(shown.split())
+    refused = command("export", packed, "--dry-run", "--input", tmp_path / "many.npy")
+    assert refused.exit_code == 2
+    assert "--input must hold one sample" in refused.stderr
+
+
+def test_without_the_emulator_the_table_says_so(
+    packed: Path, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "unicorn", None)
+    done = command("export", packed, "--dry-run")
+    assert done.exit_code == 0
+    assert "not counted" in done.output
+    assert "spikelet[targets]" in done.output
+    refused = command("export", packed, "--dry-run", "--input", tmp_path / "x.npy")
+    assert refused.exit_code == 2
+    assert "spikelet[targets]" in refused.stderr

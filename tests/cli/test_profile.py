@@ -45,6 +45,17 @@ def test_a_packed_file_has_the_bytes_of_its_run(
         assert totals[0][figure] == totals[1][figure], figure
 
 
+def test_flash_and_ram_are_those_of_the_export(trained: Path, packed: Path, command: Callable[..., Any]) -> None:
+    exported = json.loads(command("export", packed, "--dry-run", "--json").stdout)
+    for target in (trained, packed):
+        device = json.loads(command("profile", target, "--samples", 1, "--json").stdout)["device"]
+        for figure in ("flash", "constants", "ram", "stream_ram", "stack"):
+            assert device[figure] == exported[figure], figure
+    text = command("profile", packed, "--samples", 1, "--part", "size").output
+    assert f"{exported['flash']:,} bytes" in text
+    assert f"{exported['ram']:,} bytes" in text
+
+
 def test_an_unknown_part_is_refused(trained: Path, command: Callable[..., Any]) -> None:
     done = command("profile", trained, "--part", "money")
     assert done.exit_code == 2

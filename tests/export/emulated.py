@@ -6,10 +6,14 @@ import dataclasses
 import struct
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from spikelet.export.emulation.elf import Elf, read_elf
+from spikelet.export.emulation.thumb import block_of
 
 STACK, SPACE = 0x70000000, 0x400000  # where the stack lies, and bytes of each memory
 MOST_STACK, UNTOUCHED = 0x10000, b"\xa5"  # bytes of stack that are looked at, and what lies in those never written
@@ -37,14 +41,6 @@ TARGETS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Elf:
-    """A program: its entry, and (address, loaded at, bytes, size in memory) of its segments."""
-
-    entry: int
-    segments: tuple[tuple[int, int, bytes, int], ...]
-
-
 def zig() -> list[str]:
     """The command of Zig's tools; skips where the package is not installed."""
     pytest.importorskip("ziglang")
@@ -55,21 +51,6 @@ def constant(module: str, name: str) -> int:
     """A constant of Unicorn's."""
     found = pytest.importorskip(f"unicorn.{module}")
     return getattr(found, name)
-
-
-def read_elf(path: Path) -> Elf:
-    """A 32- or 64-bit ELF file of either byte order."""
-    data = path.read_bytes()
-    order, is_wide = "<" if data[5] == 1 else ">", data[4] == 2
-    entry, table = struct.unpack_from(f"{order}{'QQ' if is_wide else 'II'}", data, 24)
-    size, count = struct.unpack_from(f"{order}HH", data, 54 if is_wide else 42)
-    segments = []
-    for i in range(count):
-        fields = struct.unpack_from(f"{order}{'IIQQQQQQ' if is_wide else '8I'}", data, table + i * size)
-        kind, offset, address, load, there, room = (fields[0], *fields[2:7]) if is_wide else (fields[0], *fields[1:6])
-        if kind == 1:
-            segments.append((address, load, data[offset : offset + there], room))
-    return Elf(entry, tuple(segments))
 
 
 def code_bytes(path: Path) -> int:
@@ -132,7 +113,7 @@ class Ended:
 
 def semihosted(path: Path, cpu: str) -> Ended:
     """How a Cortex-M program leaves that begins with its reset."""
-    elf, counted = read_elf(path), [0]
+    elf, blocks = read_elf(path), Counter[tuple[int, int]]()
     machine = emulator(elf, "ARM", "THUMB MODE_MCLASS", cpu)
     reasons: list[int] = []
 
@@ -140,12 +121,9 @@ def semihosted(path: Path, cpu: str) -> Ended:
         reasons.append(uc.reg_read(constant("arm_const", "UC_ARM_REG_R1")))
         uc.emu_stop()
 
-    def counts(uc: Any, address: int, size: int, _: Any) -> None:
-        if (address, size) not in lengths:
-            lengths[address, size] = _instructions(uc.mem_read(address, size))
-        counted[0] += lengths[address, size]
+    def counts(_: Any, address: int, size: int, __: Any) -> None:
+        blocks[address, size] += 1
 
-    lengths: dict[tuple[int, int], int] = {}
     machine.hook_add(constant("unicorn_const", "UC_HOOK_INTR"), leaves)
     machine.hook_add(constant("unicorn_const", "UC_HOOK_BLOCK"), counts)
     first = min(load for _, load, _, _ in elf.segments)
@@ -154,13 +132,5 @@ def semihosted(path: Path, cpu: str) -> Ended:
     machine.mem_write(stack - MOST_STACK, UNTOUCHED * MOST_STACK)
     machine.emu_start(reset | 1, 0xFFFFFFF0)
     left = bytes(machine.mem_read(stack - MOST_STACK, MOST_STACK))
-    return Ended(reasons[0], counted[0], len(left.lstrip(UNTOUCHED)))
-
-
-def _instructions(code: bytes) -> int:
-    """Thumb instructions in `code`: of 32 bits where the first five are 11101, 11110 or 11111, else of 16."""
-    at = found = 0
-    while at < len(code):
-        at += 4 if code[at + 1] >> 3 >= 0b11101 else 2
-        found += 1
-    return found
+    counted = sum(block_of(machine.mem_read(*key)).instructions * times for key, times in blocks.items())
+    return Ended(reasons[0], counted, len(left.lstrip(UNTOUCHED)))

@@ -23,6 +23,9 @@ from spikelet.cli.options import ExportOptions, Name, PathName, Size
 @click.option("--flash", type=Size(), metavar="SIZE", help="Flash of the device: 256Ki, 1M or 262144.")
 @click.option("--ram", type=Size(), metavar="SIZE", help="RAM of the device that the network may take.")
 @click.option("--dry-run", is_flag=True, help="Print what it would take, and write nothing.")
+@click.option(
+    "--input", type=Name(), metavar="FILE", help="A picture or array to count instructions on. Default: noise."
+)
 @json_option
 @limits
 def export(model: str, to: str, as_json: bool, **options: Any) -> None:
@@ -31,7 +34,8 @@ def export(model: str, to: str, as_json: bool, **options: Any) -> None:
     MODEL is a packed file, the name of a shipped model, or a run folder, which is lowered first. DIR becomes a project
     of its own: constant arrays, kernels and straight calls in C99, which needs no library, no allocation and no
     floating point, and computes exactly the integers that `spikelet run` computes. `make check` in it compares them
-    on this machine. The table shows flash, RAM, stack and synaptic operations; a network that --flash or --ram does
+    on this machine. The table shows flash, RAM, stack and synaptic operations, and with the extra
+    `targets` installed the instructions that a run takes on an emulated Cortex-M4. A network that --flash or --ram does
     not hold is refused, and nothing is written.
 
     \b

@@ -7,15 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
+from spikelet.base.errors import MissingLibrary
 from spikelet.base.folders import require_new
+from spikelet.base.optional import need
 from spikelet.cli.deployed import deployed
 from spikelet.cli.errors import naming
+from spikelet.cli.images import Wanted, pictures_of
 from spikelet.cli.options import ExportOptions
 from spikelet.cli.printing import note, show_page
-from spikelet.export import Report
+from spikelet.export import Counted, Report, count
 from spikelet.export.c.project import require_name, to_c, written
 from spikelet.export.c.report import report
+from spikelet.graph.ir import IntGraph
 
 SCHEMA = "spikelet.export/1"
 
@@ -49,13 +55,36 @@ def export(model: str, options: ExportOptions) -> Exported:
     if options.out is None and not options.dry_run:
         raise click.UsageError("Say where to write with --out DIR, or ask with --dry-run what it would take.")
     require_name(options.name)
-    if options.out is not None and not options.dry_run:
-        require_new(options.out, "--out")
+    out = None if options.dry_run else options.out
+    if out is not None:
+        require_new(out, "--out")
     graph = deployed(model)
+    sample = None if options.input is None else _sample(graph, options.input)
     with naming(model):
-        if options.out is None or options.dry_run:
+        if out is None:
             found = report(written(graph, options.name))
             found.require(options.flash, options.ram)
-            return Exported(model, found, None)
-        found = to_c(graph, options.out, name=options.name, flash=options.flash, ram=options.ram)
-    return Exported(model, found, options.out)
+        else:
+            found = to_c(graph, out, name=options.name, flash=options.flash, ram=options.ram)
+        return Exported(model, dataclasses.replace(found, counted=_counted(graph, sample, options.input)), out)
+
+
+def _sample(graph: IntGraph, path: str) -> NDArray[np.uint8]:
+    """The one input of the graph that `path` holds.
+
+    Raises:
+        ValueError, OSError: it can't be read, or holds more than one.
+    """
+    need("unicorn", package="unicorn", extra="targets", what="--input, on which instructions are counted,")
+    found = [picture.pixels for picture in pictures_of([path], Wanted.by(graph))]
+    if len(found) != 1:
+        raise ValueError(f"--input must hold one sample, and {path} holds {len(found):,}. Name one picture or array.")
+    return found[0]
+
+
+def _counted(graph: IntGraph, sample: NDArray[np.uint8] | None, path: str | None) -> Counted | None:
+    """What a run takes under emulation; None where the extra `targets` is not installed."""
+    try:
+        return count(graph, sample, sample=path or "")
+    except MissingLibrary:
+        return None

@@ -178,6 +178,7 @@ class ExportOptions:
     flash: int | None
     ram: int | None
     dry_run: bool
+    input: str | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,8 +17,12 @@ from spikelet.cli.errors import naming
 from spikelet.cli.images import Wanted, pictures_of
 from spikelet.cli.opening import opened
 from spikelet.cli.outputs import require_file
-from spikelet.cli.printing import heading, lines, note, say, show, width
+from spikelet.cli.printing import facts, heading, lines, note, say, show, width
+from spikelet.export.c.project import written
+from spikelet.export.c.report import report
+from spikelet.graph.ir import IntGraph
 from spikelet.profiling import Report, profile_graph
+from spikelet.profiling.report import ON_A_DEVICE
 from spikelet.profiling.table import PARTS, TITLES, Part
 
 OF_A_RUN, OF_A_FILE = 100, 16  # samples; the reference that counts in a packed graph holds every edge in memory
@@ -63,7 +67,8 @@ def of_images(model: str, images: Sequence[str]) -> Report:
     pictures = [picture.batch for picture in pictures_of(images, Wanted.by(graph))]
     if len({picture.ndim for picture in pictures}) > 1:
         raise ValueError("INPUT must be images or frames alone, got both. Profile them one after another.")
-    return profile_graph(graph, np.concatenate(pictures, axis=pictures[0].ndim - len(graph.input.shape) - 1))
+    found = profile_graph(graph, np.concatenate(pictures, axis=pictures[0].ndim - len(graph.input.shape) - 1))
+    return _on_device(found, lambda: graph)
 
 
 def of_samples(target: str, data: str | None, data_root: str | None, split: str | None, work: Work) -> Report:
@@ -73,6 +78,7 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str 
         ValueError, OSError, ImportError: what opening the target and the data raise.
     """
     torch = need("torch", package="PyTorch", extra="train", what="spikelet profile without an INPUT")
+    from spikelet.cli.lowered import graph_of_run
     from spikelet.cli.sources import Choice, Trained, open_target, samples_of
     from spikelet.data import batches
     from spikelet.profiling import profile as profile_model
@@ -83,28 +89,41 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str 
     _, samples = samples_of(opened, choice)
     if isinstance(opened, Trained):
         some = samples.spread(work.samples or OF_A_RUN)
-        return profile_model(opened.model, batches(some, BATCH), time_axis=some.time_axis, name=opened.config.model)
+        found = profile_model(opened.model, batches(some, BATCH), time_axis=some.time_axis, name=opened.config.model)
+        return _on_device(found, lambda: graph_of_run(opened.folder))
     some = samples.spread(work.samples or OF_A_FILE)
     x, _ = some.batch(torch.arange(len(some)))
-    return profile_graph(opened.graph, x.numpy())
+    return _on_device(profile_graph(opened.graph, x.numpy()), lambda: opened.graph)
 
 
-def print_report(report: Report, work: Work) -> None:
+def _on_device(found: Report, graph: Callable[[], IntGraph]) -> Report:
+    """`found` with flash and RAM of its exported C; without, and a note of the reason, where it can't be exported."""
+    try:
+        return dataclasses.replace(found, device=report(written(graph())))
+    except (ValueError, OSError) as error:
+        note(f"no flash and RAM of a device: {error}")
+        return found
+
+
+def print_report(found: Report, work: Work) -> None:
     """Prints the tables or the JSON, and saves it where that was asked for.
 
     Raises:
         OSError: the file can't be written.
     """
     if work.as_json:
-        lines(report.to_json())
+        lines(found.to_json())
     else:
-        say(f"{report.model}, T = {report.time_steps}, means over {report.samples} samples")
+        say(f"{found.model}, T = {found.time_steps}, means over {found.samples} samples")
         for name in work.parts or PARTS:
             part = cast(Part, name)
-            _print_part(report.table(part), TITLES[part])
+            _print_part(found.table(part), TITLES[part])
+            if part == "size" and found.device:
+                heading(ON_A_DEVICE.text)
+                facts(found.device.facts())
     if work.out is not None:
         with naming(work.out), atomic_write(work.out) as file:
-            file.write(report.to_json().encode())
+            file.write(found.to_json().encode())
         note(f"saved {work.out}")
 
 

@@ -12,8 +12,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from spikelet.base.page import Displayed, Heading, Page, Part
+from spikelet.base.page import Displayed, Facts, Heading, Page, Part
 from spikelet.base.table import Table
+from spikelet.export import Report as Device
 from spikelet.profiling.baseline import quantized_twin
 from spikelet.profiling.energy import EnergyTable
 from spikelet.profiling.layers import ChannelLayer, Layer, NeuroBenchCounts, NeuronLayer, SynapseLayer
@@ -21,6 +22,7 @@ from spikelet.profiling.table import MAIN_COUNTS, PARTS, TITLES, Subject, table_
 from spikelet.profiling.table import Part as PartName
 
 SCHEMA = "spikelet.profile/1"
+ON_A_DEVICE = Heading("As C on a device (spikelet export)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Report(Displayed):
     peak_arena_bytes: memory for the activations of one sample. A graph's is the arena of its plan for the portable
         kernels: maps as they are padded, and scratch memory. A module's is an estimate without both; see arena.py.
     tables: what energies are given under.
+    device: flash and RAM of the network as exported C; None where nobody worked them out.
     """
 
     model: str
@@ -82,6 +85,7 @@ class Report(Displayed):
     layers: tuple[Layer, ...]
     peak_arena_bytes: int
     tables: tuple[EnergyTable, ...]
+    device: Device | None = None
 
     def __post_init__(self) -> None:
         names = [table.name for table in self.tables]
@@ -165,6 +169,7 @@ class Report(Displayed):
         for name in PARTS:
             table = self.table(name)
             parts += [Heading(TITLES[name]), table.only(MAIN_COUNTS) if name == "operations" else table]
+            parts += [ON_A_DEVICE, Facts(self.device.facts())] if name == "size" and self.device else []
         return Page((*parts, 'All counts of operations: report.table("operations")'))
 
     def in_short(self) -> str:
@@ -184,6 +189,7 @@ class Report(Displayed):
             "energy_tables": [_table_json(table) for table in self.tables],
             "layers": [self._layer_json(layer) for layer in self.layers],
             "total": dataclasses.asdict(self.total),
+            "device": self.device.to_json() if self.device else None,
             "baseline_quantized_network": dataclasses.asdict(self.baseline),
         }
         return json.dumps(document, indent=2, allow_nan=False) + "\n"

@@ -18,6 +18,7 @@ from spikelet.base.page import Displayed, Facts, Heading, Page
 from spikelet.base.text import fit_to_print
 from spikelet.export.c.kernels import needed
 from spikelet.export.c.text import Model
+from spikelet.export.emulation.counted import Counted
 from spikelet.graph import ir
 from spikelet.graph.summary import work_of
 
@@ -29,6 +30,7 @@ CODE: dict[str, int] = {
 }  # fmt: skip
 A_CALL, A_LOOP, A_FUNCTION = 20, 14, 36  # bytes of a call of a kernel, of a loop, and of a function around them
 STACK = 512  # bytes
+UNCOUNTED = "not counted; `spikelet export` does, under emulation, with pip install 'spikelet[targets]'"
 PRODUCTS = (ir.Conv, ir.Linear, ir.Matmul)
 
 
@@ -38,6 +40,7 @@ class Report(Displayed):
 
     constants, kernels, calls: bytes of flash. ram, stream_ram: bytes that `run` and a stream work in.
     synaptic_operations: products of weights, and of two edges, in a whole run in which everything fires.
+    counted: what one run took under emulation; None where none was emulated.
     """
 
     name: str
@@ -48,22 +51,28 @@ class Report(Displayed):
     stream_ram: int
     stack: int
     synaptic_operations: int
+    counted: Counted | None = None
 
     @property
     def flash(self) -> int:
         """Constants, kernels and calls."""
         return self.constants + self.kernels + self.calls
 
-    def page(self) -> Page:
+    def facts(self) -> tuple[tuple[str, str], ...]:
         """Every number with what it is made of."""
         made = f"{self.constants:,} constants, {self.kernels:,} kernels, {self.calls:,} calls"
-        rows = (
+        return (
             ("flash", f"{self.flash:,} bytes: {made}"),
             ("RAM of run", f"{self.ram:,} bytes"),
             ("RAM of a stream", f"{self.stream_ram:,} bytes"),
             ("stack", f"at most {self.stack:,} bytes"),
-            ("synaptic operations", f"at most {self.synaptic_operations:,} a run; what does not fire costs none"),
         )
+
+    def page(self) -> Page:
+        """Sizes, operations, and what was counted."""
+        most = f"at most {self.synaptic_operations:,} a run; what does not fire costs none"
+        counted = self.counted.facts() if self.counted else (("instructions", UNCOUNTED),)
+        rows = (*self.facts(), ("synaptic operations", most), *counted)
         return Page((Heading(f"{fit_to_print(self.name)} as C"), Facts(rows)))
 
     def in_short(self) -> str:
