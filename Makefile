@@ -3,6 +3,7 @@
 #   make test    the test suite, a process for each core   (PYTEST_ARGS="-k lif -x" narrows it, -n0 uses one)
 #   make device  install without torch in a new environment, and run a shipped model there
 #   make lowest  test with the lowest versions that pyproject.toml allows, torch apart
+#   make ecosystems  the exports for Arduino, PlatformIO, Zephyr, ESP-IDF and MicroPython, by their own packers
 #   make docs    the pages of the documentation, in build/docs: README, tutorials, specifications, every module
 #   make lint    formatting, style, types, spelling
 #   make bench   timings of the native runtime beside PyTorch's   (BENCH_ARGS=--small leaves the transformers out)
@@ -24,7 +25,7 @@ SPIKINGJELLY := spikingjelly==2.0.0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test device lowest docs lint bench fuzz clean distclean
+.PHONY: help demo test device lowest ecosystems docs lint bench fuzz clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -57,6 +58,15 @@ lowest: $(READY)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 		--requirement $(LOWEST)/lowest.txt pytest hypothesis .
 	$(LOWEST)/bin/python -m pytest $(LOWEST_TESTS)
+
+# PlatformIO's, Espressif's and Zephyr's tools bring dozens of packages: they get an environment of their own.
+PACKERS := build/packers
+ecosystems: $(READY)
+	$(PY) -m venv --clear $(PACKERS)
+	$(PACKERS)/bin/python -m pip install --quiet --disable-pip-version-check 'platformio>=6.2,<7' \
+		'idf-component-manager>=3.1,<4' 'kconfiglib>=14.1,<15'
+	PATH="$$PATH:$(CURDIR)/$(PACKERS)/bin" PLATFORMIO_CORE_DIR=$(CURDIR)/$(PACKERS)/core \
+		$(PY) -m pytest -n 0 tests/export/test_ecosystems.py
 
 docs: $(READY)
 	rm -rf build/api build/docs

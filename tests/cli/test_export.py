@@ -39,6 +39,13 @@ def test_a_dry_run_says_the_same_and_writes_nothing(packed: Path, tmp_path: Path
     assert asked["flash"] == asked["constants"] + asked["kernels"] + asked["calls"]
 
 
+def test_another_ecosystem_gets_its_manifest(packed: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
+    done = command("export", packed, "--to", "arduino", "--out", tmp_path / "digits", "--name", "digits", "--json")
+    assert json.loads(done.stdout)["to"] == "arduino"
+    assert "name=digits" in (tmp_path / "digits" / "library.properties").read_text()
+    assert "README.md says how it is run" in command("export", packed, "--to", "zephyr", "--out", tmp_path / "z").output
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -48,7 +55,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(packed: Path, tmp_path: Path
         (("--out", "NEW", "--flash", "1k"), "bytes of flash, and 1,000 are there"),
         (("--out", "NEW", "--ram", "1Ki"), "bytes of RAM (with its stack), and 1,024 are there"),
         (("--out", "NEW", "--ram", "much"), "--ram"),
-        (("--out", "NEW", "--to", "rust"), "--to"),
+        (("--out", "NEW", "--to", "rust"), "--to) must be one of c, arduino, platformio, zephyr, esp-idf, micropython"),
     ],
 )
 def test_what_can_not_be_is_refused_in_a_sentence(

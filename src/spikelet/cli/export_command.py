@@ -9,13 +9,19 @@ import click
 from spikelet.cli.answers import give, json_option
 from spikelet.cli.commands import Command
 from spikelet.cli.limits import limits
-from spikelet.cli.offered import shipped
+from spikelet.cli.offered import ecosystems, shipped
 from spikelet.cli.options import ExportOptions, Name, PathName, Size
 
 
 @click.command(cls=Command)
 @click.argument("model", type=Name(shipped))
-@click.option("--to", type=click.Choice(["c"]), default="c", show_default=True, help="What to write: C99.")
+@click.option(
+    "--to",
+    type=Name(ecosystems),
+    default="c",
+    show_default=True,
+    help="c (a Makefile), arduino, platformio, zephyr, esp-idf or micropython.",
+)
 @click.option("--out", type=PathName(), metavar="DIR", help="The folder to write, new or empty.")
 @click.option(
     "--name", type=Name(), default="model", show_default=True, help="What its functions are called: NAME_run and so on."
@@ -28,13 +34,14 @@ from spikelet.cli.options import ExportOptions, Name, PathName, Size
 )
 @json_option
 @limits
-def export(model: str, to: str, as_json: bool, **options: Any) -> None:
+def export(model: str, as_json: bool, **options: Any) -> None:
     """Write a network as C for a microcontroller.
 
     MODEL is a packed file, the name of a shipped model, or a run folder, which is lowered first. DIR becomes a project
     of its own: constant arrays, kernels and straight calls in C99, which needs no library, no allocation and no
     floating point, and computes exactly the integers that `spikelet run` computes. `make check` in it compares them
-    on this machine. The table shows flash, RAM, stack and synaptic operations, and with the extra
+    on this machine. With --to it becomes a library of another ecosystem instead, with an example that makes the same
+    comparison on the board. The table shows flash, RAM, stack and synaptic operations, and with the extra
     `targets` installed the instructions that a run takes on an emulated Cortex-M4. A network that --flash or --ram does
     not hold is refused, and nothing is written.
 

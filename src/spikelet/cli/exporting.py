@@ -19,6 +19,7 @@ from spikelet.cli.images import Wanted, pictures_of
 from spikelet.cli.options import ExportOptions
 from spikelet.cli.printing import note, show_page
 from spikelet.export import Counted, Report, count
+from spikelet.export.c.ecosystems import ecosystem
 from spikelet.export.c.project import require_name, to_c, written
 from spikelet.export.c.report import report
 from spikelet.graph.ir import IntGraph
@@ -28,22 +29,24 @@ SCHEMA = "spikelet.export/1"
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """What was written: `report`, of `model`, in `folder` (None: nothing was)."""
+    """What was written: `report`, of `model`, in `folder` (None: nothing was), for the ecosystem `to`."""
 
     model: str
     report: Report
     folder: Path | None
+    to: str
 
     def show(self) -> None:
         """Prints it."""
         show_page(self.report.page())
         if self.folder:
-            note(f"saved {self.folder}; its self-test: make -C {self.folder} check")
+            test = f"make -C {self.folder} check" if self.to == "c" else f"{self.folder}/README.md says how it is run"
+            note(f"saved {self.folder}; its self-test: {test}")
 
     def document(self) -> dict[str, Any]:
         """The same as JSON has it."""
         folder = str(self.folder) if self.folder else None
-        return {"schema": SCHEMA, "model": self.model, "out": folder, **self.report.to_json()}
+        return {"schema": SCHEMA, "model": self.model, "to": self.to, "out": folder, **self.report.to_json()}
 
 
 def export(model: str, options: ExportOptions) -> Exported:
@@ -55,6 +58,7 @@ def export(model: str, options: ExportOptions) -> Exported:
     if options.out is None and not options.dry_run:
         raise click.UsageError("Say where to write with --out DIR, or ask with --dry-run what it would take.")
     require_name(options.name)
+    ecosystem(options.to)
     out = None if options.dry_run else options.out
     if out is not None:
         require_new(out, "--out")
@@ -65,8 +69,10 @@ def export(model: str, options: ExportOptions) -> Exported:
             found = report(written(graph, options.name))
             found.require(options.flash, options.ram)
         else:
-            found = to_c(graph, out, name=options.name, flash=options.flash, ram=options.ram)
-        return Exported(model, dataclasses.replace(found, counted=_counted(graph, sample, options.input)), out)
+            found = to_c(graph, out, name=options.name, ecosystem=options.to, flash=options.flash, ram=options.ram)
+        return Exported(
+            model, dataclasses.replace(found, counted=_counted(graph, sample, options.input)), out, options.to
+        )
 
 
 def _sample(graph: IntGraph, path: str) -> NDArray[np.uint8]:

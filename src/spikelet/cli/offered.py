@@ -29,6 +29,11 @@ def data_sets() -> list[str]:
     return _keys("data/readers/__init__.py", "READERS")
 
 
+def ecosystems() -> list[str]:
+    """What `spikelet export` writes C for, by name."""
+    return _keys("export/c/ecosystems/__init__.py", "ECOSYSTEMS")
+
+
 def _keys(file: str, name: str) -> list[str]:
     value = _value(file, name)
     keys = value.keys if isinstance(value, ast.Dict) else []

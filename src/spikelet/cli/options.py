@@ -173,6 +173,7 @@ class ConvertOptions:
 class ExportOptions:
     """What `spikelet export` is told; None where nothing was said."""
 
+    to: str
     out: Path | None
     name: str
     flash: int | None

@@ -1,4 +1,4 @@
-"""The README and the Makefile of an exported project."""
+"""The README of an exported project."""
 
 from __future__ import annotations
 
@@ -7,85 +7,13 @@ from spikelet.export.c.code import said
 from spikelet.export.c.report import Report
 from spikelet.export.c.text import Model
 
-MAKEFILE = """# make check       builds the self-test for this machine, and runs it
-# make cortex-m4   the self-test for a Cortex-M4 as build/cortex-m4.elf; also -m0, -m3, -m33
-# make aarch64     for 64-bit Arm under Linux, as build/aarch64
-# make wasm32      {name}_run, {name}_init ... as build/{name}.wasm
-# make clean       removes what was built
-#
-# Cross compilers are arm-none-eabi-gcc, aarch64-linux-gnu-gcc and clang, or all of them is Zig's, which pip installs:
-#   make cortex-m4 ZIG="python3 -m ziglang"
-# Say where your board has its memory: make cortex-m4 FLASH_ORIGIN=0x08000000 FLASH_LENGTH=1M RAM_LENGTH=128K
-
-CC ?= cc
-CFLAGS ?= -std=c99 -O2
-BUILD ?= build
-FLASH_ORIGIN ?= 0x00000000
-FLASH_LENGTH ?= 4M
-RAM_ORIGIN ?= 0x20000000
-RAM_LENGTH ?= 4M
-
-WARNINGS := -Wall -Wextra -Wconversion -pedantic
-MODEL := $(wildcard src/*.c)
-HEADERS := $(wildcard src/*.h)
-SMALL := -std=c99 -Os -ffunction-sections -fdata-sections -Isrc -Wl,--gc-sections
-EXPORTS := $(foreach f,run init step read,-Wl,--export={name}_$(f))
-
-ifdef ZIG
-ARM = $(ZIG) cc -target thumb-freestanding-eabi -mcpu=$(subst -,_,$(1)) -fno-sanitize=undefined
-AARCH64 = $(ZIG) cc -target aarch64-linux-musl -fno-sanitize=undefined
-WASM = $(ZIG) cc -target wasm32-freestanding -fno-sanitize=undefined
-else
-ARM = arm-none-eabi-gcc -mthumb -mcpu=$(1)
-AARCH64 = aarch64-linux-gnu-gcc
-WASM = clang --target=wasm32
-ALONE := -nostdlib
-LIBGCC := -lgcc
-endif
-
-check: $(BUILD)/selftest
-\t./$<
-
-$(BUILD)/selftest: $(MODEL) selftest.c $(HEADERS)
-\t@mkdir -p $(@D)
-\t$(CC) $(CFLAGS) $(WARNINGS) -Isrc -DSPK_PRINT $(MODEL) selftest.c -o $@
-
-cortex-m33: FLASH_ORIGIN := 0x10000000
-cortex-m33: RAM_ORIGIN := 0x38000000
-
-cortex-m0 cortex-m3 cortex-m4 cortex-m33: %: $(MODEL) selftest.c $(HEADERS)
-\t@mkdir -p $(BUILD)
-\tsed -e 's/FLASH_ORIGIN/$(FLASH_ORIGIN)/; s/FLASH_LENGTH/$(FLASH_LENGTH)/' \\
-\t    -e 's/RAM_ORIGIN/$(RAM_ORIGIN)/; s/RAM_LENGTH/$(RAM_LENGTH)/' bare/cortex-m.ld > $(BUILD)/$@.ld
-\t$(call ARM,$@) $(SMALL) $(ALONE) -Wl,-e,reset -T $(BUILD)/$@.ld $(MODEL) selftest.c bare/cortex-m.c bare/memory.c \\
-\t    $(LIBGCC) -o $(BUILD)/$@.elf
-
-aarch64: $(MODEL) selftest.c $(HEADERS)
-\t@mkdir -p $(BUILD)
-\t$(AARCH64) $(SMALL) -static -DSPK_PRINT $(MODEL) selftest.c -o $(BUILD)/$@
-
-wasm32: $(MODEL) selftest.c $(HEADERS)
-\t@mkdir -p $(BUILD)
-\t$(WASM) $(SMALL) -nostdlib -Wl,--no-entry $(EXPORTS) -Wl,--export={name}_selftest $(MODEL) selftest.c bare/memory.c \\
-\t    -o $(BUILD)/{name}.wasm
-
-clean:
-\trm -rf $(BUILD)
-
-.PHONY: check clean cortex-m0 cortex-m3 cortex-m4 cortex-m33 aarch64 wasm32
-"""
-
-README = """# {title} in C
+README = """# {title} as {form}
 
 A spiking network as C99: constant arrays, a few kernels, and straight calls. No allocation, no floating point, no
-library but `memcpy` and `memset`. It computes the integers that spikelet's reference computes, all of them.
+library but `memcpy` and `memset`. It computes the integers that spikelet's reference computes, all of them. No board
+was at hand when spikelet was written: the same C is tested under emulation.
 
-    make check
-
-builds the self-test for this machine and runs it; `make cortex-m4`, `make aarch64` and `make wasm32` build it for
-others (the Makefile says more). In a program of your own, compile everything in `src` with `-Os` or `-O2` and
-`-ffunction-sections -fdata-sections`, and link with `--gc-sections`, so that what is not called takes no room.
-
+{how}
 ## One input
 
     #include "{name}.h"
@@ -103,13 +31,6 @@ others (the Makefile says more). In a program of your own, compile everything in
     {name}_step(frame);                      /* one time step; {limit} */
     {name}_read(output);                     /* {upper}_READ values: what `run` gives, of the steps so far */
 
-## On a Cortex-M
-
-    make cortex-m4 ZIG="python3 -m ziglang"  # after pip install ziglang; or with arm-none-eabi-gcc, without ZIG
-    qemu-system-arm -M mps2-an386 -nographic -semihosting -kernel build/cortex-m4.elf; echo $?
-
-ends with 0 where every value is right. No board was at hand when spikelet was written: it is tested under emulation.
-
 ## What it takes
 
 | | bytes |
@@ -124,13 +45,8 @@ Both ways of running have memory of their own, which is linked where they are ca
 {labels}"""
 
 
-def makefile(model: Model) -> str:
-    """The Makefile."""
-    return MAKEFILE.replace("{name}", model.name)
-
-
-def readme(model: Model, found: Report) -> str:
-    """The README."""
+def readme(model: Model, found: Report, form: str, how: str) -> str:
+    """The README of a model that is exported as `form`; how: what to do with it, as Markdown."""
     graph, sizes = model.graph, model.sizes
     outputs, first = [], 0
     for output in graph.outputs:
@@ -141,8 +57,8 @@ def readme(model: Model, found: Report) -> str:
         first += count * edge.size
     names = ", ".join(f"{i} {_plain(label)}" for i, label in enumerate(graph.labels[:100]))
     return README.format(
-        title=said(graph.title), name=model.name, upper=model.name.upper(), shape=list(graph.input.shape),
-        steps=sizes.steps, outputs="\n".join(outputs),
+        title=said(graph.title), form=form, how=how, name=model.name, upper=model.name.upper(),
+        shape=list(graph.input.shape), steps=sizes.steps, outputs="\n".join(outputs),
         limit=f"gives 1 where {sizes.limit} were taken" if sizes.limit else "as many as come",
         constants=f"{found.constants:,}", code=f"{found.kernels + found.calls:,}", ram=f"{found.ram:,}",
         stream=f"{found.stream_ram:,}", stack=f"{found.stack:,}", labels=f"\n## Classes\n\n{names}\n" if names else "",

@@ -1,4 +1,4 @@
-"""A folder that builds by itself: the model, its kernels, a self-test, a Makefile and a README."""
+"""A folder of an ecosystem's form: the model, its kernels, a self-test, manifests and a README."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from pathlib import Path
 from spikelet.base.errors import SpikeletError
 from spikelet.base.folders import new_folder
 from spikelet.base.strict_json import shown
+from spikelet.export.c.ecosystems import ecosystem as ecosystem_of
+from spikelet.export.c.ecosystems.ecosystem import Project
 from spikelet.export.c.kernels import needed
-from spikelet.export.c.pages import makefile, readme
 from spikelet.export.c.report import Report, report
-from spikelet.export.c.selftest import selftest
 from spikelet.export.c.text import Model
 from spikelet.graph.ir import IntGraph
 from spikelet.graph.required import require_graph
 
-BARE = Path(__file__).parent / "bare"  # what a device without an operating system needs
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 
 
@@ -26,6 +25,7 @@ def to_c(
     folder: str | os.PathLike[str],
     *,
     name: str = "model",
+    ecosystem: str = "c",
     flash: int | None = None,
     ram: int | None = None,
 ) -> Report:
@@ -40,19 +40,23 @@ def to_c(
 
     Args:
         folder: none yet, or an empty one.
+        ecosystem: "c" for a project with a Makefile; "arduino", "platformio", "zephyr", "esp-idf" or "micropython" for
+            the same C with that ecosystem's manifests, and an example that runs the self-test.
         name: what the functions are called: `name_run` and so on; two models of one program need two names.
         flash, ram: bytes that the device has; None sets no limit.
     Raises:
-        SpikeletError: the folder holds something, a name is no name of C, or the device has too little.
+        SpikeletError: the folder holds something, a name is no name of C, the device has too little, or no
+            ecosystem has that name.
         GraphError: the graph has no meaning, or an operation has no kernel in C; names it.
         OSError: the folder can't be written.
     """
+    ecosystem_of(ecosystem)
     model = written(graph, name)
     found = report(model)
     found.require(flash, ram)
     with new_folder(Path(folder)) as place:
-        for path, text in files(model, found).items():
-            (place / path).parent.mkdir(exist_ok=True)
+        for path, text in files(model, found, ecosystem).items():
+            (place / path).parent.mkdir(parents=True, exist_ok=True)
             (place / path).write_text(text, encoding="utf-8", newline="\n")
     return found
 
@@ -78,13 +82,7 @@ def require_name(name: object) -> None:
         )
 
 
-def files(model: Model, found: Report) -> dict[str, str]:
+def files(model: Model, found: Report, ecosystem: str = "c") -> dict[str, str]:
     """Every file of the project, by its path in the folder."""
     sources = model.files | needed("".join(model.files.values()))
-    return {
-        **{f"src/{name}": text for name, text in sources.items()},
-        **{f"bare/{path.name}": path.read_text(encoding="utf-8") for path in sorted(BARE.iterdir())},
-        "selftest.c": selftest(model),
-        "Makefile": makefile(model),
-        "README.md": readme(model, found),
-    }
+    return ecosystem_of(ecosystem).all_files(Project(model, found, sources))

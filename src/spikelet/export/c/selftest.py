@@ -12,12 +12,8 @@ from spikelet.graph.reference import Reference
 Int32 = NDArray[np.int32]
 INPUTS = 3
 
-MAIN = """/* Runs every input whole, and all of them as frames of a stream; gives the number of values that are wrong.
-   With -DSPK_PRINT it says it in words. */
+TEST = """/* Runs every input whole, and all of them as frames of a stream; gives the number of wrong values. */
 #include "{name}.h"
-#ifdef SPK_PRINT
-#include <stdio.h>
-#endif
 
 {arrays}
 
@@ -43,19 +39,27 @@ int {name}_selftest(void) {{
     {name}_read(found);
     return differ + wrong({streamed}, {upper}_READ);
 }}
-
-int main(void) {{
-    const int differ = {name}_selftest();
+"""
+MAIN = """/* The self-test as a program; with -DSPK_PRINT it says in words what it found. */
+#include "@name@.h"
 #ifdef SPK_PRINT
-    printf("{name}: {inputs} runs and a stream of %d steps, %d wrong values\\n", {upper}_STEPS, differ);
+#include <stdio.h>
+#endif
+
+int @name@_selftest(void);
+
+int main(void) {
+    const int differ = @name@_selftest();
+#ifdef SPK_PRINT
+    printf("@name@: @inputs@ runs and a stream of %d steps, %d wrong values\\n", @NAME@_STEPS, differ);
 #endif
     return differ != 0;
-}}
-"""
+}
+""".replace("@inputs@", str(INPUTS))
 
 
 def selftest(model: Model, seed: int = 0) -> str:
-    """The source of the program."""
+    """The source of its function `name_selftest`."""
     x = inputs(model, seed)
     reference, steps = Reference(model.graph), model.graph.time_steps
     constants = Constants("expected")
@@ -67,7 +71,7 @@ def selftest(model: Model, seed: int = 0) -> str:
         "streamed": constants.array("stream", outputs_of(model, reference.outputs(frames), last=True)),
     }
     arrays = "\n".join(f"static {definition}" for definition in constants.definitions)
-    return MAIN.format(name=model.name, upper=model.name.upper(), arrays=arrays, inputs=INPUTS, **names)
+    return TEST.format(name=model.name, upper=model.name.upper(), arrays=arrays, inputs=INPUTS, **names)
 
 
 def inputs(model: Model, seed: int) -> NDArray[np.uint8]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.optional import need
+from spikelet.export.c.ecosystems.plain import BARE
 from spikelet.export.c.kernels import needed
-from spikelet.export.c.project import BARE
 from spikelet.export.c.text import Model
 
 FLAGS = (

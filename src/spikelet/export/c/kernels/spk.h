@@ -14,6 +14,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memset(void *to, int value, size_t size);
 
 /* What C99 leaves to the compiler and every kernel relies on: else there is no array of these sizes. */
+typedef char spk_int_has_32_bits[sizeof(int) >= 4 ? 1 : -1];
 typedef char spk_shift_is_arithmetic[(-1 >> 1) == -1 ? 1 : -1];
 typedef char spk_conversion_wraps[(int32_t)UINT32_MAX == -1 && (int8_t)255 == -1 ? 1 : -1];
 
