@@ -73,7 +73,9 @@ def test_a_loop_of_known_length_is_counted_exactly(tmp_path: Path) -> None:
     out, stack = machine.call(machine.elf.entry, b"", 4)
     assert (out, stack) == (struct.pack("<i", 100), 0)
     assert machine.tally() == (2 + 2 * 100 + 1, 2 + 2 * 100 + 1 + REFILL * 100)
-    assert machine.by_function() == {"given": 203}
+    assert machine.by_function() == {(0, "given"): 203}
+    machine.call(machine.elf.entry, b"", 4, marks=[1000, 4])
+    assert machine.by_function() == {(2, "given"): 2 * 99 + 1, (0, "given"): 2 + 2}
 
 
 @pytest.mark.parametrize("core", ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m33"])

@@ -33,17 +33,18 @@ MOST_STACK, UNTOUCHED = 0x10000, b"\xa5"  # bytes of stack that are looked at, a
 class Machine:
     """A program on an emulated Cortex-M, run function by function.
 
-    blocks: how often each (address, bytes) of code ran in the last call. taken: the jumps between them.
+    blocks: how often each (address, bytes, part) of code ran in the last call. taken: the jumps between them.
+    functions: address and bytes of each, by name.
     """
 
     def __init__(self, path: Path, core: str) -> None:
         self._uc = need("unicorn", package="unicorn", extra="targets", what="a count of instructions")
         self._arm = need("unicorn.arm_const", package="unicorn", extra="targets", what="a count of instructions")
-        self.elf, self.core, self.path = read_elf(path), core, path
-        self.blocks: Counter[tuple[int, int]] = Counter()
+        self.elf, self.core, self.functions = read_elf(path), core, functions_of(path)
+        self.blocks: Counter[tuple[int, int, int]] = Counter()
         self.taken = 0
 
-    def call(self, address: int, given: bytes, result: int) -> tuple[bytes, int]:
+    def call(self, address: int, given: bytes, result: int, marks: Sequence[int] = ()) -> tuple[bytes, int]:
         """What the function `address`(given, out) writes to `out`, `result` bytes, and the bytes of stack it took."""
         uc, arm = self._uc, self._arm
         machine = _machine(uc, arm, self.elf, self.core)
@@ -54,7 +55,7 @@ class Machine:
         for register, value in (("R0", DATA), ("R1", out), ("SP", STACK - 8), ("LR", RETURN | 1)):
             machine.reg_write(getattr(arm, f"UC_ARM_REG_{register}"), value)
         machine.mem_write(STACK - MOST_STACK, UNTOUCHED * MOST_STACK)
-        watch = Watch(uc, machine)
+        watch = Watch(uc, machine, marks)
         machine.emu_start(address | 1, RETURN)
         self.blocks, self.taken = watch.blocks, watch.taken
         if machine.reg_read(arm.UC_ARM_REG_PC) & ~1 != RETURN:
@@ -64,18 +65,18 @@ class Machine:
 
     def tally(self) -> tuple[int, int]:
         """Instructions and cycles of the last call."""
-        kinds = {key: block_of(self.code(*key)) for key in self.blocks}
+        kinds = {key: block_of(self.code(*key[:2])) for key in self.blocks}
         instructions = sum(kinds[key].instructions * times for key, times in self.blocks.items())
         cycles = sum(kinds[key].cycles * times for key, times in self.blocks.items())
         return instructions, cycles + REFILL * self.taken
 
-    def by_function(self) -> dict[str, int]:
-        """Instructions of the last call by the function that they lie in."""
-        places = sorted((start, start + size, name) for name, (start, size) in functions_of(self.path).items())
-        found: Counter[str] = Counter()
-        for (address, size), times in self.blocks.items():
+    def by_function(self) -> dict[tuple[int, str], int]:
+        """Instructions of the last call by the part of the program that was entered last, and by their function."""
+        places = sorted((start, start + size, name) for name, (start, size) in self.functions.items())
+        found: Counter[tuple[int, str]] = Counter()
+        for (address, size, mark), times in self.blocks.items():
             name = next((name for start, end, name in places if start <= address < end), "?")
-            found[name] += block_of(self.code(address, size)).instructions * times
+            found[mark, name] += block_of(self.code(address, size)).instructions * times
         return dict(found.most_common())
 
     def code(self, address: int, size: int) -> bytes:

@@ -7,31 +7,43 @@ import functools
 import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from spikelet.base.errors import SpikeletError
 from spikelet.export.emulation.build import zig
 
-BLOCKS = 1 << 16
+BLOCKS, MARKS = 1 << 16, 256
 
 
 class _Block(ctypes.Structure):
-    _fields_ = (("address", ctypes.c_uint32), ("size", ctypes.c_uint32), ("times", ctypes.c_uint64))
+    _fields_ = (
+        ("address", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
+        ("times", ctypes.c_uint64),
+        ("mark", ctypes.c_uint32),
+        ("unused", ctypes.c_uint32),
+    )
 
 
 class _Counter(ctypes.Structure):
     _fields_ = (
         ("blocks", _Block * BLOCKS), ("taken", ctypes.c_uint64), ("next", ctypes.c_uint32), ("full", ctypes.c_uint32),
+        ("marks", ctypes.c_uint32 * MARKS), ("mark", ctypes.c_uint32),
     )  # fmt: skip
 
 
 class Watch:
-    """What a machine of Unicorn's runs, from now on."""
+    """What a machine of Unicorn's runs, from now on.
 
-    def __init__(self, uc: Any, machine: Any) -> None:
+    marks: at most 256 addresses at which parts of the program begin; a block belongs to the part that was entered last.
+    """
+
+    def __init__(self, uc: Any, machine: Any, marks: Sequence[int] = ()) -> None:
         self._counter, self._library = _Counter(), _library()  # both live as long as the machine may call them
         self._counter.next = 1  # no code lies there: the first block is jumped to
+        self._counter.marks[: len(marks)] = list(marks)
         add, handle = _unicorn(uc).uc_hook_add, ctypes.c_size_t()
         status = add(
             machine._uch, ctypes.byref(handle), uc.UC_HOOK_BLOCK, self._library.count_block,
@@ -41,13 +53,13 @@ class Watch:
             raise SpikeletError(f"Unicorn takes no counter of blocks (its error {status}); it may be a later version.")
 
     @property
-    def blocks(self) -> Counter[tuple[int, int]]:
-        """How often each (address, bytes) of code ran."""
+    def blocks(self) -> Counter[tuple[int, int, int]]:
+        """How often each (address, bytes) of code ran, in the part of this number: from 1 on, 0 before all."""
         if self._counter.full:
             raise SpikeletError(
                 f"the program has more than {BLOCKS} blocks of code; its instructions can't be counted."
             )
-        return Counter({(one.address, one.size): one.times for one in self._counter.blocks if one.times})
+        return Counter({(one.address, one.size, one.mark): one.times for one in self._counter.blocks if one.times})
 
     @property
     def taken(self) -> int:
