@@ -1,24 +1,77 @@
 /* conv and linear (O2, O3), one group: for every value that is not zero, its row of weights is added.
 
-   code = scale * field + offset, so that n[o] = scale * (sum of field * x) + offset * (sum of x). */
+   code = scale * field + offset, so that n[o] = scale * (sum of field * x) + offset * (sum of x). Values are gathered,
+   and then added to four outputs at a time, whose sums stay in registers. */
 #include "spk.h"
 
-static void add_row(int32_t *v, const spk_synapses *k, uint32_t synapse, uint32_t x) {
-    const uint8_t *row = k->weight + synapse * k->row_bytes, *end = row + k->row_bytes;
-    const uint32_t bits = k->bits, mask = (1u << bits) - 1;
-    uint32_t byte, left;
-    if (bits == 8) {
-        for (; row < end; row++) spk_accumulate(v++, x * *row);
-        return;
+enum { EVENTS = 16 }; /* values that are gathered before they are added */
+
+typedef struct {
+    const uint8_t *rows[EVENTS];
+    uint32_t values[EVENTS];
+    uint32_t count, total;
+} events;
+
+/* Of every event, four fields of `bits` bits, the first at bit `first` of a byte. */
+static inline void add_four(int32_t *v, const events *found, uint32_t byte, uint32_t first, uint32_t bits) {
+    const uint32_t mask = (1u << bits) - 1, count = found->count;
+    uint32_t a = (uint32_t)v[0], b = (uint32_t)v[1], c = (uint32_t)v[2], d = (uint32_t)v[3], i;
+    for (i = 0; i < count; i++) {
+        const uint8_t *row = found->rows[i] + byte;
+        const uint32_t x = found->values[i];
+        if (bits == 8) {
+            a += x * row[0];
+            b += x * row[1];
+            c += x * row[2];
+            d += x * row[3];
+        } else {
+            const uint32_t field = bits == 4 ? (uint32_t)row[0] | (uint32_t)row[1] << 8 : (uint32_t)row[0] >> first;
+            a += x * (field & mask);
+            b += x * (field >> bits & mask);
+            c += x * (field >> 2 * bits & mask);
+            d += x * (field >> 3 * bits & mask);
+        }
     }
-    for (; row < end; row++)
-        for (byte = *row, left = 8; left; left -= bits, byte >>= bits) spk_accumulate(v++, x * (byte & mask));
+    v[0] = (int32_t)a;
+    v[1] = (int32_t)b;
+    v[2] = (int32_t)c;
+    v[3] = (int32_t)d;
 }
 
-static uint32_t add_position(int32_t *v, const spk_synapses *k, const void *x, uint32_t position, uint32_t tap) {
+/* Of every event, one field: the last ones of a row that are not four. */
+static void add_one(int32_t *v, const events *found, uint32_t byte, uint32_t first, uint32_t mask) {
+    uint32_t i;
+    for (i = 0; i < found->count; i++) spk_accumulate(v, found->values[i] * (found->rows[i][byte] >> first & mask));
+}
+
+static void flush(int32_t *v, const spk_synapses *k, events *found) {
+    const uint32_t bytes = k->row_bytes;
+    uint32_t byte = 0;
+    if (k->bits == 8) {
+        for (; byte + 4 <= bytes; byte += 4, v += 4) add_four(v, found, byte, 0, 8);
+        for (; byte < bytes; byte++) add_one(v++, found, byte, 0, 255);
+    } else if (k->bits == 4) {
+        for (; byte + 2 <= bytes; byte += 2, v += 4) add_four(v, found, byte, 0, 4);
+        if (byte < bytes) {
+            add_one(v, found, byte, 0, 15);
+            add_one(v + 1, found, byte, 4, 15);
+        }
+    } else if (k->bits == 2) {
+        for (; byte < bytes; byte++, v += 4) add_four(v, found, byte, 0, 2);
+    } else {
+        for (; byte < bytes; byte++, v += 8) {
+            add_four(v, found, byte, 0, 1);
+            add_four(v + 4, found, byte, 4, 1);
+        }
+    }
+    found->count = 0;
+}
+
+static void gather(int32_t *v, const spk_synapses *k, events *found, const void *x, uint32_t position, uint32_t tap) {
     const uint32_t channels = k->x.channels, words = (channels + 31) / 32;
-    uint32_t c, word = 0, value, sum = 0;
-    for (c = 0; c < channels; c++) {
+    const uint8_t *row = k->weight + tap * channels * k->row_bytes;
+    uint32_t c, word = 0, value;
+    for (c = 0; c < channels; c++, row += k->row_bytes) {
         if (k->x.element == SPK_BITS) {
             if (c % 32 == 0) word = ((const uint32_t *)x)[position * words + c / 32];
             value = word & 1;
@@ -26,23 +79,28 @@ static uint32_t add_position(int32_t *v, const spk_synapses *k, const void *x, u
         } else {
             value = (uint32_t)spk_value(x, &k->x, position, c);
         }
-        if (value) add_row(v, k, tap * channels + c, value);
-        sum += value;
+        if (!value) continue;
+        found->rows[found->count] = row;
+        found->values[found->count++] = value;
+        found->total += value;
+        if (found->count == EVENTS) flush(v, k, found);
     }
-    return sum;
 }
 
 void spk_conv(int32_t *v, const spk_synapses *k, const void *x, uint32_t row, uint32_t column) {
     const uint32_t top = row * k->stride_height - k->pad_height, left = column * k->stride_width - k->pad_width;
-    uint32_t a, b, o, i, j, sum = 0;
+    uint32_t a, b, o, i, j;
+    events found;
+    found.count = found.total = 0;
     memset(v, 0, k->row_bytes * (8 / k->bits) * sizeof *v);
     for (a = 0; a < k->kernel_height; a++) {
         i = top + a * k->dilation_height; /* before the first row it wraps, and is beyond the last */
         for (b = 0; b < k->kernel_width; b++) {
             j = left + b * k->dilation_width;
-            if (i < k->x.height && j < k->x.width)
-                sum += add_position(v, k, x, i * k->x.width + j, a * k->kernel_width + b);
+            if (i < k->x.height && j < k->x.width) gather(v, k, &found, x, i * k->x.width + j, a * k->kernel_width + b);
         }
     }
-    for (o = 0; o < k->outputs; o++) v[o] = (int32_t)((uint32_t)v[o] * (uint32_t)k->scale + sum * (uint32_t)k->offset);
+    flush(v, k, &found);
+    for (o = 0; o < k->outputs; o++)
+        v[o] = (int32_t)((uint32_t)v[o] * (uint32_t)k->scale + found.total * (uint32_t)k->offset);
 }

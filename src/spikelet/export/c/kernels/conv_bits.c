@@ -40,6 +40,7 @@ static void add_rows(uint32_t *counter, const uint32_t *weight, const uint32_t *
 
 static void flush(uint32_t *counters, const spk_slices *k, events *found) {
     uint32_t i;
+    found->total += found->count;
     while (found->count % 8) found->rows[found->count++] = k->zeros;
     for (i = 0; i < k->bits * k->words; i++)
         add_rows(counters + i * k->depth, k->weight + i, found->rows, found->rows + found->count);
@@ -53,14 +54,17 @@ static uint32_t lowest(uint32_t word) {
 }
 
 static void gather(uint32_t *counters, const spk_slices *k, events *found, const uint32_t *x, uint32_t row) {
-    const uint32_t stride = k->bits * k->words, inputs = (k->x.channels + 31) / 32;
-    uint32_t i, word;
-    for (i = 0; i < inputs; i++, row += 32 * stride)
-        for (word = x[i]; word; word &= word - 1) {
-            found->rows[found->count++] = row + lowest(word) * stride;
-            found->total++;
-            if (found->count == EVENTS) flush(counters, k, found);
+    const uint32_t stride = k->bits * k->words, *end = x + (k->x.channels + 31) / 32;
+    uint32_t word, *next = found->rows + found->count, *const full = found->rows + EVENTS;
+    for (; x < end; x++, row += 32 * stride)
+        for (word = *x; word; word &= word - 1) {
+            *next++ = row + lowest(word) * stride;
+            if (next < full) continue;
+            found->count = EVENTS;
+            flush(counters, k, found);
+            next = found->rows;
         }
+    found->count = (uint32_t)(next - found->rows);
 }
 
 /* Eight outputs' bits of eight planes, from `bit` on, as eight bytes: an 8 x 8 matrix of bits, transposed. */
@@ -81,15 +85,20 @@ static void bytes_of(uint32_t *low, uint32_t *high, const uint32_t *plane, uint3
     *high = b ^ t >> 4;
 }
 
-/* A word's counters, times scale, onto 32 outputs. depth is 8, 12 or 16. */
-static void add_counts(int32_t *v, const uint32_t *counter, uint32_t depth, uint32_t scale) {
-    uint32_t bit, b, low[2], high[2] = {0, 0};
+/* base, and a word's counters times scale, of 32 outputs; without a base, onto what is there. depth: 4, 8, 12 or 16. */
+static void add_counts(int32_t *v, const uint32_t *counter, uint32_t depth, uint32_t scale, const uint32_t *base) {
+    uint32_t bit, b, low[2], high[2];
     for (bit = 0; bit < 32; bit += 8, v += 8) {
-        bytes_of(low, low + 1, counter, 8, bit);
-        if (depth > 8) bytes_of(high, high + 1, counter + 8, depth - 8, bit);
+        bytes_of(low, low + 1, counter, depth, bit);
         for (b = 0; b < 4; b++) {
-            spk_accumulate(v + b, scale * ((low[0] >> 8 * b & 255) | (high[0] >> 8 * b & 255) << 8));
-            spk_accumulate(v + b + 4, scale * ((low[1] >> 8 * b & 255) | (high[1] >> 8 * b & 255) << 8));
+            v[b] = (int32_t)((base ? *base : (uint32_t)v[b]) + scale * (low[0] >> 8 * b & 255));
+            v[b + 4] = (int32_t)((base ? *base : (uint32_t)v[b + 4]) + scale * (low[1] >> 8 * b & 255));
+        }
+        if (depth <= 8) continue;
+        bytes_of(high, high + 1, counter + 8, depth - 8, bit);
+        for (b = 0; b < 4; b++) {
+            spk_accumulate(v + b, (scale << 8) * (high[0] >> 8 * b & 255));
+            spk_accumulate(v + b + 4, (scale << 8) * (high[1] >> 8 * b & 255));
         }
     }
 }
@@ -97,7 +106,7 @@ static void add_counts(int32_t *v, const uint32_t *counter, uint32_t depth, uint
 void spk_conv_bits(int32_t *v, uint32_t *counters, const spk_slices *k, const void *x, uint32_t row, uint32_t column) {
     const uint32_t top = row * k->stride_height - k->pad_height, left = column * k->stride_width - k->pad_width;
     const uint32_t inputs = (k->x.channels + 31) / 32, tap = k->x.channels * k->bits * k->words;
-    uint32_t a, b, i, j, o;
+    uint32_t a, b, base, depth, i, j;
     events found;
     found.count = found.total = 0;
     memset(counters, 0, k->bits * k->words * k->depth * sizeof *counters);
@@ -111,8 +120,10 @@ void spk_conv_bits(int32_t *v, uint32_t *counters, const spk_slices *k, const vo
         }
     }
     flush(counters, k, &found);
-    for (o = 0; o < 32 * k->words; o++) v[o] = (int32_t)(found.total * (uint32_t)k->offset);
+    base = found.total * (uint32_t)k->offset;
+    depth = found.total < 16 ? 4 : found.total < 256 ? 8 : k->depth; /* no counter is above the number of spikes */
     for (i = 0; i < k->bits; i++)
         for (j = 0; j < k->words; j++)
-            add_counts(v + 32 * j, counters + (i * k->words + j) * k->depth, k->depth, (uint32_t)k->scale << i);
+            add_counts(v + 32 * j, counters + (i * k->words + j) * k->depth, depth, (uint32_t)k->scale << i,
+                       i ? 0 : &base);
 }
