@@ -20,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 LATENCY = RESULTS / "latency.json"
+MICROCONTROLLER = RESULTS / "microcontroller" / "table.json"
 BEGIN, END = "<!-- results: benchmarks/readme_table.py writes this -->", "<!-- end of results -->"
 Rows = list[dict[str, str]]
 
@@ -175,6 +176,23 @@ def _latency(taken: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _microcontroller(taken: dict[str, Any]) -> list[str]:
+    """Counted and published instructions, a row each."""
+    about = (
+        f"`{taken['command']}`: a run of one image, emulated, each network at -Os or -O2, whichever takes fewer "
+        "instructions; cycles by Arm's table, without wait states (benchmarks/microcontroller.py); commit "
+        f"{taken['commit']}."
+    )
+    columns = ("network", "core", "instructions", "cycles, estimated", "flash, bytes", "RAM, bytes", "built with")
+    title = "Exported networks beside int8 ones of their shape, on an emulated Cortex-M"
+    lines = _section(title, about, *columns)
+    for row in taken["rows"]:
+        numbers = (row[name] for name in ("instructions", "cycles", "flash", "ram"))
+        cells = ("–" if number is None else f"{number:,.0f}" for number in numbers)
+        lines.append(f"| {row['network']} | {row['core']} | {' | '.join(cells)} | {row['flags'] or '–'} |")
+    return [*lines, "", "![Instructions an inference](microcontroller/table.png)"]
+
+
 def _network(r: dict[str, Any]) -> str:
     """The model, and the bits that it was asked to have."""
     bits = r["options"].get("weight_bits")
@@ -214,6 +232,7 @@ def _ablations() -> str:
     transformers = _read("transformer_speed.csv")
     parts += [_transformers(transformers)] if transformers else []
     parts += [_latency(json.loads(LATENCY.read_text()))]
+    parts += [_microcontroller(json.loads(MICROCONTROLLER.read_text()))]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 

@@ -13,14 +13,15 @@ class Counted:
     """What one run took on an emulated processor.
 
     core: its name. sample: what the input was, in words.
-    instructions, cycles: of the run; cycles are an estimate by the table that `cycle_source` names.
+    instructions, cycles: of the run; cycles are an estimate by the table that `cycle_source` names, and None of a core
+        that it is not the table of.
     flash, ram, stack: bytes of the program as it was linked, of its arrays, and of stack that the run wrote.
     """
 
     core: str
     sample: str
     instructions: int
-    cycles: int
+    cycles: int | None
     flash: int
     ram: int
     stack: int
@@ -31,6 +32,6 @@ class Counted:
         core, sample = self.core.replace("cortex-m", "Cortex-M"), fit_to_print(self.sample)
         return (
             ("instructions", f"{self.instructions:,} a run on {sample}: {core} at -Os, counted under emulation"),
-            ("cycles", f"about {self.cycles:,} by {self.cycle_source}"),
+            *([] if self.cycles is None else [("cycles", f"about {self.cycles:,} by {self.cycle_source}")]),
             ("as linked", f"{self.flash:,} bytes of flash, {self.ram:,} of RAM, {self.stack:,} of stack"),
         )

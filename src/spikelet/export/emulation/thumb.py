@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 
+TABLE_OF = "cortex-m4"
 SOURCE = "Arm DDI 0439, table 3-1 (Cortex-M4), memory without wait states"
 REFILL, DIVISION = 2, 7
 
