@@ -63,7 +63,7 @@ lowest: $(READY)
 PACKERS := build/packers
 ecosystems: $(READY)
 	$(PY) -m venv --clear $(PACKERS)
-	$(PACKERS)/bin/python -m pip install --quiet --disable-pip-version-check 'platformio>=6.2,<7' \
+	$(PACKERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt 'platformio>=6.2,<7' \
 		'idf-component-manager>=3.1,<4' 'kconfiglib>=14.1,<15'
 	PATH="$$PATH:$(CURDIR)/$(PACKERS)/bin" PLATFORMIO_CORE_DIR=$(CURDIR)/$(PACKERS)/core \
 		$(PY) -m pytest -n 0 tests/export/test_ecosystems.py

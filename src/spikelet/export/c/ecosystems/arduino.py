@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spikelet.export.c.ecosystems.ecosystem import Ecosystem, Project
 
-# Cores of 32 bits. AVR is none: its int has 16 bits, and its constants lie in RAM.
+# Cores of 32 bits. AVR is left out: its int has 16 bits, and its constants lie in RAM.
 CORES = (
     *("sam", "samd", "nrf52", "rp2040", "mbed", "mbed_nano", "mbed_portenta", "mbed_rp2040", "renesas_uno"),
     *("renesas_portenta", "esp32", "stm32", "zephyr"),
@@ -49,7 +49,7 @@ void loop() {
 
 HOW = """Put this folder into `libraries` of the sketchbook, or a zip of it: Sketch, Include Library, Add .ZIP Library.
 Then File, Examples, @name@, selftest says over the serial line how many values are wrong (0) and how long a run takes.
-Boards of 8 bits (AVR) are none that it runs on. Before you publish it, write your own `author`, `maintainer` and `url`
+It does not run on boards of 8 bits (AVR). Before you publish it, write your own `author`, `maintainer` and `url`
 into `library.properties`.
 """
 

@@ -12,7 +12,7 @@ typedef struct {
     uint32_t count, total;
 } events;
 
-/* Of every event, four fields of `bits` bits, the first at bit `first` of a byte. */
+/* Adds four fields of `bits` bits of every event, the first at bit `first` of a byte. */
 static inline void add_four(int32_t *v, const events *found, uint32_t byte, uint32_t first, uint32_t bits) {
     const uint32_t mask = (1u << bits) - 1, count = found->count;
     uint32_t a = (uint32_t)v[0], b = (uint32_t)v[1], c = (uint32_t)v[2], d = (uint32_t)v[3], i;
@@ -38,7 +38,7 @@ static inline void add_four(int32_t *v, const events *found, uint32_t byte, uint
     v[3] = (int32_t)d;
 }
 
-/* Of every event, one field: the last ones of a row that are not four. */
+/* Adds one field of every event: those at the end of a row that are not four. */
 static void add_one(int32_t *v, const events *found, uint32_t byte, uint32_t first, uint32_t mask) {
     uint32_t i;
     for (i = 0; i < found->count; i++) spk_accumulate(v, found->values[i] * (found->rows[i][byte] >> first & mask));
