@@ -42,7 +42,12 @@ def at_one_shift(node: ir.Affine, x: Edge) -> tuple[Int64, Int64] | None:
     does not fit 32 bits."""
     multiplier, shift, offset = (a.astype(np.int64) for a in (node.multiplier, node.shift, node.offset))
     common = max(int(shift.max()), 1)
-    if node.clip is not None or shift.shape[1] == 1 or common > 31 or (np.abs(multiplier).astype(np.float64) * 2.0 ** (common - shift)).max() > INT32[1]:
+    if (
+        node.clip is not None
+        or shift.shape[1] == 1
+        or common > 31
+        or (np.abs(multiplier).astype(np.float64) * 2.0 ** (common - shift)).max() > INT32[1]
+    ):
         return None
     even = multiplier << (common - shift)
     product = np.abs(even) * np.maximum(-x.low, x.high) + (np.int64(1) << common >> 1)  # 2^62 + 2^30 at most

@@ -29,7 +29,7 @@ WARNINGS := -Wall -Wextra -Wconversion -pedantic
 MODEL := $(wildcard src/*.c)
 HEADERS := $(wildcard src/*.h)
 SMALL := -std=c99 -Os -ffunction-sections -fdata-sections -Isrc -Wl,--gc-sections
-EXPORTS := $(foreach f,run init step read,-Wl,--export={name}_$(f))
+EXPORTS := $(foreach f,{functions},-Wl,--export={name}_$(f))
 
 ifdef ZIG
 ARM = $(ZIG) cc -target thumb-freestanding-eabi -mcpu=$(subst -,_,$(1)) -fno-sanitize=undefined
@@ -103,7 +103,7 @@ others (the Makefile says more). In a program of your own, compile everything in
     {name}_step(frame);                      /* one time step; {limit} */
     {name}_read(output);                     /* {upper}_READ values: what `run` gives, of the steps so far */
 
-## On a Cortex-M
+{sound}## On a Cortex-M
 
     make cortex-m4 ZIG="python3 -m ziglang"  # after pip install ziglang; or with arm-none-eabi-gcc, without ZIG
     qemu-system-arm -M mps2-an386 -nographic -semihosting -kernel build/cortex-m4.elf; echo $?
@@ -119,14 +119,28 @@ ends with 0 where every value is right. No board was at hand when spikelet was w
 | RAM of `run` | {ram} |
 | RAM of a stream | {stream} |
 | stack, at most | {stack} |
-
+{sound_sizes}
 Both ways of running have memory of their own, which is linked where they are called.
 {labels}"""
+
+SOUND = """## Sound
+
+    #include "{name}_sound.h"
+
+    {name}_silence();                        /* before the first sample */
+    {name}_hear(samples, frame);             /* {upper}_HOP samples at {upper}_RATE a second: a frame for step */
+
+"""
+
+SOUND_SIZES = """| flash: front end for sound, about | {flash} |
+| RAM: front end for sound | {ram} |
+"""
 
 
 def makefile(model: Model) -> str:
     """The Makefile."""
-    return MAKEFILE.replace("{name}", model.name)
+    functions = "run init step read silence hear" if model.hears else "run init step read"
+    return MAKEFILE.replace("{name}", model.name).replace("{functions}", functions)
 
 
 def readme(model: Model, found: Report) -> str:
@@ -145,6 +159,8 @@ def readme(model: Model, found: Report) -> str:
         steps=sizes.steps, outputs="\n".join(outputs),
         limit=f"gives 1 where {sizes.limit} were taken" if sizes.limit else "as many as come",
         constants=f"{found.constants:,}", code=f"{found.kernels + found.calls:,}", ram=f"{found.ram:,}",
+        sound=SOUND.format(name=model.name, upper=model.name.upper()) if model.hears else "",
+        sound_sizes=SOUND_SIZES.format(flash=f"{found.sound:,}", ram=f"{found.sound_ram:,}") if model.hears else "",
         stream=f"{found.stream_ram:,}", stack=f"{found.stack:,}", labels=f"\n## Classes\n\n{names}\n" if names else "",
     )  # fmt: skip
 

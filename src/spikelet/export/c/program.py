@@ -88,7 +88,7 @@ class Program(abc.ABC):
         """Memory for what is neither a map nor a vector."""
 
     @abc.abstractmethod
-    def loop(self, stage: Stage, result: str) -> None:
+    def loop(self, stage: Stage) -> None:
         """Writes what makes all steps of a position, and stores them."""
 
     # What stages ask for.
@@ -126,7 +126,7 @@ class Program(abc.ABC):
         """The stage that makes `name`, with the places that maps have so far; without the loop over positions."""
         stage = Stage(self.layout, self.constants, self, self._rules, name)
         if not isinstance(self.layout.nodes[name], ir.Delay):
-            self.loop(stage, stage.vector(name))
+            self.loop(stage)
         return stage
 
     def _function(self, index: int, name: str) -> Function:

@@ -1,4 +1,4 @@
-/* delay (O16): at the end of a step its map becomes what it reads. */
+/* delay (O16): what a step leaves for the next one, as it lies where both maps hold the same elements. */
 #include "spk.h"
 
 void spk_delay(void *y, const spk_form *form, const void *x, const spk_form *x_form) {
