@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from spikelet.base import torch_needed as torch_needed
-from spikelet.recipes import bestformer, est, motion, qpsnn, qsd, qsnn
+from spikelet.recipes import bestformer, est, motion, qpsnn, qsd, qsnn, speech
 from spikelet.train import TrainConfig
 
 RECIPES: dict[str, Callable[..., TrainConfig]] = {
@@ -33,4 +33,5 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "est-digits": est.digits,
     "est-cifar10": est.cifar10,
     "motion-hapt": motion.hapt,
+    "speech-fsdd": speech.fsdd,
 }

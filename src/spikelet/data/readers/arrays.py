@@ -68,9 +68,7 @@ def read_arrays(request: Request, path: Path) -> DataSplits:
         )
         for name, r in rows.items()
     }
-    counts = tuple(
-        (s, tuple(torch.bincount(p.y, minlength=len(labels)).tolist())) for s, p in parts.items() if len(p)
-    )
+    counts = tuple((s, tuple(torch.bincount(p.y, minlength=len(labels)).tolist())) for s, p in parts.items() if len(p))
     return DataSplits(*(parts[name] for name in WORDS), Reading(request.name, 1, labels, counts))
 
 

@@ -33,4 +33,6 @@ def read_npz(path: Path, required: Sequence[str], others: Sequence[str] = ()) ->
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} can't be read as an .npz file of plain arrays: {error}. Write it by numpy.savez.") from error
+        raise DataError(
+            f"{path} can't be read as an .npz file of plain arrays: {error}. Write it by numpy.savez."
+        ) from error
