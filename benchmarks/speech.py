@@ -42,9 +42,11 @@ MAIN = """#include <stdint.h>
 {extra}
 static const {kind} given[] = {{{values}}};
 {found}
+static volatile uint32_t count = {count}; /* which no compiler looks into */
+
 int main(void) {{
     uint32_t i;
-    for (i = 0; i < {count}; i++) {{
+    for (i = 0; i < count; i++) {{
         if (i % {steps} == 0) {begin};
         {step};
     }}

@@ -18,7 +18,6 @@ from tests.artifact_parts import small_graph
 from tests.support.sounds import put, wav
 
 T = 6
-FSDD = Path("/work/shared/data/fsdd")
 
 
 def tone(hertz: float, n: int = 1500) -> np.ndarray:
@@ -168,8 +167,7 @@ def test_a_packed_file_may_say_which_front_end_it_heard_with() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FSDD.is_dir(), reason="needs the Free Spoken Digit Dataset")
-def test_the_published_recordings_are_all_there() -> None:
-    splits = load("fsdd", root=FSDD, time_steps=36, validation=0.0)
+def test_the_published_recordings_are_all_there(shared_data: Path) -> None:
+    splits = load("fsdd", root=shared_data / "fsdd", time_steps=36, validation=0.0)
     assert (len(splits.train), len(splits.test)) == (2700, 300)
     assert np.bincount(splits.test.y).tolist() == [30] * 10
