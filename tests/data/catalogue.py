@@ -10,14 +10,19 @@ from spikelet.data import (
     Cutout,
     DropFrames,
     HorizontalFlip,
+    Microphone,
     OneOf,
     RandomCrop,
     Roll,
+    Room,
     Rotate,
     ShearX,
+    Stretch,
     TimeShift,
     TrivialAugment,
+    WarpBands,
     neuromorphic,
+    spoken,
 )
 
 FOR_BOTH = (
@@ -33,7 +38,7 @@ FOR_BOTH = (
     neuromorphic(),
 )
 FOR_IMAGES = (AutoAugment(), TrivialAugment(), Compose((RandomCrop(), HorizontalFlip(), AutoAugment(), Cutout(16))))
-FOR_EVENTS = (TimeShift(2), DropFrames(0.3))
+FOR_EVENTS = (TimeShift(2), DropFrames(0.3), Stretch(0.5), WarpBands(0.9), Microphone(20), Room(60), spoken())
 
 
 def images(n: int = 12, channels: int = 3, height: int = 17, width: int = 14) -> torch.Tensor:

@@ -111,3 +111,13 @@ def test_a_network_is_printed_and_drawn(
     assert "epoch 1/1" in said.err
     for name in ("spikes", "learning", "confusion", "rates"):
         assert (tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_network_that_listens_is_built_from_the_exported_folder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ziglang", reason="a test extra: see the Makefile")
+    assert example("listening_device", monkeypatch).main(tmp_path)
+    printed = capsys.readouterr().out
+    assert "logits that differ between C and spikelet: 0" in printed
+    assert "Cortex-M4 program: device.elf; heard" in printed

@@ -20,7 +20,9 @@ from click.testing import CliRunner
 
 import spikelet
 from spikelet.cli.app import app
+from tests.data.test_sounds import tone
 from tests.support.shapes import Image, draw
+from tests.support.sounds import put, wav
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs" / "tutorials"
@@ -72,7 +74,7 @@ def follow(page: str) -> tuple[list[str], dict[str, Any]]:
 
 def test_every_page_is_followed_here():
     assert sorted(path.name for path in PAGES.glob("*.md")) == [
-        "events.md", "limited_device.md", "own_network.md", "own_pictures.md",
+        "events.md", "limited_device.md", "own_network.md", "own_pictures.md", "own_sounds.md",
     ]  # fmt: skip
 
 
@@ -91,6 +93,18 @@ def test_own_pictures_become_a_file_as_the_page_says(folder: Path):
     assert all(name in said[3] for name in CLASSES)
     assert spikelet.load("my_net.safetensors").labels == CLASSES
     assert len(Path("found.csv").read_text().splitlines()) == 1 + 9
+
+
+def test_own_sounds_are_heard_as_the_page_says(folder: Path):
+    for split, count in (("train", 8), ("test", 2)):
+        for word, hertz in (("yes", 300), ("no", 1500)):
+            for k in range(count):
+                put(folder / "words" / split / word / f"{k}.wav", wav(tone(hertz + 10 * k + len(split), 4000)))
+    said, names = follow("own_sounds.md")
+    assert "accuracy, integer program" in said[2]
+    assert "front end for sound" in said[3]
+    assert names["frames"].shape == (40, 24)
+    assert names["graph"].labels == ("no", "yes")
 
 
 def test_a_network_of_ones_own_becomes_a_file_as_the_page_says(folder: Path, capsys: pytest.CaptureFixture[str]):

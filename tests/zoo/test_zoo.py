@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -56,6 +57,11 @@ def test_the_fashion_mnist_model_is_as_accurate_as_its_card_says() -> None:
 def test_the_nmnist_model_is_as_accurate_as_its_card_says(shared_data: Path) -> None:
     splits = load_data("nmnist", root=shared_data / "nmnist", time_steps=5, validation=0.0)
     _accuracy_is_as_stated("qsnn-vgg-s-nmnist", splits.test)
+
+
+def test_the_spoken_digits_model_is_as_accurate_as_its_card_says(shared_data: Path) -> None:
+    options = json.loads(load("stream-lif-fsdd").meta["data_options"])
+    _accuracy_is_as_stated("stream-lif-fsdd", load_data("fsdd", root=shared_data / "fsdd", **options).test)
 
 
 @pytest.mark.parametrize("name", ["qsnn-vgg-s-cifar10", "qsd-transformer-cifar10"])

@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 
 from spikelet.base.command import command_line
 from spikelet.base.errors import SpikeletError
+from spikelet.base.logmel import LogMel
 from spikelet.base.meant import meant
 from spikelet.cli.errors import naming
 from spikelet.cli.options import TrainOptions
@@ -22,6 +23,7 @@ from spikelet.cli.outputs import require_folder
 from spikelet.cli.sources import read_splits, splits_of
 from spikelet.data import DataSplits, names
 from spikelet.data.load import has_own_size
+from spikelet.data.readers.folder import is_of_sound
 from spikelet.data.readers.reader import file_at, folder_at
 from spikelet.models import list_models
 from spikelet.models.catalogue import builder_of
@@ -33,6 +35,7 @@ from spikelet.train.checkpoint import load_config, read_config
 
 RUNS = Path("runs")
 EVENT_STEPS = 5  # frames of a recording
+SOUND_STEPS = 50  # frames of a sound: a second of 20 ms each
 IMAGE_SIZE = 32  # of a network that does not say
 OF_A_RUN = ("resume", "data_root", "threads", "tracker", "dry_run")  # what goes with --resume
 
@@ -138,7 +141,10 @@ def _on_own_data(options: TrainOptions, base: TrainConfig | None, data: str) -> 
     form = {} if base is None else {k: v for k, v in base.data_options.items() if k not in ("image_size", "columns")}
     if options.image_size is not None or not has_own_size(source):
         form["image_size"] = options.image_size or _image_size(options, base)
-    steps = options.time_steps or form.get("time_steps", EVENT_STEPS)
+    is_sound = source not in names() and is_of_sound(source)
+    if is_sound:
+        form.setdefault("sound", dataclasses.asdict(LogMel()))
+    steps = options.time_steps or form.get("time_steps", SOUND_STEPS if is_sound else EVENT_STEPS)
     splits = read_splits(source, options.data_root, {**form, "time_steps": steps})
     train = splits.train
     if train.has_time:
@@ -147,7 +153,7 @@ def _on_own_data(options: TrainOptions, base: TrainConfig | None, data: str) -> 
         form.pop("time_steps", None)
     with naming(data):
         if base is None:
-            config = own_data(train, source, form, options.model or MODEL)
+            config = own_data(train, source, form, options.model)
         else:
             config = dataclasses.replace(base, data=source, data_options=form)
         config = for_samples(_changed(config, options), train)

@@ -5,6 +5,7 @@ read, each option of its type and range; everything else is refused by name, and
 
     time_steps, image_size     the graph's own
     validation, seed           which training images were held out, so that `--split validation` shows those
+    sound, held_out            the front end that heard sounds, and the speaker who was not trained on
     slicing, ground            how recordings are cut into frames, and on what transparent pixels are laid
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.ground import Ground
+from spikelet.base.logmel import LogMel
 from spikelet.base.strict_json import shown
 from spikelet.data import names
 from spikelet.data.readers.frames import SLICERS
@@ -87,8 +89,17 @@ def _checks(graph: IntGraph) -> dict[str, tuple[Check, str]]:
         "validation": (lambda v: type(v) in (int, float) and 0 <= v < 1, "a share in [0, 1)"),
         "seed": (lambda v: type(v) is int and 0 <= v <= LARGEST_SEED, f"a whole number from 0 to {LARGEST_SEED}"),
         "slicing": (lambda v: type(v) is str and v in SLICERS, " or ".join(map(repr, sorted(SLICERS)))),
+        "sound": (_is_sound, "the numbers of a front end that makes the graph's frames"),
+        "held_out": (lambda v: type(v) is str and len(v) < 64, "a speaker"),
         "ground": (_is_ground, "'white', 'black' or a colour '#rrggbb'"),
     }
+
+
+def _is_sound(value: Any) -> bool:
+    try:
+        return value is None or LogMel.of(value, "sound").bands > 0
+    except (SpikeletError, TypeError):
+        return False
 
 
 def _is_ground(value: Any) -> bool:

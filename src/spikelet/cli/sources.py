@@ -23,6 +23,8 @@ from spikelet.data import DataSplits, Samples, names
 from spikelet.data import load as load_data
 from spikelet.data.classes import class_names_of
 from spikelet.data.load import Form
+from spikelet.data.readers.folder import is_of_sound
+from spikelet.export import front_end_of
 from spikelet.graph.analysis import analyse
 from spikelet.graph.ir import IntGraph
 from spikelet.models.builder import Task
@@ -221,7 +223,7 @@ def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
         time_steps = target.config.time_steps(target.config.epochs - 1)
         frames = target.config.data_options.get("time_steps", time_steps)  # an analog twin has no steps of its own
         size, ground = target.takes.shape[-1], target.config.data_options.get("ground", "white")
-        form = {"image_size": size, "time_steps": frames, "ground": ground}
+        form = _form(choice.data, size, frames, ground, target.config.data_options.get("sound"))
         return read_splits(choice.data, choice.root, {**form, **_held_out(choice)})
     graph = target.graph
     if choice.data in (None, graph.meta.get("data", "").split(" (")[0]) and choice.data in (None, *names()):
@@ -229,8 +231,17 @@ def _splits(target: Trained | Packed, choice: Choice) -> DataSplits:
             own = own_data(graph)
         return read_splits(own.name, choice.root, own.options)
     ground = str(ground_for(graph.meta, None))
-    form = {"image_size": graph.input.shape[-1], "time_steps": graph.time_steps, "ground": ground}
+    hears = front_end_of(graph)
+    sound = None if hears is None else dataclasses.asdict(hears)
+    form = _form(choice.data, graph.input.shape[-1], graph.time_steps, ground, sound)
     return read_splits(choice.data, choice.root, {**form, **_held_out(choice)})
+
+
+def _form(data: str | None, size: int, steps: int, ground: str, sound: dict[str, int] | None) -> dict[str, Any]:
+    """How other data than the training's is read: pictures of a size on a ground, or sounds through a front end."""
+    if data is not None and data not in names() and is_of_sound(data):
+        return {"time_steps": steps, "sound": sound}
+    return {"image_size": size, "time_steps": steps, "ground": ground}
 
 
 def _held_out(choice: Choice) -> dict[str, float]:

@@ -15,6 +15,11 @@ from spikelet.data.augment.geometry import Rotate as Rotate
 from spikelet.data.augment.geometry import ShearX as ShearX
 from spikelet.data.augment.policies import AutoAugment as AutoAugment
 from spikelet.data.augment.policies import TrivialAugment as TrivialAugment
+from spikelet.data.augment.sound import Microphone as Microphone
+from spikelet.data.augment.sound import Room as Room
+from spikelet.data.augment.sound import Stretch as Stretch
+from spikelet.data.augment.sound import WarpBands as WarpBands
+from spikelet.data.augment.sound import spoken as spoken
 from spikelet.data.batches import Batches as Batches
 from spikelet.data.batches import Epoch as Epoch
 from spikelet.data.batches import Share as Share

@@ -17,7 +17,7 @@ from spikelet.base.ground import Ground
 from spikelet.base.numbers import plain
 from spikelet.base.picture import MAX_PIXELS
 from spikelet.data.readers import READERS
-from spikelet.data.readers.folder import FILES, beside, read_file, read_folder
+from spikelet.data.readers.folder import FILES, beside, is_of_sound, read_file, read_folder
 from spikelet.data.readers.frames import SLICERS
 from spikelet.data.readers.hub import is_hub_id, read_hub
 from spikelet.data.readers.objects import read_object
@@ -39,6 +39,8 @@ class Form(TypedDict, total=False):
     image_size: int | None
     columns: tuple[str, str] | None
     ground: str
+    sound: dict[str, Any] | None
+    held_out: str | None
 
 
 def load(
@@ -57,10 +59,11 @@ def load(
 
     Args:
         name_or_path: one of `names()`; or a folder with idx files, N-MNIST's recordings, pictures that lie as
-            <class>/<picture> or <split>/<class>/<picture>, or the hub's parquet files; or one such table, or a zip of
-            such pictures; or the id "owner/name" of a data set on Hugging Face's hub. Or a data set that another
-            library made: datasets' Dataset or DatasetDict, a torch Dataset such as torchvision's or tonic's, or a dict
-            of such by split (readers/objects.py).
+            <class>/<picture> or <split>/<class>/<picture>, sounds (.wav) that lie so, or the hub's parquet files; or
+            one such table, a zip of such pictures or sounds, or an .npz of signals (readers/arrays.py); or the id
+            "owner/name" of a data set on Hugging Face's hub. Or a data set that another library made: datasets'
+            Dataset or DatasetDict, a torch Dataset such as torchvision's or tonic's, or a dict of such by split
+            (readers/objects.py).
         root: where a named data set lies on this machine.
         validation: share of each class of the training set that is held out, 0 for none. A validation split that a
             data set brings along is used as it is, and nothing else is held out.
@@ -71,6 +74,9 @@ def load(
         image_size: side in pixels. Digits, garments and events are cut or padded with zeros about their centre;
             other images are cut square and resized.
         columns: names of the image and of the label column of a hub data set that has several.
+        sound: numbers of the front end that hears sounds, such as {"bands": 32, "hop": 128}; the others are those of
+            LogMel (base/logmel.py). time_steps frames are heard of each sound.
+        held_out: the speaker of "fsdd" who is the test set, in place of the official one.
         ground: colour that transparent pixels of pictures are laid on: "white" (the default), "black" or "#rrggbb".
     Returns:
         Training, validation and test set. A part that the source lacks is empty. `reading` says which files of a folder
@@ -128,10 +134,11 @@ def names() -> tuple[str, ...]:
 
 def has_own_size(name_or_path: str) -> bool:
     """Whether the samples of a data set are of one size by themselves: a known name, or a folder of idx files or
-    recordings. Others are pictures, which `image_size` brings to one."""
+    recordings, an .npz of signals, or sounds. Others are pictures, which `image_size` brings to one."""
     folder = folder_at(Path(name_or_path))
     found = [] if folder is None else [r for r in READERS.values() if r.is_in is not None and r.is_in(folder)]
-    return name_or_path in READERS or bool(found)
+    is_npz = Path(name_or_path).suffix.casefold() == ".npz"
+    return name_or_path in READERS or is_npz or bool(found) or is_of_sound(name_or_path)
 
 
 def _read(request: Request) -> DataSplits:

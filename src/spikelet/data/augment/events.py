@@ -19,7 +19,8 @@ from spikelet.data.augment.augmentation import (
 from spikelet.data.augment.geometry import Cutout, HorizontalFlip, Roll, Rotate, ShearX
 
 
-def _check_frames(augmentation: Augmentation, x: Tensor) -> None:
+def check_frames(augmentation: Augmentation, x: Tensor) -> None:
+    """Raises ValueError unless `x` has a time axis."""
     if x.dim() != 5:
         raise ValueError(
             f"{type(augmentation).__name__} takes event frames [T, B, C, H, W], got shape {tuple(x.shape)}. "
@@ -37,7 +38,7 @@ class TimeShift(Augmentation):
         check_not_negative("TimeShift.steps", self.steps)
 
     def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        _check_frames(self, x)
+        check_frames(self, x)
         length = x.shape[0]
         source = torch.arange(length, device=x.device).view(-1, 1) - integers(x, -self.steps, self.steps, generator)
         inside = (source >= 0) & (source < length)  # [T, B]
@@ -55,7 +56,7 @@ class DropFrames(Augmentation):
         check_probability("DropFrames.p", self.p)
 
     def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        _check_frames(self, x)
+        check_frames(self, x)
         kept = torch.rand(x.shape[:2], generator=generator) >= self.p
         return x * kept.to(x.device).view(*kept.shape, 1, 1, 1)
 

@@ -6,6 +6,8 @@ from spikelet.data.augment.augmentation import Augmentation, Compose
 from spikelet.data.augment.events import neuromorphic
 from spikelet.data.augment.geometry import Cutout, HorizontalFlip, RandomCrop, Roll
 from spikelet.data.augment.policies import AutoAugment
+from spikelet.data.augment.sensors import Turn
+from spikelet.data.augment.sound import spoken
 
 AUGMENTATIONS: dict[str, Augmentation | None] = {
     "none": None,
@@ -17,4 +19,7 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {
     "paper": Compose((RandomCrop(4), HorizontalFlip(), AutoAugment(), Cutout(16))),  # Q-SNN, CIFAR-10
     "roll5": Roll(5),  # Q-SNN, event data, without its flip
     "neuromorphic": neuromorphic(),
+    "turn": Turn(),  # HAPT
+    "spoken": spoken(stretch=0.2, warp=0.12, steps=30, tilt=8, room=0),  # digits, by those who are known
+    "strangers": spoken(),  # by those who are not
 }

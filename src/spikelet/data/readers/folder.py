@@ -1,4 +1,5 @@
-"""A folder that somebody else filled: its files are listed; if there are tables they are read, else the pictures.
+"""A folder that somebody else filled: its files are listed; if there are tables they are read, else the pictures,
+else the sounds.
 
 No code that lies in the folder is run, and no file outside of it is opened.
 """
@@ -9,16 +10,18 @@ import os
 from pathlib import Path, PurePath
 
 from spikelet.base.errors import DataError
+from spikelet.data.readers.arrays import read_arrays
 from spikelet.data.readers.listing import Listing, list_files
 from spikelet.data.readers.pictures import read_pictures, sorted_out
-from spikelet.data.readers.reader import Request
+from spikelet.data.readers.reader import Request, file_at, folder_at
+from spikelet.data.readers.sounds import is_sound, read_sounds, read_zip_of_sounds, sounds_in_zip
 from spikelet.data.readers.table_folder import PICTURES, read_tables, tables_in
 from spikelet.data.readers.tables import ENDINGS
-from spikelet.data.readers.zip_of_pictures import read_zip
+from spikelet.data.readers.zip_of_pictures import holds_pictures, read_zip
 from spikelet.data.reading import bounded
 from spikelet.data.samples import DataSplits
 
-FILES = (*ENDINGS, ".zip")  # how the name of a file ends that is a data set by itself
+FILES = (*ENDINGS, ".zip", ".npz")  # how the name of a file ends that is a data set by itself
 
 
 def read_folder(request: Request) -> DataSplits:
@@ -36,6 +39,8 @@ def read_folder(request: Request) -> DataSplits:
     if tables_in(listing):
         return read_tables(listing, request)
     found = sorted_out(listing)
+    if not found.pictures and any(map(is_sound, listing.files)):
+        return read_sounds(listing, request)
     if not found.pictures:
         others = bounded([str(one) for one in found.left_out]) or "it is empty"
         raise FileNotFoundError(
@@ -46,7 +51,7 @@ def read_folder(request: Request) -> DataSplits:
 
 
 def read_file(request: Request, path: Path) -> DataSplits:
-    """The data set in one of the `FILES`, a table or a zip of pictures. A table's cells may name pictures beside it.
+    """The data set in one of the `FILES`, a table, a zip of pictures or an .npz of signals. A table's cells may name pictures beside it.
 
     Raises:
         DataError: it is damaged.
@@ -54,7 +59,25 @@ def read_file(request: Request, path: Path) -> DataSplits:
     """
     if path.suffix.casefold() in ENDINGS:
         return read_tables(Listing(path.parent, (PurePath(path.name),), (), ()), request)
+    if path.suffix.casefold() == ".npz":
+        return read_arrays(request, path)
+    if not holds_pictures(path) and sounds_in_zip(path):
+        return read_zip_of_sounds(path, request)
     return read_zip(path, request)
+
+
+def is_of_sound(name: str) -> bool:
+    """Whether a folder or a zip is read as sounds: it holds some, and neither tables nor pictures.
+
+    Raises:
+        DataError: it can't be looked into.
+    """
+    folder, file = folder_at(Path(name)), file_at(Path(name))
+    if folder is not None:
+        listing = list_files(folder)
+        return any(map(is_sound, listing.files)) and not tables_in(listing) and not sorted_out(listing).pictures
+    is_zip = file is not None and file.suffix.casefold() == ".zip"
+    return is_zip and not holds_pictures(file) and bool(sounds_in_zip(file))
 
 
 def beside(folder: Path) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from spikelet.base.ground import WHITE, Ground
 from spikelet.data.samples import DataSplits
@@ -21,6 +22,8 @@ class Request:
     image_size: side in pixels, or None.
     columns: names of the image and of the label column, or None.
     ground: what transparent pixels of pictures are laid on.
+    sound: the numbers of the front end that hears sounds (base/logmel.py), or None for its own.
+    held_out: the speaker that is the test set, or None.
     """
 
     name: str
@@ -31,6 +34,8 @@ class Request:
     image_size: int | None = None
     columns: tuple[str, str] | None = None
     ground: Ground = WHITE
+    sound: Mapping[str, Any] | None = None
+    held_out: str | None = None
 
     def folder(self, usual: Path | None = None) -> Path:
         """The folder that the data set lies in, `usual` unless a root was given.

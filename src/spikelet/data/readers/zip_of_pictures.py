@@ -50,6 +50,17 @@ def read_zip(path: Path, request: Request) -> DataSplits:
     return of_layout(bare, Found(str(path), len(members) + len(left_out), left_out), encoded, request)
 
 
+def holds_pictures(path: Path) -> bool:
+    """Whether a zip has a member that is a picture by its name.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    ends = endings()
+    with open_zip(path) as archive:
+        return any(PurePosixPath(name).suffix.casefold() in ends for name in archive.namelist())
+
+
 def _sorted_out(infos: Sequence[zipfile.ZipInfo], path: Path) -> tuple[Members, tuple[LeftOut, ...]]:
     """The members that are pictures, in the order of their names, and the others."""
     ends, members, left_out = endings(), Members(), []

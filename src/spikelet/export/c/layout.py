@@ -12,6 +12,8 @@ import enum
 from collections import defaultdict
 from collections.abc import Iterator
 
+import numpy as np
+
 from spikelet.export.c.maps import Element, Form, form_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
@@ -44,7 +46,9 @@ class Layout:
     def __init__(self, graph: ir.IntGraph) -> None:
         self.graph, self.edges = graph, analyse(graph)
         self.forms: dict[str, Form] = {name: form_of(edge) for name, edge in self.edges.items()}
-        self.forms[graph.input.name] = dataclasses.replace(self.forms[graph.input.name], element=Element.PLANAR)
+        given = self.forms[graph.input.name]
+        element = Element.PLANAR if given.positions > 1 else Element.U8
+        self.forms[graph.input.name] = dataclasses.replace(given, element=element)
         self.nodes = {node.name: node for node in graph.nodes}
         self.outputs = [output.node for output in graph.outputs]
         self.needed = set(self._leads_to_outputs())
@@ -73,8 +77,18 @@ class Layout:
         return not self.edges[name].timed and not self.is_sum(name)
 
     def source(self, name: str) -> str:
-        """`name`, or what a flatten that only linear layers read is a flat view of."""
+        """`name`, or what lies in memory in its place where the node needs no work."""
         return self.nodes[name].inputs[0] if name in self.folded else name
+
+    def lies_side_by_side(self, name: str) -> bool:
+        """Whether the edge is the whole words of several maps of bits, one map after the other, at each position."""
+        node = self.nodes[name]
+        if not isinstance(node, ir.ChannelMap) or node.stride > 1 or self.forms[name].element is not Element.BITS:
+            return False
+        forms = [self.forms[source] for source in node.inputs]
+        whole = all(form.element is Element.BITS and form.channels % 32 == 0 for form in forms)
+        every = sum(form.channels for form in forms)
+        return whole and np.array_equal(node.source, np.arange(every))
 
     def _leads_to_outputs(self) -> Iterator[str]:
         """Names of the nodes that an output depends on."""
@@ -87,10 +101,16 @@ class Layout:
             seen |= further
 
     def _folds(self, node: Operation) -> bool:
-        """Whether a flatten needs no work: its readers know the order of what it reads."""
+        """Whether a node needs no work: a flatten whose readers know the order of what it reads, or a gather that
+        takes every position as it lies, for the channels of several edges."""
         readers = self._readers[node.name]
-        linear = all(isinstance(reader, ir.Linear) for reader in readers)
-        return isinstance(node, ir.Flatten) and bool(readers) and linear and node.name not in self.outputs
+        if not readers or node.name in self.outputs:
+            return False
+        if isinstance(node, ir.Gather):
+            form, source = self.forms[node.name], self.forms[node.inputs[0]]
+            as_it_lies = len(node.inputs) == 1 and np.array_equal(node.index.reshape(-1), np.arange(source.positions))
+            return as_it_lies and form == source and all(isinstance(reader, ir.ChannelMap) for reader in readers)
+        return isinstance(node, ir.Flatten) and all(isinstance(reader, ir.Linear) for reader in readers)
 
     def _is_cheap(self, node: Operation) -> bool:
         """Whether the node is better worked out by each of its readers than kept."""

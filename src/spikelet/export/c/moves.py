@@ -21,15 +21,34 @@ def flatten(stage: Stage, node: ir.Flatten, vector: str, place: Place) -> None:
 
 def channel_map(stage: Stage, node: ir.ChannelMap, vector: str, place: Place) -> None:
     """The channels of a position, input by input, on zeros."""
-    array, channels = stage.constants.array("source", node.source), node.source.size
+    channels, first = node.source.size, 0
+    if np.array_equal(node.source, np.arange(sum(stage.layout.forms[name].channels for name in node.inputs))):
+        for name in node.inputs:
+            form = stage.layout.forms[name]
+            position = f"({place.row} * {form.width} + {place.column}) * {node.stride}"
+            where = stage.pointer(stage.layout.source(name))
+            stage.code(f"spk_load({vector} + {first}, {where}, {stage.form(name)}, {position});")
+            first += form.channels
+        return
+    array = stage.constants.array("source", node.source)
     stage.code(f"spk_fill({vector}, 0, {channels});")
-    first = 0
     for name in node.inputs:
         form = stage.layout.forms[name]
+        where = stage.pointer(stage.layout.source(name))
         position = f"({place.row} * {form.width} + {place.column}) * {node.stride}"
-        source = f"{stage.pointer(name)}, {stage.form(name)}, {position}"
+        source = f"{where}, {stage.form(name)}, {position}"
         stage.code(f"spk_channels({vector}, {array}, {first}, {source}, {channels});")
         first += form.channels
+
+
+def side_by_side(stage: Stage, node: ir.ChannelMap, result: str) -> None:
+    """The words of several maps of bits, where the map of a position's channels begins at `result`."""
+    first, words = 0, stage.layout.forms[node.name].channels // 32
+    for name in node.inputs:
+        size = stage.layout.forms[name].channels // 32
+        where = stage.pointer(stage.layout.source(name))
+        stage.code(f"memcpy({result} + p * {words} + {first}, {where} + p * {size}, {4 * size});")
+        first += size
 
 
 def gather(stage: Stage, node: ir.Gather, vector: str, place: Place) -> None:

@@ -16,13 +16,15 @@ from spikelet.graph.ops.growth import Growth
 from spikelet.graph.ops.neuron import Neuron
 
 STRUCT = 6 * 8 + 2 * 4 + 8  # bytes of spk_neuron
+LEAKS_BITS = 30  # leak_bits of spk_lif_leaks
 ENDLESS = 2**20  # steps: a membrane that has stopped growing before T grows no further
 
 
 def lif(stage: Stage, node: ir.Lif, vector: str, place: Place) -> None:
     """Spikes of the source's current."""
     stage.emit(node.inputs[0], vector, place)
-    kernel = "spk_lif_short" if is_short(node, stage.layout.edges[node.inputs[0]], stage.layout.graph) else "spk_lif"
+    short = is_short(node, stage.layout.edges[node.inputs[0]], stage.layout.graph)
+    kernel = "spk_lif_short" if short else "spk_lif_leaks" if has_leaks(node) else "spk_lif"
     stage.code(f"{kernel}({vector}, {stage.state(node)}, &{neuron(stage, node)}, {stage.layout.channels(node.name)});")
 
 
@@ -45,10 +47,12 @@ def sum_time(stage: Stage, node: ir.SumTime, vector: str, place: Place) -> None:
 def neuron(stage: Stage, node: Neuron) -> str:
     """The name of the neuron's constants."""
     drop = 0 if node.drop is None else node.drop
-    numbers = [node.leak, node.gain, node.threshold, node.spacing, drop, node.start]
+    fine = 1 << LEAKS_BITS - node.leak_bits if isinstance(node, ir.Lif) and has_leaks(node) else 1
+    numbers = [node.leak * fine, node.gain * fine, node.threshold, node.spacing, drop, node.start]
     top, shift = (0, 0) if node.membrane is None else (node.membrane.top, node.membrane.shift)
     fields = [
-        *(_number(stage, value) for value in numbers), str(node.half), str(node.levels), str(node.leak_bits),
+        *(_number(stage, value) for value in numbers), str(node.half * fine), str(node.levels),
+        str(node.leak_bits if fine == 1 else LEAKS_BITS),
         str(int(node.drop is None)), str(shift), str(top), str(kept(node)),
     ]  # fmt: skip
     return stage.constants.struct("neuron", "spk_neuron", fields, STRUCT)
@@ -83,6 +87,15 @@ def is_short(node: ir.Lif, x: Edge, graph: ir.IntGraph) -> bool:
         low, high = Growth(node, x).bound(ENDLESS)
         reach = max(reach, -int(np.min(low)), int(np.max(high)))
     return int(node.leak) * reach + int(node.gain) * x.reach + node.half <= INT32[1]
+
+
+def has_leaks(node: ir.Lif) -> bool:
+    """Whether the leak goes by channel, one constant of all others serves every channel, there is one level, a hard
+    reset, and a membrane in full."""
+    one = not isinstance(node.gain, np.ndarray) and not isinstance(node.threshold, np.ndarray)
+    hard = node.drop is None and node.levels == 1
+    one = one and int(np.max(node.leak)) <= 1 << node.leak_bits and int(np.max(node.gain)) <= 1 << node.leak_bits
+    return isinstance(node.leak, np.ndarray) and one and hard and node.membrane is None
 
 
 def state_form(node: ir.Operation, form: Form, x: Edge, graph: ir.IntGraph) -> Form:

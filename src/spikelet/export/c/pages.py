@@ -31,7 +31,7 @@ was at hand when spikelet was written: the same C is tested under emulation.
     {name}_step(frame);                      /* one time step; {limit} */
     {name}_read(output);                     /* {upper}_READ values: what `run` gives, of the steps so far */
 
-## What it takes
+{sound}## What it takes
 
 | | bytes |
 |---|---|
@@ -40,9 +40,22 @@ was at hand when spikelet was written: the same C is tested under emulation.
 | RAM of `run` | {ram} |
 | RAM of a stream | {stream} |
 | stack, at most | {stack} |
-
+{sound_sizes}
 Both ways of running have memory of their own, which is linked where they are called.
 {labels}"""
+
+SOUND = """## Sound
+
+    #include "{name}_sound.h"
+
+    {name}_silence();                        /* before the first sample */
+    {name}_hear(samples, frame);             /* {upper}_HOP samples at {upper}_RATE a second: a frame for step */
+
+"""
+
+SOUND_SIZES = """| flash: front end for sound, about | {flash} |
+| RAM: front end for sound | {ram} |
+"""
 
 
 def readme(model: Model, found: Report, form: str, how: str) -> str:
@@ -61,6 +74,8 @@ def readme(model: Model, found: Report, form: str, how: str) -> str:
         shape=list(graph.input.shape), steps=sizes.steps, outputs="\n".join(outputs),
         limit=f"gives 1 where {sizes.limit} were taken" if sizes.limit else "as many as come",
         constants=f"{found.constants:,}", code=f"{found.kernels + found.calls:,}", ram=f"{found.ram:,}",
+        sound=SOUND.format(name=model.name, upper=model.name.upper()) if model.hears else "",
+        sound_sizes=SOUND_SIZES.format(flash=f"{found.sound:,}", ram=f"{found.sound_ram:,}") if model.hears else "",
         stream=f"{found.stream_ram:,}", stack=f"{found.stack:,}", labels=f"\n## Classes\n\n{names}\n" if names else "",
     )  # fmt: skip
 

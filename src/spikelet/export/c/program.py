@@ -88,7 +88,7 @@ class Program(abc.ABC):
         """Memory for what is neither a map nor a vector."""
 
     @abc.abstractmethod
-    def loop(self, stage: Stage, result: str) -> None:
+    def loop(self, stage: Stage) -> None:
         """Writes what makes all steps of a position, and stores them."""
 
     # What stages ask for.
@@ -126,7 +126,7 @@ class Program(abc.ABC):
         """The stage that makes `name`, with the places that maps have so far; without the loop over positions."""
         stage = Stage(self.layout, self.constants, self, self._rules, name)
         if not isinstance(self.layout.nodes[name], ir.Delay):
-            self.loop(stage, stage.vector(name))
+            self.loop(stage)
         return stage
 
     def _function(self, index: int, name: str) -> Function:
@@ -144,7 +144,8 @@ class Program(abc.ABC):
         title = f"{self.constants.prefix}_{self.kind}_{index}"
         with out.block(f"static void {title}({head})"):
             for i in range(stage.vectors):
-                out(f"int32_t *const v{i} = (int32_t *)({address(base, i * stage.width)});")
+                where = stage.in_place.get(f"v{i}", address(base, i * stage.width))
+                out(f"int32_t *const v{i} = (int32_t *)({where});")
             if any(loops.values()):
                 out(f"uint32_t {', '.join(word for word, made in loops.items() if made)};")
             for word in ("i", "j"):

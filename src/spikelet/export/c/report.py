@@ -17,6 +17,7 @@ from spikelet.base.errors import SpikeletError
 from spikelet.base.page import Displayed, Facts, Heading, Page
 from spikelet.base.text import fit_to_print
 from spikelet.export.c.kernels import needed
+from spikelet.export.c.sound import constants_of, ram
 from spikelet.export.c.text import Model
 from spikelet.export.emulation.counted import Counted
 from spikelet.graph import ir
@@ -25,8 +26,8 @@ from spikelet.graph.summary import work_of
 CODE: dict[str, int] = {
     "add.c": 22, "affine.c": 174, "affine_short.c": 154, "begin.c": 112, "broadcast.c": 88, "channelmap.c": 62,
     "charge.c": 356, "conv.c": 1070, "conv_bits.c": 1212, "conv_groups.c": 390, "delay.c": 90, "flatten.c": 4,
-    "give.c": 70, "lif.c": 360, "lif_short.c": 258, "map.c": 486, "matmul.c": 280, "maxpool.c": 26, "mul.c": 24,
-    "start.c": 52, "vector.c": 20,
+    "give.c": 70, "lif.c": 360, "lif_short.c": 258, "logmel.c": 1392, "map.c": 486, "matmul.c": 280,
+    "maxpool.c": 26, "mul.c": 24, "start.c": 52, "vector.c": 20,
 }  # fmt: skip
 A_CALL, A_LOOP, A_FUNCTION = 20, 14, 36  # bytes of a call of a kernel, of a loop, and of a function around them
 STACK = 512  # bytes
@@ -40,6 +41,7 @@ class Report(Displayed):
 
     constants, kernels, calls: bytes of flash. ram, stream_ram: bytes that `run` and a stream work in.
     synaptic_operations: products of weights, and of two edges, in a whole run in which everything fires.
+    sound, sound_ram: bytes of flash and of RAM that the front end of a network that listens takes; 0 of others.
     counted: what one run took under emulation; None where none was emulated.
     """
 
@@ -51,18 +53,22 @@ class Report(Displayed):
     stream_ram: int
     stack: int
     synaptic_operations: int
+    sound: int = 0
+    sound_ram: int = 0
     counted: Counted | None = None
 
     @property
     def flash(self) -> int:
-        """Constants, kernels and calls."""
-        return self.constants + self.kernels + self.calls
+        """Constants, kernels and calls, and the front end."""
+        return self.constants + self.kernels + self.calls + self.sound
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Every number with what it is made of."""
         made = f"{self.constants:,} constants, {self.kernels:,} kernels, {self.calls:,} calls"
+        hears = f"{self.sound:,} bytes of the flash, and {self.sound_ram:,} of RAM beside the network's"
         return (
             ("flash", f"{self.flash:,} bytes: {made}"),
+            *((("front end for sound", hears),) if self.sound else ()),
             ("RAM of run", f"{self.ram:,} bytes"),
             ("RAM of a stream", f"{self.stream_ram:,} bytes"),
             ("stack", f"at most {self.stack:,} bytes"),
@@ -85,7 +91,7 @@ class Report(Displayed):
 
     def require(self, flash: int | None, ram: int | None) -> None:
         """Raises SpikeletError where the model needs more than a device has; says both numbers."""
-        for limit, needs, what in ((flash, self.flash, "flash"), (ram, self.ram + self.stack, "RAM")):
+        for limit, needs, what in ((flash, self.flash, "flash"), (ram, self.ram + self.sound_ram + self.stack, "RAM")):
             if limit is not None and needs > limit:
                 made = " (with its stack)" if what == "RAM" else ""
                 raise SpikeletError(
@@ -106,6 +112,7 @@ def report(model: Model) -> Report:
     work = work_of(model.graph.nodes)
     products = sum(work[node.name].macs for node in model.graph.nodes if isinstance(node, PRODUCTS))
     sizes, name = model.sizes, model.graph.title
+    sound = 0 if model.hears is None else constants_of(model.hears, "")[0].bytes + CODE["logmel.c"] + A_FUNCTION
     return Report(
         name,
         model.constants.bytes,
@@ -115,4 +122,6 @@ def report(model: Model) -> Report:
         sizes.stream_ram,
         STACK,
         model.graph.time_steps * products,
+        sound,
+        0 if model.hears is None else ram(model.hears),
     )

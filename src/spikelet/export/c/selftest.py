@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.export.c.constants import Constants
+from spikelet.export.c.sound import sound_test
 from spikelet.export.c.text import Model
 from spikelet.graph.reference import Reference
 
@@ -17,7 +18,7 @@ TEST = """/* Runs every input whole, and all of them as frames of a stream; give
 
 {arrays}
 
-static int32_t found[{upper}_OUTPUT];
+{hearing}static int32_t found[{upper}_OUTPUT];
 
 static int wrong(const int32_t *expected, uint32_t count) {{
     uint32_t i;
@@ -37,7 +38,7 @@ int {name}_selftest(void) {{
     {name}_init();
     for (i = 0; i < {upper}_STEPS; i++) differ += {name}_step({x} + i % {inputs} * {upper}_INPUT);
     {name}_read(found);
-    return differ + wrong({streamed}, {upper}_READ);
+    return differ + wrong({streamed}, {upper}_READ){frames};
 }}
 """
 MAIN = """/* The self-test as a program; with -DSPK_PRINT it says in words what it found. */
@@ -71,7 +72,11 @@ def selftest(model: Model, seed: int = 0) -> str:
         "streamed": constants.array("stream", outputs_of(model, reference.outputs(frames), last=True)),
     }
     arrays = "\n".join(f"static {definition}" for definition in constants.definitions)
-    return TEST.format(name=model.name, upper=model.name.upper(), arrays=arrays, inputs=INPUTS, **names)
+    hearing = "" if model.hears is None else f"{sound_test(model.hears, model.name, seed)}\n"
+    frames = "" if model.hears is None else " + wrong_frames()"
+    return TEST.format(
+        name=model.name, upper=model.name.upper(), arrays=arrays, inputs=INPUTS, hearing=hearing, frames=frames, **names
+    )
 
 
 def inputs(model: Model, seed: int) -> NDArray[np.uint8]:

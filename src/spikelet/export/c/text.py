@@ -11,6 +11,7 @@ from spikelet.export.c.layout import Layout
 from spikelet.export.c.maps import WORD
 from spikelet.export.c.program import Function, Program
 from spikelet.export.c.rules import RULES
+from spikelet.export.c.sound import front_end_of, sound_files
 from spikelet.export.c.stepwise import Stepwise
 from spikelet.export.c.whole import Whole, can_run_whole
 from spikelet.graph.analysis import reason_to_end
@@ -34,7 +35,7 @@ class Sizes:
 
 
 class Model:
-    """`graph` as C whose names begin with `name`."""
+    """`graph` as C whose names begin with `name`. hears: the front end of a network that listens, or None."""
 
     def __init__(self, graph: IntGraph, name: str) -> None:
         self.graph, self.name = graph, name
@@ -48,6 +49,9 @@ class Model:
             f"{name}_stream.c": self._stream(),
         }
         self.files |= {f"{name}_constants.h": self._declarations(), f"{name}_constants.c": self._definitions()}
+        self.hears = front_end_of(graph)
+        if self.hears is not None:
+            self.files |= sound_files(self.hears, name)
 
     @property
     def sizes(self) -> Sizes:

@@ -40,9 +40,9 @@ class Whole(Program):
         """None."""
         return ()
 
-    def loop(self, stage: Stage, result: str) -> None:
+    def loop(self, stage: Stage) -> None:
         """States begin, all steps run, and sums over them are stored."""
-        is_sum = self.layout.is_sum(stage.root)
+        result, is_sum = stage.vector(stage.root), self.layout.is_sum(stage.root)
         steps = self.layout.graph.time_steps if is_sum else self.steps_of(stage.root)
         head = stage.code
         if steps > 1:

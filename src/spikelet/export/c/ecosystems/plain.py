@@ -32,7 +32,7 @@ MODEL := $(wildcard src/*.c)
 TEST := selftest.c main.c
 HEADERS := $(wildcard src/*.h)
 SMALL := -std=c99 -Os -ffunction-sections -fdata-sections -Isrc -Wl,--gc-sections
-EXPORTS := $(foreach f,run init step read,-Wl,--export=@name@_$(f))
+EXPORTS := $(foreach f,@functions@,-Wl,--export=@name@_$(f))
 
 ifdef ZIG
 ARM = $(ZIG) cc -target thumb-freestanding-eabi -mcpu=$(subst -,_,$(1)) -fno-sanitize=undefined
@@ -95,11 +95,12 @@ ends with 0 where every value is right.
 
 def files(project: Project) -> dict[str, str]:
     """The Makefile, the self-test with its `main`, and start-up code."""
+    functions = "run init step read silence hear" if project.model.hears else "run init step read"
     return {
         **{f"bare/{path.name}": path.read_text(encoding="utf-8") for path in sorted(BARE.iterdir())},
         "selftest.c": project.selftest,
         "main.c": project.fill(MAIN),
-        "Makefile": project.fill(MAKEFILE),
+        "Makefile": project.fill(MAKEFILE, functions=functions),
     }
 
 
