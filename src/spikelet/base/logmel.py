@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,7 +100,7 @@ class LogMel:
                 f"LogMel.lowest and highest must be Hz, lowest < highest <= rate / 2 = {self.rate / 2:g}, got "
                 f"{self.lowest} and {self.highest}."
             )
-        if self.bands > 128 or not all(self.weights.any(axis=1)):
+        if self.bands > 128 or bool((self.weights.max(axis=1) == 0).any()):
             raise SpikeletError(
                 f"LogMel.bands={self.bands} leaves a band without a frequency of a window of {n} samples at "
                 f"{self.rate} Hz. Use fewer bands, at most 128, or a longer window."
@@ -113,8 +114,8 @@ class LogMel:
     @functools.cached_property
     def split(self) -> Bands:
         """Where the power of each frequency goes."""
-        mel = 2595 * np.log10(1 + np.array([self.lowest, self.highest]) / 700)
-        ends = 700 * (10 ** (np.linspace(*mel, self.bands + 2) / 2595) - 1)
+        low, high = (2595 * math.log10(1 + hertz / 700) for hertz in (self.lowest, self.highest))
+        ends = 700 * (10 ** (np.linspace(low, high, self.bands + 2) / 2595) - 1)
         hertz = np.arange(self.window // 2) * self.rate / self.window
         first = np.searchsorted(ends, hertz, side="right") - 1
         inside = (first >= 0) & (first <= self.bands)

@@ -76,8 +76,9 @@ def is_of_sound(name: str) -> bool:
     if folder is not None:
         listing = list_files(folder)
         return any(map(is_sound, listing.files)) and not tables_in(listing) and not sorted_out(listing).pictures
-    is_zip = file is not None and file.suffix.casefold() == ".zip"
-    return is_zip and not holds_pictures(file) and bool(sounds_in_zip(file))
+    if file is None or file.suffix.casefold() != ".zip":
+        return False
+    return not holds_pictures(file) and bool(sounds_in_zip(file))
 
 
 def beside(folder: Path) -> list[str]:
