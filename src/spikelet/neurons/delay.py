@@ -39,7 +39,7 @@ class Delay(nn.Module):
         """y of every step. Raises SpikeletError where `x` has another number of steps."""
         if x.dim() < 2 or x.shape[0] not in (1, self.time_steps):
             raise SpikeletError(
-                f"Delay of time_steps={self.time_steps} takes [T, B, ...] of as many steps, or of one that is held, got "
+                f"Delay of time_steps={self.time_steps} takes [T, B, ...] of as many steps, or one that is held, got "
                 f"{tuple(x.shape)}."
             )
         every = x.expand(self.time_steps, *x.shape[1:])

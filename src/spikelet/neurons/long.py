@@ -3,8 +3,9 @@
     h[t] = leak * v[t-1] + x[t],   s[t] = 1[h[t] >= threshold],   v[t] = h[t] (1 - s[t])
     g[t] = ds[t] slope(h[t] - threshold) + g[t+1] leak (1 - s[t] - h[t] slope(h[t] - threshold)),   dx[t] = g[t]
 
-ds are the gradients of the spikes, slope is the surrogate's. The spikes are those of the loop in neuron.py, bit for bit;
-the gradients are its own up to rounding. A step takes four operations forward and one backward, instead of some thirty.
+ds are the gradients of the spikes, slope is the surrogate's. The spikes are those of the loop in neuron.py, bit for
+bit; the gradients are its own up to rounding. A step takes four operations forward
+and one backward, instead of some thirty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Augmentations of what sensors of three axes feel: x uint8 [T, B, 3 G, 1, 1], 128 is zero, a sensor's axes lie together.
+"""Augmentations of what sensors of three axes feel: x uint8 [T, B, 3 G, 1, 1], 128 is zero, axes side by side.
 
     x' = 128 + c R (x - 128), rounded and clipped to bytes      R a rotation, c a factor, both of the whole sample
 

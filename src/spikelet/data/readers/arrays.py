@@ -1,6 +1,6 @@
-"""Signals of one's own as an .npz file: windows of T samples of C channels, and who or what each came from.
+"""Signals of one's own as an .npz file: windows of T samples of C channels, and whom each came from.
 
-    x         [N, T, C]     windows. uint8 is taken as it is, int8 as x + 128; other numbers go on the grid of signals.py
+    x         [N, T, C]     windows. uint8 is taken as it is, int8 as x + 128; others go on the grid of signals.py
     y         [N]           classes: whole numbers or words
     group     [N]           optional: the person, machine or day of each window; no group is in two splits
     split     [N]           optional: "train", "validation" or "test" for each window; without it all are the training

@@ -51,7 +51,8 @@ def read_folder(request: Request) -> DataSplits:
 
 
 def read_file(request: Request, path: Path) -> DataSplits:
-    """The data set in one of the `FILES`, a table, a zip of pictures or an .npz of signals. A table's cells may name pictures beside it.
+    """The data set in one of the `FILES`: a table, a zip of pictures or an .npz of signals. A table's cells may name
+    pictures beside it.
 
     Raises:
         DataError: it is damaged.

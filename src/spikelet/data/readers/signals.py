@@ -2,12 +2,13 @@
 
     u = clip(floor(128 z + 1/2) + 128, 0, 255)     z = x / reach, or sign(x) sqrt(|x| / reach) where a channel has roots
 
-`reach` is the largest |x| of a channel that is kept, in the signal's unit: what lies beyond it is clipped. A step of the
+`reach` is the largest |x| of a channel that is kept, in the signal's unit: what lies beyond is clipped. A step of the
 grid is reach / 128; with roots small values have finer steps, reach / 128^2 at 0. 0 is the byte 128.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -39,4 +40,4 @@ def runs(labels: Sequence[int] | NDArray[np.integer]) -> list[tuple[int, int]]:
     """Begin and end of every stretch of equal labels."""
     y = np.asarray(labels)
     cuts = [0, *(np.flatnonzero(np.diff(y)) + 1).tolist(), len(y)]
-    return [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if a < b]
+    return [(a, b) for a, b in itertools.pairwise(cuts) if a < b]

@@ -1,7 +1,7 @@
 """Weights as rows of packed fields: a row holds the weights of one tap and input channel, of all outputs.
 
-A code is scale * field + offset, field = w + 2^(bits-1): 0 for the smallest code. Fields of 3 bits take 4. Those of 5 to
-8 bits are bytes, and field = w, in two's complement.
+A code is scale * field + offset, field = w + 2^(bits-1): 0 for the smallest code. Fields of 3 bits take 4. Those of 5
+to 8 bits are bytes, and field = w, in two's complement.
 """
 
 from __future__ import annotations
