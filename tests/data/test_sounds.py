@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_refused(form: dict[str, object], words: str, tmp_p
 def test_a_damaged_sound_is_named(tmp_path: Path) -> None:
     root = folder(tmp_path / "s")
     put(root / "train" / "low" / "bad.wav", b"RIFF....")
-    with pytest.raises(DataError, match="low/bad.wav' is no WAV file"):
+    with pytest.raises(DataError, match=r"low/bad\.wav' is no WAV file"):
         load(root, time_steps=T)
 
 

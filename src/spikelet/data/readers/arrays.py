@@ -69,7 +69,8 @@ def read_arrays(request: Request, path: Path) -> DataSplits:
         for name, r in rows.items()
     }
     counts = tuple((s, tuple(torch.bincount(p.y, minlength=len(labels)).tolist())) for s, p in parts.items() if len(p))
-    return DataSplits(*(parts[name] for name in WORDS), Reading(request.name, 1, labels, counts))
+    train, validation, test = (parts[name] for name in WORDS)
+    return DataSplits(train, validation, test, Reading(request.name, 1, labels, counts))
 
 
 def _check(found: Arrays, where: str) -> None:

@@ -6,8 +6,7 @@ static inline uint32_t times(uint32_t x, int32_t weight) { return x * (uint32_t)
 void spk_add_rows(int32_t *v, const spk_rows *some, uint32_t bytes) {
     const int8_t *a = some->row[0], *b = some->row[1], *c = some->row[2], *d = some->row[3], *const end = a + bytes;
     const uint32_t p = some->x[0], q = some->x[1], r = some->x[2], s = some->x[3];
-    while (a < end)
-        spk_accumulate(v++, times(p, *a++) + times(q, *b++) + times(r, *c++) + times(s, *d++));
+    while (a < end) spk_accumulate(v++, times(p, *a++) + times(q, *b++) + times(r, *c++) + times(s, *d++));
 }
 
 /* Fewer than SPK_ROWS of them. */
