@@ -45,8 +45,8 @@ CARD = """# {name}
 | commit | {commit} |
 | licence | Apache-2.0 (weights); the data has its own |
 
-Trained by `{command}`; run by `spikelet run {name} IMAGE`, or
-`spikelet.Program(spikelet.load("{name}"))(images)` with uint8 images {shape}.
+Trained by `{command}`; run by{run}
+`spikelet.Program(spikelet.load("{name}"))({what})` with uint8 {what} {shape}.
 """
 
 
@@ -131,12 +131,14 @@ def _ship(
         if other is None
         else f"| accuracy on {Path(options.also).name} | {other.integer_accuracy:.2%} ({other.samples} images) |\n"
     )
+    pictures = graph.input.shape[1:] != (1, 1)
     card = CARD.format(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
         integer=result.integer_accuracy, real=result.float_accuracy, samples=result.samples, spikes=result.spikes,
         mismatches=result.mismatches, other=extra, size=path.stat().st_size, recipe=options.recipe, seed=config.seed,
         epochs=_epochs(config), commit=graph.meta["commit"],
         command=_command(options, config),
+        what="images" if pictures else "signals", run=f" `spikelet run {options.ship} IMAGE`, or" if pictures else "",
         shape=f"[{'T, ' * ('time_steps' in config.data_options)}B, {', '.join(map(str, graph.input.shape))}]",
     )  # fmt: skip
     path.with_suffix(".md").write_text(card)

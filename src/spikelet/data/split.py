@@ -2,8 +2,8 @@
 
     held[c] = min(floor(fraction * n[c] + 1/2), n[c] - 1)   samples of class c     (0 where fraction is 0)
 
-Which ones is decided by `order.permutation(n, seed)`: the same on every machine. Of samples in groups, such as people,
-whole groups are held out, in such an order, as many as hold the fraction of all samples: nobody is in both parts.
+Which ones is decided by `order.permutation(n, seed)`: the same on every machine. Samples in groups, such as people,
+are held out by whole groups, in such an order, as many as hold the fraction of all samples: nobody is in both parts.
 """
 
 from __future__ import annotations

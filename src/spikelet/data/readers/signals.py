@@ -22,7 +22,7 @@ def to_bytes(
 
     Args:
         reach: [C], above 0, in the unit of `x`.
-        roots: [C], channels that are kept by their roots; None is none.
+        roots: [C], channels that are kept by their roots; None where none is.
     """
     z = np.clip(x / reach.astype(np.float64), -1, 1)
     if roots is not None:
