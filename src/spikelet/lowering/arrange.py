@@ -276,14 +276,14 @@ def natural(b: Builder, value: Value, where: str) -> tuple[Source, Int64]:
     used = [b.sources.all[i] for i in places.used]
     if len(used) == 1 and len(rests) == used[0].size and used[0].constant is None:
         return used[0], addresses
-    if (places.source < 0).any() or any(x.constant is not None for x in used):
+    constants = (places.source < 0).any() or any(x.constant is not None for x in used)
+    if constants or len({x.time for x in used}) > 1:  # an element that is still belongs to the step of its frame
         return explicit(b, value, where)
     table = _product(b, rests, where)
     source = arrange(b, table, where)
     order = np.argsort(table.reshape(-1))
     inner = order[np.searchsorted(table.reshape(-1)[order], places.rest)]
-    still = np.array([s.time != "steps" for s in b.sources.all])[places.source]
-    frame = np.where(still, 0, places.step) * b.batch + places.sample
+    frame = (places.step if source.time == "steps" else 0) * b.batch + places.sample
     return source, source.start + frame * source.size + inner
 
 
@@ -320,12 +320,15 @@ def leading_axes(b: Builder, value: Value) -> list[int]:
     """The axes along which the time step or the sample changes."""
     places = b.sources.places(value.addresses)
     moving = np.array([*(x.constant is None for x in b.sources.all), False])[places.source]
-    frame = np.where(moving, places.step * b.batch + places.sample, -1)
-    axes = []
-    for axis in range(frame.ndim):
-        low = np.where(moving, frame, frame.max()).min(axis)
-        axes += [axis] if (low != frame.max(axis))[moving.any(axis)].any() else []
-    return axes
+    timed = np.array([*(x.time == "steps" for x in b.sources.all), False])[places.source]
+    axes = range(moving.ndim)
+    return [a for a in axes if _changes(places.sample, moving, a) or _changes(places.step, timed, a)]
+
+
+def _changes(values: Int64, where: NDArray[np.bool_], axis: int) -> bool:
+    """Whether `values` differ along an axis, among those that are marked."""
+    low, high = np.where(where, values, values.max()).min(axis), np.where(where, values, -1).max(axis)
+    return bool((low != high)[where.any(axis)].any())
 
 
 def _product(b: Builder, rests: Int64, where: str) -> Int64:

@@ -39,6 +39,7 @@ from spikelet.models.qsd import (
 )
 from spikelet.models.qsnn import qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vgg_s_max, qsnn_vggsnn
 from spikelet.models.spikformer import spikformer_4_384, spikingformer_4_384
+from spikelet.models.stream import stream_lif
 
 BUILDERS = (
     qsnn_resnet19, qsnn_vgg_s, qsnn_vgg_s_avg, qsnn_vgg_s_max, qsnn_vggsnn,
@@ -47,6 +48,7 @@ BUILDERS = (
     qsd_transformer_cifar, qsd_transformer_t, qsd_transformer_s, qsd_transformer_m, qsd_transformer_l,
     spikformer_4_384, spikingformer_4_384,
     est_cifar, est_swin_t,
+    stream_lif,
 )  # fmt: skip
 MODELS: dict[str, Callable[..., nn.Module]] = {builder.__name__: builder for builder in BUILDERS}
 

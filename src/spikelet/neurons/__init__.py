@@ -1,6 +1,7 @@
 """Spiking neurons: current in, spikes out."""
 
 from spikelet.base import torch_needed as torch_needed
+from spikelet.neurons.delay import Delay as Delay
 from spikelet.neurons.integrator import OVER_TIME as OVER_TIME
 from spikelet.neurons.integrator import Integrator as Integrator
 from spikelet.neurons.levels import QCFS as QCFS

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikelet.neurons.delay import Delay
 from spikelet.neurons.lif import LIF
 from spikelet.neurons.neuron import IntegerNeuron, Neuron
 from spikelet.neurons.params import LIFParams
@@ -69,5 +70,5 @@ class Integrator(nn.Module):
         return f"time_steps={self.time_steps}, leak={self.leak}, scale_input={self._lif[0].params.scale_input}"
 
 
-OVER_TIME = (Neuron, Integrator)
+OVER_TIME = (Neuron, Integrator, Delay)
 """Layers that carry something from one time step to the next."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from spikelet.base.errors import SpikeletError
-from spikelet.neurons import LIF, Integrator, Neuron, OnePass, one_pass_of
+from spikelet.neurons import LIF, Delay, Integrator, Neuron, OnePass, one_pass_of
 from spikelet.nn import Conv1d, Conv2d, Linear, Scale
 from spikelet.quant import EDE, Binary, Clip, Straight
 from spikelet.quant.binary import Estimator
@@ -22,7 +22,7 @@ def set_phase(model: nn.Module, phase: Phase) -> None:
     """
     _require_steps(model, phase)
     for module in model.modules():
-        if isinstance(module, Integrator):
+        if isinstance(module, Integrator | Delay):
             _require_real_steps(module, phase)
             module.time_steps = phase.time_steps
         if isinstance(module, Neuron):
@@ -41,10 +41,10 @@ def _require_steps(model: nn.Module, phase: Phase) -> None:
             )
 
 
-def _require_real_steps(module: Integrator, phase: Phase) -> None:
+def _require_real_steps(module: Integrator | Delay, phase: Phase) -> None:
     if phase.one_pass:
         raise ValueError(
-            f"one pass takes LIF neurons, got {type(module).__name__}, whose sums have no rate. "
+            f"one pass takes LIF neurons, got {type(module).__name__}, which has no rate. "
             "Train it on real steps: Phase(epochs, time_steps)."
         )
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from spikelet.compression.channels.ids import ChannelIds, along_axis, leading, varying
 from spikelet.lowering.trace import Call, leaves
-from spikelet.neurons import LIF, Integrator, Membranes, Neuron
+from spikelet.neurons import LIF, Delay, Integrator, Membranes, Neuron
 from spikelet.nn import (
     AddConstant,
     BatchNorm1d,
@@ -336,7 +336,7 @@ LAYERS: dict[type[nn.Module], LayerRule] = {
     AddConstant: _Constant(),
     **dict.fromkeys((MaxPool2d, SumPool2d, Gather, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d), _Pool()),
     **dict.fromkeys(
-        (Encode, Integrator, Membranes, Requantize, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity), _Same()
+        (Delay, Encode, Integrator, Membranes, Requantize, nn.Dropout, nn.Dropout2d, nn.Dropout3d, nn.Identity), _Same()
     ),
 }
 

@@ -14,7 +14,7 @@ from spikelet.lowering.registry import rule
 from spikelet.lowering.rules.synapses import float64
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
-from spikelet.neurons import Integrator, Membranes
+from spikelet.neurons import Delay, Integrator, Membranes
 from spikelet.neurons.levels import TimesTheta
 from spikelet.neurons.neuron import IntegerNeuron, Neuron
 from spikelet.quant.grid import snap_gain
@@ -55,6 +55,18 @@ def current_of(b: Builder, x: Source, constants: IntegerNeuron, where: str) -> S
 def membranes(b: Builder, call: Call, layer: Membranes, x: Value) -> Value:
     """A `charge` node on the neuron's current, or a running sum where nothing else becomes of it."""
     return _charges(b, call, constants_of(call, layer.neuron), x)
+
+
+@rule(Delay)
+def delay(b: Builder, call: Call, layer: Delay, x: Value) -> Value:
+    """A `delay` node for each step."""
+    check_time_first(b, x, call.where)
+    elements = as_elements(b, x, call.where)
+    y = elements.source
+    for _ in range(layer.steps):
+        node = ir.Delay(b.name(call.where), (y.node,), y.shape)
+        y = b.append(node, y.shape, y.scale, "steps", y.kinds)
+    return elements.made(y, tuple(call.output.shape))
 
 
 @rule(Integrator)
