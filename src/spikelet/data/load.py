@@ -57,8 +57,8 @@ def load(
 
     Args:
         name_or_path: one of `names()`; or a folder with idx files, N-MNIST's recordings, pictures that lie as
-            <class>/<picture> or <split>/<class>/<picture>, or the hub's parquet files; or one such table, or a zip of
-            such pictures; or the id "owner/name" of a data set on Hugging Face's hub. Or a data set that another
+            <class>/<picture> or <split>/<class>/<picture>, or the hub's parquet files; or one such table, a zip of
+            such pictures, or an .npz of signals (readers/arrays.py); or the id "owner/name" of a data set on Hugging Face's hub. Or a data set that another
             library made: datasets' Dataset or DatasetDict, a torch Dataset such as torchvision's or tonic's, or a dict
             of such by split (readers/objects.py).
         root: where a named data set lies on this machine.
@@ -128,10 +128,10 @@ def names() -> tuple[str, ...]:
 
 def has_own_size(name_or_path: str) -> bool:
     """Whether the samples of a data set are of one size by themselves: a known name, or a folder of idx files or
-    recordings. Others are pictures, which `image_size` brings to one."""
+    recordings, or an .npz of signals. Others are pictures, which `image_size` brings to one."""
     folder = folder_at(Path(name_or_path))
     found = [] if folder is None else [r for r in READERS.values() if r.is_in is not None and r.is_in(folder)]
-    return name_or_path in READERS or bool(found)
+    return name_or_path in READERS or Path(name_or_path).suffix.casefold() == ".npz" or bool(found)
 
 
 def _read(request: Request) -> DataSplits:

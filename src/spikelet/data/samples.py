@@ -44,6 +44,7 @@ class Samples:
     labels: tuple[str, ...]  # class names, in the order of y
     name: str  # of the data set
     note: str = ""  # what to say beside every figure, such as "JPEG q75 copy"
+    groups: Tensor | None = None  # int64 [N], whom or what a sample came from: no group is in two splits
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", _tensor(self.x, "x"))
@@ -58,6 +59,11 @@ class Samples:
             )
         if self.y.shape != self.x.shape[:1]:
             raise ValueError(f"Samples needs one label a sample, got x {tuple(self.x.shape)}, y {tuple(self.y.shape)}.")
+        if self.groups is not None and (self.groups.dtype != torch.int64 or self.groups.shape != self.y.shape):
+            raise ValueError(
+                f"Samples.groups must be int64, one a sample of {len(self)}, got {self.groups.dtype} "
+                f"{tuple(self.groups.shape)}."
+            )
         wrong = self.y[(self.y < 0) | (self.y >= len(self.labels))]
         if len(wrong):
             raise ValueError(_out_of_range(self.name, int(wrong[0]), len(self.labels)))
@@ -128,7 +134,8 @@ class Samples:
 
     def subset(self, indices: Tensor | np.ndarray) -> Samples:
         """The samples `indices` int64 [M], in that order, as a data set of its own."""
-        return dataclasses.replace(self, x=self.x[indices], y=self.y[indices])
+        groups = None if self.groups is None else self.groups[indices]
+        return dataclasses.replace(self, x=self.x[indices], y=self.y[indices], groups=groups)
 
     def spread(self, count: int) -> Samples:
         """At most `count` samples, evenly spread, so that a set sorted by class gives every class."""

@@ -2,7 +2,8 @@
 
     held[c] = min(floor(fraction * n[c] + 1/2), n[c] - 1)   samples of class c     (0 where fraction is 0)
 
-Which ones is decided by `order.permutation(n, seed)`: the same on every machine.
+Which ones is decided by `order.permutation(n, seed)`: the same on every machine. Of samples in groups, such as people,
+whole groups are held out, in such an order, as many as hold the fraction of all samples: nobody is in both parts.
 """
 
 from __future__ import annotations
@@ -39,9 +40,28 @@ def stratified_split(y: Tensor, fraction: float, seed: int) -> tuple[Tensor, Ten
     return by_class[~is_held].sort().values, by_class[is_held].sort().values
 
 
+def split_by_groups(groups: Tensor, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Splits samples into (kept, held), of which held is whole groups: as few as have `fraction` of the samples, and
+    never all of them.
+
+    Args:
+        groups: int64 [N].
+        fraction, seed: see stratified_split.
+    """
+    names, number = torch.unique(groups, return_inverse=True)
+    counts = torch.bincount(number, minlength=len(names))
+    order = permutation(len(names), seed)
+    before = counts[order].cumsum(0) - counts[order]
+    chosen = order[:-1][(before < fraction * len(groups))[:-1]]
+    is_held = torch.isin(number, chosen)
+    return torch.nonzero(~is_held)[:, 0], torch.nonzero(is_held)[:, 0]
+
+
 def hold_out(splits: DataSplits, fraction: float, seed: int) -> DataSplits:
     """Moves `fraction` of the training set to the validation set. Leaves a validation set that exists as it is."""
     kept, held = stratified_split(splits.train.y, fraction, seed)
     if len(splits.validation):
         return splits
+    if splits.train.groups is not None:
+        kept, held = split_by_groups(splits.train.groups, fraction, seed)
     return dataclasses.replace(splits, train=splits.train.subset(kept), validation=splits.train.subset(held))

@@ -36,11 +36,13 @@ from torch import Tensor, nn
 from spikelet.base.errors import LoweringError
 from spikelet.neurons.constants import LEAK_BITS as LEAK_BITS
 from spikelet.neurons.constants import fewest_bits, integers, like
+from spikelet.neurons.long import LONG, long_run
 from spikelet.neurons.membrane import FullMembrane, QuantizedMembrane
 from spikelet.neurons.neuron import Constant, IntegerNeuron, Neuron
 from spikelet.neurons.params import LIFParams as LIFParams
 from spikelet.neurons.reset import Hard, Soft
 from spikelet.quant.grid import FRACTION_BITS, floor_to_grid, round_to_grid
+from spikelet.quant.recording import is_recorded
 
 
 class LIF(Neuron):
@@ -73,6 +75,22 @@ class LIF(Neuron):
             raise TypeError(f"LIF.params must be LIFParams(...), got {params!r}.")
         self.params = params or LIFParams()
         self.membrane = membrane or FullMembrane()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes [T, B, ...] from the initial membrane; in training long sequences go through long.py."""
+        p = self.params
+        if not self._trains_long(x):
+            return super().forward(x)
+        self.check(x)
+        return long_run(x if p.input_gain == 1 else like(p.input_gain, x[0]) * x, like(p.leak, x[0]),
+                        like(p.threshold, x[0]), p.surrogate)  # fmt: skip
+
+    def _trains_long(self, x: Tensor) -> bool:
+        p, steps = self.params, ("charge", "fire", "reset", "initial")
+        usual = all(getattr(type(self), step) is getattr(LIF, step) for step in steps)
+        simple = p.levels == 1 and p.start == 0 and isinstance(p.reset, Hard) and type(self.membrane) is FullMembrane
+        long = x.dim() > 1 and x.shape[0] == self.time_steps >= LONG and x.dtype == torch.float32
+        return self.training and long and usual and simple and self.rate is None and not is_recorded()
 
     @property
     def value(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spikelet.data.readers import cifar, digits, mnist, nmnist
+from spikelet.data.readers import cifar, digits, hapt, mnist, nmnist
 from spikelet.data.readers.reader import Reader
 
 READERS: dict[str, Reader] = {
@@ -18,6 +18,7 @@ READERS: dict[str, Reader] = {
         nmnist.read,
         nmnist.has_nmnist_files,
     ),
+    "hapt": Reader("30 people's activities felt by a phone: hapt.npz in root=; needs time_steps=", hapt.read),
     "cifar10": Reader("from the Hugging Face hub, or its parquet files in root=", cifar.read_cifar10),
     "cifar100": Reader("the same, with its 100 fine labels", cifar.read_cifar100),
 }

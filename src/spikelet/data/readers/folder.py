@@ -9,6 +9,7 @@ import os
 from pathlib import Path, PurePath
 
 from spikelet.base.errors import DataError
+from spikelet.data.readers.arrays import read_arrays
 from spikelet.data.readers.listing import Listing, list_files
 from spikelet.data.readers.pictures import read_pictures, sorted_out
 from spikelet.data.readers.reader import Request
@@ -18,7 +19,7 @@ from spikelet.data.readers.zip_of_pictures import read_zip
 from spikelet.data.reading import bounded
 from spikelet.data.samples import DataSplits
 
-FILES = (*ENDINGS, ".zip")  # how the name of a file ends that is a data set by itself
+FILES = (*ENDINGS, ".zip", ".npz")  # how the name of a file ends that is a data set by itself
 
 
 def read_folder(request: Request) -> DataSplits:
@@ -46,7 +47,7 @@ def read_folder(request: Request) -> DataSplits:
 
 
 def read_file(request: Request, path: Path) -> DataSplits:
-    """The data set in one of the `FILES`, a table or a zip of pictures. A table's cells may name pictures beside it.
+    """The data set in one of the `FILES`, a table, a zip of pictures or an .npz of signals. A table's cells may name pictures beside it.
 
     Raises:
         DataError: it is damaged.
@@ -54,6 +55,8 @@ def read_file(request: Request, path: Path) -> DataSplits:
     """
     if path.suffix.casefold() in ENDINGS:
         return read_tables(Listing(path.parent, (PurePath(path.name),), (), ()), request)
+    if path.suffix.casefold() == ".npz":
+        return read_arrays(request, path)
     return read_zip(path, request)
 
 

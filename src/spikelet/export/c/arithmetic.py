@@ -7,7 +7,7 @@ import numpy as np
 from spikelet.export.c.code import number
 from spikelet.export.c.stage import Place, Stage
 from spikelet.graph import ir
-from spikelet.graph.edge import INT32, Edge
+from spikelet.graph.edge import INT32, Edge, Int64
 
 STRUCT = 4 * 7  # bytes of spk_scaling
 
@@ -17,11 +17,14 @@ def affine(stage: Stage, node: ir.Affine, vector: str, place: Place) -> None:
     steps, width = node.shift.shape
     stage.emit(node.inputs[0], vector, place)
     low, high = INT32 if node.clip is None else node.clip
-    arrays = (node.multiplier.astype(np.int32), node.shift.astype(np.uint8), node.offset.astype(np.int32))
+    x = stage.layout.edges[node.inputs[0]]
+    even = at_one_shift(node, x)
+    multiplier, shift = (node.multiplier, node.shift) if even is None else even
+    arrays = (multiplier.astype(np.int32), shift.astype(np.uint8), node.offset.astype(np.int32))
     names = [stage.constants.array(w, a) for w, a in zip(("gain", "shift", "offset"), arrays, strict=True)]
     fields = [str(int(width > 1)), str(width if steps > 1 else 0), number(low), number(high), *names]
     name = stage.constants.struct("affine", "spk_scaling", fields, STRUCT)
-    kernel = "spk_affine_short" if is_short(node, stage.layout.edges[node.inputs[0]]) else "spk_affine"
+    kernel = "spk_affine_even" if even is not None else "spk_affine_short" if is_short(node, x) else "spk_affine"
     step = "t" if steps > 1 else "0"
     stage.code(f"{kernel}({vector}, &{name}, {step}, {stage.layout.channels(node.name)});")
 
@@ -32,6 +35,19 @@ def is_short(node: ir.Affine, x: Edge) -> bool:
     product = np.abs(multiplier) * np.maximum(-x.low, x.high) + (np.int64(1) << shift >> 1)  # 2^62 + 2^61 at most
     result = (product >> shift) + np.abs(offset)
     return bool(shift.max() < 32 and product.max() <= INT32[1] and result.max() <= INT32[1])
+
+
+def at_one_shift(node: ir.Affine, x: Edge) -> tuple[Int64, Int64] | None:
+    """Multipliers and a shift from 1 to 31 of all channels that give the same; None where there are none, or a result
+    does not fit 32 bits."""
+    multiplier, shift, offset = (a.astype(np.int64) for a in (node.multiplier, node.shift, node.offset))
+    common = max(int(shift.max()), 1)
+    if node.clip is not None or shift.shape[1] == 1 or common > 31 or (np.abs(multiplier).astype(np.float64) * 2.0 ** (common - shift)).max() > INT32[1]:
+        return None
+    even = multiplier << (common - shift)
+    product = np.abs(even) * np.maximum(-x.low, x.high) + (np.int64(1) << common >> 1)  # 2^62 + 2^30 at most
+    fits = ((product >> common) + np.abs(offset)).max() < INT32[1]
+    return (even, np.array([common])) if fits else None
 
 
 def add(stage: Stage, node: ir.Add, vector: str, place: Place) -> None:

@@ -44,7 +44,9 @@ class Layout:
     def __init__(self, graph: ir.IntGraph) -> None:
         self.graph, self.edges = graph, analyse(graph)
         self.forms: dict[str, Form] = {name: form_of(edge) for name, edge in self.edges.items()}
-        self.forms[graph.input.name] = dataclasses.replace(self.forms[graph.input.name], element=Element.PLANAR)
+        given = self.forms[graph.input.name]
+        element = Element.PLANAR if given.positions > 1 else Element.U8
+        self.forms[graph.input.name] = dataclasses.replace(given, element=element)
         self.nodes = {node.name: node for node in graph.nodes}
         self.outputs = [output.node for output in graph.outputs]
         self.needed = set(self._leads_to_outputs())

@@ -21,9 +21,16 @@ def flatten(stage: Stage, node: ir.Flatten, vector: str, place: Place) -> None:
 
 def channel_map(stage: Stage, node: ir.ChannelMap, vector: str, place: Place) -> None:
     """The channels of a position, input by input, on zeros."""
-    array, channels = stage.constants.array("source", node.source), node.source.size
+    channels, first = node.source.size, 0
+    if np.array_equal(node.source, np.arange(sum(stage.layout.forms[name].channels for name in node.inputs))):
+        for name in node.inputs:
+            form = stage.layout.forms[name]
+            position = f"({place.row} * {form.width} + {place.column}) * {node.stride}"
+            stage.code(f"spk_load({vector} + {first}, {stage.pointer(name)}, {stage.form(name)}, {position});")
+            first += form.channels
+        return
+    array = stage.constants.array("source", node.source)
     stage.code(f"spk_fill({vector}, 0, {channels});")
-    first = 0
     for name in node.inputs:
         form = stage.layout.forms[name]
         position = f"({place.row} * {form.width} + {place.column}) * {node.stride}"

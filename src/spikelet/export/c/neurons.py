@@ -22,7 +22,8 @@ ENDLESS = 2**20  # steps: a membrane that has stopped growing before T grows no 
 def lif(stage: Stage, node: ir.Lif, vector: str, place: Place) -> None:
     """Spikes of the source's current."""
     stage.emit(node.inputs[0], vector, place)
-    kernel = "spk_lif_short" if is_short(node, stage.layout.edges[node.inputs[0]], stage.layout.graph) else "spk_lif"
+    short = is_short(node, stage.layout.edges[node.inputs[0]], stage.layout.graph)
+    kernel = "spk_lif_short" if short else "spk_lif_leaks" if has_leaks(node) else "spk_lif"
     stage.code(f"{kernel}({vector}, {stage.state(node)}, &{neuron(stage, node)}, {stage.layout.channels(node.name)});")
 
 
@@ -83,6 +84,14 @@ def is_short(node: ir.Lif, x: Edge, graph: ir.IntGraph) -> bool:
         low, high = Growth(node, x).bound(ENDLESS)
         reach = max(reach, -int(np.min(low)), int(np.max(high)))
     return int(node.leak) * reach + int(node.gain) * x.reach + node.half <= INT32[1]
+
+
+def has_leaks(node: ir.Lif) -> bool:
+    """Whether the leak goes by channel, one constant of all others serves every channel, there is one level, a hard
+    reset, and a membrane in full."""
+    one = not isinstance(node.gain, np.ndarray) and not isinstance(node.threshold, np.ndarray)
+    hard = node.drop is None and node.levels == 1
+    return isinstance(node.leak, np.ndarray) and one and hard and node.membrane is None
 
 
 def state_form(node: ir.Operation, form: Form, x: Edge, graph: ir.IntGraph) -> Form:

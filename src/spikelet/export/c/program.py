@@ -144,7 +144,8 @@ class Program(abc.ABC):
         title = f"{self.constants.prefix}_{self.kind}_{index}"
         with out.block(f"static void {title}({head})"):
             for i in range(stage.vectors):
-                out(f"int32_t *const v{i} = (int32_t *)({address(base, i * stage.width)});")
+                where = stage.in_place.get(f"v{i}", address(base, i * stage.width))
+                out(f"int32_t *const v{i} = (int32_t *)({where});")
             if any(loops.values()):
                 out(f"uint32_t {', '.join(word for word, made in loops.items() if made)};")
             for word in ("i", "j"):

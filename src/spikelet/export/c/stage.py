@@ -49,6 +49,7 @@ class Stage:
 
     reads: names of the edges in memory that it reads.
     vectors: how many vectors of `width` values it needs.
+    in_place: vectors that lie in a map already, and where.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Stage:
         self.reads: list[str] = []
         self.states: list[State] = []
         self.held: dict[str, str] = {}  # edges that are the same at every step of the loop: their vectors
+        self.in_place: dict[str, str] = {}
         self.vectors = self.width = 0
         self.loops = 0
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from spikelet.export.c.code import Code
 from spikelet.export.c.constants import Constants
 from spikelet.export.c.layout import Layout
-from spikelet.export.c.maps import Form
+from spikelet.export.c.maps import Element, Form
 from spikelet.export.c.neurons import neuron, start, state_form
 from spikelet.export.c.program import END, Program, address
 from spikelet.export.c.stage import Rule, Stage, State
@@ -56,7 +56,7 @@ class Stepwise(Program):
         return [*(buffer for buffer, _ in self._states.values()), *self._given.values()]
 
     def loop(self, stage: Stage, result: str) -> None:
-        """States are loaded, one step runs, states are stored."""
+        """States are loaded, one step runs, states are stored; one that lies as a vector does is worked on in place."""
         head, stage.code = stage.code, Code()
         stage.emit(stage.root, result)
         if not self.layout.is_sum(stage.root):
@@ -65,12 +65,17 @@ class Stepwise(Program):
         remembered = [state for state in stage.states if not self._forgets(state.node)]
         for state in stage.states:
             if state in remembered:
+                buffer, form = self._state(state)
+                if form.element is Element.I32 and form.positions == 1:
+                    stage.in_place[state.vector] = address(buffer)
+                    continue
                 self._move(stage, state, "spk_load({vector}, {where}, {form}, p);")
             elif isinstance(state.node, Neuron):
                 start(stage, state.node, state.vector)
         head.lines += body.lines
         for state in remembered:
-            self._move(stage, state, "spk_store({where}, {form}, p, {vector});")
+            if state.vector not in stage.in_place:
+                self._move(stage, state, "spk_store({where}, {form}, p, {vector});")
 
     def _forgets(self, node: Operation) -> bool:
         """Whether a step needs nothing that an earlier one left in the neuron."""

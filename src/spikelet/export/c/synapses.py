@@ -12,6 +12,7 @@ from spikelet.graph.edge import padded
 
 STRUCT, SLICES, MATRICES = 4 * (4 + 10 + 5), 4 * (4 + 9 + 7), 4 * (2 * 4 + 7)  # bytes of spk_synapses and so on
 MORE_ROOM = 1.34  # of what fields take
+LEAST_COUNTED = 192  # synapses an output from which on counting the bits of bytes is faster than adding bytes
 LEAST_DEPTH = 8  # planes of a counter; more are 12 or 16
 
 
@@ -55,6 +56,8 @@ def is_sliced(node: ir.Conv | ir.Linear, x: Form) -> bool:
     counter, and planes of bits take hardly more room than fields."""
     outputs, synapses = node.weight.shape[0], node.weight.size // node.weight.shape[0]
     planes, fields = 4 * node.bits * -(-outputs // WIDTH), -(-outputs * STORED[node.bits] // 8)
+    if STORED[node.bits] == 8 and synapses < LEAST_COUNTED:
+        return False
     return x.element is Element.BITS and synapses < 2**16 and planes <= MORE_ROOM * fields
 
 

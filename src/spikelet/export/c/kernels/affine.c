@@ -2,11 +2,15 @@
 #include "spk.h"
 
 void spk_affine(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels) {
-    uint32_t c, i = step * k->by_step;
-    for (c = 0; c < channels; c++, i += k->by_channel) {
-        const int64_t half = ((int64_t)1 << k->shift[i]) >> 1;
-        int64_t y = (((int64_t)k->multiplier[i] * v[c] + half) >> k->shift[i]) + k->offset[i];
-        y = y < k->low ? k->low : y;
-        v[c] = (int32_t)(y > k->high ? k->high : y);
+    const int32_t low = k->low, high = k->high, *multiplier = k->multiplier + step * k->by_step;
+    const int32_t *offset = k->offset + step * k->by_step, *end = v + channels;
+    const uint8_t *shift = k->shift + step * k->by_step;
+    const uint32_t next = k->by_channel;
+    for (; v < end; v++, multiplier += next, shift += next, offset += next) {
+        int64_t y = (int64_t)*multiplier * *v;
+        if (*shift) y = ((y >> (*shift - 1)) + 1) >> 1; /* (y + half) >> shift */
+        y += *offset;
+        y = y < low ? low : y;
+        *v = (int32_t)(y > high ? high : y);
     }
 }

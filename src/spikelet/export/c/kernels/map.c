@@ -35,6 +35,8 @@ void spk_load(int32_t *v, const void *x, const spk_form *form, uint32_t position
         for (c = 0; c < channels; c++) v[c] = (int32_t)(words[c / 32] >> c % 32 & 1);
     } else if (form->element == SPK_I16) {
         for (c = 0; c < channels; c++) v[c] = half_of(bytes, position * channels + c);
+    } else if (form->element == SPK_U8) {
+        for (c = 0, bytes += position * channels; c < channels; c++) v[c] = bytes[c];
     } else {
         for (c = 0; c < channels; c++) v[c] = spk_value(x, form, position, c);
     }

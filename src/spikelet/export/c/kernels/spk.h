@@ -73,7 +73,18 @@ typedef struct {
     uint32_t heads, rows, inner, columns, transpose_a, transpose_b, by_row;
 } spk_matrices;
 
+/* Some rows of weights, and what each is multiplied by. */
+enum { SPK_ROWS = 4 };
+
+typedef struct {
+    const uint8_t *row[SPK_ROWS];
+    uint32_t x[SPK_ROWS], count;
+} spk_rows;
+
 static inline void spk_accumulate(int32_t *sum, uint32_t x) { *sum = (int32_t)((uint32_t)*sum + x); }
+
+/* rows.c */
+void spk_add_rows(int32_t *v, const spk_rows *some, uint32_t bytes);
 
 /* map.c */
 int32_t spk_value(const void *x, const spk_form *form, uint32_t position, uint32_t channel);
@@ -94,15 +105,17 @@ void spk_conv_groups(int32_t *v, const spk_synapses *k, const void *x, uint32_t 
 void spk_conv_bits(int32_t *v, uint32_t *counters, const spk_slices *k, const void *x, uint32_t row, uint32_t column);
 /* affine.c, affine_short.c */
 void spk_affine(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
+void spk_affine_even(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
 void spk_affine_short(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
 /* add.c, mul.c, maxpool.c */
 void spk_add(int32_t *v, const int32_t *u, uint32_t channels);
 void spk_mul(int32_t *v, const int32_t *u, uint32_t channels);
 void spk_max(int32_t *v, const int32_t *u, uint32_t channels);
-/* start.c, begin.c, lif.c, lif_short.c, charge.c */
+/* start.c, begin.c, lif.c, lif_leaks.c, lif_short.c, charge.c */
 void spk_start(int32_t *membrane, const spk_neuron *k, uint32_t channels);
 void spk_begin(void *membranes, const spk_form *form, const spk_neuron *k);
 void spk_lif(int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels);
+void spk_lif_leaks(int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels);
 void spk_lif_short(int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels);
 void spk_charge(int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels);
 /* channelmap.c, flatten.c, delay.c, matmul.c */
