@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from spikelet.base import torch_needed as torch_needed
-from spikelet.recipes import bestformer, est, qpsnn, qsd, qsnn
+from spikelet.recipes import bestformer, est, motion, qpsnn, qsd, qsnn
 from spikelet.train import TrainConfig
 
 RECIPES: dict[str, Callable[..., TrainConfig]] = {
@@ -32,4 +32,5 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsd-cifar10-taught": qsd.cifar10_taught,
     "est-digits": est.digits,
     "est-cifar10": est.cifar10,
+    "motion-hapt": motion.hapt,
 }

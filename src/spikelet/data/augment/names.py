@@ -6,6 +6,7 @@ from spikelet.data.augment.augmentation import Augmentation, Compose
 from spikelet.data.augment.events import neuromorphic
 from spikelet.data.augment.geometry import Cutout, HorizontalFlip, RandomCrop, Roll
 from spikelet.data.augment.policies import AutoAugment
+from spikelet.data.augment.sensors import Turn
 
 AUGMENTATIONS: dict[str, Augmentation | None] = {
     "none": None,
@@ -17,4 +18,5 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {
     "paper": Compose((RandomCrop(4), HorizontalFlip(), AutoAugment(), Cutout(16))),  # Q-SNN, CIFAR-10
     "roll5": Roll(5),  # Q-SNN, event data, without its flip
     "neuromorphic": neuromorphic(),
+    "turn": Turn(),  # HAPT
 }
