@@ -16,6 +16,7 @@ from spikelet.graph.ops.growth import Growth
 from spikelet.graph.ops.neuron import Neuron
 
 STRUCT = 6 * 8 + 2 * 4 + 8  # bytes of spk_neuron
+LEAKS_BITS = 30  # leak_bits of spk_lif_leaks
 ENDLESS = 2**20  # steps: a membrane that has stopped growing before T grows no further
 
 
@@ -46,10 +47,12 @@ def sum_time(stage: Stage, node: ir.SumTime, vector: str, place: Place) -> None:
 def neuron(stage: Stage, node: Neuron) -> str:
     """The name of the neuron's constants."""
     drop = 0 if node.drop is None else node.drop
-    numbers = [node.leak, node.gain, node.threshold, node.spacing, drop, node.start]
+    fine = 1 << LEAKS_BITS - node.leak_bits if isinstance(node, ir.Lif) and has_leaks(node) else 1
+    numbers = [node.leak * fine, node.gain * fine, node.threshold, node.spacing, drop, node.start]
     top, shift = (0, 0) if node.membrane is None else (node.membrane.top, node.membrane.shift)
     fields = [
-        *(_number(stage, value) for value in numbers), str(node.half), str(node.levels), str(node.leak_bits),
+        *(_number(stage, value) for value in numbers), str(node.half * fine), str(node.levels),
+        str(node.leak_bits if fine == 1 else LEAKS_BITS),
         str(int(node.drop is None)), str(shift), str(top), str(kept(node)),
     ]  # fmt: skip
     return stage.constants.struct("neuron", "spk_neuron", fields, STRUCT)
@@ -91,6 +94,7 @@ def has_leaks(node: ir.Lif) -> bool:
     reset, and a membrane in full."""
     one = not isinstance(node.gain, np.ndarray) and not isinstance(node.threshold, np.ndarray)
     hard = node.drop is None and node.levels == 1
+    one = one and int(np.max(node.leak)) <= 1 << node.leak_bits and int(np.max(node.gain)) <= 1 << node.leak_bits
     return isinstance(node.leak, np.ndarray) and one and hard and node.membrane is None
 
 

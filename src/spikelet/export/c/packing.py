@@ -1,7 +1,7 @@
 """Weights as rows of packed fields: a row holds the weights of one tap and input channel, of all outputs.
 
-A code is scale * field + offset, field = w + 2^(bits-1): 0 for the smallest code. Fields of 3 bits take 4, of 5 to 7
-take 8.
+A code is scale * field + offset, field = w + 2^(bits-1): 0 for the smallest code. Fields of 3 bits take 4. Those of 5 to
+8 bits are bytes, and field = w, in two's complement.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ class Packed:
 def packed(w: Codes, bits: int, grid: str) -> Packed:
     """`w` [synapses, outputs] as rows, the first output in the lowest bits of the first byte."""
     stored = STORED[bits]
+    if stored == 8:
+        scale, _ = _scaling(bits, grid)
+        return Packed(w.astype(np.int8).view(np.uint8), stored, scale, int(scale == 2))
     lanes = np.unpackbits(_fields(w, bits)[..., None], axis=2, bitorder="little")[..., :stored]
     rows = np.packbits(lanes.reshape(len(w), -1), axis=1, bitorder="little")
     return Packed(rows, stored, *_scaling(bits, grid))

@@ -3,6 +3,7 @@
 
 static uint32_t field_of(const spk_synapses *k, uint32_t row, uint32_t output) {
     const uint32_t bit = output * k->bits;
+    if (k->bits == 8) return (uint32_t)(int8_t)k->weight[row * k->row_bytes + output];
     return (uint32_t)k->weight[row * k->row_bytes + bit / 8] >> bit % 8 & ((1u << k->bits) - 1);
 }
 

@@ -31,8 +31,9 @@ typedef struct {
     const int32_t *by_channel;
 } spk_number;
 
-/* n[o] = sum over taps and channels of code * x, with code = scale * field + offset and packed unsigned fields. The
-   fields of one tap and channel, of all outputs, begin at a byte; groups: see conv_groups.c. */
+/* n[o] = sum over taps and channels of code * x, with code = scale * field + offset and packed fields, which are
+   signed where they are bytes. The fields of one tap and channel, of all outputs, begin at a byte; groups: see
+   conv_groups.c. */
 typedef struct {
     spk_form x;
     uint32_t outputs, kernel_height, kernel_width, stride_height, stride_width, pad_height, pad_width;
@@ -77,7 +78,7 @@ typedef struct {
 enum { SPK_ROWS = 4 };
 
 typedef struct {
-    const uint8_t *row[SPK_ROWS];
+    const int8_t *row[SPK_ROWS];
     uint32_t x[SPK_ROWS], count;
 } spk_rows;
 
@@ -85,6 +86,7 @@ static inline void spk_accumulate(int32_t *sum, uint32_t x) { *sum = (int32_t)((
 
 /* rows.c */
 void spk_add_rows(int32_t *v, const spk_rows *some, uint32_t bytes);
+void spk_add_rest(int32_t *v, spk_rows *some, uint32_t bytes);
 
 /* map.c */
 int32_t spk_value(const void *x, const spk_form *form, uint32_t position, uint32_t channel);
