@@ -59,12 +59,14 @@ def test_the_nmnist_model_is_as_accurate_as_its_card_says(shared_data: Path) -> 
     _accuracy_is_as_stated("qsnn-vgg-s-nmnist", splits.test)
 
 
-def test_the_spoken_digits_model_is_as_accurate_as_its_card_says(shared_data: Path) -> None:
-    options = json.loads(load("stream-lif-fsdd").meta["data_options"])
-    _accuracy_is_as_stated("stream-lif-fsdd", load_data("fsdd", root=shared_data / "fsdd", **options).test)
+@pytest.mark.parametrize("data", ["fsdd", "hapt"])
+def test_a_model_of_signals_is_as_accurate_as_its_card_says(data: str, shared_data: Path) -> None:
+    name = f"stream-lif-{data}"
+    options = json.loads(load(name).meta["data_options"])
+    _accuracy_is_as_stated(name, load_data(data, root=shared_data / data, **options).test)
 
 
-@pytest.mark.parametrize("name", ["qsnn-vgg-s-cifar10", "qsd-transformer-cifar10"])
+@pytest.mark.parametrize("name", ["qsnn-vgg-s-cifar10", "bestformer-cifar10", "qsd-transformer-cifar10", "est-cifar10"])
 def test_a_cifar10_model_is_as_accurate_on_original_pixels_as_its_card_says(name: str, shared_data: Path) -> None:
     pytest.importorskip("datasets")
     splits = load_data(str(shared_data / "cifar10-original-test1017"), validation=0.0)
