@@ -263,6 +263,7 @@ DEFAULTS = {  # num_classes, time_steps, weight_bits, membrane_bits, in_channels
     "spikingformer_4_384": (10, 4, 32, 32, 3, 32),
     "est_cifar": (10, 1, 8, 32, 3, 32),
     "est_swin_t": (1000, 1, 8, 32, 3, 224),
+    "stream_lif": (6, 128, 4, 32, 6, 1),
 }
 SHARED = ["num_classes", "time_steps", "weight_bits", "membrane_bits", "in_channels", "image_size"]
 
