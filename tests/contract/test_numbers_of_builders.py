@@ -37,6 +37,8 @@ def test_no_builder_takes_what_is_no_number_of_its_options(name: str):
                 continue  # no ratio for any layer
             if option in ("widths", "depths", "pruning") and isinstance(value, np.ndarray | torch.Tensor):
                 continue  # lists of whole numbers
+            if option == "time_constants" and isinstance(value, tuple):
+                continue  # two numbers of steps
             if option == "partial_ratio" and type(value) is int and value == 0:
                 continue  # nothing is left out
             if type(parameter.default) is bool and value is True:

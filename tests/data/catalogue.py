@@ -20,6 +20,7 @@ from spikelet.data import (
     Stretch,
     TimeShift,
     TrivialAugment,
+    Turn,
     WarpBands,
     neuromorphic,
     spoken,
@@ -39,6 +40,7 @@ FOR_BOTH = (
 )
 FOR_IMAGES = (AutoAugment(), TrivialAugment(), Compose((RandomCrop(), HorizontalFlip(), AutoAugment(), Cutout(16))))
 FOR_EVENTS = (TimeShift(2), DropFrames(0.3), Stretch(0.5), WarpBands(0.9), Microphone(20), Room(60), spoken())
+FOR_SIGNALS = (Turn(0.5, 0.5, 0.2),)
 
 
 def images(n: int = 12, channels: int = 3, height: int = 17, width: int = 14) -> torch.Tensor:
@@ -53,7 +55,17 @@ def events(time_steps: int = 5, n: int = 12) -> torch.Tensor:
     return torch.randint(1, 9, (time_steps, n, 2, 13, 16), dtype=torch.uint8, generator=draw)
 
 
-CASES = [(a, images()) for a in (*FOR_BOTH, *FOR_IMAGES)] + [(a, events()) for a in (*FOR_BOTH, *FOR_EVENTS)]
+def signals(time_steps: int = 5, n: int = 12) -> torch.Tensor:
+    """Random bytes [time_steps, n, 6, 1, 1]."""
+    draw = torch.Generator().manual_seed(3)
+    return torch.randint(1, 256, (time_steps, n, 6, 1, 1), dtype=torch.uint8, generator=draw)
+
+
+CASES = [
+    *((a, images()) for a in (*FOR_BOTH, *FOR_IMAGES)),
+    *((a, events()) for a in (*FOR_BOTH, *FOR_EVENTS)),
+    *((a, signals()) for a in FOR_SIGNALS),
+]
 IDS = [f"{augmentation}-{x.dim()}d" for augmentation, x in CASES]
 
 

@@ -179,7 +179,7 @@ MODELS: dict[str, dict[str, Any]] = {  # options that make it small, and its inp
         "image_size": 16,
         "in_channels": 3,
     },
-    "stream_lif": {"widths": (8, 12), "image_size": 1, "in_channels": 3},
+    "stream_lif": {"widths": (24, 32), "image_size": 1, "in_channels": 3, "num_classes": 10},
 }
 MEMORYLESS = frozenset({"est_cifar", "est_swin_t"})  # one step, at which neurons count; no membrane
 

@@ -15,6 +15,7 @@ from spikelet.data.augment.geometry import Rotate as Rotate
 from spikelet.data.augment.geometry import ShearX as ShearX
 from spikelet.data.augment.policies import AutoAugment as AutoAugment
 from spikelet.data.augment.policies import TrivialAugment as TrivialAugment
+from spikelet.data.augment.sensors import Turn as Turn
 from spikelet.data.augment.sound import Microphone as Microphone
 from spikelet.data.augment.sound import Room as Room
 from spikelet.data.augment.sound import Stretch as Stretch

@@ -92,6 +92,15 @@ def stream_lif(
     delays: for every layer, how many steps back it reads.
     time_constants: tau of the neurons, in time steps, each of as many neurons of a layer.
     """
+    widths = wholes(widths, "widths", 1, 1 << 20, SpikeletError)
+    if not isinstance(delays, list | tuple):
+        raise SpikeletError(
+            f"delays must be one list of steps a layer, such as ((0, 2, 4), (0,)), got {shown(delays)}."
+        )
+    if not isinstance(time_constants, list | tuple):
+        raise SpikeletError(
+            f"time_constants must be a list of numbers of steps, such as (2, 4, 8), got {shown(time_constants)}."
+        )
     if len(delays) != len(widths):
         raise SpikeletError(
             f"delays must be one list a layer, as many as the {len(widths)} widths, got {shown(list(delays))}."

@@ -47,7 +47,7 @@ class Turn(Augmentation):
         angles = torch.randn(batch, 3, generator=generator) * torch.tensor([self.first, self.others, self.others])
         factors = 1 + self.scale * torch.randn(batch, channels // 3, 1, 1, generator=generator)
         matrix = (factors * _rotations(angles)[:, None]).to(x.device)  # [B, G, 3, 3]
-        felt = (x.to(torch.float32) - ZERO).view(-1, batch, channels // 3, 3)
+        felt = (x.to(torch.float32) - ZERO).reshape(-1, batch, channels // 3, 3)
         turned = torch.einsum("tbgj,bgij->tbgi", felt, matrix).reshape(x.shape)
         return (turned + ZERO + 0.5).floor_().clamp_(0, 255).to(torch.uint8)
 
