@@ -28,7 +28,7 @@ from spikelet.cli.lowered import origin
 from spikelet.cli.result import result_of
 from spikelet.data import DataSplits, Samples, load
 from spikelet.export import to_c
-from spikelet.export.c.project import BARE
+from spikelet.export.c.ecosystems.plain import BARE
 from spikelet.graph.file.artifact import dumps
 from spikelet.graph.ir import IntGraph
 from spikelet.recipes.speech import fsdd

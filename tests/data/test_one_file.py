@@ -119,7 +119,7 @@ def test_a_table_is_a_data_set_by_itself(tmp_path: Path) -> None:
     table(tmp_path / "others.parquet", cells(COLOUR[4:6]), [0, 1])
     splits = load(path, validation=0)
     assert (splits.train.name, len(splits.train), splits.train.labels) == ("pets", 4, ("cat", "dog"))
-    with pytest.raises(FileNotFoundError, match=r"a file \(\.parquet, \.arrow, \.zip\)"):
+    with pytest.raises(FileNotFoundError, match=r"a file \(\.parquet, \.arrow, \.zip, \.npz\)"):
         load(tmp_path / "pets.csv")
 
 
