@@ -28,7 +28,7 @@ Int8, Int32, Int64 = NDArray[np.int8], NDArray[np.int32], NDArray[np.int64]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Weights:
-    """Of a convolution or a linear layer: codes [O, I, k, k], and what scales its sums.
+    """Codes [O, I, k, k] of a convolution or linear layer, and what scales its sums.
 
     Most results lie within int8.
     """
@@ -205,7 +205,7 @@ def expected(graph: ir.IntGraph, x: Int8, seed: int = 0) -> Int32:
 
 
 def _sums(layer: Layer, weights: Weights, x: Int64) -> Int64:
-    """Of every position and output, [H, W, O]."""
+    """Sums of every position and output, [H, W, O]."""
     kernel, stride, pad = _geometry(layer)
     codes = weights.codes.astype(np.int64)
     wide = np.pad(x, ((pad, pad), (pad, pad), (0, 0)))

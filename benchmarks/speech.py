@@ -96,7 +96,7 @@ def _options() -> argparse.Namespace:
 
 
 def trained(options: argparse.Namespace, config: TrainConfig, name: str) -> tuple[Any, DataSplits]:
-    """The model of a run folder, which is trained first where there is none, and its data."""
+    """The model and the data of a run folder; what is not there yet is trained."""
     data = load(config.data, root=options.data_root, **config.data_options)
     folder = options.runs / name
     if not (folder / "weights.safetensors").exists():

@@ -40,7 +40,7 @@ class Layer:
         return self.weight.shape[1] // len(self.delays)
 
     def sums(self, x: Uint8) -> Int64:
-        """Of every step, int64 [T, B, O], from [T, B, I]."""
+        """Sums of every step, int64 [T, B, O], from [T, B, I]."""
         zeros = [np.concatenate([np.zeros_like(x[:d]), x[: len(x) - d]]) for d in self.delays]
         return np.concatenate(zeros, axis=2).astype(np.int64) @ self.weight.T.astype(np.int64) + self.bias
 

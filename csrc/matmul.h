@@ -50,8 +50,8 @@ SPK_INLINE uint32_t two_steps(int32_t first, int32_t second) {
     return (uint32_t)first << 16 >> 16 | (uint32_t)second << 16;
 }
 
-/* `lines` of `inner` values, two by two: number k / 2 of line l goes to to[l * apart + k / 2 * between]. What lies next
-   to each other in memory is gone through by the inner of both loops. */
+/* `lines` of `inner` values, two by two: number k / 2 of line l goes to to[l * apart + k / 2 * between]. One of both
+   steps is 1 (steps_of), and what lies next to each other is gone through by the inner loop. */
 SPK_INLINE void pack_steps(const int32_t *from, size_t lines, size_t inner, size_t line_step, size_t inner_step,
                            uint32_t *to, size_t apart, size_t between) {
     const size_t whole = inner / 2;
@@ -63,8 +63,7 @@ SPK_INLINE void pack_steps(const int32_t *from, size_t lines, size_t inner, size
     } else {
         for (size_t l = 0; l < lines; l++) {
             const int32_t *line = from + l * line_step;
-            for (size_t k = 0; k < whole; k++)
-                to[l * apart + k * between] = two_steps(line[2 * k * inner_step], line[(2 * k + 1) * inner_step]);
+            for (size_t k = 0; k < whole; k++) to[l * apart + k * between] = two_steps(line[2 * k], line[2 * k + 1]);
         }
     }
     if (inner % 2)
@@ -77,14 +76,8 @@ static void pack_narrow(const matrices *m, const packed *p, const int32_t *a, ma
     uint32_t *pa = p->a, *pb = p->b;
     const size_t pairs = p->inner / 2;
     if (m->rows < p->rows) memset(pa, 0, p->rows * pairs * sizeof *pa);
-    if (in_a.row == 1)
-        pack_steps(a, m->rows, m->inner, 1, in_a.column, pa, 1, p->rows);
-    else
-        pack_steps(a, m->rows, m->inner, in_a.row, 1, pa, 1, p->rows);
-    if (in_b.row == 1)
-        pack_steps(b, m->columns, m->inner, in_b.column, 1, pb, pairs, 1);
-    else
-        pack_steps(b, m->columns, m->inner, 1, in_b.row, pb, pairs, 1);
+    pack_steps(a, m->rows, m->inner, in_a.row, in_a.column, pa, 1, p->rows);
+    pack_steps(b, m->columns, m->inner, in_b.column, in_b.row, pb, pairs, 1);
 }
 
 static void pack_wide(const matrices *m, const packed *p, const int32_t *a, matrix_steps in_a, const int32_t *b,

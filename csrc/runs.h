@@ -106,7 +106,7 @@ typedef struct run_place {
 /* Adds `vectors` * 8 output channels of `places` places: `units` pairs of weights, each 32 bits of the runs. */
 SPK_INLINE void pairs_add(const uint8_t *const *runs, const uint8_t *weight, size_t units, size_t row_bytes,
                           int32_t *const *sums, int places, int vectors) {
-    vec acc[2][8];
+    vec acc[2][4];
     for (int i = 0; i < places; i++)
         for (int v = 0; v < vectors; v++) acc[i][v] = v_load(sums[i] + 8 * v);
     for (size_t p = 0; p < units; p++, weight += row_bytes) {
@@ -123,7 +123,7 @@ SPK_INLINE void pairs_add(const uint8_t *const *runs, const uint8_t *weight, siz
 SPK_INLINE void quads_add(const uint8_t *const *runs, size_t first, const uint8_t *weight, size_t units,
                           size_t row_bytes, int32_t *const *sums, int places, int vectors) {
     const vec ones = v_set16(1);
-    vec acc[2][8];
+    vec acc[2][4];
     for (int i = 0; i < places; i++)
         for (int v = 0; v < vectors; v++) acc[i][v] = v_zero();
     for (size_t q = first; q < first + units; q++, weight += row_bytes) {
@@ -167,34 +167,15 @@ SPK_INLINE void runs_part(const spk_op *op, const runs_scratch *s, window w, con
 
 /* All output channels of one or two places. */
 SPK_INLINE void runs_sums(const spk_op *op, const runs_scratch *s, window w, const run_place *at, int places) {
-    const size_t lanes = s->sweep.lanes, most = places == 1 ? 8 : 4;
+    const size_t lanes = s->sweep.lanes;
     size_t c = 0;
-    for (; c + 8 * most <= lanes; c += 8 * most) runs_part(op, s, w, at, places, c, (int)most);
-    switch ((lanes - c) / 8) {
-    case 7:
-        runs_part(op, s, w, at, places, c, 7);
-        break;
-    case 6:
-        runs_part(op, s, w, at, places, c, 6);
-        break;
-    case 5:
-        runs_part(op, s, w, at, places, c, 5);
-        break;
-    case 4:
-        runs_part(op, s, w, at, places, c, 4);
-        break;
-    case 3:
+    for (; c + 32 <= lanes; c += 32) runs_part(op, s, w, at, places, c, 4);
+    if (lanes - c == 24)
         runs_part(op, s, w, at, places, c, 3);
-        break;
-    case 2:
+    else if (lanes - c == 16)
         runs_part(op, s, w, at, places, c, 2);
-        break;
-    case 1:
+    else if (lanes - c == 8)
         runs_part(op, s, w, at, places, c, 1);
-        break;
-    default:
-        break;
-    }
 }
 
 SPK_INLINE run_place run_place_at(const spk_op *op, size_t y, size_t x, size_t t, int32_t *sums) {

@@ -11,7 +11,7 @@ typedef struct {
 } block;
 
 typedef struct {
-    block blocks[BLOCKS]; /* open addressing; times 0 where there is none */
+    block blocks[BLOCKS]; /* open addressing; a free place has times 0 */
     uint64_t taken;       /* blocks that did not follow the one before */
     uint32_t next, full;
     uint32_t marks[MARKS]; /* where parts of the program begin, then 0 */

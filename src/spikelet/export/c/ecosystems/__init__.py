@@ -23,7 +23,7 @@ def ecosystem(name: object) -> Ecosystem:
     """The ecosystem of that name.
 
     Raises:
-        SpikeletError: there is none; says which there are.
+        SpikeletError: no ecosystem has that name; lists those that exist.
     """
     if not isinstance(name, str) or name not in ECOSYSTEMS:
         raise SpikeletError(f"ecosystem (--to) must be one of {', '.join(ECOSYSTEMS)}, got {shown(name)}.")

@@ -43,6 +43,10 @@ class Project:
             text = text.replace(f"@{word}@", value)
         return text
 
+    def filled(self, templates: Mapping[str, str], selftest: str) -> dict[str, str]:
+        """Every template filled in, by its path, and at the path `selftest` the self-test."""
+        return {**{path: self.fill(template) for path, template in templates.items()}, selftest: self.selftest}
+
     @property
     def selftest(self) -> str:
         """The C file whose function `name_selftest` gives the number of wrong values."""

@@ -73,8 +73,7 @@ def files(project: Project) -> dict[str, str]:
         "examples/selftest/main/idf_component.yml": MAIN_MANIFEST,
         "examples/selftest/main/main.c": MAIN,
     }
-    filled = {path: project.fill(template) for path, template in templates.items()}
-    return {**filled, "examples/selftest/main/expected.c": project.selftest}
+    return project.filled(templates, "examples/selftest/main/expected.c")
 
 
 ECOSYSTEM = Ecosystem("an ESP-IDF component", files, HOW)

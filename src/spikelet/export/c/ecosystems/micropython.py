@@ -120,8 +120,7 @@ def files(project: Project) -> dict[str, str]:
         "binding.c": BINDING,
         "examples/selftest.py": SCRIPT,
     }
-    filled = {path: project.fill(template) for path, template in templates.items()}
-    return {**filled, "expected.c": project.selftest}
+    return project.filled(templates, "expected.c")
 
 
 ECOSYSTEM = Ecosystem("a MicroPython module", files, HOW)

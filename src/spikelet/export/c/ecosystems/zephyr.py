@@ -86,8 +86,7 @@ def files(project: Project) -> dict[str, str]:
         "samples/selftest/sample.yaml": SAMPLE_YAML,
         "samples/selftest/src/main.c": MAIN,
     }
-    filled = {path: project.fill(template) for path, template in templates.items()}
-    return {**filled, "samples/selftest/src/expected.c": project.selftest}
+    return project.filled(templates, "samples/selftest/src/expected.c")
 
 
 ECOSYSTEM = Ecosystem("a Zephyr module", files, HOW)

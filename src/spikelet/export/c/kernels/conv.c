@@ -1,8 +1,7 @@
 /* conv and linear (O2, O3), one group: for every value that is not zero, its row of weights is added.
 
-   code = scale * field + offset, so that n[o] = scale * (sum of field * x) + offset * (sum of x). Rows are gathered,
-   and then added together: four rows of bytes, or of fewer bits sixteen to four outputs whose sums stay in registers.
- */
+   code = scale * field + offset, so that n[o] = scale * (sum of field * x) + offset * (sum of x). Rows are gathered and
+   added together: four rows of bytes; of fewer bits sixteen, to four outputs whose sums stay in registers. */
 #include "spk.h"
 
 enum { EVENTS = 16 };
