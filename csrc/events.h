@@ -122,15 +122,7 @@ SPK_INLINE void list_counts_row(const spk_op *op, const int32_t *pixel, size_t g
     uint32_t base = 0;
     for (size_t x = 0; x < width; x++, base += pixel_bytes, pixel += lanes) {
         starts[x] = (uint32_t)n;
-        for (size_t c = first / 8 * 8; c < end; c += 8) {
-            const vec counts = v_load(pixel + c);
-            const uint32_t mine = (uint32_t)(channel_mask(c / 64, first, end) >> (c % 64)) & 0xff;
-            for (int32_t below = 0; below < op->most; below++) {
-                const uint32_t above = v_signs32(v_gt32(counts, v_set32(below))) & mine;
-                if (above == 0) break;
-                n += list_word(above, 1, base + (uint32_t)c * row, row, list + n);
-            }
-        }
+        n += list_counts(pixel, first, end, op->most, base, row, list + n);
     }
     starts[width] = (uint32_t)n;
 }

@@ -7,6 +7,14 @@
 #include "fused.h"
 #include "neuron.h"
 
+/* Short sums of a tile to int32, in place and so from the last to the first. */
+SPK_INLINE void widen(const tile *m) {
+    const int16_t *from = (const int16_t *)m->sums;
+    for (size_t p = m->pixels; p-- > 0;)
+        for (size_t at = p * m->steps * m->lanes, c = m->rows * m->lanes; c > 0; c -= 8)
+            v_store(m->sums + at + c - 8, v_load16to32(from + at + c - 8));
+}
+
 /* O4, by 32-bit products (spikelet.h: SPK_AFFINE_SPLIT). */
 SPK_INLINE void affine_split(const spk_op *op, const tile *m, int has_low) {
     const int32_t *highs = op->high, *lows = op->low, *halves = op->half, *rests = op->rest, *offsets = op->offset;
@@ -160,7 +168,9 @@ SPK_INLINE void finish_sum(const spk_op *op, const spk_frame *f, const tile *m) 
 
 /* Everything after the synapses; the sums are used up. */
 static void finish(const spk_op *op, const spk_frame *f, tile *m) {
-    if (fuses(op, m)) {
+    const int together = fuses(op, m);
+    if (op->short_sums && !(together && reads_short(op))) widen(m);
+    if (together) {
         fused(op, f, m);
         return;
     }

@@ -7,12 +7,18 @@ extern const spk_kernels spk_kernels_portable;
 #if defined(SPK_WITH_AVX2)
 extern const spk_kernels spk_kernels_avx2;
 #endif
+#if defined(SPK_WITH_AVX512)
+extern const spk_kernels spk_kernels_avx512;
+#endif
 
 static const spk_kernels *const sets[] = {
     &spk_kernels_scalar,
     &spk_kernels_portable,
 #if defined(SPK_WITH_AVX2)
     &spk_kernels_avx2,
+#endif
+#if defined(SPK_WITH_AVX512)
+    &spk_kernels_avx512,
 #endif
 };
 

@@ -1,11 +1,11 @@
-/* Spikes through 1-bit rows: a weight row of 256 outputs is one vector, and counting its ones over all
+/* Spikes through 1-bit rows: a weight row of 8 * WIDE outputs is one vector, and counting its ones over all
    events needs neither widening nor multiplication. Counters stand upright: plane p holds bit p of
-   every output's count, and a carry-save adder takes two more rows in five instructions.
+   every output's count, and a carry-save adder takes two more rows at once.
 
    With codes +1 and -1:   n = (ones) - (events - ones) = 2 ones - events.
 
-   Rows of two words leave room in a vector for a second time step, with its own list, the shorter one filled up with
-   the row of zeros. */
+   Rows shorter than a vector lie side by side in it, those of several output pixels or time steps, each with its own
+   list; shorter lists are filled up with the row of zeros. */
 
 #ifndef SPIKELET_SLICED_H
 #define SPIKELET_SLICED_H
@@ -13,12 +13,15 @@
 #include "row_sums.h"
 #include "sweep.h"
 
-enum { PLANES = 16, STREAMS = 2 }; /* counts up to 2^16 - 1 */
+enum {
+    PLANES = 16, /* counts up to 2^16 - 1 */
+    STREAMS = 4  /* rows side by side, at most */
+};
 
 /* *sum + a + b -> *sum + 2 carry */
-SPK_INLINE vec add_rows(vec *sum, vec a, vec b) {
-    const vec u = v_xor(*sum, a), carry = v_or(v_and(*sum, a), v_and(u, b));
-    *sum = v_xor(u, b);
+SPK_INLINE wide add_rows(wide *sum, wide a, wide b) {
+    const wide carry = w_majority(*sum, a, b);
+    *sum = w_xor3(*sum, a, b);
     return carry;
 }
 
@@ -29,47 +32,50 @@ typedef struct streams {
     size_t n; /* a multiple of UNIT */
 } streams;
 
-/* Row i of every stream, side by side. */
-SPK_INLINE vec sliced_row(const streams *e, size_t i, int count) {
-    if (count == 1) return v_load(e->weight + e->events[0][i]);
-    return v_load2(e->weight + e->events[0][i], e->weight + e->events[1][i]);
+/* How the rows of one event of every stream fill a vector: one of them, half of it, or parts of several. */
+enum { WHOLE = 1, HALF = 0 };
+
+SPK_INLINE wide sliced_row(const streams *e, size_t i, int parts) {
+    if (parts == WHOLE) return w_load(e->weight + e->events[0][i]);
+    if (parts == HALF) return w_load_half(e->weight + e->events[0][i]);
+    return w_load_parts(e->weight, e->events, i, parts);
 }
 
 /* Rows i to i + 7 into planes 0, 1, 2; returns the carry into plane 3. */
-SPK_INLINE vec sliced_eight(vec planes[PLANES], const streams *e, size_t i, int count) {
-#define ROW(k) sliced_row(e, i + (k), count)
-    const vec twos_a = add_rows(&planes[0], ROW(0), ROW(1)), twos_b = add_rows(&planes[0], ROW(2), ROW(3));
-    const vec fours_a = add_rows(&planes[1], twos_a, twos_b);
-    const vec twos_c = add_rows(&planes[0], ROW(4), ROW(5)), twos_d = add_rows(&planes[0], ROW(6), ROW(7));
-    const vec fours_b = add_rows(&planes[1], twos_c, twos_d);
+SPK_INLINE wide sliced_eight(wide planes[4], const streams *e, size_t i, int parts) {
+#define ROW(k) sliced_row(e, i + (k), parts)
+    const wide twos_a = add_rows(&planes[0], ROW(0), ROW(1)), twos_b = add_rows(&planes[0], ROW(2), ROW(3));
+    const wide fours_a = add_rows(&planes[1], twos_a, twos_b);
+    const wide twos_c = add_rows(&planes[0], ROW(4), ROW(5)), twos_d = add_rows(&planes[0], ROW(6), ROW(7));
+    const wide fours_b = add_rows(&planes[1], twos_c, twos_d);
 #undef ROW
     return add_rows(&planes[2], fours_a, fours_b);
 }
 
 /* Adds `carry` to the counter of planes `from` .. `end` - 1. */
-SPK_INLINE void sliced_ripple(vec planes[PLANES], vec carry, size_t from, size_t end) {
+SPK_INLINE void sliced_ripple(wide planes[PLANES], wide carry, size_t from, size_t end) {
     for (size_t p = from; p < end; p++) {
-        const vec before = planes[p];
-        planes[p] = v_xor(before, carry);
-        carry = v_and(before, carry);
+        const wide before = planes[p];
+        planes[p] = w_xor(before, carry);
+        carry = w_and(before, carry);
     }
 }
 
 /* Counts the rows of a vector of outputs; returns the planes used. */
-SPK_INLINE size_t sliced_count(vec planes[PLANES], const streams *e, int count) {
+SPK_INLINE size_t sliced_count(wide planes[PLANES], const streams *e, int parts) {
     size_t end = 4, i = 0;
     while ((e->n >> end) != 0) end++;
-    vec low[PLANES]; /* planes 0 .. 3 stay in registers */
-    for (size_t p = 0; p < 4; p++) low[p] = v_zero();
-    for (size_t p = 4; p < end; p++) planes[p] = v_zero();
+    wide low[4]; /* planes 0 .. 3 stay in registers */
+    for (size_t p = 0; p < 4; p++) low[p] = w_zero();
+    for (size_t p = 4; p < end; p++) planes[p] = w_zero();
     for (; i + 16 <= e->n; i += 16) {
-        const vec a = sliced_eight(low, e, i, count), b = sliced_eight(low, e, i + 8, count);
+        const wide a = sliced_eight(low, e, i, parts), b = sliced_eight(low, e, i + 8, parts);
         sliced_ripple(planes, add_rows(&low[3], a, b), 4, end);
     }
     if (i < e->n) {
-        const vec a = sliced_eight(low, e, i, count), before = low[3];
-        low[3] = v_xor(before, a);
-        sliced_ripple(planes, v_and(before, a), 4, end);
+        const wide a = sliced_eight(low, e, i, parts), before = low[3];
+        low[3] = w_xor(before, a);
+        sliced_ripple(planes, w_and(before, a), 4, end);
     }
     for (size_t p = 0; p < 4; p++) planes[p] = low[p];
     return end;
@@ -78,19 +84,19 @@ SPK_INLINE size_t sliced_count(vec planes[PLANES], const streams *e, int count) 
 typedef struct sliced_scratch {
     event_lists lists;
     uint32_t *events[STREAMS];
-    int32_t *unused; /* sums of a stream past the last step */
+    int32_t *unused; /* sums of a stream past the last one */
     sweep_scratch sweep;
 } sliced_scratch;
 
-/* Time steps side by side in a vector. */
-SPK_INLINE int sliced_streams(const spk_op *op) { return op->row_bytes >= 32 ? 1 : 2; }
+/* Rows that a vector of 64 bytes holds; a shorter vector holds as many or fewer. */
+SPK_INLINE size_t most_streams(const spk_op *op) { return op->row_bytes >= 64 ? 1 : 64 / (size_t)op->row_bytes; }
 
 SPK_INLINE sliced_scratch sliced_carve(const spk_op *op, spk_area *area) {
     sliced_scratch s;
     const size_t lanes = (size_t)op->row_bytes * 8;
     s.lists = events_carve(op, area);
-    for (int i = 0; i < STREAMS; i++)
-        s.events[i] = spk_carve(area, i < sliced_streams(op) ? events_capacity(op) * sizeof(uint32_t) : 0);
+    for (size_t i = 0; i < STREAMS; i++)
+        s.events[i] = spk_carve(area, i < most_streams(op) ? events_capacity(op) * sizeof(uint32_t) : 0);
     s.unused = spk_carve(area, lanes * sizeof(int32_t));
     s.sweep = sweep_carve(op, lanes, 0, area);
     return s;
@@ -107,51 +113,121 @@ static void sliced_begin(void *kernel, const spk_op *op, const spk_frame *f, siz
     events_begin_row(op, f, &s->lists, y);
 }
 
-/* Sums of up to `count` steps side by side, of which `rows` exist, each in `step` bytes. */
-SPK_INLINE void sliced_window(const sliced_scratch *s, const spk_op *op, const event_window *w, size_t t, size_t rows,
-                              uint8_t *sums, size_t step, int count) {
+/* A window at a step of the source, and where its sums go. */
+typedef struct sliced_place {
+    event_window window;
+    size_t t;
+    uint8_t *sums;
+} sliced_place;
+
+/* Lists the events of `n` places, as many of each for the `parts` of a vector, and says how many each has. */
+SPK_INLINE streams sliced_streams(const sliced_scratch *s, const spk_op *op, const sliced_place *at, size_t n,
+                                  size_t parts, int32_t events[STREAMS]) {
     streams e = {.n = 0};
-    int32_t events[STREAMS] = {0, 0};
-    for (int i = 0; i < count && (size_t)i < rows; i++) {
-        events[i] = (int32_t)join_window(op, &s->lists, w, t + (size_t)i, s->events[i]);
+    for (size_t i = 0; i < parts; i++) {
+        events[i] = i < n ? (int32_t)join_window(op, &s->lists, &at[i].window, at[i].t, s->events[i]) : 0;
         if ((size_t)events[i] > e.n) e.n = (size_t)events[i];
-    }
-    e.n = spk_round_up(e.n, UNIT);
-    for (int i = 0; i < count; i++) {
-        for (size_t k = (size_t)events[i]; count > 1 && k < e.n; k++) s->events[i][k] = zero_row(op, &s->lists);
         e.events[i] = s->events[i];
     }
-    for (size_t column = 0; column < (size_t)op->row_bytes; column += 32) {
-        const size_t from = column * 8 * step / s->sweep.lanes;
-        uint8_t *const to[STREAMS] = {sums + from, rows > 1 ? sums + step + from : (uint8_t *)s->unused};
-        vec planes[PLANES];
+    e.n = spk_round_up(e.n, UNIT);
+    for (size_t i = 0; parts > 1 && i < parts; i++)
+        for (size_t k = (size_t)events[i]; k < e.n; k++) s->events[i][k] = zero_row(op, &s->lists);
+    return e;
+}
+
+SPK_INLINE void sliced_sums(const spk_op *op, const streams *e, int parts, uint8_t *const *to, const int32_t *events,
+                            int block, int blocks) {
+    wide planes[PLANES];
+    const size_t used = sliced_count(planes, e, parts);
+    if (op->short_sums)
+        counts_to_sums(planes, used, to, events, block, blocks, 1);
+    else
+        counts_to_sums(planes, used, to, events, block, blocks, 0);
+}
+
+/* Sums of one place whose rows have a vector or more. */
+SPK_INLINE void sliced_long(const sliced_scratch *s, const spk_op *op, const sliced_place *at) {
+    enum { BLOCKS = WIDE / 32 };
+    int32_t events[STREAMS];
+    streams e = sliced_streams(s, op, at, 1, 1, events);
+    const size_t block = 8 * 32 * (size_t)(op->short_sums ? 2 : 4), row_bytes = (size_t)op->row_bytes;
+    for (size_t column = 0; column < row_bytes; column += WIDE) {
+        uint8_t *const first = at->sums + column / 32 * block;
+        uint8_t *const to[2] = {first, first + block};
+        const int32_t both[2] = {events[0], events[0]};
         e.weight = (const uint8_t *)op->weight + column;
-        const size_t used = sliced_count(planes, &e, count);
-        if (op->short_sums)
-            counts_to_sums(planes, used, to, events, count, 1);
+        if (column + WIDE <= row_bytes)
+            sliced_sums(op, &e, WHOLE, to, both, 32, BLOCKS);
         else
-            counts_to_sums(planes, used, to, events, count, 0);
+            sliced_sums(op, &e, HALF, to, both, 32, 1);
     }
+}
+
+/* Sums of `n` places side by side, `parts` at most. */
+SPK_INLINE void sliced_short(const sliced_scratch *s, const spk_op *op, const sliced_place *at, size_t n, int parts) {
+    int32_t events[STREAMS];
+    uint8_t *to[STREAMS];
+    streams e = sliced_streams(s, op, at, n, (size_t)parts, events);
+    for (size_t i = 0; i < (size_t)parts; i++) to[i] = i < n ? at[i].sums : (uint8_t *)s->unused;
+    e.weight = op->weight;
+    sliced_sums(op, &e, parts, to, events, WIDE / parts, parts);
+}
+
+/* Sums of `n` places, at most as many as lie side by side. */
+SPK_INLINE void sliced_places(const sliced_scratch *s, const spk_op *op, const sliced_place *at, size_t n) {
+    if (op->row_bytes >= WIDE)
+        sliced_long(s, op, at);
+    else if (2 * op->row_bytes == WIDE)
+        sliced_short(s, op, at, n, 2);
+    else
+        sliced_short(s, op, at, n, 4);
+}
+
+SPK_INLINE size_t sliced_side_by_side(const spk_op *op) {
+    return op->row_bytes >= WIDE ? 1 : WIDE / (size_t)op->row_bytes;
+}
+
+SPK_INLINE size_t sliced_sum_bytes(const spk_op *op, const sliced_scratch *s) {
+    return s->sweep.lanes * (op->short_sums ? 2 : 4);
 }
 
 static void sliced_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
                               size_t rows, void *sums) {
     const sliced_scratch *s = kernel;
     const event_window w = window_of(op, &s->lists, y, x);
-    const size_t step = s->sweep.lanes * (op->short_sums ? 2 : 4);
-    uint8_t *to = sums;
-    if (sliced_streams(op) == 1)
-        for (size_t r = 0; r < rows && !spk_stopped(f); r++) sliced_window(s, op, &w, t + r, 1, to + r * step, step, 1);
-    else
-        for (size_t r = 0; r < rows && !spk_stopped(f); r += 2)
-            sliced_window(s, op, &w, t + r, rows - r, to + r * step, step, 2);
-    clear_row_pads(op, to, rows, step);
+    const size_t bytes = sliced_sum_bytes(op, s), together = sliced_side_by_side(op);
+    uint8_t *const to = sums;
+    for (size_t r = 0; r < rows && !spk_stopped(f); r += together) {
+        sliced_place at[STREAMS];
+        const size_t n = rows - r < together ? rows - r : together;
+        for (size_t i = 0; i < n; i++) at[i] = (sliced_place){w, t + r + i, to + (r + i) * bytes};
+        sliced_places(s, op, at, n);
+    }
+    clear_row_pads(op, to, rows, bytes);
+}
+
+/* A tile's sums, several pixels or steps side by side. */
+static void sliced_tile(void *kernel, const spk_op *op, const spk_frame *f, const tile *m, size_t y, size_t x,
+                        size_t t) {
+    const sliced_scratch *s = kernel;
+    const size_t bytes = sliced_sum_bytes(op, s), together = sliced_side_by_side(op), all = m->pixels * m->rows;
+    for (size_t r = 0; r < all && !spk_stopped(f); r += together) {
+        sliced_place at[STREAMS];
+        const size_t n = all - r < together ? all - r : together;
+        for (size_t i = 0; i < n; i++) {
+            const size_t p = (r + i) / m->rows, step = (r + i) % m->rows;
+            uint8_t *const to = (uint8_t *)m->sums + (p * m->steps + step) * bytes;
+            at[i] = (sliced_place){window_of(op, &s->lists, y, x + p), t + step, to};
+        }
+        sliced_places(s, op, at, n);
+        for (size_t i = 0; i < n; i++) clear_row_pads(op, at[i].sums, 1, bytes);
+    }
 }
 
 static void conv_sliced(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     sliced_scratch s = sliced_carve(op, &area);
-    sweep(op, f, &s.sweep, &s, sliced_begin, sliced_accumulate);
+    sweep_tiles(op, f, &s.sweep, &s, sliced_begin, sliced_accumulate, sliced_tile);
 }
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef SPIKELET_COUNTS_H
 #define SPIKELET_COUNTS_H
 
-#include "vec_avx2.h"
+#include "wide_avx2.h"
 
 /* Squares of `j` * `j` bits beside the diagonal change places, in the bytes of eight vectors; `low` masks columns whose
    bit j is 0. */
@@ -37,20 +37,18 @@ SPK_INLINE void put_sums(uint8_t *to, vec count, int32_t events, int narrow) {
     }
 }
 
-SPK_INLINE void counts_to_sums(const vec *planes, size_t plane_count, uint8_t *const to[2], const int32_t events[2],
-                               int n, int narrow) {
+SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *const *to, const int32_t *events,
+                               int block, int blocks, int narrow) {
     const int value = narrow ? 2 : 4;
     vec low[8], high[8];
     planes_to_bytes(planes, plane_count, low);
     if (plane_count > 8) planes_to_bytes(planes + 8, plane_count - 8, high);
     for (int k = 0; k < 8; k++) {
         for (int half = 0; half < 2; half++) {
+            const int b = block == 32 ? 0 : half, from = block == 32 ? 32 * k + 16 * half : 16 * k;
             vec count = _mm256_cvtepu8_epi16(v_half(low[k], half));
             if (plane_count > 8) count = v_or(count, _mm256_slli_epi16(_mm256_cvtepu8_epi16(v_half(high[k], half)), 8));
-            if (n == 1)
-                put_sums(to[0] + (32 * k + 16 * half) * value, count, events[0], narrow);
-            else
-                put_sums(to[half] + 16 * k * value, count, events[half], narrow);
+            if (block == 32 || half < blocks) put_sums(to[b] + from * value, count, events[b], narrow);
         }
     }
 }

@@ -3,27 +3,27 @@
 #ifndef SPIKELET_COUNTS_H
 #define SPIKELET_COUNTS_H
 
-#include "vec_portable.h"
+#include "wide_portable.h"
 
-/* Vertical counters to numbers. A vector has n = 1 or 2 blocks side by side, one for each stream; bit 8 i + k of a
-   block of 8 B bits belongs to output B k + i, so that no output has to change places. Output o of stream s has
+/* Vertical counters to numbers. A vector has blocks of `block` = 16 or 32 bytes side by side, the first `blocks` of
+   which are wanted; bit 8 i + k of one belongs to its output block * k + i, so that no output has to change places.
+   Output o of block b has
 
-     to[s][o] = 2 * count - events[s],
+     to[b][o] = 2 * count - events[b],
 
    int16 where `narrow`, else int32. */
-SPK_INLINE void counts_to_sums(const vec *planes, size_t plane_count, uint8_t *const to[2], const int32_t events[2],
-                               int n, int narrow) {
-    const int block = 32 / n;
-    for (int i = 0; i < 32; i++) {
+SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *const *to, const int32_t *events,
+                               int block, int blocks, int narrow) {
+    for (int i = 0; i < blocks * block; i++) {
         for (int k = 0; k < 8; k++) {
-            const int stream = i / block, output = block * k + i % block;
+            const int b = i / block, output = block * k + i % block;
             int32_t count = 0;
             for (size_t p = 0; p < plane_count; p++) count += (int32_t)(planes[p].w[i / 8] >> (i % 8 * 8 + k) & 1) << p;
-            const int32_t sum = 2 * count - events[stream];
+            const int32_t sum = 2 * count - events[b];
             if (narrow)
-                ((int16_t *)(void *)to[stream])[output] = (int16_t)sum;
+                ((int16_t *)(void *)to[b])[output] = (int16_t)sum;
             else
-                ((int32_t *)(void *)to[stream])[output] = sum;
+                ((int32_t *)(void *)to[b])[output] = sum;
         }
     }
 }

@@ -73,14 +73,6 @@ SPK_INLINE void add_window(const spk_op *op, const spk_frame *f, const sweep_scr
     }
 }
 
-/* Short sums of a tile to int32, in place and so from the last to the first. */
-SPK_INLINE void widen(const tile *m) {
-    const int16_t *from = (const int16_t *)m->sums;
-    for (size_t p = m->pixels; p-- > 0;)
-        for (size_t at = p * m->steps * m->lanes, c = m->rows * m->lanes; c > 0; c -= 8)
-            v_store(m->sums + at + c - 8, v_load16to32(from + at + c - 8));
-}
-
 SPK_INLINE void sweep_tiles(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
                             accumulate add_up, accumulate_tile add_tile) {
     const size_t width = (size_t)op->out_w, total = total_steps(op);
@@ -105,7 +97,6 @@ SPK_INLINE void sweep_tiles(const spk_op *op, const spk_frame *f, const sweep_sc
                     }
                 }
                 if (spk_stopped(f)) return;
-                if (op->short_sums) widen(&m);
                 finish(op, f, &m);
             }
         }

@@ -16,7 +16,8 @@ from spikelet.runtime.plan.operation import Planned
 PIECE = 64  # spk_carve
 CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
-VECTOR = 32  # sliced.h, matmul_bits.h
+VECTOR = 32  # matmul_bits.h
+MOST_WIDE = 64  # sliced.h: bytes of the longest vector of rows
 RUN_SLACK = 16  # runs.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
@@ -92,8 +93,8 @@ def rows(op: Planned) -> int:
 
 
 def sliced(op: Planned) -> int:
-    """sliced_carve of sliced.h: a list of events for every time step that shares a vector."""
-    streams, lanes = 1 if op.number("row_bytes") >= VECTOR else 2, op.number("row_bytes") * 8
+    """sliced_carve of sliced.h: a list of events for every row that shares a vector."""
+    streams, lanes = max(1, MOST_WIDE // op.number("row_bytes")), op.number("row_bytes") * 8
     return _events(op) + _pieces(*[_window_events(op)] * streams, lanes * 4) + _sweep(op, lanes)
 
 

@@ -47,6 +47,7 @@ SETS: Mapping[str, KernelSet] = {
         KernelSet("scalar", frozenset(Kind) - _FAST_ONLY, {}),
         KernelSet("portable", frozenset(Kind), scratch.FAST, lists_counts=2**14),
         KernelSet("avx2", frozenset(Kind), scratch.FAST),
+        KernelSet("avx512", frozenset(Kind), scratch.FAST),
     )
 }
 PORTABLE = "portable"  # the fastest set that every machine has

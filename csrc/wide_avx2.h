@@ -1,0 +1,24 @@
+/* The vector of bit rows with AVX2. Functions and their meanings are those of wide_portable.h. */
+
+#ifndef SPIKELET_WIDE_H
+#define SPIKELET_WIDE_H
+
+#include "vec_avx2.h"
+
+enum { WIDE = 32 };
+
+typedef vec wide;
+
+SPK_INLINE wide w_load(const void *p) { return v_load(p); }
+SPK_INLINE wide w_load_half(const void *p) { return _mm256_zextsi128_si256(_mm_loadu_si128((const __m128i *)p)); }
+SPK_INLINE wide w_load_parts(const uint8_t *weight, const uint32_t *const *events, size_t i, int parts) {
+    (void)parts;
+    return v_load2(weight + events[0][i], weight + events[1][i]);
+}
+SPK_INLINE wide w_zero(void) { return v_zero(); }
+SPK_INLINE wide w_and(wide x, wide y) { return v_and(x, y); }
+SPK_INLINE wide w_xor(wide x, wide y) { return v_xor(x, y); }
+SPK_INLINE wide w_xor3(wide x, wide y, wide z) { return v_xor(v_xor(x, y), z); }
+SPK_INLINE wide w_majority(wide x, wide y, wide z) { return v_or(v_and(x, y), v_and(v_xor(x, y), z)); }
+
+#endif

@@ -1,0 +1,31 @@
+/* The vector of bit rows with AVX-512. Functions and their meanings are those of wide_portable.h. */
+
+#ifndef SPIKELET_WIDE_H
+#define SPIKELET_WIDE_H
+
+#include "vec_avx512.h"
+
+enum { WIDE = 64 };
+
+typedef __m512i wide;
+
+SPK_INLINE wide w_load(const void *p) { return _mm512_loadu_si512(p); }
+SPK_INLINE wide w_load_half(const void *p) { return _mm512_zextsi256_si512(v_load(p)); }
+SPK_INLINE __m128i w_quarter(const void *p) { return _mm_loadu_si128((const __m128i *)p); }
+SPK_INLINE wide w_load_parts(const uint8_t *weight, const uint32_t *const *events, size_t i, int parts) {
+    if (parts == 2) {
+        const wide low = _mm512_zextsi256_si512(v_load(weight + events[0][i]));
+        return _mm512_inserti64x4(low, v_load(weight + events[1][i]), 1);
+    }
+    wide all = _mm512_zextsi128_si512(w_quarter(weight + events[0][i]));
+    all = _mm512_mask_broadcast_i64x2(all, 0x0c, w_quarter(weight + events[1][i]));
+    all = _mm512_mask_broadcast_i64x2(all, 0x30, w_quarter(weight + events[2][i]));
+    return _mm512_mask_broadcast_i64x2(all, 0xc0, w_quarter(weight + events[3][i]));
+}
+SPK_INLINE wide w_zero(void) { return _mm512_setzero_si512(); }
+SPK_INLINE wide w_and(wide x, wide y) { return _mm512_and_si512(x, y); }
+SPK_INLINE wide w_xor(wide x, wide y) { return _mm512_xor_si512(x, y); }
+SPK_INLINE wide w_xor3(wide x, wide y, wide z) { return _mm512_ternarylogic_epi64(x, y, z, 0x96); }
+SPK_INLINE wide w_majority(wide x, wide y, wide z) { return _mm512_ternarylogic_epi64(x, y, z, 0xe8); }
+
+#endif

@@ -1,0 +1,60 @@
+/* A vector of WIDE bytes for rows of bits, in plain C; 32 or 64, and whatever reads rows works with both. */
+
+#ifndef SPIKELET_WIDE_H
+#define SPIKELET_WIDE_H
+
+#include "vec_portable.h"
+
+#if !defined(SPK_WIDE)
+#define SPK_WIDE 32
+#endif
+
+enum { WIDE = SPK_WIDE };
+
+typedef struct wide {
+    uint64_t w[WIDE / 8];
+} wide;
+
+SPK_INLINE wide w_zero(void) {
+    wide x;
+    memset(&x, 0, sizeof x);
+    return x;
+}
+
+/* WIDE bytes of memory; or half as many, the others being 0. */
+SPK_INLINE wide w_load(const void *p) {
+    wide x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+SPK_INLINE wide w_load_half(const void *p) {
+    wide x = w_zero();
+    memcpy(&x, p, WIDE / 2);
+    return x;
+}
+
+/* `parts` rows side by side, each WIDE / parts bytes: those of the i-th event of so many lists. */
+SPK_INLINE wide w_load_parts(const uint8_t *weight, const uint32_t *const *events, size_t i, int parts) {
+    wide x;
+    const size_t bytes = WIDE / (size_t)parts;
+    for (size_t p = 0; p < (size_t)parts; p++) memcpy((uint8_t *)&x + p * bytes, weight + events[p][i], bytes);
+    return x;
+}
+
+#define W_BITWISE(name, EXPRESSION)                                                                                    \
+    SPK_INLINE wide name(wide x, wide y) {                                                                             \
+        for (size_t i = 0; i < WIDE / 8; i++) x.w[i] = EXPRESSION;                                                     \
+        return x;                                                                                                      \
+    }
+
+W_BITWISE(w_and, x.w[i] & y.w[i])
+W_BITWISE(w_or, x.w[i] | y.w[i])
+W_BITWISE(w_xor, x.w[i] ^ y.w[i])
+
+#undef W_BITWISE
+
+/* Sum and carry of three bits. */
+SPK_INLINE wide w_xor3(wide x, wide y, wide z) { return w_xor(w_xor(x, y), z); }
+SPK_INLINE wide w_majority(wide x, wide y, wide z) { return w_or(w_and(x, y), w_and(w_xor(x, y), z)); }
+
+#endif
