@@ -4,8 +4,6 @@
 #include "sliced_avx2.h"
 #include "vec_avx2.h"
 
-#include "span_vec.h"
-
 #define SPK_SET_NAME "avx2"
 #define SPK_SET_TABLE spk_kernels_avx2
 

@@ -2,7 +2,6 @@
 
 #include "events_avx512.h"
 #include "sliced_avx512.h"
-#include "span_avx512.h"
 
 #define SPK_SET_NAME "avx512"
 #define SPK_SET_TABLE spk_kernels_avx512
@@ -11,8 +10,7 @@ static int spk_set_is_available(void) {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vnni") &&
-           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+           __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
 }
 
 #include "fast.h"

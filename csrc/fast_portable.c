@@ -4,8 +4,6 @@
 #include "sliced_portable.h"
 #include "vec_portable.h"
 
-#include "span_vec.h"
-
 #define SPK_SET_NAME "portable"
 #define SPK_SET_TABLE spk_kernels_portable
 

@@ -1,4 +1,4 @@
-/* The commonest ends of a layer in one pass over the sums: affine, addend, values and LIF of SPAN
+/* The commonest ends of a layer in one pass over the sums: affine, addend, values and LIF of eight
    channels stay in registers through all steps. finish.h says what each part means, one by one. */
 
 #ifndef SPIKELET_FUSED_H
@@ -57,12 +57,11 @@ SPK_INLINE void fused_tile(const spk_op *op, const spk_frame *f, const tile *m, 
     const int32_t split = op->split;
     const int32_t *highs = op->high, *lows = op->low, *halves = op->half, *rests = op->rest, *offsets = op->offset;
     const int32_t *zeros = op->addend_zero, *ones = op->addend_one;
-    for (size_t c = 0; c < channels; c += SPAN) {
-        const span_live live = s_live(c, channels);
-        const span high = s_load(live, highs + c), half = s_load(live, halves + c), rest = s_load(live, rests + c);
-        const span low = k.low ? s_load(live, lows + c) : s_zero(), offset = s_load(live, offsets + c);
-        const span zero = k.source == SPK_SPIKES ? s_load(live, zeros + c) : s_zero();
-        const span one = k.source == SPK_SPIKES ? s_load(live, ones + c) : s_zero();
+    for (size_t c = 0; c < channels; c += 8) {
+        const vec high = v_load(highs + c), half = v_load(halves + c), rest = v_load(rests + c);
+        const vec low = k.low ? v_load(lows + c) : v_zero(), offset = v_load(offsets + c);
+        const vec zero = k.source == SPK_SPIKES ? v_load(zeros + c) : v_zero();
+        const vec one = k.source == SPK_SPIKES ? v_load(ones + c) : v_zero();
         const int16_t *short_sums = (const int16_t *)(const void *)m->sums + c;
         const int32_t *sums = m->sums + c;
         for (size_t p = 0; p < m->pixels; p++) {
@@ -71,27 +70,27 @@ SPK_INLINE void fused_tile(const spk_op *op, const spk_frame *f, const tile *m, 
             int32_t *values = k.store ? q.values + p * channels + c : NULL;
             const int32_t *addend_values = k.source == SPK_VALUES ? q.addend_values + p * channels + c : NULL;
             const uint64_t *addend_spikes = k.source == SPK_SPIKES ? q.addend_spikes + p * words + c / 64 : NULL;
-            span v = m->begins ? s_zero() : s_load(live, membrane);
+            vec v = m->begins ? v_zero() : v_load(membrane);
             for (size_t t = 0; t < steps; t++, sums += lanes, short_sums += lanes, spikes += q.spikes_step) {
-                const span n = k.narrow ? s_load16(live, short_sums) : s_load(live, sums);
-                span product = s_add(s_mul(high, n), half);
-                if (k.low) product = s_add(product, s_sra(s_mul(low, n), split));
-                span x = s_add(s_srav(product, rest), offset);
+                const vec n = k.narrow ? v_load16to32(short_sums) : v_load(sums);
+                vec product = v_add32(v_mul32(high, n), half);
+                if (k.low) product = v_add32(product, v_sra32(v_mul32(low, n), split));
+                vec x = v_add32(v_srav32(product, rest), offset);
                 if (k.source == SPK_VALUES) {
-                    x = s_add(x, s_load(live, addend_values));
+                    x = v_add32(x, v_load(addend_values));
                     addend_values += q.addend_step;
                 } else if (k.source == SPK_SPIKES) {
-                    const span_mask fired = s_mask((uint32_t)(*addend_spikes >> (c % 64)) & ((1u << SPAN) - 1));
-                    x = s_add(x, s_choose(fired, one, zero));
+                    const vec fired = v_mask32((uint32_t)(*addend_spikes >> (c % 64)) & 0xff);
+                    x = v_add32(x, v_or(v_and(fired, one), v_andnot(fired, zero)));
                     addend_spikes += q.addend_step;
                 }
                 if (k.store) {
-                    s_store(live, values, x);
+                    v_store(values, x);
                     values += q.values_step;
                 }
                 v = lif_step(&lif, x, v, spikes, c, CHARGE_SHIFT, k.soft, k.rounded);
             }
-            if (!m->ends) s_store(live, membrane, v);
+            if (!m->ends) v_store(membrane, v);
         }
     }
 }

@@ -1,4 +1,4 @@
-/* O6 on a tile: the neuron's constants in registers, one step of SPAN channels, and the loop over a tile. */
+/* O6 on a tile: the neuron's constants in registers, one step of eight channels, and the loop over a tile. */
 
 #ifndef SPIKELET_LIF_H
 #define SPIKELET_LIF_H
@@ -23,32 +23,32 @@ SPK_INLINE charge charge_of(const spk_op *op) {
 
 /* What LIF steps need, in registers. */
 typedef struct lif_constants {
-    span below, drop, leak, gain, rounding, half, top, bottom; /* below = threshold - 1 */
-    span low_bits;                                             /* of a number: those that the shift takes */
+    vec below, drop, leak, gain, rounding, half, top, bottom; /* below = threshold - 1 */
+    vec low_bits;                                             /* of a number: those that the shift takes */
     int32_t leak_shift, leak_bits, membrane_shift;
 } lif_constants;
 
 SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
     lif_constants k;
-    k.below = s_set(op->threshold - 1);
-    k.drop = s_set(op->drop);
-    k.leak = s_set(op->leak);
-    k.gain = s_set(op->gain);
-    k.rounding = s_set(op->rounding);
-    k.half = s_set((int32_t)((1u << op->membrane_shift) >> 1));
-    k.top = s_set(op->membrane_top);
-    k.bottom = s_set(-op->membrane_top);
+    k.below = v_set32(op->threshold - 1);
+    k.drop = v_set32(op->drop);
+    k.leak = v_set32(op->leak);
+    k.gain = v_set32(op->gain);
+    k.rounding = v_set32(op->rounding);
+    k.half = v_set32((int32_t)((1u << op->membrane_shift) >> 1));
+    k.top = v_set32(op->membrane_top);
+    k.bottom = v_set32(-op->membrane_top);
     k.leak_shift = how == CHARGE_SHIFT ? op->leak_bits - whole_log2(op->leak) : 0;
     k.leak_bits = op->leak_bits;
-    k.low_bits = s_set((int32_t)((1u << op->leak_bits) - 1));
+    k.low_bits = v_set32((int32_t)((1u << op->leak_bits) - 1));
     k.membrane_shift = op->membrane_shift;
     return k;
 }
 
 /* A k-bit membrane. */
-SPK_INLINE span stored_membrane(const lif_constants *k, span v) {
-    const span stored = s_sra(s_add(v, k->half), k->membrane_shift);
-    return s_sll(s_max(k->bottom, s_min(k->top, stored)), k->membrane_shift);
+SPK_INLINE vec stored_membrane(const lif_constants *k, vec v) {
+    const vec stored = v_sra32(v_add32(v, k->half), k->membrane_shift);
+    return v_sll32(v_max32(k->bottom, v_min32(k->top, stored)), k->membrane_shift);
 }
 
 /* The charge by products of 32 bits. A wide one is that of the numbers' high and low parts, v = v' 2^leak_bits + v'':
@@ -56,22 +56,23 @@ SPK_INLINE span stored_membrane(const lif_constants *k, span v) {
      (leak v + gain x + rounding) >> leak_bits = leak v' + gain x' + ((leak v'' + gain x'' + rounding) >> leak_bits),
 
    where the low part stays below 2^31, as leak, gain <= 2^leak_bits <= 2^15, and the rest may wrap, as h fits. */
-SPK_INLINE span charged(const lif_constants *k, span leak, span gain, span v, span x, charge how) {
-    if (how == CHARGE_MULTIPLY) return s_sra(s_add(s_add(s_mul(leak, v), s_mul(gain, x)), k->rounding), k->leak_bits);
-    const span low_v = s_mul(leak, s_and(v, k->low_bits)), low_x = s_mul(gain, s_and(x, k->low_bits));
-    const span low = s_sra(s_add(s_add(low_v, low_x), k->rounding), k->leak_bits);
-    const span high_v = s_mul(leak, s_sra(v, k->leak_bits)), high_x = s_mul(gain, s_sra(x, k->leak_bits));
-    return s_add(s_add(high_v, high_x), low);
+SPK_INLINE vec charged(const lif_constants *k, vec leak, vec gain, vec v, vec x, charge how) {
+    if (how == CHARGE_MULTIPLY)
+        return v_sra32(v_add32(v_add32(v_mul32(leak, v), v_mul32(gain, x)), k->rounding), k->leak_bits);
+    const vec low_v = v_mul32(leak, v_and(v, k->low_bits)), low_x = v_mul32(gain, v_and(x, k->low_bits));
+    const vec low = v_sra32(v_add32(v_add32(low_v, low_x), k->rounding), k->leak_bits);
+    const vec high_v = v_mul32(leak, v_sra32(v, k->leak_bits)), high_x = v_mul32(gain, v_sra32(x, k->leak_bits));
+    return v_add32(v_add32(high_v, high_x), low);
 }
 
 /* One step from x: the spikes go to `to`, the new membrane is returned. With a gain of one and a leak of
    2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
-SPK_INLINE span lif_step(const lif_constants *k, span x, span v, uint64_t *to, size_t c, charge how, int soft,
-                         int rounded) {
-    const span h = how == CHARGE_SHIFT ? s_add(x, s_sra(v, k->leak_shift)) : charged(k, k->leak, k->gain, v, x, how);
-    const span_mask fires = s_above(h, k->below);
-    s_put_spikes(to, c, fires);
-    v = soft ? s_sub(h, s_where(fires, k->drop)) : s_unless(fires, h);
+SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft,
+                        int rounded) {
+    const vec h = how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift)) : charged(k, k->leak, k->gain, v, x, how);
+    const vec fires = v_gt32(h, k->below);
+    put_spikes(to, c, v_signs32(fires));
+    v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
     return rounded ? stored_membrane(k, v) : v;
 }
 
@@ -84,14 +85,13 @@ SPK_INLINE void lif_tile(const spk_op *op, const spk_frame *f, const tile *m, ch
         uint64_t *spikes = spk_spikes_at(f, op->spikes) + m->t0 * step + (m->pixel + p) * words;
         const int32_t *sums = tile_row(m, p, 0);
         int32_t *membrane = m->membrane + p * channels;
-        for (size_t c = 0; c < channels; c += SPAN) {
-            const span_live live = s_live(c, channels);
-            span v = m->begins ? s_zero() : s_load(live, membrane + c);
+        for (size_t c = 0; c < channels; c += 8) {
+            vec v = m->begins ? v_zero() : v_load(membrane + c);
             const int32_t *from = sums + c;
             uint64_t *to = spikes;
             for (size_t t = 0; t < steps; t++, from += stride, to += step)
-                v = lif_step(&k, s_load(live, from), v, to, c, how, soft, rounded);
-            if (!m->ends) s_store(live, membrane + c, v);
+                v = lif_step(&k, v_load(from), v, to, c, how, soft, rounded);
+            if (!m->ends) v_store(membrane + c, v);
         }
     }
 }

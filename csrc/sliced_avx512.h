@@ -5,25 +5,25 @@
 
 #include "wide_avx512.h"
 
-/* Squares of `j` * `j` bits beside the diagonal change places, in the bytes of eight vectors; `low` masks columns whose
+/* Squares of j * j bits beside the diagonal change places, in the bytes of eight vectors; `low` masks columns whose
    bit j is 0. */
-SPK_INLINE void swap_bits(wide a[8], int j, int8_t low) {
-    const wide mask = _mm512_set1_epi8(low);
-    for (int i = 0; i < 8; i++) {
-        if (i & j) continue;
-        const wide other = w_and(w_xor(_mm512_srli_epi16(a[i], (unsigned)j), a[i + j]), mask);
-        a[i + j] = w_xor(a[i + j], other);
-        a[i] = w_xor(a[i], _mm512_slli_epi16(other, (unsigned)j));
+#define SWAP_BITS(a, j, low)                                                                                           \
+    for (int i = 0; i < 8; i++) {                                                                                      \
+        if (i & (j)) continue;                                                                                         \
+        const wide other = w_and(w_xor(_mm512_srli_epi16(a[i], j), a[i + (j)]), _mm512_set1_epi8(low));                \
+        a[i + (j)] = w_xor(a[i + (j)], other);                                                                         \
+        a[i] = w_xor(a[i], _mm512_slli_epi16(other, j));                                                               \
     }
-}
 
 /* Eight planes from the first on to bytes: byte i of to[k] counts bit 8 i + k. */
 SPK_INLINE void planes_to_bytes(const wide *planes, size_t plane_count, wide to[8]) {
     for (size_t p = 0; p < 8; p++) to[p] = p < plane_count ? planes[p] : w_zero();
-    swap_bits(to, 4, 0x0f);
-    swap_bits(to, 2, 0x33);
-    swap_bits(to, 1, 0x55);
+    SWAP_BITS(to, 4, 0x0f)
+    SWAP_BITS(to, 2, 0x33)
+    SWAP_BITS(to, 1, 0x55)
 }
+
+#undef SWAP_BITS
 
 /* 16 counts of uint16 to 2 * count - events: int16, or int32. */
 SPK_INLINE void put_16(uint8_t *to, vec count, int32_t events, int narrow) {

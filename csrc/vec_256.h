@@ -1,4 +1,4 @@
-/* The 256-bit vector of AVX2 and AVX-512, its masks apart. Functions and their meanings are those of vec_portable.h. */
+/* The 256-bit vector of AVX2, which AVX-512 shares. Functions and their meanings are those of vec_portable.h. */
 
 #ifndef SPIKELET_VEC_256_H
 #define SPIKELET_VEC_256_H
@@ -51,6 +51,13 @@ SPK_INLINE vec v_load8to32(const int8_t *p) {
 SPK_INLINE vec v_load2(const void *p, const void *q) {
     const __m128i low = _mm_loadu_si128((const __m128i *)p);
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_loadu_si128((const __m128i *)q), 1);
+}
+
+SPK_INLINE uint32_t v_signs32(vec x) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }
+SPK_INLINE vec v_mask32(uint32_t bits) {
+    const vec one_each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const vec kept = _mm256_and_si256(_mm256_set1_epi32((int32_t)bits), one_each);
+    return _mm256_cmpeq_epi32(kept, one_each);
 }
 
 SPK_INLINE void v_will_write(void *p) { __builtin_prefetch(p, 1); }

@@ -1,16 +1,9 @@
-/* The 256-bit vector of AVX2: its masks. */
+/* The 256-bit vector of AVX2: bits to lanes. */
 
 #ifndef SPIKELET_VEC_H
 #define SPIKELET_VEC_H
 
 #include "vec_256.h"
-
-SPK_INLINE uint32_t v_signs32(vec x) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }
-SPK_INLINE vec v_mask32(uint32_t bits) {
-    const vec one_each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    const vec kept = _mm256_and_si256(_mm256_set1_epi32((int32_t)bits), one_each);
-    return _mm256_cmpeq_epi32(kept, one_each);
-}
 
 SPK_INLINE vec v_bits8(uint32_t bits) {
     const vec byte_of = _mm256_setr_epi64x(0, 0x0101010101010101, 0x0202020202020202, 0x0303030303030303);

@@ -1,12 +1,10 @@
-/* The 256-bit vector with AVX-512: its masks. */
+/* The 256-bit vector with AVX-512: bits to lanes. */
 
 #ifndef SPIKELET_VEC_H
 #define SPIKELET_VEC_H
 
 #include "vec_256.h"
 
-SPK_INLINE uint32_t v_signs32(vec x) { return _mm256_movepi32_mask(x); }
-SPK_INLINE vec v_mask32(uint32_t bits) { return _mm256_movm_epi32((__mmask8)bits); }
 SPK_INLINE vec v_bits8(uint32_t bits) { return _mm256_maskz_set1_epi8(bits, 1); }
 SPK_INLINE vec v_bits16(uint32_t bits) { return _mm256_maskz_set1_epi16((__mmask16)bits, 1); }
 
