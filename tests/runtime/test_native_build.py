@@ -87,7 +87,7 @@ def test_every_source_compiles_without_a_warning(tmp_path: Path) -> None:
 
 @needs_compiler
 def test_random_graphs_run_clean_under_the_sanitizers(tmp_path: Path) -> None:
-    """The portable set counts in vectors of 64 bytes there, and of 32 where it is installed: both run on any machine."""
+    """The portable set counts in vectors of 64 bytes there, and of 32 where it is installed: any machine runs both."""
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DSPK_WIDE=64"]
     empty = tmp_path / "empty.c"
     empty.write_text("int nothing(void);\nint nothing(void) { return 0; }\n")

@@ -199,7 +199,7 @@ def test_a_plan_is_printed_as_a_table():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"kernels": "neon"}, r"kernels must be one of 'scalar', 'portable', 'avx2', 'avx512' for a plan, got 'neon'\."),
+        ({"kernels": "neon"}, r"one of 'scalar', 'portable', 'avx2', 'avx512' for a plan, got 'neon'\."),
         ({"kernels": None}, r"kernels must be one of .* got None\."),
         ({"result": "classes"}, r"result must be one of 'logits', 'spikes', 'outputs' for this graph, got 'classes'\."),
     ],
