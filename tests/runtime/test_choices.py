@@ -71,7 +71,8 @@ def test_every_legal_choice_gives_the_same_on_random_graphs(kernels: str):
         assert replaced[Kind.CONV_ROWS] == others - {Kind.CONV_ROWS}
         assert replaced[Kind.CONV_PAIRS] == {Kind.CONV_VALUES, Kind.CONV_ROWS}
         events = {Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES}
-        assert replaced[Kind.CONV_QUADS] == {Kind.CONV_PAIRS, Kind.CONV_VALUES} | events
+        assert {Kind.CONV_PAIRS, Kind.CONV_VALUES, Kind.CONV_ROWS} <= replaced[Kind.CONV_QUADS]
+        assert replaced[Kind.CONV_QUADS] <= {Kind.CONV_PAIRS, Kind.CONV_VALUES} | events
         assert replaced[Kind.MATMUL_BITS] == {Kind.MATMUL}
 
 

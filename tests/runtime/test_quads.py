@@ -40,7 +40,7 @@ def _kind(graph: ir.IntGraph, kernels: str) -> Kind:
         (8, "full", 127, Kind.CONV_QUADS),
         (8, "full", 128, Kind.CONV_PAIRS),  # 2 * 128 * 128 is 2^15
         (7, "odd", 129, Kind.CONV_QUADS),
-        (8, "odd", 4, Kind.CONV_PAIRS),  # codes to 255 are no int8
+        (8, "odd", 17, Kind.CONV_PAIRS),  # codes to 255 are no int8
         (7, "full", 255, Kind.CONV_QUADS),
         (1, "symmetric", 255, Kind.CONV_QUADS),
     ],

@@ -5,8 +5,8 @@
     program = Program(graph, choices=found.choices)
     save_plan(found.plan, "model.plan.json")              load_plan checks it against the graph
 
-The rules take kernels by shapes and bits; how many neurons fire they don't know, and the fastest kernel depends on
-that. Results never depend on a choice.
+The rules take kernels by shapes, bits and a guess at how many neurons fire; the fastest kernel depends on how many do.
+Results never depend on a choice.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from spikelet.runtime.plan.emit import Map, Value
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.stages import Stage, add_up, finish
-from spikelet.runtime.plan.synapses import COUNTS_VALUES, READS_BYTES, READS_EVENTS, Synapses
+from spikelet.runtime.plan.synapses import COUNTS_VALUES, READS_BYTES, READS_EVENTS, Read, Synapses
 
 
 def conv(plan: Planner, node: ir.Conv) -> None:
@@ -28,7 +28,8 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     pooled = None if layer.dilated else plan.forms.pooled.get(name)
     spikes = None if layer.dilated else plan.forms.spikes(name)
     fired, pool = pooled.spikes if pooled else spikes, pooled.kernel if pooled else 1
-    kinds = layer.kinds(plan.emitter.kernels, plan.edges[name], spikes=fired is not None, pool=pool)
+    read = Read(plan.edges[name], plan.means[name], 0 if fired is None else pool)
+    kinds = layer.kinds(plan.emitter.kernels, read)
     kind = plan.choose(node, kinds)
     fields = layer.fields(kind)
     if kind in READS_EVENTS and fired is not None:

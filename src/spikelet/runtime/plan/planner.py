@@ -13,6 +13,7 @@ from spikelet.graph.edge import Edge
 from spikelet.graph.fingerprint import fingerprint
 from spikelet.runtime.plan.carried import Carried
 from spikelet.runtime.plan.constants import Constants, Packed
+from spikelet.runtime.plan.density import mean_values
 from spikelet.runtime.plan.emit import Emitter, Map, Value
 from spikelet.runtime.plan.forms import Forms
 from spikelet.runtime.plan.kinds import Form, Kind
@@ -46,6 +47,11 @@ class Subject:
         """The graph's."""
         return fingerprint(self.graph)
 
+    @functools.cached_property
+    def means(self) -> dict[str, float]:
+        """The expected mean value of every edge."""
+        return mean_values(self.graph, self.edges)
+
 
 class Planner:
     """A plan in the making, for the results `roots`.
@@ -68,7 +74,7 @@ class Planner:
         carried: Carried | None,
     ) -> None:
         self.graph, self.edges, self.emitter, self._rule_of = subject.graph, subject.edges, emitter, rule_of
-        self._choices = subject.choices
+        self._choices, self.means = subject.choices, subject.means
         self.still, self.carried = still, carried
         self.constants = Constants(subject.edges, subject.packed, subject.graph.time_steps)
         self.readers = Readers(subject.graph, roots)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 
 from spikelet.base.errors import GraphError
 from spikelet.base.strict_json import shown
-from spikelet.runtime.plan import scratch
+from spikelet.runtime.plan import costs, scratch
+from spikelet.runtime.plan.costs import Costs
 from spikelet.runtime.plan.kinds import Kind
 from spikelet.runtime.plan.operation import Planned
 
@@ -20,7 +21,7 @@ from spikelet.runtime.plan.operation import Planned
 class KernelSet:
     """One implementation of the operations: its name, the kinds that it has, and scratch bytes of those that take some.
 
-    lists_counts: weights above which a layer of small counts is faster by lists of events; None where multiplying is.
+    costs: when layers of counts are faster by lists of events; None in a set that has nothing else.
 
     Sets that differ in their name alone plan alike.
     """
@@ -28,7 +29,7 @@ class KernelSet:
     name: str
     kinds: frozenset[Kind]
     scratch: Mapping[Kind, Callable[[Planned], int]]
-    lists_counts: int | None = None
+    costs: Costs | None = None
 
     def scratch_bytes(self, operation: Planned) -> int:
         """Scratch memory of `operation`."""
@@ -45,9 +46,9 @@ SETS: Mapping[str, KernelSet] = {
     one.name: one
     for one in (
         KernelSet("scalar", frozenset(Kind) - _FAST_ONLY, {}),
-        KernelSet("portable", frozenset(Kind), scratch.FAST, lists_counts=2**14),
-        KernelSet("avx2", frozenset(Kind), scratch.FAST),
-        KernelSet("avx512", frozenset(Kind), scratch.FAST),
+        KernelSet("portable", frozenset(Kind), scratch.FAST, costs=costs.PORTABLE),
+        KernelSet("avx2", frozenset(Kind), scratch.FAST, costs=costs.AVX2),
+        KernelSet("avx512", frozenset(Kind), scratch.FAST, costs=costs.AVX2),
     )
 }
 PORTABLE = "portable"  # the fastest set that every machine has

@@ -5,15 +5,15 @@
     spikes          1 bit, many outputs, no groups     CONV_SLICED     1-bit rows
     spikes          1 bit, few outputs, no groups      CONV_NIBBLES    1-bit rows, 4 bits an output
     spikes          any other                          CONV_ROWS       int8 rows
-    counts          where the set lists them           as spikes
+    counts          where lists are faster             as spikes
     values to 255   small enough, the same             CONV_QUADS      int8 quads
     16-bit values   any, no groups, no dilation        CONV_PAIRS      int16 pairs
     any values      any                                CONV_VALUES     int8 rows
 
-Counts are values from 0 to 4, such as those of neurons of a few levels or sums of a few spikes: a value of n is n
-events. Elsewhere, or where values reach 16, lists of events may be chosen. Any kernel further down in the
-table can run a layer too, and either of 1 bit where the other does: spikes can be read as values, at the cost of
-unpacking them. Results are the same. A dilated kernel reads spikes as values.
+Counts are values from 0 to 16, such as those of neurons of a few levels or sums of spikes: a value of n is n events.
+Their expected mean (density.py) and what both take (costs.py) say whether lists of them are faster than multiplying.
+Any kernel further down in the table can run a layer too, and either of 1 bit where the other does: spikes can be read
+as values, at the cost of unpacking them. Results are the same. A dilated kernel reads spikes as values.
 
 Odd codes 2 w + 1 (spec Q5) of 8 bits don't fit int8, but every w does: int8 rows hold w, and the kernel turns their sum
 into that of the codes,
@@ -41,17 +41,28 @@ from spikelet.runtime.plan.sets import KernelSet
 
 NARROW = 64  # outputs beyond which a bit each pays
 PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
-COUNTS, MOST_COUNTS = 4, 16  # largest values that are events by rule, and by choice
+MOST_COUNTS = 16  # the largest value that can be events
+NARROW_CODES = 31  # of which int8 holds the sum of four
 BYTE, CODE, SHORT = 2**8 - 1, 2**7, 2**15 - 1  # what uint8, int8 and int16 hold
 READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES})
 COUNTS_VALUES = READS_EVENTS | {Kind.CONV_QUADS}  # which are told how large values can be
 READS_BYTES = frozenset({Kind.CONV_QUADS, Kind.CONV_PAIRS, Kind.CONV_VALUES})
 
 
-def _most(source: Edge) -> int:
-    """The largest value of an edge of small counts; 0 for any other."""
-    low, high = int(source.low.min()), int(source.high.max())
-    return high if low >= 0 and 1 <= high <= MOST_COUNTS else 0
+@dataclasses.dataclass(frozen=True, eq=False)
+class Read:
+    """What a layer reads: its edge, the values' expected mean, and where they lie as spikes, pool * pool of them each,
+    that pool; 0 where they don't."""
+
+    edge: Edge
+    mean: float
+    pool: int
+
+    @property
+    def most(self) -> int:
+        """Events that a value is at most; 0 where values are no events."""
+        low, high = int(self.edge.low.min()), int(self.edge.high.max())
+        return self.pool**2 or (high if low >= 0 and 1 <= high <= MOST_COUNTS else 0)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,14 +81,13 @@ class Synapses:
         """Whether the kernel's taps stand apart."""
         return self.dilation != (1, 1)
 
-    def kinds(self, kernels: KernelSet, source: Edge, *, spikes: bool, pool: int) -> tuple[Kind, ...]:
-        """Kernels of the set that can run these weights on this source, where `spikes`, of pool * pool each; the one
-        to take unless told otherwise first."""
+    def kinds(self, kernels: KernelSet, read: Read) -> tuple[Kind, ...]:
+        """Kernels of the set that can run these weights on what they read; the one to take unless told otherwise
+        first."""
         able: list[Kind] = [Kind.CONV_DEPTHWISE] if self._is_depthwise else []
-        most = pool**2 if spikes else _most(source)
+        source, most = read.edge, read.most
         by_events = self._by_events(most) if most and not self.dilated else []
-        listed = kernels.lists_counts is not None and self.weight.size > kernels.lists_counts and most <= COUNTS
-        able += by_events if spikes or listed else []
+        able += by_events if by_events and (read.pool or self._lists_win(kernels, by_events[0], read.mean)) else []
         if self.groups == 1 and not self.dilated:
             able += [Kind.CONV_QUADS] if self._fits_quads(source) else []
             able += [Kind.CONV_PAIRS] if source.low.min() >= -(2**15) and source.high.max() < 2**15 else []
@@ -89,6 +99,12 @@ class Synapses:
         sliced = self.node.bits == 1 and self.groups == 1 and self.weight[0].size * most < PLANES_REACH
         of_bits = [Kind.CONV_NIBBLES, Kind.CONV_SLICED] if sliced else []
         return [*(reversed(of_bits) if len(self.weight) > NARROW else of_bits), Kind.CONV_ROWS]
+
+    def _lists_win(self, kernels: KernelSet, kind: Kind, mean: float) -> bool:
+        """Whether the set's lists of events are expected to be faster than multiplying."""
+        outputs, taps = len(self.weight) // self.groups, self.weight[0, 0].size
+        wide = self.code_top(kind) > NARROW_CODES
+        return kernels.costs is not None and kernels.costs.lists_win(kind, outputs, taps, mean, wide=wide)
 
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
         """What packs the weights for a kernel of `kind`."""
@@ -130,12 +146,15 @@ class Synapses:
         """The largest code that its bits and grid have."""
         return top_code(self.node.bits, self.node.grid)
 
+    def code_top(self, kind: Kind) -> int:
+        """The largest magnitude of what a kernel of `kind` holds: codes, or w of odd codes 2 w + 1."""
+        return (self._top + 1) // 2 if self._odd and kind is not Kind.CONV_QUADS else self._top
+
     def fields(self, kind: Kind) -> dict[str, int]:
         """What a kernel of `kind` is told of the layer, its weights' place apart."""
-        halved = self._odd and kind is not Kind.CONV_QUADS
         return {
             "kernel_h": self.weight.shape[2], "kernel_w": self.weight.shape[3], "stride_h": self.stride[0],
             "stride_w": self.stride[1], "pad_h": self.padding[0], "pad_w": self.padding[1], "groups": self.groups,
             "dilation_h": self.dilation[0], "dilation_w": self.dilation[1],
-            "code_top": (self._top + 1) // 2 if halved else self._top, "odd": halved,
+            "code_top": self.code_top(kind), "odd": self._odd and kind is not Kind.CONV_QUADS,
         }  # fmt: skip
