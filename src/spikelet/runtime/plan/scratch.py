@@ -18,6 +18,7 @@ CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
 VECTOR = 32  # sliced.h, matmul_bits.h
 RUN_SLACK = 16  # runs.h
+CUT_KEPT = 33  # cuts.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
 
@@ -97,6 +98,12 @@ def sliced(op: Planned) -> int:
     return _events(op) + _pieces(*[_window_events(op)] * streams, lanes * 4) + _sweep(op, lanes)
 
 
+def cuts(op: Planned) -> int:
+    """cuts_carve of cuts.h: a list of events for every pixel that shares a vector, and what outputs remember."""
+    streams, columns = 1 if op.number("row_bytes") >= VECTOR else 2, round_up(op.number("row_bytes"), VECTOR)
+    return _events(op) + _pieces(*[_window_events(op)] * streams, columns * CUT_KEPT)
+
+
 def _matrix(op: Planned) -> tuple[int, int, int, int, int]:
     """matrix_sizes of matrices.h: count, positions of a and of b, and channels of a head of each."""
     count = op.number("in_h") if op.number("by_row") else 1
@@ -143,6 +150,7 @@ FAST: Mapping[Kind, Callable[[Planned], int]] = {
     Kind.CONV_ROWS: rows,
     Kind.CONV_SLICED: sliced,
     Kind.CONV_NIBBLES: rows,
+    Kind.CONV_CUTS: cuts,
     Kind.CONV_VALUES: plain,
     Kind.CONV_PAIRS: runs,
     Kind.CONV_QUADS: runs,
