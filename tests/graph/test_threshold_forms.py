@@ -131,11 +131,11 @@ def test_states_that_fire_alike_share_cuts() -> None:
 
 @pytest.mark.parametrize("shift", [0, 1, 3, 6])
 @pytest.mark.parametrize("steps", [2, 3, 4])
-def test_a_full_membrane_is_sums_where_roundings_never_decide(shift: int, steps: int) -> None:
+@pytest.mark.parametrize("lif", [neuron(1, 2, 1, 80, "hard", None), neuron(4, 4, 3, 40, "hard", None)])
+def test_a_full_membrane_is_sums_where_roundings_never_decide(lif: ir.Lif, shift: int, steps: int) -> None:
     """Channel by channel: those that are certified are exact; with a whole gain all of them are, else some are not."""
-    lif = neuron(1, 2, 1, 80, "hard", None)
     certified = differs = 0
-    for seed in range(6):
+    for seed in range(3):
         affine, edge = layer(seed, shift)
         bad = uncertain(affine, lif, edge, steps)
         n = every_sum(edge, steps, 25 if steps == 2 else 9)
@@ -164,7 +164,7 @@ def test_large_numbers_do_not_wrap() -> None:
 @pytest.mark.parametrize(
     "lif",
     [
-        neuron(1, 4, 2, 9, "hard", None), neuron(1, 1, 1, 9, "hard", None), neuron(1, 2, 1, 9, "soft", None),
+        neuron(1, 4, 2, 9, "hard", None), neuron(1, 1, 2, 9, "hard", None), neuron(1, 2, 1, 9, "soft", None),
         neuron(1, 2, 1, 9, "hard", None, rounding="half"), neuron(1, 2, 1, 9, "hard", None, start=1),
         neuron(1, 2, 1, 9, "hard", ir.Membrane(4, 2)), neuron(1, 2, 1, 9, "hard", ir.Membrane(2, 2), start=4),
         neuron(0, 1, 0, 9, "hard", None, levels=2),

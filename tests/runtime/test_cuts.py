@@ -26,6 +26,7 @@ NEURONS = {
     "3 bits": ir.Lif("l", ("a",), 1, 2, 1, 90, "hard", ir.Membrane(3, 5)),
     "3 bits, soft": ir.Lif("l", ("a",), 7, 5, 3, 70, 40, ir.Membrane(3, 5), rounding="half"),
     "sums": ir.Lif("l", ("a",), 1, 2, 1, 90, "hard", None),
+    "sums of halves": ir.Lif("l", ("a",), 1, 1, 1, 40, "hard", None),
 }
 
 
@@ -180,6 +181,7 @@ def test_cuts_are_taken_where_they_are_fastest(outputs: int) -> None:
     wide = outputs > 64
     assert taken == {
         "one step": True, "2 bits": wide, "2 bits, soft": wide, "3 bits": False, "3 bits, soft": False, "sums": wide,
+        "sums of halves": wide,
     }  # fmt: skip
     for lif in NEURONS.values():
         op = next(op for op in plan_of(layer(outputs, 3, lif)).operations if op.node == "c")

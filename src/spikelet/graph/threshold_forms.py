@@ -7,10 +7,11 @@ A cut c of a channel is an integer, and what is said of it is n >= c. Three form
     one step     a step starts from the same membrane always (T = 1, or leak 0): it fires where n >= c.
     automaton    a k-bit membrane has 2^k - 1 values. From each of them, when it fires and which value comes next are
                  step functions of n.
-    sums         a full membrane, hard reset, leak 1/2: h = y + floor(v / 2), and floors of integers nest, so j steps
-                 after a spike it fires where the sum of 2^(i-1) y_i, i = 1 .. j, reaches 2^(j-1) threshold. y is
-                 m n / 2^s + d, rounded; so it fires where M = sum of 2^(i-1) n_i reaches a cut for that j, if there is
-                 no M for which the roundings decide. `uncertain` says of which channels that can't be proved.
+    sums         a full membrane, hard reset, leak 1/2: h = y + floor(v / 2), or floor((y + v) / 2) at a gain of 1/2.
+                 Floors nest, so j steps after a spike it fires where the sum of 2^(i-1) y_i, i = 1 .. j, reaches
+                 2^(j-1) threshold, or twice that. y is m n / 2^s + d, rounded; so it fires where M = sum of
+                 2^(i-1) n_i reaches a cut for that j, if there is no M for which the roundings decide. `uncertain`
+                 says of which channels that can't be proved.
 
 Cuts of the first two are found by bisection with the reference's own step, those of the third in integers of any size.
 An affine step with a negative gain falls with n; a channel of that kind is turned: n and m become -n and -m.
@@ -111,7 +112,8 @@ def threshold_form(node: ir.Affine | None, neuron: ir.Lif, source: Edge, time_st
 def sums_up(neuron: ir.Lif, time_steps: int) -> bool:
     """Whether a neuron's spikes are those of sums since the last spike, roundings of its current apart."""
     one = 1 << neuron.leak_bits
-    halves = not np.any(2 * np.asarray(neuron.leak) != one) and not np.any(np.asarray(neuron.gain) != one)
+    halves = not isinstance(neuron.gain, np.ndarray) and neuron.gain in (one, one // 2)
+    halves &= not np.any(2 * np.asarray(neuron.leak) != one)
     plain = neuron.membrane is None and neuron.drop is None and neuron.levels == 1 and not np.any(neuron.start)
     return plain and halves and neuron.half == 0 and 2 <= time_steps <= SUMMED_STEPS
 
@@ -133,16 +135,18 @@ def _reached(neuron: ir.Lif, current: Current, j: int, *, surely: bool) -> Int64
     above the largest possible M where there is none.
 
     Rounding m n / 2^s to the nearest, halves up, adds r 2^-s with 1 - half <= r <= half, half = 2^(s-1), and 0 where s
-    is 0; so the condition is m M + R >= 2^s (2^(j-1) threshold - (2^j - 1) d) with R of (2^j - 1) times that interval.
+    is 0; so the condition is m M + R >= 2^s (2^(j-1) threshold - (2^j - 1) d) with R of (2^j - 1) times that interval, at
+    a gain of one.
     """
     m, one, d = current.numbers()
     all_steps = 2**j - 1
     half = one // 2
     rounding = np.where(half > 0, 1 - half, 0) if surely else half
     threshold = np.broadcast_to(np.asarray(neuron.threshold), m.shape).astype(object)
-    wanted = one * (2 ** (j - 1) * threshold - all_steps * d) - all_steps * rounding
+    threshold = 2 ** (j - 1) * threshold * ((1 << neuron.leak_bits) // int(neuron.gain))
+    wanted = one * (threshold - all_steps * d) - all_steps * rounding
     low, high = current.low.astype(object) * all_steps, current.high.astype(object) * all_steps
-    still = all_steps * d >= 2 ** (j - 1) * threshold  # where the gain is 0
+    still = all_steps * d >= threshold  # where m is 0
     cut = np.where(m == 0, np.where(still, low, high + 1), -(-wanted // np.where(m == 0, 1, m)))
     return np.clip(cut, low, high + 1).astype(np.int64)
 
