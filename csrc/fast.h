@@ -2,6 +2,7 @@
    SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h, events_*.h and sliced_*.h. */
 
 #include "channel_map.h"
+#include "cuts.h"
 #include "depthwise.h"
 #include "matmul.h"
 #include "matmul_bits.h"
@@ -21,6 +22,7 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_CONV_ROWS] = {conv_rows, rows_bytes},
             [SPK_CONV_NIBBLES] = {conv_rows, rows_bytes},
             [SPK_CONV_SLICED] = {conv_sliced, sliced_bytes},
+            [SPK_CONV_CUTS] = {conv_cuts, cuts_bytes},
             [SPK_CONV_VALUES] = {conv_values, plain_bytes},
             [SPK_CONV_PAIRS] = {conv_runs, runs_bytes},
             [SPK_CONV_QUADS] = {conv_runs, runs_bytes},

@@ -63,7 +63,8 @@ _Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
     KIND(DELAY)          /* values one step later; at first the state, or 0; O16 */                                    \
     KIND(KEEP)           /* state = the last step of the source; O16 */                                                \
     KIND(CALL)           /* the caller's own function; any other operation */                                          \
-    KIND(CHARGE)         /* values to what membranes reach; O17 */
+    KIND(CHARGE)         /* values to what membranes reach; O17 */                                                     \
+    KIND(CONV_CUTS)      /* spikes, or values from 0 to `most`, through 1-bit rows to spikes; O2 to O4, O6 */
 
 #define SPK_KIND(name) SPK_##name,
 
@@ -150,6 +151,8 @@ typedef enum spk_affine {
     FIELD(int32_t, max_h)         /* O7 behind the weights: windows side by side that fill no padding; or 1 */         \
     FIELD(int32_t, max_w)                                                                                              \
     FIELD(int32_t, short_sums) /* spikes through weights: every sum of theirs is an int16 */                           \
+    FIELD(int32_t, states)     /* SPK_CONV_CUTS: of its automaton, 1, 3 or 7; 0: cuts for sums since the last spike */ \
+    FIELD(int32_t, cut_count)                                                                                          \
     FIELD(int64_t, src)                                                                                                \
     FIELD(int64_t, addend)                                                                                             \
     FIELD(int64_t, values)                                                                                             \
@@ -173,8 +176,10 @@ typedef enum spk_affine {
                                         first of the source, how many); the last has none */                           \
     FIELD(const int32_t *, clip_low)                                                                                   \
     FIELD(const int32_t *, clip_high)                                                                                  \
-    FIELD(const int32_t *, neuron) /* or NULL: rows by channel, see spk_neuron_row */                                  \
-    FIELD(const int32_t *, index)  /* SPK_GATHER: the source's pixel of every pixel, or -1 */
+    FIELD(const int32_t *, neuron)      /* or NULL: rows by channel, see spk_neuron_row */                             \
+    FIELD(const int32_t *, index)       /* SPK_GATHER: the source's pixel of every pixel, or -1 */                     \
+    FIELD(const void *, cuts)           /* SPK_CONV_CUTS: by width, cut and plane, row_bytes each; see cuts.h */       \
+    FIELD(const int32_t *, transitions) /* ... of its automaton: numbers of cuts, a row a state */
 
 typedef void (*spk_callback)(int64_t number, int64_t sample, uint8_t *arena);
 

@@ -20,5 +20,19 @@ SPK_INLINE wide w_and(wide x, wide y) { return v_and(x, y); }
 SPK_INLINE wide w_xor(wide x, wide y) { return v_xor(x, y); }
 SPK_INLINE wide w_xor3(wide x, wide y, wide z) { return v_xor(v_xor(x, y), z); }
 SPK_INLINE wide w_majority(wide x, wide y, wide z) { return v_or(v_and(x, y), v_and(v_xor(x, y), z)); }
+SPK_INLINE wide w_or(wide x, wide y) { return v_or(x, y); }
+SPK_INLINE wide w_andnot(wide x, wide y) { return v_andnot(x, y); }
+SPK_INLINE wide w_select(wide mask, wide x, wide y) { return v_or(v_and(mask, x), v_andnot(mask, y)); }
+SPK_INLINE wide w_ones(void) { return v_set32(-1); }
+SPK_INLINE void w_store(void *p, wide x) { v_store(p, x); }
+SPK_INLINE wide w_repeat(const void *p, int parts) {
+    (void)parts;
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
+}
+SPK_INLINE wide w_spread(uint32_t bits, int parts) {
+    (void)parts;
+    const int64_t low = -(int64_t)(bits & 1), high = -(int64_t)(bits >> 1 & 1);
+    return _mm256_setr_epi64x(low, low, high, high);
+}
 
 #endif

@@ -27,5 +27,18 @@ SPK_INLINE wide w_and(wide x, wide y) { return _mm512_and_si512(x, y); }
 SPK_INLINE wide w_xor(wide x, wide y) { return _mm512_xor_si512(x, y); }
 SPK_INLINE wide w_xor3(wide x, wide y, wide z) { return _mm512_ternarylogic_epi64(x, y, z, 0x96); }
 SPK_INLINE wide w_majority(wide x, wide y, wide z) { return _mm512_ternarylogic_epi64(x, y, z, 0xe8); }
+SPK_INLINE wide w_or(wide x, wide y) { return _mm512_or_si512(x, y); }
+SPK_INLINE wide w_andnot(wide x, wide y) { return _mm512_andnot_si512(x, y); }
+SPK_INLINE wide w_select(wide mask, wide x, wide y) { return _mm512_ternarylogic_epi64(mask, x, y, 0xca); }
+SPK_INLINE wide w_ones(void) { return _mm512_set1_epi64(-1); }
+SPK_INLINE void w_store(void *p, wide x) { _mm512_storeu_si512(p, x); }
+SPK_INLINE wide w_repeat(const void *p, int parts) {
+    return parts == 2 ? _mm512_broadcast_i64x4(v_load(p)) : _mm512_broadcast_i64x2(w_quarter(p));
+}
+SPK_INLINE wide w_spread(uint32_t bits, int parts) {
+    const uint32_t two = (bits & 1) * 0x0f | (bits >> 1 & 1) * 0xf0;
+    const uint32_t four = (bits & 1) * 3 | (bits >> 1 & 1) * 12 | (bits >> 2 & 1) * 48 | (bits >> 3 & 1) * 192;
+    return _mm512_maskz_set1_epi64((__mmask8)(parts == 2 ? two : four), -1);
+}
 
 #endif

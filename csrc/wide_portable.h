@@ -50,11 +50,37 @@ SPK_INLINE wide w_load_parts(const uint8_t *weight, const uint32_t *const *event
 W_BITWISE(w_and, x.w[i] & y.w[i])
 W_BITWISE(w_or, x.w[i] | y.w[i])
 W_BITWISE(w_xor, x.w[i] ^ y.w[i])
+W_BITWISE(w_andnot, ~x.w[i] & y.w[i]) /* keeps y where x is 0 */
 
 #undef W_BITWISE
 
 /* Sum and carry of three bits. */
 SPK_INLINE wide w_xor3(wide x, wide y, wide z) { return w_xor(w_xor(x, y), z); }
 SPK_INLINE wide w_majority(wide x, wide y, wide z) { return w_or(w_and(x, y), w_and(w_xor(x, y), z)); }
+SPK_INLINE void w_store(void *p, wide x) { memcpy(p, &x, sizeof x); }
+SPK_INLINE wide w_ones(void) {
+    wide x;
+    memset(&x, 0xff, sizeof x);
+    return x;
+}
+
+/* x where `mask` is 1, else y. */
+SPK_INLINE wide w_select(wide mask, wide x, wide y) { return w_or(w_and(mask, x), w_andnot(mask, y)); }
+
+/* WIDE / parts bytes of memory, once for each part. */
+SPK_INLINE wide w_repeat(const void *p, int parts) {
+    wide x;
+    const size_t bytes = WIDE / (size_t)parts;
+    for (size_t i = 0; i < (size_t)parts; i++) memcpy((uint8_t *)&x + i * bytes, p, bytes);
+    return x;
+}
+
+/* Ones in part i where bit i is 1. */
+SPK_INLINE wide w_spread(uint32_t bits, int parts) {
+    wide x;
+    const size_t bytes = WIDE / (size_t)parts;
+    for (size_t i = 0; i < (size_t)parts; i++) memset((uint8_t *)&x + i * bytes, bits >> i & 1 ? 0xff : 0, bytes);
+    return x;
+}
 
 #endif

@@ -5,6 +5,7 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
 
     rows     int8   [K + 1, O/g padded to 32]   column j of row k: the j-th output of the row's group
     sliced   uint64 [K + 1, words]              bit o of row k: 1 for +1
+    ordered  uint64 [K + 1, words]              the same, outputs in their order
     taps     int16  [kh * kw, O padded to 8]   one input channel each, a group of its own
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
     quads    int8   [kh, ceil(kw*C / 4), O padded to 8, 4]   four of them
@@ -17,6 +18,7 @@ Everything else is int32:
     map       [H * W, C padded to 8]            a map as it lies in the arena
     runs      [runs + 1, 3]                     a channel map as runs of neighbours
     index     [H * W]                           a pixel of the source for every pixel, or -1
+    states    [states, entries]                 numbers of cuts
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from spikelet.base.errors import GraphError
 Array = NDArray[np.generic]
 Whole = NDArray[np.int8] | NDArray[np.int16]
 ALIGNMENT = 64
+CUT_FIRST, CUT_LAST, CUT_APART = 4, 16, 2  # cuts.h: widths of cuts
 
 
 def round_up(n: int, to: int) -> int:
@@ -85,10 +88,45 @@ def sliced(name: str, weight_OIhw: Whole) -> Weights:
     Outputs lie in blocks of 8 B = 128 or 256 bits: bit 8 i + k of a block is its output B k + i. Counters of blocks
     become numbers without moving any (csrc/sliced_portable.h).
     """
-    bits = _ones(weight_OIhw, 128 if len(weight_OIhw) <= 128 else 256)
+    bits = _ones(weight_OIhw, _sliced_row(len(weight_OIhw)))
     blocks = bits.reshape(len(bits), -1, 8, min(bits.shape[1], 256) // 8).swapaxes(2, 3)
-    packed = np.packbits(blocks.reshape(bits.shape), axis=1, bitorder="little").reshape(len(bits), -1, 8)
-    return _within_reach(name, packed.view("<u8").astype(np.uint64)[..., 0], "sliced")
+    return _within_reach(name, _words(blocks.reshape(bits.shape)), "sliced")
+
+
+def ordered(name: str, weight_OIhw: Whole) -> Weights:
+    """1-bit rows of two words or a multiple of four, outputs in their order."""
+    bits = _ones(weight_OIhw, _sliced_row(len(weight_OIhw)))
+    return _within_reach(name, _words(bits), "ordered")
+
+
+def cut_planes(cuts: NDArray[np.int64], most_events: int, *, summed: bool) -> NDArray[np.uint64]:
+    """The bits of `cuts` [cuts, outputs], [planes, words]: by width, cut and bit, the lowest first (csrc/cuts.h).
+
+    A cut of width w is moved up by 2^w - 1, as sums are, and held in the bits that they have. The cut for sums over
+    j steps (`summed`: the j-th) is moved by 2^j - 1 times that and has j bits more.
+    """
+    row = round_up(cuts.shape[1], _sliced_row(cuts.shape[1]))
+    planes = []
+    for width in range(CUT_FIRST, CUT_LAST + 1, CUT_APART):
+        for j, cut in enumerate(cuts, 1):
+            count, times = (width + 1 + j, 2**j - 1) if summed else (width + 1, 1)
+            padded = np.full(row, 2**count - 1)
+            padded[: len(cut)] = np.clip(cut + times * (2**width - 1), 0, 2**count - 1)
+            planes.append(padded >> np.arange(count)[:, None] & 1)
+        if most_events < 2**width:
+            break
+    return aligned(_words(np.concatenate(planes).astype(np.uint8)))  # type: ignore[return-value]
+
+
+def _sliced_row(outputs: int) -> int:
+    """Bits that rows of so many outputs are padded to a multiple of."""
+    return 128 if outputs <= 128 else 256
+
+
+def _words(bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """[rows, bits] as [rows, words]."""
+    packed = np.packbits(bits, axis=1, bitorder="little").reshape(len(bits), -1, 8)
+    return packed.view("<u8").astype(np.uint64)[..., 0]
 
 
 def nibbles(name: str, weight_OIhw: Whole) -> Weights:

@@ -7,12 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikelet.graph.edge import Edge, Int64, Shape
+from spikelet.graph.edge import Edge, Int64, Shape, padded
 from spikelet.graph.ops.growth import Growth
 from spikelet.graph.ops.membrane import Membrane
 from spikelet.graph.ops.neuron import Neuron, record_of
 from spikelet.graph.ops.operation import Example, Interval, State, example
 from spikelet.graph.ops.record import Record
+
+AUTOMATON_BITS, SUMMED_STEPS = 3, 8  # most bits of a membrane, and steps of a sum, that have a threshold form
+CUT_BYTES = 25
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,6 +36,20 @@ class Lif(Neuron):
         if self.by_channel or start or self.levels > 1 or self.rounding == "half" or self.leak_bits > 8:
             return 3
         return 1 if isinstance(self.reset, str) else 2
+
+    @property
+    def most_cuts(self) -> int:
+        """Cuts of its threshold form, at most (graph/threshold_forms.py)."""
+        if self.levels > 1:
+            return 0
+        if self.membrane is None:
+            return SUMMED_STEPS if self.drop is None else 1
+        states = 2**self.membrane.bits - 1 if self.membrane.bits <= AUTOMATON_BITS else 1
+        return states * (1 + (states - 1) * (1 if self.drop is None else 2))
+
+    def laid_out(self, *sources: Shape) -> int:
+        """What a neuron's constants take, or its cuts: 64 bits, and the bits of sums of every width."""
+        return super().laid_out(*sources) + CUT_BYTES * self.most_cuts * (4 + padded(sources[0][0], 256))
 
     def interval(self, *sources: Edge, T: int) -> Interval:
         """0..levels, once charge and membrane are known to fit 32 bits at every step (C5)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spikelet.graph import ir
 from spikelet.runtime import layout
 from spikelet.runtime.plan.constants import constant
+from spikelet.runtime.plan.cuts import Ending, emit_cuts, ending
 from spikelet.runtime.plan.emit import Map, Value
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
@@ -30,7 +31,9 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     fired, pool = pooled.spikes if pooled else spikes, pooled.kernel if pooled else 1
     read = Read(plan.edges[name], plan.means[name], 0 if fired is None else pool)
     kinds = layer.kinds(plan.emitter.kernels, read)
-    kind = plan.choose(node, kinds)
+    end = _end(plan, layer, (fired or plan.forms.readable(name)).steps, kinds)
+    kinds = kinds if end is None else end.among(kinds)
+    kind = plan.choose(node, kinds, () if end is None or end.alone else (Kind.CONV_CUTS, Kind.CONV_SLICED))
     fields = layer.fields(kind)
     if kind in READS_EVENTS and fired is not None:
         source = fired
@@ -38,12 +41,22 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
         values = plan.forms.readable if kind in READS_BYTES else plan.forms.values
         source, pool = values(name), 1
         fields |= {"most": int(plan.edges[name].high.max())} if kind in COUNTS_VALUES else {}
+    if kind is Kind.CONV_CUTS:
+        assert end is not None
+        emit_cuts(plan, layer, source, end, **fields, pool=pool)
+        return
     weights: layout.Weights = plan.constants.get(node, (kind, layer.weight.shape), layer.packer(kind))
     packed = constant(node, "weight", weights.packing, weights.array)
     edge = plan.edges[node.name]
     short = kind in READS_EVENTS and edge.low.min() >= -(2**15) and edge.high.max() < 2**15
     fields |= {"short_sums": short, "pool": pool, "weight": packed, "row_bytes": weights.row_bytes}
     finish(plan, Stage(kind, source, plan.forms.shape(node.name), fields, tail=node))
+
+
+def _end(plan: Planner, layer: Synapses, steps: int, kinds: tuple[Kind, ...]) -> Ending | None:
+    """How a layer of 1-bit rows ends in a neuron, on a kernel set that knows such ends."""
+    able = Kind.CONV_SLICED in kinds and Kind.CONV_CUTS in plan.emitter.kernels.kinds
+    return ending(plan, layer, steps) if able else None
 
 
 def affine(plan: Planner, node: ir.Affine) -> None:

@@ -41,6 +41,7 @@ class Kind(enum.IntEnum):
     KEEP = 26
     CALL = 27
     CHARGE = 28
+    CONV_CUTS = 29
 
 
 class Form(enum.IntEnum):

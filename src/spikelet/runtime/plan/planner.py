@@ -91,14 +91,18 @@ class Planner:
                 self._rule_of(node)(self, node)
                 self.emitter.node = outer
 
-    def choose(self, node: ir.Operation, kinds: tuple[Kind, ...]) -> Kind:
+    def choose(self, node: ir.Operation, kinds: tuple[Kind, ...], instead: tuple[Kind, Kind] | tuple[()] = ()) -> Kind:
         """The kernel that runs `node`: the chosen one of `kinds`, or the first.
+
+        instead: a kernel that other plans of the graph may have here, and the one that stands for it in this one.
 
         Raises:
             GraphError: the chosen one can't run it.
         """
         self.emitter.offer(kinds)
         kind = self._choices.get(node.name, kinds[0])
+        if instead and kind is instead[0]:
+            kind = instead[1]
         if kind not in kinds:
             raise GraphError(
                 f"choices: {kind.name} can't run {node.name} on the kernel set {self.emitter.kernels.name!r}; "

@@ -19,6 +19,7 @@ LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event
 VECTOR = 32  # matmul_bits.h
 MOST_WIDE = 64  # sliced.h: bytes of the longest vector of rows
 RUN_SLACK = 16  # runs.h
+CUT_KEPT = 33  # cuts.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
 
@@ -98,6 +99,12 @@ def sliced(op: Planned) -> int:
     return _events(op) + _pieces(*[_window_events(op)] * streams, lanes * 4) + _sweep(op, lanes)
 
 
+def cuts(op: Planned) -> int:
+    """cuts_carve of cuts.h: a list of events for every pixel that shares a vector, and what outputs remember."""
+    streams, row = max(1, MOST_WIDE // op.number("row_bytes")), round_up(op.number("row_bytes"), MOST_WIDE)
+    return _events(op) + _pieces(*[_window_events(op)] * streams, row * CUT_KEPT)
+
+
 def _matrix(op: Planned) -> tuple[int, int, int, int, int]:
     """matrix_sizes of matrices.h: count, positions of a and of b, and channels of a head of each."""
     count = op.number("in_h") if op.number("by_row") else 1
@@ -144,6 +151,7 @@ FAST: Mapping[Kind, Callable[[Planned], int]] = {
     Kind.CONV_ROWS: rows,
     Kind.CONV_SLICED: sliced,
     Kind.CONV_NIBBLES: rows,
+    Kind.CONV_CUTS: cuts,
     Kind.CONV_VALUES: plain,
     Kind.CONV_PAIRS: runs,
     Kind.CONV_QUADS: runs,

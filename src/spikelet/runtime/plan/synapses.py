@@ -4,6 +4,7 @@
     any             a group for each channel           CONV_DEPTHWISE  int16 taps, of values
     spikes          1 bit, many outputs, no groups     CONV_SLICED     1-bit rows
     spikes          1 bit, few outputs, no groups      CONV_NIBBLES    1-bit rows, 4 bits an output
+    spikes          1 bit, ends in a neuron            CONV_CUTS       1-bit rows; see cuts.py
     spikes          any other                          CONV_ROWS       int8 rows
     counts          where lists are faster             as spikes
     values to 255   small enough, the same             CONV_QUADS      int8 quads
@@ -44,7 +45,7 @@ PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
 MOST_COUNTS = 16  # the largest value that can be events
 NARROW_CODES = 31  # of which int8 holds the sum of four
 BYTE, CODE, SHORT = 2**8 - 1, 2**7, 2**15 - 1  # what uint8, int8 and int16 hold
-READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES})
+READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_CUTS})
 COUNTS_VALUES = READS_EVENTS | {Kind.CONV_QUADS}  # which are told how large values can be
 READS_BYTES = frozenset({Kind.CONV_QUADS, Kind.CONV_PAIRS, Kind.CONV_VALUES})
 
@@ -109,15 +110,15 @@ class Synapses:
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
         """What packs the weights for a kernel of `kind`."""
         if kind is Kind.CONV_SLICED:
-            return lambda: layout.sliced(self.node.name, self._codes())
+            return lambda: layout.sliced(self.node.name, self.codes())
         if kind is Kind.CONV_NIBBLES:
-            return lambda: layout.nibbles(self.node.name, self._codes())
+            return lambda: layout.nibbles(self.node.name, self.codes())
         if kind is Kind.CONV_PAIRS:
-            return lambda: layout.pairs(self._codes())
+            return lambda: layout.pairs(self.codes())
         if kind is Kind.CONV_QUADS:
-            return lambda: layout.quads(self._codes())
+            return lambda: layout.quads(self.codes())
         if kind is Kind.CONV_DEPTHWISE:
-            return lambda: layout.taps(self._codes())
+            return lambda: layout.taps(self.codes())
         return lambda: layout.rows(self.node.name, self._stored(), self.groups)
 
     @property
@@ -127,9 +128,10 @@ class Synapses:
 
     def _stored(self) -> Codes:
         """What int8 rows hold: the codes, or w of odd codes 2 w + 1."""
-        return self.weight if self._odd else self._codes().astype(np.int8)
+        return self.weight if self._odd else self.codes().astype(np.int8)
 
-    def _codes(self) -> NDArray[np.int16]:
+    def codes(self) -> NDArray[np.int16]:
+        """The weights as integers."""
         return values_of(self.weight, self.node.bits, self.node.grid)
 
     @property

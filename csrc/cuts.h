@@ -1,0 +1,319 @@
+/* Spikes through 1-bit rows to spikes: the sums that sliced.h counts stay upright, one vector a bit, and whether a
+   neuron fires is a comparison of its sum with constants by channel, its cuts (spikelet/graph/threshold_forms.py
+   derives them).
+
+   Where an output pixel has less than 2^width events at every step,
+
+     m = n + 2^width - 1 = 2 ones + (2^width - 1 - events)
+
+   is never negative and has width + 1 bits, and so have the cuts. They are there for each of CUT_WIDTHS widths, so that
+   few events cost few planes. What follows the comparisons is one of
+
+     states > 0   an automaton: cuts for each state and what becomes of it. A neuron in state s has ones in the first s
+   of states - 1 planes states = 0   M = m + M / 2 since the last spike, against a cut for each number of steps since
+
+   Rows shorter than a vector lie side by side in it, those of several output pixels. */
+
+#ifndef SPIKELET_CUTS_H
+#define SPIKELET_CUTS_H
+
+#include "sliced.h"
+
+enum {
+    CUT_WIDTHS = 7, /* 4, 6, ... 16 */
+    CUT_FIRST = 4,
+    CUT_APART = 2,
+    CUTS = 91,                        /* these and the next two: at most */
+    CUT_STATES = 7,                   /* of an automaton */
+    CUT_STEPS = 8,                    /* of a sum over steps */
+    CUT_SUM = PLANES + 1 + CUT_STEPS, /* planes of such a sum */
+    CUT_KEPT = CUT_SUM + CUT_STEPS    /* vectors that a column of outputs keeps between two steps */
+};
+
+/* Whether a number reaches a cut, from bit to bit upwards: the number's bit says it where the two differ. */
+SPK_INLINE wide reach_bit(wide number, wide cut, wide below) { return w_select(w_xor(number, cut), number, below); }
+
+/* The cuts of one width and one column of outputs. */
+typedef struct cut_planes {
+    const uint8_t *first;
+    size_t row; /* bytes from a plane to the next */
+    size_t width;
+    int parts; /* how a vector is filled: sliced.h */
+} cut_planes;
+
+/* Planes before cut j of a width. */
+SPK_INLINE size_t cut_row(size_t j, size_t width, int states) {
+    return j * (width + 1) + (states ? 0 : j * (j + 1) / 2);
+}
+
+/* Planes before all cuts of a width. */
+SPK_INLINE size_t rows_before(const spk_op *op, size_t width) {
+    size_t rows = 0;
+    for (size_t w = CUT_FIRST; w < width; w += CUT_APART) rows += cut_row((size_t)op->cut_count, w, op->states);
+    return rows;
+}
+
+/* A plane of a cut, once for each part of a vector. */
+SPK_INLINE wide cut_bits(const uint8_t *at, int parts) {
+    return parts == WHOLE ? w_load(at) : parts == HALF ? w_load_half(at) : w_repeat(at, parts);
+}
+
+/* Where the number in `planes` planes reaches the cut whose first plane is the `row`-th. */
+SPK_INLINE wide reaches(const cut_planes *k, size_t row, const wide *number, size_t planes) {
+    const uint8_t *at = k->first + row * k->row;
+    wide reached = w_ones();
+    for (size_t p = 0; p < planes; p++, at += k->row)
+        reached = reach_bit(number[p], cut_bits(at, k->parts), reached);
+    return reached;
+}
+
+/* Output pixels side by side. */
+SPK_INLINE int pixels_of(int parts) { return parts > WHOLE ? parts : 1; }
+
+/* Bit p of a number of each pixel, over all of the pixel's outputs. */
+SPK_INLINE wide spread_bit(const uint32_t numbers[STREAMS], size_t p, int parts) {
+    uint32_t bits = 0;
+    for (int i = 0; i < pixels_of(parts); i++) bits |= (numbers[i] >> p & 1) << i;
+    if (parts > WHOLE) return w_spread(bits, parts);
+    return bits ? w_ones() : w_zero();
+}
+
+/* m in width + 1 planes. */
+SPK_INLINE void sums_from_zero(const wide *ones, const uint32_t events[STREAMS], const cut_planes *k, wide *m) {
+    uint32_t rest[STREAMS] = {0};
+    for (int i = 0; i < pixels_of(k->parts); i++) rest[i] = (1u << k->width) - 1 - events[i];
+    m[0] = spread_bit(rest, 0, k->parts);
+    wide carry = w_zero();
+    for (size_t p = 0; p < k->width; p++) {
+        m[p + 1] = ones[p];
+        carry = add_rows(&m[p + 1], spread_bit(rest, p + 1, k->parts), carry);
+    }
+}
+
+/* States that a neuron may be in, from `low` to `high`, and the entries of a state's row of transitions. */
+typedef struct cut_rows {
+    const int32_t *transitions;
+    size_t low, high, entries;
+} cut_rows;
+
+/* What has been said of cuts, by the number in entry e of the row of the state that each neuron is in. */
+SPK_INLINE wide by_state(const cut_rows *r, const wide *reached, const wide *state, size_t e) {
+    wide value = reached[r->transitions[r->low * r->entries + e]];
+    for (size_t s = r->low + 1; s <= r->high; s++)
+        value = w_select(state[s - 1], reached[r->transitions[s * r->entries + e]], value);
+    return value;
+}
+
+/* One step of an automaton: where it fires. A state's row of transitions has the number of the cut from which on it
+   fires; of those from which on its next state is beyond 0, 1, ... where it does not fire; and with soft reset of those
+   where it does. A hard reset is to the state in the middle, where all begin. */
+SPK_INLINE wide automaton_step(const spk_op *op, const cut_planes *k, const wide *m, wide *state, size_t t, int states) {
+    const size_t planes = k->width + 1, beyond = (size_t)states - 1, middle = beyond / 2;
+    const int first = t == 0, last = states == 1 || t + 1 == (size_t)op->T;
+    const cut_rows r = {op->transitions, first ? middle : 0, first ? middle : beyond,
+                        1 + beyond * (op->soft_reset ? 2 : 1)};
+    wide reached[CUTS], next[CUT_STATES];
+    if (first || last) {
+        for (size_t s = r.low; s <= r.high; s++)
+            for (size_t e = 0; e < (last ? 1 : r.entries); e++) {
+                const size_t j = (size_t)r.transitions[s * r.entries + e];
+                reached[j] = reaches(k, j * planes, m, planes);
+            }
+    } else {
+        for (size_t j = 0; j < (size_t)op->cut_count; j++) reached[j] = reaches(k, j * planes, m, planes);
+    }
+    const wide fires = by_state(&r, reached, state, 0);
+    if (last) return fires;
+    for (size_t b = 0; b < beyond; b++) {
+        const wide quiet = by_state(&r, reached, state, 1 + b);
+        if (op->soft_reset)
+            next[b] = w_select(fires, by_state(&r, reached, state, 1 + beyond + b), quiet);
+        else
+            next[b] = b < middle ? w_or(fires, quiet) : w_andnot(fires, quiet);
+    }
+    for (size_t b = 0; b < beyond; b++) state[b] = next[b];
+    return fires;
+}
+
+/* `sum` = (sum / 2 where `fired` is 0) + m * 2^(T - 1), exactly: after t + 1 steps its lowest T - 1 - t planes hold 0.
+ */
+SPK_INLINE void add_step(const wide *m, size_t width, wide *sum, wide fired, size_t t, size_t T) {
+    wide carry = w_zero();
+    if (t == 0) {
+        for (size_t p = 0; p <= width; p++) sum[T - 1 + p] = m[p];
+    } else {
+        for (size_t p = T - 1 - t; p < T - 1; p++) sum[p] = w_andnot(fired, sum[p + 1]);
+        for (size_t p = 0; p <= width; p++) {
+            const wide kept = w_andnot(fired, sum[T + p]);
+            sum[T - 1 + p] = m[p];
+            carry = add_rows(&sum[T - 1 + p], kept, carry);
+        }
+    }
+    sum[T + width] = carry;
+}
+
+/* One step of neurons that fire by their sum since the last spike: where they do. `kept`: the sum, and where they fired
+   at every step so far. */
+SPK_INLINE wide sum_step(const spk_op *op, const cut_planes *k, const wide *m, wide *kept, size_t t) {
+    const size_t T = (size_t)op->T, width = k->width;
+    wide *const sum = kept, *const fired = kept + CUT_SUM;
+    add_step(m, width, sum, t ? fired[t - 1] : w_zero(), t, T);
+    wide fires = reaches(k, cut_row(t, width, 0), sum + T - 1 - t, width + 2 + t);
+    for (size_t j = t; j-- > 0;) /* where the last spike was j + 1 steps ago */
+        fires = w_select(fired[t - 1 - j], reaches(k, cut_row(j, width, 0), sum + T - 1 - j, width + 2 + j), fires);
+    fired[t] = fires;
+    return fires;
+}
+
+typedef struct cut_scratch {
+    event_lists lists;
+    uint32_t *events[STREAMS];
+    uint8_t *kept; /* [columns][CUT_KEPT] vectors */
+} cut_scratch;
+
+SPK_INLINE cut_scratch cuts_carve(const spk_op *op, spk_area *area) {
+    cut_scratch s;
+    s.lists = events_carve(op, area);
+    for (size_t i = 0; i < STREAMS; i++)
+        s.events[i] = spk_carve(area, i < most_streams(op) ? events_capacity(op) * sizeof(uint32_t) : 0);
+    s.kept = spk_carve(area, spk_round_up((size_t)op->row_bytes, 64) * CUT_KEPT);
+    return s;
+}
+
+static int64_t cuts_bytes(const spk_op *op) {
+    spk_area area = {NULL, 0};
+    (void)cuts_carve(op, &area);
+    return (int64_t)area.used;
+}
+
+/* Output pixels side by side: their windows, how many there are, and the first one's number. */
+typedef struct cut_pixels {
+    event_window window[STREAMS];
+    int there;
+    size_t first;
+} cut_pixels;
+
+/* Events of a window at a step. */
+SPK_INLINE size_t window_events(const event_lists *e, const event_window *w, size_t t) {
+    size_t n = 0;
+    for (const event_run *run = w->runs; run < w->end; run++)
+        n += run->starts[t * e->width + w->k.to] - run->starts[t * e->width + w->k.from];
+    return n;
+}
+
+/* The width for the events of all steps. */
+SPK_INLINE size_t width_of(const spk_op *op, const cut_scratch *s, const cut_pixels *at) {
+    size_t most = 0, width = CUT_FIRST;
+    for (int i = 0; i < at->there; i++)
+        for (size_t t = 0; t < (size_t)op->T; t++) {
+            const size_t n = window_events(&s->lists, &at->window[i], t);
+            if (n > most) most = n;
+        }
+    while (most >> width) width += CUT_APART;
+    return width;
+}
+
+/* The events of a step, the shorter list filled up. */
+SPK_INLINE streams cut_streams(const spk_op *op, const cut_scratch *s, const cut_pixels *at, size_t t, int parts,
+                               uint32_t events[STREAMS]) {
+    streams e = {.n = 0};
+    for (int i = 0; i < at->there; i++) {
+        events[i] = (uint32_t)join_window(op, &s->lists, &at->window[i], t, s->events[i]);
+        if (events[i] > e.n) e.n = events[i];
+    }
+    e.n = spk_round_up(e.n, UNIT);
+    for (int i = 0; i < pixels_of(parts); i++) {
+        for (size_t k = events[i]; parts > WHOLE && k < e.n; k++) s->events[i][k] = zero_row(op, &s->lists);
+        e.events[i] = s->events[i];
+    }
+    return e;
+}
+
+/* A column's spikes into the words of its pixels. */
+SPK_INLINE void put_columns(const spk_op *op, const cut_pixels *at, wide spikes, uint64_t *to, size_t column,
+                            int parts) {
+    uint64_t all[WIDE / 8];
+    const size_t words = spk_words(op->out_c), first = column / 8, most = WIDE / 8 / (size_t)pixels_of(parts);
+    const size_t here = words - first < most ? words - first : most;
+    w_store(all, spikes);
+    for (size_t i = 0; i < (size_t)at->there; i++)
+        for (size_t w = 0; w < here; w++) to[i * words + first + w] = all[i * most + w];
+}
+
+/* A column of outputs at step t: where they fire. */
+SPK_INLINE wide cut_column(const spk_op *op, const cut_scratch *s, const streams *e, const uint32_t events[STREAMS],
+                           const cut_planes *k, size_t column, size_t t, int states) {
+    wide ones[PLANES], m[PLANES + 1], *kept = (wide *)(void *)s->kept + column / WIDE * CUT_KEPT;
+    for (size_t p = sliced_count(ones, e, k->parts); p < k->width; p++) ones[p] = w_zero();
+    sums_from_zero(ones, events, k, m);
+    return states ? automaton_step(op, k, m, kept, t, states) : sum_step(op, k, m, kept, t);
+}
+
+/* All steps of pixels side by side. */
+SPK_INLINE void cut_steps(const spk_op *op, const spk_frame *f, const cut_scratch *s, const cut_pixels *at, int parts,
+                          int states) {
+    const size_t step = spk_out_pixels(op) * spk_words(op->out_c), row = (size_t)op->row_bytes;
+    cut_planes k = {NULL, row, width_of(op, s, at), parts};
+    const uint8_t *cuts = (const uint8_t *)op->cuts + rows_before(op, k.width) * row;
+    uint64_t *to = spk_spikes_at(f, op->spikes) + at->first * spk_words(op->out_c);
+    for (size_t t = 0; t < (size_t)op->T && !spk_stopped(f); t++, to += step) {
+        uint32_t events[STREAMS] = {0};
+        streams e = cut_streams(op, s, at, t, parts, events);
+        for (size_t column = 0; column < row; column += WIDE) {
+            wide fires;
+            e.weight = (const uint8_t *)op->weight + column;
+            k.first = cuts + column;
+            if (parts == WHOLE && column + WIDE > row) {
+                k.parts = HALF;
+                fires = cut_column(op, s, &e, events, &k, column, t, states);
+            } else {
+                k.parts = parts;
+                fires = cut_column(op, s, &e, events, &k, column, t, states);
+            }
+            put_columns(op, at, fires, to, column, parts);
+        }
+    }
+}
+
+SPK_INLINE void cut_rows_of(const spk_op *op, const spk_frame *f, cut_scratch *s, int parts, int states) {
+    const size_t width = (size_t)op->out_w, together = (size_t)pixels_of(parts);
+    for (size_t y = 0; y < (size_t)op->out_h; y++) {
+        events_begin_row(op, f, &s->lists, y);
+        for (size_t x = 0; x < width && !spk_stopped(f); x += together) {
+            cut_pixels at = {.first = y * width + x};
+            for (; (size_t)at.there < together && x + (size_t)at.there < width; at.there++)
+                at.window[at.there] = window_of(op, &s->lists, y, x + (size_t)at.there);
+            cut_steps(op, f, s, &at, parts, states);
+        }
+    }
+}
+
+SPK_INLINE void cut_forms(const spk_op *op, const spk_frame *f, cut_scratch *s, int parts) {
+    switch (op->states) {
+    case 0:
+        cut_rows_of(op, f, s, parts, 0);
+        break;
+    case 1:
+        cut_rows_of(op, f, s, parts, 1);
+        break;
+    case 3:
+        cut_rows_of(op, f, s, parts, 3);
+        break;
+    default:
+        cut_rows_of(op, f, s, parts, CUT_STATES);
+        break;
+    }
+}
+
+static void conv_cuts(const spk_op *op, const spk_frame *f) {
+    spk_area area = spk_scratch(op, f);
+    cut_scratch s = cuts_carve(op, &area);
+    if (op->row_bytes >= WIDE)
+        cut_forms(op, f, &s, WHOLE);
+    else if (2 * op->row_bytes == WIDE)
+        cut_forms(op, f, &s, 2);
+    else
+        cut_forms(op, f, &s, 4);
+}
+
+#endif
