@@ -62,8 +62,7 @@ SPK_INLINE wide cut_bits(const uint8_t *at, int parts) {
 SPK_INLINE wide reaches(const cut_planes *k, size_t row, const wide *number, size_t planes) {
     const uint8_t *at = k->first + row * k->row;
     wide reached = w_ones();
-    for (size_t p = 0; p < planes; p++, at += k->row)
-        reached = reach_bit(number[p], cut_bits(at, k->parts), reached);
+    for (size_t p = 0; p < planes; p++, at += k->row) reached = reach_bit(number[p], cut_bits(at, k->parts), reached);
     return reached;
 }
 
@@ -107,7 +106,8 @@ SPK_INLINE wide by_state(const cut_rows *r, const wide *reached, const wide *sta
 /* One step of an automaton: where it fires. A state's row of transitions has the number of the cut from which on it
    fires; of those from which on its next state is beyond 0, 1, ... where it does not fire; and with soft reset of those
    where it does. A hard reset is to the state in the middle, where all begin. */
-SPK_INLINE wide automaton_step(const spk_op *op, const cut_planes *k, const wide *m, wide *state, size_t t, int states) {
+SPK_INLINE wide automaton_step(const spk_op *op, const cut_planes *k, const wide *m, wide *state, size_t t,
+                               int states) {
     const size_t planes = k->width + 1, beyond = (size_t)states - 1, middle = beyond / 2;
     const int first = t == 0, last = states == 1 || t + 1 == (size_t)op->T;
     const cut_rows r = {op->transitions, first ? middle : 0, first ? middle : beyond,

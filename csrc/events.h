@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#include "maps.h"
+#include "planes.h"
 
 enum {
     LIST_SLACK = 32, /* places after a list that may be overwritten */
@@ -39,7 +39,7 @@ typedef struct event_lists {
 
 /* Events that one input value has at most. */
 SPK_INLINE size_t most_events(const spk_op *op) {
-    return op->source == SPK_VALUES ? (size_t)op->most : (size_t)op->pool * (size_t)op->pool;
+    return op->source == SPK_SPIKES ? (size_t)op->pool * (size_t)op->pool : (size_t)op->most;
 }
 
 /* Input channels of a group. */
@@ -127,6 +127,37 @@ SPK_INLINE void list_counts_row(const spk_op *op, const int32_t *pixel, size_t g
     starts[width] = (uint32_t)n;
 }
 
+/* Copies n events, adding `offset`; writes whole vectors. */
+SPK_INLINE void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offset) {
+    const vec add = v_set32((int32_t)offset);
+    for (size_t i = 0; i < n; i += 16) {
+        v_store(to + i, v_add32(v_load(from + i), add));
+        v_store(to + i + 8, v_add32(v_load(from + i + 8), add));
+    }
+}
+
+/* Lists a row of one step and group whose values lie in planes: a one of plane p is 2^p events. `pixel` is the row's
+   first in plane 0. */
+SPK_INLINE void list_planes_row(const spk_op *op, const uint64_t *pixel, size_t g, uint32_t *list, uint32_t *starts) {
+    const size_t words = spk_words(op->in_c), width = (size_t)op->in_w, apart = plane_words(op);
+    const size_t first = g * group_inputs(op), end = first + group_inputs(op);
+    const uint32_t row = (uint32_t)op->row_bytes, pixel_bytes = (uint32_t)op->in_c * row;
+    size_t n = 0;
+    uint32_t base = 0;
+    for (size_t x = 0; x < width; x++, base += pixel_bytes, pixel += words) {
+        starts[x] = (uint32_t)n;
+        for (size_t p = 0; p < (size_t)op->source_planes; p++) {
+            const size_t before = n;
+            for (size_t w = first / 64; 64 * w < end; w++)
+                n += list_word(pixel[p * apart + w] & channel_mask(w, first, end), bytes_of_word(op, w),
+                               base + (uint32_t)(64 * w) * row, row, list + n);
+            const size_t ones = n - before;
+            for (size_t i = 1; ones > 0 && i >> p == 0; i++, n += ones) join(list + n, list + before, ones, 0);
+        }
+    }
+    starts[width] = (uint32_t)n;
+}
+
 /* Lists one step of input row y and group g. */
 SPK_INLINE void list_step(const spk_op *op, const spk_frame *f, size_t t, size_t y, size_t g, uint32_t *list,
                           uint32_t *starts) {
@@ -136,6 +167,10 @@ SPK_INLINE void list_step(const spk_op *op, const spk_frame *f, size_t t, size_t
         return;
     }
     const uint64_t *spikes = spk_spikes_at(f, op->src) + t * map * spk_words(op->in_c);
+    if (op->source == SPK_PLANES) {
+        list_planes_row(op, spikes + row * spk_words(op->in_c), g, list, starts);
+        return;
+    }
     if (op->groups == 1 && op->pool == 1)
         list_plain_row(op, spikes + row * spk_words(op->in_c), list, starts);
     else
@@ -169,15 +204,6 @@ static void events_begin_row(const spk_op *op, const spk_frame *f, event_lists *
     if (e->next_row < first) e->next_row = first;
     for (; e->next_row < end && e->next_row < op->in_h; e->next_row++) list_row(op, f, e, (size_t)e->next_row);
     for (int32_t i = 0; i < op->max_h; i++) find_runs(op, e, (size_t)i, first + (int64_t)i * op->stride_h);
-}
-
-/* Copies n events, adding `offset`; writes whole vectors. */
-SPK_INLINE void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offset) {
-    const vec add = v_set32((int32_t)offset);
-    for (size_t i = 0; i < n; i += 16) {
-        v_store(to + i, v_add32(v_load(from + i), add));
-        v_store(to + i + 8, v_add32(v_load(from + i + 8), add));
-    }
 }
 
 /* Input columns of the windows of position x. */

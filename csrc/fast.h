@@ -7,11 +7,20 @@
 #include "matmul.h"
 #include "matmul_bits.h"
 #include "plain.h"
+#include "planes.h"
 #include "pointwise.h"
 #include "pool.h"
 #include "rows.h"
 #include "runs.h"
 #include "sliced.h"
+
+/* Spikes or planes as values. */
+static void unpack(const spk_op *op, const spk_frame *f) {
+    if (op->source == SPK_PLANES)
+        unpack_planes(op, f);
+    else
+        unpack_spikes(op, f);
+}
 
 extern const spk_kernels SPK_SET_TABLE;
 const spk_kernels SPK_SET_TABLE = {
@@ -28,7 +37,8 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_CONV_QUADS] = {conv_runs, runs_bytes},
             [SPK_CONV_DEPTHWISE] = {conv_depthwise, depthwise_bytes},
             [SPK_POINTWISE] = {pointwise, plain_bytes},
-            [SPK_UNPACK] = {unpack_spikes, NULL},
+            [SPK_UNPACK] = {unpack, NULL},
+            [SPK_ADD_PLANES] = {add_planes, NULL},
             [SPK_MAXPOOL_SPIKES] = {max_pool_spikes, NULL},
             [SPK_MAXPOOL_VALUES] = {max_pool_values, NULL},
             [SPK_SUMPOOL] = {sum_pool_values, NULL},

@@ -10,6 +10,7 @@
      values   int32  [steps][height][width][round_up(channels, 8)]     pads hold 0
      spikes   uint64 [steps][height][width][round_up(channels, 64) / 64]
               bit c % 64 of word c / 64 is channel c; pads hold 0
+     planes   the bits of values from 0 on, each a map of spikes: see planes.h
 
    steps is T, or 1 for an edge that is the same at every step. Bytes from outside stay where the
    caller has them: uint8 [steps][batch][channels][height][width].
@@ -64,14 +65,15 @@ _Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
     KIND(KEEP)           /* state = the last step of the source; O16 */                                                \
     KIND(CALL)           /* the caller's own function; any other operation */                                          \
     KIND(CHARGE)         /* values to what membranes reach; O17 */                                                     \
-    KIND(CONV_CUTS)      /* spikes, or values from 0 to `most`, through 1-bit rows to spikes; O2 to O4, O6 */
+    KIND(CONV_CUTS)      /* spikes, or values from 0 to `most`, through 1-bit rows to spikes; O2 to O4, O6 */          \
+    KIND(ADD_PLANES)     /* spikes or planes of source and addend to planes of their sums; O5 */
 
 #define SPK_KIND(name) SPK_##name,
 
 /* What an operation does; SPK_KINDS is their number. */
 typedef enum spk_kind { SPK_KIND_LIST(SPK_KIND) SPK_KINDS } spk_kind;
 
-typedef enum spk_source { SPK_BYTES, SPK_VALUES, SPK_SPIKES } spk_source;
+typedef enum spk_source { SPK_BYTES, SPK_VALUES, SPK_SPIKES, SPK_PLANES } spk_source;
 
 /* How SPK_POINTWISE and the convolutions evaluate ((m x + half) >> s) + d; all are exact. */
 typedef enum spk_affine {
@@ -153,6 +155,8 @@ typedef enum spk_affine {
     FIELD(int32_t, short_sums) /* spikes through weights: every sum of theirs is an int16 */                           \
     FIELD(int32_t, states)     /* SPK_CONV_CUTS: of its automaton, 1, 3 or 7; 0: cuts for sums since the last spike */ \
     FIELD(int32_t, cut_count)                                                                                          \
+    FIELD(int32_t, source_planes) /* of a source in planes, or of spikes: 1 */                                         \
+    FIELD(int32_t, sum_planes)    /* SPK_ADD_PLANES: of the result; `planes` are those of the addend */                \
     FIELD(int64_t, src)                                                                                                \
     FIELD(int64_t, addend)                                                                                             \
     FIELD(int64_t, values)                                                                                             \

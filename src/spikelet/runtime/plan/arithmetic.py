@@ -8,6 +8,7 @@ from spikelet.runtime.plan.constants import constant
 from spikelet.runtime.plan.cuts import Ending, emit_cuts, ending
 from spikelet.runtime.plan.emit import Map, Value
 from spikelet.runtime.plan.kinds import Form, Kind
+from spikelet.runtime.plan.planes import add_planes
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.stages import Stage, add_up, finish
 from spikelet.runtime.plan.synapses import COUNTS_VALUES, READS_BYTES, READS_EVENTS, Read, Synapses
@@ -15,7 +16,7 @@ from spikelet.runtime.plan.synapses import COUNTS_VALUES, READS_BYTES, READS_EVE
 
 def conv(plan: Planner, node: ir.Conv) -> None:
     """O2."""
-    _synapses(plan, Synapses(node, node.weight, node.stride, node.padding, node.groups, node.dilation))
+    _synapses(plan, Synapses.of(node))
 
 
 def linear(plan: Planner, node: ir.Linear) -> None:
@@ -31,7 +32,8 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     fired, pool = pooled.spikes if pooled else spikes, pooled.kernel if pooled else 1
     read = Read(plan.edges[name], plan.means[name], 0 if fired is None else pool)
     kinds = layer.kinds(plan.emitter.kernels, read)
-    end = _end(plan, layer, (fired or plan.forms.readable(name)).steps, kinds)
+    planes = None if layer.dilated or fired else plan.forms.counted(name)
+    end = _end(plan, layer, (fired or planes or plan.forms.readable(name)).steps, kinds)
     kinds = kinds if end is None else end.among(kinds)
     kind = plan.choose(node, kinds, () if end is None or end.alone else (Kind.CONV_CUTS, Kind.CONV_SLICED))
     fields = layer.fields(kind)
@@ -39,7 +41,7 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
         source = fired
     else:
         values = plan.forms.readable if kind in READS_BYTES else plan.forms.values
-        source, pool = values(name), 1
+        source, pool = planes if kind in READS_EVENTS and planes else values(name), 1
         fields |= {"most": int(plan.edges[name].high.max())} if kind in COUNTS_VALUES else {}
     if kind is Kind.CONV_CUTS:
         assert end is not None
@@ -73,6 +75,8 @@ def affine(plan: Planner, node: ir.Affine) -> None:
 
 def add(plan: Planner, node: ir.Add) -> None:
     """O5, two at a time."""
+    if add_planes(plan, node):
+        return
     forms = plan.forms
     if len({plan.edges[n].shape for n in node.inputs}) > 1:
         first, *rest = _same_map(plan, node)

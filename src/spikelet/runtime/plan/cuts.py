@@ -67,7 +67,7 @@ def ending(plan: Planner, layer: Synapses, steps: int) -> Ending | None:
 def emit_cuts(plan: Planner, layer: Synapses, source: Value, end: Ending, **fields: Any) -> None:
     """One operation for the layer and its neuron."""
     node, form = layer.node, end.form
-    events = layer.weight[0].size * (fields["most"] if source.form is Form.VALUES else fields["pool"] ** 2)
+    events = layer.weight[0].size * (fields["pool"] ** 2 if source.form is Form.SPIKES else fields["most"])
     shape = plan.forms.shape(node.name)
 
     def weights() -> layout.Weights:

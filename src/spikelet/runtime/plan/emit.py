@@ -20,6 +20,8 @@ DEFAULTS = {"groups": 1, "dilation_h": 1, "dilation_w": 1, "affine_t": 1, "level
 class Value:
     """A node's map in memory: its form, (C, H, W), steps (T, or 1 where every step is the same) and place.
 
+    planes: of a map in planes; 1 otherwise.
+
     Bytes from outside have no place.
     """
 
@@ -27,6 +29,7 @@ class Value:
     map: Map
     steps: int
     buffer: Buffer | None
+    planes: int = 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,12 +50,12 @@ class Emitter:
         self._planned: list[Planned] = []
         self._candidates: dict[str, tuple[Kind, ...]] = {}
 
-    def new(self, form: Form, map_: Map, steps: int) -> Value:
+    def new(self, form: Form, map_: Map, steps: int, planes: int = 1) -> Value:
         """A map that the next operation writes."""
         c, h, w = map_
-        pixel = layout.round_up(c, 64) // 8 if form is Form.SPIKES else layout.round_up(c, 8) * 4
-        now = len(self._planned)
-        return Value(form, map_, steps, Buffer(layout.round_up(steps * h * w * pixel, layout.ALIGNMENT), now, now))
+        pixel = layout.round_up(c, 8) * 4 if form is Form.VALUES else layout.round_up(c, 64) // 8
+        now, plane = len(self._planned), layout.round_up(steps * h * w * pixel, layout.ALIGNMENT)
+        return Value(form, map_, steps, Buffer(planes * plane, now, now), planes)
 
     def emit(self, kind: Kind, source: Value, map_: Map, places: dict[str, Value | None], **fields: Any) -> None:
         """Appends an operation from `source` to maps of (C, H, W); `places` are what else it reads or writes, `fields`
@@ -64,7 +67,8 @@ class Emitter:
         in_c, map_h, map_w = source.map
         shape = {"in_c": in_c, "in_h": map_h // pool, "in_w": map_w // pool, "map_h": map_h, "map_w": map_w}
         shape |= {"out_c": map_[0], "out_h": map_[1], "out_w": map_[2], "in_t": source.steps, "T": self.T}
-        fields = {"source": source.form} | DEFAULTS | shape | fields
+        planes = {"source_planes": source.planes} if source.form is Form.PLANES else {}
+        fields = {"source": source.form} | planes | DEFAULTS | shape | fields
         arrays = {n: v for n, v in fields.items() if isinstance(v, Constant)}
         numbers = {n: int(v) for n, v in fields.items() if n not in arrays}
         able = self._candidates.get(self.node, ())

@@ -76,6 +76,10 @@ class Forms:
         """The node's map as spikes, if it has them."""
         return self._values.get((name, Form.SPIKES))
 
+    def counted(self, name: str) -> Value | None:
+        """The node's map as spikes, or in planes, if it has either."""
+        return self.spikes(name) or self._values.get((name, Form.PLANES))
+
     def readable(self, name: str) -> Value:
         """The node's map as int32 values, or as the bytes from outside."""
         for form in (Form.VALUES, Form.BYTES):
@@ -86,7 +90,7 @@ class Forms:
         return value
 
     def _computed(self, name: str) -> Value:
-        """The int32 values of spikes, or of what had been left to be computed later."""
+        """The int32 values of spikes or planes, or of what had been left to be computed later."""
         if name in self.pooled:
             pooled = self.pooled[name]
             kernel = pooled.kernel, pooled.kernel
@@ -95,7 +99,9 @@ class Forms:
             affine = self.scaled[name]
             source, kind, fields = self.readable(affine.inputs[0]), Kind.POINTWISE, self._constants.affine(affine)
         else:
-            return self._unpacked(self._values[name, Form.SPIKES])
+            counted = self.counted(name)
+            assert counted is not None, "every map that is done has a form"
+            return self._unpacked(counted)
         steps = self._emitter.T if fields.get("affine_t", 1) > 1 else source.steps
         value = self._emitter.new(Form.VALUES, self.maps[name], steps)
         self._emitter.emit(kind, source, value.map, {"values": value}, **fields)

@@ -42,6 +42,7 @@ class Kind(enum.IntEnum):
     CALL = 27
     CHARGE = 28
     CONV_CUTS = 29
+    ADD_PLANES = 30
 
 
 class Form(enum.IntEnum):
@@ -50,6 +51,7 @@ class Form(enum.IntEnum):
     BYTES = 0
     VALUES = 1
     SPIKES = 2
+    PLANES = 3  # the bits of values from 0 on, each a map of spikes
 
 
 class AffineMode(enum.IntEnum):

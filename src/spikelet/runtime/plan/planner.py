@@ -100,7 +100,7 @@ class Planner:
             GraphError: the chosen one can't run it.
         """
         self.emitter.offer(kinds)
-        kind = self._choices.get(node.name, kinds[0])
+        kind = self.chosen(node, kinds[0])
         if instead and kind is instead[0]:
             kind = instead[1]
         if kind not in kinds:
@@ -109,6 +109,10 @@ class Planner:
                 f"choose {' or '.join(k.name for k in kinds)}."
             )
         return kind
+
+    def chosen(self, node: ir.Operation, by_rule: Kind) -> Kind:
+        """The kernel chosen for `node`, or the rule's."""
+        return self._choices.get(node.name, by_rule)
 
     def state(self, node: ir.Operation, map_: Map) -> dict[str, Any]:
         """The field that says where `node` remembers its map, if it does beyond this call."""

@@ -68,7 +68,7 @@ def depthwise(op: Planned) -> int:
 
 def _window_inputs(op: Planned) -> int:
     """Events that an input pixel can have in a group: group_inputs * most_events."""
-    most = op.number("most") if op.number("source") == Form.VALUES else op.number("pool") ** 2
+    most = op.number("pool") ** 2 if op.number("source") == Form.SPIKES else op.number("most")
     return op.number("in_c") // op.number("groups") * most
 
 

@@ -77,6 +77,11 @@ class Synapses:
     groups: int
     dilation: tuple[int, int] = (1, 1)
 
+    @staticmethod
+    def of(node: ir.Conv) -> Synapses:
+        """A convolution's."""
+        return Synapses(node, node.weight, node.stride, node.padding, node.groups, node.dilation)
+
     @property
     def dilated(self) -> bool:
         """Whether the kernel's taps stand apart."""
