@@ -217,13 +217,14 @@ SPK_INLINE size_t width_of(const spk_op *op, const cut_scratch *s, const cut_pix
 SPK_INLINE streams cut_streams(const spk_op *op, const cut_scratch *s, const cut_pixels *at, size_t t, int parts,
                                uint32_t events[STREAMS]) {
     streams e = {.n = 0};
+    const vec none = v_set32((int32_t)zero_row(op, &s->lists)); /* a list has room for eight more */
     for (int i = 0; i < at->there; i++) {
         events[i] = (uint32_t)join_window(op, &s->lists, &at->window[i], t, s->events[i]);
         if (events[i] > e.n) e.n = events[i];
     }
     e.n = spk_round_up(e.n, UNIT);
     for (int i = 0; i < pixels_of(parts); i++) {
-        for (size_t k = events[i]; parts > WHOLE && k < e.n; k++) s->events[i][k] = zero_row(op, &s->lists);
+        for (size_t k = events[i]; parts > WHOLE && k < e.n; k += 8) v_store(s->events[i] + k, none);
         e.events[i] = s->events[i];
     }
     return e;
@@ -235,8 +236,12 @@ SPK_INLINE void put_columns(const spk_op *op, const cut_pixels *at, wide spikes,
     uint64_t all[WIDE / 8];
     const size_t words = spk_words(op->out_c), first = column / 8, most = WIDE / 8 / (size_t)pixels_of(parts);
     const size_t here = words - first < most ? words - first : most;
+    if (parts == WHOLE && here == most) {
+        w_store(to + first, spikes);
+        return;
+    }
     w_store(all, spikes);
-    for (size_t i = 0; i < (size_t)at->there; i++)
+    for (size_t i = 0; i < (size_t)pixels_of(parts) && i < (size_t)at->there; i++)
         for (size_t w = 0; w < here; w++) to[i * words + first + w] = all[i * most + w];
 }
 

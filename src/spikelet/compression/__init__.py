@@ -29,6 +29,7 @@ from spikelet.compression.passes import Quantize as Quantize
 from spikelet.compression.passes import QuantizeMembranes as QuantizeMembranes
 from spikelet.compression.passes import Recalibrate as Recalibrate
 from spikelet.compression.passes import Row as Row
+from spikelet.compression.passes import Snap as Snap
 from spikelet.compression.pruned_run import PrunedRun as PrunedRun
 from spikelet.compression.pruned_run import run_of as run_of
 from spikelet.compression.report import Report as Report

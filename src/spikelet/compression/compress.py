@@ -70,8 +70,8 @@ def compress(
 
     Args:
         model: any module. Not changed.
-        passes: Prune, Quantize, QuantizeMembranes, PartialAttention, Recalibrate, Finetune, or any object of the
-            protocol `passes.Pass`.
+        passes: Prune, Quantize, QuantizeMembranes, PartialAttention, Recalibrate, Snap, Finetune, or any object
+            of the protocol `passes.Pass`.
         data: a DataSplits, whose training part calibrates and fine-tunes; or batches (x, y) or x, of tensors or arrays
             as the model takes them, which calibrate; None where no pass looks at the model at work.
         validation: labelled samples by which accuracy is measured: Samples, or batches (x, y). Without it the

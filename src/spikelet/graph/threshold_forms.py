@@ -135,8 +135,8 @@ def _reached(neuron: ir.Lif, current: Current, j: int, *, surely: bool) -> Int64
     above the largest possible M where there is none.
 
     Rounding m n / 2^s to the nearest, halves up, adds r 2^-s with 1 - half <= r <= half, half = 2^(s-1), and 0 where s
-    is 0; so the condition is m M + R >= 2^s (2^(j-1) threshold - (2^j - 1) d) with R of (2^j - 1) times that interval, at
-    a gain of one.
+    is 0; so the condition is m M + R >= 2^s (2^(j-1) threshold - (2^j - 1) d) with R of (2^j - 1) times that interval.
+    At a gain of 1/2 the threshold counts twice.
     """
     m, one, d = current.numbers()
     all_steps = 2**j - 1

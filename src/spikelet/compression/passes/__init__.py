@@ -10,3 +10,4 @@ from spikelet.compression.passes.prune import Prune as Prune
 from spikelet.compression.passes.quantize import Quantize as Quantize
 from spikelet.compression.passes.recalibrate import Recalibrate as Recalibrate
 from spikelet.compression.passes.recalibrate import recalibrate as recalibrate
+from spikelet.compression.passes.snap import Snap as Snap

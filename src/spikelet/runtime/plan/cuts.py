@@ -21,9 +21,9 @@ from spikelet.runtime.plan.constants import constant
 from spikelet.runtime.plan.emit import Value
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
-from spikelet.runtime.plan.synapses import Synapses
+from spikelet.runtime.plan.synapses import NARROW, Synapses
 
-FEW_STATES = 3  # of an automaton that is faster than sums in 32 bits (results/LOG.md)
+FEW_STATES = 3  # of an automaton that is faster than sums in 32 bits
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,13 +39,13 @@ class Ending:
     alone: bool
 
     def among(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
-        """`kinds` and, where the layer's end is its own, that of cuts: first where it is the fastest of those that list
-        events, as far as was measured, else second."""
+        """`kinds` and, where the layer's end is its own, that of cuts: first where it is the fastest as far as was
+        measured, else second."""
         if not self.alone:
             return kinds
         states = 0 if self.form.transitions is None else len(self.form.transitions)
-        fastest = {Kind.CONV_SLICED: states <= FEW_STATES, Kind.CONV_NIBBLES: states == 1}
-        return (Kind.CONV_CUTS, *kinds) if fastest.get(kinds[0]) else (kinds[0], Kind.CONV_CUTS, *kinds[1:])
+        fastest = states == 1 or (states <= FEW_STATES and self.form.cuts.shape[1] > NARROW)
+        return (Kind.CONV_CUTS, *kinds) if fastest else (kinds[0], Kind.CONV_CUTS, *kinds[1:])
 
 
 def ending(plan: Planner, layer: Synapses, steps: int) -> Ending | None:
