@@ -1,100 +1,58 @@
-"""Latency of whole networks: the native program against PyTorch on the same processor and threads.
+"""Latency of whole networks: the native program against PyTorch, and int8 twins, on the same processor and threads.
 
     python -m benchmarks.end_to_end qsnn_vgg_s --batch 1 32 --threads 1 --out latency.json
-    python -m benchmarks.end_to_end spikformer_4_384:1 spikformer_4_384:4 --beside eager compiled bf16
+    python -m benchmarks.end_to_end spikformer_4_384:1 spikformer_4_384:4 --firing 0.02 0.1 0.5 --beside eager bf16
+    python -m benchmarks.end_to_end qsnn-vgg-s-cifar10 --images test.npy --beside eager ort_int8 openvino_int8
 
-A case is a model of the catalogue and, behind a colon, the bits of its hidden weights. Contenders, all given the same
-uint8 images:
+A case is a model of the catalogue and, behind a colon, the bits of its hidden weights; or a shipped network by name.
+Contenders, all given the same images:
 
-    native     spikelet.Program(graph, threads)
-    eager      the same network in plain fp32 PyTorch (benchmarks/plain_torch.py)
-    compiled   `eager` under torch.compile, its weights frozen
-    bf16       `compiled` in bfloat16 throughout: weights, currents and membranes
-    exact      the model's own evaluation (`model.eval()`), whose rounding equals the integer program's
+    native          spikelet.Program(graph, threads)
+    eager           the same network in plain fp32 PyTorch (benchmarks/plain_torch.py)
+    compiled        `eager` under torch.compile, its weights frozen
+    bf16            `compiled` in bfloat16 throughout: weights, currents and membranes
+    exact           the model's own evaluation (`model.eval()`), whose rounding equals the integer program's
+    ort_int8        a network of the same shape with ReLUs for neurons, run once, in int8 by ONNX Runtime
+    openvino_int8   the same file in OpenVINO                                            (benchmarks/int8_onnx.py)
 
 Plain PyTorch leaves roundings and membranes of few bits out, which favours it; what bfloat16 does to the spikes is not
-judged. Weights are random; batch norm statistics are those of the benchmark's images, so that neurons fire as in a
-network in training. Contenders take turns, and every figure is the median over rounds, once of wall-clock time and once
-of the processor time that all threads of the process took; on a busy machine only the second means anything, and the
-ratios are of it when one thread runs. Speed depends on the firing rates (spikes of a neuron and step, counts where it
-has levels), which are saved too.
+judged. Random networks (cases.py) are made to fire as often as --firing says, in every layer of binary neurons; shipped
+ones have their own rates, and their own images where --images names a file of them, uint8 [N, *input shape]. What was
+measured is printed and saved: spikes of a neuron and step, counts where it has levels.
+
+Contenders take turns, and every figure is the median over rounds, once of wall-clock time and once of the processor
+time that all threads of the process took; on a busy machine only the second means anything, and the ratios are of it
+when one thread runs.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
-import inspect
 import json
 import os
 import platform
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import int8_onnx
+from benchmarks.cases import FIRING, Subject, subject_of
 from benchmarks.plain_torch import PlainTorch
 from benchmarks.record import command, commit, device
+from spikelet import Reference
 from spikelet.base.timing import taking_turns
-from spikelet.compression.passes import recalibrate
-from spikelet.graph import ir
-from spikelet.lowering import lower
-from spikelet.models import create_model
-from spikelet.models.catalogue import MODELS
 from spikelet.runtime import Program
+from spikelet.zoo import names
 
-CONTENDERS = ("eager", "compiled", "bf16", "exact")
+CONTENDERS = ("eager", "compiled", "bf16", "exact", "ort_int8", "openvino_int8")
 BESIDE = ("eager", "exact")
-
-
-@dataclasses.dataclass
-class Case:
-    """One model, batch size and number of threads."""
-
-    model: str
-    batch: int
-    threads: int
-
-
-def named(word: str) -> tuple[str, dict[str, int]]:
-    """The model's name and its options, from "name" or "name:bits".
-
-    Raises:
-        SystemExit: there is no such model, or the bits are no number.
-    """
-    name, colon, bits = word.partition(":")
-    if name not in MODELS or (colon and not bits.isdecimal()):
-        raise SystemExit(f"a case must be a model's name, or a name and its weights' bits as in {name}:4, got {word!r}")
-    return name, {"weight_bits": int(bits)} if colon else {}
-
-
-def images(model: str, batch: int, generator: torch.Generator) -> Tensor:
-    """What the model takes at its own size: smooth images [B, 3, H, W], or sparse event frames [T, B, 2, H, W]."""
-    options = inspect.signature(MODELS[model]).parameters
-    channels, side, steps = (options[name].default for name in ("in_channels", "image_size", "time_steps"))
-    if channels == 2:
-        return torch.poisson(torch.full((steps, batch, 2, side, side), 0.1), generator).to(torch.uint8)
-    coarse = torch.rand(batch, channels, 8, 8, generator=generator)
-    return (F.interpolate(coarse, size=(side, side), mode="bilinear") * 255).to(torch.uint8)
-
-
-def calibrated(name: str, options: dict[str, int]) -> nn.Module:
-    """A random model whose batch norms have seen some images, in evaluation mode."""
-    torch.manual_seed(0)
-    return seen(name, create_model(name, **options))
-
-
-def seen(name: str, model: nn.Module) -> nn.Module:
-    """`model`, whose batch norms have now seen some images, in evaluation mode."""
-    generator = torch.Generator().manual_seed(0)
-    recalibrate(model, [images(name, 4, generator) for _ in range(20)])
-    return model.eval()
+HEADS = "{:20} {:>5} {:>7} {:>8} {:>6} {:>9} {:>9}   {}"
 
 
 def medians(contenders: dict[str, Callable[[], Any]], seconds: float) -> dict[str, dict[str, float]]:
@@ -106,15 +64,25 @@ def medians(contenders: dict[str, Callable[[], Any]], seconds: float) -> dict[st
     }
 
 
-def contenders(names: Sequence[str], graph: ir.IntGraph, model: nn.Module, x: Tensor) -> dict[str, Callable[[], Any]]:
-    """Calls that run `x` through the contenders of these names."""
-    plain = {
-        "eager": lambda: PlainTorch(graph).eval(),
-        "compiled": lambda: _compiled(PlainTorch(graph).eval()),
-        "bf16": lambda: _compiled(PlainTorch(graph, torch.bfloat16).eval()),
-        "exact": lambda: model,
+def contenders(wanted: Sequence[str], subject: Subject, x: Tensor, threads: int) -> dict[str, Callable[[], Any]]:
+    """Calls that run `x` through the contenders of these names.
+
+    Raises:
+        SystemExit: a shipped network is to be evaluated in PyTorch, or a twin is asked for a network that has none.
+    """
+    if "exact" in wanted and subject.model is None:
+        raise SystemExit(f"{subject.name} ships as integers: leave `exact` out of --beside")
+    graph = subject.graph
+    twin = functools.cache(lambda: int8_onnx.Twin(graph, x))
+    makes: dict[str, Callable[[], Callable[[], Any]]] = {
+        "eager": lambda: functools.partial(PlainTorch(graph).eval(), x),
+        "compiled": lambda: functools.partial(_compiled(PlainTorch(graph).eval()), x),
+        "bf16": lambda: functools.partial(_compiled(PlainTorch(graph, torch.bfloat16).eval()), x),
+        "exact": lambda: functools.partial(subject.model or nn.Identity(), x),
+        "ort_int8": lambda: twin().onnx_runtime(threads),
+        "openvino_int8": lambda: twin().openvino(threads),
     }
-    return {name: functools.partial(plain[name](), x) for name in names}
+    return {name: makes[name]() for name in wanted}
 
 
 def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
@@ -123,24 +91,41 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 @torch.no_grad()
-def measure(case: Case, model: nn.Module, seconds: float, beside: Sequence[str]) -> dict[str, Any]:
-    """The native program and the contenders `beside` it; its classes must be those of the model's evaluation."""
-    torch.set_num_threads(case.threads)
-    x = images(case.model, case.batch, torch.Generator().manual_seed(1))
-    graph = lower(model, x, time_axis=0 if x.dim() == 5 else None)
-    program, x_numpy = Program(graph, threads=case.threads), x.numpy()
-    if (model(x).mean(0).argmax(-1).numpy() != program(x_numpy).argmax(-1)).any():
-        raise SystemExit(f"{case.model}: native and exact evaluation predict other classes")
-    ms = medians({"native": lambda: program(x_numpy)} | contenders(beside, graph, model, x), seconds)
-    judged = ms["cpu" if case.threads == 1 else "wall"]
+def measure(subject: Subject, batch: int, threads: int, args: argparse.Namespace, kernels: str) -> dict[str, Any]:
+    """The native program and the contenders `beside` it, at one batch size, number of threads and kernel set."""
+    torch.set_num_threads(threads)
+    x = subject.batch(batch)
+    program, x_numpy = Program(subject.graph, threads, kernels), x.numpy()
+    _check(subject, program, x)
+    calls = {"native": lambda: program(x_numpy)} | contenders(args.beside, subject, x, threads)
+    ms = medians(calls, args.seconds)
+    judged = ms["cpu" if threads == 1 else "wall"]
     spikes = program.spikes(x_numpy)
-    return dataclasses.asdict(case) | {
+    return {
+        "model": subject.name,
+        "batch": batch,
+        "threads": threads,
         "kernels": program.kernels,
         "milliseconds": ms,
         "times_faster_than": {k: round(v / judged["native"], 1) for k, v in judged.items() if k != "native"},
+        "firing_asked": subject.firing,
         "firing_rates": {name: round(float(s.mean()), 4) for name, s in spikes.items()},
         "firing_rate": round(float(sum(s.sum() for s in spikes.values()) / sum(s.size for s in spikes.values())), 4),
+        "options": subject.options,
     }
+
+
+def _check(subject: Subject, program: Program, x: Tensor) -> None:
+    """Raises SystemExit unless the program is right: the classes are those of the model's evaluation; of a shipped
+    network, the first image's logits those of the reference."""
+    found = program(x.numpy())
+    if subject.model is None:
+        first = x[:1].numpy()
+        same = (Reference(subject.graph)(first) == found[:1]).all()
+    else:
+        same = (subject.model(x).mean(0).argmax(-1).numpy() == found.argmax(-1)).all()
+    if not same:
+        raise SystemExit(f"{subject.name}: native and exact evaluation differ")
 
 
 def machine() -> dict[str, Any]:
@@ -158,29 +143,48 @@ def machine() -> dict[str, Any]:
 
 
 def table(words: Sequence[str], args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measures every case at every batch and number of threads, and prints a line each."""
+    """Measures every case at every firing rate, batch, number of threads and kernel set, and prints a line each."""
+    print(HEADS.format("model", "batch", "threads", "kernels", "spikes", "wall ms", "cpu ms", "times faster than"))
     results = []
-    print(f"{'model':20} {'batch':>5} {'threads':>7} {'wall ms':>9} {'cpu ms':>9} {'spikes':>6}   times faster than")
     for word in words:
-        name, options = named(word)
-        options |= {} if args.time_steps is None else {"time_steps": args.time_steps}
-        model = calibrated(name, options)
-        for batch in args.batch:
-            for threads in args.threads:
-                result = measure(Case(name, batch, threads), model, args.seconds, args.beside) | {"options": options}
-                results.append(result)
-                faster = ", ".join(f"{k} {v}" for k, v in result["times_faster_than"].items())
-                wall, cpu = (result["milliseconds"][clock]["native"] for clock in ("wall", "cpu"))
-                rate = result["firing_rate"]
-                print(f"{word:20} {batch:5} {threads:7} {wall:9.3f} {cpu:9.3f} {rate:6.3f}   {faster}", flush=True)
+        for subject in _subjects(word, args):
+            for batch in args.batch:
+                for threads in args.threads:
+                    for kernels in args.kernels:
+                        results.append(measure(subject, batch, threads, args, kernels))
+                        _print(word, results[-1])
     return results
+
+
+def _subjects(word: str, args: argparse.Namespace) -> Iterator[Subject]:
+    """The case at every rate that was asked for."""
+    asked = {"time_steps": args.time_steps, "image_size": args.image_size}
+    options = {name: value for name, value in asked.items() if value is not None}
+    for firing in (None,) if word in names() else args.firing or (None,):
+        yield subject_of(word, options, firing, args.images)
+
+
+def _print(word: str, result: dict[str, Any]) -> None:
+    faster = ", ".join(f"{k} {v}" for k, v in result["times_faster_than"].items())
+    wall, cpu = (f"{result['milliseconds'][clock]['native']:.3f}" for clock in ("wall", "cpu"))
+    rate = f"{result['firing_rate']:.3f}"
+    print(
+        HEADS.format(word, result["batch"], result["threads"], result["kernels"], rate, wall, cpu, faster), flush=True
+    )
 
 
 def options_of(parser: argparse.ArgumentParser) -> None:
     """Adds what this and `make bench` can be told."""
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 32])
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--kernels", nargs="+", default=["auto"], help="kernel sets of the native program")
+    help = f"spikes of a neuron and step of random networks ({FIRING}); nothing: as random thresholds have it"
+    parser.add_argument("--firing", type=float, nargs="*", default=[FIRING], help=help)
     parser.add_argument("--time-steps", type=int)
+    parser.add_argument("--image-size", type=int, help="side of the images of random networks")
+    parser.add_argument(
+        "--images", type=Path, help="a .npy file of uint8 images [N, *input shape] to take batches from"
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each case")
     parser.add_argument("--out", type=Path, help="where the figures go as JSON")
 
@@ -194,7 +198,7 @@ def write(path: Path | None, results: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Measures, prints a table and writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", default=["qsnn_vgg_s"], metavar="model[:bits]")
+    parser.add_argument("cases", nargs="*", default=["qsnn_vgg_s"], metavar="model[:bits] or shipped")
     parser.add_argument("--beside", nargs="*", choices=CONTENDERS, default=list(BESIDE))
     options_of(parser)
     args = parser.parse_args()

@@ -55,7 +55,7 @@ def made(name: str, images: int, folder: Path) -> dict[str, Any]:
     """Lowers and saves the model into `folder`, beside one image and its logits in PyTorch."""
     import torch
 
-    from benchmarks.end_to_end import images as images_of
+    from benchmarks.cases import images as images_of
     from spikelet import create_model, lower, save
     from spikelet.compression.passes import recalibrate
 

@@ -33,7 +33,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.end_to_end import calibrated, images, named, write
+from benchmarks.cases import FIRING, calibrated, images, named
+from benchmarks.end_to_end import write
 from spikelet.graph import ir
 from spikelet.lowering import lower
 from spikelet.profiling import profile_graph
@@ -134,7 +135,7 @@ def tables(words: Sequence[str], seconds: float) -> list[dict[str, Any]]:
 
 def _table(word: str, seconds: float) -> dict[str, Any]:
     name, options = named(word)
-    model = calibrated(name, options)
+    model = calibrated(name, options, FIRING)
     x = images(name, IMAGES, torch.Generator().manual_seed(1))
     axis = 0 if x.dim() == 5 else None
     graph = lower(model, x, time_axis=axis)

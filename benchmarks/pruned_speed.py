@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.end_to_end import calibrated, images, medians, seen
+from benchmarks.cases import calibrated, images, seen
+from benchmarks.end_to_end import medians
 from benchmarks.record import ROOT, command, commit, device
 from spikelet import Program, compress, lower
 from spikelet.compression import Prune
@@ -28,7 +29,7 @@ from spikelet.graph.ir import IntGraph
 from spikelet.profiling import profile
 
 RESULTS = ROOT / "results" / "pruned_speed.csv"
-SEED = 1  # of the images; weights have that of benchmarks/end_to_end.py
+SEED = 1  # of the images; weights have that of benchmarks/cases.py
 MODELS = ("qsnn_vgg_s", "qpsnn_resnet20", "qpsnn_vgg16")
 
 
@@ -56,7 +57,7 @@ def _channels(model: nn.Module) -> int:
 def rows_of(name: str, ratios: list[float], seconds: float) -> list[Row]:
     """One row a ratio."""
     x = images(name, 8, torch.Generator().manual_seed(SEED))
-    full = calibrated(name, {})
+    full = calibrated(name, {}, None)
     networks: dict[float, nn.Module] = {
         ratio: seen(name, compress(full, [Prune(ratio, WeightL1())], x).model) for ratio in ratios
     }

@@ -8,7 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import spikelet
+from benchmarks import end_to_end
+from benchmarks.cases import subject_of
+from spikelet import Program
+from spikelet.base.errors import OverflowRefused
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,3 +90,43 @@ def test_every_benchmark_imports():
     code = "import importlib, sys; [importlib.import_module(f'benchmarks.{name}') for name in sys.argv[1:]]"
     done = subprocess.run([sys.executable, "-c", code, *found], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_a_random_network_fires_as_often_as_it_is_told(rate: float):
+    """In every layer: also where currents are sums of few spikes, and on images that did not set the thresholds."""
+    subject = subject_of("bestformer_2_128", {"image_size": 16}, rate)
+    rates = [spikes.mean() for spikes in Program(subject.graph).spikes(subject.batch(8).numpy()).values()]
+    assert rate / 3 < min(rates)
+    assert max(rates) < 2 * rate
+    assert 0.8 * rate < np.median(rates) < 1.2 * rate
+
+
+def test_a_binary_transformer_lowers_once_it_fires():
+    """Attention that is silent leaves its batch norm no variance, and a gain beyond what float32 holds exactly."""
+    options = {"time_steps": 1, "image_size": 16, "width": 256, "depth": 1}
+    assert subject_of("bestformer_4_384:1", options, 0.1).graph.time_steps == 1
+    with pytest.raises(OverflowRefused, match="behind"):
+        subject_of("bestformer_4_384:1", options, None)
+
+
+def test_a_shipped_network_is_measured_at_its_own_rate_on_given_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pictures, out = tmp_path / "x.npy", tmp_path / "latency.json"
+    x = np.random.default_rng(0).integers(0, 256, (3, 3, 32, 32)).astype(np.uint8)
+    np.save(pictures, x)
+    name, words = "qsnn-vgg-s-cifar10", ["--beside", "eager", "--seconds", "0.05", "--kernels", "auto", "portable"]
+    files = ["--images", str(pictures), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["end_to_end", name, "--batch", "3", *words, *files])
+    end_to_end.main()
+    results = json.loads(out.read_text())["results"]
+    assert [result["kernels"] for result in results] == [Program(spikelet.load(name)).kernels, "portable"]
+    spikes = Program(spikelet.load(name)).spikes(x)
+    for result in results:
+        assert result["firing_asked"] is None
+        assert result["firing_rates"] == {node: round(float(s.mean()), 4) for node, s in spikes.items()}
+
+
+def test_a_shipped_network_has_no_evaluation_in_pytorch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["end_to_end", "qsnn-vgg-s-cifar10", "--batch", "1", "--beside", "exact"])
+    with pytest.raises(SystemExit, match="qsnn-vgg-s-cifar10 ships as integers: leave `exact` out of --beside"):
+        end_to_end.main()
