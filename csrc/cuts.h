@@ -30,9 +30,6 @@ enum {
     CUT_KEPT = CUT_SUM + CUT_STEPS    /* vectors that a column of outputs keeps between two steps */
 };
 
-/* Whether a number reaches a cut, from bit to bit upwards: the number's bit says it where the two differ. */
-SPK_INLINE wide reach_bit(wide number, wide cut, wide below) { return w_select(w_xor(number, cut), number, below); }
-
 /* The cuts of one width and one column of outputs. */
 typedef struct cut_planes {
     const uint8_t *first;
@@ -62,7 +59,7 @@ SPK_INLINE wide cut_bits(const uint8_t *at, int parts) {
 SPK_INLINE wide reaches(const cut_planes *k, size_t row, const wide *number, size_t planes) {
     const uint8_t *at = k->first + row * k->row;
     wide reached = w_ones();
-    for (size_t p = 0; p < planes; p++, at += k->row) reached = reach_bit(number[p], cut_bits(at, k->parts), reached);
+    for (size_t p = 0; p < planes; p++, at += k->row) reached = w_reach(number[p], cut_bits(at, k->parts), reached);
     return reached;
 }
 

@@ -23,6 +23,7 @@ SPK_INLINE wide w_majority(wide x, wide y, wide z) { return v_or(v_and(x, y), v_
 SPK_INLINE wide w_or(wide x, wide y) { return v_or(x, y); }
 SPK_INLINE wide w_andnot(wide x, wide y) { return v_andnot(x, y); }
 SPK_INLINE wide w_select(wide mask, wide x, wide y) { return v_or(v_and(mask, x), v_andnot(mask, y)); }
+SPK_INLINE wide w_reach(wide x, wide y, wide below) { return w_select(v_xor(x, y), x, below); }
 SPK_INLINE wide w_ones(void) { return v_set32(-1); }
 SPK_INLINE void w_store(void *p, wide x) { v_store(p, x); }
 SPK_INLINE wide w_repeat(const void *p, int parts) {

@@ -30,6 +30,7 @@ SPK_INLINE wide w_majority(wide x, wide y, wide z) { return _mm512_ternarylogic_
 SPK_INLINE wide w_or(wide x, wide y) { return _mm512_or_si512(x, y); }
 SPK_INLINE wide w_andnot(wide x, wide y) { return _mm512_andnot_si512(x, y); }
 SPK_INLINE wide w_select(wide mask, wide x, wide y) { return _mm512_ternarylogic_epi64(mask, x, y, 0xca); }
+SPK_INLINE wide w_reach(wide x, wide y, wide below) { return _mm512_ternarylogic_epi64(x, y, below, 0xb2); }
 SPK_INLINE wide w_ones(void) { return _mm512_set1_epi64(-1); }
 SPK_INLINE void w_store(void *p, wide x) { _mm512_storeu_si512(p, x); }
 SPK_INLINE wide w_repeat(const void *p, int parts) {

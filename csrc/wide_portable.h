@@ -67,6 +67,9 @@ SPK_INLINE wide w_ones(void) {
 /* x where `mask` is 1, else y. */
 SPK_INLINE wide w_select(wide mask, wide x, wide y) { return w_or(w_and(mask, x), w_andnot(mask, y)); }
 
+/* Whether a number reaches another, from bit to bit upwards: x where the two differ, else what lies below says it. */
+SPK_INLINE wide w_reach(wide x, wide y, wide below) { return w_select(w_xor(x, y), x, below); }
+
 /* WIDE / parts bytes of memory, once for each part. */
 SPK_INLINE wide w_repeat(const void *p, int parts) {
     wide x;
