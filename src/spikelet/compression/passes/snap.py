@@ -59,7 +59,7 @@ class _Use:
 class Snap:
     """Moves biases of batch norms behind 1-bit weights so that the LIF layers behind them have cuts.
 
-    Of the calibration batches the shape alone is looked at. Channels that need nothing are left as they are.
+    Calibration batches matter by their shape alone. Channels that need nothing are left as they are.
 
     Args:
         time_steps: of the runs that shall be fast, 2 to 8.

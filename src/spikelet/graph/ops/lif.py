@@ -15,7 +15,7 @@ from spikelet.graph.ops.operation import Example, Interval, State, example
 from spikelet.graph.ops.record import Record
 
 AUTOMATON_BITS, SUMMED_STEPS = 3, 8  # most bits of a membrane, and steps of a sum, that have a threshold form
-CUT_BYTES = 25
+CUT_PLANES = 109  # of a cut in all widths (csrc/cuts.h): 77, and of the eight of a sum 868
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,8 +48,10 @@ class Lif(Neuron):
         return states * (1 + (states - 1) * (1 if self.drop is None else 2))
 
     def laid_out(self, *sources: Shape) -> int:
-        """What a neuron's constants take, or its cuts: 64 bits, and the bits of sums of every width."""
-        return super().laid_out(*sources) + CUT_BYTES * self.most_cuts * (4 + padded(sources[0][0], 256))
+        """What a neuron's constants take, or its cuts: as integers, and as rows of bits of sums of every width."""
+        channels = sources[0][0]
+        row = padded(channels, 128 if channels <= 128 else 256) // 8
+        return super().laid_out(*sources) + self.most_cuts * (CUT_PLANES * row + 8 * channels + 4) + channels
 
     def interval(self, *sources: Edge, T: int) -> Interval:
         """0..levels, once charge and membrane are known to fit 32 bits at every step (C5)."""
