@@ -6,7 +6,7 @@
 #   make ecosystems  the exports for Arduino, PlatformIO, Zephyr, ESP-IDF and MicroPython, by their own packers
 #   make docs    the pages of the documentation, in build/docs: README, tutorials, specifications, every module
 #   make lint    formatting, style, types, spelling
-#   make bench   timings of the native runtime beside PyTorch's   (BENCH_ARGS=--small leaves the transformers out)
+#   make bench   timings of the native runtime beside PyTorch and int8 twins   (BENCH_ARGS=--small leaves the transformers out)
 #   make fuzz    100,000 damaged artifact files, 10,000 random graphs, 25,000 damaged pictures, arrays and data sets
 #   make clean   remove what was built, but for the environment; distclean removes that too
 
