@@ -38,7 +38,7 @@ class Model(Protocol):
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
-    def require_layout(self, x: Tensor) -> None: ...
+    def prepare(self, x: Tensor) -> None: ...
 
 
 class Integers(Protocol):
@@ -142,9 +142,6 @@ class _Here:
             frames = x.transpose(0, 1) if self.model.time_axis == 1 else x  # integers are time first
             pixels = np.ascontiguousarray(frames.cpu().numpy())
             spikes = {name: torch.from_numpy(s) for name, s in self.program.spikes(pixels).items()}
-            lost = [name for name in self.neurons if name not in spikes]
-            if lost:
-                raise ConversionError(f"program has no neurons {lost[0]!r}; pass the one lowered from this model.")
             return torch.from_numpy(self.program(pixels)), spikes
         seen: dict[str, Tensor] = {}
 
@@ -175,22 +172,26 @@ def compare(
     run: Run | None,
 ) -> Comparison:
     """Spikes, classes and accuracies of `model` beside its original; the arguments are those of `Converted.compare`."""
-    named = {f"net.{name}": layer for name, layer in spiking_layers(model.net).items()}
-    here = _Here(model, named, program)
-    total = {name: np.zeros(4, dtype=np.int64) for name in named}
-    alike: dict[str, bool] = dict.fromkeys(named, True)
+    total: dict[str, NDArray[np.int64]] = {}
+    unlike: set[str] = set()
     counts = np.zeros(4, dtype=np.int64)
     with model.original.running(original, run) as runner:
         for x, y in batches:
-            model.require_layout(x)
-            scores, spikes = here(x)
+            model.prepare(x)
+            named = {f"net.{name}": layer for name, layer in spiking_layers(model.net).items()}
+            scores, spikes = _Here(model, named, program)(x)
             theirs, expected = _theirs(model, runner, x, list(named))
-            for name in named:
+            lost = [name for name in expected if name not in spikes]
+            if lost:
+                raise ConversionError(f"program has no neurons {lost[0]!r}; pass the one lowered from this model.")
+            for name in expected:
                 ours, other = spikes[name].cpu().long(), expected[name].cpu().long()
                 if ours.numel() == other.numel():
                     different = int((ours != other.reshape(ours.shape)).sum())
                 else:
-                    alike[name], different = False, 0
+                    unlike.add(name)
+                    different = 0
+                total.setdefault(name, np.zeros(4, dtype=np.int64))
                 total[name] += [other.numel(), int(other.sum()), int(ours.sum()), different]
             classes, others, labels = scores.argmax(1).cpu(), theirs.argmax(1).cpu(), y.cpu()
             hits = ((classes == others), (others == labels), (classes == labels))
@@ -198,7 +199,7 @@ def compare(
     if not counts[0]:
         raise ConversionError("compare needs at least one sample, got no batches.")
     layers = tuple(
-        LayerSpikes(name, int(n[0]), int(n[1]), int(n[2]), int(n[3]) if alike[name] else None)
+        LayerSpikes(name, int(n[0]), int(n[1]), int(n[2]), None if name in unlike else int(n[3]))
         for name, n in total.items()
     )
     return Comparison(
@@ -211,7 +212,9 @@ def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[
     modules = dict(runner.net.named_modules())
     homes = {name: _home(name.removeprefix("net."), modules) for name in names}
     output, calls = runner(x, list(homes.values()))
-    for home, made in calls.items():
+    homes = {name: home for name, home in homes.items() if calls[home]}  # the others the code leaves out
+    for home in homes.values():
+        made = calls[home]
         if len(made) not in (1, model.time_steps):
             raise ConversionError(
                 f"{home}: ran {len(made)} times in the original network, and the conversion was told of "

@@ -12,7 +12,7 @@ from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.image import Image, ImageOptions, image_of
 from spikelet.interop.original import Original
 from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels, pixel_factor
-from spikelet.interop.swap import Swap
+from spikelet.interop.swap import Swap, put
 from spikelet.nn import Conv1d, Conv2d, Linear
 
 READERS = (Conv1d, Conv2d, Linear)
@@ -85,17 +85,6 @@ def _channels(net: nn.Module, image: Image) -> int:
     if told == 1 and convolution is None:
         raise ConversionError("first=() needs a convolution, or mean and std with one number a channel, to know C.")
     return convolution.in_channels if convolution is not None and told == 1 else told
-
-
-def put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
-    """`net` with `new` wherever `old` was."""
-    if net is old or new is old:
-        return new if net is old else net
-    for module in list(net.modules()):
-        for name, child in list(module._modules.items()):  # named_children() gives one of several names
-            if child is old:
-                setattr(module, name, new)
-    return net
 
 
 def original_of(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.at_once import AtOnce
+from spikelet.interop.feedback import LoopWithFeedback
 from spikelet.interop.lockstep import Lockstep, in_lockstep
 from spikelet.interop.membranes import Membrane
 from spikelet.interop.own_norms import OwnNorms
@@ -57,7 +58,7 @@ class OwnLoop:
 
     def loop(self, net: nn.Module) -> Lockstep:
         """One run of it."""
-        return Lockstep(self.time_steps, self.cut)
+        return LoopWithFeedback(self.time_steps, self.cut)
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
