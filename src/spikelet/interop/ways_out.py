@@ -9,6 +9,11 @@ INSIDE = "Convert the network inside: net.module."
 OUTSIDE = "Leave it out and apply it to what the program gives; the class is the same without it."
 PARALLEL = "It mixes all time steps by learned weights: train with LIFNode or ParametricLIFNode."
 CURVED = "Its membrane changes by more than a leak: train with LIFNode, ParametricLIFNode or CUBALIFNode."
+ALIKE = (
+    "It differs from LIFNode in how it is trained: convert a copy in which LIFNode has its tau, decay_input, "
+    "v_threshold and v_reset."
+)
+COUNTS = "It gives rates of all time steps at once: train with IFNode or LIFNode."
 TIME_FIRST = "Put time first, and use SeqToANNContainer or MultiStepContainer."
 SQUARE = "Its windows go over time too: pool and convolve one step, with the layers of two dimensions."
 
@@ -29,11 +34,16 @@ WAYS_OUT = {
     "Embedding": "Look its vectors up outside, and feed them as frames.",
     **dict.fromkeys(("SLSTM", "LSTM", "GRU"), f"{GATES}train with RLeaky, RSynaptic or LinearRecurrentContainer."),
     **dict.fromkeys(("DataParallel", "DistributedDataParallel"), INSIDE),
+    "OptimizedModule": "Convert the network that was compiled: net._orig_mod.",
+    "DropConnectLinear": "Convert a Linear that has its weights.",
+    "OTTTLIFNode": ALIKE,
+    "SLTTLIFNode": ALIKE,
+    "DSRIFNode": COUNTS,
+    "DSRLIFNode": COUNTS,
+    "LIAFNode": "It gives real values: train with LIFNode, whose spikes integers have.",
     **dict.fromkeys(("GroupNorm", "LayerNorm", "InstanceNorm1d", "InstanceNorm2d", "RMSNorm", "NeuNorm"), STATISTICS),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Softmax2d"), OUTSIDE),
-    **dict.fromkeys(
-        ("Sigmoid", "Tanh", "GELU", "SiLU", "ELU", "LeakyReLU", "PReLU", "ReLU6", "Hardtanh", "Softplus"), ACTIVATION
-    ),
+    **dict.fromkeys(("Sigmoid", "Tanh", "GELU", "SiLU", "ELU", "LeakyReLU", "PReLU", "Softplus"), ACTIVATION),
     **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), PARALLEL),
     **dict.fromkeys(
         ("QIFNode", "EIFNode", "IzhikevichNode", "KLIFNode", "GatedLIFNode", "ComplementaryLIFNode", "RAFNode"), CURVED

@@ -209,6 +209,13 @@ def phases_of_maps(net: Any, x: Tensor) -> Tensor:
     return net.fc((spikes * weights.view(-1, 1, 1, 1, 1)).sum(0).flatten(1))
 
 
+def either(net: Any, x: Tensor) -> Tensor:
+    """Spikes of one branch or the other, and of both but not alone."""
+    one, other = net.lif(net.conv(x)), net.lif2(net.conv2(x))
+    maps = torch.cat([(one + other).clamp(0, 1), torch.maximum(one, 1 - other), (one - other).abs()], 2)
+    return net.fc(maps.flatten(2)).mean(0)
+
+
 # --- what another program wrote -----------------------------------------------------------------------------
 
 
@@ -252,6 +259,12 @@ LOOPS = (
             maps_fed_back, conv=layer.Conv2d(2, 6, 3, padding=1), back=layer.Conv2d(6, 6, 3, padding=1), lif=lif(),
             classes=layer.Linear(384, 10),
         ), EVENTS, T, COUNTS,
+    ),
+    Network(
+        "branches joined by or", lambda by: in_mode_m(Code(
+            either, conv=layer.Conv2d(2, 6, 3), conv2=layer.Conv2d(2, 6, 3), lif=lif(), lif2=lif(),
+            fc=layer.Linear(648, 10),
+        )), EVENTS, T, COUNTS,
     ),
     Network("ann2snn", from_an_ordinary_one, SMALL, T),
 )  # fmt: skip

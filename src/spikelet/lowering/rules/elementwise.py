@@ -20,7 +20,6 @@ from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Source, Value
 
 Operand = Value | Tensor
-INT32_MAX = 2**31 - 1
 
 
 def operands(call: Call, values: tuple[Value, ...]) -> tuple[Operand, Operand]:
@@ -230,16 +229,6 @@ def _is_zero(operand: Operand) -> bool:
 
 def _is_number(operand: Operand, number: float) -> bool:
     return isinstance(operand, Tensor) and operand.dim() == 0 and float(operand.detach()) == number
-
-
-@function("relu", "relu_")
-def relu(b: Builder, call: Call, x: Value) -> Value:
-    """What is above 0: a clip. Real values then go on, which only neurons and Requantize make small again."""
-    elements = as_elements(b, x, call.named("relu"))
-    source, zeros = elements.source, np.zeros(elements.source.channels)
-    ones, name = np.ones(source.channels, np.int64), b.extra_name(call.named("relu"))
-    y = b.scaled(source, ones, zeros.astype(np.int64), zeros, name, source.scale, (0, INT32_MAX))
-    return elements.made(y, tuple(call.output.shape))
 
 
 @function("zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like", "new_tensor")
