@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "an unknown function": (
         lambda: on_spikes(lambda s: torch.cumprod(s, 2).flatten(2)),
-        r"the tensor function 'cumprod' has no integer form\. Supported: __abs__, __add__, .*: spikelet\.lowering\.rule",
+        r"the tensor function 'cumprod' has no integer form\. Supported: __abs__, .*: spikelet\.lowering\.rule",
     ),
     "an unknown layer": (
         lambda: after_conv(nn.PReLU()),

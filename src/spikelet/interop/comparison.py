@@ -21,6 +21,7 @@ from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.original import Original, Run, Runner
+from spikelet.interop.places import Places
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
@@ -211,18 +212,27 @@ def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[
     """Class scores and spikes of the original; a neuron that ran once a step gives T tensors."""
     modules = dict(runner.net.named_modules())
     homes = {name: _home(name.removeprefix("net."), modules) for name in names}
-    output, calls = runner(x, list(homes.values()))
-    homes = {name: home for name, home in homes.items() if calls[home]}  # the others the code leaves out
-    for home in homes.values():
-        made = calls[home]
+    output, calls = runner(x, list(dict.fromkeys(homes.values())))
+    calls = {name: _of_place(model.net, name, calls[home]) for name, home in homes.items()}
+    calls = {name: made for name, made in calls.items() if made}  # the others the code leaves out
+    for name, made in calls.items():
         if len(made) not in (1, model.time_steps):
             raise ConversionError(
-                f"{home}: ran {len(made)} times in the original network, and the conversion was told of "
+                f"{homes[name]}: ran {len(made)} times in the original network, and the conversion was told of "
                 f"time_steps={model.time_steps}. Convert it with as many time steps as its own loop takes."
             )
     swapped = model.original.batch_first
-    stacked = {n: calls[h][0].transpose(0, 1) if swapped else torch.stack(calls[h]) for n, h in homes.items()}
+    stacked = {n: made[0].transpose(0, 1) if swapped else torch.stack(made) for n, made in calls.items()}
     return _scores(output, int((model.time_axis == 1) != model.swaps_time)), stacked
+
+
+def _of_place(net: nn.Module, name: str, made: list[Tensor]) -> list[Tensor]:
+    """Of what a neuron gave, call by call, that of the place in which the neurons `name` of `net` stand."""
+    for at, module in net.named_modules(prefix="net"):
+        if isinstance(module, Places) and name.startswith(f"{at}.copies."):
+            index = int(name.removeprefix(f"{at}.copies.").partition(".")[0])
+            return [one for one, place in zip(made, module.order, strict=True) if place == index]
+    return made
 
 
 def _home(name: str, modules: dict[str, nn.Module]) -> str:

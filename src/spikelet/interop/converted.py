@@ -33,6 +33,7 @@ from spikelet.interop.membranes import holds_membranes
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage, pixel_factor
+from spikelet.interop.places import SeveralPlaces, spread
 from spikelet.interop.products import products
 from spikelet.interop.trial import ADVICE, choose
 from spikelet.interop.ways import AllAtOnce, AllSteps, NormsByStep, OwnLoop, StepByStep, Way, computed_output
@@ -196,14 +197,19 @@ class Converted(nn.Module):
         self.swaps_time = output.shape[:2] == axes and (self.time_axis == 1 or output.dim() in (3, 5))
 
     def _choose(self, net: nn.Module, image: Tensor) -> tuple[nn.Module, Tensor]:
-        """Chooses the way: the copy that ran, and its answer. Feedback that is found becomes a part of its neurons."""
+        """Chooses the way: the copy that ran, and its answer.
+
+        Feedback that is found becomes a part of its neurons; those of several places become as many.
+        """
         while True:
             try:
                 self.way, output = choose(self, net, image)
                 return net, output
             except FedBack as e:
                 join(self.net, e.layer, e.neurons)
-                net = _shadow(self.net)
+            except SeveralPlaces as e:
+                spread(self.net, e.neurons)
+            net = _shadow(self.net)
 
     def _repeats(self, net: nn.Module, image: Tensor) -> bool:
         """Whether the code makes T steps of the image [1, B, ...] by itself, so that T of them would be too many."""

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.interop.lockstep import WAY_OUT, Call, Lockstep, LoopRefused, Place
+from spikelet.interop.places import Places, SeveralPlaces
 from spikelet.interop.steps import Steps, sequences_in, tensors_in
 from spikelet.interop.swap import put
 from spikelet.neurons import LIF
@@ -103,6 +104,13 @@ class LoopWithFeedback(Lockstep):
             self.kept.append(targets[0])
         return output
 
+    def _neuron(self, unit: nn.Module, call: Call, x: Tensor, state: list[Any]) -> Any:
+        ran, (reads, step) = self.ran.get(unit), self._place(x) or (None, 1)
+        elsewhere = ran is not None and reads is not ran.reads and not step
+        if elsewhere and state and all(isinstance(s, Tensor) and self._is_initial(s) for s in state):
+            raise SeveralPlaces(_name(self.names[unit]))
+        return super()._neuron(unit, call, x, state)
+
     def _refused_current(self, unit: nn.Module, x: Tensor, taken: int) -> LoopRefused:
         plain = super()._refused_current(unit, x, taken)
         spikes = self.ran[unit].spikes if unit in self.ran else None
@@ -137,10 +145,21 @@ class LoopWithFeedback(Lockstep):
             return super().called(unit, call, args, kwargs)
         if isinstance(unit, Nothing):
             return self._feedback(unit, x)
+        if isinstance(unit, Places):
+            return self._in_a_place(unit, args, kwargs)
         if id(x) in self.nothing or self.fed.get(id(x), unit) is not unit:
             raise LoopRefused(self._elsewhere(self.names[unit], self.nothing.get(id(x), self.fed.get(id(x)))))
         self._require_feedback(unit, x)
         return super().called(unit, call, args, kwargs)
+
+    def _in_a_place(self, unit: Places, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        _, *states = (*args, *kwargs.values())
+        place = unit.chosen(states, self.ran.__contains__)
+        if place is None:
+            raise SeveralPlaces(_name(self.names[unit]))
+        neurons = unit.copies[place]
+        self.names[neurons] = f"{self.names[unit]}.copies.{place}"
+        return self.called(neurons, neurons.__call__, args, kwargs)
 
     def _feedback(self, unit: Nothing, x: Tensor) -> Tensor:
         (neurons,) = unit.fed

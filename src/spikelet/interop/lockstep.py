@@ -322,7 +322,8 @@ class Lockstep(TorchFunctionMode):
         if taken == self.time_steps:
             raise LoopRefused(
                 f"{self.names[unit]}: ran more than T = {self.time_steps} times in one forward pass, so its loop takes "
-                f"other steps than time_steps={self.time_steps} says, or two places share its membrane."
+                f"other steps than time_steps={self.time_steps} says, or two places share its membrane and need a "
+                "neuron each."
             )
         if place is None or (ran is not None and place[0] is not ran.reads) or place[1] not in (None, taken):
             raise self._refused_current(unit, x, taken)

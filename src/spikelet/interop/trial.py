@@ -19,6 +19,7 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.feedback import FedBack
 from spikelet.interop.lockstep import WAY_OUT, LoopRefused
 from spikelet.interop.original import Original
+from spikelet.interop.places import SeveralPlaces
 from spikelet.interop.uses import followed, require_folded
 from spikelet.interop.ways import AllSteps, StepByStep, Way
 from spikelet.neurons import OVER_TIME
@@ -52,6 +53,7 @@ def choose(model: Tried, net: nn.Module, current: Tensor) -> tuple[Way, Tensor]:
 
     Raises:
         FedBack: neurons read their own spikes, and would run with them as one layer.
+        SeveralPlaces: a neuron stands in several places, and would run with neurons for each.
         ConversionError: there is none, or the network uses the image as no folded scale allows.
     """
     refusals: list[ConversionError] = []
@@ -123,7 +125,7 @@ def _explained(net: nn.Module, time_axis: TimeAxis) -> Iterator[None]:
 def _most_telling(refusals: list[ConversionError]) -> ConversionError:
     """What the loop refuses, where there is one; else what the first way met."""
     loops = [e for e in refusals if isinstance(e, LoopRefused) and not e.has_no_loop]
-    return next((e for e in loops if isinstance(e, FedBack)), (loops or refusals)[0])
+    return next((e for e in loops if isinstance(e, FedBack | SeveralPlaces)), (loops or refusals)[0])
 
 
 LAYOUT = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import snntorch as snn
 import torch
 import torch.nn.functional as F
 from snntorch import utils
@@ -93,6 +94,41 @@ def made_in_the_loop(net: Any, x: Tensor) -> Tensor:
         spikes, mem2 = net.lif2(net.fc2(spikes), mem2)
         out = out + spikes
     return out  # type: ignore[return-value]
+
+
+class OneNeuron(nn.Module):
+    """The same neuron behind every layer, and a state for each."""
+
+    def __init__(self, run: Any) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in ((192, 24), (24, 16), (16, 10)))
+        self.lif, self.run = snn.Synaptic(alpha=0.5, beta=0.75, threshold=0.25), run
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(self, x.flatten(1))
+
+
+def in_every_step(net: Any, x: Tensor) -> Tensor:
+    """States in a list."""
+    states, out = [net.lif.init_synaptic() for _ in net.layers], 0
+    for _ in range(T):
+        spikes = x
+        for i, fc in enumerate(net.layers):
+            spikes, *states[i] = net.lif(fc(spikes), *states[i])
+        out = out + spikes
+    return out  # type: ignore[return-value]
+
+
+def layer_by_layer(net: Any, x: Tensor) -> Tensor:
+    """A loop for each layer."""
+    steps = [x] * T
+    for fc in net.layers:
+        (synapses, mem), made = net.lif.init_synaptic(), []
+        for step in steps:
+            spikes, synapses, mem = net.lif(fc(step), synapses, mem)
+            made.append(spikes)
+        steps = made
+    return torch.stack(steps)
 
 
 # --- feedback by hand --------------------------------------------------------------------------------------
@@ -235,6 +271,8 @@ LOOPS = (
     Network("a residual network, x.repeat(T, 1, 1, 1, 1)", lambda by: in_mode_m(residual(no_new_axis)), SMALL, T),
     Network("one step, membranes on self", lambda by: KeptOnSelf(), SMALL, T),
     Network("membranes made by zeros_like", dense(made_in_the_loop), SMALL, T),
+    Network("one neuron behind three layers", lambda by: OneNeuron(in_every_step), SMALL, T),
+    Network("one neuron behind three layers, a loop for each", lambda by: OneNeuron(layer_by_layer), SMALL, T),
     Network("a leaky sum of scores, neurons left out", dense(leaky_sum), SMALL, T),
     Network("first steps left out", dense(warmed_up), SMALL, T),
     Network("phases: steps weighted by powers of two", dense(phases), SMALL, T),
