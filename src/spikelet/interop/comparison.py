@@ -22,6 +22,7 @@ from spikelet.base.table import Table
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.original import Original, Run, Runner
 from spikelet.interop.places import Places
+from spikelet.neurons import Neuron
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
@@ -147,12 +148,18 @@ class _Here:
         seen: dict[str, Tensor] = {}
 
         def keep(name: str) -> Any:
-            return lambda module, inputs, output: seen.update({name: output.clone()})
+            return lambda module, inputs, output: seen.update({name: output / _worth(module)})
 
         handles = (neuron.register_forward_hook(keep(name)) for name, neuron in self.neurons.items())
         with hooks(handles), evaluation_mode(self.module), torch.no_grad():
             output = self.model(x.to(device_of(self.module)))
         return _scores(output, int(self.model.time_axis == 1)), seen
+
+
+def _worth(neurons: nn.Module) -> float:
+    """What one spike is worth in the output, of several a step."""
+    lif = next(part for part in neurons.modules() if isinstance(part, Neuron))
+    return getattr(getattr(lif, "params", None), "value", 1.0)
 
 
 def _scores(output: Tensor, time_axis: int) -> Tensor:

@@ -52,7 +52,8 @@ class Places(nn.Module):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            return getattr(next(super().__getattr__("copies").children()), name)
+            copies: Any = super().__getattr__("copies")
+            return getattr(copies[0], name)
 
     def chosen(self, states: list[Any], has_run: Callable[[nn.Module], bool]) -> int | None:
         """The place whose states are handed on, or the first that has not run; None where all have."""

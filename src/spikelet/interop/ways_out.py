@@ -9,10 +9,6 @@ INSIDE = "Convert the network inside: net.module."
 OUTSIDE = "Leave it out and apply it to what the program gives; the class is the same without it."
 PARALLEL = "It mixes all time steps by learned weights: train with LIFNode or ParametricLIFNode."
 CURVED = "Its membrane changes by more than a leak: train with LIFNode, ParametricLIFNode or CUBALIFNode."
-ALIKE = (
-    "It differs from LIFNode in how it is trained: convert a copy in which LIFNode has its tau, decay_input, "
-    "v_threshold and v_reset."
-)
 COUNTS = "It gives rates of all time steps at once: train with IFNode or LIFNode."
 TIME_FIRST = "Put time first, and use SeqToANNContainer or MultiStepContainer."
 SQUARE = "Its windows go over time too: pool and convolve one step, with the layers of two dimensions."
@@ -36,8 +32,6 @@ WAYS_OUT = {
     **dict.fromkeys(("DataParallel", "DistributedDataParallel"), INSIDE),
     "OptimizedModule": "Convert the network that was compiled: net._orig_mod.",
     "DropConnectLinear": "Convert a Linear that has its weights.",
-    "OTTTLIFNode": ALIKE,
-    "SLTTLIFNode": ALIKE,
     "DSRIFNode": COUNTS,
     "DSRLIFNode": COUNTS,
     "LIAFNode": "It gives real values: train with LIFNode, whose spikes integers have.",

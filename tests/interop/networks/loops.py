@@ -8,7 +8,7 @@ import snntorch as snn
 import torch
 import torch.nn.functional as F
 from snntorch import utils
-from spikingjelly.activation_based import ann2snn, functional, layer
+from spikingjelly.activation_based import ann2snn, functional, layer, neuron, surrogate
 from torch import Tensor, nn
 
 from tests.interop.networks.network import COUNTS, Code, Network
@@ -252,6 +252,25 @@ def either(net: Any, x: Tensor) -> Tensor:
     return net.fc(maps.flatten(2)).mean(0)
 
 
+# --- neurons ---------------------------------------------------------------------------------------------
+
+
+def counting(by: int) -> nn.Module:
+    """Neurons of up to 4, and up to 3, spikes a step."""
+    return in_mode_m(nn.Sequential(
+        layer.Conv2d(2, 6, 3), layer.BatchNorm2d(6), neuron.ILIFNode(), layer.Conv2d(6, 6, 3), layer.BatchNorm2d(6),
+        neuron.ILIFNode(2.0, 0.75, surrogate.MultiLevelSpikeCount(3)), layer.Flatten(), layer.Linear(96, 10),
+    ))  # fmt: skip
+
+
+def trained_online(by: int) -> nn.Module:
+    """Neurons that are trained step by step."""
+    return nn.Sequential(
+        layer.Flatten(), layer.Linear(128, 24), neuron.SLTTLIFNode(tau=2.0, v_threshold=0.25), layer.Linear(24, 24),
+        neuron.OTTTLIFNode(tau=2.0, v_threshold=0.25), layer.Linear(24, 10),
+    )  # fmt: skip
+
+
 # --- what another program wrote -----------------------------------------------------------------------------
 
 
@@ -304,5 +323,7 @@ LOOPS = (
             fc=layer.Linear(648, 10),
         )), EVENTS, T, COUNTS,
     ),
+    Network("ILIF, several spikes a step", counting, EVENTS, T, COUNTS),
+    Network("SLTT and OTTT neurons", trained_online, EVENTS, T, COUNTS),
     Network("ann2snn", from_an_ordinary_one, SMALL, T),
 )  # fmt: skip
