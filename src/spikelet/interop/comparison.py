@@ -234,7 +234,7 @@ def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[
 
 
 def _of_place(net: nn.Module, name: str, made: list[Tensor]) -> list[Tensor]:
-    """Of what a neuron gave, call by call, that of the place in which the neurons `name` of `net` stand."""
+    """What a neuron gave, call by call, in the place where the neurons `name` of `net` stand."""
     for at, module in net.named_modules(prefix="net"):
         if isinstance(module, Places) and name.startswith(f"{at}.copies."):
             index = int(name.removeprefix(f"{at}.copies.").partition(".")[0])

@@ -78,13 +78,11 @@ def _sample_axes(net: nn.Module, first: tuple[str, ...]) -> tuple[int, ...]:
     return {Conv1d: (2,), Conv2d: (3,)}.get(type(layer), (1, 2, 3))
 
 
-def _channels(net: nn.Module, image: Image) -> int:
-    """C of the image, which a ScaledImage must know."""
+def _channels(net: nn.Module, image: Image) -> int | None:
+    """C of the image, where mean and std or a convolution say it."""
     told = max(len(image.mean), len(image.std))
     convolution = next((m for m in net.modules() if isinstance(m, Conv1d | Conv2d)), None)
-    if told == 1 and convolution is None:
-        raise ConversionError("first=() needs a convolution, or mean and std with one number a channel, to know C.")
-    return convolution.in_channels if convolution is not None and told == 1 else told
+    return told if told > 1 else None if convolution is None else convolution.in_channels
 
 
 def original_of(

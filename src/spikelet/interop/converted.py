@@ -23,7 +23,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.attributes import put_back
 from spikelet.interop.comparison import Comparison, Integers, compare
@@ -35,8 +34,17 @@ from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage, pixel_factor
 from spikelet.interop.places import SeveralPlaces, spread
 from spikelet.interop.products import products
-from spikelet.interop.trial import ADVICE, choose
-from spikelet.interop.ways import AllAtOnce, AllSteps, NormsByStep, OwnLoop, StepByStep, Way, computed_output
+from spikelet.interop.trial import choose
+from spikelet.interop.ways import (
+    AllAtOnce,
+    AllSteps,
+    NormsByStep,
+    NoTensor,
+    OwnLoop,
+    StepByStep,
+    Way,
+    computed_output,
+)  # fmt: skip
 from spikelet.nn import Encode
 from spikelet.nn.device import device_of
 from spikelet.nn.norm_through_time import NormThroughTime
@@ -164,9 +172,9 @@ class Converted(nn.Module):
         with put_back(net, holds_membranes), exact, self._products(net, current):
             output = computed_output(way(self.own_forward or _own, net, current))
         if not isinstance(output, Tensor):
-            raise ConversionError(
-                f"the network must return a tensor, or a tuple that starts with one, got {type(output).__name__}. "
-                f"{ADVICE}"
+            raise NoTensor(
+                f"the network must return a tensor, a list of one a step, or a tuple or dictionary that starts with "
+                f"such, got {_shown(output)}. Say which part of it is the answer: forward=lambda net, x: net(x)[1]."
             )
         return output
 
@@ -267,6 +275,11 @@ class Converted(nn.Module):
 def _fold_loaded(model: Converted, keys: Any) -> None:
     """After weights were loaded: those of a model that had not run yet lack the factors that this one has found."""
     model.fold()
+
+
+def _shown(output: Any) -> str:
+    kind = type(output).__name__
+    return f"{kind} of {_shown(output[0])}" if isinstance(output, list | tuple) and output else kind
 
 
 def _own(net: nn.Module, x: Tensor) -> Any:

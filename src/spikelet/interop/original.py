@@ -96,8 +96,19 @@ class Runner:
         spikes: dict[str, list[Tensor]] = {name: [] for name in names}
         hooked = (self.net.get_submodule(name).register_forward_hook(_appender(spikes[name])) for name in names)
         with put_back(self.net, lambda value: True), hooks(hooked):
-            output = self._output(floats)
+            try:
+                output = self._output(floats)
+            except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as e:
+                raise self._explained(e, floats) from e
         return output, spikes
+
+    def _explained(self, error: Exception, x: Tensor) -> Exception:
+        if isinstance(error, ConversionError | torch.OutOfMemoryError) or self.run is not None:
+            return error
+        return ConversionError(
+            f"the original network does not run on {tuple(x.shape)} by its own forward: {error} Pass run=..., a "
+            "function of the network and such an input that returns its logits."
+        )
 
     def _output(self, x: Tensor) -> Tensor:
         o = self.original

@@ -185,7 +185,8 @@ def require_folded(uses: Uses, first: tuple[str, ...], net: str) -> None:
             f"{net} uses the image in {_listed(uses.misuses)}, which would see byte / 256 instead of what it was fed: "
             f"scale, mean and std are folded into the weights of {_listed(first)}. Pass first=() to have the image "
             "itself scaled, on the grid 2^-12, or give the network's body without that step as forward=... "
-            "(x / 255 and (x - mean) / std belong in scale=, mean= and std=)."
+            "(x / 255 and (x - mean) / std belong in scale=, mean= and std=; spikes that it makes of the image are "
+            "made outside, and fed as frames: time_axis=0)."
         )
     read = tuple(dict.fromkeys(uses.readers))
     if set(read) != set(first):

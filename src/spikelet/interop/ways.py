@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.at_once import AtOnce
 from spikelet.interop.feedback import LoopWithFeedback
@@ -27,6 +28,10 @@ from spikelet.interop.own_norms import OwnNorms
 from spikelet.interop.steps import first_entry
 
 Code = Callable[[nn.Module, Tensor], Any]
+
+
+class NoTensor(ConversionError):
+    """Raised where a network's code runs, and gives something else than a tensor."""
 
 
 class Way(Protocol):
