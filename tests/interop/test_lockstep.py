@@ -284,10 +284,10 @@ def test_it_can_be_pruned_compressed_and_profiled() -> None:
 
 
 def carried(net: Any, x: Tensor) -> Tensor:
-    """Feedback that the code writes itself."""
+    """Feedback that is more than a layer."""
     spikes, out = torch.zeros(len(x), 4, 4, 4), []
     for _ in range(T):
-        spikes = net.one(F.max_pool2d(net.conv(x), 2) + net.next(spikes))
+        spikes = net.one(F.max_pool2d(net.conv(x), 2) + 0.5 * net.next(spikes))
         out.append(net.fc(spikes.flatten(1)))
     return torch.stack(out)
 

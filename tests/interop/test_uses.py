@@ -197,15 +197,22 @@ def test_zeros_around_an_image_with_a_mean_are_no_zeros_of_the_network() -> None
     assert torch.allclose(current_of(model, x), padded(net, x / 255), atol=1e-5)
 
 
-def test_first_none_needs_a_gain_below_512_and_channels() -> None:
+def test_first_none_needs_a_gain_below_512() -> None:
     net = Net(RIGHT["one convolution"][1])
     with pytest.raises(ConversionError, match=r"first=\(\) can scale an image by less than 2 a byte, got .* = 10"):
         spikelet.from_snntorch(net, time_steps=T, first=(), scale=1.0, std=(0.1,))
     with pytest.raises(ConversionError, match=r"one number a channel, or one for all, got mean="):
         spikelet.from_snntorch(net, time_steps=T, first=(), mean=(0.5,) * 3, std=(0.5, 0.4))
-    flat = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), snn.Leaky(beta=0.5, init_hidden=True))
-    with pytest.raises(ConversionError, match=r"first=\(\) needs a convolution, or mean and std"):
-        spikelet.from_snntorch(flat, time_steps=T, first=())
+
+
+def test_first_none_scales_images_whose_channels_nobody_knows() -> None:
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(16, 4))
+    model = spikelet.from_snntorch(flat, time_steps=T, first=(), mean=0.5, std=0.25).eval()
+    assert model.scaled is not None
+    x = torch.arange(16, dtype=torch.uint8).view(1, 1, 4, 4) * 17
+    seen = model.scaled(model.encode(x))
+    assert torch.allclose(seen[0], (x / 255 - 0.5) / 0.25, atol=2.0**-12)
+    assert torch.equal(seen * 2**12, (seen * 2**12).round())
 
 
 @pytest.mark.parametrize("name", ["mean", "std"])

@@ -168,7 +168,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "an unknown function": (
         lambda: on_spikes(lambda s: torch.cumprod(s, 2).flatten(2)),
-        r"the tensor function 'cumprod' has no integer form\. Supported: __add__, .*: spikelet\.lowering\.rule",
+        r"the tensor function 'cumprod' has no integer form\. Supported: __abs__, .*: spikelet\.lowering\.rule",
     ),
     "an unknown layer": (
         lambda: after_conv(nn.PReLU()),
@@ -292,8 +292,8 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         r"^output: gives the samples of the batch in another order",
     ),
     "the larger of two": (
-        lambda: on_spikes(lambda s: torch.maximum(s, s).flatten(2)),
-        r"^the model \(maximum\): .* the larger is a \+ b - a \* b",
+        lambda: on_spikes(lambda s: torch.max(s, s).flatten(2)),
+        r"^the model \(max\): .* compares two tensors by torch\.maximum\(a, b\)",
     ),
     "the largest over time": (
         lambda: on_spikes(lambda s: s.amax(0, keepdim=True).flatten(2)),

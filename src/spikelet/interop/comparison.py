@@ -21,6 +21,8 @@ from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.original import Original, Run, Runner
+from spikelet.interop.places import Places
+from spikelet.neurons import Neuron
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
@@ -38,7 +40,7 @@ class Model(Protocol):
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
-    def require_layout(self, x: Tensor) -> None: ...
+    def prepare(self, x: Tensor) -> None: ...
 
 
 class Integers(Protocol):
@@ -142,19 +144,22 @@ class _Here:
             frames = x.transpose(0, 1) if self.model.time_axis == 1 else x  # integers are time first
             pixels = np.ascontiguousarray(frames.cpu().numpy())
             spikes = {name: torch.from_numpy(s) for name, s in self.program.spikes(pixels).items()}
-            lost = [name for name in self.neurons if name not in spikes]
-            if lost:
-                raise ConversionError(f"program has no neurons {lost[0]!r}; pass the one lowered from this model.")
             return torch.from_numpy(self.program(pixels)), spikes
         seen: dict[str, Tensor] = {}
 
         def keep(name: str) -> Any:
-            return lambda module, inputs, output: seen.update({name: output.clone()})
+            return lambda module, inputs, output: seen.update({name: output / _worth(module)})
 
         handles = (neuron.register_forward_hook(keep(name)) for name, neuron in self.neurons.items())
         with hooks(handles), evaluation_mode(self.module), torch.no_grad():
             output = self.model(x.to(device_of(self.module)))
         return _scores(output, int(self.model.time_axis == 1)), seen
+
+
+def _worth(neurons: nn.Module) -> float:
+    """What one spike is worth in the output, of several a step."""
+    lif = next(part for part in neurons.modules() if isinstance(part, Neuron))
+    return getattr(getattr(lif, "params", None), "value", 1.0)
 
 
 def _scores(output: Tensor, time_axis: int) -> Tensor:
@@ -175,22 +180,26 @@ def compare(
     run: Run | None,
 ) -> Comparison:
     """Spikes, classes and accuracies of `model` beside its original; the arguments are those of `Converted.compare`."""
-    named = {f"net.{name}": layer for name, layer in spiking_layers(model.net).items()}
-    here = _Here(model, named, program)
-    total = {name: np.zeros(4, dtype=np.int64) for name in named}
-    alike: dict[str, bool] = dict.fromkeys(named, True)
+    total: dict[str, NDArray[np.int64]] = {}
+    unlike: set[str] = set()
     counts = np.zeros(4, dtype=np.int64)
     with model.original.running(original, run) as runner:
         for x, y in batches:
-            model.require_layout(x)
-            scores, spikes = here(x)
+            model.prepare(x)
+            named = {f"net.{name}": layer for name, layer in spiking_layers(model.net).items()}
+            scores, spikes = _Here(model, named, program)(x)
             theirs, expected = _theirs(model, runner, x, list(named))
-            for name in named:
+            lost = [name for name in expected if name not in spikes]
+            if lost:
+                raise ConversionError(f"program has no neurons {lost[0]!r}; pass the one lowered from this model.")
+            for name in expected:
                 ours, other = spikes[name].cpu().long(), expected[name].cpu().long()
                 if ours.numel() == other.numel():
                     different = int((ours != other.reshape(ours.shape)).sum())
                 else:
-                    alike[name], different = False, 0
+                    unlike.add(name)
+                    different = 0
+                total.setdefault(name, np.zeros(4, dtype=np.int64))
                 total[name] += [other.numel(), int(other.sum()), int(ours.sum()), different]
             classes, others, labels = scores.argmax(1).cpu(), theirs.argmax(1).cpu(), y.cpu()
             hits = ((classes == others), (others == labels), (classes == labels))
@@ -198,7 +207,7 @@ def compare(
     if not counts[0]:
         raise ConversionError("compare needs at least one sample, got no batches.")
     layers = tuple(
-        LayerSpikes(name, int(n[0]), int(n[1]), int(n[2]), int(n[3]) if alike[name] else None)
+        LayerSpikes(name, int(n[0]), int(n[1]), int(n[2]), None if name in unlike else int(n[3]))
         for name, n in total.items()
     )
     return Comparison(
@@ -210,16 +219,27 @@ def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[
     """Class scores and spikes of the original; a neuron that ran once a step gives T tensors."""
     modules = dict(runner.net.named_modules())
     homes = {name: _home(name.removeprefix("net."), modules) for name in names}
-    output, calls = runner(x, list(homes.values()))
-    for home, made in calls.items():
+    output, calls = runner(x, list(dict.fromkeys(homes.values())))
+    calls = {name: _of_place(model.net, name, calls[home]) for name, home in homes.items()}
+    calls = {name: made for name, made in calls.items() if made}  # the others the code leaves out
+    for name, made in calls.items():
         if len(made) not in (1, model.time_steps):
             raise ConversionError(
-                f"{home}: ran {len(made)} times in the original network, and the conversion was told of "
+                f"{homes[name]}: ran {len(made)} times in the original network, and the conversion was told of "
                 f"time_steps={model.time_steps}. Convert it with as many time steps as its own loop takes."
             )
     swapped = model.original.batch_first
-    stacked = {n: calls[h][0].transpose(0, 1) if swapped else torch.stack(calls[h]) for n, h in homes.items()}
+    stacked = {n: made[0].transpose(0, 1) if swapped else torch.stack(made) for n, made in calls.items()}
     return _scores(output, int((model.time_axis == 1) != model.swaps_time)), stacked
+
+
+def _of_place(net: nn.Module, name: str, made: list[Tensor]) -> list[Tensor]:
+    """What a neuron gave, call by call, in the place where the neurons `name` of `net` stand."""
+    for at, module in net.named_modules(prefix="net"):
+        if isinstance(module, Places) and name.startswith(f"{at}.copies."):
+            index = int(name.removeprefix(f"{at}.copies.").partition(".")[0])
+            return [one for one, place in zip(made, module.order, strict=True) if place == index]
+    return made
 
 
 def _home(name: str, modules: dict[str, nn.Module]) -> str:

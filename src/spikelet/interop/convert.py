@@ -12,7 +12,7 @@ from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.image import Image, ImageOptions, image_of
 from spikelet.interop.original import Original
 from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels, pixel_factor
-from spikelet.interop.swap import Swap
+from spikelet.interop.swap import Swap, put
 from spikelet.nn import Conv1d, Conv2d, Linear
 
 READERS = (Conv1d, Conv2d, Linear)
@@ -78,24 +78,11 @@ def _sample_axes(net: nn.Module, first: tuple[str, ...]) -> tuple[int, ...]:
     return {Conv1d: (2,), Conv2d: (3,)}.get(type(layer), (1, 2, 3))
 
 
-def _channels(net: nn.Module, image: Image) -> int:
-    """C of the image, which a ScaledImage must know."""
+def _channels(net: nn.Module, image: Image) -> int | None:
+    """C of the image, where mean and std or a convolution say it."""
     told = max(len(image.mean), len(image.std))
     convolution = next((m for m in net.modules() if isinstance(m, Conv1d | Conv2d)), None)
-    if told == 1 and convolution is None:
-        raise ConversionError("first=() needs a convolution, or mean and std with one number a channel, to know C.")
-    return convolution.in_channels if convolution is not None and told == 1 else told
-
-
-def put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
-    """`net` with `new` wherever `old` was."""
-    if net is old or new is old:
-        return new if net is old else net
-    for module in list(net.modules()):
-        for name, child in list(module._modules.items()):  # named_children() gives one of several names
-            if child is old:
-                setattr(module, name, new)
-    return net
+    return told if told > 1 else None if convolution is None else convolution.in_channels
 
 
 def original_of(

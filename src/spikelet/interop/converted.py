@@ -23,16 +23,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import join_shape, split_shape
+from spikelet.interop.attributes import put_back
 from spikelet.interop.comparison import Comparison, Integers, compare
+from spikelet.interop.feedback import FedBack, join
 from spikelet.interop.means import ExactMeans, Kind, watched_means
+from spikelet.interop.membranes import holds_membranes
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage, pixel_factor
+from spikelet.interop.places import SeveralPlaces, spread
 from spikelet.interop.products import products
-from spikelet.interop.trial import ADVICE, choose
-from spikelet.interop.ways import AllAtOnce, AllSteps, NormsByStep, OwnLoop, StepByStep, Way, computed_output
+from spikelet.interop.trial import choose
+from spikelet.interop.ways import (
+    AllAtOnce,
+    AllSteps,
+    NormsByStep,
+    NoTensor,
+    OwnLoop,
+    StepByStep,
+    Way,
+    computed_output,
+)  # fmt: skip
 from spikelet.nn import Encode
 from spikelet.nn.device import device_of
 from spikelet.nn.norm_through_time import NormThroughTime
@@ -96,16 +108,20 @@ class Converted(nn.Module):
             TimeAxisError: `x` has another layout than `time_axis` says, or another number of steps.
             ConversionError: in the first pass, if the network's code runs in none of the ways.
         """
-        self.require_layout(x)
-        if self.untried:
-            self.encode.sample_dims = x.dim() - self.leading_axes
-            self._try(self.untried[0].to(device_of(self)), x)
-            self.untried.clear()
+        self.prepare(x)
         output = self.run(self.way, self.net, self.encode(x))
         for module in self.net.modules():
             if isinstance(module, NeverFires):
                 module.forget()
         return output.transpose(0, 1) if self.swaps_time else output
+
+    def prepare(self, x: Tensor) -> None:
+        """Chooses the way for `x`, before the first pass. Raises as `forward` does."""
+        self.require_layout(x)
+        if self.untried:
+            self.encode.sample_dims = x.dim() - self.leading_axes
+            self._try(self.untried[0].to(device_of(self)), x)
+            self.untried.clear()
 
     @property
     def leading_axes(self) -> int:
@@ -152,12 +168,13 @@ class Converted(nn.Module):
             current = self.scaled(current)
         elif self.original.image.unit not in (None, 1):
             current = current * self.original.image.unit
-        with ExactMeans(self.means) if self.means else nullcontext(), self._products(net, current):
+        exact = ExactMeans(self.means) if self.means else nullcontext()
+        with put_back(net, holds_membranes), exact, self._products(net, current):
             output = computed_output(way(self.own_forward or _own, net, current))
         if not isinstance(output, Tensor):
-            raise ConversionError(
-                f"the network must return a tensor, or a tuple that starts with one, got {type(output).__name__}. "
-                f"{ADVICE}"
+            raise NoTensor(
+                f"the network must return a tensor, a list of one a step, or a tuple or dictionary that starts with "
+                f"such, got {_shown(output)}. Say which part of it is the answer: forward=lambda net, x: net(x)[1]."
             )
         return output
 
@@ -170,7 +187,7 @@ class Converted(nn.Module):
         shape = join_shape(self.time_steps, batch, x.shape[self.leading_axes :], self.time_axis)
         generator = torch.Generator("cpu").manual_seed(0)
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
-        self.way, output = choose(self, net, self.encode(pixels))
+        net, output = self._choose(net, self.encode(pixels))
         image = self.encode(pixels)
         with products(net, image, None) as found, torch.no_grad():
             self.run(self.way, net, image)
@@ -183,15 +200,43 @@ class Converted(nn.Module):
             layer: Any = self.net.get_submodule(name)
             self.factors[name] = self.factors.get(name, 1.0) * pixel_factor(layer, name, self.original.image)
         self.fold()
-        self._note_way()
+        self._note_way(net, image)
         axes = (self.time_steps, batch) if self.time_axis == 1 else (batch, self.time_steps)
         self.swaps_time = output.shape[:2] == axes and (self.time_axis == 1 or output.dim() in (3, 5))
 
-    def _note_way(self) -> None:
+    def _choose(self, net: nn.Module, image: Tensor) -> tuple[nn.Module, Tensor]:
+        """Chooses the way: the copy that ran, and its answer.
+
+        Feedback that is found becomes a part of its neurons; those of several places become as many.
+        """
+        while True:
+            try:
+                self.way, output = choose(self, net, image)
+                return net, output
+            except FedBack as e:
+                join(self.net, e.layer, e.neurons)
+            except SeveralPlaces as e:
+                spread(self.net, e.neurons)
+            net = _shadow(self.net)
+
+    def _repeats(self, net: nn.Module, image: Tensor) -> bool:
+        """Whether the code makes T steps of the image [1, B, ...] by itself, so that T of them would be too many."""
+        if self.time_axis is not None or self.time_steps == 1:
+            return False
+        try:
+            with torch.no_grad():
+                self.run(self.way, net, image.expand(self.time_steps, *image.shape[1:]))
+        except Exception:  # whatever the code says of so many
+            return True
+        return False
+
+    def _note_way(self, net: nn.Module, image: Tensor) -> None:
         """Tells the original how it is run for a comparison."""
         own, original = self.own_forward, self.original
         by_step = isinstance(self.way, StepByStep)
-        original.has_loop = not by_step and (isinstance(self.way, OwnLoop) or own is not None)
+        original.has_loop = not by_step and (
+            isinstance(self.way, OwnLoop) or own is not None or self._repeats(net, image)
+        )
         original.batch_first = isinstance(self.way, AllAtOnce) and self.way.axis == 1
         original.body = None if type(self.way) is AllSteps else own
 
@@ -230,6 +275,11 @@ class Converted(nn.Module):
 def _fold_loaded(model: Converted, keys: Any) -> None:
     """After weights were loaded: those of a model that had not run yet lack the factors that this one has found."""
     model.fold()
+
+
+def _shown(output: Any) -> str:
+    kind = type(output).__name__
+    return f"{kind} of {_shown(output[0])}" if isinstance(output, list | tuple) and output else kind
 
 
 def _own(net: nn.Module, x: Tensor) -> Any:

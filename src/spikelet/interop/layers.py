@@ -317,6 +317,8 @@ TORCH: dict[type[nn.Module], Rule] = {
     nn.PixelShuffle: kept,
     nn.PixelUnshuffle: kept,
     nn.ReLU: kept,
+    nn.ReLU6: kept,
+    nn.Hardtanh: kept,
     nn.Flatten: flatten,
     nn.Unflatten: unflatten,
     nn.Upsample: upsample,

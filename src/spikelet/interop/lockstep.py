@@ -37,7 +37,7 @@ from spikelet.interop.calls import called_through
 from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
-from spikelet.interop.writes import DRAWS, FRESH, extent, memory, version_of, written
+from spikelet.interop.writes import DRAWS, FRESH, TWINS, Zeros, extent, memory, version_of, written
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.storage import storage
@@ -96,6 +96,7 @@ class Lockstep(TorchFunctionMode):
         self.inputs: set[int] = set()  # ids of the image, or of its steps
         self.kept: list[Any] = []  # ids are those of living tensors
         self.inside = 0
+        self.zeros = Zeros()
 
     # --- what is known of a tensor ---
 
@@ -203,6 +204,7 @@ class Lockstep(TorchFunctionMode):
         for tensor, version in zip(read, before, strict=True):
             if version_of(tensor) != version and self._sharing(tensor):
                 raise LoopRefused(_written_in_place(func, "a tensor"))
+        self.zeros.made(func, read, output)
         return output
 
     def _places(self, tree: Any) -> list[Place]:
@@ -233,9 +235,24 @@ class Lockstep(TorchFunctionMode):
 
     def _write(self, func: Call, args: Any, kwargs: Any, targets: list[Tensor]) -> Any:
         """What `func` gives, which writes into `targets`."""
+        place = self._place_after(func, args, kwargs, targets)
         for target in targets:
             self._release(func, target)
-        return func(*args, **kwargs)
+        output = func(*args, **kwargs)
+        if place is not None:
+            self._known(targets[0], *place)
+        return output
+
+    def _place_after(self, func: Call, args: Any, kwargs: Any, targets: list[Tensor]) -> Place | None:
+        """The step that a tensor becomes, such as `out` by `out += x`; None where nobody but it may be known."""
+        twin, target = TWINS.get(func.__name__), targets[0]
+        before = self._place(target)
+        if twin is None or before is None or target is not args[0] or set(self._sharing(target)) != {id(target)}:
+            return None
+        new = self._done(twin, args, kwargs)
+        after = self._place(new)
+        alike = after is not None and new.shape == target.shape and new.dtype == target.dtype
+        return (after[0], before[1]) if alike and after is not None and after[1] == before[1] else None
 
     def _release(self, func: Call, tensor: Tensor) -> None:
         """Forgets what shares memory with a tensor that the code writes into: it holds numbers of its own from now on.
@@ -305,15 +322,11 @@ class Lockstep(TorchFunctionMode):
         if taken == self.time_steps:
             raise LoopRefused(
                 f"{self.names[unit]}: ran more than T = {self.time_steps} times in one forward pass, so its loop takes "
-                f"other steps than time_steps={self.time_steps} says, or two places share its membrane."
+                f"other steps than time_steps={self.time_steps} says, or two places share its membrane and need a "
+                "neuron each."
             )
         if place is None or (ran is not None and place[0] is not ran.reads) or place[1] not in (None, taken):
-            raise LoopRefused(
-                f"{self.names[unit]}: at step {taken} of the loop reads something else than the current of that step: "
-                "what the code carries from an earlier step, or makes otherwise than at step 0. Neurons read "
-                "sequences, one step at a time; their own spikes they read in RLeaky, RSynaptic or a "
-                f"LinearRecurrentContainer. {WAY_OUT}"
-            )
+            raise self._refused_current(unit, x, taken)
         self._require_own(unit, state, taken)
         if ran is None:
             made = call(place[0].whole)
@@ -330,6 +343,15 @@ class Lockstep(TorchFunctionMode):
         return spikes, *(
             Membrane(unit, functools.partial(self._membrane, ran, m, taken), taken, which=m.which)
             for m in ran.membranes
+        )
+
+    def _refused_current(self, unit: nn.Module, x: Tensor, taken: int) -> LoopRefused:
+        """Why neurons can't read `x`."""
+        return LoopRefused(
+            f"{self.names[unit]}: at step {taken} of the loop reads something else than the current of that step: "
+            "what the code carries from an earlier step, or makes otherwise than at step 0. Neurons read "
+            "sequences, one step at a time; their own spikes they read in RLeaky, RSynaptic or a "
+            f"LinearRecurrentContainer. {WAY_OUT}"
         )
 
     def _membrane(self, ran: _Ran, membrane: Membrane, step: int) -> Tensor:
@@ -357,12 +379,15 @@ class Lockstep(TorchFunctionMode):
         )
 
     def _is_own(self, unit: nn.Module, given: Any, taken: int) -> bool:
-        if given is None or (taken == 0 and is_initial(given)):
+        if given is None or (taken == 0 and self._is_initial(given)):
             return True
         if isinstance(given, Membrane):
             return given.unit is unit and given.step == taken - 1
         # a layer with feedback is handed its spikes too
         return taken > 0 and isinstance(given, Tensor) and self._place(given) == (self.ran[unit].spikes, taken - 1)
+
+    def _is_initial(self, given: Any) -> bool:
+        return given in self.zeros or is_initial(given)
 
     def require_all_steps(self) -> None:
         """Raises ConversionError where a neuron took fewer steps than T."""

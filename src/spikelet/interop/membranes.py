@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.interop.steps import replaced
 
 
 class Membrane:
@@ -68,6 +69,13 @@ def computed(tree: Any) -> Any:
     if isinstance(tree, tuple | list):
         return type(tree)(map(computed, tree))
     return {k: computed(v) for k, v in tree.items()} if isinstance(tree, dict) else tree
+
+
+def holds_membranes(tree: Any) -> bool:
+    """Whether there is a membrane in the tuples, lists and dictionaries of `tree`."""
+    found: list[Membrane] = []
+    replaced(tree, Membrane, found.append)
+    return bool(found)
 
 
 def is_initial(membrane: Any) -> bool:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
+from spikelet.interop.attributes import put_back
 from spikelet.interop.image import Image
 from spikelet.interop.steps import first_entry
 from spikelet.nn.device import device_of
@@ -93,9 +94,21 @@ class Runner:
         leading = 1 if self.original.time_axis is None else 2
         floats = self.original.image.floats(x.to(device_of(self.net)), x.dim() - leading)
         spikes: dict[str, list[Tensor]] = {name: [] for name in names}
-        with hooks(self.net.get_submodule(name).register_forward_hook(_appender(spikes[name])) for name in names):
-            output = self._output(floats)
+        hooked = (self.net.get_submodule(name).register_forward_hook(_appender(spikes[name])) for name in names)
+        with put_back(self.net, lambda value: True), hooks(hooked):
+            try:
+                output = self._output(floats)
+            except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as e:
+                raise self._explained(e, floats) from e
         return output, spikes
+
+    def _explained(self, error: Exception, x: Tensor) -> Exception:
+        if isinstance(error, ConversionError | torch.OutOfMemoryError) or self.run is not None:
+            return error
+        return ConversionError(
+            f"the original network does not run on {tuple(x.shape)} by its own forward: {error} Pass run=..., a "
+            "function of the network and such an input that returns its logits."
+        )
 
     def _output(self, x: Tensor) -> Tensor:
         o = self.original

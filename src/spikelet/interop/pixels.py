@@ -29,7 +29,9 @@ from spikelet.base.errors import ConversionError
 from spikelet.interop.image import Image
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
 from spikelet.nn.norm import MAX_GAIN
+from spikelet.nn.times_constant import TimesConstant
 from spikelet.quant import FullPrecision
+from spikelet.quant.grid import round_to_grid
 
 
 class ScaledImage(nn.Module):
@@ -37,13 +39,15 @@ class ScaledImage(nn.Module):
 
     Args:
         image: what the network was fed; f and o are its gain and offset, f rounded to 15 bits (`snap_gain`).
-        channels: C.
+        channels: C; None where nobody knows it, and f and o are one number for all.
         sample_axes: 3 for maps [C, H, W], 2 for sequences [C, L], 1 for vectors [C].
     Raises:
         ConversionError: f is 512 or more.
     """
 
-    def __init__(self, image: Image, channels: int, sample_axes: int = 3) -> None:
+    gain: Tensor
+
+    def __init__(self, image: Image, channels: int | None, sample_axes: int = 3) -> None:
         super().__init__()
         gain, offset = image.gain_and_offset()
         if gain.max() >= MAX_GAIN:
@@ -51,6 +55,11 @@ class ScaledImage(nn.Module):
                 f"first=() can scale an image by less than {MAX_GAIN / 256:.3g} a byte, got scale / std = "
                 f"{gain.max().item() / 256:.3g}. Name the layers that read the image instead: first=(...)."
             )
+        self.times, self.offset = TimesConstant().eval(), float(round_to_grid(offset[:1]))
+        self.register_buffer("gain", gain[0], persistent=False)
+        if channels is None:
+            self.norm = None
+            return
         self.norm = (BatchNorm2d if sample_axes == 3 else BatchNorm1d)(channels, eps=0.0)
         with torch.no_grad():
             self.norm.weight.copy_(gain).requires_grad_(False)
@@ -58,14 +67,18 @@ class ScaledImage(nn.Module):
         self.norm.eval()
 
     def train(self, mode: bool = True) -> ScaledImage:
-        """The module itself; its norm stays in evaluation, as it has nothing to learn."""
+        """The module itself; its parts stay in evaluation, as it has nothing to learn."""
         super().train(mode)
-        self.norm.eval()
+        for part in self.children():
+            part.eval()
         return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Bytes / 256 [T, B, C, H, W] -> what the network was fed, of the same shape."""
-        return self.norm(x)
+        if self.norm is not None:
+            return self.norm(x)
+        scaled = self.times(x, self.gain)
+        return scaled + self.offset if self.offset else scaled
 
 
 class PixelConv(nn.Module):

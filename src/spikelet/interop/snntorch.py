@@ -63,8 +63,8 @@ class WithMembrane(nn.Module):
 
     def __init__(self, lif: LIF | OverVectors) -> None:
         super().__init__()
-        self.lif = lif
-        self.membranes = Membranes(lif if isinstance(lif, LIF) else lif.lif)
+        self.lif: nn.Module = lif
+        self.membranes: nn.Module = Membranes(lif.lif if isinstance(lif, OverVectors) else lif)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, mem: Any = None) -> tuple[Tensor, Membrane]:
         """Spikes of a current [T, B, ...], and its membranes.
@@ -75,11 +75,30 @@ class WithMembrane(nn.Module):
         require_initial(mem)
         return self.lif(x), Membrane(self, functools.partial(self.membranes, x))
 
+    def fed_back_by(self, synapses: nn.Module) -> None:
+        """Gives the neurons feedback through these synapses; their membranes can then only be handed on."""
+        if isinstance(self.lif, LIF):
+            self.lif = Recurrent(self.lif, synapses).train(self.training)
+        elif isinstance(self.lif, OverVectors):
+            self.lif.fed_back_by(synapses)
+        self.membranes = NotGiven()
+
     def reset_mem(self) -> Tensor:
         """See no_membrane."""
         return no_membrane()
 
     init_leaky = init_lapicque = reset_mem
+
+
+class NotGiven(nn.Module):
+    """In the place of the membranes of a recurrent neuron."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raises LoopRefused."""
+        raise LoopRefused(
+            "the network returns or computes with the membrane of a neuron that its loop feeds back to, which a "
+            "converted one does not give. Use its spikes."
+        )
 
 
 class Silent(nn.Module):
@@ -132,7 +151,8 @@ class OverVectors(nn.Module):
 
     def __init__(self, lif: LIF, name: str) -> None:
         super().__init__()
-        self.lif, self.name = lif, name
+        self.lif: nn.Module = lif
+        self.name = name
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes of a current [T, B, C]. Raises ConversionError for maps."""
@@ -142,6 +162,11 @@ class OverVectors(nn.Module):
                 "isn't its channels. Give them the shape [C, 1, 1]."
             )
         return self.lif(x)
+
+    def fed_back_by(self, synapses: nn.Module) -> None:
+        """Gives the neurons feedback through these synapses."""
+        assert isinstance(self.lif, LIF), "feedback is given once"
+        self.lif = Recurrent(self.lif, synapses).train(self.training)
 
 
 class RecurrentWithMembrane(nn.Module):

@@ -5,6 +5,8 @@
     LIFNode, SimpleLIFNode (tau, decay_input)     LIF, leak 1 - 1/tau, scale_input = decay_input
     ParametricLIFNode                             the same with tau = 1 / sigmoid(w); it is learned no further
     CUBALIFNode(c_decay, v_decay)                 Integrator with a leak of c_decay, LIF with one of v_decay
+    OTTTLIFNode, SLTTLIFNode                      as LIFNode, which they are but for how they are trained
+    ILIFNode                                      LIF of several spikes a step, times what one is worth; halves go up
     v_reset = r                                   Hard, threshold v_threshold - r: v' = v - r starts at 0, leaks to 0
     v_reset = None                                Soft
     v_threshold = inf, read by v or v_seq         Integrator
@@ -42,6 +44,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
+from spikelet.base.whole import power_of_two_from
 from spikelet.interop import layers, windows
 from spikelet.interop.convert import convert, original_of, require_module
 from spikelet.interop.converted import Converted, Forward
@@ -54,9 +57,11 @@ from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF
 from spikelet.interop.surrogates import of_spikingjelly
 from spikelet.interop.swap import Library, Swap
-from spikelet.neurons import Integrator
+from spikelet.neurons import Integrator, LIFParams, Rectangle, Soft
+from spikelet.neurons.constants import off_grid
 from spikelet.nn import Recurrent, Scale
 from spikelet.nn.norm_through_time import NormThroughTime
+from spikelet.quant.grid import FRACTION_BITS
 
 
 def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: bool) -> nn.Module:
@@ -98,6 +103,40 @@ def _lif(node: Any, site: Site) -> nn.Module:
 def _parametric_lif(node: Any, site: Site) -> nn.Module:
     share = float(torch.sigmoid(node.w.detach().double()))
     return _neuron(node, site, 1 - share, f"the learned tau = {1 / share:.6g}", node.decay_input)
+
+
+class Counts(nn.Module):
+    """Neurons that give whole numbers of spikes in a step, 0 to D, as the numbers themselves.
+
+    Args:
+        lif: the neurons, whose n spikes are worth n / 2^k.
+    """
+
+    def __init__(self, lif: StatelessLIF) -> None:
+        super().__init__()
+        self.lif = lif
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Current [T, B, ...] -> counts [T, B, ...]."""
+        return self.lif(x) * power_of_two_from(self.lif.params.levels)
+
+
+def _integer_lif(node: Any, site: Site) -> Counts:
+    """round(h / v_threshold), 0 to D, where a half goes up rather than to the even number."""
+    leak = leak_on_grid(site.name, 1 - 1 / node.tau, f"tau = {node.tau:.6g}", site.round_leak)
+    half = node.v_threshold / 2
+    if off_grid(half):
+        raise ConversionError(
+            f"{site.name}: half of v_threshold={node.v_threshold:.6g} must be a multiple of 2^-{FRACTION_BITS}; choose "
+            f"{round(half * 2**FRACTION_BITS) * 2.0 ** (1 - FRACTION_BITS):.10g}."
+        )
+    levels = node.surrogate_function.max_spike_count
+    step = float(node.v_threshold) if levels > 1 else None
+    params = LIFParams(
+        leak, half, reset=Soft(float(node.v_threshold)), surrogate=Rectangle(float(node.v_threshold)), levels=levels,
+        step=step,
+    )  # fmt: skip
+    return Counts(StatelessLIF(site.time_steps, params))
 
 
 class Readout(nn.Module):
@@ -172,7 +211,7 @@ def _dropout(maps: bool) -> Rule:
 def _linear_recurrent(container: Any, site: Site) -> nn.Module:
     """W (x, y[t-1]) + b, then the neuron, as a linear layer of x and a neuron with feedback."""
     rule = NEURONS.get(type(container.sub_module).__name__)
-    if rule in (None, _cuba) or not LIBRARY.owns(type(container.sub_module)):
+    if rule in (None, _cuba, _integer_lif) or not LIBRARY.owns(type(container.sub_module)):
         raise ConversionError(
             f"{site.name}: LinearRecurrentContainer has a counterpart around one neuron, such as LIFNode; got "
             f"{type(container.sub_module).__name__}."
@@ -202,7 +241,7 @@ def _in_mode_m(rule: Rule) -> Rule:
 
 NEURONS: dict[str, Rule] = {
     "IFNode": _if, "LIFNode": _lif, "ParametricLIFNode": _parametric_lif, "SimpleIFNode": _if, "SimpleLIFNode": _lif,
-    "CUBALIFNode": _cuba,
+    "CUBALIFNode": _cuba, "ILIFNode": _integer_lif, "OTTTLIFNode": _lif, "SLTTLIFNode": _lif,
 }  # fmt: skip
 MULTI_STEP = "MultiStep"  # how clock_driven, the package before activation_based, named what takes all time steps
 NEURONS = {**NEURONS, **{f"{MULTI_STEP}{name}": rule for name, rule in NEURONS.items()}}

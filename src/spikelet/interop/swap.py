@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.fx import GraphModule
 from torch.nn.utils.parametrize import is_parametrized
 
 from spikelet.base.errors import ConversionError
@@ -175,7 +176,8 @@ class Swap:
                     f"{name}: {cls.__name__} is a {base.__name__} with code of its own, which would be lost. Use "
                     f"{base.__name__} itself."
                 )
-        if cls.__module__.partition(".")[0] == "torch" and cls not in HOLDERS:
+        holds = cls in HOLDERS or issubclass(cls, GraphModule)  # what torch.fx writes, as ann2snn does, is kept code
+        if cls.__module__.partition(".")[0] == "torch" and not holds:
             raise ConversionError(f"{name}: {cls.__name__} has no counterpart here. {self._way_out(cls)}")
 
     def _way_out(self, cls: type) -> str:
@@ -205,3 +207,14 @@ class Swap:
                 "power of two, and no weights follow in its own nn.Sequential that could take the factor. Use a kernel "
                 "of 2, 4 or 8, put a Conv2d or Linear behind it there, or use AdaptiveAvgPool2d(1) for the whole map."
             )
+
+
+def put(net: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
+    """`net` with `new` wherever `old` was."""
+    if net is old or new is old:
+        return new if net is old else net
+    for module in list(net.modules()):
+        for name, child in list(module._modules.items()):  # named_children() gives one of several names
+            if child is old:
+                setattr(module, name, new)
+    return net

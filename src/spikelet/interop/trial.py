@@ -7,6 +7,7 @@ membrane); and every use of the image is followed (uses.py). Time-first code run
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
@@ -16,10 +17,12 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
+from spikelet.interop.feedback import FedBack
 from spikelet.interop.lockstep import WAY_OUT, LoopRefused
 from spikelet.interop.original import Original
+from spikelet.interop.places import SeveralPlaces
 from spikelet.interop.uses import followed, require_folded
-from spikelet.interop.ways import AllSteps, StepByStep, Way
+from spikelet.interop.ways import AllSteps, NoTensor, StepByStep, Way
 from spikelet.neurons import OVER_TIME
 
 
@@ -50,8 +53,12 @@ def choose(model: Tried, net: nn.Module, current: Tensor) -> tuple[Way, Tensor]:
     one step.
 
     Raises:
+        FedBack: neurons read their own spikes, and would run with them as one layer.
+        SeveralPlaces: a neuron stands in several places, and would run with neurons for each.
         ConversionError: there is none, or the network uses the image as no folded scale allows.
     """
+    if not model.has_body:
+        _require_one_input(net)
     refusals: list[ConversionError] = []
     ways = list(model.ways())
     for way in ways:
@@ -67,6 +74,19 @@ def choose(model: Tried, net: nn.Module, current: Tensor) -> tuple[Way, Tensor]:
             return ways[-1], single
         return way, output
     raise _most_telling(refusals)
+
+
+def _require_one_input(net: nn.Module) -> None:
+    """Raises ConversionError where the network must be given more than one tensor."""
+    asked = inspect.signature(net.forward).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [p.name for p in asked if p.kind in kinds and p.default is inspect.Parameter.empty]
+    if len(names) > 1:
+        raise ConversionError(
+            f"{type(net).__name__}'s forward takes {len(names)} inputs ({', '.join(names)}), and integers read one. "
+            "Say the others in forward=...: of two images side by side, lambda net, x: net(x[:, :2], x[:, 2:]); a "
+            "number, lambda net, x: net(x, 25); states of one step by the loop that hands them on, def loop(net, x)."
+        )
 
 
 def _by_steps(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor | None:
@@ -119,9 +139,10 @@ def _explained(net: nn.Module, time_axis: TimeAxis) -> Iterator[None]:
 
 
 def _most_telling(refusals: list[ConversionError]) -> ConversionError:
-    """What the loop refuses, where there is one; else what the first way met."""
+    """What runs but for its feedback, its places or its answer; what the loop refuses; else what the first way met."""
+    found = next((e for e in refusals if isinstance(e, FedBack | SeveralPlaces | NoTensor)), None)
     loops = [e for e in refusals if isinstance(e, LoopRefused) and not e.has_no_loop]
-    return loops[0] if loops else refusals[0]
+    return found or (loops or refusals)[0]
 
 
 LAYOUT = {

@@ -29,7 +29,7 @@ from spikelet.interop.image import Image
 from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
 from spikelet.interop.steps import tensors_in
-from spikelet.interop.writes import DRAWS
+from spikelet.interop.writes import DRAWS, FRESH
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.hooks import hooks
@@ -85,7 +85,8 @@ class _Follower(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") in DRAWS:
             self.uses.drawn.append(func.__name__)
-        if self.inside or not self.reads((args, kwargs)):
+        is_fresh = getattr(func, "__name__", "") in FRESH - {"clone"}  # its numbers are not the image's
+        if self.inside or is_fresh or not self.reads((args, kwargs)):
             return func(*args, **kwargs)
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
@@ -184,7 +185,8 @@ def require_folded(uses: Uses, first: tuple[str, ...], net: str) -> None:
             f"{net} uses the image in {_listed(uses.misuses)}, which would see byte / 256 instead of what it was fed: "
             f"scale, mean and std are folded into the weights of {_listed(first)}. Pass first=() to have the image "
             "itself scaled, on the grid 2^-12, or give the network's body without that step as forward=... "
-            "(x / 255 and (x - mean) / std belong in scale=, mean= and std=)."
+            "(x / 255 and (x - mean) / std belong in scale=, mean= and std=; spikes that it makes of the image are "
+            "made outside, and fed as frames: time_axis=0)."
         )
     read = tuple(dict.fromkeys(uses.readers))
     if set(read) != set(first):

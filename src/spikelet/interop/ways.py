@@ -18,14 +18,20 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.at_once import AtOnce
+from spikelet.interop.feedback import LoopWithFeedback
 from spikelet.interop.lockstep import Lockstep, in_lockstep
 from spikelet.interop.membranes import Membrane
 from spikelet.interop.own_norms import OwnNorms
 from spikelet.interop.steps import first_entry
 
 Code = Callable[[nn.Module, Tensor], Any]
+
+
+class NoTensor(ConversionError):
+    """Raised where a network's code runs, and gives something else than a tensor."""
 
 
 class Way(Protocol):
@@ -57,7 +63,7 @@ class OwnLoop:
 
     def loop(self, net: nn.Module) -> Lockstep:
         """One run of it."""
-        return Lockstep(self.time_steps, self.cut)
+        return LoopWithFeedback(self.time_steps, self.cut)
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""

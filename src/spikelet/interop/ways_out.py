@@ -9,12 +9,16 @@ INSIDE = "Convert the network inside: net.module."
 OUTSIDE = "Leave it out and apply it to what the program gives; the class is the same without it."
 PARALLEL = "It mixes all time steps by learned weights: train with LIFNode or ParametricLIFNode."
 CURVED = "Its membrane changes by more than a leak: train with LIFNode, ParametricLIFNode or CUBALIFNode."
+COUNTS = "It gives rates of all time steps at once: train with IFNode or LIFNode."
+ENCODED = (
+    "Put nn.Identity() in its place, feed frames of 0 and 255 that it would have made, time_axis=0 and scale=1/255, "
+    "and give what stands behind it in the loop: forward=lambda net, x: net.layers(x)."
+)
 TIME_FIRST = "Put time first, and use SeqToANNContainer or MultiStepContainer."
 SQUARE = "Its windows go over time too: pool and convolve one step, with the layers of two dimensions."
 
 WAYS_OUT = {
-    "PoissonEncoder": "Feed the network frames of 0 and 255 that it would have drawn: time_axis=0, scale=1/255.",
-    "LatencyEncoder": "Feed the network the frames that it would have made: time_axis=0, scale=1/255.",
+    **dict.fromkeys(("PoissonEncoder", "LatencyEncoder", "WeightedPhaseEncoder", "PeriodicEncoder"), ENCODED),
     "MultiDimensionalAttention": "It multiplies by sigmoids of averages, which integers don't have: train without it.",
     "TemporalWiseAttention": "It multiplies by sigmoids of averages, which integers don't have: train without it.",
     "MultiheadAttention": "Its softmax needs exponentials: train with SpikingSelfAttention, or q @ k into a neuron.",
@@ -29,11 +33,15 @@ WAYS_OUT = {
     "Embedding": "Look its vectors up outside, and feed them as frames.",
     **dict.fromkeys(("SLSTM", "LSTM", "GRU"), f"{GATES}train with RLeaky, RSynaptic or LinearRecurrentContainer."),
     **dict.fromkeys(("DataParallel", "DistributedDataParallel"), INSIDE),
+    **dict.fromkeys(("ReflectionPad2d", "ReplicationPad2d", "CircularPad2d"), "Pad with zeros: nn.ZeroPad2d."),
+    "OptimizedModule": "Convert the network that was compiled: net._orig_mod.",
+    "DropConnectLinear": "Convert a Linear that has its weights.",
+    "DSRIFNode": COUNTS,
+    "DSRLIFNode": COUNTS,
+    "LIAFNode": "It gives real values: train with LIFNode, whose spikes integers have.",
     **dict.fromkeys(("GroupNorm", "LayerNorm", "InstanceNorm1d", "InstanceNorm2d", "RMSNorm", "NeuNorm"), STATISTICS),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Softmax2d"), OUTSIDE),
-    **dict.fromkeys(
-        ("Sigmoid", "Tanh", "GELU", "SiLU", "ELU", "LeakyReLU", "PReLU", "ReLU6", "Hardtanh", "Softplus"), ACTIVATION
-    ),
+    **dict.fromkeys(("Sigmoid", "Tanh", "GELU", "SiLU", "ELU", "LeakyReLU", "PReLU", "Softplus"), ACTIVATION),
     **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), PARALLEL),
     **dict.fromkeys(
         ("QIFNode", "EIFNode", "IzhikevichNode", "KLIFNode", "GatedLIFNode", "ComplementaryLIFNode", "RAFNode"), CURVED

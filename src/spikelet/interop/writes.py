@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from spikelet.interop.steps import tensors_in
@@ -14,9 +15,27 @@ Call = Callable[..., Any]
 FRESH = {f"{name}_like" for name in ("zeros", "ones", "full", "empty")} | {
     f"new_{name}" for name in ("zeros", "ones", "full", "empty", "tensor")
 } | {"clone"}  # each call gives a tensor to be written into  # fmt: skip
+ZEROS = {"zeros_like", "new_zeros"}
+ZEROS_STAY = {
+    "__getitem__",
+    "to",
+    "float",
+    "double",
+    "clone",
+    "detach",
+    "expand",
+    "repeat",
+    "view",
+    "reshape",
+    "unsqueeze",
+}
 DATA = getattr(Tensor.data, "__set__")  # noqa: B009  # x.data = ...
 DRAWS = {"bernoulli", "poisson", "normal", "binomial", "multinomial", "rand_like", "randn_like", "randint_like"}
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}
+TWINS: dict[str, Call] = {
+    "__iadd__": torch.add, "add_": torch.add, "__isub__": torch.sub, "sub_": torch.sub, "__imul__": torch.mul,
+    "mul_": torch.mul, "__itruediv__": torch.div, "div_": torch.div, "relu_": torch.relu,
+}  # what makes a new tensor of what these write into their first argument  # fmt: skip
 
 
 def written(func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -39,6 +58,22 @@ def _given(func: Call, name: str, args: tuple[Any, ...], kwargs: dict[str, Any])
 def _position(func: Call, name: str) -> int | None:
     code = getattr(func, "__code__", None)  # of a function of Python, as those with inplace= are
     return code.co_varnames.index(name) if code and name in code.co_varnames[: code.co_argcount] else None
+
+
+class Zeros:
+    """Tensors of zeros that code makes in the shape of others, whose numbers nobody has to look at."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, tuple[Tensor, int]] = {}  # the tensors themselves, so that their ids stay theirs
+
+    def made(self, func: Call, read: list[Tensor], output: Any) -> None:
+        """Notes what `func` gave for the tensors `read`, if it is of zeros."""
+        name = getattr(func, "__name__", "")
+        if isinstance(output, Tensor) and (name in ZEROS or (name in ZEROS_STAY and all(t in self for t in read))):
+            self.known[id(output)] = output, version_of(output)
+
+    def __contains__(self, tensor: Any) -> bool:
+        return isinstance(tensor, Tensor) and self.known.get(id(tensor), (None, -1))[1] == version_of(tensor)
 
 
 def version_of(tensor: Tensor) -> int:

@@ -28,7 +28,7 @@ from spikelet.conversion.ordinary.histogram import Histogram
 from spikelet.conversion.ordinary.report import Row
 from spikelet.conversion.ordinary.scores import LevelAttention, ScoreLevels, threshold_for
 from spikelet.conversion.wrapper import Wrapper
-from spikelet.interop.convert import put
+from spikelet.interop.swap import put
 from spikelet.lowering import registry
 from spikelet.lowering.trace import Call, Trace, leaves, tensors, trace
 from spikelet.neurons import QCFS, Levels

@@ -24,7 +24,7 @@ from spikelet.conversion.ordinary.called import (
     substituted,
 )
 from spikelet.conversion.ordinary.histogram import Histogram
-from spikelet.interop.convert import put
+from spikelet.interop.swap import put
 from spikelet.lowering.trace import tensors
 from spikelet.neurons import Neuron
 from spikelet.nn.hooks import hooks

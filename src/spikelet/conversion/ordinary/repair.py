@@ -31,7 +31,7 @@ from spikelet.conversion.ordinary.functions import Found, words_for
 from spikelet.conversion.ordinary.multihead import FUSED_LAYERS, taken_apart
 from spikelet.conversion.ordinary.norms import OVER_MAPS, OVER_TOKENS, TokenNorm, batch_norm_for
 from spikelet.conversion.ordinary.report import Changes, Row
-from spikelet.interop.convert import put
+from spikelet.interop.swap import put
 from spikelet.neurons import QCFS
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode

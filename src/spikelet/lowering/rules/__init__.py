@@ -1,5 +1,6 @@
 """The rules of spikelet's own layers and of torch's tensor functions, by family. Importing a family registers it."""
 
+from spikelet.lowering.rules import clips as clips
 from spikelet.lowering.rules import elementwise as elementwise
 from spikelet.lowering.rules import moves as moves
 from spikelet.lowering.rules import neurons as neurons

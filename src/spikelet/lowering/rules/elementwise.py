@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
-from spikelet.lowering.arrange import constant
+from spikelet.lowering.arrange import constant, times_of
 from spikelet.lowering.builder import FINEST, Builder, is_power_of_two
-from spikelet.lowering.pairs import Pair, more_steps, paired
+from spikelet.lowering.pairs import Numbers, Pair, more_steps, paired
 from spikelet.lowering.reading import as_elements
 from spikelet.lowering.registry import function
 from spikelet.lowering.rules.synapses import divided
@@ -21,7 +20,6 @@ from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Source, Value
 
 Operand = Value | Tensor
-INT32_MAX = 2**31 - 1
 
 
 def operands(call: Call, values: tuple[Value, ...]) -> tuple[Operand, Operand]:
@@ -115,7 +113,7 @@ def _require_one_time(call: Call, pair: Pair) -> None:
         )
 
 
-def _joined(b: Builder, pair: Pair, node: ir.Operation, scale: NDArray[np.float64]) -> Source:
+def _joined(b: Builder, pair: Pair, node: ir.Operation, scale: Numbers) -> Source:
     time = "steps" if any(x.time == "steps" for x in pair.sources) else pair.whole.time
     return b.append(node, pair.whole.shape, scale, time, pair.whole.kinds)
 
@@ -127,6 +125,9 @@ def mul(b: Builder, call: Call, *values: Value) -> Value:
     number = _number(right) if isinstance(right, Tensor) else _number(left)
     if number is not None:
         return _times(b, call, values[0], number)
+    weights = _weights_of_steps(b, values[0], right if isinstance(right, Tensor) else left)
+    if weights is not None:
+        return _weighted(b, call, values[0], weights)
     pair = paired(b, call, left, right)
     _require_one_time(call, pair)
     sides = [side if isinstance(side, Source) else _factor(b, call, side) for side in (pair.left, pair.right)]
@@ -166,6 +167,35 @@ def _times(b: Builder, call: Call, x: Value, number: float, *, over: bool = Fals
     return elements.made(b.scaled(source, multiplier, zeros.astype(np.int64), zeros, name, source.scale), shape)
 
 
+def _weights_of_steps(b: Builder, x: Value, constant: Operand) -> Numbers | None:
+    """[T] of a constant [T, 1, ...] that multiplies the time steps of `x` [T, B, ...]; None of any other operand."""
+    if not isinstance(constant, Tensor) or constant.dim() != len(x.shape) or len(constant) != x.shape[0]:
+        return None
+    if constant.numel() != b.time_steps or len(constant) != b.time_steps:
+        return None
+    steps = [times_of(b, Value(x.shape[1:], None, addresses)) for addresses in x.addresses]
+    if steps != [{t} for t in range(b.time_steps)]:
+        return None
+    return constant.detach().double().cpu().numpy().reshape(-1)
+
+
+def _weighted(b: Builder, call: Call, x: Value, weights: Numbers) -> Value:
+    """Every time step times its own number, exactly: whole multiples of one power of two."""
+    unit = next((2.0**-e for e in range(17) if not (weights * 2.0**e % 1).any()), None)
+    if unit is None or (np.abs(weights / unit) >= 2**15).any():
+        raise LoweringError(
+            f"{call.place}: multiplies time steps by numbers such as {weights[np.abs(weights).argmax()]:.6g}, and not "
+            f"all are multiples of one power of two from 2^-16 on. {_SCALE}"
+        )
+    _check_unit(b, call, x, unit)
+    elements = as_elements(b, x, call.named("mul"))
+    source, multiplier = elements.source, (weights / unit).astype(np.int64)[:, None]
+    multiplier = np.broadcast_to(multiplier, (len(weights), source.channels))
+    zeros, name = np.zeros_like(multiplier), b.extra_name(call.named("mul"))
+    y = b.scaled(source, multiplier, zeros, zeros.astype(np.float64), name, source.scale * unit)
+    return elements.made(y, tuple(call.output.shape))
+
+
 def _check_unit(b: Builder, call: Call, x: Value, number: float) -> None:
     """Refuses a halving that makes the unit of a current finer than 2^-16."""
     places = b.sources.places(x.addresses)
@@ -177,7 +207,7 @@ def _check_unit(b: Builder, call: Call, x: Value, number: float) -> None:
         )
 
 
-def _factor(b: Builder, call: Call, numbers: NDArray[np.float64]) -> Source:
+def _factor(b: Builder, call: Call, numbers: Numbers) -> Source:
     try:
         return constant(b, numbers, call.named("mul"))
     except LoweringError as e:
@@ -199,16 +229,6 @@ def _is_zero(operand: Operand) -> bool:
 
 def _is_number(operand: Operand, number: float) -> bool:
     return isinstance(operand, Tensor) and operand.dim() == 0 and float(operand.detach()) == number
-
-
-@function("relu", "relu_")
-def relu(b: Builder, call: Call, x: Value) -> Value:
-    """What is above 0: a clip. Real values then go on, which only neurons and Requantize make small again."""
-    elements = as_elements(b, x, call.named("relu"))
-    source, zeros = elements.source, np.zeros(elements.source.channels)
-    ones, name = np.ones(source.channels, np.int64), b.extra_name(call.named("relu"))
-    y = b.scaled(source, ones, zeros.astype(np.int64), zeros, name, source.scale, (0, INT32_MAX))
-    return elements.made(y, tuple(call.output.shape))
 
 
 @function("zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like", "new_tensor")

@@ -19,7 +19,7 @@ refuse(
 refuse(
     "An activation of real values. Use a neuron: spikelet.neurons.LIF, or one with levels, which is a quantized ReLU.",
     "gelu", "GELU", "silu", "SiLU", "sigmoid", "Sigmoid", "tanh", "Tanh", "elu", "leaky_relu",
-    "hardtanh", "clamp", "clip", "clamp_min", "clamp_max", "softplus", "mish", "hardswish", "exp", "log", "sqrt",
+    "softplus", "mish", "hardswish", "exp", "log", "sqrt",
     "rsqrt",
 )  # fmt: skip
 refuse(
@@ -39,12 +39,10 @@ refuse(
 )  # fmt: skip
 refuse("Its weights are floats: use spikelet.nn.Linear with a quantizer.", "Linear", "linear")
 refuse(
-    "The graph compares values in neurons alone. For two tensors of spikes the larger is a + b - a * b, the smaller "
-    "a * b, and the difference a + b - 2 * (a * b); over a map use spikelet.nn.MaxPool2d; of logits take the mean or "
-    "the sum over time, or one step x[t].",
-    "max", "min", "amax", "amin", "maximum", "minimum", "fmax", "fmin", "abs", "abs_",
-    "absolute", "__abs__",
-    "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
+    "The graph compares two tensors by torch.maximum(a, b) and torch.minimum(a, b); of two tensors of spikes the "
+    "difference is a + b - 2 * (a * b). Over a map use spikelet.nn.MaxPool2d; of logits take the mean or the sum over "
+    "time, or one step x[t].",
+    "max", "min", "amax", "amin", "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
 )  # fmt: skip
 refuse(
     "What order values have depends on the input. Return the logits, and sort or pick outside of the model.",

@@ -1,0 +1,228 @@
+"""Feedback that a network's own loop adds up: the spikes of the step before, through a layer, onto the current.
+
+    for t in range(T):
+        spikes, mem = self.lif(self.fc(x[t]) + self.back(spikes), mem)        spikes of zero before the first step
+
+Neurons and layer become one `Recurrent`, and what is left in the layer's place gives nothing to be added. Which layer
+feeds which neurons back is found in the first pass, where the neurons' current at step 1 is a sum that holds what the
+layer made of their own spikes. From then on every step is looked at: the layer must read the spikes of the step before,
+and what it gives may only be added to that neuron's current, or else the network is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikelet.interop.lockstep import WAY_OUT, Call, Lockstep, LoopRefused, Place
+from spikelet.interop.places import Places, SeveralPlaces
+from spikelet.interop.steps import Steps, sequences_in, tensors_in
+from spikelet.interop.swap import put
+from spikelet.neurons import LIF
+from spikelet.nn import Conv1d, Conv2d, Linear, Recurrent
+
+PLUS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
+INTO_ITSELF = {"__iadd__", "add_"}
+
+
+class FedBack(LoopRefused):
+    """Raised where neurons read their own spikes of the step before, through the layer `layer`; both by name."""
+
+    def __init__(self, message: str, layer: str, neurons: str) -> None:
+        super().__init__(message)
+        self.layer, self.neurons = layer, neurons
+
+
+class Nothing(nn.Module):
+    """In the place of a layer that has become feedback; only `LoopWithFeedback` calls it.
+
+    Args:
+        neurons: those that it fed back to.
+    """
+
+    def __init__(self, neurons: nn.Module) -> None:
+        super().__init__()
+        self.fed = (neurons,)  # in a tuple, so that they are no module of this one
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raises LoopRefused: outside of the network's loop nothing says which step it is."""
+        raise LoopRefused("the network's feedback is called outside of its loop over time.", has_no_loop=True)
+
+
+def join(net: nn.Module, layer: str, neurons: str) -> None:
+    """Makes one `Recurrent` of the neurons and the layer of `net` of these names.
+
+    Raises:
+        LoopRefused: these neurons, or this layer, can't be part of one.
+    """
+    back, unit = net.get_submodule(layer), net.get_submodule(neurons)
+    takes = getattr(unit, "fed_back_by", None)
+    fits = isinstance(back, Linear | Conv1d | Conv2d) and (isinstance(unit, LIF) or takes is not None)
+    if not fits or any(isinstance(part, Recurrent) for part in unit.modules()):
+        raise LoopRefused(
+            f"net.{neurons}: reads its own spikes of the step before through net.{layer} "
+            f"({type(back).__name__}). Neurons with one state have a counterpart for one such layer, a Linear or a "
+            "convolution. Use one for all that is fed back, or RSynaptic or a LinearRecurrentContainer."
+        )
+    nothing = Nothing(unit)
+    put(net, back, nothing)
+    if isinstance(unit, LIF):
+        joined = Recurrent(unit, back).train(unit.training)
+        put(net, unit, joined)
+        joined.step_mode = getattr(unit, "step_mode", "s")  # type: ignore[assignment]
+        joined.reset_mem = joined.init_leaky = getattr(unit, "reset_mem", None)  # type: ignore[assignment]
+        nothing.fed = (joined,)
+    elif takes is not None:
+        takes(back)
+
+
+class LoopWithFeedback(Lockstep):
+    """A run of a loop that may add feedback to currents. See the module's text, and Lockstep."""
+
+    def __init__(self, time_steps: int, cut: int | None = None) -> None:
+        super().__init__(time_steps, cut)
+        self.sums: dict[int, list[Tensor]] = {}  # what sums of several steps were made of, by their ids
+        self.nothing: dict[int, nn.Module] = {}  # what feedback gives, by id: the neurons that it goes to
+        self.fed: dict[int, nn.Module] = {}  # currents that it was added to, in the same way
+
+    # --- finding it ---
+
+    def _plain(self, func: Call, args: Any, kwargs: Any) -> Any:
+        output = super()._plain(func, args, kwargs)
+        if func.__name__ in PLUS and isinstance(output, Tensor):
+            self.sums[id(output)] = tensors_in(args)
+            self.kept.append(output)
+        return output
+
+    def _write(self, func: Call, args: Any, kwargs: Any, targets: list[Tensor]) -> Any:
+        output = super()._write(func, args, kwargs, targets)
+        if func.__name__ in INTO_ITSELF and self._place(targets[0]) is None:
+            self.sums[id(targets[0])] = tensors_in(args[1:])
+            self.kept.append(targets[0])
+        return output
+
+    def _neuron(self, unit: nn.Module, call: Call, x: Tensor, state: list[Any]) -> Any:
+        ran, (reads, step) = self.ran.get(unit), self._place(x) or (None, 1)
+        elsewhere = ran is not None and reads is not ran.reads and not step
+        if elsewhere and state and all(isinstance(s, Tensor) and self._is_initial(s) for s in state):
+            raise SeveralPlaces(_name(self.names[unit]))
+        return super()._neuron(unit, call, x, state)
+
+    def _refused_current(self, unit: nn.Module, x: Tensor, taken: int) -> LoopRefused:
+        plain = super()._refused_current(unit, x, taken)
+        spikes = self.ran[unit].spikes if unit in self.ran else None
+        known = {id(s): s for s in sequences_in([*self.made.values(), *(r.spikes for r in self.ran.values())])}
+        by = {id(made): key for key, made in self.made.items() if isinstance(made, Steps)}
+        for summand in self._summands(x, known, by):
+            layer, *reads = by.get(id(summand), (None,))
+            if isinstance(layer, nn.Module) and spikes is not None and reads == [id(spikes)]:
+                return FedBack(str(plain), _name(self.names[layer]), _name(self.names[unit]))
+        return plain
+
+    def _summands(self, x: Tensor | Steps, known: dict[int, Steps], by: dict[int, Any]) -> Iterator[Steps]:
+        """The sequences that `x` is a sum of."""
+        place = self._place(x) if isinstance(x, Tensor) else (x, None)
+        if place is None:
+            for part in self.sums.get(id(x), ()):
+                yield from self._summands(part, known, by)
+            return
+        yield place[0]
+        func, args, *_ = (*by.get(id(place[0]), (None,)), ())
+        if getattr(func, "__name__", "") in PLUS:
+            for part in args[1:]:
+                if part[0] == "sequence" and part[1] in known:
+                    yield from self._summands(known[part[1]], known, by)
+
+    # --- running it ---
+
+    def called(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """See Lockstep."""
+        x = next(iter((*args, *kwargs.values())), None)
+        if self.inside or not isinstance(x, Tensor):
+            return super().called(unit, call, args, kwargs)
+        if isinstance(unit, Nothing):
+            return self._feedback(unit, x)
+        if isinstance(unit, Places):
+            return self._in_a_place(unit, args, kwargs)
+        if id(x) in self.nothing or self.fed.get(id(x), unit) is not unit:
+            raise LoopRefused(self._elsewhere(self.names[unit], self.nothing.get(id(x), self.fed.get(id(x)))))
+        self._require_feedback(unit, x)
+        return super().called(unit, call, args, kwargs)
+
+    def _in_a_place(self, unit: Places, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        _, *states = (*args, *kwargs.values())
+        place = unit.chosen(states, self.ran.__contains__)
+        if place is None:
+            raise SeveralPlaces(_name(self.names[unit]))
+        neurons = unit.copies[place]
+        self.names[neurons] = f"{self.names[unit]}.copies.{place}"
+        return self.called(neurons, neurons.__call__, args, kwargs)
+
+    def _feedback(self, unit: Nothing, x: Tensor) -> Tensor:
+        (neurons,) = unit.fed
+        ran = self.ran.get(neurons)
+        reads_before = self._is_initial(x) if ran is None else self._place(x) == (ran.spikes, ran.taken - 1)
+        if not reads_before:
+            raise LoopRefused(
+                f"{self.names[unit]}: feeds back to {self.names[neurons]}, and reads something else than its spikes of "
+                f"the step before, which are zeros before the first one. {WAY_OUT}"
+            )
+        nothing = torch.zeros_like(x.detach())
+        self.nothing[id(nothing)] = neurons
+        self.kept.append(nothing)
+        return nothing
+
+    def _require_feedback(self, unit: nn.Module, x: Tensor) -> None:
+        """Raises LoopRefused where neurons with feedback read a current that it was not added to."""
+        if not any(isinstance(other, Nothing) and other.fed[0] is unit for other in self.names) or id(x) in self.fed:
+            return
+        recurrent = next(part for part in unit.modules() if isinstance(part, Recurrent))
+        if unit in self.ran or getattr(recurrent.synapses, "bias", None) is not None:
+            raise LoopRefused(
+                f"{self.names[unit]}: feedback is added to its current at some steps and not at others. Add it at all "
+                "of them, that of zeros at the first, or give the layer no bias and leave out the first step only."
+            )
+
+    def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
+        read = tensors_in((args, kwargs))
+        given = None if self.inside else next((self._owner(t) for t in read if self._owner(t) is not None), None)
+        if given is None:
+            return super()._done(func, args, kwargs)
+        name, rest = func.__name__, [t for t in read if id(t) not in self.nothing]
+        alike = len({t.shape for t in read}) == 1 or len(rest) == len(read)
+        if name not in PLUS or kwargs or not alike or any(self._owner(t) not in (None, given) for t in read):
+            if name in ("__get__", "size", "dim", "__len__"):
+                return super()._done(func, args, kwargs)
+            raise LoopRefused(self._elsewhere(name, given))
+        if len(rest) == len(read):
+            return self._marked(super()._done(func, args, kwargs), given)
+        if len(rest) != 1 or (place := self._place(rest[0])) is None:
+            raise LoopRefused(self._elsewhere(name, given))
+        return self._marked(rest[0] if name in INTO_ITSELF and rest[0] is args[0] else self._again(place), given)
+
+    def _owner(self, x: Tensor) -> nn.Module | None:
+        return self.nothing.get(id(x), self.fed.get(id(x)))
+
+    def _again(self, place: Place) -> Tensor:
+        """The same step as a tensor of its own."""
+        sequence, step = place
+        return self._known(sequence.at(step)[...], sequence, step)
+
+    def _marked(self, x: Tensor, neurons: nn.Module) -> Tensor:
+        self.fed[id(x)] = neurons
+        self.kept.append(x)
+        return x
+
+    def _elsewhere(self, what: str, neurons: nn.Module | None) -> str:
+        to = "" if neurons is None else f"{self.names[neurons]}: "
+        return (
+            f"{to}its feedback is read by {what}, and may only be added to the current of these neurons. Use RLeaky, "
+            "RSynaptic or a LinearRecurrentContainer, or add it last."
+        )
+
+
+def _name(shown: str) -> str:
+    return shown.removeprefix("net.")
