@@ -24,6 +24,7 @@ from torch import Tensor, nn
 import spikelet
 from benchmarks.firing import fire_at
 from benchmarks.two_checkouts import smooth
+from spikelet.compression import Snap, compress
 from spikelet.compression.passes import recalibrate
 from spikelet.graph import ir
 from spikelet.lowering import lower
@@ -42,6 +43,7 @@ class Subject:
     graph: the network in integers.
     model: in PyTorch; None where a shipped network is measured.
     firing: spikes of a neuron and step that it was told to have; None where it fires as it does.
+    snapped: whether `compression.Snap` moved biases such that layers have cuts.
     pictures: uint8 [N, *input shape] that batches are taken from; None for random ones.
     """
 
@@ -50,6 +52,7 @@ class Subject:
     graph: ir.IntGraph
     model: nn.Module | None
     firing: float | None
+    snapped: bool = False
     pictures: NDArray[np.uint8] | None = None
 
     def batch(self, size: int) -> Tensor:
@@ -61,22 +64,26 @@ class Subject:
         return images(self.name, size, torch.Generator().manual_seed(1), self.options.get("image_size"))
 
 
-def subject_of(word: str, options: dict[str, int], firing: float | None, pictures: Path | None = None) -> Subject:
+def subject_of(
+    word: str, options: dict[str, int], firing: float | None, pictures: Path | None = None, *, snap: bool = False
+) -> Subject:
     """What a case names: a model of the catalogue, with the bits behind its colon, or a shipped network, which fires as
-    it does.
+    it does. `snap` moves biases of a model's batch norms by a grid step or so, as a user who wants speed would.
 
     Raises:
         SystemExit: there is no such case.
     """
     given = None if pictures is None else np.load(pictures, allow_pickle=False)
     if word in names():
-        return Subject(word, {}, spikelet.load(word), None, None, given)
+        return Subject(word, {}, spikelet.load(word), None, None, pictures=given)
     name, bits = named(word)
     options = bits | options
     model = calibrated(name, options, firing)
     x = images(name, 1, torch.Generator().manual_seed(1), options.get("image_size"))
-    graph = lower(model, x, time_axis=0 if x.dim() == 5 else None)
-    return Subject(name, options, graph, model, firing, given)
+    axis = 0 if x.dim() == 5 else None
+    if snap:
+        model = compress(model, [Snap(model.time_steps)], [x], time_axis=axis).model.eval()  # type: ignore[arg-type]
+    return Subject(name, options, lower(model, x, time_axis=axis), model, firing, snap, given)
 
 
 def named(word: str) -> tuple[str, dict[str, int]]:

@@ -109,6 +109,7 @@ def measure(subject: Subject, batch: int, threads: int, args: argparse.Namespace
         "milliseconds": ms,
         "times_faster_than": {k: round(v / judged["native"], 1) for k, v in judged.items() if k != "native"},
         "firing_asked": subject.firing,
+        "snapped": subject.snapped,
         "firing_rates": {name: round(float(s.mean()), 4) for name, s in spikes.items()},
         "firing_rate": round(float(sum(s.sum() for s in spikes.values()) / sum(s.size for s in spikes.values())), 4),
         "options": subject.options,
@@ -161,7 +162,7 @@ def _subjects(word: str, args: argparse.Namespace) -> Iterator[Subject]:
     asked = {"time_steps": args.time_steps, "image_size": args.image_size}
     options = {name: value for name, value in asked.items() if value is not None}
     for firing in (None,) if word in names() else args.firing or (None,):
-        yield subject_of(word, options, firing, args.images)
+        yield subject_of(word, options, firing, args.images, snap=args.snap)
 
 
 def _print(word: str, result: dict[str, Any]) -> None:
@@ -180,6 +181,7 @@ def options_of(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernels", nargs="+", default=["auto"], help="kernel sets of the native program")
     help = f"spikes of a neuron and step of random networks ({FIRING}); nothing: as random thresholds have it"
     parser.add_argument("--firing", type=float, nargs="*", default=[FIRING], help=help)
+    parser.add_argument("--snap", action="store_true", help="give random networks cuts first: compression.Snap")
     parser.add_argument("--time-steps", type=int)
     parser.add_argument("--image-size", type=int, help="side of the images of random networks")
     parser.add_argument(

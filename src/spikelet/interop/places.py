@@ -3,7 +3,7 @@
     spk1, mem1 = self.lif(self.fc1(x), mem1)
     spk2, mem2 = self.lif(self.fc2(spk1), mem2)
 
-Each place gets neurons of its own, all with the same constants. That there are several is found in the first pass,
+Each place gets neurons of its own with states of their own; constants that are learned stay one and the same. That there are several is found in the first pass,
 where the neuron is handed states of zeros once more. From then on a call belongs to the place whose states it hands on.
 """
 
@@ -44,8 +44,9 @@ class Places(nn.Module):
         self.order: list[int] = []  # the places of the last run, call by call
 
     def add(self) -> None:
-        """Makes one more place."""
-        self.copies.append(copy.deepcopy(self.copies[0]))
+        """Makes one more place, whose parameters are those of the first."""
+        first = self.copies[0]
+        self.copies.append(copy.deepcopy(first, {id(p): p for p in first.parameters()}))
 
     def __getattr__(self, name: str) -> Any:
         """What the neuron has, such as `init_leaky`."""
