@@ -32,7 +32,7 @@ def test_a_place_more_has_modules_of_its_own_and_parameters_of_the_first() -> No
     places.add()
     first, second = places.copies
     assert first is not second
-    assert list(first.parameters())[0] is list(second.parameters())[0]
+    assert next(first.parameters()) is next(second.parameters())
 
 
 def test_learned_constants_of_places_are_learned_once() -> None:
