@@ -3,9 +3,9 @@
     spk1, mem1 = self.lif(self.fc1(x), mem1)
     spk2, mem2 = self.lif(self.fc2(spk1), mem2)
 
-Each place gets neurons of its own with states of their own; constants that are learned stay one and the same. That there
-are several places is found in the first pass, where the neuron is handed states of zeros once more. From then on a call
-belongs to the place whose states it hands on.
+Each place gets neurons of its own with states of their own; constants that are learned stay one and the same. That
+there are several places is found in the first pass, where the neuron is handed states of zeros once more. From then on
+a call belongs to the place whose states it hands on.
 """
 
 from __future__ import annotations
