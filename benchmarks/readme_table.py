@@ -163,7 +163,7 @@ def _transformers(rows: Rows) -> list[str]:
 def _latency(taken: dict[str, Any]) -> list[str]:
     machine, contenders = taken["machine"], list(taken["results"][0]["milliseconds"]["cpu"])
     others = [c for c in contenders if c != "native"]
-    heads = [*(f"{c} ms" for c in contenders), *(f"faster than {c}" for c in others)]
+    heads = ["kernels", "firing", *(f"{c} ms" for c in contenders), *(f"faster than {c}" for c in others)]
     about = (
         f"`{machine['command']}`: random weights, all T steps; processor time, with several threads the clock's "
         f"(benchmarks/end_to_end.py); {machine['device']}, PyTorch {machine['torch']}, commit {machine['commit']}."
@@ -172,7 +172,8 @@ def _latency(taken: dict[str, Any]) -> list[str]:
     for r in taken["results"]:
         times = [f"{_milliseconds(r)[c]:.2f}" for c in contenders]
         ratios = [f"{r['times_faster_than'][c]:.1f} times" for c in others]
-        lines.append("| " + " | ".join([_network(r), f"{r['batch']}", f"{r['threads']}", *times, *ratios]) + " |")
+        case = _network(r), f"{r['batch']}", f"{r['threads']}", r["kernels"], f"{100 * r['firing_rate']:.0f} %"
+        lines.append("| " + " | ".join([*case, *times, *ratios]) + " |")
     return lines
 
 
@@ -194,9 +195,10 @@ def _microcontroller(taken: dict[str, Any]) -> list[str]:
 
 
 def _network(r: dict[str, Any]) -> str:
-    """The model, and the bits that it was asked to have."""
+    """The model, the bits that it was asked to have, and whether `Snap` has moved its biases."""
     bits = r["options"].get("weight_bits")
-    return f"`{r['model']}`" if bits is None else f"`{r['model']}` at {bits} bit{'s' if bits > 1 else ''}"
+    name = f"`{r['model']}`" if bits is None else f"`{r['model']}` at {bits} bit{'s' if bits > 1 else ''}"
+    return f"{name}, snapped" if r.get("snapped") else name
 
 
 def _milliseconds(r: dict[str, Any]) -> dict[str, float]:
@@ -208,8 +210,9 @@ def _speed(r: dict[str, Any]) -> str:
     milliseconds, ratio = _milliseconds(r), r["times_faster_than"]["eager"]
     threads = "one thread" if r["threads"] == 1 else f"{r['threads']} threads"
     return (
-        f"* {_network(r)}, batch {r['batch']}, {threads}: {milliseconds['native']:.2f} ms in the native runtime, "
-        f"{milliseconds['eager']:.1f} ms in folded eager PyTorch: {ratio:.1f} times faster."
+        f"* {_network(r)}, batch {r['batch']}, {threads}, {100 * r['firing_rate']:.0f} % of spikes that could be: "
+        f"{milliseconds['native']:.2f} ms in the native runtime ({r['kernels']}), {milliseconds['eager']:.1f} ms in "
+        f"folded eager PyTorch: {ratio:.1f} times faster."
     )
 
 
