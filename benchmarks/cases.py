@@ -81,9 +81,11 @@ def subject_of(
     model = calibrated(name, options, firing)
     x = images(name, 1, torch.Generator().manual_seed(1), options.get("image_size"))
     axis = 0 if x.dim() == 5 else None
+    graph = lower(model, x, time_axis=axis)
     if snap:
-        model = compress(model, [Snap(model.time_steps)], [x], time_axis=axis).model.eval()  # type: ignore[arg-type]
-    return Subject(name, options, lower(model, x, time_axis=axis), model, firing, snap, given)
+        model = compress(model, [Snap(graph.time_steps)], [x], time_axis=axis).model.eval()
+        graph = lower(model, x, time_axis=axis)
+    return Subject(name, options, graph, model, firing, snap, given)
 
 
 def named(word: str) -> tuple[str, dict[str, int]]:
