@@ -19,7 +19,7 @@ from spikelet.cli.images import Wanted, pictures_of
 from spikelet.cli.options import ExportOptions
 from spikelet.cli.printing import note, show_page
 from spikelet.export import Counted, Report, count
-from spikelet.export.c.ecosystems import ecosystem
+from spikelet.export.c.ecosystems import ecosystem_called
 from spikelet.export.c.project import require_name, to_c, written
 from spikelet.export.c.report import report
 from spikelet.graph.ir import IntGraph
@@ -58,7 +58,7 @@ def export(model: str, options: ExportOptions) -> Exported:
     if options.out is None and not options.dry_run:
         raise click.UsageError("Say where to write with --out DIR, or ask with --dry-run what it would take.")
     require_name(options.name)
-    ecosystem(options.to)
+    ecosystem_called(options.to)
     out = None if options.dry_run else options.out
     if out is not None:
         require_new(out, "--out")

@@ -9,7 +9,7 @@ from pathlib import Path
 from spikelet.base.errors import SpikeletError
 from spikelet.base.folders import new_folder
 from spikelet.base.strict_json import shown
-from spikelet.export.c.ecosystems import ecosystem as ecosystem_of
+from spikelet.export.c.ecosystems import ecosystem_called
 from spikelet.export.c.ecosystems.ecosystem import Project
 from spikelet.export.c.kernels import needed
 from spikelet.export.c.report import Report, report
@@ -50,7 +50,7 @@ def to_c(
         GraphError: the graph has no meaning, or an operation has no kernel in C; names it.
         OSError: the folder can't be written.
     """
-    ecosystem_of(ecosystem)
+    ecosystem_called(ecosystem)
     model = written(graph, name)
     found = report(model)
     found.require(flash, ram)
@@ -74,7 +74,7 @@ def written(graph: IntGraph, name: str = "model") -> Model:
 
 
 def require_name(name: object) -> None:
-    """Raises SpikeletError unless functions can be called `name`_run and so on."""
+    """Raises SpikeletError unless `name` can begin the names of functions."""
     if not isinstance(name, str) or not NAME.fullmatch(name) or name.startswith("spk"):
         raise SpikeletError(
             "name must be a lower-case letter and then letters, digits or _, at most 31 in all, and not begin with "
@@ -85,4 +85,4 @@ def require_name(name: object) -> None:
 def files(model: Model, found: Report, ecosystem: str = "c") -> dict[str, str]:
     """Every file of the project, by its path in the folder."""
     sources = model.files | needed("".join(model.files.values()))
-    return ecosystem_of(ecosystem).all_files(Project(model, found, sources))
+    return ecosystem_called(ecosystem).all_files(Project(model, found, sources))

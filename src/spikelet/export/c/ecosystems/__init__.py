@@ -19,7 +19,7 @@ ECOSYSTEMS: Mapping[str, Ecosystem] = {
 }
 
 
-def ecosystem(name: object) -> Ecosystem:
+def ecosystem_called(name: object) -> Ecosystem:
     """The ecosystem of that name.
 
     Raises:
