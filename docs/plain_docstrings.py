@@ -109,6 +109,7 @@ def _escaped(lines: list[str]) -> list[str]:
     """The lines with Markdown's code as reStructuredText's, and with no other markup."""
     parts = re.split(r"(`[^`]+`)", "\n".join(lines))
     prose = [re.sub(r"([*|\\`]|_\b(?!\w))", r"\\\1", part) for part in parts[::2]]
-    parts[::2] = prose[:1] + [rf"\ {part}" if part[:1].isalnum() or part[:1] == "_" else part for part in prose[1:]]  # as in `unit`s
+    goes_on = re.compile(r"\w")  # as in `unit`s and `name`_run
+    parts[::2] = prose[:1] + [rf"\ {part}" if goes_on.match(part) else part for part in prose[1:]]
     parts[1::2] = [f"`{part}`" for part in parts[1::2]]
     return "".join(parts).split("\n")

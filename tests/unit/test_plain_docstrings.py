@@ -20,6 +20,7 @@ PYTHON = ".. code-block:: python"
     [
         ("What `x*y` is.", "What ``x*y`` is."),
         ("Whole `unit`s, max|W| * 2_ of it.", r"Whole ``unit``\ s, max\|W\| \* 2\_ of it."),
+        ("Called `name`_run here.", r"Called ``name``\ _run here."),
         ("A sum:\n\n    y = |x|\n\nand more", "A sum:\n\n.. code-block:: text\n\n    y = |x|\n\nand more"),
         ("It is\n    k t\nand alpha", "It is\n\n.. code-block:: text\n\n    k t\n\nand alpha"),
         ("a    the first\nbcd  the last", ".. code-block:: text\n\n    a    the first\n    bcd  the last"),
