@@ -9,8 +9,11 @@
    is never negative and has width + 1 bits, and so have the cuts. They are there for each of CUT_WIDTHS widths, so that
    few events cost few planes. What follows the comparisons is one of
 
-     states > 0   an automaton: cuts for each state and what becomes of it. A neuron in state s has ones in the first s
-   of states - 1 planes states = 0   M = m + M / 2 since the last spike, against a cut for each number of steps since
+     states > 0   an automaton: cuts for each state, and what becomes of it
+
+     states = 0   M = m + M / 2 since the last spike, against a cut for each number of steps since
+
+   A neuron in state s has ones in the first s of states - 1 planes.
 
    Rows shorter than a vector lie side by side in it, those of several output pixels. */
 

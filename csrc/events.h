@@ -7,7 +7,7 @@
 
    Where the source is pooled (O8 with a kernel of `pool`), an input pixel is the pool * pool spikes
    below it: a channel that fired n times there has n events. So has one of value n, where the source is
-   values from 0 to `most`. */
+   values from 0 to `most`, as they are or in planes. */
 
 #ifndef SPIKELET_EVENTS_H
 #define SPIKELET_EVENTS_H
@@ -91,6 +91,18 @@ SPK_INLINE void list_plain_row(const spk_op *op, const uint64_t *pixel, uint32_t
     starts[width] = (uint32_t)(list - begin);
 }
 
+/* Lists the channels [first, end) of a pixel of spikes; the offset of channel 0 is `base`. Returns how many there are.
+ */
+SPK_INLINE size_t list_channels(const spk_op *op, const uint64_t *pixel, size_t first, size_t end, uint32_t base,
+                                uint32_t *list) {
+    const uint32_t row = (uint32_t)op->row_bytes;
+    size_t n = 0;
+    for (size_t w = first / 64; 64 * w < end; w++)
+        n += list_word(pixel[w] & channel_mask(w, first, end), bytes_of_word(op, w), base + (uint32_t)(64 * w) * row,
+                       row, list + n);
+    return n;
+}
+
 /* Lists row y of one step and group: `map` is the step's spikes. */
 SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, size_t g, uint32_t *list,
                                uint32_t *starts) {
@@ -104,9 +116,7 @@ SPK_INLINE void list_group_row(const spk_op *op, const uint64_t *map, size_t y, 
         for (size_t u = y * pool; u < (y + 1) * pool; u++) {
             for (size_t v = x * pool; v < (x + 1) * pool; v++) {
                 const uint64_t *pixel = map + (u * map_w + v) * words;
-                for (size_t w = first / 64; 64 * w < end; w++)
-                    n += list_word(pixel[w] & channel_mask(w, first, end), bytes_of_word(op, w),
-                                   base + (uint32_t)(64 * w) * row, row, list + n);
+                n += list_channels(op, pixel, first, end, base, list + n);
             }
         }
     }
@@ -148,9 +158,7 @@ SPK_INLINE void list_planes_row(const spk_op *op, const uint64_t *pixel, size_t 
         starts[x] = (uint32_t)n;
         for (size_t p = 0; p < (size_t)op->source_planes; p++) {
             const size_t before = n;
-            for (size_t w = first / 64; 64 * w < end; w++)
-                n += list_word(pixel[p * apart + w] & channel_mask(w, first, end), bytes_of_word(op, w),
-                               base + (uint32_t)(64 * w) * row, row, list + n);
+            n += list_channels(op, pixel + p * apart, first, end, base, list + n);
             const size_t ones = n - before;
             for (size_t i = 1; ones > 0 && i >> p == 0; i++, n += ones) join(list + n, list + before, ones, 0);
         }

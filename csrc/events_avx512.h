@@ -25,7 +25,7 @@ SPK_INLINE size_t list_word(uint64_t word, size_t bytes, uint32_t base, uint32_t
     return n;
 }
 
-/* 16 channels at a time. */
+/* As list_counts.h, 16 channels at a time. */
 SPK_INLINE size_t list_counts(const int32_t *pixel, size_t first, size_t end, int32_t most, uint32_t base, uint32_t row,
                               uint32_t *list) {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

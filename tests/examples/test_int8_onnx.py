@@ -1,4 +1,4 @@
-"""The int8 twins that latency is measured beside: right, in both libraries, and refused where there is none."""
+"""The int8 twins that latency is measured beside: right, in both libraries, and refused for a network that has none."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class OneStep(Code):
 
 
 def step(net: Any, x: Tensor, mem: Tensor) -> tuple[Tensor, Tensor]:
-    """Of such a network."""
+    """Class scores and the membrane of one step."""
     spikes, mem = net.lif(net.fc(x.flatten(1)), mem)
     return net.classes(spikes), mem
 

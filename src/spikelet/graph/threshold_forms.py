@@ -93,7 +93,7 @@ class Current:
 
 
 def threshold_form(node: ir.Affine | None, neuron: ir.Lif, source: Edge, time_steps: int) -> Form | None:
-    """The form of `neuron` behind `node`, which reads sums in `source`; None where there is none that is exact."""
+    """The form of `neuron` behind `node`, which reads sums in `source`; None unless an exact one is known."""
     if neuron.levels > 1 or (node is not None and len(node.shift) > 1):
         return None
     current = Current.of(node, source)
@@ -132,7 +132,7 @@ def _uncertain(neuron: ir.Lif, current: Current, time_steps: int) -> NDArray[np.
 
 def _reached(neuron: ir.Lif, current: Current, j: int, *, surely: bool) -> Int64:
     """By channel the smallest M of j steps that fires whatever the roundings (`surely`), or that fires for some; one
-    above the largest possible M where there is none.
+    above the largest possible M if nothing reaches it.
 
     Rounding m n / 2^s to the nearest, halves up, adds r 2^-s with 1 - half <= r <= half, half = 2^(s-1), and 0 where s
     is 0; so the condition is m M + R >= 2^s (2^(j-1) threshold - (2^j - 1) d) with R of (2^j - 1) times that interval.
