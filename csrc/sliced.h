@@ -41,43 +41,65 @@ SPK_INLINE wide sliced_row(const streams *e, size_t i, int parts) {
     return w_load_parts(e->weight, e->events, i, parts);
 }
 
-/* Rows i to i + 7 into planes 0, 1, 2; returns the carry into plane 3. */
-SPK_INLINE wide sliced_eight(wide planes[4], const streams *e, size_t i, int parts) {
-#define ROW(k) sliced_row(e, i + (k), parts)
-    const wide twos_a = add_rows(&planes[0], ROW(0), ROW(1)), twos_b = add_rows(&planes[0], ROW(2), ROW(3));
-    const wide fours_a = add_rows(&planes[1], twos_a, twos_b);
-    const wide twos_c = add_rows(&planes[0], ROW(4), ROW(5)), twos_d = add_rows(&planes[0], ROW(6), ROW(7));
-    const wide fours_b = add_rows(&planes[1], twos_c, twos_d);
-#undef ROW
-    return add_rows(&planes[2], fours_a, fours_b);
+/* Planes of a counter that stay in registers: 2^IN_HAND rows go by before a carry leaves them. */
+enum { IN_HAND = 6 };
+
+/* 2^k rows from i on into planes 0 .. k - 1; returns the carry into plane k. */
+SPK_INLINE wide sliced_two(wide *planes, const streams *e, size_t i, int parts) {
+    return add_rows(&planes[0], sliced_row(e, i, parts), sliced_row(e, i + 1, parts));
+}
+SPK_INLINE wide sliced_four(wide *planes, const streams *e, size_t i, int parts) {
+    const wide a = sliced_two(planes, e, i, parts);
+    return add_rows(&planes[1], a, sliced_two(planes, e, i + 2, parts));
+}
+SPK_INLINE wide sliced_eight(wide *planes, const streams *e, size_t i, int parts) {
+    const wide a = sliced_four(planes, e, i, parts);
+    return add_rows(&planes[2], a, sliced_four(planes, e, i + 4, parts));
+}
+SPK_INLINE wide sliced_16(wide *planes, const streams *e, size_t i, int parts) {
+    const wide a = sliced_eight(planes, e, i, parts);
+    return add_rows(&planes[3], a, sliced_eight(planes, e, i + 8, parts));
+}
+SPK_INLINE wide sliced_32(wide *planes, const streams *e, size_t i, int parts) {
+    const wide a = sliced_16(planes, e, i, parts);
+    return add_rows(&planes[4], a, sliced_16(planes, e, i + 16, parts));
+}
+SPK_INLINE wide sliced_64(wide *planes, const streams *e, size_t i, int parts) {
+    const wide a = sliced_32(planes, e, i, parts);
+    return add_rows(&planes[5], a, sliced_32(planes, e, i + 32, parts));
 }
 
-/* Adds `carry` to the counter of planes `from` .. `end` - 1. */
-SPK_INLINE void sliced_ripple(wide planes[PLANES], wide carry, size_t from, size_t end) {
-    for (size_t p = from; p < end; p++) {
-        const wide before = planes[p];
-        planes[p] = w_xor(before, carry);
-        carry = w_and(before, carry);
-    }
+/* Adds `carry` to a bit of the counter; returns the carry into the next. */
+SPK_INLINE wide add_carry(wide *plane, wide carry) {
+    const wide before = *plane;
+    *plane = w_xor(before, carry);
+    return w_and(before, carry);
+}
+
+/* Adds `carry` to the counter from plane `from` on: those in hand, and `planes` up to `end` - 1. */
+SPK_INLINE void sliced_ripple(wide in_hand[IN_HAND], wide planes[PLANES], wide carry, int from, size_t end) {
+    for (int p = from; p < IN_HAND; p++) carry = add_carry(&in_hand[p], carry);
+    for (size_t p = IN_HAND; p < end; p++) carry = add_carry(&planes[p], carry);
 }
 
 /* Counts the rows of a vector of outputs; returns the planes used. */
 SPK_INLINE size_t sliced_count(wide planes[PLANES], const streams *e, int parts) {
-    size_t end = 4, i = 0;
+    size_t end = IN_HAND, i = 0;
     while ((e->n >> end) != 0) end++;
-    wide low[4]; /* planes 0 .. 3 stay in registers */
-    for (size_t p = 0; p < 4; p++) low[p] = w_zero();
-    for (size_t p = 4; p < end; p++) planes[p] = w_zero();
-    for (; i + 16 <= e->n; i += 16) {
-        const wide a = sliced_eight(low, e, i, parts), b = sliced_eight(low, e, i + 8, parts);
-        sliced_ripple(planes, add_rows(&low[3], a, b), 4, end);
+    wide in_hand[IN_HAND];
+    for (size_t p = 0; p < IN_HAND; p++) in_hand[p] = w_zero();
+    for (size_t p = IN_HAND; p < end; p++) planes[p] = w_zero();
+    for (; i + 64 <= e->n; i += 64) sliced_ripple(in_hand, planes, sliced_64(in_hand, e, i, parts), 6, end);
+    if (e->n & 32) {
+        sliced_ripple(in_hand, planes, sliced_32(in_hand, e, i, parts), 5, end);
+        i += 32;
     }
-    if (i < e->n) {
-        const wide a = sliced_eight(low, e, i, parts), before = low[3];
-        low[3] = w_xor(before, a);
-        sliced_ripple(planes, w_and(before, a), 4, end);
+    if (e->n & 16) {
+        sliced_ripple(in_hand, planes, sliced_16(in_hand, e, i, parts), 4, end);
+        i += 16;
     }
-    for (size_t p = 0; p < 4; p++) planes[p] = low[p];
+    if (e->n & 8) sliced_ripple(in_hand, planes, sliced_eight(in_hand, e, i, parts), 3, end);
+    for (size_t p = 0; p < IN_HAND; p++) planes[p] = in_hand[p];
     return end;
 }
 
