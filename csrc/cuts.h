@@ -193,12 +193,15 @@ typedef struct cut_pixels {
     size_t first;
 } cut_pixels;
 
-/* Events of a window at a step. */
-SPK_INLINE size_t window_events(const event_lists *e, const event_window *w, size_t t) {
-    size_t n = 0;
-    for (const event_run *run = w->runs; run < w->end; run++)
-        n += run->starts[t * e->width + w->k.to] - run->starts[t * e->width + w->k.from];
-    return n;
+/* The sum of a window's values at a step. */
+SPK_INLINE size_t window_sum(const event_lists *e, const event_window *w, size_t t) {
+    size_t sum = 0;
+    for (size_t p = 0; p < e->planes; p++) {
+        const size_t first = (t * e->planes + p) * e->width;
+        for (const event_run *run = w->runs; run < w->end; run++)
+            sum += (size_t)(run->starts[first + w->k.to] - run->starts[first + w->k.from]) << p;
+    }
+    return sum;
 }
 
 /* The width for the events of all steps. */
@@ -206,28 +209,11 @@ SPK_INLINE size_t width_of(const spk_op *op, const cut_scratch *s, const cut_pix
     size_t most = 0, width = CUT_FIRST;
     for (int i = 0; i < at->there; i++)
         for (size_t t = 0; t < (size_t)op->T; t++) {
-            const size_t n = window_events(&s->lists, &at->window[i], t);
+            const size_t n = window_sum(&s->lists, &at->window[i], t);
             if (n > most) most = n;
         }
     while (most >> width) width += CUT_APART;
     return width;
-}
-
-/* The events of a step, the shorter list filled up. */
-SPK_INLINE streams cut_streams(const spk_op *op, const cut_scratch *s, const cut_pixels *at, size_t t, int parts,
-                               uint32_t events[STREAMS]) {
-    streams e = {.n = 0};
-    const vec none = v_set32((int32_t)zero_row(op, &s->lists)); /* a list has room for eight more */
-    for (int i = 0; i < at->there; i++) {
-        events[i] = (uint32_t)join_window(op, &s->lists, &at->window[i], t, s->events[i]);
-        if (events[i] > e.n) e.n = events[i];
-    }
-    e.n = spk_round_up(e.n, UNIT);
-    for (int i = 0; i < pixels_of(parts); i++) {
-        for (size_t k = events[i]; parts > WHOLE && k < e.n; k += 8) v_store(s->events[i] + k, none);
-        e.events[i] = s->events[i];
-    }
-    return e;
 }
 
 /* A column's spikes into the words of its pixels. */
@@ -262,8 +248,10 @@ SPK_INLINE void cut_steps(const spk_op *op, const spk_frame *f, const cut_scratc
     const uint8_t *cuts = (const uint8_t *)op->cuts + rows_before(op, k.width) * row;
     uint64_t *to = spk_spikes_at(f, op->spikes) + at->first * spk_words(op->out_c);
     for (size_t t = 0; t < (size_t)op->T && !spk_stopped(f); t++, to += step) {
-        uint32_t events[STREAMS] = {0};
-        streams e = cut_streams(op, s, at, t, parts, events);
+        uint32_t events[STREAMS];
+        stream_place place[STREAMS];
+        for (int i = 0; i < at->there; i++) place[i] = (stream_place){at->window[i], t};
+        streams e = streams_of(op, &s->lists, place, (size_t)at->there, (size_t)pixels_of(parts), s->events, events);
         for (size_t column = 0; column < row; column += WIDE) {
             wide fires;
             e.weight = (const uint8_t *)op->weight + column;

@@ -7,7 +7,7 @@
 
    Where the source is pooled (O8 with a kernel of `pool`), an input pixel is the pool * pool spikes
    below it: a channel that fired n times there has n events. So has one of value n, where the source is
-   values from 0 to `most`, as they are or in planes. */
+   values from 0 to `most`. Where it is planes of values, each plane has a list of its own. */
 
 #ifndef SPIKELET_EVENTS_H
 #define SPIKELET_EVENTS_H
@@ -28,11 +28,11 @@ typedef struct event_run {
 } event_run;
 
 typedef struct event_lists {
-    uint32_t *lists;   /* ring: [spk_row_count][T][groups][capacity] */
-    uint32_t *starts;  /* ring: [spk_row_count][T][groups][in_w + 1]: where each pixel's part begins */
+    uint32_t *lists;   /* ring: [spk_row_count][T][groups][planes][capacity] */
+    uint32_t *starts;  /* ring: [spk_row_count][T][groups][planes][in_w + 1]: where each pixel's part begins */
     event_run *runs;   /* [max_h][kernel_h], of the output row at hand */
     size_t *run_count; /* [max_h] */
-    size_t capacity, width;
+    size_t capacity, width, planes;
     uint32_t pixel_bytes; /* weights of an input pixel under one tap */
     int64_t next_row;     /* input rows before this one are listed, or passed over */
 } event_lists;
@@ -42,13 +42,19 @@ SPK_INLINE size_t most_events(const spk_op *op) {
     return op->source == SPK_SPIKES ? (size_t)op->pool * (size_t)op->pool : (size_t)op->most;
 }
 
+/* Lists of a step and group. */
+SPK_INLINE size_t list_count(const spk_op *op) {
+    return op->source == SPK_PLANES ? (size_t)op->source_planes : 1;
+}
+
 /* Input channels of a group. */
 SPK_INLINE size_t group_inputs(const spk_op *op) { return (size_t)(op->in_c / op->groups); }
 
 SPK_INLINE event_lists events_carve(const spk_op *op, spk_area *area) {
-    const size_t entries = spk_row_count(op) * (size_t)op->in_t * (size_t)op->groups, rows = (size_t)op->max_h;
-    event_lists e = {.width = (size_t)op->in_w + 1};
-    e.capacity = (size_t)op->in_w * group_inputs(op) * most_events(op) + LIST_SLACK;
+    event_lists e = {.width = (size_t)op->in_w + 1, .planes = list_count(op)};
+    const size_t steps = spk_row_count(op) * (size_t)op->in_t, rows = (size_t)op->max_h;
+    const size_t entries = steps * (size_t)op->groups * e.planes;
+    e.capacity = (size_t)op->in_w * group_inputs(op) * (e.planes > 1 ? 1 : most_events(op)) + LIST_SLACK;
     e.pixel_bytes = (uint32_t)op->in_c * (uint32_t)op->row_bytes;
     e.lists = spk_carve(area, entries * e.capacity * sizeof(uint32_t));
     e.starts = spk_carve(area, entries * e.width * sizeof(uint32_t));
@@ -57,10 +63,10 @@ SPK_INLINE event_lists events_carve(const spk_op *op, spk_area *area) {
     return e;
 }
 
-/* Events that the window of one output pixel can have in a group, and slack. */
+/* Events that the window of one output pixel can have in a group, and slack for each list. */
 SPK_INLINE size_t events_capacity(const spk_op *op) {
     const size_t taps = (size_t)op->kernel_h * (size_t)op->kernel_w;
-    return taps * group_inputs(op) * most_events(op) + LIST_SLACK;
+    return taps * group_inputs(op) * most_events(op) + LIST_SLACK * list_count(op);
 }
 
 /* Bits of word w that belong to channels [first, end). */
@@ -137,50 +143,18 @@ SPK_INLINE void list_counts_row(const spk_op *op, const int32_t *pixel, size_t g
     starts[width] = (uint32_t)n;
 }
 
-/* Copies n events, adding `offset`; writes whole vectors. */
-SPK_INLINE void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offset) {
-    const vec add = v_set32((int32_t)offset);
-    for (size_t i = 0; i < n; i += 16) {
-        v_store(to + i, v_add32(v_load(from + i), add));
-        v_store(to + i + 8, v_add32(v_load(from + i + 8), add));
-    }
-}
-
-/* Lists a row of one step and group whose values lie in planes: a one of plane p is 2^p events. `pixel` is the row's
-   first in plane 0. */
-SPK_INLINE void list_planes_row(const spk_op *op, const uint64_t *pixel, size_t g, uint32_t *list, uint32_t *starts) {
-    const size_t words = spk_words(op->in_c), width = (size_t)op->in_w, apart = plane_words(op);
-    const size_t first = g * group_inputs(op), end = first + group_inputs(op);
-    const uint32_t row = (uint32_t)op->row_bytes, pixel_bytes = (uint32_t)op->in_c * row;
-    size_t n = 0;
-    uint32_t base = 0;
-    for (size_t x = 0; x < width; x++, base += pixel_bytes, pixel += words) {
-        starts[x] = (uint32_t)n;
-        for (size_t p = 0; p < (size_t)op->source_planes; p++) {
-            const size_t before = n;
-            n += list_channels(op, pixel + p * apart, first, end, base, list + n);
-            const size_t ones = n - before;
-            for (size_t i = 1; ones > 0 && i >> p == 0; i++, n += ones) join(list + n, list + before, ones, 0);
-        }
-    }
-    starts[width] = (uint32_t)n;
-}
-
-/* Lists one step of input row y and group g. */
-SPK_INLINE void list_step(const spk_op *op, const spk_frame *f, size_t t, size_t y, size_t g, uint32_t *list,
+/* Lists plane p, or all there is, of one step of input row y and group g. */
+SPK_INLINE void list_step(const spk_op *op, const spk_frame *f, size_t t, size_t y, size_t g, size_t p, uint32_t *list,
                           uint32_t *starts) {
     const size_t map = (size_t)op->map_h * (size_t)op->map_w, row = y * (size_t)op->in_w;
     if (op->source == SPK_VALUES) {
         list_counts_row(op, spk_values_at(f, op->src) + (t * map + row) * spk_lanes(op->in_c), g, list, starts);
         return;
     }
-    const uint64_t *spikes = spk_spikes_at(f, op->src) + t * map * spk_words(op->in_c);
-    if (op->source == SPK_PLANES) {
-        list_planes_row(op, spikes + row * spk_words(op->in_c), g, list, starts);
-        return;
-    }
+    const size_t words = spk_words(op->in_c), plane = p > 0 ? p * plane_words(op) : 0;
+    const uint64_t *const spikes = spk_spikes_at(f, op->src) + plane + t * map * words;
     if (op->groups == 1 && op->pool == 1)
-        list_plain_row(op, spikes + row * spk_words(op->in_c), list, starts);
+        list_plain_row(op, spikes + row * words, list, starts);
     else
         list_group_row(op, spikes, y, g, list, starts);
 }
@@ -188,15 +162,16 @@ SPK_INLINE void list_step(const spk_op *op, const spk_frame *f, size_t t, size_t
 /* Lists input row y, at all steps, into its place in the ring. */
 SPK_INLINE void list_row(const spk_op *op, const spk_frame *f, const event_lists *e, size_t y) {
     const size_t groups = (size_t)op->groups;
-    size_t entry = y % spk_row_count(op) * (size_t)op->in_t * groups;
+    size_t entry = y % spk_row_count(op) * (size_t)op->in_t * groups * e->planes;
     for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++)
-        for (size_t g = 0; g < groups; g++, entry++)
-            list_step(op, f, t, y, g, e->lists + entry * e->capacity, e->starts + entry * e->width);
+        for (size_t g = 0; g < groups; g++)
+            for (size_t p = 0; p < e->planes; p++, entry++)
+                list_step(op, f, t, y, g, p, e->lists + entry * e->capacity, e->starts + entry * e->width);
 }
 
 /* Says where the runs are of the i-th row of positions, whose windows begin at input row `first`. */
 SPK_INLINE void find_runs(const spk_op *op, event_lists *e, size_t i, int64_t first) {
-    const size_t slot = (size_t)op->in_t * (size_t)op->groups;
+    const size_t slot = (size_t)op->in_t * (size_t)op->groups * e->planes;
     event_run *run = e->runs + i * (size_t)op->kernel_h;
     for (int64_t row = first < 0 ? 0 : first; row < first + op->kernel_h && row < op->in_h; row++) {
         const size_t entry = (size_t)row % spk_row_count(op) * slot;
@@ -242,10 +217,18 @@ SPK_INLINE uint32_t zero_row(const spk_op *op, const event_lists *e) {
     return (uint32_t)(op->kernel_h * op->kernel_w) * e->pixel_bytes;
 }
 
-/* The events of a window, and after the last seven of the row of zeros that ends the weights; `entry` is
-   t * groups + g. Returns how many they are. */
-static size_t join_window(const spk_op *op, const event_lists *e, const event_window *w, size_t entry,
-                          uint32_t *events) {
+/* Copies n events, adding `offset`; writes whole vectors. */
+SPK_INLINE void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offset) {
+    const vec add = v_set32((int32_t)offset);
+    for (size_t i = 0; i < n; i += 16) {
+        v_store(to + i, v_add32(v_load(from + i), add));
+        v_store(to + i + 8, v_add32(v_load(from + i + 8), add));
+    }
+}
+
+/* The events of a window in one list, and after the last seven of the row of zeros that ends the weights; `entry` is
+   (t * groups + g) * planes + p. Returns how many they are. */
+static size_t join_list(const spk_op *op, const event_lists *e, const event_window *w, size_t entry, uint32_t *events) {
     const size_t list = entry * e->capacity, start = entry * e->width;
     const uint32_t shift = (uint32_t)w->k.left * e->pixel_bytes;
     size_t n = 0;
@@ -257,6 +240,19 @@ static size_t join_window(const spk_op *op, const event_lists *e, const event_wi
         n += count;
     }
     v_store(events + n, v_set32((int32_t)zero_row(op, e)));
+    return n;
+}
+
+/* The same of all lists, those of plane p 2^p times; `entry` is t * groups + g. */
+SPK_INLINE size_t join_window(const spk_op *op, const event_lists *e, const event_window *w, size_t entry,
+                              uint32_t *events) {
+    size_t n = join_list(op, e, w, entry * e->planes, events);
+    for (size_t p = 1; p < e->planes; p++) {
+        const size_t ones = join_list(op, e, w, entry * e->planes + p, events + n), first = n;
+        n += ones;
+        for (size_t i = 1; i >> p == 0; i++, n += ones) join(events + n, events + first, ones, 0);
+        v_store(events + n, v_set32((int32_t)zero_row(op, e)));
+    }
     return n;
 }
 

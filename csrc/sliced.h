@@ -25,11 +25,13 @@ SPK_INLINE wide add_rows(wide *sum, wide a, wide b) {
     return carry;
 }
 
-/* The events of streams side by side, as many of each, and the weights from some output on. */
+/* The events of streams side by side, list by list from the highest plane on, as many of each, and the weights from
+   some output on. */
 typedef struct streams {
     const uint8_t *weight;
     const uint32_t *events[STREAMS];
-    size_t n; /* a multiple of UNIT */
+    size_t planes, n[PLANES]; /* events of a plane: a multiple of UNIT */
+    uint32_t most;            /* the largest sum of a stream's values */
 } streams;
 
 /* How the rows of one event of every stream fill a vector: one of them, half of it, or parts of several. */
@@ -82,25 +84,76 @@ SPK_INLINE void sliced_ripple(wide in_hand[IN_HAND], wide planes[PLANES], wide c
     for (size_t p = IN_HAND; p < end; p++) carry = add_carry(&planes[p], carry);
 }
 
-/* Counts the rows of a vector of outputs; returns the planes used. */
-SPK_INLINE size_t sliced_count(wide planes[PLANES], const streams *e, int parts) {
-    size_t end = IN_HAND, i = 0;
-    while ((e->n >> end) != 0) end++;
-    wide in_hand[IN_HAND];
-    for (size_t p = 0; p < IN_HAND; p++) in_hand[p] = w_zero();
-    for (size_t p = IN_HAND; p < end; p++) planes[p] = w_zero();
-    for (; i + 64 <= e->n; i += 64) sliced_ripple(in_hand, planes, sliced_64(in_hand, e, i, parts), 6, end);
-    if (e->n & 32) {
+/* Doubles the counter. */
+SPK_INLINE void sliced_double(wide in_hand[IN_HAND], wide planes[PLANES], size_t end) {
+    for (size_t p = end; p-- > IN_HAND + 1;) planes[p] = planes[p - 1];
+    if (end > IN_HAND) planes[IN_HAND] = in_hand[IN_HAND - 1];
+    for (size_t p = IN_HAND; p-- > 1;) in_hand[p] = in_hand[p - 1];
+    in_hand[0] = w_zero();
+}
+
+/* Adds the rows of `n` events from the i-th on. */
+SPK_INLINE void sliced_add(wide in_hand[IN_HAND], wide planes[PLANES], const streams *e, size_t i, size_t n, int parts,
+                           size_t end) {
+    const size_t whole = i + n / 64 * 64;
+    for (; i < whole; i += 64) sliced_ripple(in_hand, planes, sliced_64(in_hand, e, i, parts), 6, end);
+    if (n & 32) {
         sliced_ripple(in_hand, planes, sliced_32(in_hand, e, i, parts), 5, end);
         i += 32;
     }
-    if (e->n & 16) {
+    if (n & 16) {
         sliced_ripple(in_hand, planes, sliced_16(in_hand, e, i, parts), 4, end);
         i += 16;
     }
-    if (e->n & 8) sliced_ripple(in_hand, planes, sliced_eight(in_hand, e, i, parts), 3, end);
+    if (n & 8) sliced_ripple(in_hand, planes, sliced_eight(in_hand, e, i, parts), 3, end);
+}
+
+/* Counts the rows of a vector of outputs, those of plane p 2^p times; returns the planes used. */
+SPK_INLINE size_t sliced_count(wide planes[PLANES], const streams *e, int parts) {
+    size_t end = IN_HAND, i = 0;
+    while ((e->most >> end) != 0) end++;
+    wide in_hand[IN_HAND];
+    for (size_t p = 0; p < IN_HAND; p++) in_hand[p] = w_zero();
+    for (size_t p = IN_HAND; p < end; p++) planes[p] = w_zero();
+    for (size_t p = e->planes; p-- > 0; i += e->n[p]) {
+        if (i > 0) sliced_double(in_hand, planes, end);
+        sliced_add(in_hand, planes, e, i, e->n[p], parts, end);
+    }
     for (size_t p = 0; p < IN_HAND; p++) planes[p] = in_hand[p];
     return end;
+}
+
+/* A window at a step of the source. */
+typedef struct stream_place {
+    event_window window;
+    size_t t;
+} stream_place;
+
+/* Lists the events of `there` places into `to`, the shorter lists of `parts` filled up; `events` becomes the sum of
+   each place's values. */
+SPK_INLINE streams streams_of(const spk_op *op, const event_lists *lists, const stream_place *at, size_t there,
+                              size_t parts, uint32_t *const *to, uint32_t events[STREAMS]) {
+    const vec none = v_set32((int32_t)zero_row(op, lists));
+    streams e = {.planes = lists->planes};
+    size_t begin = 0;
+    for (size_t i = 0; i < parts; i++) {
+        events[i] = 0;
+        e.events[i] = to[i];
+    }
+    for (size_t p = e.planes; p-- > 0; begin += e.n[p]) {
+        size_t n[STREAMS] = {0}, most = 0;
+        for (size_t i = 0; i < there; i++) {
+            n[i] = join_list(op, lists, &at[i].window, at[i].t * e.planes + p, to[i] + begin);
+            events[i] = 2 * events[i] + (uint32_t)n[i];
+            if (n[i] > most) most = n[i];
+        }
+        e.n[p] = spk_round_up(most, UNIT);
+        for (size_t i = 0; parts > 1 && i < parts; i++) /* a list has room for eight more */
+            for (size_t k = n[i]; k < e.n[p]; k += 8) v_store(to[i] + begin + k, none);
+    }
+    for (size_t i = 0; i < there; i++)
+        if (events[i] > e.most) e.most = events[i];
+    return e;
 }
 
 typedef struct sliced_scratch {
@@ -135,29 +188,7 @@ static void sliced_begin(void *kernel, const spk_op *op, const spk_frame *f, siz
     events_begin_row(op, f, &s->lists, y);
 }
 
-/* A window at a step of the source, and where its sums go. */
-typedef struct sliced_place {
-    event_window window;
-    size_t t;
-    uint8_t *sums;
-} sliced_place;
-
-/* Lists the events of `n` places, as many of each for the `parts` of a vector, and says how many each has. */
-SPK_INLINE streams sliced_streams(const sliced_scratch *s, const spk_op *op, const sliced_place *at, size_t n,
-                                  size_t parts, int32_t events[STREAMS]) {
-    streams e = {.n = 0};
-    for (size_t i = 0; i < parts; i++) {
-        events[i] = i < n ? (int32_t)join_window(op, &s->lists, &at[i].window, at[i].t, s->events[i]) : 0;
-        if ((size_t)events[i] > e.n) e.n = (size_t)events[i];
-        e.events[i] = s->events[i];
-    }
-    e.n = spk_round_up(e.n, UNIT);
-    for (size_t i = 0; parts > 1 && i < parts; i++)
-        for (size_t k = (size_t)events[i]; k < e.n; k++) s->events[i][k] = zero_row(op, &s->lists);
-    return e;
-}
-
-SPK_INLINE void sliced_sums(const spk_op *op, const streams *e, int parts, uint8_t *const *to, const int32_t *events,
+SPK_INLINE void sliced_sums(const spk_op *op, const streams *e, int parts, uint8_t *const *to, const uint32_t *events,
                             int block, int blocks) {
     wide planes[PLANES];
     const size_t used = sliced_count(planes, e, parts);
@@ -168,15 +199,15 @@ SPK_INLINE void sliced_sums(const spk_op *op, const streams *e, int parts, uint8
 }
 
 /* Sums of one place whose rows have a vector or more. */
-SPK_INLINE void sliced_long(const sliced_scratch *s, const spk_op *op, const sliced_place *at) {
+SPK_INLINE void sliced_long(const sliced_scratch *s, const spk_op *op, const stream_place *at, uint8_t *sums) {
     enum { BLOCKS = WIDE / 32 };
-    int32_t events[STREAMS];
-    streams e = sliced_streams(s, op, at, 1, 1, events);
+    uint32_t events[STREAMS];
+    streams e = streams_of(op, &s->lists, at, 1, 1, s->events, events);
     const size_t block = 8 * 32 * (size_t)(op->short_sums ? 2 : 4), row_bytes = (size_t)op->row_bytes;
     for (size_t column = 0; column < row_bytes; column += WIDE) {
-        uint8_t *const first = at->sums + column / 32 * block;
+        uint8_t *const first = sums + column / 32 * block;
         uint8_t *const to[2] = {first, first + block};
-        const int32_t both[2] = {events[0], events[0]};
+        const uint32_t both[2] = {events[0], events[0]};
         e.weight = (const uint8_t *)op->weight + column;
         if (column + WIDE <= row_bytes)
             sliced_sums(op, &e, WHOLE, to, both, 32, BLOCKS);
@@ -186,23 +217,25 @@ SPK_INLINE void sliced_long(const sliced_scratch *s, const spk_op *op, const sli
 }
 
 /* Sums of `n` places side by side, `parts` at most. */
-SPK_INLINE void sliced_short(const sliced_scratch *s, const spk_op *op, const sliced_place *at, size_t n, int parts) {
-    int32_t events[STREAMS];
+SPK_INLINE void sliced_short(const sliced_scratch *s, const spk_op *op, const stream_place *at, uint8_t *const *sums,
+                             size_t n, int parts) {
+    uint32_t events[STREAMS];
     uint8_t *to[STREAMS];
-    streams e = sliced_streams(s, op, at, n, (size_t)parts, events);
-    for (size_t i = 0; i < (size_t)parts; i++) to[i] = i < n ? at[i].sums : (uint8_t *)s->unused;
+    streams e = streams_of(op, &s->lists, at, n, (size_t)parts, s->events, events);
+    for (size_t i = 0; i < (size_t)parts; i++) to[i] = i < n ? sums[i] : (uint8_t *)s->unused;
     e.weight = op->weight;
     sliced_sums(op, &e, parts, to, events, WIDE / parts, parts);
 }
 
 /* Sums of `n` places, at most as many as lie side by side. */
-SPK_INLINE void sliced_places(const sliced_scratch *s, const spk_op *op, const sliced_place *at, size_t n) {
+SPK_INLINE void sliced_places(const sliced_scratch *s, const spk_op *op, const stream_place *at, uint8_t *const *sums,
+                              size_t n) {
     if (op->row_bytes >= WIDE)
-        sliced_long(s, op, at);
+        sliced_long(s, op, at, sums[0]);
     else if (2 * op->row_bytes == WIDE)
-        sliced_short(s, op, at, n, 2);
+        sliced_short(s, op, at, sums, n, 2);
     else
-        sliced_short(s, op, at, n, 4);
+        sliced_short(s, op, at, sums, n, 4);
 }
 
 SPK_INLINE size_t sliced_side_by_side(const spk_op *op) {
@@ -220,10 +253,14 @@ static void sliced_accumulate(void *kernel, const spk_op *op, const spk_frame *f
     const size_t bytes = sliced_sum_bytes(op, s), together = sliced_side_by_side(op);
     uint8_t *const to = sums;
     for (size_t r = 0; r < rows && !spk_stopped(f); r += together) {
-        sliced_place at[STREAMS];
+        stream_place at[STREAMS];
+        uint8_t *place[STREAMS];
         const size_t n = rows - r < together ? rows - r : together;
-        for (size_t i = 0; i < n; i++) at[i] = (sliced_place){w, t + r + i, to + (r + i) * bytes};
-        sliced_places(s, op, at, n);
+        for (size_t i = 0; i < n; i++) {
+            at[i] = (stream_place){w, t + r + i};
+            place[i] = to + (r + i) * bytes;
+        }
+        sliced_places(s, op, at, place, n);
     }
     clear_row_pads(op, to, rows, bytes);
 }
@@ -234,15 +271,16 @@ static void sliced_tile(void *kernel, const spk_op *op, const spk_frame *f, cons
     const sliced_scratch *s = kernel;
     const size_t bytes = sliced_sum_bytes(op, s), together = sliced_side_by_side(op), all = m->pixels * m->rows;
     for (size_t r = 0; r < all && !spk_stopped(f); r += together) {
-        sliced_place at[STREAMS];
+        stream_place at[STREAMS];
+        uint8_t *place[STREAMS];
         const size_t n = all - r < together ? all - r : together;
         for (size_t i = 0; i < n; i++) {
             const size_t p = (r + i) / m->rows, step = (r + i) % m->rows;
-            uint8_t *const to = (uint8_t *)m->sums + (p * m->steps + step) * bytes;
-            at[i] = (sliced_place){window_of(op, &s->lists, y, x + p), t + step, to};
+            at[i] = (stream_place){window_of(op, &s->lists, y, x + p), t + step};
+            place[i] = (uint8_t *)m->sums + (p * m->steps + step) * bytes;
         }
-        sliced_places(s, op, at, n);
-        for (size_t i = 0; i < n; i++) clear_row_pads(op, at[i].sums, 1, bytes);
+        sliced_places(s, op, at, place, n);
+        for (size_t i = 0; i < n; i++) clear_row_pads(op, place[i], 1, bytes);
     }
 }
 

@@ -37,7 +37,7 @@ SPK_INLINE void put_sums(uint8_t *to, vec count, int32_t events, int narrow) {
     }
 }
 
-SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *const *to, const int32_t *events,
+SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *const *to, const uint32_t *events,
                                int block, int blocks, int narrow) {
     const int value = narrow ? 2 : 4;
     vec low[8], high[8];
@@ -48,7 +48,7 @@ SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *
             const int b = block == 32 ? 0 : half, from = block == 32 ? 32 * k + 16 * half : 16 * k;
             vec count = _mm256_cvtepu8_epi16(v_half(low[k], half));
             if (plane_count > 8) count = v_or(count, _mm256_slli_epi16(_mm256_cvtepu8_epi16(v_half(high[k], half)), 8));
-            if (block == 32 || half < blocks) put_sums(to[b] + from * value, count, events[b], narrow);
+            if (block == 32 || half < blocks) put_sums(to[b] + from * value, count, (int32_t)events[b], narrow);
         }
     }
 }

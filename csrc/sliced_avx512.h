@@ -52,7 +52,7 @@ SPK_INLINE vec w_half(wide x, int half) { return half ? _mm512_extracti64x4_epi6
 SPK_INLINE vec widened_quarter(wide x, int b) { return _mm256_cvtepu8_epi16(v_half(w_half(x, b / 2), b % 2)); }
 SPK_INLINE wide widened_half(wide x, int b) { return _mm512_cvtepu8_epi16(w_half(x, b)); }
 
-SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *const *to, const int32_t *events,
+SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *const *to, const uint32_t *events,
                                int block, int blocks, int narrow) {
     const int value = narrow ? 2 : 4;
     wide low[8], high[8];
@@ -63,11 +63,11 @@ SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *
             if (block == 16) {
                 vec count = widened_quarter(low[k], b);
                 if (plane_count > 8) count = v_or(count, _mm256_slli_epi16(widened_quarter(high[k], b), 8));
-                put_16(to[b] + 16 * k * value, count, events[b], narrow);
+                put_16(to[b] + 16 * k * value, count, (int32_t)events[b], narrow);
             } else {
                 wide count = widened_half(low[k], b);
                 if (plane_count > 8) count = _mm512_or_si512(count, _mm512_slli_epi16(widened_half(high[k], b), 8));
-                put_32(to[b] + 32 * k * value, count, events[b], narrow);
+                put_32(to[b] + 32 * k * value, count, (int32_t)events[b], narrow);
             }
         }
     }

@@ -72,10 +72,17 @@ def _window_inputs(op: Planned) -> int:
     return op.number("in_c") // op.number("groups") * most
 
 
+def _list_count(op: Planned) -> int:
+    """list_count of events.h: lists of a step and group."""
+    return op.number("source_planes") if op.number("source") == Form.PLANES else 1
+
+
 def _events(op: Planned) -> int:
     """events_carve: lists of events of the input rows under an output row."""
-    entries, high = _rows(op) * op.number("in_t") * op.number("groups"), op.number("max_h")
-    capacity = op.number("in_w") * _window_inputs(op) + LIST_SLACK
+    planes, high = _list_count(op), op.number("max_h")
+    entries = _rows(op) * op.number("in_t") * op.number("groups") * planes
+    inputs = op.number("in_c") // op.number("groups") if planes > 1 else _window_inputs(op)
+    capacity = op.number("in_w") * inputs + LIST_SLACK
     starts = op.number("in_w") + 1
     runs = high * op.number("kernel_h")
     return _pieces(entries * capacity * 4, entries * starts * 4, runs * EVENT_RUN, high * COUNT)
@@ -83,7 +90,8 @@ def _events(op: Planned) -> int:
 
 def _window_events(op: Planned) -> int:
     """Bytes of the events of one window: events_capacity."""
-    return 4 * (op.number("kernel_h") * op.number("kernel_w") * _window_inputs(op) + LIST_SLACK)
+    taps, slack = op.number("kernel_h") * op.number("kernel_w"), LIST_SLACK * _list_count(op)
+    return 4 * (taps * _window_inputs(op) + slack)
 
 
 def rows(op: Planned) -> int:
