@@ -15,7 +15,9 @@ from tests.support.kernel_sets import assert_equal_everywhere
 SIZES = (1, 2, 3, 7, 8, 9, 63, 64, 65, 130)
 
 
-def stream(terms: int, width: int, *, bits: int = 1, groups: int = 1, kernel: int = 3) -> ir.IntGraph:
+def stream(
+    terms: int, width: int, *, bits: int = 1, groups: int = 1, kernel: int = 3, signs: tuple[int, ...] = (-1, 1)
+) -> ir.IntGraph:
     """`terms` maps of spikes of one width, added up one by one, and a layer of 70 outputs behind them."""
     rng = np.random.default_rng([terms, width, bits])
     neurons = [ir.Lif(f"s{i}", ("x",), 1, 2, 1, 12 + 9 * i, "hard", None) for i in range(terms)]
@@ -25,7 +27,7 @@ def stream(terms: int, width: int, *, bits: int = 1, groups: int = 1, kernel: in
         nodes.append(ir.Add(f"sum{i}", (last, f"s{i}")))
         last = f"sum{i}"
     top = 1 if bits == 1 else 2 ** (bits - 1) - 1
-    codes = rng.choice([-1, 1], (70, width // groups, kernel, kernel)) * top
+    codes = rng.choice(signs, (70, width // groups, kernel, kernel)) * top
     pad = (kernel // 2, kernel // 2)
     return graph_of(
         *nodes, conv("c", (last,), codes, bits, (1, 1), pad, groups), ir.Lif("l", ("c",), 1, 2, 1, 3, "hard", None),
@@ -59,6 +61,12 @@ def test_groups_and_other_bits_list_planes_too(bits: int, kernel: int) -> None:
     graph = stream(3, 140, bits=bits, groups=1 if bits == 1 else 7, kernel=kernel)
     assert Kind.ADD_PLANES in kinds(graph)
     assert_right(graph)
+
+
+def test_counts_fill_all_sixteen_planes() -> None:
+    full = stream(15, 4095, kernel=1, signs=(1,))
+    assert Kind.ADD_PLANES in kinds(full)
+    assert_right(full)
 
 
 def test_sixteen_maps_are_too_many_for_four_planes() -> None:
