@@ -43,9 +43,7 @@ SPK_INLINE size_t most_events(const spk_op *op) {
 }
 
 /* Lists of a step and group. */
-SPK_INLINE size_t list_count(const spk_op *op) {
-    return op->source == SPK_PLANES ? (size_t)op->source_planes : 1;
-}
+SPK_INLINE size_t list_count(const spk_op *op) { return op->source == SPK_PLANES ? (size_t)op->source_planes : 1; }
 
 /* Input channels of a group. */
 SPK_INLINE size_t group_inputs(const spk_op *op) { return (size_t)(op->in_c / op->groups); }

@@ -47,20 +47,20 @@ SPK_INLINE wide sliced_row(const streams *e, size_t i, int parts) {
 enum { IN_HAND = 6 };
 
 /* 2^k rows from i on into planes 0 .. k - 1; returns the carry into plane k. */
-SPK_INLINE wide sliced_two(wide *planes, const streams *e, size_t i, int parts) {
+SPK_INLINE wide sliced_2(wide *planes, const streams *e, size_t i, int parts) {
     return add_rows(&planes[0], sliced_row(e, i, parts), sliced_row(e, i + 1, parts));
 }
-SPK_INLINE wide sliced_four(wide *planes, const streams *e, size_t i, int parts) {
-    const wide a = sliced_two(planes, e, i, parts);
-    return add_rows(&planes[1], a, sliced_two(planes, e, i + 2, parts));
+SPK_INLINE wide sliced_4(wide *planes, const streams *e, size_t i, int parts) {
+    const wide a = sliced_2(planes, e, i, parts);
+    return add_rows(&planes[1], a, sliced_2(planes, e, i + 2, parts));
 }
-SPK_INLINE wide sliced_eight(wide *planes, const streams *e, size_t i, int parts) {
-    const wide a = sliced_four(planes, e, i, parts);
-    return add_rows(&planes[2], a, sliced_four(planes, e, i + 4, parts));
+SPK_INLINE wide sliced_8(wide *planes, const streams *e, size_t i, int parts) {
+    const wide a = sliced_4(planes, e, i, parts);
+    return add_rows(&planes[2], a, sliced_4(planes, e, i + 4, parts));
 }
 SPK_INLINE wide sliced_16(wide *planes, const streams *e, size_t i, int parts) {
-    const wide a = sliced_eight(planes, e, i, parts);
-    return add_rows(&planes[3], a, sliced_eight(planes, e, i + 8, parts));
+    const wide a = sliced_8(planes, e, i, parts);
+    return add_rows(&planes[3], a, sliced_8(planes, e, i + 8, parts));
 }
 SPK_INLINE wide sliced_32(wide *planes, const streams *e, size_t i, int parts) {
     const wide a = sliced_16(planes, e, i, parts);
@@ -105,7 +105,7 @@ SPK_INLINE void sliced_add(wide in_hand[IN_HAND], wide planes[PLANES], const str
         sliced_ripple(in_hand, planes, sliced_16(in_hand, e, i, parts), 4, end);
         i += 16;
     }
-    if (n & 8) sliced_ripple(in_hand, planes, sliced_eight(in_hand, e, i, parts), 3, end);
+    if (n & 8) sliced_ripple(in_hand, planes, sliced_8(in_hand, e, i, parts), 3, end);
 }
 
 /* Counts the rows of a vector of outputs, those of plane p 2^p times; returns the planes used. */
