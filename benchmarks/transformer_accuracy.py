@@ -55,6 +55,7 @@ from spikelet.train import (
     evaluate,
 )
 from spikelet.train.analog import to_analog
+from spikelet.train.config import PRECISIONS
 from spikelet.train.finetune import train_further
 from spikelet.train.lessons import Lesson
 from spikelet.train.loop import Loop
@@ -126,18 +127,20 @@ def _training(time_steps: int, seed: int, bench: Bench) -> Training:
     return Training(
         augment="crop3-flip", phases=(Phase(bench.epochs, time_steps),), batch_size=64, optimizer=Optimizer(lr=3e-3),
         regulation=DualRegulation(spike=0.0), loss="mean", gradient="straight", label_smoothing=0.05, seed=seed,
-        compile=bench.compile,
+        compile=bench.compile, mixed_precision=bench.precision,
     )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """The data, the folder where trained networks wait, the length of every training, and whether it is compiled."""
+    """The data, the folder where trained networks wait, the length of every training, whether it is compiled, and in
+    which precision it computes, of Training.mixed_precision."""
 
     data: DataSplits
     work: Path
     epochs: int
     compile: bool
+    precision: str
 
     def path(self, *what: object) -> Path:
         """Where in the folder the network of these settings waits."""
@@ -234,6 +237,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=IMAGES, help="of the training set; fewer to try things out")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--eager", action="store_true", help="do not compile: slower, but for a trial of few images")
+    parser.add_argument("--precision", choices=PRECISIONS, default="no", help="bf16 where the processor computes in it")
     parser.add_argument("--seconds", type=float, default=20.0, help="of speed")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -241,7 +245,8 @@ def main() -> None:
     everything = load("cifar10", root=options.data_root, validation=0.0)
     train = everything.train.subset(torch.arange(options.images))
     bench = Bench(
-        DataSplits(train, everything.validation, everything.test), options.work, options.epochs, not options.eager
+        DataSplits(train, everything.validation, everything.test),
+        *(options.work, options.epochs, not options.eager, options.precision),
     )
     for seed in options.seeds:
         for what in options.what:

@@ -34,14 +34,14 @@ def cifar10(seed: int = 0, weight_bits: int = 4, membrane_bits: int = 32) -> Tra
         data="cifar10",
         data_options={"validation": 0.0},
         augment="crop4-flip",
-        phases=(Phase(16, 1),),
+        phases=(Phase(20, 1),),
         batch_size=64,
         optimizer=Optimizer(lr=3e-3, weight_decay=0.05),
         regulation=DualRegulation(spike=0.0),
         loss="mean",
         label_smoothing=0.1,
         seed=seed,
-        compile=True,
+        mixed_precision="bf16",
     )
 
 
