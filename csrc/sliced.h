@@ -62,14 +62,6 @@ SPK_INLINE wide sliced_16(wide *planes, const streams *e, size_t i, int parts) {
     const wide a = sliced_8(planes, e, i, parts);
     return add_rows(&planes[3], a, sliced_8(planes, e, i + 8, parts));
 }
-SPK_INLINE wide sliced_32(wide *planes, const streams *e, size_t i, int parts) {
-    const wide a = sliced_16(planes, e, i, parts);
-    return add_rows(&planes[4], a, sliced_16(planes, e, i + 16, parts));
-}
-SPK_INLINE wide sliced_64(wide *planes, const streams *e, size_t i, int parts) {
-    const wide a = sliced_32(planes, e, i, parts);
-    return add_rows(&planes[5], a, sliced_32(planes, e, i + 32, parts));
-}
 
 /* Adds `carry` to a bit of the counter; returns the carry into the next. */
 SPK_INLINE wide add_carry(wide *plane, wide carry) {
@@ -92,19 +84,26 @@ SPK_INLINE void sliced_double(wide in_hand[IN_HAND], wide planes[PLANES], size_t
     in_hand[0] = w_zero();
 }
 
-/* Adds the rows of `n` events from the i-th on. */
+/* Adds the rows of `n` events from the i-th on. A carry of 16 rows waits for the next, and one of 32 too, so that every
+   64 rows a carry leaves the planes in hand. */
 SPK_INLINE void sliced_add(wide in_hand[IN_HAND], wide planes[PLANES], const streams *e, size_t i, size_t n, int parts,
                            size_t end) {
-    const size_t whole = i + n / 64 * 64;
-    for (; i < whole; i += 64) sliced_ripple(in_hand, planes, sliced_64(in_hand, e, i, parts), 6, end);
-    if (n & 32) {
-        sliced_ripple(in_hand, planes, sliced_32(in_hand, e, i, parts), 5, end);
-        i += 32;
+    wide of_16 = w_zero(), of_32 = w_zero();
+    const size_t blocks = n / 16;
+    for (size_t b = 0; b < blocks; b++, i += 16) {
+        const wide carry = sliced_16(in_hand, e, i, parts);
+        if (b % 2 == 0) {
+            of_16 = carry;
+            continue;
+        }
+        const wide both = add_rows(&in_hand[4], of_16, carry);
+        if (b % 4 == 1)
+            of_32 = both;
+        else
+            sliced_ripple(in_hand, planes, add_rows(&in_hand[5], of_32, both), 6, end);
     }
-    if (n & 16) {
-        sliced_ripple(in_hand, planes, sliced_16(in_hand, e, i, parts), 4, end);
-        i += 16;
-    }
+    if (blocks % 4 >= 2) sliced_ripple(in_hand, planes, of_32, 5, end);
+    if (blocks % 2 == 1) sliced_ripple(in_hand, planes, of_16, 4, end);
     if (n & 8) sliced_ripple(in_hand, planes, sliced_8(in_hand, e, i, parts), 3, end);
 }
 
