@@ -63,7 +63,7 @@ def test_a_wrong_word_of_train_is_one_sentence(words: list[str], said: str, here
         (["fit", "RUN", "--max-bytes", "3k", "--data-root", "shapes"], "is read from no folder"),
         (["run", "FILE", "pngs"], "there is no file pngs."),
         (["run", "FILE", "shapes/*.gif"], "nothing matches shapes/*.gif, and there is no file of this name."),
-        (["run", "FILE", "-"], "- reads a picture or an array from the standard input, which was empty."),
+        (["run", "FILE", "-"], "- reads a picture, a sound or an array from the standard input, which was empty."),
         (["run", "qsnn-vgg-s-cifar100", "a.png"], "Did you mean 'qsnn-vgg-s-cifar10'?"),
         (["bench", "qsnn-vgg-cifar10"], "Did you mean 'qsnn-vgg-s-cifar10'?"),
         (["models", "qsnn_vgg_t"], "nothing matches 'qsnn_vgg_t'. Did you mean 'qsnn_vgg_s'?"),

@@ -24,9 +24,9 @@ from spikelet.data import load as load_data
 from spikelet.data.classes import class_names_of
 from spikelet.data.load import Form
 from spikelet.data.readers.folder import is_of_sound
-from spikelet.export import front_end_of
 from spikelet.graph.analysis import analyse
 from spikelet.graph.ir import IntGraph
+from spikelet.graph.trained_on import front_end_of
 from spikelet.models.builder import Task
 from spikelet.train import TrainConfig, load_run
 from spikelet.train.origin import load_origin
