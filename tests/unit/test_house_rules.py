@@ -168,6 +168,20 @@ def test_no_exception_is_swallowed():
     assert [f"{where}:{node.lineno}" for where, node in broad] == []
 
 
+def raised(trees: list[tuple[str, ast.Module]]) -> Iterator[tuple[str, str]]:
+    """Where an exception is raised, and its name; a bare `raise` has none."""
+    for where, node in nodes(trees, ast.Raise):
+        assert isinstance(node, ast.Raise)
+        if isinstance(node.exc, ast.Call):
+            yield f"{where}:{node.lineno}", ast.unparse(node.exc.func)
+
+
+def test_what_a_user_got_wrong_is_an_error_of_ours():
+    """Python's own words for it are bases of ours (base/errors.py), so that one `except` catches everything."""
+    pythons = {"ValueError", "TypeError", "FileNotFoundError", "FileExistsError", "IsADirectoryError", "ImportError"}
+    assert [f"{where} {name}" for where, name in raised(SOURCE) if name in pythons] == []
+
+
 def text_files() -> list[Path]:
     """Everything we write by hand: sources, documents, configuration."""
     suffixes = (".py", ".c", ".h", ".md", ".toml", ".txt", ".yaml", ".cff", ".json", ".csv", "")

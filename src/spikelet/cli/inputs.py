@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from spikelet.base.errors import SpikeletError
+from spikelet.base.errors import NoSuchFile, SpikeletError
 from spikelet.base.picture import MAX_FILE_BYTES, endings
 from spikelet.base.sound import ENDINGS as SOUNDS
 from spikelet.cli.errors import naming
@@ -55,10 +55,10 @@ def _named(word: str, hears: bool) -> Iterator[Source]:
         yield from _in_folder(path, hears) if path.is_dir() else [Source(word, path)]
         return
     if not glob.has_magic(word):
-        raise FileNotFoundError(f"there is no file {word}.")
+        raise NoSuchFile(f"there is no file {word}.")
     matches = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 (pathlib's takes no absolute pattern)
     if not matches:
-        raise FileNotFoundError(f"nothing matches {word}, and there is no file of this name.")
+        raise NoSuchFile(f"nothing matches {word}, and there is no file of this name.")
     for match in map(Path, matches):
         if not match.is_dir():
             yield Source(str(match), match)

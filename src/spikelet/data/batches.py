@@ -110,10 +110,10 @@ def batches(
     Returns:
         An iterable with a length, of (x uint8 [B, C, H, W] or [T, B, C, H, W], y int64 [B]).
     Raises:
-        ValueError: no data, no batch, or an augmentation without an epoch.
+        SpikeletError: no data, no batch, or an augmentation without an epoch.
     """
     if len(data) == 0:
-        raise ValueError(
+        raise SpikeletError(
             f"this split of {data.name} is empty: there is nothing to iterate over. "
             "(A data set without a training or test part has an empty one; validation=0 leaves that part empty.)"
         )
@@ -121,13 +121,13 @@ def batches(
     whole("batches", batch_size=batch_size)
     whole("batches", 0, start=start)
     if augment is not None and epoch is None:
-        raise ValueError(
+        raise SpikeletError(
             "batches was given an augmentation but no epoch to draw its random numbers from. "
             "Pass epoch=Epoch(seed, number), or leave augment out."
         )
     made = Batches(data, batch_size, epoch, augment, drop_last, share, start)
     if len(data) < batch_size * share.world_size and drop_last:
-        raise ValueError(
+        raise SpikeletError(
             f"batch_size {batch_size} on {share.world_size} process(es) is more than the {len(data)} samples of "
             f"{data.name}: with drop_last nothing is left. Use smaller batches."
         )

@@ -15,6 +15,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import instance
 from spikelet.nn.evaluation import exact_products, require_exact_type
 from spikelet.nn.fold_time import fold_time
@@ -39,7 +40,7 @@ class Conv2d(_Quantized, nn.Conv2d):
     """nn.Conv2d over maps [T, B, C, H, W] with quantized weights; `bias` is off unless asked for.
 
     Raises:
-        ValueError: padding_mode other than "zeros", or padding given as a word.
+        SpikeletError: padding_mode other than "zeros", or padding given as a word.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Conv1d(_Quantized, nn.Conv1d):
     """nn.Conv1d over sequences or tokens [T, B, C, L] with quantized weights; `bias` is off unless asked for.
 
     Raises:
-        ValueError: padding_mode other than "zeros", or padding given as a word.
+        SpikeletError: padding_mode other than "zeros", or padding given as a word.
     """
 
     def __init__(
@@ -96,9 +97,9 @@ class Linear(_Quantized, nn.Linear):
         self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, B, I] -> [T, B, O]. Raises ValueError where `x` has another number of axes."""
+        """[T, B, I] -> [T, B, O]. Raises SpikeletError where `x` has another number of axes."""
         if x.dim() not in (2, 3, 4):
-            raise ValueError(
+            raise SpikeletError(
                 f"Linear takes [T, B, I], [T, B, N, I] or [B, I], got shape {tuple(x.shape)}. "
                 "(Use x.flatten(2) before it.)"
             )
@@ -124,7 +125,7 @@ class ConvTranspose2d(nn.Module):
         output_padding: rows and columns of the second sides' edge that are added, below stride.
         bias: whether a bias is added.
     Raises:
-        ValueError: stride, padding or output_padding out of range.
+        SpikeletError: stride, padding or output_padding out of range.
     """
 
     def __init__(
@@ -141,7 +142,7 @@ class ConvTranspose2d(nn.Module):
     ) -> None:
         super().__init__()
         if stride < 1 or not 0 <= padding < kernel_size or not 0 <= output_padding < max(stride, 2):
-            raise ValueError(
+            raise SpikeletError(
                 "ConvTranspose2d takes a stride from 1 on, a padding below kernel_size and an output_padding below "
                 f"stride, got stride={stride}, padding={padding}, output_padding={output_padding}."
             )
@@ -151,7 +152,7 @@ class ConvTranspose2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, O, H', W']."""
         if x.dim() != 5:
-            raise ValueError(f"ConvTranspose2d takes [T, B, C, H, W], got shape {tuple(x.shape)}.")
+            raise SpikeletError(f"ConvTranspose2d takes [T, B, C, H, W], got shape {tuple(x.shape)}.")
         between, side = self.stride - 1, self.conv.kernel_size[0] - 1 - self.padding
         spread = F.pad(x.unsqueeze(4).unsqueeze(6), (0, between, 0, 0, 0, between)).flatten(5).flatten(3, 4)
         end = side - between + self.output_padding
@@ -176,7 +177,7 @@ def _add_bias(layer: Conv1d | Conv2d | Linear, y: Tensor, axes_behind: int) -> T
 
 def _require_zero_padding(layer: Conv1d | Conv2d) -> None:
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        raise ValueError(
+        raise SpikeletError(
             f"{type(layer).__name__} supports zero padding given as numbers, got padding={layer.padding!r}, "
             f"padding_mode={layer.padding_mode!r}."
         )
