@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,15 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 )  # fmt: skip
 def test_a_wrong_word_of_train_is_one_sentence(words: list[str], said: str, here: Path, command: Command) -> None:
     assert said in sentence_of(command(*words))
+
+
+def test_a_folder_of_one_class_is_no_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
+    monkeypatch.chdir(make_shapes(tmp_path / "shapes", {"": 4}))
+    for name in ("cross", "square"):
+        shutil.rmtree(name)
+    said = sentence_of(command("train", "--data", ".", "--out", tmp_path / "run"))
+    assert ". has one class, 'bar', and a network tells two or more apart. Give each a folder of its own" in said
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
