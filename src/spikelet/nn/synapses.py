@@ -36,12 +36,8 @@ class _Quantized(nn.Module):
         super().__setattr__(name, value)
 
 
-class Conv2d(_Quantized, nn.Conv2d):
-    """nn.Conv2d over maps [T, B, C, H, W] with quantized weights; `bias` is off unless asked for.
-
-    Raises:
-        SpikeletError: padding_mode other than "zeros", or padding given as a word.
-    """
+class _Convolution(_Quantized):
+    """A convolution: torch's own, which stands behind it among the bases, pads with zeros alone."""
 
     def __init__(
         self,
@@ -53,35 +49,29 @@ class Conv2d(_Quantized, nn.Conv2d):
         bias: bool = False,
         **kw: Any,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)
+        super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)  # type: ignore[call-arg]
         _require_zero_padding(self)
         self.quantizer = quantizer
+
+
+class Conv2d(_Convolution, nn.Conv2d):
+    """nn.Conv2d over maps [T, B, C, H, W] with quantized weights; `bias` is off unless asked for.
+
+    Raises:
+        SpikeletError: padding_mode other than "zeros", or padding given as a word.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, O, H', W']."""
         return _convolved(self, x, 3)
 
 
-class Conv1d(_Quantized, nn.Conv1d):
+class Conv1d(_Convolution, nn.Conv1d):
     """nn.Conv1d over sequences or tokens [T, B, C, L] with quantized weights; `bias` is off unless asked for.
 
     Raises:
         SpikeletError: padding_mode other than "zeros", or padding given as a word.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        quantizer: Quantizer,
-        *,
-        bias: bool = False,
-        **kw: Any,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)
-        _require_zero_padding(self)
-        self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, L] -> [T, B, O, L']."""
@@ -175,7 +165,7 @@ def _add_bias(layer: Conv1d | Conv2d | Linear, y: Tensor, axes_behind: int) -> T
     return (y if layer.training else round_to_grid(y)) + on_grid.view(-1, *[1] * axes_behind)
 
 
-def _require_zero_padding(layer: Conv1d | Conv2d) -> None:
+def _require_zero_padding(layer: Any) -> None:
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         raise SpikeletError(
             f"{type(layer).__name__} supports zero padding given as numbers, got padding={layer.padding!r}, "
