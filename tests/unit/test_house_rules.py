@@ -6,6 +6,7 @@ Every exception stands in a table here with its reason. The tables may only shri
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,9 +46,19 @@ PYTHON = [(name(path), ast.parse(path.read_text())) for path in files(".py")]
 SOURCE = [(where, tree) for where, tree in PYTHON if where.startswith("src/")]
 
 
+@functools.cache
+def by_kind(tree: ast.Module) -> dict[type, list[ast.AST]]:
+    """The nodes of a file by their kind; a file is walked through once for all rules."""
+    found: dict[type, list[ast.AST]] = {}
+    for node in ast.walk(tree):
+        found.setdefault(type(node), []).append(node)
+    return found
+
+
 def nodes(trees: list[tuple[str, ast.Module]], kind: type | tuple[type, ...]) -> Iterator[tuple[str, ast.AST]]:
     """Every node of `kind` in `trees`, each with the file it stands in."""
-    return ((where, node) for where, tree in trees for node in ast.walk(tree) if isinstance(node, kind))
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return ((where, node) for where, tree in trees for one in kinds for node in by_kind(tree).get(one, ()))
 
 
 def functions() -> Iterator[tuple[str, Function]]:
@@ -189,9 +200,15 @@ def text_files() -> list[Path]:
     return sorted([*files(*suffixes), *at_root])
 
 
+@functools.cache
+def texts() -> dict[str, str]:
+    """What every text file holds, by its name."""
+    return {name(path): path.read_text(errors="replace") for path in text_files()}
+
+
 def lines_matching(pattern: str) -> dict[str, int]:
     """How many lines of each text file match `pattern`; files without one are left out."""
-    counts = {name(p): len(re.findall(pattern, p.read_text(errors="replace"))) for p in text_files()}
+    counts = {where: len(re.findall(pattern, text)) for where, text in texts().items()}
     return {where: count for where, count in counts.items() if count}
 
 
