@@ -34,7 +34,7 @@ def real(value: float | Sequence[float] | Tensor, owner: str) -> Real:
                 f"{owner} must be a number or one a channel, got a tensor of shape {tuple(value.shape)}."
             )
         value = value.detach().double().tolist()
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         if not len(value):
             raise SpikeletError(f"{owner} must be a number or one a channel, got an empty list.")
         value = [real_number(v, owner) for v in value]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.strict_json import shown
 from spikelet.base.whole import power_of_two_from, whole
 from spikelet.neurons.constants import LEAK_BITS, LIMIT, Real, numbers, off_grid, real
 from spikelet.neurons.reset import Hard, Reset, Soft
@@ -61,6 +62,12 @@ class LIFParams:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, real(value, f"LIFParams.{name}"))
+        if not isinstance(self.reset, Reset):
+            raise SpikeletError(f"LIFParams.reset must be Hard() or Soft(drop), got {shown(self.reset)}.")
+        if not isinstance(self.surrogate, Surrogate):
+            raise SpikeletError(
+                f"LIFParams.surrogate must be a Surrogate such as Triangle(1.0), got {shown(self.surrogate)}."
+            )
         self._check_leak_and_gain()
         _check_above_0("threshold", self.threshold)
         levels = whole(self.levels, "LIFParams.levels", 1, MAX_LEVELS, error=SpikeletError)
