@@ -94,9 +94,9 @@ def compress(
     if not isinstance(passes, Sequence) or not passes or not all(isinstance(p, Pass) for p in passes):
         raise CompressionError(f"passes must be a list of passes such as [Prune(0.5)], got {shown(passes)}.")
     for one in passes:
-        if not callable(getattr(one, "where", everything())):
+        if not callable(where := getattr(one, "where", everything())):
             raise CompressionError(
-                f"{type(one).__name__}.where must be a filter such as first() or ~last(), got {shown(one.where)}."
+                f"{type(one).__name__}.where must be a filter such as first() or ~last(), got {shown(where)}."
             )
     require_module(model, CompressionError)
     _require_finite(model)
