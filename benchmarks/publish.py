@@ -23,6 +23,7 @@ from spikelet.cli.result import result_of
 from spikelet.data import load
 from spikelet.graph.file.artifact import dumps
 from spikelet.graph.ir import IntGraph
+from spikelet.graph.trained_on import front_end_of
 from spikelet.lowering.verify import Verification
 from spikelet.train import TrainConfig, load_run
 from spikelet.train.checkpoint import load_history
@@ -132,13 +133,14 @@ def _ship(
         else f"| accuracy on {Path(options.also).name} | {other.integer_accuracy:.2%} ({other.samples} images) |\n"
     )
     pictures = graph.input.shape[1:] != (1, 1)
+    taken = "SOUND.wav" if front_end_of(graph) else "IMAGE" if pictures else None
     card = CARD.format(
         name=options.ship, model=config.model, options=config.model_options, data=graph.meta["data"],
         integer=result.integer_accuracy, real=result.float_accuracy, samples=result.samples, spikes=result.spikes,
         mismatches=result.mismatches, other=extra, size=path.stat().st_size, recipe=options.recipe, seed=config.seed,
         epochs=_epochs(config), commit=graph.meta["commit"],
         command=_command(options, config),
-        what="images" if pictures else "signals", run=f" `spikelet run {options.ship} IMAGE`, or" if pictures else "",
+        what="images" if pictures else "signals", run=f" `spikelet run {options.ship} {taken}`, or" if taken else "",
         shape=f"[{'T, ' * ('time_steps' in config.data_options)}B, {', '.join(map(str, graph.input.shape))}]",
     )  # fmt: skip
     path.with_suffix(".md").write_text(card)

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from spikelet.cli.app import app
+from spikelet.cli.catalogue import Catalogue, models
 from spikelet.recipes import RECIPES
 from spikelet.train import Optimizer, Phase, TrainConfig
 
@@ -46,6 +47,12 @@ def command() -> Callable[..., Any]:
         return CliRunner().invoke(app, [str(word) for word in words])
 
     return call
+
+
+@pytest.fixture(scope="package")
+def everything() -> Catalogue:
+    """What `spikelet models` lists, every network counted once."""
+    return models("*")
 
 
 @pytest.fixture(scope="package")

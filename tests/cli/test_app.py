@@ -74,7 +74,7 @@ def test_the_version_is_that_of_the_package(command: Callable[..., Any]) -> None
 
 def test_the_module_runs_as_the_console_script_does(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "spikelet", "eval", "nothing"],
+        [sys.executable, "-m", "spikelet", "inspect", "nothing"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

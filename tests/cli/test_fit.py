@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 import spikelet
 from spikelet.fitting import Fitted
+from spikelet.fitting.job import Job
 
 pytest.importorskip("optuna")
 
@@ -19,9 +21,24 @@ QUICK = ("--epochs", 1, "--probes", 1, "--threads", 1)
 
 
 @pytest.fixture(scope="module")
-def fitted(trained: Path, tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Any]) -> tuple[Path, Any]:
-    out = tmp_path_factory.mktemp("fit") / "out"
-    return out, command("fit", trained, "--max-bytes", "2.9k", "--out", out, *QUICK)
+def found() -> list[Fitted]:
+    """What the one fit of this module found."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def fitted(
+    trained: Path, tmp_path_factory: pytest.TempPathFactory, command: Callable[..., Any], found: list[Fitted]
+) -> tuple[Path, Any]:
+    out, run = tmp_path_factory.mktemp("fit") / "out", Job.run
+
+    def kept(job: Job, watcher: Any) -> Fitted:
+        found.append(run(job, watcher))
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Job, "run", kept)
+        return out, command("fit", trained, "--max-bytes", "2.9k", "--out", out, *QUICK)
 
 
 def test_the_folder_holds_a_file_within_the_budget_the_front_and_a_picture(fitted: tuple[Path, Any]):
@@ -49,8 +66,10 @@ def test_the_front_the_plan_and_what_was_measured_are_printed(fitted: tuple[Path
 
 
 def test_an_accuracy_drop_that_is_not_met_is_told_by_the_exit_code(
-    trained: Path, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-):
+    fitted: tuple[Path, Any], found: list[Fitted], trained: Path, tmp_path: Path, command: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+):  # fmt: skip
+    monkeypatch.setattr(Job, "run", lambda job, watcher: dataclasses.replace(found[0], budget=job.budget))
     monkeypatch.setattr(Fitted, "accuracy_drop", 5.0)
     done = command("fit", trained, "--max-bytes", "2900", "--max-accuracy-drop", 1, "--out", tmp_path / "o", *QUICK)
     assert done.exit_code == 1

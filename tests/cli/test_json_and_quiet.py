@@ -34,7 +34,10 @@ def array(tmp_path: Path) -> Path:
     return tmp_path / "x.npy"
 
 
-def test_models_are_listed_with_numbers(command: Command) -> None:
+def test_models_are_listed_with_numbers(
+    command: Command, everything: catalogue.Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "models", {"*": everything}.__getitem__)
     document = document_of(command("models", "--json"))
     assert {row["name"] for row in document["recipes"]} == set(RECIPES)
     assert {row["name"] for row in document["networks"]} == set(spikelet.list_models())

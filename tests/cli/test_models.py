@@ -10,12 +10,16 @@ import torch
 
 import spikelet
 from spikelet import zoo
+from spikelet.cli import catalogue
 from spikelet.cli.catalogue import card_row
 from spikelet.models.uninitialised import Uninitialised
 from spikelet.recipes import RECIPES
 
 
-def test_everything_there_is_is_listed(command: Callable[..., Any]) -> None:
+def test_everything_there_is_is_listed(
+    command: Callable[..., Any], everything: catalogue.Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalogue, "models", {"*": everything}.__getitem__)
     text = command("models").output
     for name in (*spikelet.list_models(), *RECIPES, *zoo.names()):
         assert f"\n{name} " in text, name

@@ -56,7 +56,11 @@ def test_words_of_a_file_are_shown_and_not_obeyed(
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "cp437", "utf-8"])
 def test_characters_are_those_that_the_output_has(encoding: str, hostile: Path) -> None:
-    for words in (("run", str(hostile), str(hostile.with_suffix(".npy")), "--top", "10"), ("--help",), ("eval", "猫")):
+    for words in (
+        ("run", str(hostile), str(hostile.with_suffix(".npy")), "--top", "10"),
+        ("--help",),
+        ("inspect", "猫"),
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "spikelet", *words],
             capture_output=True,
@@ -64,7 +68,7 @@ def test_characters_are_those_that_the_output_has(encoding: str, hostile: Path) 
             check=False,
         )
         said = (done.stdout + done.stderr).decode(encoding)
-        assert done.returncode == (2 if words[0] == "eval" else 0), said
+        assert done.returncode == (2 if words[0] == "inspect" else 0), said
         assert "codec" not in said
         assert "Traceback" not in said
         if words[0] == "run":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,15 @@ def test_a_wrong_word_of_train_is_one_sentence(words: list[str], said: str, here
     assert said in sentence_of(command(*words))
 
 
+def test_a_folder_of_one_class_is_no_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
+    monkeypatch.chdir(make_shapes(tmp_path / "shapes", {"": 4}))
+    for name in ("cross", "square"):
+        shutil.rmtree(name)
+    said = sentence_of(command("train", "--data", ".", "--out", tmp_path / "run"))
+    assert ". has one class, 'bar', and a network tells two or more apart. Give each a folder of its own" in said
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -63,7 +73,7 @@ def test_a_wrong_word_of_train_is_one_sentence(words: list[str], said: str, here
         (["fit", "RUN", "--max-bytes", "3k", "--data-root", "shapes"], "is read from no folder"),
         (["run", "FILE", "pngs"], "there is no file pngs."),
         (["run", "FILE", "shapes/*.gif"], "nothing matches shapes/*.gif, and there is no file of this name."),
-        (["run", "FILE", "-"], "- reads a picture or an array from the standard input, which was empty."),
+        (["run", "FILE", "-"], "- reads a picture, a sound or an array from the standard input, which was empty."),
         (["run", "qsnn-vgg-s-cifar100", "a.png"], "Did you mean 'qsnn-vgg-s-cifar10'?"),
         (["bench", "qsnn-vgg-cifar10"], "Did you mean 'qsnn-vgg-s-cifar10'?"),
         (["models", "qsnn_vgg_t"], "nothing matches 'qsnn_vgg_t'. Did you mean 'qsnn_vgg_s'?"),
@@ -71,6 +81,14 @@ def test_a_wrong_word_of_train_is_one_sentence(words: list[str], said: str, here
         (["pack", "RUN"], "Missing option '--out'. As in: spikelet pack runs/digits --out digits.safetensors"),
         (["train", "tiny", "--seed", "1", "--out", "RUN"],
          "holds a run of another configuration. Choose another folder, or remove this one."),
+        (["pack", "RUN", "--out", "model.pt"],
+         "and model.pt would be taken for weights of PyTorch. Name it model.safetensors."),
+        (["convert", "RUN", "--out", "twin.onnx"],
+         "twin.onnx would be taken for an ONNX model. Name it twin.safetensors."),
+        (["eval", "nowhere"], "no file 'nowhere', and no such model ships with spikelet."),
+        (["pack", "nowhere", "--out", "m.safetensors"], "is not a run's configuration (there is no folder nowhere)."),
+        (["pack", "FILE", "--out", "m.safetensors"], "is not a run's configuration (FILE is a file and no folder)."),
+        (["train", "--config", "nowhere.json"], "is not a run's configuration (there is no such file)."),
         (["eval", "shapes"], "shapes/config.json is not a run's configuration"),
         (["pack", "shapes", "--out", "m.safetensors"], "shapes/config.json is not a run's configuration"),
     ],
@@ -97,9 +115,10 @@ def test_a_file_that_was_cut_off_says_what_is_missing(packed: Path, tmp_path: Pa
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder that nobody can write into")
 def test_a_file_that_cannot_be_written_is_named_as_it_was_typed(trained: Path, command: Command) -> None:
-    said = sentence_of(command("pack", trained, "--out", "/proc/x.safetensors"))
-    assert "/proc" in said
-    assert "spikelet-tmp" not in said
+    for words in (("pack", trained), ("profile", trained), ("fit", trained, "--max-bytes", "3k"), ("export", trained),
+                  ("train", "tiny")):  # fmt: skip
+        said = sentence_of(command(*words, "--out", "/proc/x"))
+        assert "--out: nothing can be written into /proc (No such file or directory). Choose another place" in said
 
 
 def sentence_of(done: Any) -> str:

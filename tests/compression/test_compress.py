@@ -152,7 +152,7 @@ def test_one_pass_instead_of_a_list_is_refused():
         CompressionError, match=r"passes must be a list of passes such as \[Prune\(0\.5\)\], got Prune\("
     ):
         compress(model, Prune(0.5), x)  # type: ignore[arg-type]
-    with pytest.raises(CompressionError, match="calibration_batches must be at least 1, got 0"):
+    with pytest.raises(CompressionError, match="calibration_batches must be a whole number from 1, got 0"):
         compress(model, [Prune(0.5)], x, calibration_batches=0)
 
 
@@ -402,3 +402,18 @@ def test_data_of_another_shape_is_named_beside_what_the_network_takes():
     words = r"samples of shape \[3, 16, 16\] .* the model takes \[1, 8, 8\]\. Make the model with in_channels=3"
     with pytest.raises(CompressionError, match=words):
         compress(model, [Prune(0.5)], torch.zeros(2, 3, 16, 16, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: compress(nn.Identity(), 3, None), r"passes must be a list of passes such as \[Prune\(0\.5\)\], got 3"),
+        (lambda: compress(nn.Identity(), [Prune(0.5, where=3)], None), r"Prune\.where must be a filter such as first"),
+        (lambda: compress(nn.Identity(), [Prune(0.5)], None, validation=3), "validation must be Samples or batches"),
+        (lambda: compress(nn.Identity(), [Prune(0.5)], None, calibration_batches="a"), "number from 1, got 'a'"),
+        (lambda: Prune(0.5, criterion="l1"), r"Prune\.criterion must be a Criterion such as SVS\(\), got 'l1'"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused_by_name(wrong: Any, said: str):
+    with pytest.raises(CompressionError, match=said):
+        wrong()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons import (
     LIF,
     FullMembrane,
@@ -396,3 +398,17 @@ def test_bytes_are_refused_as_a_current(training: bool):
 def test_constants_that_are_no_params_are_refused():
     with pytest.raises(TypeError, match=r"LIF\.params must be LIFParams\(\.\.\.\), got 3"):
         LIF(2, 3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"leak": "half"}, r"LIFParams\.leak must be a number or one a channel, got 'half'"),
+        ({"threshold": [1.0, None]}, r"LIFParams\.threshold must be a number or one a channel, got None"),
+        ({"reset": "soft"}, r"LIFParams\.reset must be Hard\(\) or Soft\(drop\), got 'soft'"),
+        ({"surrogate": 1.0}, r"LIFParams\.surrogate must be a Surrogate such as Triangle\(1\.0\), got 1\.0"),
+    ],
+)
+def test_a_constant_of_another_kind_is_refused_by_name(wrong: dict[str, Any], said: str):
+    with pytest.raises(SpikeletError, match=said):
+        LIFParams(**wrong)

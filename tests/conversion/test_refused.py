@@ -238,3 +238,12 @@ def test_accuracy_over_steps_needs_samples_and_ascending_steps():
     for steps, words in (((0,), r"steps\[0\] must be a whole number from 1 to 1024, got 0"), ((2, 1), "must ascend")):
         with pytest.raises(ConversionError, match=words):
             accuracy_over_steps(Odd(), pairs, steps)
+
+
+@pytest.mark.parametrize("net", [Odd(), CNN()], ids=["torch's layers", "another"])
+def test_images_of_another_size_are_one_sentence(net: nn.Module) -> None:
+    twin = spikelet.convert(net, X, time_steps=8, mean=0.5, std=0.25)
+    said = r"the twin was converted for samples of shape \[3, 8, 8\] and does not run on \[3, 12, 12\]\. Resize the "
+    with pytest.raises(ConversionError, match=said):
+        twin(torch.zeros(2, 3, 12, 12, dtype=torch.uint8))
+    assert twin(X).shape[1] == 2

@@ -102,7 +102,9 @@ def test_own_sounds_are_heard_as_the_page_says(folder: Path):
                 put(folder / "words" / split / word / f"{k}.wav", wav(tone(hertz + 10 * k + len(split), 4000)))
     said, names = follow("own_sounds.md")
     assert "accuracy, integer program" in said[2]
-    assert "front end for sound" in said[3]
+    assert "0.5 s of 16-bit sound at 8,000 Hz, laid into 0.8 s of silence" in said[3]
+    assert len(Path("heard.csv").read_text().splitlines()) == 1 + 4
+    assert "front end for sound" in said[4]
     assert names["frames"].shape == (40, 24)
     assert names["graph"].labels == ("no", "yes")
 

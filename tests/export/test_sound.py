@@ -13,11 +13,11 @@ import pytest
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.logmel import STEPS, LogMel
-from spikelet.export import to_c
+from spikelet.export import front_end_of, to_c
 from spikelet.export.c.kernels import sources
 from spikelet.export.c.project import written
 from spikelet.export.c.report import report
-from spikelet.export.c.sound import front_end_of, sound_files
+from spikelet.export.c.sound import sound_files
 from spikelet.graph import ir
 from tests.artifact_parts import small_graph
 from tests.export.compiled import CC, SANITIZE, STRICT, needs_compiler

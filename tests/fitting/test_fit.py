@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 
 import pytest
 import torch
@@ -54,7 +55,13 @@ def model(digits: DataSplits) -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def fitted(model: torch.nn.Module, digits: DataSplits) -> Fitted:
+def before(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What the model holds before it is fitted."""
+    return copy.deepcopy(model.state_dict())
+
+
+@pytest.fixture(scope="module")
+def fitted(model: torch.nn.Module, before: dict[str, torch.Tensor], digits: DataSplits) -> Fitted:
     return fit(model, digits, Budget(max_bytes=9_000, max_accuracy_drop=8), training=TRAINING, settings=SETTINGS)
 
 
@@ -109,7 +116,7 @@ def test_no_file_is_larger_than_its_plan_was_predicted_to_be(weight_bits: int, s
 
 
 @pytest.mark.parametrize("name", ["bestformer_2_128", "qsd_transformer_cifar"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_no_transformer_is_larger_than_predicted(name: str, seed: int, digits: DataSplits):
     """Its document is compressed, and takes more the less its nodes are alike."""
     torch.manual_seed(seed)
@@ -133,18 +140,22 @@ def test_the_integers_have_the_accuracy_that_is_reported(fitted: Fitted, digits:
     assert fitted.judged_on == digits.test.name
 
 
-def test_the_model_is_left_as_it_was(model: torch.nn.Module, digits: DataSplits):
-    before = copy.deepcopy(model.state_dict())
-    with pytest.raises(BudgetError):
-        fit(model, digits, Budget(max_bytes=100), training=TRAINING, settings=SETTINGS)
+def test_the_model_is_left_as_it_was(fitted: Fitted, model: torch.nn.Module, before: dict[str, torch.Tensor]):
     after = model.state_dict()
+    assert fitted.model is not model
     assert before.keys() == after.keys()
     assert all(torch.equal(before[k], after[k]) for k in before)
 
 
-def test_an_impossible_budget_says_what_the_smallest_plan_needs(model: torch.nn.Module, digits: DataSplits):
-    with pytest.raises(BudgetError, match=r"no plan meets 100 bytes and 10 SOPs: the smallest has \d+ bytes"):
-        fit(model, digits, Budget(100, 10.0), training=TRAINING, settings=SETTINGS)
+def test_an_impossible_budget_says_what_the_smallest_plan_needs_before_anything_is_measured(
+    model: torch.nn.Module, digits: DataSplits, fitted: Fitted
+):
+    with pytest.raises(BudgetError, match=r"no plan meets 100 bytes and 10 SOPs: the smallest has \d+ bytes") as error:
+        fit(model, digits, Budget(100, 10.0), training=TRAINING, settings=SETTINGS, watcher=Begun())
+    (least,) = re.findall(r"the smallest has (\d+) bytes", str(error.value))
+    assert int(least) <= min(candidate.cost.size for candidate in fitted.front)
+    with pytest.raises(StopIteration, match="sensitivity"):
+        fit(model, digits, Budget(int(least)), training=TRAINING, settings=SETTINGS, watcher=Begun())
 
 
 def test_data_without_validation_samples_is_refused(model: torch.nn.Module):
@@ -162,7 +173,7 @@ class Begun(Quiet):
 def test_a_network_of_inverted_streams_is_fitted_without_settings(digits: DataSplits):
     model = small_model("bestformer_4_384", in_channels=1).eval()
     with pytest.raises(StopIteration, match="sensitivity"):
-        fit(model, digits, Budget(4_000), settings=SETTINGS, watcher=Begun())
+        fit(model, digits, Budget(1_000_000), settings=SETTINGS, watcher=Begun())
     words = (
         r"Reversible do not keep\. Use regulation=DualRegulation\(spike=0\), or Reversible\(\.\.\., recompute=False\)"
     )

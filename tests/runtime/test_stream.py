@@ -16,7 +16,7 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import reads_later_nodes
 from spikelet.runtime import StreamState, kernel_sets
 from tests.nodes import conv, linear
-from tests.random_graphs import random_input
+from tests.random_graphs import random_graph, random_input
 from tests.wide_graphs import wide_graph
 
 SETS = [s.name for s in kernel_sets()]
@@ -282,3 +282,17 @@ def test_a_state_s_memory_may_lie_as_it_likes() -> None:
     for memory in (np.asfortranarray(state.memory), state.memory.repeat(2, axis=0)[::2]):
         y, _ = stream(x[1:], dataclasses.replace(state, memory=memory))
         np.testing.assert_array_equal(y, Reference(graph)(x))
+
+
+def test_a_stream_keeps_the_bytes_that_its_program_says_and_no_more_than_are_allowed() -> None:
+    graph = random_graph(5)
+    one = Program(graph).state_bytes
+    assert one == Program(graph).stream().start(3).memory.shape[1] > 0
+    limit = 10_000_000
+    stream = Program(graph, max_bytes=limit).stream()
+    assert stream.start(3).batch == 3
+    with pytest.raises(
+        GraphError, match=rf"a stream of {limit} samples keeps {one} bytes of each, and .* max_bytes allows"
+    ):
+        stream.start(limit)
+    assert f"{one:,} bytes of state a sample" in str(Program(graph))

@@ -6,6 +6,7 @@ Every exception stands in a table here with its reason. The tables may only shri
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,9 +46,19 @@ PYTHON = [(name(path), ast.parse(path.read_text())) for path in files(".py")]
 SOURCE = [(where, tree) for where, tree in PYTHON if where.startswith("src/")]
 
 
+@functools.cache
+def by_kind(tree: ast.Module) -> dict[type, list[ast.AST]]:
+    """The nodes of a file by their kind; a file is walked through once for all rules."""
+    found: dict[type, list[ast.AST]] = {}
+    for node in ast.walk(tree):
+        found.setdefault(type(node), []).append(node)
+    return found
+
+
 def nodes(trees: list[tuple[str, ast.Module]], kind: type | tuple[type, ...]) -> Iterator[tuple[str, ast.AST]]:
     """Every node of `kind` in `trees`, each with the file it stands in."""
-    return ((where, node) for where, tree in trees for node in ast.walk(tree) if isinstance(node, kind))
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return ((where, node) for where, tree in trees for one in kinds for node in by_kind(tree).get(one, ()))
 
 
 def functions() -> Iterator[tuple[str, Function]]:
@@ -168,6 +179,20 @@ def test_no_exception_is_swallowed():
     assert [f"{where}:{node.lineno}" for where, node in broad] == []
 
 
+def raised(trees: list[tuple[str, ast.Module]]) -> Iterator[tuple[str, str]]:
+    """Where an exception is raised, and its name; a bare `raise` has none."""
+    for where, node in nodes(trees, ast.Raise):
+        assert isinstance(node, ast.Raise)
+        if isinstance(node.exc, ast.Call):
+            yield f"{where}:{node.lineno}", ast.unparse(node.exc.func)
+
+
+def test_what_a_user_got_wrong_is_an_error_of_ours():
+    """Python's own words for it are bases of ours (base/errors.py), so that one `except` catches everything."""
+    pythons = {"ValueError", "TypeError", "FileNotFoundError", "FileExistsError", "IsADirectoryError", "ImportError"}
+    assert [f"{where} {name}" for where, name in raised(SOURCE) if name in pythons] == []
+
+
 def text_files() -> list[Path]:
     """Everything we write by hand: sources, documents, configuration."""
     suffixes = (".py", ".c", ".h", ".md", ".toml", ".txt", ".yaml", ".cff", ".json", ".csv", "")
@@ -175,9 +200,15 @@ def text_files() -> list[Path]:
     return sorted([*files(*suffixes), *at_root])
 
 
+@functools.cache
+def texts() -> dict[str, str]:
+    """What every text file holds, by its name."""
+    return {name(path): path.read_text(errors="replace") for path in text_files()}
+
+
 def lines_matching(pattern: str) -> dict[str, int]:
     """How many lines of each text file match `pattern`; files without one are left out."""
-    counts = {name(p): len(re.findall(pattern, p.read_text(errors="replace"))) for p in text_files()}
+    counts = {where: len(re.findall(pattern, text)) for where, text in texts().items()}
     return {where: count for where, count in counts.items() if count}
 
 

@@ -1,6 +1,13 @@
-"""Every error of spikelet: each is a `SpikeletError` and names what is wrong and the way out."""
+"""Every error of spikelet: each is a `SpikeletError` and names what is wrong and the way out.
+
+What the user got wrong is always one: an argument, a file, data, a network. It is a ValueError too, and where Python
+has a closer word also that one: TypeError (`WrongType`), FileNotFoundError (`NoSuchFile`), IsADirectoryError
+(`IsAFolder`), ImportError (`MissingLibrary`). What the system refuses, such as a full disk, stays the OSError it is.
+"""
 
 from __future__ import annotations
+
+import os
 
 from spikelet.base.text import one_line
 
@@ -18,6 +25,32 @@ class SpikeletError(ValueError):
 
     def __str__(self) -> str:
         return one_line(super().__str__())
+
+
+class WrongType(SpikeletError, TypeError):
+    """An argument of another type than the one that is taken; names both, and the way out."""
+
+
+class NoSuchFile(SpikeletError, FileNotFoundError):
+    """Nothing of this name is there: no file, folder, data set or model; says what there is."""
+
+
+class IsAFolder(SpikeletError, IsADirectoryError):
+    """A folder, where a file is asked for; names it."""
+
+
+def in_words(error: BaseException) -> str:
+    """What an exception says; an OSError of the system without its number: "x.npy: Permission denied"."""
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        files = [os.fsdecode(f) for f in (error.filename, error.filename2) if isinstance(f, str | bytes | os.PathLike)]
+        return f"{' and '.join(files)}: {error.strerror}" if files else error.strerror
+    return str(error).strip()
+
+
+def names_its_place(error: BaseException) -> bool:
+    """Whether an error says where it arose, as every kind of ours does but those of an argument, which the layer or
+    function raises that was given it."""
+    return isinstance(error, SpikeletError) and type(error) not in (SpikeletError, WrongType)
 
 
 class GraphError(SpikeletError):

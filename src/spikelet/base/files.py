@@ -21,6 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from spikelet.base.errors import IsAFolder
+from spikelet.base.paths import path_of
+
 STALE_AFTER_S = 3600.0
 _SUFFIX = ".spikelet-tmp"
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # of a mount that can't
@@ -37,8 +40,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         OSError: the folder is missing or read-only, the disk is full, or `path` is a folder or a device; names `path`,
             which is then what it was before.
     """
+    given = path_of(path, "path")
     with _named(path):
-        target = Path(os.path.realpath(os.fsdecode(path)))
+        target = Path(os.path.realpath(given))
         mode = _mode(target, path)
         _remove_stale(target)
         temporary = target.with_name(f"{_prefix(target)}{secrets.token_hex(6)}{_SUFFIX}")
@@ -79,7 +83,7 @@ def _mode(target: Path, path: str | os.PathLike[str]) -> int | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
-        raise IsADirectoryError(f"path must be a regular file or not exist yet, got {os.fspath(path)!r}.")
+        raise IsAFolder(f"path must be a regular file or not exist yet, got {os.fspath(path)!r}.")
     return stat.S_IMODE(status.st_mode)
 
 

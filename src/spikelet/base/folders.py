@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +21,19 @@ def require_new(path: Path, what: str) -> None:
         raise SpikeletError(f"{what} must be a new or an empty folder, and {path} holds {found[0]}. Name another.")
     if not path.absolute().parent.is_dir():
         raise SpikeletError(f"{what}: there is no folder {path.parent} for {path.name}. Make it first.")
-    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-        raise SpikeletError(f"{what}: nothing can be written into {path.parent}. Choose another place.")
+    require_open(path.absolute().parent, what)
+
+
+def require_open(folder: Path, what: str) -> None:
+    """Raises SpikeletError unless a file can be written into `folder`, which is tried; nothing stays there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise SpikeletError(
+            f"{what}: nothing can be written into {folder} ({error.strerror}). Choose another place, or change its "
+            "mode."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import make_plain, whole
+from spikelet.base.numbers import make_plain, whole_numbers
 from spikelet.base.strict_json import shown
 
 SHORTEST, LONGEST = 64, 1024  # windows, in samples
@@ -88,8 +88,10 @@ class LogMel:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        whole("LogMel", rate=self.rate, hop=self.hop, bands=self.bands, lowest=self.lowest, highest=self.highest)
-        whole("LogMel", 0, quiet=self.quiet)
+        whole_numbers(
+            "LogMel", rate=self.rate, hop=self.hop, bands=self.bands, lowest=self.lowest, highest=self.highest
+        )
+        whole_numbers("LogMel", 0, quiet=self.quiet)
         n = self.window
         if not isinstance(n, int) or n not in {1 << i for i in range(6, 11)}:
             raise SpikeletError(f"LogMel.window must be a power of two, {SHORTEST} to {LONGEST}, got {n!r}.")

@@ -3,6 +3,8 @@
 plain   np.float32(1e-3), np.int64(3), np.bool_(True), arrays and tensors of no axis -> float, int, bool
 whole   an int, never a bool, in low .. high                 number   an int or float, never a bool, finite
 seed    a whole number from 0 to 2^32 - 1, everywhere
+
+One argument of a function, which may be NumPy's, is whole.py's.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def make_plain(settings: Any) -> None:
         object.__setattr__(settings, field.name, plain(getattr(settings, field.name), what))
 
 
-def whole(owner: str, low: int = 1, high: int = MAX_WHOLE, unit: str = "", **values: Any) -> None:
+def whole_numbers(owner: str, low: int = 1, high: int = MAX_WHOLE, unit: str = "", **values: Any) -> None:
     """Raises SpikeletError unless every value is a whole number in low .. high; names the owner and the field."""
     for name, value in values.items():
         if type(value) is not int or value < low:
@@ -56,7 +58,7 @@ def whole(owner: str, low: int = 1, high: int = MAX_WHOLE, unit: str = "", **val
 
 def seed(owner: str, **values: Any) -> None:
     """Raises SpikeletError unless every value is a seed: a whole number from 0 to 2^32 - 1."""
-    whole(owner, 0, MAX_SEED, **values)
+    whole_numbers(owner, 0, MAX_SEED, **values)
 
 
 def positive(owner: str, **values: Any) -> None:

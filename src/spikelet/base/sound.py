@@ -44,6 +44,11 @@ class Sound:
     channels: int
 
 
+def begins_like_sound(data: bytes) -> bool:
+    """Whether these are the first bytes of a WAV file."""
+    return data[:4] == b"RIFF" and data[8:12] == b"WAVE"
+
+
 def decode(data: bytes, name: str) -> Sound:
     """The sound in the bytes of a WAV file, which errors call `name`.
 
@@ -107,7 +112,7 @@ def centred(samples: Shorts, length: int) -> Shorts:
 
 def _chunks(data: bytes, name: str) -> dict[bytes, bytes]:
     """The first chunk of each name of a RIFF file."""
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+    if not begins_like_sound(data):
         raise DataError(f"{name} is no WAV file: it does not begin as one. Save it as 16-bit PCM.")
     found: dict[bytes, bytes] = {}
     at = 12

@@ -189,8 +189,8 @@ def profile(target: str, images: tuple[str, ...], **how: Any) -> None:
     TARGET is a run folder, a packed file, or the name of a shipped model (`spikelet models`). The tables show
     parameters, bits, packed bytes, firing rates, synaptic operations by the papers' rule and by NeuroBench's, and
     energy under each named table. All are means per sample. A run folder is counted as a PyTorch module, a packed file
-    as integers. A packed file is run on the INPUTs, if any are given, and needs no PyTorch then: pictures, .npy or
-    .npz files, folders of them, or - for the standard input, as `spikelet run` takes them.
+    as integers. A packed file is run on the INPUTs, if any are given, and needs no PyTorch then: pictures, sounds,
+    .npy or .npz files, folders of them, or - for the standard input, as `spikelet run` takes them.
 
     \b
     Example:
@@ -329,19 +329,22 @@ def convert(target: str, data: str | None, data_root: str | None, split: str, **
 @threads
 @limits
 def run(model: str, inputs: tuple[str, ...], **options: Any) -> None:
-    """Classify pictures and arrays with the native integer program.
+    """Classify pictures, sounds and arrays with the native integer program.
 
     MODEL is a packed file, the name of a shipped model, or a run folder, which is lowered first. An INPUT is a
-    picture, an array, a folder of them, a quoted pattern such as 'scans/*.png', or - for the standard input. A
-    picture is cut to the middle and resized to what the network takes, in grey or in colour; one line says what was
-    done. Arrays are .npy or .npz files of uint8: [C, H, W]; [T, C, H, W] for one frame a time step; or N samples at
-    once, [N, C, H, W] or [T, N, C, H, W]. A few samples get a table each, with the integer logits and the scores, the
-    softmax of the real logits; more get a row each.
+    picture, a sound, an array, a folder of them, a quoted pattern such as 'scans/*.png', or - for the standard
+    input. A picture is cut to the middle and resized to what the network takes, in grey or in colour. A sound is a
+    WAV file, for a network that was trained on sounds, such as stream-lif-fsdd: it is cut to its middle or laid
+    into silence, and heard through the front end of the training. One line says what was done. Arrays are .npy or
+    .npz files of uint8: [C, H, W]; [T, C, H, W] for one frame a time step; or N samples at once, [N, C, H, W] or
+    [T, N, C, H, W]. A few samples get a table each, with the integer logits and the scores, the softmax of the real
+    logits; more get a row each.
 
     \b
     Example:
       spikelet run qsnn-vgg-s-fashion-mnist shirt.png --top 3
       spikelet run runs/digits scans --invert --csv scans.csv
+      spikelet run stream-lif-fsdd seven.wav
       spikelet run digits.safetensors 'scans/*.png' --json | jq -r .class | sort | uniq -c
     """
     from spikelet.cli.running import run as work

@@ -134,7 +134,11 @@ class Benchmark:
         """The plan's own figures."""
         is_still = {case.x.ndim == len(self.program.graph.input.shape) + 1 for case in self.cases}
         maps = max(self.program.plan(still=still).arena_bytes for still in is_still)
-        return {"plan_weights": sum(laid_out(self.program.graph.nodes).values()), "plan_maps_per_thread": maps}
+        return {
+            "plan_weights": sum(laid_out(self.program.graph.nodes).values()),
+            "plan_maps_per_thread": maps,
+            "plan_state_per_sample": self.program.state_bytes,
+        }
 
     def _row(self, case: Case) -> tuple[str, ...]:
         times = self.latency[case.name]
@@ -157,7 +161,10 @@ class Benchmark:
     def _memory_facts(self) -> list[tuple[str, str]]:
         plan = self.plan_bytes
         weights, maps = plan["plan_weights"], plan["plan_maps_per_thread"]
-        rows = [("memory, by the plan", f"{weights:,} bytes of weights at most, {maps:,} of maps a thread")]
+        rows = [
+            ("memory, by the plan", f"{weights:,} bytes of weights at most, {maps:,} of maps a thread"),
+            ("memory, of a stream", f"{plan['plan_state_per_sample']:,} bytes of state a sample between its steps"),
+        ]
         if self.memory is None:
             return [*rows, ("memory, measured", "not on this system")]
         m = self.memory

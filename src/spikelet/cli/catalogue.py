@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from spikelet import zoo
-from spikelet.base.errors import MissingLibrary
+from spikelet.base.errors import MissingLibrary, SpikeletError
 from spikelet.base.meant import meant
 from spikelet.base.table import Row, Table
 from spikelet.cli.printing import heading, note, show
@@ -48,14 +48,14 @@ def models(pattern: str) -> Catalogue:
     """What matches `pattern`, a shell pattern or a part of a name; networks and recipes where PyTorch is.
 
     Raises:
-        ValueError: nothing does.
+        SpikeletError: nothing does.
     """
     networks, recipes = _trainable()
     everything = [*networks, *recipes, *zoo.names()]
     shell = pattern if set(pattern) & set("*?[") else f"*{pattern}*"
     found = set(fnmatch.filter(everything, shell))
     if not found:
-        raise ValueError(
+        raise SpikeletError(
             f"nothing matches {pattern!r}.{meant(pattern, everything)} There are: {', '.join(everything)}."
         )
     return Catalogue(

@@ -17,6 +17,7 @@ from spikelet.base.command import command_line
 from spikelet.base.errors import SpikeletError
 from spikelet.base.logmel import LogMel
 from spikelet.base.meant import meant
+from spikelet.base.strict_json import shown
 from spikelet.cli.errors import naming
 from spikelet.cli.options import TrainOptions
 from spikelet.cli.outputs import require_folder
@@ -152,6 +153,11 @@ def _on_own_data(options: TrainOptions, base: TrainConfig | None, data: str) -> 
     else:
         form.pop("time_steps", None)
     with naming(data):
+        if len(train.labels) == 1:
+            raise SpikeletError(
+                f"{data} has one class, {shown(train.labels[0])}, and a network tells two or more apart. Give each a "
+                "folder of its own: FOLDER/<class>/<picture>."
+            )
         if base is None:
             config = own_data(train, source, form, options.model)
         else:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.cli.errors import naming
 from spikelet.cli.evaluation import BATCH, shown, title
 from spikelet.cli.lowered import origin
 from spikelet.cli.options import ConvertOptions
-from spikelet.cli.outputs import require_file
+from spikelet.cli.outputs import require_file, require_packed
 from spikelet.cli.printing import heading, note, show
 from spikelet.cli.result import load_result, result_of
 from spikelet.cli.sources import Choice, Packed, open_target, samples_of
@@ -31,17 +32,17 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
         ValueError, OSError, ImportError: what opening the target and the data, converting and lowering raise.
     """
     if options.schedule == "barrier" and options.levels & (options.levels - 1):
-        raise ValueError(
+        raise SpikeletError(
             f"--levels must be a power of two with the barrier schedule, got {options.levels}. (--schedule stream "
             "takes any number.)"
         )
     opened = open_target(target)
     if isinstance(opened, Packed):
-        raise ValueError(f"{target} is a packed file, which is integers already. Give the folder of its run.")
-    for path, option in ((options.out, "--out"), (options.picture, "--picture")):
-        if path is not None:
-            require_file(path, [opened.folder], option)
+        raise SpikeletError(f"{target} is a packed file, which is integers already. Give the folder of its run.")
+    if options.out is not None:
+        require_packed(options.out, [opened.folder])
     if options.picture is not None:
+        require_file(options.picture, [opened.folder], "--picture")
         require_matplotlib()  # before the work, not after
     if options.threads is not None:
         torch.set_num_threads(options.threads)

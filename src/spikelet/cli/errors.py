@@ -6,14 +6,14 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from spikelet.base.errors import SpikeletError
+from spikelet.base.errors import SpikeletError, in_words
 
 EXPECTED = (ValueError, OSError, ImportError, FloatingPointError, MemoryError, RecursionError, Warning)
 
 
 def sentence_of(error: BaseException) -> str:
     """The words of an exception; of one that nobody raises on purpose, its type and how to see more."""
-    text = str(error).strip()
+    text = in_words(error)
     if isinstance(error, MemoryError):
         return f"there is not enough memory ({text})." if text else "there is not enough memory."
     if isinstance(error, RecursionError):

@@ -30,7 +30,7 @@ from spikelet.cli.options import ExportOptions, Name, PathName, Size
 @click.option("--ram", type=Size(), metavar="SIZE", help="RAM of the device that the network may take.")
 @click.option("--dry-run", is_flag=True, help="Print what it would take, and write nothing.")
 @click.option(
-    "--input", type=Name(), metavar="FILE", help="A picture or array to count instructions on. Default: noise."
+    "--input", type=Name(), metavar="FILE", help="A picture, sound or array to count instructions on. Default: noise."
 )
 @json_option
 @limits

@@ -10,7 +10,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.base.errors import MissingLibrary
+from spikelet.base.errors import MissingLibrary, SpikeletError
 from spikelet.base.folders import require_new
 from spikelet.base.optional import need
 from spikelet.cli.deployed import deployed
@@ -84,7 +84,9 @@ def _sample(graph: IntGraph, path: str) -> NDArray[np.uint8]:
     need("unicorn", package="unicorn", extra="targets", what="--input, on which instructions are counted,")
     found = [picture.pixels for picture in pictures_of([path], Wanted.by(graph))]
     if len(found) != 1:
-        raise ValueError(f"--input must hold one sample, and {path} holds {len(found):,}. Name one picture or array.")
+        raise SpikeletError(
+            f"--input must hold one sample, and {path} holds {len(found):,}. Name one picture or array."
+        )
     return found[0]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.files import atomic_write
 from spikelet.base.page import Page
 from spikelet.base.words import parse_bytes
@@ -39,7 +40,7 @@ def fit(options: FitOptions) -> bool:
     """Fits, prints the front and writes the folder; whether every limit was met.
 
     Raises:
-        ValueError: no limit, a run that is not finished, or a budget that no plan can meet.
+        SpikeletError: no limit, a run that is not finished, or a budget that no plan can meet.
         FileNotFoundError, ImportError: see `spikelet.data.load`; optuna or matplotlib is missing.
     """
     with naming("--max-bytes"):
@@ -56,7 +57,7 @@ def fit(options: FitOptions) -> bool:
         config = dataclasses.replace(config, data_options={**config.data_options, "validation": options.validation})
     data = splits_of(config, options.data_root)
     if not len(data.validation):
-        raise ValueError(
+        raise SpikeletError(
             f"{options.model} was trained without validation images, by which fit judges. Give --validation 0.1, the "
             "share of the training images to judge by; the start has seen them, so that its loss looks small."
         )
@@ -85,13 +86,13 @@ def _folder_of(options: FitOptions) -> Path:
     """The folder of the answer.
 
     Raises:
-        ValueError: it holds one already, or nothing can be written into it.
+        SpikeletError: it holds one already, or nothing can be written into it.
     """
     run = options.model.resolve() if options.model.name in ("", "..") else options.model
     out = options.out or run.with_name(f"{run.name}-fit")
     require_folder(out)
     if there := [name for name in FILES if (out / name).exists()]:
-        raise ValueError(f"{out} holds {there[0]} already. Choose another --out, or remove it.")
+        raise SpikeletError(f"{out} holds {there[0]} already. Choose another --out, or remove it.")
     return out
 
 

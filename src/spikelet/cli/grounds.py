@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.ground import WHITE, Ground
-
-MAX_OPTIONS = 4096  # characters that the options of a data set may have
+from spikelet.graph.trained_on import option_of
 
 
 def ground_for(meta: Mapping[str, str], asked: str | None) -> Ground:
@@ -16,13 +15,9 @@ def ground_for(meta: Mapping[str, str], asked: str | None) -> Ground:
     Raises:
         SpikeletError: `asked` is not a colour. What `meta` says of itself is no reason to fail.
     """
-    name = _trained_on(meta) if asked is None else asked
-    return WHITE if name is None else Ground.named(name)
-
-
-def _trained_on(meta: Mapping[str, str]) -> str | None:
+    if asked is not None:
+        return Ground.named(asked)
     try:
-        text = meta.get("data_options", "")
-        return str(Ground.named(json.loads(text)["ground"])) if 0 < len(text) <= MAX_OPTIONS else None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
+        return Ground.named(option_of(meta, "ground"))
+    except (SpikeletError, TypeError):
+        return WHITE

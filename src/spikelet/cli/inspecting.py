@@ -14,6 +14,7 @@ from spikelet.graph import ir
 from spikelet.graph.file.document import stored_bytes
 from spikelet.graph.file.limits import shapes_of
 from spikelet.graph.summary import bytes_facts, meaning_facts, nodes_table, work_fact, work_of
+from spikelet.graph.trained_on import front_end_of
 from spikelet.zoo import path_of
 
 SCHEMA = "spikelet.inspect/1"
@@ -51,6 +52,7 @@ class Description:
                 ("header", f"{header:,} bytes of names, shapes, classes and words"),
                 work_fact(graph.nodes, graph.time_steps),
                 *meaning_facts(graph.input.shape, graph.time_steps, outputs, graph.labels),
+                *self._hearing(),
             ]
         )
         if graph.meta:
@@ -59,6 +61,13 @@ class Description:
             facts([(name, shortened(words, CELL)) for name, words in said[:MOST]])
             if len(said) > MOST:
                 say(f"and {len(said) - MOST:,} more\n")
+
+    def _hearing(self) -> list[tuple[str, str]]:
+        hears = front_end_of(self.graph)
+        if hears is None:
+            return []
+        each = f"{hears.bands} log-mels of every {hears.hop} samples at {hears.rate:,} Hz"
+        return [("hears", f"WAV files: {each}; spikelet run {self.name} SOUND.wav")]
 
     def document(self) -> dict[str, Any]:
         """The same as JSON has it; every word whole."""
@@ -71,6 +80,7 @@ class Description:
             "time_steps": graph.time_steps,
             "input_shape": list(graph.input.shape),
             "classes": list(graph.labels),
+            "hears": dataclasses.asdict(hears) if (hears := front_end_of(graph)) else None,
             "outputs": [{"node": o.node, "scale": o.scale} for o in graph.outputs],
             "operations_per_sample": graph.time_steps * sum(w.total for w in work.values()),
             "nodes": [

@@ -59,7 +59,7 @@ def _options(graph: IntGraph) -> dict[str, Any]:
     text = graph.meta.get("data_options", "{}")
     try:
         if len(text) > MOST:
-            raise ValueError(f"longer than {MOST} characters")
+            raise SpikeletError(f"longer than {MOST} characters")
         options = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SpikeletError(f"meta: data_options is not JSON as it is written here ({error}). {_WAY_OUT}") from None

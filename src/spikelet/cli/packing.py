@@ -8,7 +8,7 @@ from spikelet.cli.answers import give
 from spikelet.cli.errors import naming
 from spikelet.cli.inspecting import Description
 from spikelet.cli.lowered import graph_of_run
-from spikelet.cli.outputs import require_file
+from spikelet.cli.outputs import require_packed
 from spikelet.cli.printing import heading
 from spikelet.cli.quiet import is_quiet
 from spikelet.graph.file.artifact import save
@@ -21,7 +21,7 @@ def pack(folder: Path, out: Path, as_json: bool) -> None:
         ValueError: the run is not finished, or can't be lowered and names the layer; or `out` is one of its files.
         FileNotFoundError: it was not evaluated yet, or `out` has no folder.
     """
-    require_file(out, [folder])
+    require_packed(out, [folder])
     graph = graph_of_run(folder)
     with naming(out):
         save(graph, out)

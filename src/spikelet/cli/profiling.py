@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from spikelet.base.command import command_line
+from spikelet.base.errors import SpikeletError
 from spikelet.base.files import atomic_write
 from spikelet.base.optional import need
 from spikelet.base.table import Table
@@ -35,7 +36,7 @@ class Work:
     for the whole profile. `read` are the files and folders that the profile is made from. With `as_json` the profile is
     printed as that file holds it.
 
-    Raises ValueError where there is no such part, or the file can't be written or is one of those.
+    Raises SpikeletError where there is no such part, or the file can't be written or is one of those.
     """
 
     samples: int | None
@@ -48,7 +49,7 @@ class Work:
     def __post_init__(self) -> None:
         for part in self.parts:
             if part not in PARTS:
-                raise ValueError(f"--part must be one of {', '.join(PARTS)}, got {part!r}.")
+                raise SpikeletError(f"--part must be one of {', '.join(PARTS)}, got {part!r}.")
         if self.out is not None:
             require_file(self.out, self.read)
 
@@ -61,12 +62,12 @@ def of_images(model: str, images: Sequence[str]) -> Report:
     """
     if Path(model).is_dir():
         pack = command_line("pack", Path(model), "--out", "model.safetensors")
-        raise ValueError(f"INPUT goes with a packed file, and {model} is a run folder. Pack it first: {pack}")
+        raise SpikeletError(f"INPUT goes with a packed file, and {model} is a run folder. Pack it first: {pack}")
     with naming(model):
         graph = opened(model)
     pictures = [picture.batch for picture in pictures_of(images, Wanted.by(graph))]
     if len({picture.ndim for picture in pictures}) > 1:
-        raise ValueError("INPUT must be images or frames alone, got both. Profile them one after another.")
+        raise SpikeletError("INPUT must be images or frames alone, got both. Profile them one after another.")
     found = profile_graph(graph, np.concatenate(pictures, axis=pictures[0].ndim - len(graph.input.shape) - 1))
     return _on_device(found, lambda: graph)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from spikelet.base.checkout import commit_of
 from spikelet.base.command import command_line
+from spikelet.base.errors import NoSuchFile, SpikeletError
 from spikelet.base.files import atomic_write
 from spikelet.base.regular import read_regular
 from spikelet.base.strict_json import shown
@@ -67,19 +68,19 @@ def load_result(folder: Path) -> Result:
     """Reads result.json.
 
     Raises:
-        FileNotFoundError: there is none yet; says which command makes it.
-        ValueError: it is not what `save` wrote.
+        NoSuchFile: there is none yet; says which command makes it.
+        SpikeletError: it is not what `save` wrote.
     """
     path = folder / FILE
     if not path.exists():
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f"{path} does not exist: the run was not evaluated. Make it with: {command_line('eval', folder)}"
         )
     try:
         return _of_fields(json.loads(read_regular(path, MOST_BYTES)))
     except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         again = command_line("eval", folder)
-        raise ValueError(f"{path} is damaged ({first_line(error)}). Make it again with: {again}") from error
+        raise SpikeletError(f"{path} is damaged ({first_line(error)}). Make it again with: {again}") from error
 
 
 def _of_fields(fields: dict[str, Any]) -> Result:
@@ -94,11 +95,11 @@ def _of_fields(fields: dict[str, Any]) -> Result:
     words = (result.data, result.note, result.commit, *result.labels)
     numbers = (result.test_samples, *result.sample_shape)
     if not all(isinstance(word, str) for word in words) or not all(type(n) is int and n >= 0 for n in numbers):
-        raise ValueError("a word or a number is missing")
+        raise SpikeletError("a word or a number is missing")
     if len(result.sample_shape) not in (3, 4) or math.prod(result.sample_shape) > MOST_VALUES:
-        raise ValueError(f"sample_shape is {shown(result.sample_shape)}")
+        raise SpikeletError(f"sample_shape is {shown(result.sample_shape)}")
     if not (result.test_accuracy is None or 0 <= result.test_accuracy <= 1):
-        raise ValueError(f"test_accuracy is {shown(result.test_accuracy)}")
+        raise SpikeletError(f"test_accuracy is {shown(result.test_accuracy)}")
     return result
 
 

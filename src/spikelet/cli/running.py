@@ -1,4 +1,4 @@
-"""`spikelet run`: pictures and arrays through the native integer program; classes, logits and scores out."""
+"""`spikelet run`: pictures, sounds and arrays through the native integer program; classes, logits and scores out."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from spikelet.base.errors import SpikeletError
+from spikelet.base.errors import NoSuchFile, SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.cli.errors import naming
 from spikelet.cli.grounds import ground_for
@@ -24,9 +24,9 @@ from spikelet.data import load as load_data
 from spikelet.data.classes import class_names_of
 from spikelet.data.load import Form
 from spikelet.data.readers.folder import is_of_sound
-from spikelet.export import front_end_of
 from spikelet.graph.analysis import analyse
 from spikelet.graph.ir import IntGraph
+from spikelet.graph.trained_on import front_end_of
 from spikelet.models.builder import Task
 from spikelet.train import TrainConfig, load_run
 from spikelet.train.origin import load_origin
@@ -54,19 +54,19 @@ class Takes:
         `spikelet run` does it, and their note says so.
 
         Raises:
-            ValueError: their shape is not the network's; says both, and the way out.
+            SpikeletError: their shape is not the network's; says both, and the way out.
             SpikeletError: there are samples of a class that the network lacks.
         """
         time, shape = samples.sample_shape[:-3], samples.sample_shape[-3:]
         if time and self.time_steps is not None and time[0] != self.time_steps:
-            raise ValueError(
+            raise SpikeletError(
                 f"{name} takes T = {self.time_steps} frames, and the samples of {samples.name} have {time[0]}."
             )
         if shape == (1, *self.shape[1:]) and self.shape[0] == RGB:
             samples = _in_rgb(samples)
         elif shape != self.shape:
             is_rgb = shape == (RGB, *self.shape[1:]) and self.shape[0] == 1
-            raise ValueError(
+            raise SpikeletError(
                 f"{name} takes samples of shape {list(self.shape)} (channels, height, width), and those of "
                 f"{samples.name} are {list(shape)}. Choose other data with --data."
                 f"{' (The same pictures saved in grey will do.)' if is_rgb else ''}"
@@ -98,7 +98,7 @@ class Trained:
         """What the model takes: a network of the catalogue says it itself, any other was trained on it.
 
         Raises:
-            ValueError: neither is known, or run.json is damaged.
+            SpikeletError: neither is known, or run.json is damaged.
         """
         names, task = class_names_of(self.model), getattr(self.model, "task", None)
         if isinstance(task, Task):
@@ -131,7 +131,7 @@ class Choice:
     """Which samples to use: a data set by name (None: the one of the training), its folder, and a split (None: the
     test set, or the validation set of a data set without one).
 
-    Raises ValueError where there is no such split.
+    Raises SpikeletError where there is no such split.
     """
 
     data: str | None = None
@@ -140,7 +140,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if self.split not in (None, *SPLITS):
-            raise ValueError(f"--split must be one of {', '.join(SPLITS)}, got {self.split!r}.")
+            raise SpikeletError(f"--split must be one of {', '.join(SPLITS)}, got {self.split!r}.")
 
     def is_own_test_set(self, split: str) -> bool:
         """Whether accuracy on this split is the run's result."""
@@ -155,12 +155,12 @@ def spiking_run(folder: Path) -> tuple[nn.Module, TrainConfig]:
     """The model and the configuration of a finished run.
 
     Raises:
-        ValueError: not finished, damaged, or an analog twin, which is not what is deployed.
+        SpikeletError: not finished, damaged, or an analog twin, which is not what is deployed.
     """
     with naming(folder):
         model, config = load_run(folder)
     if config.analog:
-        raise ValueError(
+        raise SpikeletError(
             f"{folder} holds an analog twin, which teaches and is not deployed. Give the run that it taught."
         )
     return model, config
@@ -191,7 +191,7 @@ def splits_of(config: TrainConfig, root: str | None) -> DataSplits:
     try:
         return read_splits(config.data if root is None else root, None, config.data_options)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error} Say where it lies now with --data-root PATH.") from error
+        raise NoSuchFile(f"{error} Say where it lies now with --data-root PATH.") from error
 
 
 def samples_of(target: Trained | Packed, choice: Choice) -> tuple[DataSplits, Samples]:
@@ -205,7 +205,7 @@ def samples_of(target: Trained | Packed, choice: Choice) -> tuple[DataSplits, Sa
     split = choice.split_of(splits)
     samples: Samples = getattr(splits, split)
     if not len(samples):
-        raise ValueError(f"{samples.name} has no {split} samples. {_other_splits(splits)}")
+        raise SpikeletError(f"{samples.name} has no {split} samples. {_other_splits(splits)}")
     return splits, target.takes.checked(samples, target.name)
 
 
@@ -257,7 +257,7 @@ def read_splits(name: str, root: str | None, options: dict[str, Any]) -> DataSpl
             `spikelet.data.load` raises.
     """
     if unknown := [key for key in options if key not in OPTIONS]:
-        raise ValueError(
+        raise SpikeletError(
             f"data set {shown(name)}: {shown(unknown[0])} is no option of a run's data. "
             f"There are: {', '.join(OPTIONS)}."
         )
@@ -267,4 +267,4 @@ def read_splits(name: str, root: str | None, options: dict[str, Any]) -> DataSpl
     except FileNotFoundError as error:
         if name not in names():
             raise
-        raise FileNotFoundError(f"{error} Say where it lies with --data-root PATH.") from error
+        raise NoSuchFile(f"{error} Say where it lies with --data-root PATH.") from error

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.base.errors import AccuracyWarning, CompressionError
+from spikelet.base.strict_json import shown
 from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.passes.base import Row
 from spikelet.data.batches import batches
@@ -62,6 +63,8 @@ def judge_of(validation: Samples | Iterable[Any] | None, calibration: Sequence[A
         if not len(validation):
             raise CompressionError("validation holds no sample; leave it out, or give labelled samples.")
         return Judge(batches(validation, BATCH), f"{len(validation)} validation samples", time_axis)
+    if not isinstance(validation, Iterable | None):
+        raise CompressionError(f"validation must be Samples or batches (x, y), got {shown(validation)}.")
     given = calibration if validation is None else list(validation)
     given = [tuple(map(tensor_of, b)) if isinstance(b, tuple | list) else b for b in given]
     pairs = [(batch[0], batch[1]) for batch in given if _is_labelled(batch)]

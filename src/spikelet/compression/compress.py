@@ -25,9 +25,12 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
+from spikelet.base.strict_json import shown
 from spikelet.base.time_axis import TimeAxis, check_time_axis
+from spikelet.base.whole import whole
 from spikelet.compression.accuracy import NOT_MEASURED, Judge, judge_of
 from spikelet.compression.execution import check_runs
+from spikelet.compression.filters import everything
 from spikelet.compression.layer_costs import figures_of
 from spikelet.compression.passes.base import Context, Pass, Row
 from spikelet.compression.report import Report
@@ -88,12 +91,16 @@ def compress(
         TimeAxisError: a batch is not laid out as `time_axis` says.
         ValueError, TypeError: what a pass or the data refuses.
     """
-    if isinstance(passes, Pass) or not passes or not all(isinstance(p, Pass) for p in passes):
-        raise CompressionError(f"passes must be a list of passes such as [Prune(0.5)], got {passes!r}.")
+    if not isinstance(passes, Sequence) or not passes or not all(isinstance(p, Pass) for p in passes):
+        raise CompressionError(f"passes must be a list of passes such as [Prune(0.5)], got {shown(passes)}.")
+    for one in passes:
+        if not callable(where := getattr(one, "where", everything())):
+            raise CompressionError(
+                f"{type(one).__name__}.where must be a filter such as first() or ~last(), got {shown(where)}."
+            )
     require_module(model, CompressionError)
     _require_finite(model)
-    if calibration_batches < 1:
-        raise CompressionError(f"calibration_batches must be at least 1, got {calibration_batches}.")
+    whole(calibration_batches, "calibration_batches", 1, error=CompressionError)
     try:
         small = copy.deepcopy(model)
     except Exception as e:

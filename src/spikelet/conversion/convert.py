@@ -100,7 +100,7 @@ def convert(
     folds = image if is_plain and not _is_one_factor(image) else None
     net = _swapped(model, flow, plan, quantizer, folds if flow.readers else None, is_plain=is_plain)
     scaled = ScaledImage(folds, x.shape[1], x.dim() - 1).to(x.device) if folds and not flow.readers else None
-    twin = Twin(net, plan, flow.rewrites, flow.output, x.dim() - 1 if is_plain else None, scaled)
+    twin = Twin(net, plan, flow.rewrites, flow.output, x.dim() - 1 if is_plain else None, scaled, tuple(x.shape[1:]))
     twin.to(x.device).train(model.training)
     _round_constants(twin.net)
     if plan.steps > 1:

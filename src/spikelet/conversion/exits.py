@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import not_negative, whole
+from spikelet.base.numbers import not_negative, whole_numbers
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.taken import require_module, tensor_of
@@ -55,7 +55,7 @@ class EarlyExit:
 
     def __post_init__(self) -> None:
         not_negative("EarlyExit", margin=self.margin)
-        whole("EarlyExit", least=self.least)
+        whole_numbers("EarlyExit", least=self.least)
 
     def __call__(self, runner: nn.Module | Program, x: Tensor | NDArray[np.uint8]) -> Exits:
         """The classes of uint8 images `x` [B, ...], and the steps that each took.

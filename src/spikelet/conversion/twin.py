@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
@@ -32,6 +33,7 @@ class Twin(nn.Module):
         unit: of its output.
         sample_dims: axes of a sample, where its code is plain and takes no bytes; None where it takes them.
         image: gives plain code what it was fed, where no layer holds it.
+        sample_shape: of the samples that it was converted for.
     """
 
     def __init__(
@@ -42,17 +44,35 @@ class Twin(nn.Module):
         unit: float,
         sample_dims: int | None,
         image: ScaledImage | None,
+        sample_shape: tuple[int, ...],
     ) -> None:
         super().__init__()
         self.encode = None if sample_dims is None else Encode(sample_dims)
         self.image = image
+        self.sample_shape = sample_shape
         self.net = net
         self.rewrites = nn.ModuleDict({str(number): rewrite for number, rewrite in rewrites.items()})
         self.unit = None if unit == 1 else Scale(unit, learn=False)
         self.schedule, self.time_steps, self.steps = schedule.name, schedule.time_steps, schedule.steps
 
     def forward(self, x: Tensor) -> Tensor:
-        """uint8 [B, ...] -> logits of each step [T, B, K]."""
+        """uint8 [B, ...] -> logits of each step [T, B, K].
+
+        Raises:
+            ConversionError: the samples have another size than those that the network was converted for, and it does
+                not run on them.
+        """
+        try:
+            return self._logits(x)
+        except (RuntimeError, ValueError, IndexError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or tuple(x.shape[1:]) == self.sample_shape:
+                raise
+            raise ConversionError(
+                f"the twin was converted for samples of shape {list(self.sample_shape)} and does not run on "
+                f"{list(x.shape[1:])}. Resize the images, or convert the network anew with an example of that size."
+            ) from error
+
+    def _logits(self, x: Tensor) -> Tensor:
         if self.encode is None:
             y = self._run(x)
         else:

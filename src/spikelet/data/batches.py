@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import make_plain, plain, seed, whole
+from spikelet.base.numbers import make_plain, plain, seed, whole_numbers
 from spikelet.base.strict_json import shown
 from spikelet.data.augment.augmentation import Augmentation
 from spikelet.data.order import generator, permutation
@@ -36,7 +36,7 @@ class Epoch:
     def __post_init__(self) -> None:
         make_plain(self)
         seed("Epoch", seed=self.seed)
-        whole("Epoch", 0, number=self.number)
+        whole_numbers("Epoch", 0, number=self.number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Share:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        whole("Share", world_size=self.world_size)
-        whole("Share", 0, rank=self.rank)
+        whole_numbers("Share", world_size=self.world_size)
+        whole_numbers("Share", 0, rank=self.rank)
         if self.rank >= self.world_size:
             raise SpikeletError(f"Share.rank must lie in 0 .. world_size - 1 = {self.world_size - 1}, got {self.rank}.")
 
@@ -110,24 +110,24 @@ def batches(
     Returns:
         An iterable with a length, of (x uint8 [B, C, H, W] or [T, B, C, H, W], y int64 [B]).
     Raises:
-        ValueError: no data, no batch, or an augmentation without an epoch.
+        SpikeletError: no data, no batch, or an augmentation without an epoch.
     """
     if len(data) == 0:
-        raise ValueError(
+        raise SpikeletError(
             f"this split of {data.name} is empty: there is nothing to iterate over. "
             "(A data set without a training or test part has an empty one; validation=0 leaves that part empty.)"
         )
     batch_size, start = plain(batch_size, "batches.batch_size"), plain(start, "batches.start")
-    whole("batches", batch_size=batch_size)
-    whole("batches", 0, start=start)
+    whole_numbers("batches", batch_size=batch_size)
+    whole_numbers("batches", 0, start=start)
     if augment is not None and epoch is None:
-        raise ValueError(
+        raise SpikeletError(
             "batches was given an augmentation but no epoch to draw its random numbers from. "
             "Pass epoch=Epoch(seed, number), or leave augment out."
         )
     made = Batches(data, batch_size, epoch, augment, drop_last, share, start)
     if len(data) < batch_size * share.world_size and drop_last:
-        raise ValueError(
+        raise SpikeletError(
             f"batch_size {batch_size} on {share.world_size} process(es) is more than the {len(data)} samples of "
             f"{data.name}: with drop_last nothing is left. Use smaller batches."
         )

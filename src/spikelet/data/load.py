@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from spikelet.base import numbers
-from spikelet.base.errors import DataWarning
+from spikelet.base.errors import DataWarning, NoSuchFile, SpikeletError, WrongType
 from spikelet.base.ground import Ground
 from spikelet.base.numbers import plain
 from spikelet.base.picture import MAX_PIXELS
@@ -82,10 +82,10 @@ def load(
         Training, validation and test set. A part that the source lacks is empty. `reading` says which files of a folder
         gave how many samples of each class, and which were left out.
     Raises:
-        FileNotFoundError: the data set was not found; lists those that are known and how to get them.
-        ValueError: an argument is out of range or does not fit, or a file is damaged.
+        NoSuchFile: the data set was not found; lists those that are known and how to get them.
+        SpikeletError: an argument is out of range or does not fit, or a file is damaged.
         ImportError: a library is missing; names the extra that installs it.
-        TypeError: an argument of another name.
+        WrongType: an argument of another name.
     Warns:
         DataWarning: files were left out, the test set has a class of its own, or two parts hold the same sample.
     """
@@ -106,14 +106,14 @@ def load(
 def _read_object(source: Any, root: Path | None, form: Form) -> DataSplits:
     name = type(next(iter(source.values()), source) if isinstance(source, Mapping) else source).__name__
     if root is not None:
-        raise ValueError(f"root goes with a name, and a {name} is a data set already; got root={str(root)!r}.")
+        raise SpikeletError(f"root goes with a name, and a {name} is a data set already; got root={str(root)!r}.")
     return read_object(source, _request(name, None, form))
 
 
 def _request(name: str, root: Path | None, form: Form) -> Request:
     if unknown := sorted({*form} - {*Form.__annotations__}):
         known = ", ".join(("root", "validation", "seed", *Form.__annotations__))
-        raise TypeError(f"load has no argument {str(unknown[0])[:40]!r}; it takes {known}.")
+        raise WrongType(f"load has no argument {str(unknown[0])[:40]!r}; it takes {known}.")
     request = Request(name, "", root, **{**form, "ground": Ground.named(form.get("ground", "white"))})
     numbers.one_of("load", sorted(SLICERS), slicing=request.slicing)
     _check_count("time_steps", request.time_steps, MAX_TIME_STEPS)
@@ -122,9 +122,9 @@ def _request(name: str, root: Path | None, form: Form) -> Request:
 
 
 def _check_count(name: str, value: int | None, most: int) -> None:
-    """Raises ValueError unless `value` is None or a whole number of 1 to `most`."""
+    """Raises SpikeletError unless `value` is None or a whole number of 1 to `most`."""
     if value is not None and (not isinstance(value, Integral) or isinstance(value, bool) or not 1 <= value <= most):
-        raise ValueError(f"{name} must be a whole number, 1 to {most}, got {value!r:.40}.")
+        raise SpikeletError(f"{name} must be a whole number, 1 to {most}, got {value!r:.40}.")
 
 
 def names() -> tuple[str, ...]:
@@ -148,7 +148,7 @@ def _read(request: Request) -> DataSplits:
     folder = folder_at(Path(name)) if name.strip() else None
     if folder is not None:
         if request.root is not None:
-            raise ValueError(
+            raise SpikeletError(
                 f"root goes with a name, and {name!r} is a folder already; got root={str(request.root)!r}."
             )
         return _read_folder(dataclasses.replace(request, name=folder.resolve().name, root=folder))
@@ -158,7 +158,7 @@ def _read(request: Request) -> DataSplits:
     if is_hub_id(name) and request.root is None:
         return read_hub(name, request)
     files, listed = ", ".join(FILES), "\n".join(f"    {known:14s} {reader.about}" for known, reader in READERS.items())
-    raise FileNotFoundError(
+    raise NoSuchFile(
         f"data set {name[:200]!r} was not found: it must be a folder, an id owner/name of the hub, a file ({files}), "
         f"or one of\n{listed}"
     )

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikelet.base.errors import SpikeletError, TimeAxisError
+from spikelet.base.errors import SpikeletError, TimeAxisError, WrongType
 from spikelet.base.numbers import instance
 from spikelet.data.classes import check_class_names, numbers_by_name, require_as_many
 from spikelet.data.reading import Reading
@@ -35,8 +35,8 @@ class Samples:
     `x` and `y` may be given as NumPy arrays, which become tensors on the same memory.
 
     Raises:
-        TypeError: `x` or `y` is neither a tensor nor an array, or not of the module's types.
-        ValueError: a shape or a label breaks the module's table, or a class name stands twice.
+        WrongType: `x` or `y` is neither a tensor nor an array, or not of the module's types.
+        SpikeletError: a shape or a label breaks the module's table, or a class name stands twice.
     """
 
     x: Tensor
@@ -52,21 +52,23 @@ class Samples:
         object.__setattr__(self, "labels", check_class_names(self.labels, "Samples.labels"))
         for name, kind in (("x", torch.uint8), ("y", torch.int64)):
             if (got := getattr(self, name)).dtype != kind:
-                raise TypeError(f"Samples.{name} must be of {kind}, got {got.dtype}. {_WAY_OUT[name]}")
+                raise WrongType(f"Samples.{name} must be of {kind}, got {got.dtype}. {_WAY_OUT[name]}")
         if self.x.dim() not in (4, 5):
-            raise ValueError(
+            raise SpikeletError(
                 f"Samples.x must be images [N, C, H, W] or events [N, T, C, H, W], got shape {tuple(self.x.shape)}."
             )
         if self.y.shape != self.x.shape[:1]:
-            raise ValueError(f"Samples needs one label a sample, got x {tuple(self.x.shape)}, y {tuple(self.y.shape)}.")
+            raise SpikeletError(
+                f"Samples needs one label a sample, got x {tuple(self.x.shape)}, y {tuple(self.y.shape)}."
+            )
         if self.groups is not None and (self.groups.dtype != torch.int64 or self.groups.shape != self.y.shape):
-            raise ValueError(
+            raise SpikeletError(
                 f"Samples.groups must be int64, one a sample of {len(self)}, got {self.groups.dtype} "
                 f"{tuple(self.groups.shape)}."
             )
         wrong = self.y[(self.y < 0) | (self.y >= len(self.labels))]
         if len(wrong):
-            raise ValueError(_out_of_range(self.name, int(wrong[0]), len(self.labels)))
+            raise SpikeletError(_out_of_range(self.name, int(wrong[0]), len(self.labels)))
 
     def __len__(self) -> int:
         return self.x.shape[0]
@@ -213,7 +215,7 @@ def _tensor(value: Tensor | np.ndarray, name: str) -> Tensor:
     kind = {"x": np.uint8, "y": np.int64}[name]
     if not isinstance(value, np.ndarray) or value.dtype != kind:
         got = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise TypeError(
+        raise WrongType(
             f"Samples.{name} must be a tensor or a NumPy array of {kind.__name__}, got {got}. {_WAY_OUT[name]}"
         )
     shareable = value.flags.writeable and value.flags.c_contiguous

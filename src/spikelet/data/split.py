@@ -13,6 +13,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.order import permutation
 from spikelet.data.samples import DataSplits
 
@@ -27,10 +28,12 @@ def stratified_split(y: Tensor, fraction: float, seed: int) -> tuple[Tensor, Ten
     Returns:
         Indices kept and held, int64, each ascending; together 0 .. N-1.
     Raises:
-        ValueError: fraction is out of range.
+        SpikeletError: fraction is out of range.
     """
     if not 0 <= fraction < 1:
-        raise ValueError(f"validation must lie in [0, 1), got {fraction}. (0.1 holds out a tenth of the training set.)")
+        raise SpikeletError(
+            f"validation must lie in [0, 1), got {fraction}. (0.1 holds out a tenth of the training set.)"
+        )
     order = permutation(len(y), seed)
     by_class = order[torch.argsort(y[order], stable=True)]  # classes one after another, each in random order
     counts = torch.bincount(y)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from torch import Tensor, nn
 
 from spikelet.base.errors import BudgetError, SpikeletError
-from spikelet.base.numbers import instance, make_plain, seed, whole
+from spikelet.base.numbers import instance, make_plain, seed, whole_numbers
 from spikelet.base.time_axis import TimeAxis
 from spikelet.compression.channels import Channels, find_channels, in_line
 from spikelet.compression.criteria import SVS, Criterion, unit_scores
@@ -26,7 +26,7 @@ from spikelet.data.classes import class_names_of
 from spikelet.data.samples import DataSplits
 from spikelet.data.samples import Samples as DataSamples
 from spikelet.fitting.budget import Budget
-from spikelet.fitting.cost import CostModel
+from spikelet.fitting.cost import Cost, CostModel
 from spikelet.fitting.fitted import Fitted, Measured, Probe
 from spikelet.fitting.plan import Plan, Subject, layer_of
 from spikelet.fitting.progress import Watcher
@@ -67,7 +67,7 @@ class Settings:
     def __post_init__(self) -> None:
         make_plain(self)
         for name in ("samples", "trials", "probes", "probe_epochs", "epochs"):
-            whole("Settings", **{name: getattr(self, name)})
+            whole_numbers("Settings", **{name: getattr(self, name)})
         seed("Settings", seed=self.seed)
         instance("Settings", Criterion, criterion=self.criterion)
         instance("Settings", Choices, choices=self.choices)
@@ -161,6 +161,7 @@ class Job:
         report = profile(self.model, subject.example, time_axis=self._time_axis)
         costs = CostModel(subject, report, self.fixed_bytes(subject, samples))
         layers = _weighted(self.model, subject.channels)
+        self._require_possible(costs, layers)
         tried = sum(len(s.choices.bits_of(n in subject.first_and_last)) for n in layers)
         watcher.stage("sensitivity", tried + len(subject.orders) * (len(s.choices.ratios) - 1))
         sensitivity = measure(subject, layers, samples, s.choices, watcher.step)
@@ -175,6 +176,14 @@ class Job:
             model, graph, best.plan, self.budget, self._measured(self.model), self._measured(model),
             self._judge().name, tuple(found), tuple(probes),
         )  # fmt: skip
+
+    def _require_possible(self, costs: CostModel, layers: Sequence[str]) -> None:
+        """Raises BudgetError where even the plan that takes the least of everything is beyond the budget."""
+        subject, choices = costs.subject, self.settings.choices
+        bits = {name: min(choices.bits_of(name in subject.first_and_last)) for name in layers}
+        least = costs.of(Plan(bits, dict.fromkeys(subject.orders, max(choices.ratios))))
+        if not self.budget.holds(least.size, least.sops):
+            raise BudgetError(_impossible(self.budget, least))
 
     def _try_training(self) -> None:
         """Begins a fine-tuning of a copy, so that what it refuses is refused before minutes of measuring."""
@@ -219,7 +228,8 @@ class Job:
         """Plans of the front within the budget: the one of least loss, and others below it in even steps of size."""
         fitting = [c for c in found if self.budget.holds(c.cost.size, c.cost.sops)]
         if not fitting:
-            raise BudgetError(_impossible(self.budget, found))
+            small, quiet = min(c.cost.size for c in found), min(c.cost.sops for c in found)
+            raise BudgetError(_impossible(self.budget, Cost(small, quiet)))
         fitting.sort(key=lambda c: c.loss_increase)
         best, low = fitting[0], min(c.cost.size for c in fitting)
         steps = max(self.settings.probes - 1, 1)
@@ -263,11 +273,10 @@ class Job:
         return len(dumps(self._lowered(model, x)))
 
 
-def _impossible(budget: Budget, found: Sequence[Candidate]) -> str:
-    small, quiet = min(c.cost.size for c in found), min(c.cost.sops for c in found)
+def _impossible(budget: Budget, least: Cost) -> str:
     asked = [f"{budget.max_bytes} bytes"] if budget.max_bytes is not None else []
     asked += [f"{budget.max_sops:g} SOPs"] if budget.max_sops is not None else []
     return (
-        f"no plan meets {' and '.join(asked)}: the smallest has {small} bytes, the quietest {quiet:.3g} SOPs. "
-        "Raise the limit, allow higher ratios in Choices.ratios, or start from a smaller network."
+        f"no plan meets {' and '.join(asked)}: the smallest has {least.size} bytes, the quietest {least.sops:.3g} SOPs."
+        " Raise the limit, allow higher ratios in Choices.ratios, or start from a smaller network."
     )

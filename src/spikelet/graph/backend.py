@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from spikelet.base.errors import GraphError
+from spikelet.base.errors import GraphError, WrongType
 from spikelet.graph.ops import OPERATIONS
 from spikelet.graph.ops.operation import Operation
 
@@ -26,13 +26,13 @@ class BackendRules(Generic[R]):
         table: a rule, or a sentence, for every class of `graph.ops.OPERATIONS`.
         otherwise: the rule of operations that are not ours; None refuses them.
     Raises:
-        TypeError: an operation is missing.
+        WrongType: an operation is missing.
     """
 
     def __init__(self, backend: str, table: Mapping[type[Operation], R | str], otherwise: R | None = None) -> None:
         missing = [operation.__name__ for operation in OPERATIONS if operation not in table]
         if missing:
-            raise TypeError(f"{backend} needs a rule, or a sentence that refuses it, for {', '.join(missing)}.")
+            raise WrongType(f"{backend} needs a rule, or a sentence that refuses it, for {', '.join(missing)}.")
         self.backend, self._table, self._otherwise = backend, dict(table), otherwise
 
     def of(self, node: Operation) -> R:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from spikelet.base.errors import ConversionError
+from spikelet.base.errors import ConversionError, WrongType
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.converted import Converted, Forward
 from spikelet.interop.image import Image, ImageOptions, image_of
@@ -91,5 +91,5 @@ def original_of(
     """The record of `net` that its conversion keeps. Raises ConversionError for options out of range."""
     unknown = set(options) - set(ImageOptions.__annotations__)
     if unknown:
-        raise TypeError(f"{sorted(unknown)[0]!r} is no argument of a conversion.")
+        raise WrongType(f"{sorted(unknown)[0]!r} is no argument of a conversion.")
     return Original(net, image_of(options, time_axis), time_steps, time_axis, has_body)

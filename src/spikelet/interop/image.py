@@ -117,7 +117,10 @@ def _spread(values: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _numbers(given: object) -> tuple[float, ...]:
     values = given if isinstance(given, Iterable) else (given,)
-    return tuple(float(v) for v in values)  # type: ignore[arg-type]
+    try:
+        return tuple(float(v) for v in values)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise ConversionError(f"mean and std must be numbers, one or one a channel, got {shown(given)}.") from None
 
 
 def image_of(options: ImageOptions, time_axis: TimeAxis) -> Image:

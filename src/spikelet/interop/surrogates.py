@@ -16,6 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import WrongType
 from spikelet.neurons import ATan, Sigmoid, Surrogate
 
 
@@ -36,8 +37,8 @@ class Borrowed(Surrogate):
         return torch.autograd.grad(y, x)[0] if y.requires_grad else torch.zeros_like(x)  # a surrogate switched off
 
     def primitive(self, x: Tensor) -> Tensor:
-        """Raises TypeError: only the derivative of this function is known."""
-        raise TypeError(f"{self.function!r} is known by its backward pass only, and has no primitive here.")
+        """Raises WrongType: only the derivative of this function is known."""
+        raise WrongType(f"{self.function!r} is known by its backward pass only, and has no primitive here.")
 
 
 def of_spikingjelly(function: nn.Module) -> Surrogate:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikelet.base.errors import LoweringError, OverflowRefused, RunError, SpikeletError
+from spikelet.base.strict_json import shown
 from spikelet.base.time_axis import TimeAxis, split_shape
 from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
@@ -97,8 +98,8 @@ def _class_names(model: nn.Module, logits: int) -> tuple[str, ...]:
 
 
 def _check_words(labels: Sequence[str], meta: dict[str, str] | None) -> None:
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
-        raise LoweringError(f"labels must be a list of the classes' names, got {labels!r}.")
+    if not isinstance(labels, Sequence) or isinstance(labels, str) or not all(isinstance(w, str) for w in labels):
+        raise LoweringError(f"labels must be a list of the classes' names, got {shown(labels)}.")
     words = meta or {}
     if not isinstance(words, dict) or not all(isinstance(w, str) for pair in words.items() for w in pair):
         raise LoweringError(f"meta must be a dictionary from strings to strings, got {meta!r}.")

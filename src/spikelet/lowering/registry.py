@@ -24,7 +24,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from spikelet.base.errors import LoweringError, SpikeletError
+from spikelet.base.errors import LoweringError, names_its_place
 from spikelet.lowering.arrange import at_step, one_step
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.trace import Call, tensors
@@ -112,9 +112,9 @@ def _applied(b: Builder, call: Call, values: list[Value]) -> Value:
     apply = _rule_for(call)
     try:
         return b.sources.recognised(apply(b, call, *layer, *values))
-    except SpikeletError:
-        raise
-    except ValueError as e:  # a layer's own words, which don't know its name
+    except ValueError as e:
+        if names_its_place(e):
+            raise
         raise LoweringError(f"{call.place}: {e}") from e
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from spikelet.base.errors import RunError, SpikeletError
+from spikelet.base.errors import RunError, names_its_place
 from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
@@ -232,9 +232,11 @@ def trace(
     with hooks(handles), mode(model), recorder:
         try:
             output = model(example)
-        except (SpikeletError, torch.OutOfMemoryError):
+        except torch.OutOfMemoryError:
             raise
         except Exception as e:
+            if names_its_place(e):
+                raise
             raise RunError(f"{recorder.stack[-1] or type(model).__name__}: {e}") from e
         recorder.check(output)
         recorder.check_constants()

@@ -227,10 +227,10 @@ class _Tally:
             self.count["integer"] += int((_last(logits).argmax(1) == labels).sum())
 
     def result(self) -> Verification:
-        """Raises ValueError where there was no sample."""
+        """Raises SpikeletError where there was no sample."""
         samples = self.count["samples"]
         if not samples:
-            raise ValueError("verify needs at least one batch, got none.")
+            raise SpikeletError("verify needs at least one batch, got none.")
         return Verification(
             samples,
             sum(self.total.values()),

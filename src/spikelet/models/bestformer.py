@@ -35,7 +35,7 @@ import dataclasses
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.numbers import flag, make_plain, one_of, whole
+from spikelet.base.numbers import flag, make_plain, one_of, whole_numbers
 from spikelet.models.blocks import Precision
 from spikelet.models.builder import Task, builder
 from spikelet.models.transformer_parts import (
@@ -85,7 +85,7 @@ class Shape:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        whole("bestformer", width=self.width, depth=self.depth, heads=self.heads)
+        whole_numbers("bestformer", width=self.width, depth=self.depth, heads=self.heads)
         one_of("bestformer", ATTENTIONS, attention=self.attention)
         one_of("bestformer", WIRINGS, wiring=self.wiring)
         one_of("bestformer", NEURONS, neuron=self.neuron)

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from spikelet.base.errors import SpikeletError
+from spikelet.base.errors import SpikeletError, WrongType
 from spikelet.base.meant import meant
 from spikelet.base.strict_json import shown
 from spikelet.models.bestformer import bestformer_2_128, bestformer_2_256, bestformer_4_384, bestformer_8_512
@@ -136,13 +136,13 @@ def create_model(name: str, **options: Any) -> nn.Module:
             in_channels, image_size and the model's own.
     Raises:
         SpikeletError: the name is unknown; lists those there are. Or a registered function made no module.
-        TypeError: the option is unknown; lists those there are.
+        WrongType: the option is unknown; lists those there are.
     """
     build = builder_of(name)
     known = inspect.signature(build).parameters
     unknown = sorted(set(options) - set(known))
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-        raise TypeError(f"{name} has no option {unknown[0]!r}. It takes: {', '.join(known)}.")
+        raise WrongType(f"{name} has no option {unknown[0]!r}. It takes: {', '.join(known)}.")
     model = build(**options)
     if not isinstance(model, nn.Module):
         raise SpikeletError(f"{name} was registered to make a torch.nn.Module, and made {shown(type(model).__name__)}.")

@@ -51,7 +51,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import flag, make_plain, one_of, positive, share, whole
+from spikelet.base.numbers import flag, make_plain, one_of, positive, share, whole_numbers
 from spikelet.base.strict_json import shown
 from spikelet.models.blocks import Precision
 from spikelet.models.builder import Task, builder
@@ -112,8 +112,8 @@ class Shape:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        whole("est", 1, 1 << 10, window=self.window, mlp_ratio=self.mlp_ratio, levels=self.levels)
-        whole("est", 1, 1 << 20, head_width=self.head_width)
+        whole_numbers("est", 1, 1 << 10, window=self.window, mlp_ratio=self.mlp_ratio, levels=self.levels)
+        whole_numbers("est", 1, 1 << 20, head_width=self.head_width)
         positive("est", threshold=self.threshold)
         one_of("est", tuple(WEIGHTS), attention=self.attention)
         one_of("est", KINDS, partial=self.partial)

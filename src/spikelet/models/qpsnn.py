@@ -31,6 +31,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.models.blocks import Precision, halved, spiking_conv
@@ -65,15 +66,17 @@ def rescaled(bits: int, rescaling: str = "mean") -> Quantizer:
     """The quantizer of `weight_bits=` and `rescaling=`: ReScaW, or FullPrecision for 32 bits.
 
     Raises:
-        ValueError: no such rescaling, or bits not 1 to 8 or 32.
+        SpikeletError: no such rescaling, or bits not 1 to 8 or 32.
     """
     gamma, dash, gradient = rescaling.partition("-") if isinstance(rescaling, str) else ("", "", "")
     if gamma not in GAMMAS or (dash and gradient != "masked"):
-        raise ValueError(f"rescaling must be one of {', '.join(GAMMAS)}, or one with -masked, got {shown(rescaling)}.")
+        raise SpikeletError(
+            f"rescaling must be one of {', '.join(GAMMAS)}, or one with -masked, got {shown(rescaling)}."
+        )
     if bits == 32:
         return FullPrecision()
     if not is_whole(bits) or bits not in range(1, 9):
-        raise ValueError(f"weight_bits must be 1 to 8, or 32 for full precision, got {bits}.")
+        raise SpikeletError(f"weight_bits must be 1 to 8, or 32 for full precision, got {bits}.")
     return ReScaW(bits, GAMMAS[gamma], MaskedGradient() if dash else AmplifiedGradient())
 
 
@@ -99,7 +102,7 @@ def _vgg(widths: Sequence[int], pools_after: Sequence[int], task: Task, p: Preci
     side = task.image_size
     smallest = 2 ** (len(pools_after) + 1)
     if side < smallest:
-        raise ValueError(f"image_size must be at least {smallest}, one pixel after pooling, got {side}.")
+        raise SpikeletError(f"image_size must be at least {smallest}, one pixel after pooling, got {side}.")
     for i, (inputs, outputs) in enumerate(zip((task.in_channels, *widths), widths, strict=False)):
         conv = Conv2d(inputs, outputs, 3, p.hidden() if i else p.first(), bias=not i, padding=1)
         layers.append(nn.Sequential(conv, BatchNorm2d(outputs), p.neuron()))

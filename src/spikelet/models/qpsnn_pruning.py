@@ -18,6 +18,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping, Sequence
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 
 Pruning = str | Sequence[float] | None
@@ -46,18 +47,18 @@ def kept_widths(widths: Sequence[int], ratios: Sequence[float]) -> tuple[int, ..
     """The number of channels that pruning leaves in each layer.
 
     Raises:
-        ValueError: more ratios than layers, a ratio outside [0, 1), or one that leaves a layer without channels.
+        SpikeletError: more ratios than layers, a ratio outside [0, 1), or one that leaves a layer without channels.
     """
     if len(ratios) > len(widths):
-        raise ValueError(f"pruning must give at most {len(widths)} ratios, one a layer, got {len(ratios)}.")
+        raise SpikeletError(f"pruning must give at most {len(widths)} ratios, one a layer, got {len(ratios)}.")
     kept = []
     for i, n in enumerate(widths):
         ratio = ratios[i] if i < len(ratios) else 0.0
         if not 0 <= ratio < 1:
-            raise ValueError(f"pruning: ratios must lie in [0, 1), got {ratio} for layer {i}.")
+            raise SpikeletError(f"pruning: ratios must lie in [0, 1), got {ratio} for layer {i}.")
         kept.append(int(n * (1 - ratio)))
         if not kept[-1]:
-            raise ValueError(f"pruning: a ratio of {ratio} leaves none of the {n} channels of layer {i}.")
+            raise SpikeletError(f"pruning: a ratio of {ratio} leaves none of the {n} channels of layer {i}.")
     return tuple(kept)
 
 
@@ -65,10 +66,10 @@ def vgg16_widths(pruning: Pruning, classes: int) -> tuple[int, ...]:
     """Widths of the 13 convolutions.
 
     Raises:
-        ValueError: as `kept_widths`, or the setting is unknown or unpublished for so many classes.
+        SpikeletError: as `kept_widths`, or the setting is unknown or unpublished for so many classes.
     """
     if isinstance(pruning, str) and classes not in VGG16_RATIOS:
-        raise ValueError(
+        raise SpikeletError(
             f"pruning {pruning!r} is published for {', '.join(map(str, VGG16_RATIOS))} classes, got {classes}. "
             "Give a ratio for each layer instead."
         )
@@ -76,17 +77,17 @@ def vgg16_widths(pruning: Pruning, classes: int) -> tuple[int, ...]:
 
 
 def vggsnn_widths(pruning: Pruning) -> tuple[int, ...]:
-    """Widths of the 8 convolutions. Raises ValueError as `kept_widths`, or where the setting is unknown."""
+    """Widths of the 8 convolutions. Raises SpikeletError as `kept_widths`, or where the setting is unknown."""
     return kept_widths(VGGSNN, _ratios(pruning, VGGSNN_RATIOS))
 
 
 def vgg_s_widths(widths: Sequence[int], pruning: Pruning) -> tuple[int, ...]:
-    """Widths of the convolutions, two for each of `widths`. Raises ValueError as `kept_widths`, or for a letter."""
+    """Widths of the convolutions, two for each of `widths`. Raises SpikeletError as `kept_widths`, or for a letter."""
     return kept_widths([width for width in widths for _ in range(2)], _ratios(pruning, {}))
 
 
 def resnet20_widths(pruning: Pruning) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-    """Widths of the stem, of the stages' outputs, and inside the nine blocks. Raises ValueError as `kept_widths`."""
+    """Widths of the stem, of the stages' outputs, and inside the nine blocks. Raises SpikeletError as `kept_widths`."""
     widths = kept_widths(RESNET20, _ratios(pruning, RESNET20_RATIOS))
     return widths[0], widths[1:4], widths[4:]
 
@@ -96,9 +97,9 @@ def _ratios(pruning: Pruning, published: Mapping[str, Sequence[float]]) -> Seque
         return ()
     if isinstance(pruning, Sequence) and not isinstance(pruning, str):
         if any(isinstance(r, bool) or not isinstance(r, numbers.Real) for r in pruning):
-            raise ValueError(f"pruning must list numbers in [0, 1), got {shown(pruning)}.")
+            raise SpikeletError(f"pruning must list numbers in [0, 1), got {shown(pruning)}.")
         return pruning
     if not isinstance(pruning, str) or pruning not in published:
         words = ", ".join([*published, "a list of ratios"])
-        raise ValueError(f"pruning must be {words} or None, got {shown(pruning)}.")
+        raise SpikeletError(f"pruning must be {words} or None, got {shown(pruning)}.")
     return published[pruning]

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.models.blocks import (
     Precision,
     ResidualBlock,
@@ -87,7 +88,7 @@ def qsnn_vggsnn(
             layers.append(SumPool2d(2))
             size //= 2
     if size < 1:
-        raise ValueError(
+        raise SpikeletError(
             f"image_size must be at least {2 ** (len(widths) // 2)}, one pixel after pooling, got {task.image_size}."
         )
     return SpikingClassifier(nn.Sequential(*layers), nn.Identity(), Linear(c_in * size**2, task.num_classes, p.last()))
@@ -154,7 +155,7 @@ def qsnn_vgg_s_max(
 def _side_left(image_size: int, halvings: int, widths: Sequence[int]) -> int:
     """Side of the last map where each halving drops an odd last row."""
     if image_size >> halvings < 1:
-        raise ValueError(f"image_size must be at least {1 << halvings} for {len(widths)} widths, got {image_size}.")
+        raise SpikeletError(f"image_size must be at least {1 << halvings} for {len(widths)} widths, got {image_size}.")
     return image_size >> halvings
 
 
@@ -176,6 +177,8 @@ def _vgg_s(
     """`features`, whose maps are [channels, side, side], then averages and a classifier."""
     window = side if pool_size is None else pool_size
     if not 1 <= window <= side:
-        raise ValueError(f"pool_size must be 1 to {side}, the side of the last map, or None for it, got {pool_size}.")
+        raise SpikeletError(
+            f"pool_size must be 1 to {side}, the side of the last map, or None for it, got {pool_size}."
+        )
     last = Linear(channels * (side // window) ** 2, num_classes, p.last())
     return SpikingClassifier(features, nn.Sequential(*averages(window)), last)

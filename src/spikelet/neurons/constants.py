@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
+from spikelet.base.strict_json import shown
 from spikelet.neurons.neuron import Constant
 from spikelet.quant.grid import FRACTION_BITS
 
@@ -22,17 +24,33 @@ def real(value: float | Sequence[float] | Tensor, owner: str) -> Real:
     """`value` as a float, or as a tuple of floats where it is a sequence or tensor of one axis.
 
     Raises:
-        ValueError: a sequence without numbers, or a tensor of several axes; names `owner`.
+        SpikeletError: a sequence without numbers, or a tensor of several axes; names `owner`.
     """
+    if isinstance(value, np.ndarray):
+        value = torch.from_numpy(value)
     if isinstance(value, Tensor):
         if value.dim() > 1:
-            raise ValueError(f"{owner} must be a number or one a channel, got a tensor of shape {tuple(value.shape)}.")
+            raise SpikeletError(
+                f"{owner} must be a number or one a channel, got a tensor of shape {tuple(value.shape)}."
+            )
         value = value.detach().double().tolist()
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, str):
         if not len(value):
-            raise ValueError(f"{owner} must be a number or one a channel, got an empty list.")
-        return tuple(float(v) for v in value)
-    return value
+            raise SpikeletError(f"{owner} must be a number or one a channel, got an empty list.")
+        value = [real_number(v, owner) for v in value]
+        return tuple(value)
+    return real_number(value, owner)
+
+
+def real_number(value: object, owner: str) -> float:
+    """`value` as a float.
+
+    Raises:
+        SpikeletError: it is not a number; names `owner`.
+    """
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        return float(value)
+    raise SpikeletError(f"{owner} must be a number or one a channel, got {shown(value)}.")
 
 
 def numbers(value: Real) -> tuple[float, ...]:
@@ -49,12 +67,12 @@ def like(value: Real, x: Tensor) -> float | Tensor:
     """`value` as it multiplies one step's currents x [B, C, ...].
 
     Raises:
-        ValueError: `x` has another number of channels.
+        SpikeletError: `x` has another number of channels.
     """
     if not isinstance(value, tuple):
         return value
     if x.dim() < 2 or x.shape[1] != len(value):
-        raise ValueError(
+        raise SpikeletError(
             f"a neuron with constants for {len(value)} channels got a current of shape {tuple(x.shape)} a step; "
             "the axis behind the batch is the channels."
         )

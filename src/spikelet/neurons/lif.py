@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import LoweringError
+from spikelet.base.errors import LoweringError, WrongType
 from spikelet.neurons.constants import LEAK_BITS as LEAK_BITS
 from spikelet.neurons.constants import fewest_bits, integers, like
 from spikelet.neurons.long import LONG, long_run
@@ -72,14 +72,14 @@ class LIF(Neuron):
     ) -> None:
         super().__init__(time_steps)
         if not isinstance(params, LIFParams | None):
-            raise TypeError(f"LIF.params must be LIFParams(...), got {params!r}.")
+            raise WrongType(f"LIF.params must be LIFParams(...), got {params!r}.")
         self.params = params or LIFParams()
         self.membrane = membrane or FullMembrane()
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes [T, B, ...] from the initial membrane; in training long sequences go through long.py."""
         p = self.params
-        if not self._trains_long(x):
+        if not isinstance(x, Tensor) or not self._trains_long(x):
             return super().forward(x)
         self.check(x)
         return long_run(x if p.input_gain == 1 else like(p.input_gain, x[0]) * x, like(p.leak, x[0]),

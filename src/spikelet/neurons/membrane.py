@@ -16,6 +16,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.quant.grid import FRACTION_BITS, round_half_up, straight_through
@@ -39,13 +40,13 @@ class QuantizedMembrane(nn.Module):
     Args:
         bits: 2 to 8.
     Raises:
-        ValueError: other bits.
+        SpikeletError: other bits.
     """
 
     def __init__(self, bits: int) -> None:
         super().__init__()
         if not is_whole(bits) or bits not in range(2, 9):
-            raise ValueError(f"membrane_bits must be 2 to 8, or 32 for full precision, got {shown(bits)}.")
+            raise SpikeletError(f"membrane_bits must be 2 to 8, or 32 for full precision, got {shown(bits)}.")
         self.bits = int(bits)
         self.top = 2 ** (bits - 1) - 1
         self.log2_step = nn.Parameter(torch.tensor(-math.log2(self.top)))
@@ -91,6 +92,6 @@ def membrane_of(bits: int) -> FullMembrane | QuantizedMembrane:
     """The membrane that a `membrane_bits=` argument names: quantized for 2 to 8, full precision for 32.
 
     Raises:
-        ValueError: other bits.
+        SpikeletError: other bits.
     """
     return FullMembrane() if is_whole(bits) and bits == 32 else QuantizedMembrane(bits)

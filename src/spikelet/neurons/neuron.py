@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikelet.base.errors import SpikeletError
+from spikelet.base.errors import SpikeletError, WrongType
 from spikelet.base.whole import is_whole
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
 from spikelet.quant.recording import is_traced
@@ -95,13 +95,13 @@ class Neuron(nn.Module, abc.ABC):
             [1, B, ...] (see one_pass.py). Evaluation always takes the steps.
 
     Raises:
-        ValueError: time_steps out of range.
+        SpikeletError: time_steps out of range.
     """
 
     def __init__(self, time_steps: int) -> None:
         super().__init__()
         if not is_whole(time_steps) or not 1 <= time_steps <= 1024:
-            raise ValueError(
+            raise SpikeletError(
                 f"{type(self).__name__}.time_steps must be a whole number from 1 to 1024, got {time_steps!r}."
             )
         self.time_steps = int(time_steps)
@@ -151,7 +151,7 @@ class Neuron(nn.Module, abc.ABC):
         if self.training and self.rate is not None:
             self.check(x)
             if x.shape[0] != 1:
-                raise ValueError(
+                raise SpikeletError(
                     f"{type(self).__name__} trains in one pass on still images, of a time axis of 1; got a current of "
                     f"{tuple(x.shape)}. Train on frames with Phase(epochs, time_steps)."
                 )
@@ -200,27 +200,29 @@ class Neuron(nn.Module, abc.ABC):
         return joined.unflatten(0, (self.time_steps, x.shape[1]))
 
     def check(self, x: Tensor) -> None:
-        """Raises ValueError unless `x` is [T or 1, B, ...], TypeError unless its type can be computed in.
+        """Raises SpikeletError unless `x` is [T or 1, B, ...], TypeError unless its type can be computed in.
 
         Training takes any floating-point type; evaluation float32 and float64, which are exact.
         """
         name = type(self).__name__
+        if not isinstance(x, Tensor):
+            raise WrongType(f"{name} takes a current, a tensor [T, B, ...], got {type(x).__name__}.")
         if x.dim() < 2 or x.shape[0] not in (1, self.time_steps):
-            raise ValueError(
+            raise SpikeletError(
                 f"{name} with time_steps={self.time_steps} got a current of shape {tuple(x.shape)}; the first axis "
                 f"is time and must be 1 (a still input) or {self.time_steps}, the second the batch."
             )
         self.check_type(x)
 
     def check_type(self, x: Tensor) -> None:
-        """Raises TypeError unless `x` is of a type that can be computed in."""
+        """Raises WrongType unless `x` is of a type that can be computed in."""
         name = type(self).__name__
         if not x.is_floating_point():
-            raise TypeError(
+            raise WrongType(
                 f"{name} takes a floating-point current, got {x.dtype}. (Bytes go through spikelet.nn.Encode().)"
             )
         if not self.training and x.dtype not in (torch.float32, torch.float64):
-            raise TypeError(
+            raise WrongType(
                 f"{name} evaluates in float32 or float64, which are exact, got {x.dtype}. "
                 "Evaluate within spikelet.nn.evaluation_mode(model), which turns autocast off."
             )

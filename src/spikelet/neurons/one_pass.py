@@ -23,6 +23,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons.constants import Real
 from spikelet.neurons.lif import LIF, LIFParams
 from spikelet.neurons.membrane import FullMembrane, QuantizedMembrane
@@ -62,16 +63,16 @@ def one_pass_of(neuron: LIF) -> OnePass:
     membrane bits or another reset make an exception, theta is one of the currents at which the count passes n.
 
     Raises:
-        ValueError: the neuron has constants by channel, or another membrane, which may treat channels or batches
+        SpikeletError: the neuron has constants by channel, or another membrane, which may treat channels or batches
             differently, so that the rate is not a function of the current alone.
     """
     if not isinstance(neuron.membrane, FullMembrane | QuantizedMembrane):
-        raise ValueError(
+        raise SpikeletError(
             f"one pass takes LIF with a FullMembrane or a QuantizedMembrane, got {type(neuron.membrane).__name__}. "
             "Train it on real steps: Phase(epochs, time_steps)."
         )
     if neuron.params.channels is not None:
-        raise ValueError(
+        raise SpikeletError(
             "one pass takes LIF whose constants are numbers, got constants by channel. "
             "Train it on real steps: Phase(epochs, time_steps)."
         )

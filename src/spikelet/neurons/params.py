@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.strict_json import shown
 from spikelet.base.whole import power_of_two_from, whole
 from spikelet.neurons.constants import LEAK_BITS, LIMIT, Real, numbers, off_grid, real
 from spikelet.neurons.reset import Hard, Reset, Soft
@@ -43,7 +44,7 @@ class LIFParams:
         gain: what the current is multiplied by, a multiple of 2^-12 in (0, 1]; None is 1, or 1 - leak with
             `scale_input`. By channel.
     Raises:
-        ValueError: a constant is out of range or off its grid; names it.
+        SpikeletError: a constant is out of range or off its grid; names it.
     """
 
     leak: Real = 0.5
@@ -61,19 +62,25 @@ class LIFParams:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, real(value, f"LIFParams.{name}"))
+        if not isinstance(self.reset, Reset):
+            raise SpikeletError(f"LIFParams.reset must be Hard() or Soft(drop), got {shown(self.reset)}.")
+        if not isinstance(self.surrogate, Surrogate):
+            raise SpikeletError(
+                f"LIFParams.surrogate must be a Surrogate such as Triangle(1.0), got {shown(self.surrogate)}."
+            )
         self._check_leak_and_gain()
         _check_above_0("threshold", self.threshold)
         levels = whole(self.levels, "LIFParams.levels", 1, MAX_LEVELS, error=SpikeletError)
         object.__setattr__(self, "levels", levels)
         if self.step is not None:
             if self.levels == 1:
-                raise ValueError(
+                raise SpikeletError(
                     f"LIFParams.step takes levels above 1, got step={self.step} and levels=1. "
                     "(What a spike takes from the membrane is Soft(drop).)"
                 )
             _check_above_0("step", self.step)
         if off_grid(self.start) or any(abs(v) >= LIMIT for v in numbers(self.start)):
-            raise ValueError(
+            raise SpikeletError(
                 f"LIFParams.start must be a multiple of 2^-{FRACTION_BITS} between -{LIMIT} and {LIMIT}, "
                 f"got {self.start}."
             )
@@ -81,26 +88,26 @@ class LIFParams:
             isinstance(v, tuple) and len(v) != self.channels for v in self._by_channel().values()
         ):
             counts = {name: len(v) for name, v in self._by_channel().items() if isinstance(v, tuple)}
-            raise ValueError(f"LIFParams must have its constants for one number of channels, got {counts}.")
+            raise SpikeletError(f"LIFParams must have its constants for one number of channels, got {counts}.")
 
     def _check_leak_and_gain(self) -> None:
         for leak in numbers(self.leak):
             if not 0 <= leak <= 1:
-                raise ValueError(f"LIFParams.leak must lie in [0, 1], got {leak}. (leak = 1 - 1/tau.)")
+                raise SpikeletError(f"LIFParams.leak must lie in [0, 1], got {leak}. (leak = 1 - 1/tau.)")
             if off_grid(leak, LEAK_BITS):
-                raise ValueError(
+                raise SpikeletError(
                     f"LIFParams.leak must be a multiple of 2^-{LEAK_BITS}, got {leak}; "
                     f"the nearest is {round(leak * 2**LEAK_BITS) / 2**LEAK_BITS}."
                 )
         if self.scale_input and 1 in numbers(self.leak):
-            raise ValueError("LIFParams.scale_input with leak = 1 multiplies every current by 0; choose leak < 1.")
+            raise SpikeletError("LIFParams.scale_input with leak = 1 multiplies every current by 0; choose leak < 1.")
         if self.gain is None:
             return
         if self.scale_input:
-            raise ValueError("LIFParams takes scale_input or a gain, got both; scale_input is a gain of 1 - leak.")
+            raise SpikeletError("LIFParams takes scale_input or a gain, got both; scale_input is a gain of 1 - leak.")
         for gain in numbers(self.gain):
             if not 0 < gain <= 1 or off_grid(gain, LEAK_BITS):
-                raise ValueError(
+                raise SpikeletError(
                     f"LIFParams.gain must be a multiple of 2^-{LEAK_BITS} above 0 and at most 1, got {gain}. "
                     "(Larger gains go into the normalisation before the neuron.)"
                 )
@@ -119,7 +126,7 @@ class LIFParams:
         n top / D for top = 1 and a power of two D.
 
         Raises:
-            ValueError: top / 2D is off the grid 2^-12.
+            SpikeletError: top / 2D is off the grid 2^-12.
         """
         surrogate = Rectangle(top / levels)
         step = top / levels if levels > 1 else None
@@ -179,6 +186,6 @@ def _nests(leak: float, gain: float) -> bool:
 
 def _check_above_0(name: str, value: Real) -> None:
     if off_grid(value) or any(not 0 < v < LIMIT for v in numbers(value)):
-        raise ValueError(
+        raise SpikeletError(
             f"LIFParams.{name} must be a multiple of 2^-{FRACTION_BITS} above 0 and below {LIMIT}, got {value}."
         )

@@ -14,6 +14,7 @@ import dataclasses
 
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons.constants import LIMIT, Real, like, numbers, off_grid, real
 from spikelet.quant.grid import FRACTION_BITS
 
@@ -33,7 +34,7 @@ class Soft:
     drop may go by channel: a sequence or tensor [C], kept as a tuple.
 
     Raises:
-        ValueError: drop is negative, 2048 or more, or off the grid 2^-12.
+        SpikeletError: drop is negative, 2048 or more, or off the grid 2^-12.
     """
 
     drop: Real | None = None
@@ -43,7 +44,7 @@ class Soft:
             return
         object.__setattr__(self, "drop", real(self.drop, "Soft.drop"))
         if off_grid(self.drop) or any(not 0 <= v < LIMIT for v in numbers(self.drop)):
-            raise ValueError(
+            raise SpikeletError(
                 f"Soft.drop must be a multiple of 2^-{FRACTION_BITS} from 0 to below {LIMIT}, or None for the "
                 f"threshold, got {self.drop}."
             )

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.quant.recording import applied
 
 _FLAT = (
@@ -86,7 +87,7 @@ SMALLEST, LARGEST = 2.0**-20, 2.0**20
 def _check_size(owner: str, value: float) -> None:
     """Beyond these sizes slopes leave float32."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not SMALLEST <= value <= LARGEST:
-        raise ValueError(f"{owner} must be a number from 2^-20 to 2^20, got {value!r}.")
+        raise SpikeletError(f"{owner} must be a number from 2^-20 to 2^20, got {value!r}.")
 
 
 @dataclasses.dataclass(frozen=True)

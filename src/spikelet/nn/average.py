@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.nn.evaluation import require_exact_type
@@ -22,19 +23,19 @@ class Average(nn.Module):
     Args:
         fraction_bits: p, 0 to 12; the grid is 2^-p. Streams that `Saturate()` keeps have 8.
     Raises:
-        ValueError: fraction_bits out of range.
+        SpikeletError: fraction_bits out of range.
     """
 
     def __init__(self, fraction_bits: int = FRACTION_BITS) -> None:
         super().__init__()
         if not is_whole(fraction_bits) or fraction_bits not in range(FRACTION_BITS + 1):
-            raise ValueError(f"Average.fraction_bits must be 0 to {FRACTION_BITS}, got {shown(fraction_bits)}.")
+            raise SpikeletError(f"Average.fraction_bits must be 0 to {FRACTION_BITS}, got {shown(fraction_bits)}.")
         self.fraction_bits = int(fraction_bits)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Two currents of one shape [T, B, ...] -> the same. Raises ValueError where shapes differ."""
+        """Two currents of one shape [T, B, ...] -> the same. Raises SpikeletError where shapes differ."""
         if a.shape != b.shape:
-            raise ValueError(f"Average takes two currents of one shape, got {tuple(a.shape)} and {tuple(b.shape)}.")
+            raise SpikeletError(f"Average takes two currents of one shape, got {tuple(a.shape)} and {tuple(b.shape)}.")
         if self.training:
             return (a + b) / 2
         require_exact_type("Average", a)

@@ -29,7 +29,7 @@ class ChannelMap(nn.Module):
         source: for every output channel, an input channel or -1.
         stride: of rows and columns.
     Raises:
-        ValueError: `source` is empty or has a number below -1, or the stride is below 1.
+        SpikeletError: `source` is empty or has a number below -1, or the stride is below 1.
     """
 
     source: Tensor  # int64 [C']
@@ -38,7 +38,7 @@ class ChannelMap(nn.Module):
         super().__init__()
         channels = [int(c) for c in source]
         if min(channels, default=-2) < -1:
-            raise ValueError(f"ChannelMap.source must list channels from 0 on, or -1 for zeros, got {channels}.")
+            raise SpikeletError(f"ChannelMap.source must list channels from 0 on, or -1 for zeros, got {channels}.")
         self.stride = whole(stride, "ChannelMap.stride", 1, LARGEST, SpikeletError)
         self.register_buffer("source", torch.tensor(channels, dtype=torch.long))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.quant.grid import round_to_grid, straight_through
 
 
@@ -31,9 +32,9 @@ class AddConstant(nn.Module):
         return straight_through(self.value, round_to_grid(self.value.detach()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, B, ...] -> the same. Raises ValueError where the constant does not fit a sample."""
+        """[T, B, ...] -> the same. Raises SpikeletError where the constant does not fit a sample."""
         if x.dim() != self.value.dim() + 2:
-            raise ValueError(
+            raise SpikeletError(
                 f"AddConstant of shape {tuple(self.value.shape)} takes [T, B, ...] of {self.value.dim() + 2} axes, "
                 f"got {tuple(x.shape)}."
             )

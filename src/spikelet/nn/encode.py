@@ -19,6 +19,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError, WrongType
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 
@@ -33,7 +34,7 @@ class Encode(nn.Module):
         levels: the largest byte of the data, 1 to 255; one above it counts as `levels`, here and in integers. None
             takes all bytes as they are.
     Raises:
-        ValueError: sample_dims or levels out of range.
+        SpikeletError: sample_dims or levels out of range.
     """
 
     precision: Tensor  # without elements; follows the model to its precision
@@ -41,9 +42,9 @@ class Encode(nn.Module):
     def __init__(self, sample_dims: int = 3, levels: int | None = None) -> None:
         super().__init__()
         if not is_whole(sample_dims) or sample_dims not in (1, 2, 3):
-            raise ValueError(f"Encode.sample_dims must be 1, 2 or 3, got {shown(sample_dims)}.")
+            raise SpikeletError(f"Encode.sample_dims must be 1, 2 or 3, got {shown(sample_dims)}.")
         if levels is not None and (not is_whole(levels) or levels not in range(1, 256)):
-            raise ValueError(
+            raise SpikeletError(
                 f"Encode.levels must be the largest byte of the data, 1 to 255, or None for any, got {shown(levels)}."
             )
         self.sample_dims = int(sample_dims)
@@ -54,22 +55,22 @@ class Encode(nn.Module):
         """Currents with time first, [1, B, ...] for static inputs.
 
         Raises:
-            TypeError: `x` is not uint8, or the model has a type that nothing is computed in, such as float8.
-            ValueError: `x` has neither sample_dims + 1 nor sample_dims + 2 axes.
+            WrongType: `x` is not uint8, or the model has a type that nothing is computed in, such as float8.
+            SpikeletError: `x` has neither sample_dims + 1 nor sample_dims + 2 axes.
         """
         if x.dtype != torch.uint8:
-            raise TypeError(
+            raise WrongType(
                 f"Encode takes uint8 pixels or event counts, got {x.dtype}. The integer program sees bytes, so "
                 "training must too: convert with (x * 255).round().to(torch.uint8)."
             )
         sample = ("F", "C, L", "C, H, W")[self.sample_dims - 1]
         if x.dim() not in (self.sample_dims + 1, self.sample_dims + 2):
-            raise ValueError(
+            raise SpikeletError(
                 f"Encode(sample_dims={self.sample_dims}) takes [B, {sample}], or [T, B, {sample}] with time first, "
                 f"got shape {tuple(x.shape)}."
             )
         if self.precision.dtype not in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
-            raise TypeError(
+            raise WrongType(
                 f"Encode gives currents in the type of its model, got {self.precision.dtype}. Use model.float() or "
                 "model.double()."
             )

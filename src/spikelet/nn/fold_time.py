@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
+
 
 def fold_time(layer: Callable[[Tensor], Tensor], x: Tensor, sample_dims: int, name: str) -> Tensor:
     """What `layer` makes of every time step of `x`, [T, B, ...].
@@ -15,10 +17,10 @@ def fold_time(layer: Callable[[Tensor], Tensor], x: Tensor, sample_dims: int, na
         x: [T, B, ...] with `sample_dims` axes after B.
         name: the caller's, for the error.
     Raises:
-        ValueError: `x` has another number of axes.
+        SpikeletError: `x` has another number of axes.
     """
     if x.dim() != sample_dims + 2:
-        raise ValueError(
+        raise SpikeletError(
             f"{name} takes time-first tensors of {sample_dims + 2} axes [T, B, ...], got shape {tuple(x.shape)}. "
             "(Start the model with spikelet.nn.Encode(), which adds the time axis to images.)"
         )

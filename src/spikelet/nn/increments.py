@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import positive, whole
+from spikelet.base.numbers import positive, whole_numbers
 from spikelet.nn.evaluation import require_exact_type
 from spikelet.quant.grid import FRACTION_BITS, round_to_grid
 
@@ -37,7 +37,7 @@ class Increments(nn.Module):
 
     def __init__(self, time_steps: int, largest: float) -> None:
         super().__init__()
-        whole("Increments", 1, MOST_STEPS, time_steps=time_steps)
+        whole_numbers("Increments", 1, MOST_STEPS, time_steps=time_steps)
         positive("Increments", largest=largest)
         self.time_steps, self.largest = int(time_steps), float(largest)
 

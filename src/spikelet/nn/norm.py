@@ -18,6 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.nn.evaluation import require_exact_type
 from spikelet.nn.fold_time import fold_time
 from spikelet.quant.grid import round_to_grid, snap_gain
@@ -30,10 +31,10 @@ def gain_and_offset(norm: nn.BatchNorm2d | nn.BatchNorm1d) -> tuple[Tensor, Tens
     """A and D of the module's equations, float64 [C], from any torch batch norm with running statistics.
 
     Raises:
-        ValueError: the layer keeps no running statistics, or holds NaN or infinity.
+        SpikeletError: the layer keeps no running statistics, or holds NaN or infinity.
     """
     if norm.running_mean is None or norm.running_var is None:
-        raise ValueError(
+        raise SpikeletError(
             "batch norm without running statistics can't be evaluated one sample at a time. "
             "Build it with track_running_stats=True."
         )
@@ -44,7 +45,7 @@ def gain_and_offset(norm: nn.BatchNorm2d | nn.BatchNorm1d) -> tuple[Tensor, Tens
     gain = snap_gain(gain.clamp(-MAX_GAIN, MAX_GAIN))
     offset = round_to_grid(beta - gain * norm.running_mean.double())
     if not is_recorded() and not torch.isfinite(offset).all():
-        raise ValueError(
+        raise SpikeletError(
             f"the offset beta - gain * running_mean must be finite, got {offset[~torch.isfinite(offset)][0].item()}. "
             "(Look for a diverged BatchNorm: NaN weights or running statistics.)"
         )

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.nn.evaluation import require_exact_type
 from spikelet.nn.norm import BatchNorm1d, BatchNorm2d, gain_and_offset
 from spikelet.quant.grid import round_to_grid
@@ -25,16 +26,16 @@ class NormThroughTime(nn.ModuleList):
     Args:
         norms: one a step.
     Raises:
-        ValueError: there is not one, or they differ in their number of channels.
+        SpikeletError: there is not one, or they differ in their number of channels.
     """
 
     def __init__(self, norms: Sequence[BatchNorm1d | BatchNorm2d]) -> None:
         if len({norm.num_features for norm in norms}) != 1:
-            raise ValueError("NormThroughTime needs norms of one number of channels, one for each time step.")
+            raise SpikeletError("NormThroughTime needs norms of one number of channels, one for each time step.")
         super().__init__(norms)
 
     def constants(self) -> tuple[Tensor, Tensor]:
-        """A and D, float64 [T, C]. Raises ValueError as `gain_and_offset` does."""
+        """A and D, float64 [T, C]. Raises SpikeletError as `gain_and_offset` does."""
         pairs = [gain_and_offset(norm) for norm in self]  # type: ignore[arg-type]
         return torch.stack([gain for gain, _ in pairs]), torch.stack([offset for _, offset in pairs])
 
@@ -42,10 +43,10 @@ class NormThroughTime(nn.ModuleList):
         """[T, B, C, ...], or [1, B, C, ...] of what is the same at every step -> [T, B, C, ...].
 
         Raises:
-            ValueError: `x` has another number of steps.
+            SpikeletError: `x` has another number of steps.
         """
         if x.shape[0] not in (1, len(self)):
-            raise ValueError(f"NormThroughTime has a norm for each of {len(self)} steps, and got {tuple(x.shape)}.")
+            raise SpikeletError(f"NormThroughTime has a norm for each of {len(self)} steps, and got {tuple(x.shape)}.")
         if self.training:
             return torch.cat([norm(x[min(t, len(x) - 1)].unsqueeze(0)) for t, norm in enumerate(self)])
         require_exact_type("NormThroughTime", x)

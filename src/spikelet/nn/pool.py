@@ -12,6 +12,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole, power_of_two_from
 from spikelet.nn.fold_time import fold_time
@@ -21,13 +22,13 @@ class MaxPool2d(nn.MaxPool2d):
     """nn.MaxPool2d over [T, B, C, H, W].
 
     Raises:
-        ValueError: return_indices, which has no meaning over time.
+        SpikeletError: return_indices, which has no meaning over time.
     """
 
     def __init__(self, *args: Any, **kw: Any) -> None:
         super().__init__(*args, **kw)
         if self.return_indices:
-            raise ValueError("MaxPool2d supports return_indices=False, got True.")
+            raise SpikeletError("MaxPool2d supports return_indices=False, got True.")
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H', W']."""
@@ -43,14 +44,14 @@ class SumPool2d(nn.Module):
     Args:
         kernel_size: k for k x k, or (rows, columns); side and stride of the window.
     Raises:
-        ValueError: a side below 1.
+        SpikeletError: a side below 1.
     """
 
     def __init__(self, kernel_size: int | tuple[int, int]) -> None:
         super().__init__()
         sides: Any = (kernel_size, kernel_size) if is_whole(kernel_size) else kernel_size
         if not isinstance(sides, tuple | list) or len(sides) != 2 or not all(is_whole(n) and n >= 1 for n in sides):
-            raise ValueError(
+            raise SpikeletError(
                 "SumPool2d.kernel_size must be a whole number or a pair of them, each at least 1, "
                 f"got {shown(kernel_size)}."
             )

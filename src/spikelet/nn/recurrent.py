@@ -13,6 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons.integrator import Integrator
 from spikelet.neurons.neuron import Neuron
 
@@ -42,8 +43,8 @@ class Recurrent(nn.Module):
         self.integrator = integrator
 
     def forward(self, x: Tensor) -> Tensor:
-        """Current [T or 1, B, ...] -> spikes [T, B, ...]. Raises ValueError as the neuron does, and where the feedback
-        has another shape."""
+        """Current [T or 1, B, ...] -> spikes [T, B, ...]. Raises SpikeletError as the neuron does, and where the
+        feedback has another shape."""
         spikes, s = [], None
         v: Tensor | None = None
         summed: Tensor | None = None
@@ -52,7 +53,7 @@ class Recurrent(nn.Module):
             current = x[t : t + 1] if x.shape[0] > 1 else x
             feedback = self.norm(self.synapses(torch.zeros_like(current) if s is None else s))
             if feedback.shape != current.shape:
-                raise ValueError(
+                raise SpikeletError(
                     f"Recurrent's synapses must keep the shape of its current, {tuple(current.shape)} a step, "
                     f"got {tuple(feedback.shape)}."
                 )

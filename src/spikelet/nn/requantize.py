@@ -20,6 +20,7 @@ import numbers
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.nn.evaluation import require_exact_type
@@ -39,7 +40,7 @@ class Clipped(nn.Module, abc.ABC):
     def __init__(self, bits: int, smallest: int, largest: int) -> None:
         super().__init__()
         if not is_whole(bits) or bits not in range(smallest, largest + 1):
-            raise ValueError(f"{type(self).__name__}.bits must be {smallest} to {largest}, got {shown(bits)}.")
+            raise SpikeletError(f"{type(self).__name__}.bits must be {smallest} to {largest}, got {shown(bits)}.")
         self.bits = bits = int(bits)
         self.low, self.high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
 
@@ -68,7 +69,7 @@ class Requantize(Clipped):
         reach: largest current that it is to hold at first; the unit begins near reach / 2^(bits - 1).
         learn: whether the unit is a parameter (a buffer otherwise).
     Raises:
-        ValueError: bits out of range, or a reach that is not positive.
+        SpikeletError: bits out of range, or a reach that is not positive.
     """
 
     log2_unit: Tensor
@@ -76,7 +77,7 @@ class Requantize(Clipped):
     def __init__(self, bits: int = 8, reach: float = 4.0, learn: bool = True) -> None:
         super().__init__(bits, 2, 8)
         if isinstance(reach, bool) or not isinstance(reach, numbers.Real) or not 0 < reach < math.inf:
-            raise ValueError(f"Requantize.reach must be a positive number, got {shown(reach)}.")
+            raise SpikeletError(f"Requantize.reach must be a positive number, got {shown(reach)}.")
         first = torch.tensor(math.log2(reach) - bits + 1)
         if learn:
             self.log2_unit = nn.Parameter(first)
@@ -84,9 +85,9 @@ class Requantize(Clipped):
             self.register_buffer("log2_unit", first)
 
     def exponent(self) -> int:
-        """p, a whole number in -8..12. Raises ValueError where log2_unit is NaN or infinite."""
+        """p, a whole number in -8..12. Raises SpikeletError where log2_unit is NaN or infinite."""
         if not torch.isfinite(self.log2_unit):
-            raise ValueError(f"log2_unit must be finite, got {self.log2_unit.item()}. (Its training diverged.)")
+            raise SpikeletError(f"log2_unit must be finite, got {self.log2_unit.item()}. (Its training diverged.)")
         return int(self._exponent())
 
     def _exponent(self) -> Tensor:
@@ -108,13 +109,13 @@ class Saturate(Clipped):
         bits: 2 to 31.
         fraction_bits: p, 0 to 12; a unit is 2^-p.
     Raises:
-        ValueError: bits or fraction_bits out of range.
+        SpikeletError: bits or fraction_bits out of range.
     """
 
     def __init__(self, bits: int = 16, fraction_bits: int = 8) -> None:
         super().__init__(bits, 2, 31)
         if not is_whole(fraction_bits) or fraction_bits not in range(FRACTION_BITS + 1):
-            raise ValueError(f"Saturate.fraction_bits must be 0 to {FRACTION_BITS}, got {shown(fraction_bits)}.")
+            raise SpikeletError(f"Saturate.fraction_bits must be 0 to {FRACTION_BITS}, got {shown(fraction_bits)}.")
         self.fraction_bits = int(fraction_bits)
 
     def exponent(self) -> int:

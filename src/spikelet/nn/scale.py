@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.nn.evaluation import require_exact_type
 from spikelet.quant.grid import times_on_grid
 
@@ -29,7 +30,7 @@ class Scale(nn.Module):
         gain: a number, or a tensor [C] or [T, C].
         learn: whether the gain is a parameter (a buffer otherwise).
     Raises:
-        ValueError: a gain of more than two axes, or that is not finite.
+        SpikeletError: a gain of more than two axes, or that is not finite.
     """
 
     gain: Tensor
@@ -38,16 +39,16 @@ class Scale(nn.Module):
         super().__init__()
         value = torch.as_tensor(gain, dtype=torch.get_default_dtype()).detach().clone()
         if value.dim() > 2:
-            raise ValueError(f"Scale.gain must be a number, [C] or [T, C], got shape {tuple(value.shape)}.")
+            raise SpikeletError(f"Scale.gain must be a number, [C] or [T, C], got shape {tuple(value.shape)}.")
         if not value.is_meta and not torch.isfinite(value).all():
-            raise ValueError("Scale.gain must be finite, got NaN or infinity.")
+            raise SpikeletError("Scale.gain must be finite, got NaN or infinity.")
         if learn:
             self.gain = nn.Parameter(value)
         else:
             self.register_buffer("gain", value)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, B, C, ...] -> the same, with T steps where the gain has T. Raises ValueError where it does not fit."""
+        """[T, B, C, ...] -> the same, with T steps where the gain has T. Raises SpikeletError where it does not fit."""
         if self.training:
             return self._along(self.gain, x) * x
         require_exact_type("Scale", x)
@@ -58,7 +59,7 @@ class Scale(nn.Module):
             return gain
         channels = gain.shape[-1]
         if x.dim() < 3 or x.shape[2] % channels or (gain.dim() == 2 and x.shape[0] not in (1, gain.shape[0])):
-            raise ValueError(
+            raise SpikeletError(
                 f"Scale with a gain of shape {tuple(gain.shape)} got {tuple(x.shape)}; axis 2 of [T, B, C, ...] must "
                 "be a multiple of its channels, and axis 0 its time steps."
             )

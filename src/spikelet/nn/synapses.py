@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import instance
 from spikelet.nn.evaluation import exact_products, require_exact_type
 from spikelet.nn.fold_time import fold_time
@@ -36,12 +37,8 @@ class _Quantized(nn.Module):
         super().__setattr__(name, value)
 
 
-class Conv2d(_Quantized, nn.Conv2d):
-    """nn.Conv2d over maps [T, B, C, H, W] with quantized weights; `bias` is off unless asked for.
-
-    Raises:
-        ValueError: padding_mode other than "zeros", or padding given as a word.
-    """
+class _Convolution(_Quantized):
+    """A convolution: torch's own, which stands behind it among the bases, pads with zeros alone."""
 
     def __init__(
         self,
@@ -53,35 +50,29 @@ class Conv2d(_Quantized, nn.Conv2d):
         bias: bool = False,
         **kw: Any,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)
+        super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)  # type: ignore[call-arg]
         _require_zero_padding(self)
         self.quantizer = quantizer
+
+
+class Conv2d(_Convolution, nn.Conv2d):
+    """nn.Conv2d over maps [T, B, C, H, W] with quantized weights; `bias` is off unless asked for.
+
+    Raises:
+        SpikeletError: padding_mode other than "zeros", or padding given as a word.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, O, H', W']."""
         return _convolved(self, x, 3)
 
 
-class Conv1d(_Quantized, nn.Conv1d):
+class Conv1d(_Convolution, nn.Conv1d):
     """nn.Conv1d over sequences or tokens [T, B, C, L] with quantized weights; `bias` is off unless asked for.
 
     Raises:
-        ValueError: padding_mode other than "zeros", or padding given as a word.
+        SpikeletError: padding_mode other than "zeros", or padding given as a word.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        quantizer: Quantizer,
-        *,
-        bias: bool = False,
-        **kw: Any,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, bias=bias, **kw)
-        _require_zero_padding(self)
-        self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, L] -> [T, B, O, L']."""
@@ -97,9 +88,9 @@ class Linear(_Quantized, nn.Linear):
         self.quantizer = quantizer
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, B, I] -> [T, B, O]. Raises ValueError where `x` has another number of axes."""
+        """[T, B, I] -> [T, B, O]. Raises SpikeletError where `x` has another number of axes."""
         if x.dim() not in (2, 3, 4):
-            raise ValueError(
+            raise SpikeletError(
                 f"Linear takes [T, B, I], [T, B, N, I] or [B, I], got shape {tuple(x.shape)}. "
                 "(Use x.flatten(2) before it.)"
             )
@@ -125,7 +116,7 @@ class ConvTranspose2d(nn.Module):
         output_padding: rows and columns of the second sides' edge that are added, below stride.
         bias: whether a bias is added.
     Raises:
-        ValueError: stride, padding or output_padding out of range.
+        SpikeletError: stride, padding or output_padding out of range.
     """
 
     def __init__(
@@ -142,7 +133,7 @@ class ConvTranspose2d(nn.Module):
     ) -> None:
         super().__init__()
         if stride < 1 or not 0 <= padding < kernel_size or not 0 <= output_padding < max(stride, 2):
-            raise ValueError(
+            raise SpikeletError(
                 "ConvTranspose2d takes a stride from 1 on, a padding below kernel_size and an output_padding below "
                 f"stride, got stride={stride}, padding={padding}, output_padding={output_padding}."
             )
@@ -152,7 +143,7 @@ class ConvTranspose2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, O, H', W']."""
         if x.dim() != 5:
-            raise ValueError(f"ConvTranspose2d takes [T, B, C, H, W], got shape {tuple(x.shape)}.")
+            raise SpikeletError(f"ConvTranspose2d takes [T, B, C, H, W], got shape {tuple(x.shape)}.")
         between, side = self.stride - 1, self.conv.kernel_size[0] - 1 - self.padding
         spread = F.pad(x.unsqueeze(4).unsqueeze(6), (0, between, 0, 0, 0, between)).flatten(5).flatten(3, 4)
         end = side - between + self.output_padding
@@ -189,9 +180,9 @@ def _add_bias(layer: Conv1d | Conv2d | Linear, y: Tensor, axes_behind: int) -> T
     return (y if layer.training else round_to_grid(y)) + on_grid.view(-1, *[1] * axes_behind)
 
 
-def _require_zero_padding(layer: Conv1d | Conv2d) -> None:
+def _require_zero_padding(layer: Any) -> None:
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
-        raise ValueError(
+        raise SpikeletError(
             f"{type(layer).__name__} supports zero padding given as numbers, got padding={layer.padding!r}, "
             f"padding_mode={layer.padding_mode!r}."
         )

@@ -14,15 +14,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
+
 
 def windows(x: Tensor, size: int, shift: int = 0) -> Tensor:
     """The size x size windows of a map, [T, B, C, H, W] -> [T, B, C, G, size^2].
 
     Raises:
-        ValueError: `x` has other axes, or a side that `size` does not divide.
+        SpikeletError: `x` has other axes, or a side that `size` does not divide.
     """
     if x.dim() != 5 or x.shape[3] % size or x.shape[4] % size:
-        raise ValueError(
+        raise SpikeletError(
             f"windows of {size} x {size} take [T, B, C, H, W] with H and W multiples of {size}, got {tuple(x.shape)}."
         )
     x = x.roll((-shift, -shift), (3, 4)) if shift else x
@@ -58,7 +60,7 @@ class Gather(nn.Module):
         index: for every position of the new map, row by row, a position i * W + j of the old one, or -1.
         shape: (H', W') of the new map.
     Raises:
-        ValueError: as many numbers as H' * W' are not given, or one below -1.
+        SpikeletError: as many numbers as H' * W' are not given, or one below -1.
     """
 
     index: Tensor  # int64 [H' * W']
@@ -67,7 +69,7 @@ class Gather(nn.Module):
         super().__init__()
         positions = torch.as_tensor(index, dtype=torch.long).reshape(-1)
         if len(positions) != shape[0] * shape[1] or int(positions.min()) < -1:
-            raise ValueError(
+            raise SpikeletError(
                 f"Gather.index must list {shape[0]} x {shape[1]} positions from 0 on, or -1 for zeros, "
                 f"got {len(positions)} with a smallest of {int(positions.min())}."
             )
@@ -75,9 +77,9 @@ class Gather(nn.Module):
         self.register_buffer("index", positions)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[T, B, C, H, W] -> [T, B, C, H', W']. Raises ValueError where a position is not in the map."""
+        """[T, B, C, H, W] -> [T, B, C, H', W']. Raises SpikeletError where a position is not in the map."""
         if x.dim() != 5 or int(self.index.max()) >= x.shape[3] * x.shape[4]:
-            raise ValueError(
+            raise SpikeletError(
                 f"Gather of positions up to {int(self.index.max())} takes [T, B, C, H, W] with more of them, "
                 f"got {tuple(x.shape)}."
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from spikelet.base.errors import TimeAxisError
+from spikelet.base.errors import SpikeletError, TimeAxisError, WrongType
 from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
 from spikelet.nn.taken import tensor_of
 
@@ -18,19 +18,19 @@ def inputs_of(batches: Tensor | Iterable[Any], time_axis: TimeAxis) -> Iterator[
     """The input of every batch; of a pair or list, its first entry.
 
     Raises:
-        TypeError: `batches` can't be iterated, or gives something without a tensor in front.
+        WrongType: `batches` can't be iterated, or gives something without a tensor in front.
         TimeAxisError: a batch is not laid out as `time_axis` says.
-        ValueError: an empty batch.
+        SpikeletError: an empty batch.
     """
     batches = tensor_of(batches)
     if isinstance(batches, Tensor):
         batches = (batches,)
     if not isinstance(batches, Iterable) or isinstance(batches, str):
-        raise TypeError(f"batches must be a tensor, an array or an iterable of them, got {type(batches).__name__}.")
+        raise WrongType(f"batches must be a tensor, an array or an iterable of them, got {type(batches).__name__}.")
     for i, batch in enumerate(batches):
         x = tensor_of(batch[0] if isinstance(batch, tuple | list) and batch else batch)
         if not isinstance(x, Tensor):
-            raise TypeError(f"batch {i} must be a tensor or an array, or start with one, got {type(x).__name__}.")
+            raise WrongType(f"batch {i} must be a tensor or an array, or start with one, got {type(x).__name__}.")
         _, _, sample = split_shape(x.shape, time_axis, what=f"batch {i}")
         if len(sample) not in SAMPLE_AXES:
             raise TimeAxisError(
@@ -39,7 +39,7 @@ def inputs_of(batches: Tensor | Iterable[Any], time_axis: TimeAxis) -> Iterator[
                 "time_axis=1 for frames [B, T, ...], and time_axis=None for still inputs [B, ...]."
             )
         if not x.numel():
-            raise ValueError(f"batch {i} must not be empty, got shape {tuple(x.shape)}.")
+            raise SpikeletError(f"batch {i} must not be empty, got shape {tuple(x.shape)}.")
         yield x
 
 

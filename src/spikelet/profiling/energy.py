@@ -40,6 +40,7 @@ import dataclasses
 import itertools
 import math
 
+from spikelet.base.errors import SpikeletError
 from spikelet.profiling.layers import NeuronLayer, SynapseLayer
 
 HOROWITZ = "45 nm, 0.9 V: Horowitz, Computing's energy problem, ISSCC 2014"
@@ -48,16 +49,16 @@ ACCUMULATOR_BITS = 32
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Energy of one operation and where the figure comes from. Raises ValueError where one is missing."""
+    """Energy of one operation and where the figure comes from. Raises SpikeletError where one is missing."""
 
     pj: float
     source: str
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.pj) and self.pj > 0):
-            raise ValueError(f"Cost.pj must be a positive number of picojoules, got {self.pj}.")
+            raise SpikeletError(f"Cost.pj must be a positive number of picojoules, got {self.pj}.")
         if not self.source.strip():
-            raise ValueError(f"Cost.source must say where {self.pj} pJ comes from, got {self.source!r}.")
+            raise SpikeletError(f"Cost.source must say where {self.pj} pJ comes from, got {self.source!r}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +74,12 @@ class Sram:
 
     def __post_init__(self) -> None:
         if len(self.points) < 2:
-            raise ValueError(f"Sram.points needs at least two (bytes, pJ), got {self.points}.")
+            raise SpikeletError(f"Sram.points needs at least two (bytes, pJ), got {self.points}.")
         for low, high in itertools.pairwise(((0, 0.0), *self.points)):
             if not (high[0] > low[0] and high[1] > low[1] and math.isfinite(high[1])):
-                raise ValueError(f"Sram.points must rise in bytes and in pJ, got {low} before {high}.")
+                raise SpikeletError(f"Sram.points must rise in bytes and in pJ, got {low} before {high}.")
         if not self.source.strip():
-            raise ValueError(f"Sram.source must say where the points come from, got {self.source!r}.")
+            raise SpikeletError(f"Sram.source must say where the points come from, got {self.source!r}.")
 
     def access_pj(self, bits: float, size_bytes: float) -> float:
         """Energy of reading or writing one value of `bits` bits in a memory of `size_bytes`."""
@@ -113,7 +114,7 @@ class EnergyTable(abc.ABC):
 
 def _check_name(name: str) -> None:
     if not name.isidentifier():
-        raise ValueError(f"the name of an energy table must be an identifier, got {name!r}.")
+        raise SpikeletError(f"the name of an energy table must be an identifier, got {name!r}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +128,9 @@ class FloatOperations(EnergyTable):
     def __post_init__(self) -> None:
         _check_name(self.name)
         if self.mac.pj <= self.ac.pj:
-            raise ValueError(f"{self.name}: a MAC costs more than its addition, got {self.mac.pj} <= {self.ac.pj} pJ.")
+            raise SpikeletError(
+                f"{self.name}: a MAC costs more than its addition, got {self.mac.pj} <= {self.ac.pj} pJ."
+            )
 
     def constants(self) -> dict[str, Cost | Sram]:
         return {"mac": self.mac, "ac": self.ac}
@@ -151,7 +154,7 @@ class IntegerOperations(EnergyTable):
     def __post_init__(self) -> None:
         _check_name(self.name)
         if not self.add.pj < self.multiply_int8.pj < self.multiply_int32.pj:
-            raise ValueError(
+            raise SpikeletError(
                 f"{self.name}: costs must rise from add to multiply_int8 to multiply_int32, "
                 f"got {self.add.pj}, {self.multiply_int8.pj}, {self.multiply_int32.pj} pJ."
             )
@@ -185,7 +188,9 @@ class OperationsAndMemory(EnergyTable):
     def __post_init__(self) -> None:
         _check_name(self.name)
         if self.multiply.pj <= self.add.pj:
-            raise ValueError(f"{self.name}: a multiplication costs more than an addition, got {self.multiply.pj} pJ.")
+            raise SpikeletError(
+                f"{self.name}: a multiplication costs more than an addition, got {self.multiply.pj} pJ."
+            )
 
     def constants(self) -> dict[str, Cost | Sram]:
         return {"add": self.add, "multiply": self.multiply, "sram": self.sram}

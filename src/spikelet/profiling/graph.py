@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.errors import SpikeletError
 from spikelet.graph import ir
 from spikelet.graph.analysis import Edge, analyse
 from spikelet.graph.file.document import stored_bytes
@@ -65,13 +66,13 @@ def profile_graph(
     Raises:
         GraphError: the graph is not valid or has no native plan, `x` does not fit its input, or one sample would take
             more than `max_bytes`.
-        ValueError: `x` has no samples, or the graph no neurons.
+        SpikeletError: `x` has no samples, or the graph no neurons.
     """
     edges = analyse(graph)
     if not graph.of_type(ir.Lif):
-        raise ValueError("the graph has no Lif node; a profile needs a spiking network.")
+        raise SpikeletError("the graph has no Lif node; a profile needs a spiking network.")
     if not time_first(x, graph).shape[1]:
-        raise ValueError("x must hold at least one sample, got none.")
+        raise SpikeletError("x must hold at least one sample, got none.")
     arena_bytes = plan_of(graph, still=np.ndim(x) - 1 == len(graph.input.shape)).arena_bytes
     reference = Reference(graph, max_bytes=max_bytes)
     products = [node for node in graph.nodes if _is_product(node, edges)]

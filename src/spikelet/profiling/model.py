@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.lowering.trace import Call, trace
 from spikelet.neurons import OVER_TIME, Neuron, time_steps_of
@@ -55,7 +56,7 @@ def profile(
         SpikeletError: the model is no module, or fails on a batch; names the layer.
         TypeError: a batch is neither a tensor nor an array.
         TimeAxisError: a batch is not laid out as `time_axis` says.
-        ValueError: a batch of another shape, no samples, a layer that can't be counted, no neurons, or neurons
+        SpikeletError: a batch of another shape, no samples, a layer that can't be counted, no neurons, or neurons
             of different time_steps.
     """
     require_module(model)
@@ -64,7 +65,7 @@ def profile(
     inputs = (x.to(device) for x in inputs_of(batches, time_axis))
     first = next(inputs, None)
     if first is None:
-        raise ValueError("batches must hold at least one sample, got none.")
+        raise SpikeletError("batches must hold at least one sample, got none.")
     example = one_sample(first, time_axis)
     calls = _calls(model, example)
     peak, units = peak_bytes(_buffers(calls, example)), units_of(calls)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from spikelet.base.errors import LoweringError, TimeAxisError
+from spikelet.base.errors import LoweringError, SpikeletError, TimeAxisError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.neurons import Neuron
 from spikelet.neurons.constants import numbers
@@ -53,7 +53,7 @@ def observe(model: nn.Module, batches: Iterable[Tensor], time_axis: TimeAxis, un
     `units`: what one spike is worth in what each layer and product reads (spike_units.py).
 
     Raises:
-        ValueError: a layer that can't be counted (names it), no samples, no neuron that ran.
+        SpikeletError: a layer that can't be counted (names it), no samples, no neuron that ran.
         TimeAxisError: the model's output is for another number of samples than a batch has.
     """
     watches = _watches(model, units)
@@ -67,10 +67,10 @@ def observe(model: nn.Module, batches: Iterable[Tensor], time_axis: TimeAxis, un
             _check_batch(model(x), samples_of(x, time_axis), time_axis)
             samples += samples_of(x, time_axis)
     if not samples:
-        raise ValueError("batches must hold at least one sample, got none.")
+        raise SpikeletError("batches must hold at least one sample, got none.")
     layers = [watch.layer(samples) for watch in order]
     if not any(isinstance(layer, NeuronLayer) for layer in layers):
-        raise ValueError("no neuron ran; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
+        raise SpikeletError("no neuron ran; a profile needs a spiking model. (See spikelet.neurons.LIF.)")
     return [layer for layer in layers if layer is not None], samples
 
 
@@ -122,7 +122,7 @@ def _watch_of(name: str, module: nn.Module, last: _LastOutput, unit: float | Non
     """What counts `module`, which reads spikes worth `unit`; None for one that computes nothing of its own.
 
     Raises:
-        ValueError: it has parameters that nothing counts.
+        SpikeletError: it has parameters that nothing counts.
     """
     if isinstance(module, Recurrent):
         return _RecurrentWatch(f"{name}.neuron", module)
@@ -137,7 +137,7 @@ def _watch_of(name: str, module: nn.Module, last: _LastOutput, unit: float | Non
     if isinstance(module, Constants):
         return _ConstantsWatch(name, module)
     if next(module.parameters(recurse=False), None) is not None:
-        raise ValueError(
+        raise SpikeletError(
             f"{name}: {type(module).__name__} has parameters that profile can't count. "
             "Counted are convolutions, Linear, batch norms, Scale, AddConstant, RelativeBias, Requantize and neurons."
         )
@@ -214,7 +214,7 @@ class _Seen:
 
     def add(self, x: Tensor, in_shape: tuple[int, ...]) -> None:
         if in_shape != self.in_shape:
-            raise ValueError(_two_shapes(self.name, self.in_shape, in_shape))
+            raise SpikeletError(_two_shapes(self.name, self.in_shape, in_shape))
         flat = x.reshape(-1, *in_shape)
         events = flat.ne(0).sum(0).cpu().numpy()
         operations = int((events * self.fan_out).sum())
@@ -291,7 +291,7 @@ class _NeuronWatch:
     def see(self, x: Tensor, output: Tensor) -> None:
         shape = tuple(output.shape[2:])
         if self.shape not in ((), shape):
-            raise ValueError(_two_shapes(self.name, self.shape, shape))
+            raise SpikeletError(_two_shapes(self.name, self.shape, shape))
         self.shape = shape
         self.spikes += int(output.count_nonzero())
         self.updates += membrane_updates(self.module, x)
@@ -353,7 +353,7 @@ def _membrane_bits(name: str, neuron: Neuron) -> int:
         return _of_integers(name, neuron)
     bits = getattr(membrane, "bits", None)
     if not isinstance(bits, int) or bits not in range(1, 33):
-        raise ValueError(
+        raise SpikeletError(
             f"{name}: its membrane, {type(membrane).__name__}, must say how much it stores in an attribute "
             f"`bits` of 1 to 32, got {bits!r}."
         )
@@ -364,7 +364,7 @@ def _of_integers(name: str, neuron: Neuron) -> int:
     try:
         membrane = neuron.lowered().membrane
     except LoweringError as e:
-        raise ValueError(f"{name}: profile needs the bits of its membrane: {e}") from e
+        raise SpikeletError(f"{name}: profile needs the bits of its membrane: {e}") from e
     return 32 if membrane is None else membrane[0]
 
 
@@ -393,7 +393,7 @@ def _window_of(name: str, module: Synapse) -> Window | None:
     if isinstance(module, nn.Linear):
         return None
     if module.padding_mode != "zeros" or isinstance(module.padding, str):
-        raise ValueError(
+        raise SpikeletError(
             f"{name}: profile counts convolutions with zero padding given as numbers, got "
             f"padding={module.padding!r}, padding_mode={module.padding_mode!r}."
         )

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.page import Displayed, Facts, Heading, Page, Part
 from spikelet.base.table import Table
 from spikelet.export import Report as Device
@@ -90,7 +91,7 @@ class Report(Displayed):
     def __post_init__(self) -> None:
         names = [table.name for table in self.tables]
         if len(set(names)) != len(names):
-            raise ValueError(f"tables must have different names, got {', '.join(names)}.")
+            raise SpikeletError(f"tables must have different names, got {', '.join(names)}.")
 
     @property
     def synapses(self) -> list[SynapseLayer]:

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from spikelet.base.errors import SpikeletError
 from spikelet.base.table import Table
 
 Part = Literal["size", "operations", "energy"]
@@ -83,11 +84,11 @@ def table_of(parts: Sequence[Part], layers: Sequence[Subject], footer: Sequence[
     """The named parts side by side: one row a layer; below, the total and the network without spikes.
 
     Raises:
-        ValueError: a part has another name.
+        SpikeletError: a part has another name.
     """
     for part in parts:
         if part not in PARTS:
-            raise ValueError(f"a table has the parts {', '.join(PARTS)}, got {part!r}.")
+            raise SpikeletError(f"a table has the parts {', '.join(PARTS)}, got {part!r}.")
     figures = [column for part in parts if part != "energy" for column in COLUMNS[part]]
     energies = list(footer[0].energy_pj) if "energy" in parts else []
 

@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.quant.magnitude import MOST_GAIN, at_unit_size, mean_size, unit_exponent, unit_size
 from spikelet.quant.quantizer import Coded, Quantizer, power_of_two_near
 from spikelet.quant.recording import applied
@@ -66,7 +67,7 @@ class EDE:
 
     def __post_init__(self) -> None:
         if not 0 <= self.progress <= 1:
-            raise ValueError(f"EDE.progress must lie in [0, 1], got {self.progress}. (It is epoch / epochs.)")
+            raise SpikeletError(f"EDE.progress must lie in [0, 1], got {self.progress}. (It is epoch / epochs.)")
 
     def slope(self, z: Tensor) -> Tensor:
         """k t (1 - tanh^2(t z))."""

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.quant.magnitude import times_power_of_two
 from spikelet.quant.recording import applied, is_recorded
 
@@ -72,11 +73,11 @@ def split_gain(gain: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         m: int64, e: int64, of the shape of `gain`. The relative error is at most 2^-15.
     Raises:
-        ValueError: a gain is NaN or infinite.
+        SpikeletError: a gain is NaN or infinite.
     """
     gain = gain.detach().double()
     if not is_recorded() and not torch.isfinite(gain).all():
-        raise ValueError(
+        raise SpikeletError(
             f"gain must be finite, got {gain[~torch.isfinite(gain)][0].item()}. "
             "(Look for a diverged BatchNorm: NaN weights or running statistics.)"
         )

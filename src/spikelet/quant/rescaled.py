@@ -45,6 +45,7 @@ import torch
 from torch import Tensor
 
 from spikelet.base.codes import top_code
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.quant.magnitude import MOST_GAIN
@@ -92,7 +93,9 @@ class Percentile(Gamma):
 
     def __post_init__(self) -> None:
         if not 0 <= self.x < 0.5:
-            raise ValueError(f"Percentile.x must lie in [0, 0.5), got {self.x}. (It is the share cut off at each end.)")
+            raise SpikeletError(
+                f"Percentile.x must lie in [0, 0.5), got {self.x}. (It is the share cut off at each end.)"
+            )
 
     def of(self, rows: Tensor, bits: int) -> Tensor:
         ends = torch.tensor([self.x, 1 - self.x], dtype=rows.dtype, device=rows.device)
@@ -144,7 +147,7 @@ class ReScaW(Quantizer):
     """Weights on the odd grid. See the module's equations.
 
     Raises:
-        ValueError: bits is not 1 to 8.
+        SpikeletError: bits is not 1 to 8.
     """
 
     bits: int = 2
@@ -154,7 +157,7 @@ class ReScaW(Quantizer):
 
     def __post_init__(self) -> None:
         if not is_whole(self.bits) or self.bits not in range(1, 9):
-            raise ValueError(
+            raise SpikeletError(
                 f"ReScaW.bits must be 1 to 8, got {shown(self.bits)}. (For float weights use FullPrecision().)"
             )
         object.__setattr__(self, "bits", int(self.bits))

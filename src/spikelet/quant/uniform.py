@@ -15,6 +15,7 @@ import dataclasses
 from torch import Tensor
 
 from spikelet.base.codes import top_code
+from spikelet.base.errors import SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole
 from spikelet.quant.grid import round_half_up, straight_through
@@ -30,7 +31,7 @@ class Uniform(Quantizer):
 
     def __post_init__(self) -> None:
         if not is_whole(self.bits) or self.bits not in range(2, 9):
-            raise ValueError(f"Uniform.bits must be 2 to 8, got {shown(self.bits)}. (For 1 bit use Binary().)")
+            raise SpikeletError(f"Uniform.bits must be 2 to 8, got {shown(self.bits)}. (For 1 bit use Binary().)")
         object.__setattr__(self, "bits", int(self.bits))
 
     def encode(self, weight: Tensor) -> Coded:
@@ -53,7 +54,7 @@ class FullPrecision(Quantizer):
     bits: int = dataclasses.field(default=32, init=False)
 
     def encode(self, weight: Tensor) -> Coded:
-        raise ValueError(
+        raise SpikeletError(
             "full-precision weights have no integer codes. "
             "Build the model with weight_bits=1, 2, 4 or 8, or quantize the layer, before lowering it."
         )

@@ -104,10 +104,24 @@ class Engine:
         self.native(Wanted(result, 1, still=True), stream=True)
         return StreamState(0, self._carried[result].start(batch), {}, self._subject.fingerprint)
 
+    def state_bytes(self, result: Result) -> int:
+        """What the state of one sample takes between calls."""
+        self.native(Wanted(result, 1, still=True), stream=True)
+        return self._carried[result].size
+
+    def require_room(self, result: Result, batch: int) -> None:
+        """Raises GraphError where the states of `batch` samples do not fit `max_bytes` beside the weights."""
+        one = self.state_bytes(result)
+        if self.laid_out + batch * one > self.max_bytes:
+            raise GraphError(
+                f"a stream of {batch} samples keeps {one} bytes of each, and {self.laid_out} of weights: "
+                f"{self.laid_out + batch * one} bytes, max_bytes allows {self.max_bytes}. Start several smaller "
+                "streams one after another, or pass a larger max_bytes if you trust the graph."
+            )
+
     def require_own(self, result: Result, state: StreamState) -> None:
         """Raises GraphError unless `state` is one of this graph's, as large as those of `start`."""
-        self.native(Wanted(result, 1, still=True), stream=True)
-        size = self._carried[result].size
+        size = self.state_bytes(result)
         if not isinstance(state, StreamState):
             raise GraphError(f"state must be one that this stream made, got {type(state).__name__}.")
         if state.graph != self._subject.fingerprint:

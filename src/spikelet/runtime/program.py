@@ -54,6 +54,7 @@ class Program(Displayed):
         max_bytes: the most memory that weights and constants, as the kernels read them, and the maps in between of all
             threads of all calls at once may take. Where maps of T steps take more, 16 steps run at once, or one; a
             graph with a loop always runs step by step. A call that finds no room beside others waits for one of them.
+            The states that a stream starts with must fit too, beside the weights.
         choices: kernels by the names of nodes that several can run, as `Plan.choices` has them; the others have those
             that the rules take. Results don't depend on it.
 
@@ -123,12 +124,18 @@ class Program(Displayed):
         result: Result = "spikes" if spikes else self._logits
         return self._engine.first(result, still=still or self.graph.time_steps == 1).plan
 
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that a stream keeps of each sample between its calls."""
+        return self._engine.state_bytes(self._logits)
+
     def page(self) -> Page:
         """What it runs on, the memory that it takes, and its graph."""
         arena, weights = self.plan(still=True).arena_bytes, self._engine.laid_out
         rows = [
             ("kernels", f"{self.kernels}, {self.threads} thread(s)"),
             ("memory", f"{weights:,} bytes of weights and constants, {arena:,} bytes a thread for maps, at most"),
+            ("of a stream", f"{self.state_bytes:,} bytes of state a sample"),
         ]
         if self.fallbacks:
             rows.append(("run in NumPy", ", ".join(self.fallbacks)))
@@ -162,10 +169,11 @@ class Stream:
         """The state before the first step.
 
         Raises:
-            GraphError: `batch` is not a whole number from 0 on.
+            GraphError: `batch` is not a whole number from 0 on, or its states take more than the program's max_bytes.
         """
-        program = self._program
-        return program._engine.start(program._logits, whole(batch, "batch", 0, MAX_BATCH))
+        program, count = self._program, whole(batch, "batch", 0, MAX_BATCH)
+        program._engine.require_room(program._logits, count)
+        return program._engine.start(program._logits, count)
 
     def __call__(self, x: ArrayLike, state: StreamState) -> tuple[NDArray[np.int32], StreamState]:
         """The first output after the steps of x, and the state to go on from.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.neurons import QCFS, Neuron
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, Scale
 from spikelet.nn.fold_time import fold_time
@@ -63,10 +64,10 @@ def to_analog(model: nn.Module) -> nn.Module:
     """`model` itself, changed in place: a ReLU for each neuron layer, float weights. Frames are more batch to it.
 
     Raises:
-        ValueError: `model` is itself a neuron layer, or has no neurons.
+        SpikeletError: `model` is itself a neuron layer, or has no neurons.
     """
     if isinstance(model, Neuron) or not any(isinstance(m, Neuron) for m in model.modules()):
-        raise ValueError(
+        raise SpikeletError(
             f"model must be a network with neurons inside to have an analog twin, got {type(model).__name__}."
         )
     analog = {module: _analog(module) for module in model.modules()}  # one for each, at however many places it stands

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import CheckpointError, SpikeletError
 from spikelet.base.files import atomic_write
 from spikelet.base.numbers import instance
+from spikelet.base.paths import path_of
 from spikelet.base.regular import open_regular, read_regular
 from spikelet.base.strict_json import shown
 from spikelet.models import create_model, list_models
@@ -80,7 +81,15 @@ def read_config(path: Path, way_out: str) -> TrainConfig:
     try:
         return TrainConfig.from_dict(json.loads(read_regular(path, MAX_CONFIG)))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
-        raise CheckpointError(f"{path} is not a run's configuration ({first_line(e)}). {way_out}") from e
+        raise CheckpointError(f"{path} is not a run's configuration ({_why_not(path, e)}). {way_out}") from e
+
+
+def _why_not(path: Path, error: Exception) -> str:
+    if not path.parent.exists():
+        return f"there is no folder {path.parent}"
+    if not path.parent.is_dir():
+        return f"{path.parent} is a file and no folder"
+    return first_line(error) if path.exists() else "there is no such file"
 
 
 def save_checkpoint(folder: Path, training: State, history: list[dict[str, Any]]) -> None:
@@ -139,7 +148,7 @@ def _read(path: Path) -> dict[str, Any]:
     """The file's content, after its checksums were compared, which torch does not do."""
     with open_regular(path, MAX_FILE) as file, zipfile.ZipFile(file) as archive:
         if (bad := archive.testzip()) is not None:
-            raise ValueError(f"{bad} has another checksum than it was written with")
+            raise SpikeletError(f"{bad} has another checksum than it was written with")
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -148,16 +157,16 @@ def _require_shapes(optimizer: Any) -> None:
         for parameter in group["params"]:
             for name, value in optimizer.state.get(parameter, {}).items():
                 if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
-                    raise ValueError(f"the optimizer's {name} has shape {tuple(value.shape)}")
+                    raise SpikeletError(f"the optimizer's {name} has shape {tuple(value.shape)}")
 
 
 def _epochs(history: list[Any]) -> list[dict[str, Any]]:
     """`history`, checked to be the metrics of epochs 0, 1, ..."""
     for number, metrics in enumerate(history):
         if not isinstance(metrics, dict) or metrics.get("epoch") != number:
-            raise ValueError(f"the metrics of epoch {number} are {shown(metrics)}")
+            raise SpikeletError(f"the metrics of epoch {number} are {shown(metrics)}")
         if not all(type(metrics.get(name)) in (int, float) for name in METRICS):
-            raise ValueError(f"the metrics of epoch {number} lack a number among {', '.join(METRICS)}")
+            raise SpikeletError(f"the metrics of epoch {number} lack a number among {', '.join(METRICS)}")
     return history
 
 
@@ -237,7 +246,7 @@ def load_run(folder: str | Path, model: nn.Module | None = None) -> tuple[nn.Mod
     Raises:
         CheckpointError: the folder holds no finished run, or a damaged one.
     """
-    folder = Path(folder)
+    folder = path_of(folder, "folder")
     config = load_config(folder)
     path = folder / WEIGHTS
     if not path.exists():

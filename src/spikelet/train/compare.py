@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import SpikeletError
+from spikelet.base.errors import SpikeletError, names_its_place
 from spikelet.data.classes import listed
 from spikelet.data.samples import Samples
 from spikelet.models.builder import Task
@@ -28,9 +28,11 @@ def fitting(model: nn.Module, x: Tensor, name: str = "the data") -> Iterator[Non
     """
     try:
         yield
-    except (SpikeletError, torch.OutOfMemoryError):
+    except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if names_its_place(error):
+            raise
         if sides := both_sides(model, x, name):
             raise SpikeletError(sides) from error
         raise SpikeletError(

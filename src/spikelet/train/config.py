@@ -7,7 +7,7 @@ import json
 from typing import Any, TypeVar
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import flag, instance, make_plain, one_of, seed, share, whole
+from spikelet.base.numbers import flag, instance, make_plain, one_of, seed, share, whole_numbers
 from spikelet.base.strict_json import shown
 from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.train.losses import LOSSES
@@ -37,7 +37,7 @@ class Training:
     def __post_init__(self) -> None:
         make_plain(self)
         owner = type(self).__name__
-        whole(owner, batch_size=self.batch_size)
+        whole_numbers(owner, batch_size=self.batch_size)
         seed(owner, seed=self.seed)
         share(owner, label_smoothing=self.label_smoothing)
         flag(owner, compile=self.compile)
@@ -48,7 +48,7 @@ class Training:
         instance(owner, Optimizer, optimizer=self.optimizer)
         instance(owner, DualRegulation, regulation=self.regulation)
         object.__setattr__(self, "phases", phases_of(owner, self.phases))
-        whole(owner, epochs=self.epochs)
+        whole_numbers(owner, epochs=self.epochs)
 
     def plain(self) -> Training:
         """The settings of this class alone, without a configuration's model, data and teacher."""

@@ -43,7 +43,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
     time_axis: where time stands in the input (spikelet.base.time_axis); `spikelet.data.batches` say it themselves.
 
     Raises:
-        ValueError: no samples, no pairs, or samples that do not fit the model.
+        SpikeletError: no samples, no pairs, or samples that do not fit the model.
         SpikeletError: samples of a class that the model's `class_names` lack.
         TimeAxisError: the model or the data declare another layout than `time_axis`, or a batch has another.
     """
@@ -65,7 +65,7 @@ def evaluate(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, time
             hits += int((logits.argmax(1) == y.to(device)).sum())
             count += len(y)
     if count == 0:
-        raise ValueError("evaluate needs at least one sample, got an empty data set.")
+        raise SpikeletError("evaluate needs at least one sample, got an empty data set.")
     return hits / count
 
 

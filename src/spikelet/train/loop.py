@@ -46,7 +46,7 @@ def _accelerator(config: Training, tracking: Tracking | None) -> Accelerator:
 
     Raises:
         MissingLibrary: accelerate is not installed.
-        ValueError: this process has trained in another precision, and Accelerate allows one.
+        SpikeletError: this process has trained in another precision, and Accelerate allows one.
     """
     need("accelerate", package="accelerate", extra="train", what="training")
     from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -56,7 +56,7 @@ def _accelerator(config: Training, tracking: Tracking | None) -> Accelerator:
     apple = torch.backends.mps.is_available()
     cpu = apple or not torch.accelerator.is_available()  # said, or several processes would not find each other
     if is_initialized() and (first := AcceleratorState().mixed_precision) != config.mixed_precision:
-        raise ValueError(
+        raise SpikeletError(
             f"mixed_precision={config.mixed_precision!r} is not that of this process's first training, {first!r}, and "
             "Accelerate allows one a process. Give every training the same, or train this one in a new process."
         )
@@ -79,7 +79,7 @@ class Loop:
     Raises:
         OSError: training.compile on a CPU, and no C++ compiler is found.
         MissingLibrary: accelerate is not installed.
-        ValueError: this process has trained in another precision.
+        SpikeletError: this process has trained in another precision.
         TimeAxisError: the model declares frames that are batch first.
         SpikeletError: the data does not fit the model: its channels, size or classes.
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from spikelet.base.errors import CheckpointError
+from spikelet.base.errors import CheckpointError, SpikeletError
 from spikelet.base.files import atomic_write
 from spikelet.base.regular import read_regular
 from spikelet.base.strict_json import shown
@@ -127,10 +127,10 @@ def load_origin(folder: Path) -> Origin | None:
     try:
         fields = json.loads(read_regular(path, MAX_BYTES))
         if fields.pop("schema") != SCHEMA:
-            raise ValueError(f"schema must be {SCHEMA!r}")
+            raise SpikeletError(f"schema must be {SCHEMA!r}")
         parts = {name: Fingerprint(**part) for name, part in fields["data"].items()}
         if set(parts) != set(SPLITS) or type(fields["processes"]) is not int:
-            raise ValueError("data must be of three splits, and processes a number")
+            raise SpikeletError("data must be of three splits, and processes a number")
         parts = {name: dataclasses.replace(part, shape=tuple(part.shape)) for name, part in parts.items()}
         return Origin(
             check_class_names(fields["classes"], "classes"), fields["processes"], parts, dict(fields["versions"])

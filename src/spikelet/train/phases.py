@@ -17,7 +17,7 @@ def set_phase(model: nn.Module, phase: Phase) -> None:
     """Sets every neuron of `model` to the phase's T steps, and to train in one pass or not.
 
     Raises:
-        ValueError: one pass, with a neuron other than LIF or with a membrane that has no rate function.
+        SpikeletError: one pass, with a neuron other than LIF or with a membrane that has no rate function.
         SpikeletError: a layer has constants for another number of time steps.
     """
     _require_steps(model, phase)
@@ -43,7 +43,7 @@ def _require_steps(model: nn.Module, phase: Phase) -> None:
 
 def _require_real_steps(module: Integrator | Delay, phase: Phase) -> None:
     if phase.one_pass:
-        raise ValueError(
+        raise SpikeletError(
             f"one pass takes LIF neurons, got {type(module).__name__}, which has no rate. "
             "Train it on real steps: Phase(epochs, time_steps)."
         )
@@ -51,7 +51,7 @@ def _require_real_steps(module: Integrator | Delay, phase: Phase) -> None:
 
 def _rate(neuron: Neuron) -> OnePass:
     if not isinstance(neuron, LIF):
-        raise ValueError(
+        raise SpikeletError(
             f"one pass takes LIF neurons, got {type(neuron).__name__}. "
             "Train it on real steps: Phase(epochs, time_steps)."
         )

@@ -31,6 +31,7 @@ from spikelet.base.errors import CheckpointError, SpikeletError
 from spikelet.base.files import atomic_write
 from spikelet.base.numbers import instance
 from spikelet.base.optional import need
+from spikelet.base.paths import path_of
 from spikelet.base.regular import read_regular
 from spikelet.base.strict_json import shown
 from spikelet.data.classes import class_names_of
@@ -166,7 +167,7 @@ def save_pretrained(model: nn.Module, folder: str | Path) -> None:
             f"got {shown(described.options)} ({first_line(error)})."
         ) from error
     _require_same(described.build().to(device_of(model)), model)
-    place = Path(folder)
+    place = path_of(folder, "folder")
     place.mkdir(parents=True, exist_ok=True)
     save_weights(place, model, WEIGHTS)
     with atomic_write(place / CONFIG) as file:
@@ -351,7 +352,7 @@ def _hub() -> Any:
 
 
 def _folder(source: str | Path, revision: str | None) -> Path:
-    place = Path(source)
+    place = path_of(source, "source")
     if source != "" and place.is_dir():
         return place
     if not isinstance(source, str) or not is_hub_id(source):

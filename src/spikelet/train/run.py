@@ -12,6 +12,7 @@ from torch import nn
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import instance
+from spikelet.base.paths import path_of
 from spikelet.data.load import load
 from spikelet.data.readers.objects import is_data_set
 from spikelet.data.samples import DataSplits
@@ -92,7 +93,9 @@ class Run:
                 "Run trains one network, and this configuration prunes a larger one before. Train it with "
                 "spikelet.compression.PrunedRun(config, data, folder), or leave unpruned= out."
             )
-        self.config, self.folder = config, Path(folder)
+        self.config, self.folder = config, path_of(folder, "Run.folder")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise SpikeletError(f"Run.folder must be a folder or nothing yet, and {self.folder} is something else.")
         if (self.folder / "config.json").exists() and load_config(self.folder).to_json() != config.to_json():
             raise CheckpointError(
                 f"{self.folder} holds a run of another configuration. Choose another folder, or remove this one."

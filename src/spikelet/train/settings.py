@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.numbers import flag, instance, make_plain, not_negative, one_of, positive, share, whole
+from spikelet.base.numbers import flag, instance, make_plain, not_negative, one_of, positive, share, whole_numbers
 from spikelet.base.strict_json import shown
 
 MAX_TIME_STEPS = 1024  # of every neuron
@@ -31,8 +31,8 @@ class Phase:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        whole("Phase", epochs=self.epochs)
-        whole("Phase", high=MAX_TIME_STEPS, time_steps=self.time_steps)
+        whole_numbers("Phase", epochs=self.epochs)
+        whole_numbers("Phase", high=MAX_TIME_STEPS, time_steps=self.time_steps)
         flag("Phase", one_pass=self.one_pass)
 
     def __str__(self) -> str:
@@ -110,14 +110,14 @@ class Teacher:
 
     def __post_init__(self) -> None:
         make_plain(self)
-        whole("Teacher", epochs=self.epochs)
+        whole_numbers("Teacher", epochs=self.epochs)
         positive("Teacher", temperature=self.temperature)
         if type(self.weight) not in (int, float) or not 0 < self.weight <= 1:
             raise SpikeletError(
                 f"Teacher.weight must lie in (0, 1], got {shown(self.weight)}. Without a teacher: teacher=None; "
                 'without its logits: logits="none".'
             )
-        whole("Teacher", 0, unit=" of epochs", after=self.after)
+        whole_numbers("Teacher", 0, unit=" of epochs", after=self.after)
         one_of("Teacher", ("soft", "hard", "none"), logits=self.logits)
         instance("Teacher", str, head=self.head, labels=self.labels)
         not_negative("Teacher", gram=self.gram)

@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import CheckpointError
+from spikelet.base.errors import CheckpointError, SpikeletError, in_words
 from spikelet.base.files import atomic_write
 from spikelet.base.regular import read_regular
 from spikelet.base.stand_in import LONGEST, stand_in
@@ -49,7 +49,7 @@ def read_weights(folder: Path, name: str = FILE) -> dict[str, Tensor]:
     try:
         data = read_regular(path, MAX_BYTES)
         if instead := stand_in(data[:LONGEST]):
-            raise ValueError(f"it is {instead}")
+            raise SpikeletError(f"it is {instead}")
         sealed = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__")
         if sealed is not None and (name == FILE or sealed != _OTHERS):
             _require_seal(data, sealed)
@@ -80,7 +80,7 @@ def require_state(state: Mapping[str, Tensor], model: nn.Module, path: Path) -> 
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, short; its type where it has none."""
-    text = str(error).strip().split("\n")[0]
+    text = in_words(error).split("\n")[0]
     return (text if len(text) <= 160 else f"{text[:157]}...") or type(error).__name__
 
 
@@ -95,7 +95,7 @@ def _require_seal(data: bytes, sealed: Any) -> None:
         at = data.find(_FIELD + digest.encode()) + len(_FIELD)
         if at >= len(_FIELD) and _digest(data[:at] + _ZEROS + data[at + 64 :]) == digest.encode():
             return
-    raise ValueError("its bytes are not those that were written: the checksum differs")
+    raise SpikeletError("its bytes are not those that were written: the checksum differs")
 
 
 def _digest(data: bytes) -> bytes:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.batches import batches
 from spikelet.data.samples import Samples
 from spikelet.nn import Conv2d
@@ -25,13 +26,13 @@ def whiten(model: nn.Module, data: Samples) -> None:
     """Sets the weights of the first Conv2d of `model`, which must read the pixels of `data` directly, in place.
 
     Raises:
-        ValueError: `model` has no Conv2d, or its first does not read the channels of `data`.
+        SpikeletError: `model` has no Conv2d, or its first does not read the channels of `data`.
     """
     conv = next((module for module in model.modules() if isinstance(module, Conv2d)), None)
     channels = data.sample_shape[-3]
     if conv is None or conv.groups != 1 or conv.in_channels != channels:
         found = "none" if conv is None else f"{conv.in_channels} in {conv.groups} group(s)"
-        raise ValueError(
+        raise SpikeletError(
             f"TrainConfig.whiten needs a first Conv2d that reads the {channels} channels of {data.name}, got {found}. "
             "Set whiten=False for this model."
         )

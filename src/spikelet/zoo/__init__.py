@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from spikelet.base.errors import NoSuchFile
 from spikelet.base.meant import meant
+from spikelet.base.paths import path_of as path_given
 from spikelet.graph.file import artifact
 from spikelet.graph.ir import IntGraph
 
@@ -26,13 +28,13 @@ def path_of(name_or_path: str | os.PathLike[str]) -> Path:
     """The file that `load` reads.
 
     Raises:
-        FileNotFoundError: neither a file nor a shipped model; says which there are.
+        NoSuchFile: neither a file nor a shipped model; says which there are.
     """
-    path = Path(name_or_path)
+    path = path_given(name_or_path, "name_or_path")
     if not path.exists() and str(name_or_path) in names():
         path = _FOLDER / f"{name_or_path}.safetensors"
     if not path.exists():
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f"no file {str(name_or_path)!r}, and no such model ships with spikelet.{meant(str(name_or_path), names())} "
             f"There are: {', '.join(names())}."
         )
@@ -56,7 +58,7 @@ def load(
         name_or_path: a file wins over a shipped model of the same name.
         max_bytes, max_operations: the most that the file may ask for, see `spikelet.graph.file.artifact.load`.
     Raises:
-        FileNotFoundError: neither a file nor a shipped model; says which there are.
+        NoSuchFile: neither a file nor a shipped model; says which there are.
         ArtifactError, GraphError: the file is damaged; names the field.
     """
     return artifact.load(path_of(name_or_path), max_bytes=max_bytes, max_operations=max_operations)
@@ -66,11 +68,11 @@ def card(name: str) -> str:
     """The model card of a shipped model, Markdown.
 
     Raises:
-        FileNotFoundError: no such model.
+        NoSuchFile: no such model.
     """
     path = _FOLDER / f"{name}.md"
     if not path.exists():
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f"no model {name!r} ships with spikelet.{meant(name, names())} There are: {', '.join(names())}."
         )
     return path.read_text()

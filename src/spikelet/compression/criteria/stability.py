@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.compression.channels import Channels
 from spikelet.compression.criteria.criterion import Criterion
 
@@ -18,10 +19,10 @@ def stability(criterion: Criterion, model: nn.Module, channels: Channels, inputs
     """Stability of every layer by name, by its last use; in 0..1 unless scores are negative.
 
     Raises:
-        ValueError: fewer than two batches.
+        SpikeletError: fewer than two batches.
     """
     if len(inputs) < 2:
-        raise ValueError(
+        raise SpikeletError(
             f"stability compares scores of different batches; inputs must hold two at least, got {len(inputs)}."
         )
     by_batch = [criterion.scores(model, channels, [x]) for x in inputs]

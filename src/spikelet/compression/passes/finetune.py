@@ -6,7 +6,7 @@ import dataclasses
 
 from torch import nn
 
-from spikelet.base.errors import CompressionError
+from spikelet.base.errors import CompressionError, SpikeletError
 from spikelet.compression.passes.base import Context, Row
 from spikelet.neurons import neurons_of
 from spikelet.train.config import Training
@@ -30,7 +30,7 @@ class Finetune:
         teacher: teaches beside the labels, such as `Distillation(model, SoftLogits(0.9))` of the network before
             compression.
     Raises:
-        ValueError: a setting is out of range.
+        SpikeletError: a setting is out of range.
     """
 
     epochs: int
@@ -52,7 +52,7 @@ class Finetune:
     def __post_init__(self) -> None:
         _ = self.training  # checks every setting
         if not isinstance(self.teacher, Distillation | None):
-            raise ValueError(
+            raise SpikeletError(
                 f"Finetune.teacher must be a spikelet.train.Distillation or None, got {type(self.teacher).__name__}."
             )
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
 from spikelet.base.numbers import make_plain
+from spikelet.base.strict_json import shown
 from spikelet.compression.channels import (
     OUTPUT,
     WEIGHTED,
@@ -79,6 +80,8 @@ class Prune:
         for name, value in (("max_bytes", self.max_bytes), ("max_sops", self.max_sops)):
             if value is not None and not (type(value) in (int, float) and value > 0):
                 raise CompressionError(f"Prune.{name} must be a number above 0, got {value!r}.")
+        if not isinstance(self.criterion, Criterion):
+            raise CompressionError(f"Prune.criterion must be a Criterion such as SVS(), got {shown(self.criterion)}.")
         if self.sparsity not in SPARSITIES:
             raise CompressionError(f"Prune.sparsity must be one of {SPARSITIES}, got {self.sparsity!r}.")
         if self.ratio is not None:

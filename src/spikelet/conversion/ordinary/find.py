@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import ConversionError, SpikeletError
+from spikelet.base.errors import ConversionError, names_its_place
 from spikelet.conversion.ordinary import activations
 from spikelet.conversion.ordinary.activations import elementwise, is_activation
 from spikelet.conversion.ordinary.called import (
@@ -149,9 +149,11 @@ def outputs(model: nn.Module, x: Tensor, answer: Answer = plain_call) -> list[Te
     whole = model if isinstance(model, Substituted) else Substituted(model, {})
     try:
         return [t.clone() for t in tensors(whole.run((x,), {}, activations.FUNCTIONS, answer))]
-    except (SpikeletError, torch.OutOfMemoryError):
+    except torch.OutOfMemoryError:
         raise
     except Exception as e:
+        if names_its_place(e):
+            raise
         raise ConversionError(
             f"{type(model).__name__} does not run on a batch of shape {tuple(x.shape)} and type {x.dtype} "
             f"({first_line(e)}). Pass batches as the network takes them in training, scaled and of its image size."

@@ -16,6 +16,8 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError, WrongType
+
 
 class Augmentation(abc.ABC):
     """A random transform of batches of bytes. Subclasses are frozen dataclasses and implement `apply`."""
@@ -24,15 +26,15 @@ class Augmentation(abc.ABC):
         """The transformed batch; `x` itself stays as it is.
 
         Raises:
-            TypeError: `x` is not uint8.
-            ValueError: `x` has neither 4 nor 5 axes.
+            WrongType: `x` is not uint8.
+            SpikeletError: `x` has neither 4 nor 5 axes.
         """
         if x.dtype != torch.uint8:
-            raise TypeError(
+            raise WrongType(
                 f"{type(self).__name__} takes uint8 batches, got {x.dtype}. (Augment before spikelet.nn.Encode.)"
             )
         if x.dim() not in (4, 5):
-            raise ValueError(
+            raise SpikeletError(
                 f"{type(self).__name__} takes images [B, C, H, W] or [T, B, C, H, W], got shape {tuple(x.shape)}."
             )
         return self.apply(x, generator)
@@ -69,15 +71,15 @@ def merge_samples(groups: list[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def check_probability(where: str, p: float) -> None:
-    """Raises ValueError unless 0 <= p <= 1."""
+    """Raises SpikeletError unless 0 <= p <= 1."""
     if not 0 <= p <= 1:
-        raise ValueError(f"{where} must lie in [0, 1], got {p}.")
+        raise SpikeletError(f"{where} must lie in [0, 1], got {p}.")
 
 
 def check_not_negative(where: str, value: float) -> None:
-    """Raises ValueError unless value >= 0."""
+    """Raises SpikeletError unless value >= 0."""
     if value < 0:
-        raise ValueError(f"{where} must not be negative, got {value}.")
+        raise SpikeletError(f"{where} must not be negative, got {value}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,7 @@ class OneOf(Augmentation):
 
     def __post_init__(self) -> None:
         if not self.parts:
-            raise ValueError("OneOf.parts must hold at least one augmentation, got none.")
+            raise SpikeletError("OneOf.parts must hold at least one augmentation, got none.")
 
     def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
         choice = integers(x, 0, len(self.parts) - 1, generator)

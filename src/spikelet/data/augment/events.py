@@ -7,6 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.augment.augmentation import (
     Augmentation,
     Compose,
@@ -20,9 +21,9 @@ from spikelet.data.augment.geometry import Cutout, HorizontalFlip, Roll, Rotate,
 
 
 def check_frames(augmentation: Augmentation, x: Tensor) -> None:
-    """Raises ValueError unless `x` has a time axis."""
+    """Raises SpikeletError unless `x` has a time axis."""
     if x.dim() != 5:
-        raise ValueError(
+        raise SpikeletError(
             f"{type(augmentation).__name__} takes event frames [T, B, C, H, W], got shape {tuple(x.shape)}. "
             "(A still image has no time axis to work along.)"
         )

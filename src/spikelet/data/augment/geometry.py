@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.augment.augmentation import (
     Augmentation,
     check_not_negative,
@@ -84,7 +85,7 @@ class ShearX(Augmentation):
 
     def __post_init__(self) -> None:
         if not 0 <= self.degrees < 90:
-            raise ValueError(f"ShearX.degrees must lie in [0, 90), got {self.degrees}.")
+            raise SpikeletError(f"ShearX.degrees must lie in [0, 90), got {self.degrees}.")
 
     def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
         bound = math.tan(math.radians(self.degrees))
@@ -107,9 +108,9 @@ class Cutout(Augmentation):
     def __post_init__(self) -> None:
         check_not_negative("Cutout.size", self.size)
         if self.smallest is not None and not 0 <= self.smallest <= self.size:
-            raise ValueError(f"Cutout.smallest must lie in 0 .. size = {self.size}, got {self.smallest}.")
+            raise SpikeletError(f"Cutout.smallest must lie in 0 .. size = {self.size}, got {self.smallest}.")
         if not 0 <= self.fill <= 255:
-            raise ValueError(f"Cutout.fill must be a byte, got {self.fill}.")
+            raise SpikeletError(f"Cutout.fill must be a byte, got {self.fill}.")
 
     def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
         height, width = x.shape[-2:]

@@ -22,6 +22,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.augment.warp import shear_matrix, shift_matrix, turn_matrix, warp
 
 Op = Callable[[Tensor, Tensor], Tensor]
@@ -47,7 +48,7 @@ def _grey(x: Tensor) -> Tensor:
     if x.shape[1] == 1:
         return x.int()
     if x.shape[1] != 3:
-        raise ValueError(f"colour operations take images of 1 or 3 channels, got shape {tuple(x.shape)}.")
+        raise SpikeletError(f"colour operations take images of 1 or 3 channels, got shape {tuple(x.shape)}.")
     red, green, blue = x.int().unbind(1)
     return ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).unsqueeze(1)
 

@@ -17,6 +17,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.augment.augmentation import Augmentation, batch_size, check_probability
 from spikelet.data.augment.pixel_ops import OPS, apply_ops
 
@@ -87,7 +88,7 @@ _POLICY_STRENGTH = torch.tensor([[level / 9 for _, _, level in pair] for pair in
 
 def _check_images(policy: Augmentation, x: Tensor) -> None:
     if x.dim() != 4:
-        raise ValueError(
+        raise SpikeletError(
             f"{type(policy).__name__} takes still images [B, C, H, W], got shape {tuple(x.shape)}. "
             "(For events use spikelet.data.neuromorphic.)"
         )

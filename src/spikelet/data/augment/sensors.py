@@ -13,6 +13,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.augment.augmentation import Augmentation, batch_size, check_not_negative
 
 ZERO = 128
@@ -27,7 +28,7 @@ class Turn(Augmentation):
         others: of those about the other two.
         scale: standard deviation of c about 1, drawn for each sensor.
     Raises:
-        ValueError: a number is negative.
+        SpikeletError: a number is negative.
     """
 
     first: float = 0.3
@@ -41,7 +42,7 @@ class Turn(Augmentation):
     def apply(self, x: Tensor, generator: torch.Generator) -> Tensor:
         channels, batch = x.shape[-3], batch_size(x)
         if x.shape[-2:] != (1, 1) or channels % 3:
-            raise ValueError(
+            raise SpikeletError(
                 f"Turn takes signals [T, B, C, 1, 1] of sensors of three axes, so C = 3, 6 ..., got {tuple(x.shape)}."
             )
         angles = torch.randn(batch, 3, generator=generator) * torch.tensor([self.first, self.others, self.others])

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikelet.base.errors import DataError
+from spikelet.base.errors import DataError, SpikeletError
 from spikelet.data.readers.labels import numbered
 from spikelet.data.readers.npz import read_npz
 from spikelet.data.readers.reader import Request
@@ -41,12 +41,12 @@ def read_arrays(request: Request, path: Path) -> DataSplits:
 
     Raises:
         DataError: an array is missing, or not of the module's table, a group is in two splits, or the file is damaged.
-        ValueError: time_steps are asked for that the windows do not have.
+        SpikeletError: time_steps are asked for that the windows do not have.
     """
     found = read_npz(path, ("x", "y"), OPTIONAL)
     _check(found, str(path))
     if request.time_steps not in (None, found["x"].shape[1]):
-        raise ValueError(
+        raise SpikeletError(
             f"time_steps={request.time_steps}, and the windows of {path} have {found['x'].shape[1]} samples. "
             "Leave it out, or cut other windows."
         )

@@ -10,6 +10,7 @@ import math
 
 import torch.nn.functional as F
 
+from spikelet.base.errors import SpikeletError
 from spikelet.data.readers.room import require_room
 from spikelet.data.samples import DataSplits, Samples
 
@@ -18,12 +19,12 @@ def crop(data: Samples, side: int | None) -> Samples:
     """Samples of `side` x `side` pixels; None leaves them as they are.
 
     Raises:
-        ValueError: side is not positive, or too large for the memory.
+        SpikeletError: side is not positive, or too large for the memory.
     """
     if side is None:
         return data
     if side < 1:
-        raise ValueError(f"image_size must be a positive number of pixels, got {side}.")
+        raise SpikeletError(f"image_size must be a positive number of pixels, got {side}.")
     require_room(math.prod(data.x.shape[:-2]) * side * side, f"{data.name} of {side} x {side} pixels")
     (top, bottom), (left, right) = ((d // 2, d - d // 2) for d in (side - s for s in data.x.shape[-2:]))
     return dataclasses.replace(data, x=F.pad(data.x, (left, right, top, bottom)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePath
 
-from spikelet.base.errors import DataError
+from spikelet.base.errors import DataError, NoSuchFile
 from spikelet.data.readers.arrays import read_arrays
 from spikelet.data.readers.listing import Listing, list_files
 from spikelet.data.readers.pictures import read_pictures, sorted_out
@@ -28,7 +28,7 @@ def read_folder(request: Request) -> DataSplits:
     """The data set in a folder, with the report on its reading.
 
     Raises:
-        FileNotFoundError: neither tables nor pictures lie in the folder.
+        NoSuchFile: neither tables nor pictures lie in the folder.
         DataError: what the folder says can't be read, or can be read in several ways; names the file.
         SpikeletError: a picture is damaged, of another size, or there are too many to be held in memory.
         ImportError: a library is missing.
@@ -43,7 +43,7 @@ def read_folder(request: Request) -> DataSplits:
         return read_sounds(listing, request)
     if not found.pictures:
         others = bounded([str(one) for one in found.left_out]) or "it is empty"
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f"no image data set could be read from {str(folder)!r}: no picture and no table lies there: {others}. "
             "(Give a folder of pictures, <class>/<picture> or <split>/<class>/<picture>, or of parquet files.)"
         )

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from spikelet.base.errors import DataError
+from spikelet.base.errors import DataError, NoSuchFile
 from spikelet.base.logmel import LogMel
 from spikelet.base.regular import read_regular
 from spikelet.base.sound import MAX_FILE_BYTES
@@ -48,14 +48,14 @@ def read(request: Request) -> DataSplits:
     """Training and test recordings as frames, uint8 [N, T, bands, 1, 1]; no validation part.
 
     Raises:
-        FileNotFoundError: no recording is there.
+        NoSuchFile: no recording is there.
         DataError: no time steps were given, a file is damaged, or nobody is called `held_out`.
     """
     hears, root = front_end(request), request.folder()
     require_no_other_form(request, "image_size", "columns")
     with _recordings(root) as found:
         if not found:
-            raise FileNotFoundError(f"{root} has no recordings: {PACKED}, or 0_jackson_0.wav and so on, was expected.")
+            raise NoSuchFile(f"{root} has no recordings: {PACKED}, or 0_jackson_0.wav and so on, was expected.")
         speakers = sorted({one.speaker for one in found})
         if request.held_out not in (None, *speakers):
             raise DataError(f"held_out must be one of {', '.join(speakers)}, or None; got {request.held_out!r}.")

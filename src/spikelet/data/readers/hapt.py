@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikelet.base.errors import DataError
+from spikelet.base.errors import DataError, NoSuchFile, SpikeletError
 from spikelet.data.readers.npz import read_npz
 from spikelet.data.readers.reader import Request
 from spikelet.data.readers.signals import runs, to_bytes
@@ -36,17 +36,17 @@ def read(request: Request) -> DataSplits:
     """The windows of all recordings, in their order; no validation part.
 
     Raises:
-        FileNotFoundError: hapt.npz is not in root=.
-        ValueError: no time steps were given, or no window is as long.
+        NoSuchFile: hapt.npz is not in root=.
+        SpikeletError: no time steps were given, or no window is as long.
         DataError: the file is damaged or lacks an array.
     """
     if request.time_steps is None or request.time_steps < 2:
-        raise ValueError(
+        raise SpikeletError(
             f"HAPT needs time_steps, the samples of a window, 2 or more: time_steps=128, say. Got {request.time_steps}."
         )
     path = request.folder() / FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{path.parent} has no {FILE}. ({request.name}: {request.about}.)")
+        raise NoSuchFile(f"{path.parent} has no {FILE}. ({request.name}: {request.about}.)")
     found = read_npz(path, required=("signal", "label", "offset", "user"))
     _check(found, str(path))
     bytes_, label = to_bytes(found["signal"], REACH, ROOTS), found["label"]

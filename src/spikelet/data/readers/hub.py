@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikelet.base.errors import DataError, MissingLibrary
+from spikelet.base.errors import DataError, MissingLibrary, NoSuchFile
 from spikelet.base.optional import need
+from spikelet.base.strict_json import shown
 from spikelet.data.readers.assembly import Source, assembled
 from spikelet.data.readers.columns import image_and_label
 from spikelet.data.readers.encoded import Encoded, of_cells
@@ -39,7 +40,7 @@ def read_hub(source: str, request: Request) -> DataSplits:
         source: an id "owner/name".
         request: its image_size, columns and ground count.
     Raises:
-        FileNotFoundError: the data set was not found.
+        NoSuchFile: the data set was not found.
         DataError: no such column or more than one, a split that would be left out, missing labels, a damaged file, or
             a cache that can't be written to.
         SpikeletError: an image is damaged, of another size, or there are too many to be held in memory.
@@ -103,7 +104,7 @@ def _loaded(datasets: Any, source: str) -> Any:
                 "damaged?)"
             ) from error
         if isinstance(error, OSError | ValueError | datasets.exceptions.DatasetsError):
-            raise FileNotFoundError(
+            raise NoSuchFile(
                 f"no image data set could be read from {source!r}: {_said(error)} (An id owner/name must be reachable, "
                 "or have been fetched before.)"
             ) from error
@@ -148,6 +149,9 @@ def known_splits(found: Mapping[str, Any], name: str) -> tuple[dict[str, Any], t
     Raises:
         DataError: one split has two names, or none of the three has samples, or one of another name would be left out.
     """
+    for split, part in found.items():
+        if not hasattr(part, "__len__"):
+            raise DataError(f"{name}: the split {shown(split)} must hold samples by number, got {shown(part)}.")
     named = {split: [n for n in words if n in found and len(found[n])] for split, words in WORDS.items()}
     twice = next((names for names in named.values() if len(names) > 1), None)
     if twice:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikelet.base.errors import DataError
+from spikelet.base.errors import DataError, NoSuchFile
 from spikelet.data.readers.crop import crop_splits
 from spikelet.data.readers.idx import read_idx
 from spikelet.data.readers.reader import Request
@@ -77,7 +77,7 @@ def _file(files: dict[tuple[str, str], list[Path]], split: str, kind: str, root:
             "folder of its own."
         )
     if not found:
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f"{root} has no {_USUAL[split]}-{kind}-idx{3 if kind == 'images' else 1}-ubyte, plain or .gz. "
             "A folder of MNIST's layout holds train-images-idx3-ubyte, train-labels-idx1-ubyte, "
             "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte. (Debian has Fashion-MNIST: "
@@ -90,7 +90,7 @@ def _read(request: Request, root: Path, labels: tuple[str, ...] | None) -> DataS
     """Training and test images of a folder, x uint8 [N, 1, H, W] or cropped to `image_size`; no validation part.
 
     Raises:
-        FileNotFoundError: one of the four files is missing.
+        NoSuchFile: one of the four files is missing.
         DataError: a file is damaged, or images and labels do not fit.
     """
     files = _found(root)

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikelet.base.errors import DataError
+from spikelet.base.errors import DataError, NoSuchFile, SpikeletError
 from spikelet.data.readers.crop import crop_splits
 from spikelet.data.readers.frames import SLICERS, Slicer, frames
 from spikelet.data.readers.reader import Request
@@ -45,18 +45,20 @@ def read(request: Request) -> DataSplits:
     The folder holds Train and Test, or train.zip and test.zip; either of the two parts may be missing.
 
     Raises:
-        FileNotFoundError: neither part is there.
-        ValueError: no time steps, a zip or a recording is damaged, a zip holds a name it should not, or the frames take
-            too much memory.
+        NoSuchFile: neither part is there.
+        SpikeletError: no time steps, a zip or a recording is damaged, a zip holds a name it should not, or the frames
+            take too much memory.
     Warns:
         DataWarning: names what lies there and is no recording.
     """
     root = request.folder()
     if request.time_steps is None:
-        raise ValueError("N-MNIST needs time_steps, the number of frames a recording is cut into: time_steps=10, say.")
+        raise SpikeletError(
+            "N-MNIST needs time_steps, the number of frames a recording is cut into: time_steps=10, say."
+        )
     sources = {part: source_of(root, part) for part in _PARTS}
     if not any(sources.values()):
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f"{root} has no recordings: Train/<digit>/<number>.bin and Test/<digit>/<number>.bin were expected, "
             "or train.zip and test.zip as N-MNIST is published."
         )

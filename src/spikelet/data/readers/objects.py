@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikelet.base.errors import DataError
+from spikelet.base.errors import DataError, SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.data.readers.assembly import Source, assembled
 from spikelet.data.readers.crop import crop_splits
@@ -52,7 +52,7 @@ def read_object(source: Any, request: Request) -> DataSplits:
     Raises:
         DataError: samples of another form, without labels, of several sizes, or too many; names the first.
         SpikeletError: a picture that can't be used.
-        ValueError: events, and no time_steps.
+        SpikeletError: events, and no time_steps.
     """
     if not is_data_set(source):
         raise DataError(
@@ -217,7 +217,7 @@ def _sliced(value: np.ndarray, size: Any, request: Request, sample: str) -> np.n
             )
         return value.astype(np.uint8)
     if request.time_steps is None:
-        raise ValueError(f"{request.name} holds events and needs time_steps, the frames a recording is cut into.")
+        raise SpikeletError(f"{request.name} holds events and needs time_steps, the frames a recording is cut into.")
     if not set(FIELDS) <= set(value.dtype.names) or size is None or len(size) != 3 or size[2] > POLARITIES:
         raise DataError(
             f"{sample} must be events with fields {', '.join(FIELDS)} of a sensor_size (W, H, P) with at most "

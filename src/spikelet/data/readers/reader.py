@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from spikelet.base.errors import NoSuchFile
 from spikelet.base.ground import WHITE, Ground
 from spikelet.data.samples import DataSplits
 
@@ -41,7 +42,7 @@ class Request:
         """The folder that the data set lies in, `usual` unless a root was given.
 
         Raises:
-            FileNotFoundError: no folder was given, or it is not there.
+            NoSuchFile: no folder was given, or it is not there.
         """
         place = usual if self.root is None else self.root
         found = None if place is None else folder_at(place)
@@ -49,7 +50,7 @@ class Request:
             where = f"is not at {str(place)[:200]!r}: that folder does not exist, or may not be looked into"
             if place is None:
                 where = "needs root=, the folder it lies in"
-            raise FileNotFoundError(f"{self.name} {where}. ({self.name}: {self.about}.)")
+            raise NoSuchFile(f"{self.name} {where}. ({self.name}: {self.about}.)")
         return found
 
 

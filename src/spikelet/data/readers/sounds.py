@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from spikelet.base.errors import DataError
+from spikelet.base.heard import heard
 from spikelet.base.logmel import LogMel
 from spikelet.base.regular import read_regular
-from spikelet.base.sound import ENDINGS, MAX_FILE_BYTES, at_rate, centred, decode
+from spikelet.base.sound import ENDINGS, MAX_FILE_BYTES
 from spikelet.data.readers.layout import laid_out
 from spikelet.data.readers.listing import Listing
 from spikelet.data.readers.reader import Request
@@ -111,8 +112,7 @@ def frames_of(sounds: Iterable[tuple[str, bytes]], count: int, hears: LogMel, re
     steps = request.time_steps or 0
     x = room_for((count, steps, hears.bands, 1, 1), f"{request.name} in {steps} frames")
     for k, (name, data) in enumerate(sounds):
-        samples = at_rate(decode(data, name), hears.rate, name)
-        x[k, :, :, 0, 0] = hears.frames(centred(samples, steps * hears.hop))
+        x[k, :, :, 0, 0] = heard(data, name, hears, steps).frames
     return x
 
 

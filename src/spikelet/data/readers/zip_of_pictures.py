@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
-from spikelet.base.errors import DataError
+from spikelet.base.errors import DataError, NoSuchFile
 from spikelet.base.picture import MAX_FILE_BYTES, endings
 from spikelet.data.readers.encoded import Encoded
 from spikelet.data.readers.pictures import Found, of_layout, require_plain
@@ -29,7 +29,7 @@ def read_zip(path: Path, request: Request) -> DataSplits:
     """The pictures of a zip as a data set; the names of the classes, in their order, are its labels.
 
     Raises:
-        FileNotFoundError: no picture lies in it.
+        NoSuchFile: no picture lies in it.
         DataError: it is damaged, a name leads out of it or stands twice, a member is encrypted or too long, or the
             layout is not one of the two.
         SpikeletError: a picture is damaged, of another size, or there are too many to be held in memory.
@@ -37,7 +37,7 @@ def read_zip(path: Path, request: Request) -> DataSplits:
     with open_zip(path) as archive:
         members, left_out = _sorted_out(archive.infolist(), path)
     if not members:
-        raise FileNotFoundError(
+        raise NoSuchFile(
             f"no image data set could be read from {str(path)!r}: it holds no picture. (Pack a folder of pictures, "
             "<class>/<picture> or <split>/<class>/<picture>.)"
         )

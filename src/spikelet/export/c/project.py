@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.folders import new_folder
+from spikelet.base.paths import path_of
 from spikelet.base.strict_json import shown
 from spikelet.export.c.ecosystems import ecosystem_called
 from spikelet.export.c.ecosystems.ecosystem import Project
@@ -50,11 +50,12 @@ def to_c(
         GraphError: the graph has no meaning, or an operation has no kernel in C; names it.
         OSError: the folder can't be written.
     """
+    target = path_of(folder, "folder")
     ecosystem_called(ecosystem)
     model = written(graph, name)
     found = report(model)
     found.require(flash, ram)
-    with new_folder(Path(folder)) as place:
+    with new_folder(target) as place:
         for path, text in files(model, found, ecosystem).items():
             (place / path).parent.mkdir(parents=True, exist_ok=True)
             (place / path).write_text(text, encoding="utf-8", newline="\n")

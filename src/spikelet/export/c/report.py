@@ -16,6 +16,7 @@ from typing import Any
 from spikelet.base.errors import SpikeletError
 from spikelet.base.page import Displayed, Facts, Heading, Page
 from spikelet.base.text import fit_to_print
+from spikelet.base.whole import whole
 from spikelet.export.c.kernels import needed
 from spikelet.export.c.sound import constants_of, ram
 from spikelet.export.c.text import Model
@@ -91,6 +92,9 @@ class Report(Displayed):
 
     def require(self, flash: int | None, ram: int | None) -> None:
         """Raises SpikeletError where the model needs more than a device has; says both numbers."""
+        for limit, what in ((flash, "flash"), (ram, "ram")):
+            if limit is not None:
+                whole(limit, what, 1, error=SpikeletError)
         for limit, needs, what in ((flash, self.flash, "flash"), (ram, self.ram + self.sound_ram + self.stack, "RAM")):
             if limit is not None and needs > limit:
                 made = " (with its stack)" if what == "RAM" else ""

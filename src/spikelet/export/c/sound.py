@@ -1,22 +1,16 @@
 """The front end of a network that listens, as C: from samples of sound to the frames that the network's `step` takes.
 
-The packed file of a network that was trained on sound says in its meta which front end it heard with.
+The packed file of a network that was trained on sound says which front end it heard with (graph/trained_on.py).
 """
 
 from __future__ import annotations
 
-import json
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.base.errors import SpikeletError
 from spikelet.base.logmel import LogMel, order_of
 from spikelet.export.c.constants import Constants
-from spikelet.graph.ir import IntGraph
 
-MAX_OPTIONS = 4096  # characters that the options of a data set may have
 FRAMES = 6  # that the self-test hears
 
 HEADER = """/* Sound to frames: {hop} samples of 16 bits, {rate} a second, make one frame of {bands} bytes. */
@@ -73,23 +67,6 @@ static int wrong_frames(void) {{
     return differ;
 }}
 """
-
-
-def front_end_of(graph: IntGraph) -> LogMel | None:
-    """The front end that `graph` was trained with; None where its meta says none that makes frames of its size.
-
-    Example:
-        >>> from spikelet.export import front_end_of
-        >>> front_end_of(spikelet.load("qsnn-vgg-s-nmnist")) is None  # it sees
-        True
-    """
-    text = graph.meta.get("data_options", "")
-    try:
-        numbers = json.loads(text)["sound"] if 0 < len(text) <= MAX_OPTIONS else None
-        found = None if numbers is None else LogMel.of(numbers, "sound")
-    except (ValueError, TypeError, KeyError, RecursionError, SpikeletError):  # meta is no reason to fail
-        return None
-    return found if found and found.bands == math.prod(graph.input.shape) else None
 
 
 def ram(hears: LogMel) -> int:

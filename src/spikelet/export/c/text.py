@@ -11,11 +11,12 @@ from spikelet.export.c.layout import Layout
 from spikelet.export.c.maps import WORD
 from spikelet.export.c.program import Function, Program
 from spikelet.export.c.rules import RULES
-from spikelet.export.c.sound import front_end_of, sound_files
+from spikelet.export.c.sound import sound_files
 from spikelet.export.c.stepwise import Stepwise
 from spikelet.export.c.whole import Whole, can_run_whole
 from spikelet.graph.analysis import reason_to_end
 from spikelet.graph.ir import IntGraph
+from spikelet.graph.trained_on import front_end_of
 
 
 @dataclasses.dataclass(frozen=True)

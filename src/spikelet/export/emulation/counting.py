@@ -84,7 +84,7 @@ class Machine:
         for start, _, data, _ in self.elf.segments:
             if start <= address < start + len(data):
                 return data[address - start : address - start + size]
-        raise ValueError(f"no code lies at {address:#x}.")
+        raise SpikeletError(f"no code lies at {address:#x}.")
 
 
 def count(graph: IntGraph, x: NDArray[np.uint8] | None = None, *, core: str = "cortex-m4", sample: str = "") -> Counted:

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikelet.base.errors import ArtifactError, SpikeletError
+from spikelet.base.errors import ArtifactError, IsAFolder, SpikeletError
 from spikelet.base.files import atomic_write
+from spikelet.base.paths import path_of
 from spikelet.base.strict_json import fields, integer, shown, strict, string
 from spikelet.base.whole import whole
 from spikelet.graph.analysis import MAX_OUTPUTS, analyse
@@ -106,10 +107,11 @@ def load(
         GraphError: a valid file of a graph without meaning; names the node.
         OSError: the file can't be read.
     """
+    path_of(path, "path")
     at_most, _ = _limits(max_bytes, max_operations, MAX_FILE_BYTES)
     at_most = MAX_FILE_BYTES if max_bytes is None else at_most
     if Path(os.fsdecode(path)).is_dir():
-        raise IsADirectoryError(
+        raise IsAFolder(
             f"{os.fspath(path)!r} is a folder and no packed file. (spikelet pack DIR --out FILE makes one of a run.)"
         )
     with open(path, "rb", opener=_without_waiting) as file:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.profiling.packed import weight_bits_of
 from spikelet.profiling.papers.units import BITS_PER_MEGABYTE, FULL_BITS
 from spikelet.profiling.report import Report
@@ -33,12 +34,12 @@ def bestformer_megabytes(model: nn.Module, *, folded: bool = False) -> float:
         model: convolutions, of which it registers the first one first, and linear layers as heads.
         folded: leave out batch norms, the attention's lambdas, and all heads but one.
     Raises:
-        ValueError: the model has fewer than two convolutions, or no linear layer.
+        SpikeletError: the model has fewer than two convolutions, or no linear layer.
     """
     convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     heads = [m for m in model.modules() if isinstance(m, nn.Linear)]
     if len(convolutions) < 2 or not heads:
-        raise ValueError(
+        raise SpikeletError(
             "model must have two convolutions and a linear layer, or more, "
             f"got {len(convolutions)} convolutions and {len(heads)} linear layers."
         )

@@ -34,6 +34,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.models.est import WindowAttention
 from spikelet.neurons import Neuron
 from spikelet.nn.hooks import hooks
@@ -96,11 +97,11 @@ def attention_operations(model: nn.Module, *, whole: bool = False) -> AttentionO
     Args:
         whole: as if nothing were left out.
     Raises:
-        ValueError: the model has no attention of this family.
+        SpikeletError: the model has no attention of this family.
     """
     attentions = [m for m in model.modules() if isinstance(m, WindowAttention)]
     if not attentions:
-        raise ValueError("model must have an attention in windows, such as est_cifar's, got none.")
+        raise SpikeletError("model must have an attention in windows, such as est_cifar's, got none.")
     parts = [_operations(attention, whole) for attention in attentions]
     return AttentionOperations(*(sum(column) for column in zip(*parts, strict=True)))
 
@@ -163,11 +164,11 @@ def est_energy_of(report: Report, steps: int | None = None) -> Energy:
     Args:
         steps: the time steps that its spikes stand for, such as the L of counts 0..L; the network's own unless given.
     Raises:
-        ValueError: no layer of the report carries spikes or counts.
+        SpikeletError: no layer of the report carries spikes or counts.
     """
     carrying = [layer for layer in report.synapses if layer.unrolled_sops is not None]
     if not carrying:
-        raise ValueError("report must have a layer that carries spikes or counts, got none.")
+        raise SpikeletError("report must have a layer that carries spikes or counts, got none.")
     spikes = sum(layer.unrolled_sops or 0.0 for layer in carrying)
     return Energy(
         millijoules=qsd_millijoules_of(report),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.profiling.packed import weight_bits_of
 from spikelet.profiling.papers.units import BITS_PER_MEGABYTE, FULL_BITS, millijoules
 from spikelet.profiling.report import Report
@@ -22,11 +23,11 @@ def qpsnn_megabytes(model: nn.Module) -> float:
     """The paper's size, MB of 10^6 bytes. First and last layer are those that the model registers first and last.
 
     Raises:
-        ValueError: the model has fewer than two convolutions and linear layers.
+        SpikeletError: the model has fewer than two convolutions and linear layers.
     """
     synapses = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     if len(synapses) < 2:
-        raise ValueError(f"model must have a first and a last layer of weights, got {len(synapses)} such layers.")
+        raise SpikeletError(f"model must have a first and a last layer of weights, got {len(synapses)} such layers.")
     ends = (synapses[0], synapses[-1])
     bits = sum(weight_bits_of(m) * m.weight.numel() for m in synapses[1:-1])
     full = sum(m.weight.numel() for m in ends) + sum(m.bias.numel() for m in synapses if m.bias is not None)
@@ -49,7 +50,7 @@ def qpsnn_millijoules_of(report: Report) -> float:
     """The paper's energy of a network that was profiled; whatever follows the first layer accumulates, averages too.
 
     Raises:
-        ValueError: the report has no synapses.
+        SpikeletError: the report has no synapses.
     """
     first, *rest = report.synapses
     sops = sum(layer.input_rate * layer.macs_per_step * layer.steps for layer in rest)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from spikelet.base.errors import SpikeletError
 from spikelet.profiling.papers.units import BITS_PER_MEGABYTE, FULL_BITS, millijoules
 from spikelet.profiling.report import Report
 from spikelet.quant.quantizer import LayerQuantizer
@@ -50,10 +51,10 @@ def qsd_millijoules_of(report: Report) -> float:
     """The paper's energy of one sample of a network that was profiled.
 
     Raises:
-        ValueError: the report has no synapses.
+        SpikeletError: the report has no synapses.
     """
     if not report.synapses:
-        raise ValueError("report must have a layer of weights, got none.")
+        raise SpikeletError("report must have a layer of weights, got none.")
     first, *rest = report.synapses
     accumulates = sum(layer.unrolled_sops for layer in rest if layer.unrolled_sops is not None)
     others = sum(layer.macs for layer in rest if layer.unrolled_sops is None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from spikelet.base.errors import SpikeletError
 from spikelet.profiling.layers import ChannelLayer, NeuronLayer, SynapseLayer
 from spikelet.profiling.papers.units import BITS_PER_MEGABYTE
 from spikelet.profiling.report import Report
@@ -22,7 +23,7 @@ NORM_BITS_PER_CHANNEL = 64
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """What the formula needs of a network. Raises ValueError where something is out of range.
+    """What the formula needs of a network. Raises SpikeletError where something is out of range.
 
     weights: (number, bits) of every synapse layer.
     norm_channels: channels of all batch norms.
@@ -35,11 +36,13 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if not self.weights or any(n < 1 or bits not in (*range(1, 9), 32) for n, bits in self.weights):
-            raise ValueError(f"Architecture.weights must be (number, bits) with bits 1 to 8 or 32, got {self.weights}.")
+            raise SpikeletError(
+                f"Architecture.weights must be (number, bits) with bits 1 to 8 or 32, got {self.weights}."
+            )
         if self.norm_channels < 0:
-            raise ValueError(f"Architecture.norm_channels must be 0 or more, got {self.norm_channels}.")
+            raise SpikeletError(f"Architecture.norm_channels must be 0 or more, got {self.norm_channels}.")
         if not self.neurons or min(self.neurons) < 1:
-            raise ValueError(f"Architecture.neurons must be one positive number a LIF layer, got {self.neurons}.")
+            raise SpikeletError(f"Architecture.neurons must be one positive number a LIF layer, got {self.neurons}.")
 
 
 def architecture_of(report: Report) -> Architecture:
@@ -55,7 +58,7 @@ def paper_megabytes(architecture: Architecture, *, membrane_bits: int, batch: in
     """The paper's memory footprint, MB of 10^6 bytes; batch=0 is the size of the parameters alone.
 
     Raises:
-        ValueError: membrane_bits is not 1 to 32, or batch is negative.
+        SpikeletError: membrane_bits is not 1 to 32, or batch is negative.
     """
     return _megabytes(architecture, max(architecture.neurons), membrane_bits, batch)
 
@@ -67,9 +70,9 @@ def state_megabytes(architecture: Architecture, *, membrane_bits: int, batch: in
 
 def _megabytes(architecture: Architecture, neurons: int, membrane_bits: int, batch: int) -> float:
     if membrane_bits not in range(1, 33):
-        raise ValueError(f"membrane_bits must be 1 to 32, got {membrane_bits}.")
+        raise SpikeletError(f"membrane_bits must be 1 to 32, got {membrane_bits}.")
     if batch < 0:
-        raise ValueError(f"batch must be 0 or more, got {batch}. (0 counts the parameters alone.)")
+        raise SpikeletError(f"batch must be 0 or more, got {batch}. (0 counts the parameters alone.)")
     weights = sum(number * bits for number, bits in architecture.weights)
     norms = NORM_BITS_PER_CHANNEL * architecture.norm_channels
     return (weights + norms + batch * neurons * membrane_bits) / BITS_PER_MEGABYTE

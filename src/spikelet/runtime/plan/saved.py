@@ -18,6 +18,7 @@ from typing import Any
 from spikelet.base import strict_json
 from spikelet.base.errors import ArtifactError, GraphError
 from spikelet.base.files import atomic_write
+from spikelet.base.paths import path_of
 from spikelet.base.regular import read_regular
 from spikelet.base.strict_json import canonical, shown
 from spikelet.graph import ir
@@ -65,8 +66,8 @@ def load_plan(path: str | os.PathLike[str], graph: ir.IntGraph) -> Plan:
         GraphError: `graph` has no meaning, or a kernel in the file can't run its node.
         FileRefused, OSError: the file can't be read.
     """
-    edges = analyse(graph)
-    said, ours = _read(Path(path), path), fingerprint(graph)
+    file, edges = path_of(path, "path"), analyse(graph)
+    said, ours = _read(file, path), fingerprint(graph)
     if said["graph"] != ours:
         raise ArtifactError(
             f"{path}: is the plan of the graph {shown(said['graph'])}, not of this one ({ours!r}). "
