@@ -72,10 +72,14 @@ def _first(net: nn.Module, wanted: str | Sequence[str] | None) -> tuple[str, ...
 
 
 def _sample_axes(net: nn.Module, first: tuple[str, ...]) -> tuple[int, ...]:
-    """How many axes a sample may have: what a convolution reads; a Linear reads vectors, or maps that are flattened."""
+    """How many axes a sample may have: what a convolution reads, or one less where the code gives images of one channel
+    their axis; a Linear reads vectors, or maps that are flattened."""
     layer = net.get_submodule(first[0]) if first else next(m for m in net.modules() if isinstance(m, READERS))
     layer = layer.pixels if isinstance(layer, PixelConv) else layer
-    return {Conv1d: (2,), Conv2d: (3,)}.get(type(layer), (1, 2, 3))
+    if not isinstance(layer, Conv1d | Conv2d):
+        return (1, 2, 3)
+    axes = 2 if isinstance(layer, Conv1d) else 3
+    return (axes - 1, axes) if layer.in_channels == 1 else (axes,)
 
 
 def _channels(net: nn.Module, image: Image) -> int | None:

@@ -189,11 +189,11 @@ class Converted(nn.Module):
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
         net, output = self._choose(net, self.encode(pixels))
         image = self.encode(pixels)
-        with products(net, image, None) as found, torch.no_grad():
-            self.run(self.way, net, image)
+        with products(net, view := image.view_as(image), None) as found, torch.no_grad():
+            self.run(self.way, net, view)
         self.has_products = found.found
         with watched_means(net) as watch, torch.no_grad():
-            watch.returned(self.run(self.way, net, image))
+            watch.returned(self.run(self.way, net, image.view_as(image)))
         self.means, factors = watch.exact()
         self.factors = {name: torch.tensor(factor, dtype=torch.float64) for name, factor in factors.items()}
         for name in self.first if self.is_folded and self.original.image.is_factor else ():

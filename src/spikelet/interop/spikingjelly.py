@@ -57,7 +57,7 @@ from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF
 from spikelet.interop.surrogates import of_spikingjelly
 from spikelet.interop.swap import Library, Swap
-from spikelet.neurons import Integrator, LIFParams, Rectangle, Soft
+from spikelet.neurons import Delay, Integrator, LIFParams, Rectangle, Soft
 from spikelet.neurons.constants import off_grid
 from spikelet.nn import Recurrent, Scale
 from spikelet.nn.norm_through_time import NormThroughTime
@@ -270,6 +270,7 @@ LAYERS: dict[str, Rule] = {
     "Flatten": _flatten,
     "VotingLayer": lambda voting, site: windows.Voting(voting.voting_size),
     "LinearRecurrentContainer": _linear_recurrent,
+    "Delay": lambda layer, site: Delay(site.time_steps, layer.delay_steps),
     "Dropout": _dropout(maps=False),
     "Dropout2d": _dropout(maps=True),
 }

@@ -97,6 +97,7 @@ def _by_steps(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor
 
 
 def _followed(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor:
+    current = current.view_as(current)  # the code may give it another shape in place
     with _once_each(net) if isinstance(way, AllSteps) else nullcontext():
         if not model.is_folded:
             return model.run(way, net, current)

@@ -117,5 +117,12 @@ def computed_output(output: Any) -> Any:
     numbers."""
     first = first_entry(output)
     if isinstance(first, list) and first and all(isinstance(y, Tensor | Membrane) for y in first):
-        return torch.stack([computed_output(y) for y in first])
+        every = [computed_output(y) for y in first]
+        shapes = list(dict.fromkeys(tuple(y.shape) for y in every))
+        if len(shapes) > 1:
+            raise NoTensor(
+                f"the network returns a list of tensors of several shapes, {' and '.join(map(str, shapes))}. Say which "
+                "of them is the answer, such as the last: forward=lambda net, x: net(x)[-1]."
+            )
+        return torch.stack(every)
     return first.tensor() if isinstance(first, Membrane) else first

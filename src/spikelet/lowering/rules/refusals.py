@@ -42,7 +42,7 @@ refuse(
     "The graph compares two tensors by torch.maximum(a, b) and torch.minimum(a, b); of two tensors of spikes the "
     "difference is a + b - 2 * (a * b). Over a map use spikelet.nn.MaxPool2d; of logits take the mean or the sum over "
     "time, or one step x[t].",
-    "max", "min", "amax", "amin", "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
+    "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
 )  # fmt: skip
 refuse(
     "What order values have depends on the input. Return the logits, and sort or pick outside of the model.",
