@@ -45,6 +45,7 @@ from spikelet.interop.ways import (
     Way,
     computed_output,
 )  # fmt: skip
+from spikelet.interop.weights_in_code import WeightsInCode, add_layer, names_of, weights_in_code
 from spikelet.nn import Encode
 from spikelet.nn.device import device_of
 from spikelet.nn.norm_through_time import NormThroughTime
@@ -170,13 +171,17 @@ class Converted(nn.Module):
             current = current * self.original.image.unit
         exact = ExactMeans(self.means) if self.means else nullcontext()
         with put_back(net, holds_membranes), exact, self._products(net, current):
-            output = computed_output(way(self.own_forward or _own, net, current))
+            output = computed_output(way(self._code, net, current))
         if not isinstance(output, Tensor):
             raise NoTensor(
                 f"the network must return a tensor, a list of one a step, or a tuple or dictionary that starts with "
                 f"such, got {_shown(output)}. Say which part of it is the answer: forward=lambda net, x: net(x)[1]."
             )
         return output
+
+    def _code(self, net: nn.Module, x: Tensor) -> Any:
+        with weights_in_code(net, x) if self.untried or names_of(net) else nullcontext():
+            return (self.own_forward or _own)(net, x)
 
     def _products(self, net: nn.Module, current: Tensor) -> AbstractContextManager[Any]:
         return products(net, current, self.times) if self.has_products else nullcontext()
@@ -214,7 +219,9 @@ class Converted(nn.Module):
                 self.way, output = choose(self, net, image)
                 return net, output
             except FedBack as e:
-                join(self.net, e.layer, e.neurons)
+                join(self.net, e.layer, e.neurons, e.factor)
+            except WeightsInCode as e:
+                self.one_step = (*self.one_step, add_layer(self.net, e.call))
             except SeveralPlaces as e:
                 spread(self.net, e.neurons)
             net = _shadow(self.net)

@@ -6,11 +6,13 @@
 Neurons and layer become one `Recurrent`, and what is left in the layer's place gives nothing to be added. Which layer
 feeds which neurons back is found in the first pass, where the neurons' current at step 1 is a sum that holds what the
 layer made of their own spikes. From then on every step is looked at: the layer must read the spikes of the step before,
-and what it gives may only be added to that neuron's current, or else the network is refused by name.
+and what it gives may only be added to that neuron's current, or else the network is refused by name. It may be
+subtracted, and multiplied by numbers and by the network's own: the layer's weights hold that factor then.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,16 +26,24 @@ from spikelet.interop.swap import put
 from spikelet.neurons import LIF
 from spikelet.nn import Conv1d, Conv2d, Linear, Recurrent
 
+CLOSE = 1e-6
+INTO_ITSELF = {"__iadd__", "add_", "__isub__", "sub_"}
 PLUS = {"add", "__add__", "__radd__", "__iadd__", "add_"}
-INTO_ITSELF = {"__iadd__", "add_"}
+MINUS = {"sub", "__sub__", "__isub__", "sub_", "subtract"}
+TIMES = {"mul", "__mul__", "__rmul__", "multiply"}
+OVER = {"div", "__truediv__", "divide", "true_divide"}
+NEGATIVE = {"neg", "__neg__", "negative"}
 
 
 class FedBack(LoopRefused):
-    """Raised where neurons read their own spikes of the step before, through the layer `layer`; both by name."""
+    """Raised where neurons read their own spikes of the step before, through the layer `layer`; both by name.
 
-    def __init__(self, message: str, layer: str, neurons: str) -> None:
+    factor: what the code multiplies by what the layer gives.
+    """
+
+    def __init__(self, message: str, layer: str, neurons: str, factor: float = 1.0) -> None:
         super().__init__(message)
-        self.layer, self.neurons = layer, neurons
+        self.layer, self.neurons, self.factor = layer, neurons, factor
 
 
 class Nothing(nn.Module):
@@ -41,19 +51,20 @@ class Nothing(nn.Module):
 
     Args:
         neurons: those that it fed back to.
+        factor: what the code multiplies it by, which is in the weights of the feedback.
     """
 
-    def __init__(self, neurons: nn.Module) -> None:
+    def __init__(self, neurons: nn.Module, factor: float = 1.0) -> None:
         super().__init__()
-        self.fed = (neurons,)  # in a tuple, so that they are no module of this one
+        self.fed, self.factor = (neurons,), factor  # in a tuple, so that they are no module of this one
 
     def forward(self, x: Tensor) -> Tensor:
         """Raises LoopRefused: outside of the network's loop nothing says which step it is."""
         raise LoopRefused("the network's feedback is called outside of its loop over time.", has_no_loop=True)
 
 
-def join(net: nn.Module, layer: str, neurons: str) -> None:
-    """Makes one `Recurrent` of the neurons and the layer of `net` of these names.
+def join(net: nn.Module, layer: str, neurons: str, factor: float = 1.0) -> None:
+    """Makes one `Recurrent` of the neurons and the layer of `net` of these names, whose weights get the factor.
 
     Raises:
         LoopRefused: these neurons, or this layer, can't be part of one.
@@ -67,8 +78,12 @@ def join(net: nn.Module, layer: str, neurons: str) -> None:
             f"({type(back).__name__}). Neurons with one state have a counterpart for one such layer, a Linear or a "
             "convolution. Use one for all that is fed back, or RSynaptic or a LinearRecurrentContainer."
         )
-    nothing = Nothing(unit)
+    nothing = Nothing(unit, factor)
     put(net, back, nothing)
+    if factor != 1:
+        with torch.no_grad():
+            for weights in back.parameters():
+                weights.mul_(factor)
     if isinstance(unit, LIF):
         joined = Recurrent(unit, back).train(unit.training)
         put(net, unit, joined)
@@ -84,23 +99,59 @@ class LoopWithFeedback(Lockstep):
 
     def __init__(self, time_steps: int, cut: int | None = None) -> None:
         super().__init__(time_steps, cut)
-        self.sums: dict[int, list[Tensor]] = {}  # what sums of several steps were made of, by their ids
+        self.sums: dict[int, list[tuple[Tensor, float]]] = {}  # what sums of several steps were made of, by their ids
         self.nothing: dict[int, nn.Module] = {}  # what feedback gives, by id: the neurons that it goes to
+        self.missing: dict[int, float] = {}  # of what feedback gives, by id: the factor that the code still owes it
+        self.numbers: dict[int, Tensor] = {}  # single numbers that are the network's own, by their sequence's id
         self.fed: dict[int, nn.Module] = {}  # currents that it was added to, in the same way
 
     # --- finding it ---
 
     def _plain(self, func: Call, args: Any, kwargs: Any) -> Any:
         output = super()._plain(func, args, kwargs)
-        if func.__name__ in PLUS and isinstance(output, Tensor):
-            self.sums[id(output)] = tensors_in(args)
+        if isinstance(output, Tensor) and not kwargs and (parts := self._parts(func.__name__, args)):
+            self.sums[id(output)] = parts
             self.kept.append(output)
         return output
+
+    def _parts(self, name: str, args: Any) -> list[tuple[Any, float]]:
+        """Of a sum, difference or product with a number: what it is made of, each with its factor."""
+        if name in PLUS or name in MINUS:
+            signs = (1.0, 1.0) if name in PLUS else (1.0, -1.0)
+            return [(x, sign) for x, sign in zip(args, signs, strict=False) if not isinstance(x, int | float)]
+        if name in NEGATIVE:
+            return [(args[0], -1.0)]
+        if name not in TIMES | OVER or len(args) != 2:
+            return []
+        left, right = args if self._number(args[1]) is not None else args[::-1]
+        number = self._number(right)
+        if number is None or (name in OVER and (right is args[0] or not number)):
+            return []
+        return [(left, 1 / number if name in OVER else number)]
+
+    def _number(self, x: Any) -> float | None:
+        """The number that an operand is, its own or the network's; None for any other."""
+        if isinstance(x, Tensor):
+            place = self._place(x)
+            x = ("sequence", id(place[0])) if place is not None else None
+        if isinstance(x, tuple) and x and x[0] == "sequence":
+            known = self.numbers.get(x[1])
+            return None if known is None else float(known)
+        if isinstance(x, tuple) and len(x) == 2 and x[0] in (int, float):  # as a key holds it
+            return float(x[1])
+        return float(x) if isinstance(x, int | float) else None
+
+    def constant(self, x: Tensor) -> None:
+        """See Lockstep."""
+        super().constant(x)
+        if x.numel() == 1 and x.is_floating_point():
+            self.numbers[id(self.places[id(x)][0])] = x.detach()
 
     def _write(self, func: Call, args: Any, kwargs: Any, targets: list[Tensor]) -> Any:
         output = super()._write(func, args, kwargs, targets)
         if func.__name__ in INTO_ITSELF and self._place(targets[0]) is None:
-            self.sums[id(targets[0])] = tensors_in(args[1:])
+            sign = -1.0 if func.__name__ in MINUS else 1.0
+            self.sums[id(targets[0])] = [(x, sign) for x in tensors_in(args[1:])]
             self.kept.append(targets[0])
         return output
 
@@ -116,25 +167,27 @@ class LoopWithFeedback(Lockstep):
         spikes = self.ran[unit].spikes if unit in self.ran else None
         known = {id(s): s for s in sequences_in([*self.made.values(), *(r.spikes for r in self.ran.values())])}
         by = {id(made): key for key, made in self.made.items() if isinstance(made, Steps)}
-        for summand in self._summands(x, known, by):
+        for summand, factor in self._summands(x, known, by):
             layer, *reads = by.get(id(summand), (None,))
             if isinstance(layer, nn.Module) and spikes is not None and reads == [id(spikes)]:
-                return FedBack(str(plain), _name(self.names[layer]), _name(self.names[unit]))
+                return FedBack(str(plain), _name(self.names[layer]), _name(self.names[unit]), factor)
         return plain
 
-    def _summands(self, x: Tensor | Steps, known: dict[int, Steps], by: dict[int, Any]) -> Iterator[Steps]:
-        """The sequences that `x` is a sum of."""
+    def _summands(
+        self, x: Tensor | Steps, known: dict[int, Steps], by: dict[int, Any], factor: float = 1.0
+    ) -> Iterator[tuple[Steps, float]]:
+        """The sequences that `x` is a sum of, each times its factor."""
         place = self._place(x) if isinstance(x, Tensor) else (x, None)
         if place is None:
-            for part in self.sums.get(id(x), ()):
-                yield from self._summands(part, known, by)
+            for part, own in self.sums.get(id(x), ()):
+                yield from self._summands(part, known, by, factor * own)
             return
-        yield place[0]
+        yield place[0], factor
         func, args, *_ = (*by.get(id(place[0]), (None,)), ())
-        if getattr(func, "__name__", "") in PLUS:
-            for part in args[1:]:
-                if part[0] == "sequence" and part[1] in known:
-                    yield from self._summands(known[part[1]], known, by)
+        given = args[1:] if isinstance(args, tuple) else ()  # a layer's key has none
+        for part, own in self._parts(getattr(func, "__name__", ""), given):
+            if part[0] == "sequence" and part[1] in known:
+                yield from self._summands(known[part[1]], known, by, factor * own)
 
     # --- running it ---
 
@@ -170,10 +223,13 @@ class LoopWithFeedback(Lockstep):
                 f"{self.names[unit]}: feeds back to {self.names[neurons]}, and reads something else than its spikes of "
                 f"the step before, which are zeros before the first one. {WAY_OUT}"
             )
-        nothing = torch.zeros_like(x.detach())
-        self.nothing[id(nothing)] = neurons
-        self.kept.append(nothing)
-        return nothing
+        return self._none(torch.zeros_like(x.detach()), neurons, unit.factor)
+
+    def _none(self, zeros: Tensor, neurons: nn.Module, missing: float) -> Tensor:
+        """Zeros in the place of feedback to `neurons`, which the code is yet to multiply by `missing`."""
+        self.nothing[id(zeros)], self.missing[id(zeros)] = neurons, missing
+        self.kept.append(zeros)
+        return zeros
 
     def _require_feedback(self, unit: nn.Module, x: Tensor) -> None:
         """Raises LoopRefused where neurons with feedback read a current that it was not added to."""
@@ -193,7 +249,13 @@ class LoopWithFeedback(Lockstep):
             return super()._done(func, args, kwargs)
         name, rest = func.__name__, [t for t in read if id(t) not in self.nothing]
         alike = len({t.shape for t in read}) == 1 or len(rest) == len(read)
-        if name not in PLUS or kwargs or not alike or any(self._owner(t) not in (None, given) for t in read):
+        parts = [] if kwargs else self._parts(name, args)
+        if name in TIMES | OVER | NEGATIVE and len(parts) == 1 and id(parts[0][0]) in self.nothing:
+            zeros, factor = parts[0]
+            return self._none(torch.zeros_like(zeros), given, self.missing[id(zeros)] / factor)
+        owed = [self.missing.get(id(x), 1.0) / own for x, own in parts if id(x) in self.nothing]
+        fits = len(parts) == 2 and alike and all(math.isclose(factor, 1.0, rel_tol=CLOSE) for factor in owed)
+        if not fits or any(self._owner(t) not in (None, given) for t in read):
             if name in ("__get__", "size", "dim", "__len__"):
                 return super()._done(func, args, kwargs)
             raise LoopRefused(self._elsewhere(name, given))

@@ -420,11 +420,8 @@ def in_lockstep(net: nn.Module, names: Sequence[str], loop: Lockstep) -> Iterato
     units = {net.get_submodule(name): name for name in reversed(names)}
     loop.names = {unit: f"net.{name}".rstrip(".") for unit, name in units.items()}
     whole = {m: loop.in_one for m in net.modules() if isinstance(m, LAYERS)}
-    inside = {id(part) for layer in (*units, *whole) for part in layer.modules()}
-    for module in net.modules():
-        if id(module) not in inside:
-            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-                loop.constant(tensor)
+    for tensor in (*net.parameters(), *net.buffers()):
+        loop.constant(tensor)
     with called_through(whole | dict.fromkeys(units, loop.called)), loop:
         yield
     loop.require_all_steps()

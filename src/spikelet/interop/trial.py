@@ -23,6 +23,7 @@ from spikelet.interop.original import Original
 from spikelet.interop.places import SeveralPlaces
 from spikelet.interop.uses import followed, require_folded
 from spikelet.interop.ways import AllSteps, NoTensor, StepByStep, Way
+from spikelet.interop.weights_in_code import WeightsInCode
 from spikelet.neurons import OVER_TIME
 
 
@@ -141,7 +142,7 @@ def _explained(net: nn.Module, time_axis: TimeAxis) -> Iterator[None]:
 
 def _most_telling(refusals: list[ConversionError]) -> ConversionError:
     """What runs but for its feedback, its places or its answer; what the loop refuses; else what the first way met."""
-    found = next((e for e in refusals if isinstance(e, FedBack | SeveralPlaces | NoTensor)), None)
+    found = next((e for e in refusals if isinstance(e, WeightsInCode | FedBack | SeveralPlaces | NoTensor)), None)
     loops = [e for e in refusals if isinstance(e, LoopRefused) and not e.has_no_loop]
     return found or (loops or refusals)[0]
 

@@ -29,6 +29,7 @@ from spikelet.interop.image import Image
 from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
 from spikelet.interop.steps import tensors_in
+from spikelet.interop.weights_in_code import PREFIX
 from spikelet.interop.writes import DRAWS, FRESH
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
@@ -193,9 +194,10 @@ def require_folded(uses: Uses, first: tuple[str, ...], net: str) -> None:
         )
     read = tuple(dict.fromkeys(uses.readers))
     if set(read) != set(first):
+        shown = () if any(name.startswith(PREFIX) for name in read) else read  # those of functions have no names yet
         raise ConversionError(
             f"the image is read by {_listed(read)}, and its scale, mean and std were folded into {_listed(first)}. "
-            f"Name the layers that read it: first={read}."
+            f"{'Name the layers that read it' if shown else 'Have the image itself scaled'}: first={shown}."
         )
     both = [name for name in read if name in uses.others]
     if both:
