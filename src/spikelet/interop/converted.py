@@ -27,7 +27,9 @@ from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.attributes import put_back
 from spikelet.interop.comparison import Comparison, Integers, compare
 from spikelet.interop.feedback import FedBack, join
-from spikelet.interop.means import ExactMeans, Kind, watched_means
+from spikelet.interop.joined_feedback import JoinedFeedback, split
+from spikelet.interop.lockstep import LoopRefused
+from spikelet.interop.means import SCALER, ExactMeans, Kind, watched_means
 from spikelet.interop.membranes import holds_membranes
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.original import Original, Run
@@ -200,6 +202,8 @@ class Converted(nn.Module):
         with watched_means(net) as watch, torch.no_grad():
             watch.returned(self.run(self.way, net, image.view_as(image)))
         self.means, factors = watch.exact()
+        for name in (name for kind, name in self.means if kind == SCALER):
+            self.net.get_submodule(name).in_weights = True  # type: ignore[assignment]
         self.factors = {name: torch.tensor(factor, dtype=torch.float64) for name, factor in factors.items()}
         for name in self.first if self.is_folded and self.original.image.is_factor else ():
             layer: Any = self.net.get_submodule(name)
@@ -220,11 +224,22 @@ class Converted(nn.Module):
                 return net, output
             except FedBack as e:
                 join(self.net, e.layer, e.neurons, e.factor)
+            except JoinedFeedback as e:
+                self._require_no_mean(e)
+                split(self.net, e)
             except WeightsInCode as e:
                 self.one_step = (*self.one_step, add_layer(self.net, e.call))
             except SeveralPlaces as e:
                 spread(self.net, e.neurons)
             net = _shadow(self.net)
+
+    def _require_no_mean(self, found: JoinedFeedback) -> None:
+        """Raises LoopRefused where all weights of a layer hold the scale of the image, those that read spikes too."""
+        if found.layer in self.first and self.is_folded and self.original.image.has_mean:
+            raise LoopRefused(
+                f"net.{found.layer}: reads the image and spikes of the step before, and mean and std of the image are "
+                "folded into its weights. Pass first=() to have the image itself scaled, on the grid 2^-12."
+            )
 
     def _repeats(self, net: nn.Module, image: Tensor) -> bool:
         """Whether the code makes T steps of the image [1, B, ...] by itself, so that T of them would be too many."""

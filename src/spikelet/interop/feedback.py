@@ -69,7 +69,37 @@ def join(net: nn.Module, layer: str, neurons: str, factor: float = 1.0) -> None:
     Raises:
         LoopRefused: these neurons, or this layer, can't be part of one.
     """
-    back, unit = net.get_submodule(layer), net.get_submodule(neurons)
+    back = net.get_submodule(layer)
+    _require_counterpart(net, back, layer, neurons)
+    nothing = Nothing(net.get_submodule(neurons), factor)
+    put(net, back, nothing)
+    nothing.fed = (recurrent_of(net, back, layer, neurons),)
+    if factor != 1:
+        with torch.no_grad():
+            for weights in back.parameters():
+                weights.mul_(factor)
+
+
+def recurrent_of(net: nn.Module, back: nn.Module, layer: str, neurons: str) -> nn.Module:
+    """The neurons of `net` of this name with feedback through `back`, which was the layer of that name or a part of it.
+
+    Raises:
+        LoopRefused: these neurons, or this layer, can't be part of a `Recurrent`.
+    """
+    _require_counterpart(net, back, layer, neurons)
+    unit: Any = net.get_submodule(neurons)
+    if not isinstance(unit, LIF):
+        unit.fed_back_by(back)
+        return unit
+    joined = Recurrent(unit, back).train(unit.training)
+    put(net, unit, joined)
+    joined.step_mode = getattr(unit, "step_mode", "s")  # type: ignore[assignment]
+    joined.reset_mem = joined.init_leaky = getattr(unit, "reset_mem", None)  # type: ignore[assignment]
+    return joined
+
+
+def _require_counterpart(net: nn.Module, back: nn.Module, layer: str, neurons: str) -> None:
+    unit = net.get_submodule(neurons)
     takes = getattr(unit, "fed_back_by", None)
     fits = isinstance(back, Linear | Conv1d | Conv2d) and (isinstance(unit, LIF) or takes is not None)
     if not fits or any(isinstance(part, Recurrent) for part in unit.modules()):
@@ -78,20 +108,6 @@ def join(net: nn.Module, layer: str, neurons: str, factor: float = 1.0) -> None:
             f"({type(back).__name__}). Neurons with one state have a counterpart for one such layer, a Linear or a "
             "convolution. Use one for all that is fed back, or RSynaptic or a LinearRecurrentContainer."
         )
-    nothing = Nothing(unit, factor)
-    put(net, back, nothing)
-    if factor != 1:
-        with torch.no_grad():
-            for weights in back.parameters():
-                weights.mul_(factor)
-    if isinstance(unit, LIF):
-        joined = Recurrent(unit, back).train(unit.training)
-        put(net, unit, joined)
-        joined.step_mode = getattr(unit, "step_mode", "s")  # type: ignore[assignment]
-        joined.reset_mem = joined.init_leaky = getattr(unit, "reset_mem", None)  # type: ignore[assignment]
-        nothing.fed = (joined,)
-    elif takes is not None:
-        takes(back)
 
 
 class LoopWithFeedback(Lockstep):
@@ -159,7 +175,7 @@ class LoopWithFeedback(Lockstep):
         ran, (reads, step) = self.ran.get(unit), self._place(x) or (None, 1)
         elsewhere = ran is not None and reads is not ran.reads and not step
         if elsewhere and state and all(isinstance(s, Tensor) and self._is_initial(s) for s in state):
-            raise SeveralPlaces(_name(self.names[unit]))
+            raise SeveralPlaces(name_of(self.names[unit]))
         return super()._neuron(unit, call, x, state)
 
     def _refused_current(self, unit: nn.Module, x: Tensor, taken: int) -> LoopRefused:
@@ -170,7 +186,7 @@ class LoopWithFeedback(Lockstep):
         for summand, factor in self._summands(x, known, by):
             layer, *reads = by.get(id(summand), (None,))
             if isinstance(layer, nn.Module) and spikes is not None and reads == [id(spikes)]:
-                return FedBack(str(plain), _name(self.names[layer]), _name(self.names[unit]), factor)
+                return FedBack(str(plain), name_of(self.names[layer]), name_of(self.names[unit]), factor)
         return plain
 
     def _summands(
@@ -209,16 +225,19 @@ class LoopWithFeedback(Lockstep):
         _, *states = (*args, *kwargs.values())
         place = unit.chosen(states, self.ran.__contains__)
         if place is None:
-            raise SeveralPlaces(_name(self.names[unit]))
+            raise SeveralPlaces(name_of(self.names[unit]))
         neurons = unit.copies[place]
         self.names[neurons] = f"{self.names[unit]}.copies.{place}"
         return self.called(neurons, neurons.__call__, args, kwargs)
 
+    def _is_before(self, neurons: nn.Module, x: Tensor) -> bool:
+        """Whether `x` is the spikes of neurons of the step before."""
+        ran = self.ran.get(neurons)
+        return self._is_initial(x) if ran is None else self._place(x) == (ran.spikes, ran.taken - 1)
+
     def _feedback(self, unit: Nothing, x: Tensor) -> Tensor:
         (neurons,) = unit.fed
-        ran = self.ran.get(neurons)
-        reads_before = self._is_initial(x) if ran is None else self._place(x) == (ran.spikes, ran.taken - 1)
-        if not reads_before:
+        if not self._is_before(neurons, x):
             raise LoopRefused(
                 f"{self.names[unit]}: feeds back to {self.names[neurons]}, and reads something else than its spikes of "
                 f"the step before, which are zeros before the first one. {WAY_OUT}"
@@ -233,7 +252,7 @@ class LoopWithFeedback(Lockstep):
 
     def _require_feedback(self, unit: nn.Module, x: Tensor) -> None:
         """Raises LoopRefused where neurons with feedback read a current that it was not added to."""
-        if not any(isinstance(other, Nothing) and other.fed[0] is unit for other in self.names) or id(x) in self.fed:
+        if id(x) in self.fed or not self._expects_feedback(unit):
             return
         recurrent = next(part for part in unit.modules() if isinstance(part, Recurrent))
         if unit in self.ran or getattr(recurrent.synapses, "bias", None) is not None:
@@ -241,6 +260,9 @@ class LoopWithFeedback(Lockstep):
                 f"{self.names[unit]}: feedback is added to its current at some steps and not at others. Add it at all "
                 "of them, that of zeros at the first, or give the layer no bias and leave out the first step only."
             )
+
+    def _expects_feedback(self, unit: nn.Module) -> bool:
+        return any(isinstance(other, Nothing) and other.fed[0] is unit for other in self.names)
 
     def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
         read = tensors_in((args, kwargs))
@@ -271,7 +293,7 @@ class LoopWithFeedback(Lockstep):
     def _again(self, place: Place) -> Tensor:
         """The same step as a tensor of its own."""
         sequence, step = place
-        return self._known(sequence.at(step)[...], sequence, step)
+        return self._whole(lambda: self._known(sequence.at(step)[...], sequence, step))
 
     def _marked(self, x: Tensor, neurons: nn.Module) -> Tensor:
         self.fed[id(x)] = neurons
@@ -286,5 +308,6 @@ class LoopWithFeedback(Lockstep):
         )
 
 
-def _name(shown: str) -> str:
+def name_of(shown: str) -> str:
+    """The name in the network of what an error shows as `net.name`."""
     return shown.removeprefix("net.")

@@ -53,6 +53,7 @@ from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import Rule
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.own_neurons import OwnNeurons
+from spikelet.interop.scaler import Scaler
 from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF
 from spikelet.interop.surrogates import of_spikingjelly
@@ -259,7 +260,7 @@ LAYERS: dict[str, Rule] = {
     "TemporalEffectiveBatchNorm2d": _effective_norm,
     "BatchNormThroughTime1d": _norm_through_time,
     "BatchNormThroughTime2d": _norm_through_time,
-    "VoltageScaler": lambda scaler, site: Scale(float(scaler.scale), learn=False),
+    "VoltageScaler": lambda scaler, site: Scaler(float(scaler.scale)),
     "MaxPool2d": layers.max_pool,
     "AvgPool2d": layers.average_pool,
     "AdaptiveAvgPool2d": layers.adaptive_pool,

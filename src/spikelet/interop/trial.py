@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.feedback import FedBack
+from spikelet.interop.joined_feedback import JoinedFeedback
 from spikelet.interop.lockstep import WAY_OUT, LoopRefused
 from spikelet.interop.original import Original
 from spikelet.interop.places import SeveralPlaces
@@ -142,11 +143,12 @@ def _explained(net: nn.Module, time_axis: TimeAxis) -> Iterator[None]:
 
 def _most_telling(refusals: list[ConversionError]) -> ConversionError:
     """What runs but for its feedback, its places or its answer; what the loop refuses; else what the first way met."""
-    found = next((e for e in refusals if isinstance(e, WeightsInCode | FedBack | SeveralPlaces | NoTensor)), None)
+    found = next((e for e in refusals if isinstance(e, FOUND)), None)
     loops = [e for e in refusals if isinstance(e, LoopRefused) and not e.has_no_loop]
     return found or (loops or refusals)[0]
 
 
+FOUND = (WeightsInCode, FedBack, JoinedFeedback, SeveralPlaces, NoTensor)
 LAYOUT = {
     None: "time-first tensors [T, B, ...] (the image has T = 1)",
     0: "time-first tensors [T, B, ...] (time_axis=0)",

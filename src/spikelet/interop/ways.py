@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.at_once import AtOnce
-from spikelet.interop.feedback import LoopWithFeedback
+from spikelet.interop.joined_feedback import LoopWithJoins
 from spikelet.interop.lockstep import Lockstep, in_lockstep
 from spikelet.interop.membranes import Membrane
 from spikelet.interop.own_norms import OwnNorms
@@ -63,7 +63,7 @@ class OwnLoop:
 
     def loop(self, net: nn.Module) -> Lockstep:
         """One run of it."""
-        return LoopWithFeedback(self.time_steps, self.cut)
+        return LoopWithJoins(self.time_steps, self.cut)
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
