@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from spikelet.interop.lockstep import WAY_OUT, Call, Lockstep, LoopRefused, Place
 from spikelet.interop.places import Places, SeveralPlaces
+from spikelet.interop.refused_currents import again, another_image, others_spikes, own_spikes
 from spikelet.interop.steps import Steps, sequences_in, tensors_in
 from spikelet.interop.swap import put
 from spikelet.neurons import LIF
@@ -180,14 +181,26 @@ class LoopWithFeedback(Lockstep):
 
     def _refused_current(self, unit: nn.Module, x: Tensor, taken: int) -> LoopRefused:
         plain = super()._refused_current(unit, x, taken)
-        spikes = self.ran[unit].spikes if unit in self.ran else None
+        ran, neurons, place = self.ran.get(unit), self.names[unit], self._place(x)
+        if ran is None:
+            return plain
+        if place is not None and place[0] is ran.reads and place[1] is not None:
+            return LoopRefused(again(neurons, place[1], taken))
+        if ran.reads.still and (place[0].still if place is not None else not bool(x.any())):
+            return LoopRefused(another_image(neurons, taken))
+        makers = {id(other.spikes): name for name, other in self.ran.items()}
         known = {id(s): s for s in sequences_in([*self.made.values(), *(r.spikes for r in self.ran.values())])}
         by = {id(made): key for key, made in self.made.items() if isinstance(made, Steps)}
+        others: list[str] = []
         for summand, factor in self._summands(x, known, by):
             layer, *reads = by.get(id(summand), (None,))
-            if isinstance(layer, nn.Module) and spikes is not None and reads == [id(spikes)]:
-                return FedBack(str(plain), name_of(self.names[layer]), name_of(self.names[unit]), factor)
-        return plain
+            if summand is ran.spikes:
+                others.append(own_spikes(neurons, factor))
+            elif isinstance(layer, nn.Module) and reads and reads[0] in makers:
+                if makers[reads[0]] is unit:
+                    return FedBack(str(plain), name_of(self.names[layer]), name_of(neurons), factor)
+                others.append(others_spikes(neurons, self.names[layer], self.names[makers[reads[0]]]))
+        return LoopRefused(others[0]) if others else plain
 
     def _summands(
         self, x: Tensor | Steps, known: dict[int, Steps], by: dict[int, Any], factor: float = 1.0

@@ -52,7 +52,11 @@ refuse(
 refuse(
     "Values are rounded in neurons and in spikelet.nn.Requantize, which says how.",
     "round", "round_", "floor", "floor_", "ceil", "trunc", "int", "long", "short", "byte",
-    "__floordiv__", "floor_divide", "remainder", "__mod__", "fmod", "bool",
+    "__floordiv__", "floor_divide", "remainder", "__mod__", "fmod",
+)  # fmt: skip
+refuse(
+    "Spikes are the numbers 0 and 1 here: torch.maximum(a, b) is or, a * b is and, 1 - a is not.",
+    "bool", "logical_not", "bitwise_or", "bitwise_not", "__invert__",
 )  # fmt: skip
 refuse(
     "Write powers as products, x * x, and quotients by a constant as spikelet.nn.Scale(1 / c).",
