@@ -289,6 +289,7 @@ class LoopWithFeedback(Lockstep):
             zeros, factor = parts[0]
             return self._none(torch.zeros_like(zeros), given, self.missing[id(zeros)] / factor)
         owed = [self.missing.get(id(x), 1.0) / own for x, own in parts if id(x) in self.nothing]
+        owed += [own for x, own in parts if id(x) in self.fed]  # what holds feedback keeps its sign
         fits = len(parts) == 2 and alike and all(math.isclose(factor, 1.0, rel_tol=CLOSE) for factor in owed)
         if not fits or any(self._owner(t) not in (None, given) for t in read):
             if name in ("__get__", "size", "dim", "__len__"):
@@ -296,6 +297,9 @@ class LoopWithFeedback(Lockstep):
             raise LoopRefused(self._elsewhere(name, given))
         if len(rest) == len(read):
             return self._marked(super()._done(func, args, kwargs), given)
+        if (-1.0) in (own for x, own in parts if id(x) not in self.nothing):
+            negated = super()._done
+            rest = [negated(torch.neg, (x,), {}) for x in rest]
         if len(rest) != 1 or (place := self._place(rest[0])) is None:
             raise LoopRefused(self._elsewhere(name, given))
         return self._marked(rest[0] if name in INTO_ITSELF and rest[0] is args[0] else self._again(place), given)
