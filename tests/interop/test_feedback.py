@@ -65,7 +65,8 @@ REFUSED = {
         r"net\.lif: its feedback is read by add, and may only be added",
     ),
     "a sum that is subtracted": (
-        loop(lambda net, x, s: net.fc(x) - (net.fc(x) + net.back(s))), r"net\.lif: its feedback is read by \w+",
+        loop(lambda net, x, s: net.fc(x) - (net.fc(x) + net.back(s))),
+        r"net\.lif: its feedback is read by \w+",
     ),
     "times a mask": (
         loop(lambda net, x, s: net.fc(x) + net.back(s) + torch.sigmoid(net.back(s))),

@@ -243,7 +243,9 @@ def test_the_way_out_goes(name: str) -> None:
 def test_frames_that_a_loop_shows_twice_are_fed_twice() -> None:
     torch.manual_seed(0)
     net, x = dense(two_steps_a_frame), bytes_for(FRAMES)
-    with pytest.raises(ConversionError, match=r"again at step 1, .*x\.repeat_interleave\(2, 0\) for two, .* forward=\."):
+    with pytest.raises(
+        ConversionError, match=r"again at step 1, .*x\.repeat_interleave\(2, 0\) for two, .* forward=\."
+    ):
         converted(net, FRAMES, T)(x)
     model = converted(net, {"forward": frame_by_frame, **FRAMES}, 2 * T).eval()
     assert torch.allclose(model(x.repeat_interleave(2, 0)).sum(0), net(x / 255).sum(0), atol=1e-2)

@@ -132,7 +132,7 @@ class LoopWithFeedback(Lockstep):
         return output
 
     def _parts(self, name: str, args: Any) -> list[tuple[Any, float]]:
-        """Of a sum, difference or product with a number: what it is made of, each with its factor."""
+        """What a sum, a difference or a product with a number is made of, each part with its factor."""
         if name in PLUS or name in MINUS:
             signs = (1.0, 1.0) if name in PLUS else (1.0, -1.0)
             return [(x, sign) for x, sign in zip(args, signs, strict=False) if not isinstance(x, int | float)]

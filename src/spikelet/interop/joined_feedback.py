@@ -62,7 +62,7 @@ def split(net: nn.Module, found: JoinedFeedback) -> None:
     read = slice(found.start, found.start + found.count)
     back = copy.deepcopy(layer)
     back.weight = nn.Parameter(layer.weight.detach()[:, read].clone(), layer.weight.requires_grad)
-    back.bias = None
+    back.bias = None  # type: ignore[assignment]
     others = [i for i in range(layer.weight.shape[1]) if i not in range(read.start, read.stop)]
     layer.weight = nn.Parameter(layer.weight.detach()[:, others].clone(), layer.weight.requires_grad)
     for part, count in ((back, found.count), (layer, len(others))):

@@ -6,8 +6,8 @@ A mean over 7 x 7 positions or T = 10 steps divides by 49 or 10, which binary nu
 f goes into the float weights of the layers that read the mean. Which means can be taken so, and which layers read them,
 is seen in the first forward pass, as n depends on the image's size: a *kind* of mean (its function and axes) every use
 of which goes through moves, sums and other means into weights. All others stay as they are. As the last of a network's
-operations they are exact anyway, and elsewhere lowering refuses them by name. A layer's own number (scaler.py) goes into
-the weights that read it in the same way, f being that number.
+operations they are exact anyway, and elsewhere lowering refuses them by name. A layer's own number (scaler.py) goes
+into the weights that read it in the same way, f being that number.
 """
 
 from __future__ import annotations

@@ -8,17 +8,18 @@ EARLIER = "Neurons read their own spikes of the step before alone: let each laye
 def again(neurons: str, step: int, taken: int) -> str:
     """The words for a step of frames that is read a second time."""
     return (
-        f"{neurons}: reads step {step} of its current again at step {taken}, as in a loop of several steps a frame. Feed "
-        "every frame as often, x.repeat_interleave(2, 0) for two, with as many more time_steps, and give the loop of one "
-        "step a frame as forward=."
+        f"{neurons}: reads step {step} of its current again at step {taken}, as in a loop of several steps a frame. "
+        "Feed every frame as often, x.repeat_interleave(2, 0) for two, with as many more time_steps, and give the loop "
+        "of one step a frame as forward=."
     )
 
 
 def another_image(neurons: str, taken: int) -> str:
     """The words for an image that is shown at some steps only."""
     return (
-        f"{neurons}: reads another image at step {taken} than at step 0, as where it is shown at the first step only, or "
-        "weighted. Feed frames, the image and then zeros, time_axis=0 and scale=1/255, and give a loop over them as forward=."
+        f"{neurons}: reads another image at step {taken} than at step 0, as where it is shown at the first step only, "
+        "or weighted. Feed frames, the image and then zeros, time_axis=0 and scale=1/255, and give a loop over them as "
+        "forward=."
     )
 
 

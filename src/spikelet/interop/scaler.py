@@ -1,6 +1,6 @@
 """A number by which a network's own layer multiplies, such as SpikingJelly's VoltageScaler.
 
-    y = c x        rounded to the grid of currents, unless the weights that read y hold c (means.py)
+y = c x        rounded to the grid of currents, unless the weights that read y hold c (means.py)
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Layers that a network's code writes as functions of weights, such as `F.conv2d(x, self.weight)` or `x @ self.weight`.
 
-    F.linear(x, w * mask)    F.conv1d, F.conv2d(x, standardised(w))    F.batch_norm(x, mean, var, ...)    x @ w    torch.mm
+    F.linear(x, w * mask)    F.conv1d, F.conv2d(x, standardised(w))    F.batch_norm(x, mean, var, ...)    x @ w
 
 Weights are what does not come from the image: parameters, and whatever is computed of them alone. In the first forward
-pass each becomes a layer of its own, `written_0` and so on, which holds the weights that the function was given then and
-is called in the function's place. Which layer stands for a call is told by these weights.
+pass each becomes a layer of its own, `written_0` and so on, which holds the weights that the function was given then
+and is called in the function's place. Which layer stands for a call is told by these weights.
 """
 
 from __future__ import annotations

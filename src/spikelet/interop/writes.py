@@ -31,7 +31,18 @@ ZEROS_STAY = {
 }
 RESHAPES = {"unsqueeze_": torch.unsqueeze, "squeeze_": torch.squeeze}  # they write no numbers
 DATA = getattr(Tensor.data, "__set__")  # noqa: B009  # x.data = ...
-DRAWS = {"bernoulli", "poisson", "normal", "binomial", "multinomial", "rand_like", "randn_like", "randint_like", "rand", "randn"}
+DRAWS = {
+    "bernoulli",
+    "poisson",
+    "normal",
+    "binomial",
+    "multinomial",
+    "rand_like",
+    "randn_like",
+    "randint_like",
+    "rand",
+    "randn",
+}
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}
 TWINS: dict[str, Call] = {
     "__iadd__": torch.add, "add_": torch.add, "__isub__": torch.sub, "sub_": torch.sub, "__imul__": torch.mul,

@@ -62,8 +62,8 @@ def frames_of(b: Builder, addresses: Int64, where: str) -> Frames:
     kinds = set(np.unique(time[moves]).tolist())
     if "summed" in kinds and len(kinds) > 1:
         raise LoweringError(
-            f"{where}: mixes a tensor with a time axis and a mean over time. Use one of them: the scores of every step, "
-            "stacked, their sum, or the sums so far as scores.cumsum(0)."
+            f"{where}: mixes a tensor with a time axis and a mean over time. Use one of them: the scores of every "
+            "step, stacked, their sum, or the sums so far as scores.cumsum(0)."
         )
     sample, mixed_samples = _one_a_row(places.sample, moves)
     step, mixed_steps = _one_a_row(places.step, steps)

@@ -209,9 +209,7 @@ def broadcast(net: Any, x: Tensor) -> Tensor:
 
 def own(run: Any, channels: int = 3, **more: nn.Module) -> Any:
     """A convolution, neurons of [B, T, ...] and a layer of classes."""
-    return lambda by: Code(
-        run, conv=nn.Conv2d(channels, 6, 3, padding=1), fires=Fires(), fc=nn.Linear(384, 10), **more
-    )
+    return lambda by: Code(run, conv=nn.Conv2d(channels, 6, 3, padding=1), fires=Fires(), fc=nn.Linear(384, 10), **more)
 
 
 def without_channels(net: Any, x: Tensor) -> Tensor:
@@ -262,7 +260,9 @@ FUNCTIONS = (
     ),
     Network("feedback halved", feedback(lambda net, x, s: net.fc(x) + 0.5 * net.back(s), bias=True), EVENTS, T, COUNTS),
     Network("feedback subtracted", feedback(lambda net, x, s: net.fc(x) - net.back(s)), EVENTS, T, COUNTS),
-    Network("feedback, a learned gain", feedback(lambda net, x, s: net.fc(x) + net.gain * net.back(s)), EVENTS, T, COUNTS),
+    Network(
+        "feedback, a learned gain", feedback(lambda net, x, s: net.fc(x) + net.gain * net.back(s)), EVENTS, T, COUNTS
+    ),
     Network(
         "feedback joined to the input", feedback(lambda net, x, s: net.fc(torch.cat([x, s], 1)), 152), EVENTS, T, COUNTS
     ),
@@ -273,7 +273,9 @@ FUNCTIONS = (
     ),
     Network("the largest score", dense(largest), SMALL, T),
     Network("a dataclass of answers", dense(in_a_dataclass), SMALL, T),
-    Network("TEBN by its authors", own(films, 2, norm=EffectiveNorm(6)), EVENTS, T, {"scale": 1.0, "time_axis": 1, **OWN}),
+    Network(
+        "TEBN by its authors", own(films, 2, norm=EffectiveNorm(6)), EVENTS, T, {"scale": 1.0, "time_axis": 1, **OWN}
+    ),
     Network("unsqueeze_ of the image", own(unsqueezed), SMALL, T, OWN),
     Network("broadcast_tensors of the image", own(broadcast), SMALL, T, OWN),
     Network(

@@ -106,7 +106,7 @@ def extreme(b: Builder, call: Call, x: Value) -> Value:
     Raises:
         LoweringError: it goes over several axes, or over many values.
     """
-    axes = reduced_axes(call)
+    axes: list[int] = list(reduced_axes(call))
     if call.index or len(axes) > 1 or x.shape[axes[0]] > MOST:
         raise LoweringError(
             f"{call.place}: takes {'which place holds' if call.index else ''} the {call.target} over "
