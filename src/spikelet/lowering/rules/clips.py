@@ -100,12 +100,15 @@ def _difference(b: Builder, call: Call, values: tuple[Value, ...]) -> tuple[Pair
 
 
 @function("amax", "max", "amin", "min")
-def extreme(b: Builder, call: Call, x: Value) -> Value:
-    """The largest or smallest along one axis, such as time, by pairs.
+def extreme(b: Builder, call: Call, x: Value, *others: Value) -> Value:
+    """The largest or smallest along one axis, such as time, by pairs; of two tensors the larger or smaller.
 
     Raises:
         LoweringError: it goes over several axes, or over many values.
     """
+    larger = "max" in str(call.target)
+    if len(call.read) > 1:
+        return (maximum if larger else minimum)(b, call, x, *others)
     axes: list[int] = list(reduced_axes(call))
     if call.index or len(axes) > 1 or x.shape[axes[0]] > MOST:
         raise LoweringError(
@@ -115,7 +118,6 @@ def extreme(b: Builder, call: Call, x: Value) -> Value:
         )
     shape = tuple(n for a, n in enumerate(x.shape) if a != axes[0])
     rest = [Value(shape, None, part) for part in x.addresses.unbind(axes[0])]
-    larger = "max" in str(call.target)
     tensor = torch.empty(shape, dtype=call.output.dtype, device="meta")
     fields: dict[str, Any] = {"args": (tensor, tensor), "kwargs": {}, "traced": (True, True), "output": tensor}
     pairwise = dataclasses.replace(call, target="maximum" if larger else "minimum", **fields)
