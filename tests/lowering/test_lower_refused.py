@@ -291,10 +291,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).flip(1)),
         r"^output: gives the samples of the batch in another order",
     ),
-    "the median over time": (
-        lambda: on_spikes(lambda s: s.median(0, keepdim=True).values.flatten(2)),
-        r"^the model \(median\): .* or one step x\[t\]",
-    ),
     "the largest of a map": (
         lambda: on_spikes(lambda s: s.amax((3, 4), keepdim=True).expand_as(s).flatten(2)),
         r"^the model \(amax\): .* One axis of up to 64 .*MaxPool2d",
