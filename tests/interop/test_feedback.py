@@ -60,6 +60,14 @@ REFUSED = {
         loop(lambda net, x, s: net.fc(x) + net.back(s), torch.ones_like),
         r"net\.back: feeds back to net\.lif, and reads something else than its spikes",
     ),
+    "twice, by two factors": (
+        loop(lambda net, x, s: net.fc(x) + 0.5 * net.back(s) + net.back(s)),
+        r"net\.lif: its feedback is read by add, and may only be added",
+    ),
+    "a sum that is subtracted": (
+        loop(lambda net, x, s: net.fc(x) - (net.fc(x) + net.back(s))),
+        r"net\.lif: its feedback is read by \w+",
+    ),
     "times a mask": (
         loop(lambda net, x, s: net.fc(x) + net.back(s) + torch.sigmoid(net.back(s))),
         r"net\.lif: its feedback is read by sigmoid, and may only be added",
@@ -111,3 +119,67 @@ def test_two_layers_of_feedback_are_refused() -> None:
     )  # fmt: skip
     with pytest.raises(ConversionError, match=r"net\.lif: reads its own spikes .* Use one for all that is fed back"):
         spikelet.from_snntorch(net, time_steps=T, round_leak=True)(images())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda net, x, s: net.fc(x) - net.back(s),
+        lambda net, x, s: net.back(s) - net.fc(x),
+        lambda net, x, s: net.fc(x) - net.back(s) / 3,
+        lambda net, x, s: -net.back(s) + net.fc(x) * 0.5,
+        lambda net, x, s: 0.5 * (net.fc(x) * 2) + 2 * (0.25 * net.back(s)),
+    ],
+)
+def test_signs_and_factors_are_those_of_the_code(step: Any) -> None:
+    net, x = with_feedback(loop(step))(1).eval(), images()
+    model = spikelet.from_snntorch(net, time_steps=T, round_leak=True)
+    assert torch.allclose(model(x), net(x / 255), atol=2e-2)
+
+
+@pytest.mark.parametrize("factor", [0.5, -1.0, 0.3])
+def test_its_weights_hold_the_factor_that_the_code_multiplies_it_by(factor: float) -> None:
+    model = converted(loop(lambda net, x, s: net.fc(x) + factor * net.back(s)))
+    before = model.net.back.weight.detach().clone()
+    model(images())
+    assert torch.allclose(model.net.lif.lif.synapses.weight, factor * before)
+
+
+def test_a_factor_that_changes_from_step_to_step_is_refused() -> None:
+    factors = iter([0.5, 0.5, 0.25, 0.5] * 100)
+    with pytest.raises(ConversionError, match=r"its feedback is read by|at step \d of the loop reads something else"):
+        converted(loop(lambda net, x, s: net.fc(x) + next(factors) * net.back(s)))(images())
+
+
+JOINED = loop(lambda net, x, s: net.fc(torch.cat([x, s], 1)))
+
+
+def joined(run: Any, **options: Any) -> Any:
+    torch.manual_seed(0)
+    return spikelet.from_snntorch(with_feedback(run, 216)(1).eval(), time_steps=T, round_leak=True, **options)
+
+
+def test_a_joined_layer_s_weights_are_parted() -> None:
+    model = joined(JOINED)
+    before = model.net.fc.weight.detach().clone()
+    model(images())
+    assert torch.equal(model.net.lif.lif.synapses.weight, before[:, 192:])
+    assert model.net.lif.lif.synapses.bias is None
+    assert model.net.fc.weight.shape == (24, 192)
+    assert model.net.fc.in_features == 192
+
+
+def test_a_joined_layer_keeps_no_mean_of_the_image_for_spikes() -> None:
+    with pytest.raises(ConversionError, match=r"net\.fc: reads the image and spikes .* first=\(\)"):
+        joined(JOINED, mean=0.5, std=0.5)(images())
+    assert joined(JOINED, mean=0.5, std=0.5, first=())(images()).shape == (3, 10)
+
+
+def test_what_stands_beside_spikes_is_read_by_its_layer_alone() -> None:
+    def doubled(net: Any, x: Tensor, s: Tensor) -> Tensor:
+        both = torch.cat([x, s], 1)
+        return net.fc(both) + net.fc(2 * both)
+
+    with pytest.raises(ConversionError, match=r"net\.(fc|lif): "):
+        joined(loop(doubled))(images())

@@ -90,6 +90,47 @@ def frame_by_frame(net: Any, x: Tensor) -> Tensor:
     return torch.stack(out)
 
 
+def of_all_layers(net: Any, x: Tensor) -> list[Tensor]:
+    """Spikes of both layers."""
+    mem, first, second = net.lif1.init_leaky(), [], []
+    for _ in range(T):
+        spikes, mem = net.lif1(net.fc1(x.flatten(1)), mem)
+        first.append(spikes)
+        second.append(net.fc2(spikes))
+    return [torch.stack(first), torch.stack(second)]
+
+
+def two_steps_a_frame(net: Any, x: Tensor) -> Tensor:
+    """Every frame is shown twice."""
+    return frame_by_frame(net, [frame for frame in x for _ in range(2)])  # type: ignore[arg-type]
+
+
+def at_first(net: Any, x: Tensor) -> Tensor:
+    """The image at the first step only."""
+    mem, out = net.lif1.init_leaky(), []
+    for t in range(T):
+        spikes, mem = net.lif1(net.fc1((x if t == 0 else torch.zeros_like(x)).flatten(1)), mem)
+        out.append(net.fc2(spikes))
+    return torch.stack(out)
+
+
+def inhibited(through: Any) -> nn.Module:
+    """Neurons that inhibit themselves by half a spike."""
+
+    def run(net: Any, x: Tensor) -> Tensor:
+        mem, spikes, out = net.lif.init_leaky(), torch.zeros(len(x), 24), []
+        for _ in range(T):
+            spikes, mem = net.lif(net.fc(x.flatten(1)) + through(net, spikes), mem)
+            out.append(net.classes(spikes))
+        return torch.stack(out)
+
+    net = Code(
+        run, fc=nn.Linear(192, 24), back=nn.Linear(24, 24, bias=False), lif=leaky(), classes=nn.Linear(24, 10)
+    )  # fmt: skip
+    net.back.weight.data = -0.5 * torch.eye(24)  # type: ignore[union-attr]
+    return net
+
+
 def dense(run: Any) -> nn.Module:
     return Code(run, fc1=nn.Linear(192, 24), lif1=leaky(), fc2=nn.Linear(24, 10), lif2=leaky())
 
@@ -150,6 +191,18 @@ WAYS = {
         lambda: drawn(encoding.PoissonEncoder()), r"encoder: PoissonEncoder .* Put nn\.Identity\(\) in its place",
         without_encoder, {"forward": lambda net, x: net.layers(x), **FRAMES},
     ),
+    "spikes of all layers": Way(
+        lambda: dense(of_all_layers), r"of several shapes.* such as the last: forward=lambda net, x: net\(x\)\[-1\]",
+        lambda: dense(of_all_layers), {"forward": lambda net, x: net(x)[-1]},
+    ),
+    "own spikes through no layer": Way(
+        lambda: inhibited(lambda net, s: -0.5 * s), r"through no layer\. Put one between, .*data = -0\.5 \* torch\.eye",
+        lambda: inhibited(lambda net, s: net.back(s)), {},
+    ),
+    "the image at first": Way(
+        lambda: dense(at_first), r"net\.lif1: reads another image at step 1 .* Feed frames, .* forward=",
+        lambda: dense(at_first), {"forward": frame_by_frame, **FRAMES},
+    ),
     "a compiled network": Way(
         lambda: torch.compile(dense(frame_by_frame)),  # type: ignore[return-value]
         r"OptimizedModule .* Convert the network that was compiled: net\._orig_mod",
@@ -185,3 +238,14 @@ def test_the_way_out_goes(name: str) -> None:
     result = spikelet.verify(graph, model, [(x, torch.tensor([0, 1]))], spikelet.Program, time_axis=model.time_axis)
     assert result.mismatches == 0, str(result)
     assert any(spikes.any() for spikes in spikelet.Program(graph).spikes(x.numpy()).values())
+
+
+def test_frames_that_a_loop_shows_twice_are_fed_twice() -> None:
+    torch.manual_seed(0)
+    net, x = dense(two_steps_a_frame), bytes_for(FRAMES)
+    with pytest.raises(
+        ConversionError, match=r"again at step 1, .*x\.repeat_interleave\(2, 0\) for two, .* forward=\."
+    ):
+        converted(net, FRAMES, T)(x)
+    model = converted(net, {"forward": frame_by_frame, **FRAMES}, 2 * T).eval()
+    assert torch.allclose(model(x.repeat_interleave(2, 0)).sum(0), net(x / 255).sum(0), atol=1e-2)

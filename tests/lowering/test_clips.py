@@ -45,6 +45,9 @@ class Two(nn.Module):
 SPIKES: dict[str, Code] = {
     "maximum": torch.maximum,
     "minimum": lambda a, b: torch.minimum(a, b),
+    "max of two": lambda a, b: torch.max(a, b),
+    "the largest over time": lambda a, b: (a + b).max(0, keepdim=True).values,
+    "the smallest of channels": lambda a, b: a.amin(2, keepdim=True) + b,
     "or by clamp": lambda a, b: (a + b).clamp(0, 1),
     "or by a bound": lambda a, b: torch.clamp(a + b, max=1),
     "exclusive or": lambda a, b: (a - b).abs(),
@@ -53,6 +56,9 @@ SPIKES: dict[str, Code] = {
 CURRENTS: dict[str, Code] = {
     "maximum": torch.maximum,
     "minimum": torch.minimum,
+    "min of two": lambda a, b: torch.min(a, b),
+    "the largest over time": lambda a, b: torch.amax(a, dim=0, keepdim=True) - b,
+    "the smallest of rows": lambda a, b: a.min(dim=-1, keepdim=True)[0] + b,
     "a constant": lambda a, b: torch.maximum(a, torch.full((1,), 0.5)) - b,
     "magnitude": lambda a, b: a.abs() - torch.abs(b),
     "relu6": lambda a, b: F.relu6(a) - b.clamp_min(-0.25),

@@ -291,13 +291,13 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).flip(1)),
         r"^output: gives the samples of the batch in another order",
     ),
-    "the larger of two": (
-        lambda: on_spikes(lambda s: torch.max(s, s).flatten(2)),
-        r"^the model \(max\): .* compares two tensors by torch\.maximum\(a, b\)",
+    "the largest of a map": (
+        lambda: on_spikes(lambda s: s.amax((3, 4), keepdim=True).expand_as(s).flatten(2)),
+        r"^the model \(amax\): .* One axis of up to 64 .*MaxPool2d",
     ),
-    "the largest over time": (
-        lambda: on_spikes(lambda s: s.amax(0, keepdim=True).flatten(2)),
-        r"^the model \(amax\): .* or one step x\[t\]",
+    "which step is largest": (
+        lambda: on_spikes(lambda s: s.max(0, keepdim=True).indices.float().flatten(2)),
+        r"\(max\): takes which place",
     ),
     "the best class": (
         lambda: user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).mean(0).argmax(1)),

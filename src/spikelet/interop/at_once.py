@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spikelet.interop.lockstep import Call, Lockstep, LoopRefused
 from spikelet.interop.steps import tensors_in
 
-REPEATING = {"repeat", "expand", "expand_as", "broadcast_to", "tile", "stack", "repeat_interleave"}
+REPEATING = {"repeat", "expand", "expand_as", "broadcast_to", "broadcast_tensors", "tile", "stack", "repeat_interleave"}
 
 
 class AtOnce(Lockstep):
@@ -36,10 +36,14 @@ class AtOnce(Lockstep):
     def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
         output = func(*args, **kwargs)
         if not self.has_time and not self.inside and func.__name__ in REPEATING:
-            self.has_time = any(map(self._is_timed, tensors_in(output))) and not any(
-                map(self._is_timed, tensors_in(args))
-            )
+            read, made = tensors_in(args), tensors_in(output)
+            longer = any(map(self._is_timed, made)) and not any(map(self._is_timed, read))
+            self.has_time = longer or self._is_grown(read[0], made[0])
         return output
+
+    def _is_grown(self, before: Tensor, after: Tensor) -> bool:
+        """Whether a tensor got an axis of T in front, which the code may move from there."""
+        return after.dim() == before.dim() + 1 and after.shape[0] == self.time_steps
 
     def _is_timed(self, x: Tensor) -> bool:
         return x.dim() > 2 and x.shape[self.axis] == self.time_steps

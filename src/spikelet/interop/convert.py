@@ -39,10 +39,11 @@ def convert(
     for name in first if image.is_factor else ():
         pixel_factor(net.get_submodule(name), name, image)  # type: ignore[arg-type]
     axes = _sample_axes(net, first)
-    is_scaled = not first and image.unit is None
+    finds_first = options.get("first") is None and image.is_factor
+    is_scaled = not first and image.unit is None and not finds_first
     scaled = ScaledImage(image, _channels(net, image), axes[-1]) if is_scaled else None
     model = Converted(net, first, forward, original, scaled, axes[-1:] if is_scaled else axes, tuple(swap.one_step))
-    model.finds_first = options.get("first") is None and image.is_factor
+    model.finds_first = finds_first
     model.training = swap.net.training  # its modules have theirs, which train() would lose
     return model
 
@@ -58,10 +59,10 @@ def _fold(swap: Swap, net: nn.Module, name: str, image: Image) -> nn.Module:
 def _first(net: nn.Module, wanted: str | Sequence[str] | None) -> tuple[str, ...]:
     """Names of the layers that read the image; () for none of them."""
     names = [name for name, m in net.named_modules() if isinstance(m, READERS)]
-    if not names:
+    if not names and not any(weight.dim() > 1 for weight in (*net.parameters(), *net.buffers())):
         raise ConversionError(f"{type(net).__name__} has no Conv1d, Conv2d or Linear, which would read the image.")
     if wanted is None:
-        return (names[0],)
+        return tuple(names[:1])
     chosen = (wanted,) if isinstance(wanted, str) else tuple(dict.fromkeys(wanted))
     for name in chosen:
         if name not in names:
@@ -72,10 +73,15 @@ def _first(net: nn.Module, wanted: str | Sequence[str] | None) -> tuple[str, ...
 
 
 def _sample_axes(net: nn.Module, first: tuple[str, ...]) -> tuple[int, ...]:
-    """How many axes a sample may have: what a convolution reads; a Linear reads vectors, or maps that are flattened."""
-    layer = net.get_submodule(first[0]) if first else next(m for m in net.modules() if isinstance(m, READERS))
+    """How many axes a sample may have: what a convolution reads, or one less where the code gives images of one channel
+    their axis; a Linear reads vectors, or maps that are flattened."""
+    read = [net.get_submodule(name) for name in first] or [m for m in net.modules() if isinstance(m, READERS)]
+    layer = next(iter(read), None)  # none where the code writes its layers as functions
     layer = layer.pixels if isinstance(layer, PixelConv) else layer
-    return {Conv1d: (2,), Conv2d: (3,)}.get(type(layer), (1, 2, 3))
+    if not isinstance(layer, Conv1d | Conv2d):
+        return (1, 2, 3)
+    axes = 2 if isinstance(layer, Conv1d) else 3
+    return (axes - 1, axes) if layer.in_channels == 1 else (axes,)
 
 
 def _channels(net: nn.Module, image: Image) -> int | None:

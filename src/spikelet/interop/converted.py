@@ -27,7 +27,9 @@ from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.attributes import put_back
 from spikelet.interop.comparison import Comparison, Integers, compare
 from spikelet.interop.feedback import FedBack, join
-from spikelet.interop.means import ExactMeans, Kind, watched_means
+from spikelet.interop.joined_feedback import JoinedFeedback, split
+from spikelet.interop.lockstep import LoopRefused
+from spikelet.interop.means import SCALER, ExactMeans, Kind, watched_means
 from spikelet.interop.membranes import holds_membranes
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.original import Original, Run
@@ -45,6 +47,7 @@ from spikelet.interop.ways import (
     Way,
     computed_output,
 )  # fmt: skip
+from spikelet.interop.weights_in_code import WeightsInCode, add_layer, names_of, weights_in_code
 from spikelet.nn import Encode
 from spikelet.nn.device import device_of
 from spikelet.nn.norm_through_time import NormThroughTime
@@ -170,13 +173,17 @@ class Converted(nn.Module):
             current = current * self.original.image.unit
         exact = ExactMeans(self.means) if self.means else nullcontext()
         with put_back(net, holds_membranes), exact, self._products(net, current):
-            output = computed_output(way(self.own_forward or _own, net, current))
+            output = computed_output(way(self._code, net, current))
         if not isinstance(output, Tensor):
             raise NoTensor(
                 f"the network must return a tensor, a list of one a step, or a tuple or dictionary that starts with "
                 f"such, got {_shown(output)}. Say which part of it is the answer: forward=lambda net, x: net(x)[1]."
             )
         return output
+
+    def _code(self, net: nn.Module, x: Tensor) -> Any:
+        with weights_in_code(net, x) if self.untried or names_of(net) else nullcontext():
+            return (self.own_forward or _own)(net, x)
 
     def _products(self, net: nn.Module, current: Tensor) -> AbstractContextManager[Any]:
         return products(net, current, self.times) if self.has_products else nullcontext()
@@ -189,12 +196,14 @@ class Converted(nn.Module):
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
         net, output = self._choose(net, self.encode(pixels))
         image = self.encode(pixels)
-        with products(net, image, None) as found, torch.no_grad():
-            self.run(self.way, net, image)
+        with products(net, view := image.view_as(image), None) as found, torch.no_grad():
+            self.run(self.way, net, view)
         self.has_products = found.found
         with watched_means(net) as watch, torch.no_grad():
-            watch.returned(self.run(self.way, net, image))
+            watch.returned(self.run(self.way, net, image.view_as(image)))
         self.means, factors = watch.exact()
+        for name in (name for kind, name in self.means if kind == SCALER):
+            self.net.get_submodule(name).in_weights = True  # type: ignore[assignment]
         self.factors = {name: torch.tensor(factor, dtype=torch.float64) for name, factor in factors.items()}
         for name in self.first if self.is_folded and self.original.image.is_factor else ():
             layer: Any = self.net.get_submodule(name)
@@ -214,10 +223,23 @@ class Converted(nn.Module):
                 self.way, output = choose(self, net, image)
                 return net, output
             except FedBack as e:
-                join(self.net, e.layer, e.neurons)
+                join(self.net, e.layer, e.neurons, e.factor)
+            except JoinedFeedback as e:
+                self._require_no_mean(e)
+                split(self.net, e)
+            except WeightsInCode as e:
+                self.one_step = (*self.one_step, add_layer(self.net, e.call))
             except SeveralPlaces as e:
                 spread(self.net, e.neurons)
             net = _shadow(self.net)
+
+    def _require_no_mean(self, found: JoinedFeedback) -> None:
+        """Raises LoopRefused where all weights of a layer hold the scale of the image, those that read spikes too."""
+        if found.layer in self.first and self.is_folded and self.original.image.has_mean:
+            raise LoopRefused(
+                f"net.{found.layer}: reads the image and spikes of the step before, and mean and std of the image are "
+                "folded into its weights. Pass first=() to have the image itself scaled, on the grid 2^-12."
+            )
 
     def _repeats(self, net: nn.Module, image: Tensor) -> bool:
         """Whether the code makes T steps of the image [1, B, ...] by itself, so that T of them would be too many."""

@@ -160,6 +160,27 @@ def batch_norm(norm: Any, site: Site) -> BatchNorm1d | BatchNorm2d:
     return new
 
 
+class NormOfFilms(nn.Module):
+    """A batch norm of [B, C, T, H, W], or of time and batch in each other's place.
+
+    Args:
+        norm: of the same channels.
+    """
+
+    def __init__(self, norm: BatchNorm2d) -> None:
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, T, H, W] -> the same."""
+        return self.norm(x.movedim(2, 0)).movedim(0, 2)
+
+
+def norm_of_films(norm: nn.BatchNorm3d, site: Site) -> NormOfFilms:
+    """The same norm over batch, time and positions."""
+    return NormOfFilms(batch_norm(norm, site))  # type: ignore[arg-type]
+
+
 class RoundedUp(nn.Module):
     """A max pool whose last windows may reach beyond the map (ceil_mode).
 
@@ -304,6 +325,7 @@ TORCH: dict[type[nn.Module], Rule] = {
     nn.Linear: linear,
     nn.BatchNorm2d: batch_norm,
     nn.BatchNorm1d: batch_norm,
+    nn.BatchNorm3d: norm_of_films,
     nn.MaxPool2d: max_pool,
     nn.AvgPool2d: average_pool,
     nn.AdaptiveAvgPool2d: adaptive_pool,

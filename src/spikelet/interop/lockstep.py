@@ -37,7 +37,7 @@ from spikelet.interop.calls import called_through
 from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
-from spikelet.interop.writes import DRAWS, FRESH, TWINS, Zeros, extent, memory, version_of, written
+from spikelet.interop.writes import DRAWS, FRESH, RESHAPES, TWINS, Zeros, extent, memory, version_of, written
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.storage import storage
@@ -159,6 +159,8 @@ class Lockstep(TorchFunctionMode):
             return func(*args, **kwargs)
         if targets := written(func, args, kwargs):
             return self._write(func, args, kwargs, targets)
+        if func.__name__ in RESHAPES and self._place(args[0]) is not None:
+            return self._reshape(func, args, kwargs)
         if func.__name__ in CUTS and self._is_cut(args):
             self._take_steps_of(args[0])
             return self._plain(func, args, kwargs)
@@ -253,6 +255,14 @@ class Lockstep(TorchFunctionMode):
         after = self._place(new)
         alike = after is not None and new.shape == target.shape and new.dtype == target.dtype
         return (after[0], before[1]) if alike and after is not None and after[1] == before[1] else None
+
+    def _reshape(self, func: Call, args: Any, kwargs: Any) -> Tensor:
+        """The tensor that `func` gives another shape in place, as the same step of a sequence of that shape."""
+        (sequence, _), target = self._place(args[0]), args[0]  # type: ignore[misc]
+        new = self._place(self._done(RESHAPES[func.__name__], args, kwargs))
+        sequence.lend()
+        func(*args, **kwargs)
+        return target if new is None else self._known(target, *new)
 
     def _release(self, func: Call, tensor: Tensor) -> None:
         """Forgets what shares memory with a tensor that the code writes into: it holds numbers of its own from now on.
@@ -410,11 +420,8 @@ def in_lockstep(net: nn.Module, names: Sequence[str], loop: Lockstep) -> Iterato
     units = {net.get_submodule(name): name for name in reversed(names)}
     loop.names = {unit: f"net.{name}".rstrip(".") for unit, name in units.items()}
     whole = {m: loop.in_one for m in net.modules() if isinstance(m, LAYERS)}
-    inside = {id(part) for layer in (*units, *whole) for part in layer.modules()}
-    for module in net.modules():
-        if id(module) not in inside:
-            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-                loop.constant(tensor)
+    for tensor in (*net.parameters(), *net.buffers()):
+        loop.constant(tensor)
     with called_through(whole | dict.fromkeys(units, loop.called)), loop:
         yield
     loop.require_all_steps()

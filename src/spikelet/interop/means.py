@@ -6,7 +6,8 @@ A mean over 7 x 7 positions or T = 10 steps divides by 49 or 10, which binary nu
 f goes into the float weights of the layers that read the mean. Which means can be taken so, and which layers read them,
 is seen in the first forward pass, as n depends on the image's size: a *kind* of mean (its function and axes) every use
 of which goes through moves, sums and other means into weights. All others stay as they are. As the last of a network's
-operations they are exact anyway, and elsewhere lowering refuses them by name.
+operations they are exact anyway, and elsewhere lowering refuses them by name. A layer's own number (scaler.py) goes
+into the weights that read it in the same way, f being that number.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from torch.overrides import TorchFunctionMode
 
 from spikelet.base.python_values import BRANCHES, TAKES_NUMBERS
 from spikelet.base.whole import power_of_two_from
+from spikelet.interop.scaler import Scaler
 from spikelet.interop.steps import tensors_in
 from spikelet.interop.uses import ALIKE_AT_ANY_SCALE
 from spikelet.neurons import OVER_TIME
@@ -30,7 +32,8 @@ from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear
 from spikelet.nn.hooks import hooks
 
 READERS = (Conv1d, Conv2d, Linear)
-LEAVES = (*READERS, BatchNorm1d, BatchNorm2d, *OVER_TIME)
+LEAVES = (*READERS, BatchNorm1d, BatchNorm2d, Scaler, *OVER_TIME)
+SCALER = "scaler"
 POOLS: dict[str, dict[str, Any]] = {  # their arguments and what these are unless given
     "avg_pool2d": {
         "kernel_size": None, "stride": None, "padding": 0, "ceil_mode": False, "count_include_pad": True,
@@ -41,7 +44,7 @@ POOLS: dict[str, dict[str, Any]] = {  # their arguments and what these are unles
 DIVISIONS = ("div", "__truediv__", "true_divide")
 Call = Callable[..., Any]
 Kind = tuple[str, str]
-"""The function of a mean, and its axes, window or divisor."""
+"""The function of a mean, and its axes, window or divisor; SCALER and its name for a layer's own number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,9 +199,19 @@ class Watch(TorchFunctionMode):
         found = self._found(inputs)
         if not self.inside and isinstance(module, READERS):
             self.reads.append((name, found[0].kinds, found[0].factor) if found else (name, frozenset(), 1.0))
-        elif not self.inside:
+        elif not self.inside and not (isinstance(module, Scaler) and module.gain > 0):
             self.lose(found)
         self.inside += 1
+
+    def after(self, name: str, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        """A layer has given `output`."""
+        self.inside -= 1
+        if self.inside or not (isinstance(module, Scaler) and module.gain > 0):
+            return
+        found, own = self._found(inputs), (SCALER, name)
+        self.counts[own] = {1}
+        kinds = frozenset[Kind]().union(*(s.kinds for s in found), [own])
+        self.known[id(output)] = _Scaled(output, kinds, (found[0].factor if found else 1.0) * module.gain)
 
     def returned(self, output: Any) -> None:
         """The network has given `output`."""
@@ -219,7 +232,7 @@ class Watch(TorchFunctionMode):
             lost |= mixed
         exact = {kind: n for kind, (n,) in ((k, tuple(v)) for k, v in self.counts.items() if k not in lost)}
         used = frozenset[Kind]().union(*(kinds for _, kinds, _ in self.reads))
-        exact = {kind: n for kind, n in exact.items() if kind in used and n != power_of_two_from(n)}
+        exact = {k: n for k, n in exact.items() if k in used and (k[0] == SCALER or n != power_of_two_from(n))}
         return exact, {name: next(iter(found)) for name, found in factors.items() if found != {1.0}}
 
 
@@ -234,7 +247,7 @@ def watched_means(net: nn.Module) -> Iterator[Watch]:
 
 def _hooks(watch: Watch, name: str, module: nn.Module) -> list[Any]:
     def after(m: nn.Module, args: Any, output: Any) -> None:
-        watch.inside -= 1
+        watch.after(name, m, args, output)
 
     return [
         module.register_forward_pre_hook(lambda m, args: watch.before(name, m, args)),

@@ -53,11 +53,12 @@ from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import Rule
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.own_neurons import OwnNeurons
+from spikelet.interop.scaler import Scaler
 from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF
 from spikelet.interop.surrogates import of_spikingjelly
 from spikelet.interop.swap import Library, Swap
-from spikelet.neurons import Integrator, LIFParams, Rectangle, Soft
+from spikelet.neurons import Delay, Integrator, LIFParams, Rectangle, Soft
 from spikelet.neurons.constants import off_grid
 from spikelet.nn import Recurrent, Scale
 from spikelet.nn.norm_through_time import NormThroughTime
@@ -259,7 +260,7 @@ LAYERS: dict[str, Rule] = {
     "TemporalEffectiveBatchNorm2d": _effective_norm,
     "BatchNormThroughTime1d": _norm_through_time,
     "BatchNormThroughTime2d": _norm_through_time,
-    "VoltageScaler": lambda scaler, site: Scale(float(scaler.scale), learn=False),
+    "VoltageScaler": lambda scaler, site: Scaler(float(scaler.scale)),
     "MaxPool2d": layers.max_pool,
     "AvgPool2d": layers.average_pool,
     "AdaptiveAvgPool2d": layers.adaptive_pool,
@@ -270,6 +271,7 @@ LAYERS: dict[str, Rule] = {
     "Flatten": _flatten,
     "VotingLayer": lambda voting, site: windows.Voting(voting.voting_size),
     "LinearRecurrentContainer": _linear_recurrent,
+    "Delay": lambda layer, site: Delay(site.time_steps, layer.delay_steps),
     "Dropout": _dropout(maps=False),
     "Dropout2d": _dropout(maps=True),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,10 @@ class Steps:
             whole = self.whole
             self._steps = [whole[t] for t in range(len(whole))]
         return self._steps[0 if self.still else step or 0]
+
+    def lend(self) -> None:
+        """Forgets its single steps: the code gives one of them another shape in place."""
+        self._whole, self._steps = self.whole, []
 
     def leave(self) -> None:
         """Moves to memory of its own: the code is about to write into the tensors that it was given."""
@@ -69,7 +74,13 @@ def _sequence(steps: tuple[Tensor, ...], still: bool) -> Steps:
 
 
 def first_entry(output: Any) -> Any:
-    """The first of what a network returns in a tuple or a dictionary."""
-    while isinstance(output, tuple | dict) and output:
-        output = next(iter(output.values() if isinstance(output, dict) else output))
+    """The first of what a network returns in a tuple, a dictionary or a dataclass."""
+    while output is not None:
+        if dataclasses.is_dataclass(output) and not isinstance(output, type):
+            output = [getattr(output, field.name) for field in dataclasses.fields(output)][:1]
+            output = output[0] if output else None
+        elif isinstance(output, tuple | dict) and output:
+            output = next(iter(output.values() if isinstance(output, dict) else output))
+        else:
+            break
     return output

@@ -142,6 +142,8 @@ class Swap:
             return True
         if self.library.owns(type(module)) and type(module).__name__ in self.library.sequence_layers:
             return True
+        if isinstance(module, nn.BatchNorm3d):
+            return True
         return isinstance(module, nn.Flatten) and not per_step  # its copy has the same axes
 
     # --- which rule ----------------------------------------------------------------------------------

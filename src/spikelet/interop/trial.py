@@ -18,11 +18,13 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.feedback import FedBack
+from spikelet.interop.joined_feedback import JoinedFeedback
 from spikelet.interop.lockstep import WAY_OUT, LoopRefused
 from spikelet.interop.original import Original
 from spikelet.interop.places import SeveralPlaces
 from spikelet.interop.uses import followed, require_folded
 from spikelet.interop.ways import AllSteps, NoTensor, StepByStep, Way
+from spikelet.interop.weights_in_code import WeightsInCode
 from spikelet.neurons import OVER_TIME
 
 
@@ -97,6 +99,7 @@ def _by_steps(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor
 
 
 def _followed(model: Tried, way: Way, net: nn.Module, current: Tensor) -> Tensor:
+    current = current.view_as(current)  # the code may give it another shape in place
     with _once_each(net) if isinstance(way, AllSteps) else nullcontext():
         if not model.is_folded:
             return model.run(way, net, current)
@@ -140,11 +143,12 @@ def _explained(net: nn.Module, time_axis: TimeAxis) -> Iterator[None]:
 
 def _most_telling(refusals: list[ConversionError]) -> ConversionError:
     """What runs but for its feedback, its places or its answer; what the loop refuses; else what the first way met."""
-    found = next((e for e in refusals if isinstance(e, FedBack | SeveralPlaces | NoTensor)), None)
+    found = next((e for e in refusals if isinstance(e, FOUND)), None)
     loops = [e for e in refusals if isinstance(e, LoopRefused) and not e.has_no_loop]
     return found or (loops or refusals)[0]
 
 
+FOUND = (WeightsInCode, FedBack, JoinedFeedback, SeveralPlaces, NoTensor)
 LAYOUT = {
     None: "time-first tensors [T, B, ...] (the image has T = 1)",
     0: "time-first tensors [T, B, ...] (time_axis=0)",

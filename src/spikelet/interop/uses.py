@@ -29,6 +29,7 @@ from spikelet.interop.image import Image
 from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
 from spikelet.interop.steps import tensors_in
+from spikelet.interop.weights_in_code import PREFIX
 from spikelet.interop.writes import DRAWS, FRESH
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
@@ -41,7 +42,7 @@ LEAVES = (*READERS, *COMMUTING, Dropout, BatchNorm1d, BatchNorm2d, *OVER_TIME)
 _ALWAYS = {
     "flatten", "unflatten", "reshape", "view", "view_as", "reshape_as", "squeeze", "unsqueeze", "contiguous", "clone",
     "detach", "detach_", "to", "float", "double", "type", "cpu", "cuda", "max_pool2d", "adaptive_max_pool2d",
-    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d", "unsqueeze_", "squeeze_",
 }  # fmt: skip
 _WHERE_CHANNELS_STAY = {
     "permute", "transpose", "swapaxes", "movedim", "moveaxis", "expand", "expand_as", "repeat", "tile", "__get__",
@@ -50,6 +51,7 @@ _SAME_IN_ALL_CHANNELS = {
     "__getitem__", "__iter__", "select", "unbind", "narrow", "chunk", "split", "index_select", "flip", "roll", "cat",
     "concat", "stack", "mean", "amax",
 }  # fmt: skip
+_LIKE = {"view_as", "reshape_as", "expand_as"}  # they read the shape of their other tensor
 _VIEWS = {"__getitem__", "__iter__", "select", "unbind", "narrow"}
 _ZERO_STAYS_ZERO = {"sum", "avg_pool2d", "pad", "constant_pad_nd"}
 ALIKE_AT_ANY_SCALE = _ALWAYS | _WHERE_CHANNELS_STAY | _SAME_IN_ALL_CHANNELS | _ZERO_STAYS_ZERO | {"dropout"}
@@ -91,7 +93,9 @@ class _Follower(TorchFunctionMode):
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
         makes_tensors = bool(tensors_in(output))
-        if self.commutes(name, args, kwargs, output):
+        if name == "broadcast_tensors" and self.image.is_uniform:
+            self.mark([made for read, made in zip(args, output, strict=True) if id(read) in self.raw])
+        elif self.commutes(name, args, kwargs, output):
             self.mark(output)
         elif makes_tensors or name in TAKES_NUMBERS or name == "__setitem__":
             self.uses.misuses.append(f"the tensor function {name!r}")
@@ -99,7 +103,7 @@ class _Follower(TorchFunctionMode):
 
     def commutes(self, name: str, args: Any, kwargs: Any, output: Any) -> bool:
         """Whether a tensor function may be applied before scale, mean and std as well as after."""
-        inputs, image = tensors_in(args), self.image
+        inputs, image = tensors_in(args[:1] if name in _LIKE else args), self.image
         if not all(id(t) in self.raw for t in inputs):
             return False
         if name in _ALWAYS or (name in _SAME_IN_ALL_CHANNELS and image.is_uniform):
@@ -190,9 +194,10 @@ def require_folded(uses: Uses, first: tuple[str, ...], net: str) -> None:
         )
     read = tuple(dict.fromkeys(uses.readers))
     if set(read) != set(first):
+        shown = () if any(name.startswith(PREFIX) for name in read) else read  # those of functions have no names yet
         raise ConversionError(
             f"the image is read by {_listed(read)}, and its scale, mean and std were folded into {_listed(first)}. "
-            f"Name the layers that read it: first={read}."
+            f"{'Name the layers that read it' if shown else 'Have the image itself scaled'}: first={shown}."
         )
     both = [name for name in read if name in uses.others]
     if both:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.at_once import AtOnce
-from spikelet.interop.feedback import LoopWithFeedback
+from spikelet.interop.joined_feedback import LoopWithJoins
 from spikelet.interop.lockstep import Lockstep, in_lockstep
 from spikelet.interop.membranes import Membrane
 from spikelet.interop.own_norms import OwnNorms
@@ -63,7 +63,7 @@ class OwnLoop:
 
     def loop(self, net: nn.Module) -> Lockstep:
         """One run of it."""
-        return LoopWithFeedback(self.time_steps, self.cut)
+        return LoopWithJoins(self.time_steps, self.cut)
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
@@ -117,5 +117,12 @@ def computed_output(output: Any) -> Any:
     numbers."""
     first = first_entry(output)
     if isinstance(first, list) and first and all(isinstance(y, Tensor | Membrane) for y in first):
-        return torch.stack([computed_output(y) for y in first])
+        every = [computed_output(y) for y in first]
+        shapes = list(dict.fromkeys(tuple(y.shape) for y in every))
+        if len(shapes) > 1:
+            raise NoTensor(
+                f"the network returns a list of tensors of several shapes, {' and '.join(map(str, shapes))}. Say which "
+                "of them is the answer, such as the last: forward=lambda net, x: net(x)[-1]."
+            )
+        return torch.stack(every)
     return first.tensor() if isinstance(first, Membrane) else first

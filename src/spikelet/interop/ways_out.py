@@ -47,7 +47,7 @@ WAYS_OUT = {
         ("QIFNode", "EIFNode", "IzhikevichNode", "KLIFNode", "GatedLIFNode", "ComplementaryLIFNode", "RAFNode"), CURVED
     ),
     **dict.fromkeys(("TLastSeqToANNContainer", "TLastMultiStepContainer"), TIME_FIRST),
-    **dict.fromkeys(("Conv3d", "MaxPool3d", "AvgPool3d", "BatchNorm3d", "AdaptiveAvgPool3d"), SQUARE),
+    **dict.fromkeys(("Conv3d", "MaxPool3d", "AvgPool3d", "AdaptiveAvgPool3d"), SQUARE),
 }
 
 

@@ -29,8 +29,20 @@ ZEROS_STAY = {
     "reshape",
     "unsqueeze",
 }
+RESHAPES = {"unsqueeze_": torch.unsqueeze, "squeeze_": torch.squeeze}  # they write no numbers
 DATA = getattr(Tensor.data, "__set__")  # noqa: B009  # x.data = ...
-DRAWS = {"bernoulli", "poisson", "normal", "binomial", "multinomial", "rand_like", "randn_like", "randint_like"}
+DRAWS = {
+    "bernoulli",
+    "poisson",
+    "normal",
+    "binomial",
+    "multinomial",
+    "rand_like",
+    "randn_like",
+    "randint_like",
+    "rand",
+    "randn",
+}
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__", "__setitem__"}
 TWINS: dict[str, Call] = {
     "__iadd__": torch.add, "add_": torch.add, "__isub__": torch.sub, "sub_": torch.sub, "__imul__": torch.mul,
@@ -41,7 +53,7 @@ TWINS: dict[str, Call] = {
 def written(func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     """The tensors that a function writes into."""
     name = getattr(func, "__name__", "")
-    by_name = (name.endswith("_") and not name.endswith("__")) or name in IN_PLACE
+    by_name = name not in RESHAPES and ((name.endswith("_") and not name.endswith("__")) or name in IN_PLACE)
     in_place = by_name or func == DATA or _given(func, "inplace", args, kwargs)
     return tensors_in([args[:1] if in_place else (), kwargs.get("out")])
 

@@ -61,7 +61,10 @@ def frames_of(b: Builder, addresses: Int64, where: str) -> Frames:
     moves, steps = (time != "constant") & (time != "zero"), time == "steps"
     kinds = set(np.unique(time[moves]).tolist())
     if "summed" in kinds and len(kinds) > 1:
-        raise LoweringError(f"{where}: mixes a tensor with a time axis and a mean over time.")
+        raise LoweringError(
+            f"{where}: mixes a tensor with a time axis and a mean over time. Use one of them: the scores of every "
+            "step, stacked, their sum, or the sums so far as scores.cumsum(0)."
+        )
     sample, mixed_samples = _one_a_row(places.sample, moves)
     step, mixed_steps = _one_a_row(places.step, steps)
     if mixed_samples or mixed_steps:
@@ -71,7 +74,10 @@ def frames_of(b: Builder, addresses: Int64, where: str) -> Frames:
             "the axes of time and batch stay in front of all others."
         )
     if (places.rest != places.rest[:1]).any():
-        raise LoweringError(f"{where}: reads other elements at another time step or sample.")
+        raise LoweringError(
+            f"{where}: reads other elements at another time step or sample. What came earlier is given by "
+            "spikelet.neurons.Delay, or SpikingJelly's layer.Delay."
+        )
     whole: Time = "steps" if "steps" in kinds else "summed" if "summed" in kinds else "still"
     return Frames(step * b.batch + sample, whole, places.rest[0].reshape(addresses.shape[1:]))
 

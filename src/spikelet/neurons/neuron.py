@@ -241,7 +241,11 @@ def time_steps_of(model: nn.Module) -> int:
     """
     steps: dict[str, Any] = {name: neuron.time_steps for name, neuron in neurons_of(model).items()}
     if not steps:
-        raise SpikeletError("the model has no spiking neurons, such as spikelet.neurons.LIF.")
+        raise SpikeletError(
+            "the model has no spiking neurons, such as spikelet.neurons.LIF. Where a network of yours computes them in "
+            "its own forward, make them a class, class MyLIF(nn.Module), that takes a current and gives spikes, and "
+            "convert it with neurons={MyLIF: LIFParams(leak=0.5, threshold=1.0)}."
+        )
     if len(set(steps.values())) > 1:
         raise SpikeletError(f"all neurons must have the same time_steps, got {steps}.")
     return next(iter(steps.values()))

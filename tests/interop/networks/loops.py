@@ -308,7 +308,7 @@ LOOPS = (
     Network("two layers with feedback by hand", two_with_feedback(fed_back_twice), EVENTS, T, COUNTS),
     Network(
         "feedback from a later layer", two_with_feedback(from_below), EVENTS, T, COUNTS,
-        refused=r"net\.lif: at step 1 of the loop reads something else .* LinearRecurrentContainer",
+        refused=r"net\.lif: reads spikes of net\.lif2 .*, through net\.back\. Neurons read their own",
         why="neurons read their own spikes only; let each layer feed back to itself",
     ),
     Network(

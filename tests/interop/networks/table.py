@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.interop.networks.examples import EXAMPLES
+from tests.interop.networks.functions import FUNCTIONS
 from tests.interop.networks.loops import LOOPS
 from tests.interop.networks.network import Network
 from tests.interop.networks.tutorials import TUTORIALS
@@ -19,7 +20,7 @@ READY_MADE: dict[str, tuple[Network, ...]] = {
     "SpikingJelly, example scripts": EXAMPLES,
     "snnTorch, tutorials": TUTORIALS,
 }
-SETS = READY_MADE | {"As users write them": WRITTEN + LOOPS}
+SETS = READY_MADE | {"As users write them": WRITTEN + LOOPS + FUNCTIONS}
 NETWORKS: dict[str, Network] = {network.name: network for networks in SETS.values() for network in networks}
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "other_networks.md"
 BEGIN, END = "<!-- tests/interop/networks/table.py writes this -->", "<!-- end of the table -->"

@@ -378,9 +378,7 @@ WRITTEN = (
     Network("a membrane read as lif.v", read_by_v, (20,), T, COUNTS),
     Network("weight norm", weight_normed, SMALL, T),
     Network(
-        "the largest membrane", dense(largest_membrane), SMALL, T,
-        refused=r"net \(max\): .* take the mean or the sum over time",
-        why="membranes compared over time; take the last, the mean or the sum",
+        "the largest membrane", dense(largest_membrane, reset_mechanism="none"), SMALL, T,
     ),
     Network(
         "log_softmax of counts", dense(likelihoods), SMALL, T,

@@ -12,17 +12,20 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from spikelet.base.errors import LoweringError
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.pairs import Pair, paired
 from spikelet.lowering.reading import as_elements
-from spikelet.lowering.registry import function
+from spikelet.lowering.registry import convert, function
 from spikelet.lowering.rules.elementwise import negative, operands, sum_of
+from spikelet.lowering.rules.sums import reduced_axes
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Source, Value
 
+MOST = 64  # values that are compared by pairs
 INT32 = (-(2**31), 2**31 - 1)
 BOUNDS: dict[str, tuple[tuple[str, float], tuple[str, float]]] = {
     "relu": (("", 0.0), ("", math.inf)),
@@ -94,6 +97,34 @@ def _difference(b: Builder, call: Call, values: tuple[Value, ...]) -> tuple[Pair
     """The pair (a, b), and relu(a - b)."""
     pair = paired(b, call, *operands(call, values))
     return pair, _clipped(b, call, sum_of(b, call, pair, (1, -1)), 0.0, math.inf)
+
+
+@function("amax", "max", "amin", "min")
+def extreme(b: Builder, call: Call, x: Value, *others: Value) -> Value:
+    """The largest or smallest along one axis, such as time, by pairs; of two tensors the larger or smaller.
+
+    Raises:
+        LoweringError: it goes over several axes, or over many values.
+    """
+    larger = "max" in str(call.target)
+    if len(call.read) > 1:
+        return (maximum if larger else minimum)(b, call, x, *others)
+    axes: list[int] = list(reduced_axes(call))
+    if call.index or len(axes) > 1 or x.shape[axes[0]] > MOST:
+        raise LoweringError(
+            f"{call.place}: takes {'which place holds' if call.index else ''} the {call.target} over "
+            f"{math.prod(x.shape[a] for a in axes)} values. One axis of up to {MOST} values has an integer form, as "
+            "x.max(0).values of T steps. Over a map use spikelet.nn.MaxPool2d."
+        )
+    shape = tuple(n for a, n in enumerate(x.shape) if a != axes[0])
+    rest = [Value(shape, None, part) for part in x.addresses.unbind(axes[0])]
+    tensor = torch.empty(shape, dtype=call.output.dtype, device="meta")
+    fields: dict[str, Any] = {"args": (tensor, tensor), "kwargs": {}, "traced": (True, True), "output": tensor}
+    pairwise = dataclasses.replace(call, target="maximum" if larger else "minimum", **fields)
+    while len(rest) > 1:
+        pairs = [convert(b, pairwise, [left, right]) for left, right in zip(rest[::2], rest[1::2], strict=False)]
+        rest = pairs + rest[2 * len(pairs) :]
+    return Value(tuple(call.output.shape), None, rest[0].addresses.reshape(call.output.shape))
 
 
 @function("abs", "abs_", "absolute", "__abs__")

@@ -21,7 +21,18 @@ from spikelet.lowering.values import Value
 from spikelet.nn import ChannelMap
 
 # What keeps the order of all elements, whatever it does to the shape.
-SAME_ORDER = ("flatten", "reshape", "view", "view_as", "reshape_as", "unflatten", "squeeze", "unsqueeze", "ravel")
+SAME_ORDER = (
+    "flatten",
+    "reshape",
+    "view",
+    "view_as",
+    "reshape_as",
+    "unflatten",
+    "squeeze",
+    "unsqueeze",
+    "ravel",
+    *("squeeze_", "unsqueeze_"),
+)
 OTHER_ORDER = (
     *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "adjoint", "atleast_1d"),
     *("chunk", "split", "tensor_split", "unbind", "narrow", "select", "__getitem__", "index_select", "take_along_dim"),

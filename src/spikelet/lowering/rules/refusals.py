@@ -42,7 +42,7 @@ refuse(
     "The graph compares two tensors by torch.maximum(a, b) and torch.minimum(a, b); of two tensors of spikes the "
     "difference is a + b - 2 * (a * b). Over a map use spikelet.nn.MaxPool2d; of logits take the mean or the sum over "
     "time, or one step x[t].",
-    "max", "min", "amax", "amin", "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
+    "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
 )  # fmt: skip
 refuse(
     "What order values have depends on the input. Return the logits, and sort or pick outside of the model.",
@@ -52,7 +52,11 @@ refuse(
 refuse(
     "Values are rounded in neurons and in spikelet.nn.Requantize, which says how.",
     "round", "round_", "floor", "floor_", "ceil", "trunc", "int", "long", "short", "byte",
-    "__floordiv__", "floor_divide", "remainder", "__mod__", "fmod", "bool",
+    "__floordiv__", "floor_divide", "remainder", "__mod__", "fmod",
+)  # fmt: skip
+refuse(
+    "Spikes are the numbers 0 and 1 here: torch.maximum(a, b) is or, a * b is and, 1 - a is not.",
+    "bool", "logical_not", "bitwise_or", "bitwise_not", "__invert__",
 )  # fmt: skip
 refuse(
     "Write powers as products, x * x, and quotients by a constant as spikelet.nn.Scale(1 / c).",

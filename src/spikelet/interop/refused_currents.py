@@ -1,0 +1,36 @@
+"""Why neurons in a loop can't read a tensor as their current of a step, in words, each with its way out."""
+
+from __future__ import annotations
+
+EARLIER = "Neurons read their own spikes of the step before alone: let each layer feed back to itself."
+
+
+def again(neurons: str, step: int, taken: int) -> str:
+    """The words for a step of frames that is read a second time."""
+    return (
+        f"{neurons}: reads step {step} of its current again at step {taken}, as in a loop of several steps a frame. "
+        "Feed every frame as often, x.repeat_interleave(2, 0) for two, with as many more time_steps, and give the loop "
+        "of one step a frame as forward=."
+    )
+
+
+def another_image(neurons: str, taken: int) -> str:
+    """The words for an image that is shown at some steps only."""
+    return (
+        f"{neurons}: reads another image at step {taken} than at step 0, as where it is shown at the first step only, "
+        "or weighted. Feed frames, the image and then zeros, time_axis=0 and scale=1/255, and give a loop over them as "
+        "forward=."
+    )
+
+
+def own_spikes(neurons: str, factor: float) -> str:
+    """The words for own spikes that come through no layer."""
+    return (
+        f"{neurons}: reads its own spikes of the step before times {factor:g}, through no layer. Put one between, such "
+        f"as back = nn.Linear(n, n, bias=False) with back.weight.data = {factor:g} * torch.eye(n), and add it last."
+    )
+
+
+def others_spikes(neurons: str, layer: str, others: str) -> str:
+    """The words for spikes of a later layer."""
+    return f"{neurons}: reads spikes of {others} of the step before, through {layer}. {EARLIER}"
