@@ -11,8 +11,8 @@
 #include "sweep.h"
 
 enum {
-    PANEL_PLACES = 32,    /* at least, where the map has so many */
-    PANEL_BYTES = 1 << 17 /* of sums, where one pixel has no more */
+    PANEL_PLACES = 64,    /* of a tile, where the map has so many */
+    PANEL_BYTES = 1 << 18 /* of sums, where one pixel has no more */
 };
 
 typedef struct blocks_scratch {
@@ -32,13 +32,12 @@ SPK_INLINE int blocks_direct(const spk_op *op) { return op->kernel_h * op->kerne
 /* Steps of a tile whose sums the source tells apart. */
 SPK_INLINE size_t blocks_rows(const spk_op *op) { return op->in_t > 1 ? chunk_steps(op, 0) : 1; }
 
-/* Output pixels of a tile. */
+/* Output pixels of a tile: their number is halved until the sums fit, so that blocks stay full. */
 SPK_INLINE size_t blocks_pixels(const spk_op *op, size_t lanes) {
-    const size_t pixel = chunk_steps(op, 0) * lanes * sizeof(int32_t), all = spk_out_pixels(op);
-    size_t pixels = (PANEL_PLACES + blocks_rows(op) - 1) / blocks_rows(op);
-    if (pixels > PANEL_BYTES / pixel) pixels = PANEL_BYTES / pixel;
-    if (pixels > all) pixels = all;
-    return pixels < 1 ? 1 : pixels;
+    const size_t pixel = chunk_steps(op, 0) * lanes * sizeof(int32_t), rows = blocks_rows(op);
+    size_t pixels = (PANEL_PLACES + rows - 1) / rows;
+    while (pixels > 1 && pixels * pixel > PANEL_BYTES) pixels = (pixels + 1) / 2;
+    return pixels < spk_out_pixels(op) ? pixels : spk_out_pixels(op);
 }
 
 /* Input rows under so many neighbouring output pixels. */
@@ -101,31 +100,56 @@ SPK_INLINE void panel_fill(const spk_op *op, const blocks_scratch *s, const spk_
     }
 }
 
-/* Sums of the panel's places, 16 or 32 places and outputs at a time; `sums` has a row for every place and its steps. */
-SPK_INLINE void panel_multiply(const spk_op *op, const blocks_scratch *s, const spk_frame *f, const tile *m,
-                               int32_t *sums) {
-    const size_t places = m->pixels * m->rows, outputs = ((size_t)op->out_c + 15) / 16;
-    const size_t sums_apart = m->steps / m->rows * m->lanes;
-    for (size_t o = 0; o < outputs && !spk_stopped(f); o += 2) {
-        for (size_t p = 0; p < places; p += 32) {
-            const block_product product = {
-                s->panel + p * s->apart,        s->apart,   (const int8_t *)op->weight + o * s->depth * 1024, s->depth,
-                sums + p * sums_apart + 16 * o, sums_apart,
-            };
-            blocks_multiply(&product, places - p > 16 ? 2 : 1, outputs - o > 1 ? 2 : 1);
-        }
+/* Sums of the panel's places and of one or two blocks of outputs, from number `block` on: a row of `sums` for every
+   place, so far apart. */
+SPK_INLINE void panel_multiply(const spk_op *op, const blocks_scratch *s, size_t places, size_t block, int32_t *sums,
+                               size_t apart) {
+    const int8_t *weight = (const int8_t *)op->weight + block * s->depth * BLOCK_WEIGHTS;
+    const int two = (size_t)op->out_c > 16 * (block + 1);
+    for (size_t p = 0; p < places; p += 32) {
+        const block_product product = {
+            s->panel + p * s->apart, s->apart, weight, s->depth, sums + p * apart, apart,
+        };
+        blocks_multiply(&product, places - p > 16 ? 2 : 1, two ? 2 : 1);
     }
 }
 
-/* All sums of a tile; where windows have several positions, the largest of theirs. */
-SPK_INLINE void blocks_tile(const spk_op *op, const blocks_scratch *s, const spk_frame *f, const tile *m, size_t t) {
-    panel_fill(op, s, f, m, t, 0);
-    panel_multiply(op, s, f, m, m->sums);
+/* Sums of all outputs. */
+SPK_INLINE void blocks_sums(const spk_op *op, const blocks_scratch *s, const spk_frame *f, const tile *m,
+                            int32_t *sums) {
+    const size_t apart = m->steps / m->rows * m->lanes;
+    for (size_t c = 0; c < (size_t)op->out_c && !spk_stopped(f); c += 32)
+        panel_multiply(op, s, m->pixels * m->rows, c / 16, sums + c, apart);
+}
+
+/* A tile's sums, the largest of a window's where it has several positions, and all that follows. */
+SPK_INLINE void blocks_whole(const spk_op *op, const blocks_scratch *s, const spk_frame *f, tile *m, size_t t) {
+    blocks_sums(op, s, f, m, m->sums);
     for (size_t i = 1; i < window_positions(op) && !spk_stopped(f); i++) {
         panel_fill(op, s, f, m, t, i);
-        panel_multiply(op, s, f, m, s->others);
+        blocks_sums(op, s, f, m, s->others);
         keep_largest(op, m->sums, s->others, m->pixels * m->steps * m->lanes);
     }
+    if (!spk_stopped(f)) finish(op, f, m);
+}
+
+/* The same for 32 outputs at a time, whose sums don't leave the nearest cache. */
+SPK_INLINE void blocks_by_parts(const spk_op *op, const blocks_scratch *s, const spk_frame *f, const tile *m) {
+    tile part = *m;
+    part.lanes = 32;
+    for (part.first = 0; part.first < m->end && !spk_stopped(f); part.first = part.end) {
+        part.end = part.first + 32 < m->end ? part.first + 32 : m->end;
+        panel_multiply(op, s, m->pixels * m->rows, part.first / 16, part.sums, part.lanes);
+        fused(op, f, &part);
+    }
+}
+
+SPK_INLINE void blocks_tile(const spk_op *op, const blocks_scratch *s, const spk_frame *f, tile *m, size_t t) {
+    panel_fill(op, s, f, m, t, 0);
+    if (window_positions(op) == 1 && fuses(op, m))
+        blocks_by_parts(op, s, f, m);
+    else
+        blocks_whole(op, s, f, m, t);
 }
 
 /* The input rows under pixels [first, end). */
@@ -147,7 +171,6 @@ static void conv_blocks(const spk_op *op, const spk_frame *f) {
         for (size_t t0 = 0; t0 < total && !spk_stopped(f); t0 += CHUNK) {
             tile m = tile_at(op, f, &s.sweep, pixel, pixels, t0);
             blocks_tile(op, &s, f, &m, spk_step(op->in_t, t0));
-            if (!spk_stopped(f)) finish(op, f, &m);
         }
     }
     blocks_close();

@@ -78,6 +78,7 @@ SPK_INLINE tile tile_at(const spk_op *op, const spk_frame *f, const sweep_scratc
                         size_t t0) {
     tile m = {.sums = s->sums, .lanes = s->lanes, .rows = 1, .pixel = pixel, .pixels = pixels};
     m.t0 = t0, m.steps = chunk_steps(op, t0);
+    m.first = 0, m.end = spk_lanes(op->out_c);
     m.membrane = op->state < 0 ? s->membrane : spk_state_at(op, f) + m.pixel * spk_lanes(op->out_c);
     m.begins = op->state < 0 && t0 == 0, m.ends = op->state < 0 && t0 + m.steps == (size_t)op->T;
     if (op->in_t > 1) m.rows = m.steps;

@@ -19,7 +19,7 @@ LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event
 VECTOR = 32  # matmul_bits.h
 MOST_WIDE = 64  # sliced.h: bytes of the longest vector of rows
 RUN_SLACK, BLOCK_SLACK = 16, 32  # ring.h
-PANEL_PLACES, PANEL_BYTES = 32, 2**17  # blocks.h
+PANEL_PLACES, PANEL_BYTES = 64, 2**18  # blocks.h
 CUT_KEPT = 33  # cuts.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
@@ -77,7 +77,10 @@ def blocks(op: Planned) -> int:
     steps = _steps(op)
     rows = steps if op.number("in_t") > 1 else 1
     lanes = 16 * _odd_lines(-(-op.number("out_c") // 16))
-    pixels = max(1, min(-(-PANEL_PLACES // rows), PANEL_BYTES // (steps * lanes * 4), width * high))
+    pixels = -(-PANEL_PLACES // rows)
+    while pixels > 1 and pixels * steps * lanes * 4 > PANEL_BYTES:
+        pixels = (pixels + 1) // 2
+    pixels = min(pixels, width * high)
     places = round_up(pixels * rows, 16)
     spanned = min((pixels + width - 2) // width + 1, high)
     under = (spanned - 1) * op.number("max_h") * op.number("stride_h") + _rows(op)
