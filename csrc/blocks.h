@@ -136,7 +136,7 @@ SPK_INLINE void blocks_whole(const spk_op *op, const blocks_scratch *s, const sp
 /* The same for 32 outputs at a time, whose sums don't leave the nearest cache. */
 SPK_INLINE void blocks_by_parts(const spk_op *op, const blocks_scratch *s, const spk_frame *f, const tile *m) {
     tile part = *m;
-    part.lanes = 32;
+    part.lanes = m->lanes < 32 ? m->lanes : 32;
     for (part.first = 0; part.first < m->end && !spk_stopped(f); part.first = part.end) {
         part.end = part.first + 32 < m->end ? part.first + 32 : m->end;
         panel_multiply(op, s, m->pixels * m->rows, part.first / 16, part.sums, part.lanes);
