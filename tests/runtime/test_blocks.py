@@ -55,14 +55,20 @@ def test_layers_of_every_width(inputs: int, outputs: int) -> None:
 
 
 @pytest.mark.parametrize("places", AWKWARD)
-@pytest.mark.parametrize("steps", [1, 3, 17])
+@pytest.mark.parametrize("steps", [1, 3, 17, 33])
 def test_maps_of_every_size_and_as_many_steps(places: int, steps: int) -> None:
     """Tiles of pixels that span rows of the map, and end within one."""
     rng = np.random.default_rng([places, steps])
     for side in ((1, places), (places, 1), (places, 2)):
         neuron = ir.Lif("s", ("x",), 1, 2, 1, 99, "hard", None)
         layer = conv("c", ("s",), rng.integers(-7, 8, (9, 5, 3, 3)), 4, (1, 1), (1, 1), 1)
-        after = ir.Lif("l", ("c",), 1, 2, 1, 4, "soft", None), ir.Flatten("f", ("l",)), ir.SumTime("logits", ("f",))
+        scaled = ir.Affine("a", ("c",), np.full(9, 3, np.int32), np.ones(9, np.uint8), np.arange(9, dtype=np.int32))
+        after = (
+            scaled,
+            ir.Lif("l", ("a",), 1, 2, 1, 4, "soft", None),
+            ir.Flatten("f", ("l",)),
+            ir.SumTime("logits", ("f",)),
+        )
         graph = graph_of(ir.Input("x", (), (5, *side)), neuron, layer, *after, time_steps=steps)
         assert block_op(graph, FAST[0]).number("source") == Form.SPIKES
         assert_right(graph, rng.integers(0, 256, (steps, 2, 5, *side)).astype(np.uint8))
