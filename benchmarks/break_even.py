@@ -2,13 +2,13 @@
 
     python -m benchmarks.break_even [--kernels portable avx2] [--bits 1 4 8] [--seconds 0.3]
 
-What CONV_QUADS takes does not depend on the values; what a list takes is a + b * mean. Two means, 0.1 and 0.8 of
-Poisson's distribution, give a and b of every kernel that reads lists, and
+What CONV_QUADS and CONV_BLOCKS take does not depend on the values; what a list takes is a + b * mean. Two means, 0.1
+and 0.8 of Poisson's distribution, give a and b of every kernel that reads lists, and
 
-    break-even = (quads - a) / b.
+    break-even = (the faster of the two - a) / b.
 
-Layers of counts, T = 1, one image and thread, processor time of the layer's own operation. The `break_even` of the
-kernel sets (src/spikelet/runtime/plan/sets.py) is read off this table.
+Layers of counts, T = 1, one image and thread, processor time of the layer's own operation. The costs
+of the kernel sets (src/spikelet/runtime/plan/costs.py) are read off this table.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ SHAPES = (  # inputs, outputs, kernel, side
     (384, 1536, 1, 8), (256, 10, 1, 1),
 )  # fmt: skip
 MEANS = (0.1, 0.8)
+PRODUCTS = (Kind.CONV_QUADS, Kind.CONV_BLOCKS)
 
 
 def graph_of(inputs: int, outputs: int, kernel: int, side: int, bits: int) -> ir.IntGraph:
@@ -55,15 +56,16 @@ def microseconds(graph: ir.IntGraph, kernels: str, kind: Kind, mean: float, seco
 
 
 def measured(kernels: str, bits: int, seconds: float) -> Iterator[tuple[Kind, tuple[int, ...], float, float, float]]:
-    """Every kernel that reads lists and shape: what quads take, what lists take at the first mean, the break-even."""
+    """Every kernel that reads lists and shape: what multiplication takes, what lists take at the first mean, the
+    break-even."""
     for shape in SHAPES:
         graph = graph_of(*shape, bits)
         able = next(op.candidates for op in plan_of(graph, kernels).operations if op.node == "c")
-        quads = microseconds(graph, kernels, Kind.CONV_QUADS, MEANS[0], seconds)
+        multiplied = min(microseconds(graph, kernels, kind, MEANS[0], seconds) for kind in PRODUCTS)
         for kind in (kind for kind in able if kind in READS_EVENTS):
             few, many = (microseconds(graph, kernels, kind, mean, seconds) for mean in MEANS)
             slope = max((many - few) / (MEANS[1] - MEANS[0]), 1e-9)
-            yield kind, shape, quads, few, (quads - few) / slope + MEANS[0]
+            yield kind, shape, multiplied, few, (multiplied - few) / slope + MEANS[0]
 
 
 def main() -> None:
@@ -73,14 +75,17 @@ def main() -> None:
     parser.add_argument("--bits", nargs="+", type=int, default=[1, 4, 8])
     parser.add_argument("--seconds", type=float, default=0.3, help="time for each layer and kernel")
     args = parser.parse_args()
-    print("| kernels | bits | kernel | inputs, outputs, side of kernel and map | quads us | lists us | break-even |")
+    print(
+        "| kernels | bits | kernel | inputs, outputs, side of kernel and map | multiplied us | lists us | break-even |"
+    )
     print("| --- " * 7 + "|")
     for kernels in args.kernels:
         for bits in args.bits:
-            for kind, shape, quads, few, even in measured(kernels, bits, args.seconds):
+            for kind, shape, multiplied, few, even in measured(kernels, bits, args.seconds):
                 where = ", ".join(map(str, shape))
                 print(
-                    f"| {kernels} | {bits} | {kind.name} | {where} | {quads:.1f} | {few:.1f} | {even:.2f} |", flush=True
+                    f"| {kernels} | {bits} | {kind.name} | {where} | {multiplied:.1f} | {few:.1f} | {even:.2f} |",
+                    flush=True,
                 )
 
 

@@ -1,6 +1,7 @@
 /* The fast kernel set, once for every vector header. The including file defines SPK_SET_NAME,
-   SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h, events_*.h and sliced_*.h. */
+   SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h, events_*.h, sliced_*.h and blocks_*.h. */
 
+#include "blocks.h"
 #include "channel_map.h"
 #include "cuts.h"
 #include "depthwise.h"
@@ -35,6 +36,7 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_CONV_VALUES] = {conv_values, plain_bytes},
             [SPK_CONV_PAIRS] = {conv_runs, runs_bytes},
             [SPK_CONV_QUADS] = {conv_runs, runs_bytes},
+            [SPK_CONV_BLOCKS] = {conv_blocks, blocks_bytes},
             [SPK_CONV_DEPTHWISE] = {conv_depthwise, depthwise_bytes},
             [SPK_POINTWISE] = {pointwise, plain_bytes},
             [SPK_UNPACK] = {unpack, NULL},

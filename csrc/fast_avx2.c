@@ -4,6 +4,8 @@
 #include "sliced_avx2.h"
 #include "vec_avx2.h"
 
+#include "blocks_portable.h"
+
 #define SPK_SET_NAME "avx2"
 #define SPK_SET_TABLE spk_kernels_avx2
 

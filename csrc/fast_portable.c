@@ -4,6 +4,8 @@
 #include "sliced_portable.h"
 #include "vec_portable.h"
 
+#include "blocks_portable.h"
+
 #define SPK_SET_NAME "portable"
 #define SPK_SET_TABLE spk_kernels_portable
 

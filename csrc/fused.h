@@ -57,13 +57,13 @@ SPK_INLINE void fused_tile(const spk_op *op, const spk_frame *f, const tile *m, 
     const int32_t split = op->split;
     const int32_t *highs = op->high, *lows = op->low, *halves = op->half, *rests = op->rest, *offsets = op->offset;
     const int32_t *zeros = op->addend_zero, *ones = op->addend_one;
-    for (size_t c = 0; c < channels; c += 8) {
+    for (size_t c = m->first; c < m->end; c += 8) {
         const vec high = v_load(highs + c), half = v_load(halves + c), rest = v_load(rests + c);
         const vec low = k.low ? v_load(lows + c) : v_zero(), offset = v_load(offsets + c);
         const vec zero = k.source == SPK_SPIKES ? v_load(zeros + c) : v_zero();
         const vec one = k.source == SPK_SPIKES ? v_load(ones + c) : v_zero();
-        const int16_t *short_sums = (const int16_t *)(const void *)m->sums + c;
-        const int32_t *sums = m->sums + c;
+        const int16_t *short_sums = (const int16_t *)(const void *)m->sums + c - m->first;
+        const int32_t *sums = m->sums + c - m->first;
         for (size_t p = 0; p < m->pixels; p++) {
             int32_t *membrane = m->membrane + p * channels + c;
             uint64_t *spikes = q.spikes + p * words;

@@ -5,33 +5,22 @@
      CONV_QUADS   integers from 0 to `most`, 255 at most, through int8, four synapses a product: sums of two products
                   stay in 16 bits for as many quads as `code_top` allows, and then go to 32
 
-   The input rows under an output row are copied, as 16 or 8 bits with the horizontal padding filled in, into a ring of
-   so many rows for all steps; a window is then kernel_h runs of kernel_w * in_c neighbours. */
+   A run reads up to three values more, times weights of 0. */
 
 #ifndef SPIKELET_RUNS_H
 #define SPIKELET_RUNS_H
 
+#include "ring.h"
 #include "sweep.h"
 
-enum { RUN_SLACK = 16 }; /* a run reads up to three values more, times weights of 0 */
-
 typedef struct runs_scratch {
-    uint8_t *rows; /* ring: [spk_row_count][in_t][length] values */
-    size_t length;
-    int64_t next_row;
+    row_ring ring;
     sweep_scratch sweep;
 } runs_scratch;
 
-SPK_INLINE size_t run_value_bytes(const spk_op *op) { return op->kind == SPK_CONV_QUADS ? 1 : 2; }
-
-SPK_INLINE size_t runs_ring_bytes(const spk_op *op, const runs_scratch *s) {
-    return spk_row_count(op) * (size_t)op->in_t * s->length * run_value_bytes(op);
-}
-
 SPK_INLINE runs_scratch runs_carve(const spk_op *op, spk_area *area) {
-    runs_scratch s = {.next_row = 0};
-    s.length = ((size_t)op->in_w + 2 * (size_t)op->pad_w) * (size_t)op->in_c + RUN_SLACK;
-    s.rows = spk_carve(area, runs_ring_bytes(op, &s));
+    runs_scratch s;
+    s.ring = ring_carve(op, spk_row_count(op), area);
     s.sweep = sweep_carve(op, spk_lanes(op->out_c), 0, area);
     return s;
 }
@@ -42,52 +31,10 @@ static int64_t runs_bytes(const spk_op *op) {
     return (int64_t)area.used;
 }
 
-/* Value `at` of input row y at step t. */
-SPK_INLINE uint8_t *run_at(const spk_op *op, const runs_scratch *s, size_t y, size_t t, size_t at) {
-    return s->rows + ((y % spk_row_count(op) * (size_t)op->in_t + t) * s->length + at) * run_value_bytes(op);
-}
-
-/* `n` values, `apart` from each other in the run. */
-SPK_INLINE void run_from_bytes(const spk_op *op, const uint8_t *from, size_t n, size_t apart, uint8_t *to) {
-    if (run_value_bytes(op) == 1)
-        for (size_t i = 0; i < n; i++) to[i * apart] = from[i];
-    else
-        for (size_t i = 0; i < n; i++) ((int16_t *)(void *)to)[i * apart] = from[i];
-}
-
-/* `n` values next to each other. */
-SPK_INLINE void run_from_values(const spk_op *op, const int32_t *from, size_t n, uint8_t *to) {
-    if (run_value_bytes(op) == 1)
-        for (size_t i = 0; i < n; i++) to[i] = (uint8_t)from[i];
-    else
-        for (size_t i = 0; i < n; i++) ((int16_t *)(void *)to)[i] = (int16_t)from[i];
-}
-
-/* Input row y at step t, channels last. */
-SPK_INLINE void runs_copy(const spk_op *op, const runs_scratch *s, const spk_frame *f, size_t y, size_t t) {
-    const size_t channels = (size_t)op->in_c, width = (size_t)op->in_w, bytes = run_value_bytes(op);
-    uint8_t *to = run_at(op, s, y, t, (size_t)op->pad_w * channels);
-    if (op->source == SPK_BYTES) {
-        const uint8_t *from = spk_bytes_at(f, t) + y * width;
-        for (size_t c = 0; c < channels; c++, from += spk_in_pixels(op))
-            run_from_bytes(op, from, width, channels, to + c * bytes);
-        return;
-    }
-    const size_t lanes = spk_lanes(op->in_c);
-    const int32_t *from = spk_values_at(f, op->src) + (t * spk_in_pixels(op) + y * width) * lanes;
-    if (lanes == channels) {
-        run_from_values(op, from, width * channels, to);
-        return;
-    }
-    for (size_t x = 0; x < width; x++, from += lanes) run_from_values(op, from, channels, to + x * channels * bytes);
-}
-
 static void runs_begin(void *kernel, const spk_op *op, const spk_frame *f, size_t y) {
     runs_scratch *s = kernel;
-    const int64_t first = spk_first_row(op, y), end = first + (int64_t)spk_row_count(op);
-    if (s->next_row < first) s->next_row = first;
-    for (; s->next_row < end && s->next_row < op->in_h; s->next_row++)
-        for (size_t t = 0; t < (size_t)op->in_t && !spk_stopped(f); t++) runs_copy(op, s, f, (size_t)s->next_row, t);
+    const int64_t first = spk_first_row(op, y);
+    ring_fill(op, &s->ring, f, first, first + (int64_t)spk_row_count(op));
 }
 
 /* 32 bits of a run for every output. */
@@ -146,7 +93,7 @@ SPK_INLINE size_t quads_bundle(const spk_op *op) { return 32767 / (2 * (size_t)o
 /* `vectors` * 8 output channels from c on, of one or two places whose windows have the rows of `w`. */
 SPK_INLINE void runs_part(const spk_op *op, const runs_scratch *s, window w, const run_place *at, int places, size_t c,
                           int vectors) {
-    const size_t row_bytes = (size_t)op->row_bytes, unit = 4 / run_value_bytes(op);
+    const size_t row_bytes = (size_t)op->row_bytes, unit = 4 / ring_value_bytes(op);
     const size_t units = ((size_t)op->kernel_w * (size_t)op->in_c + unit - 1) / unit;
     const size_t bundle = op->kind == SPK_CONV_QUADS ? quads_bundle(op) : 0;
     int32_t *sums[2] = {at[0].sums + c, at[places - 1].sums + c};
@@ -154,8 +101,8 @@ SPK_INLINE void runs_part(const spk_op *op, const runs_scratch *s, window w, con
         for (int v = 0; v < vectors; v++) v_store(sums[i] + 8 * v, v_zero());
     for (int32_t u = w.u0; u < w.u1; u++) {
         const size_t y = (size_t)(w.top + u);
-        const uint8_t *const runs[2] = {run_at(op, s, y, at[0].t, at[0].start),
-                                        run_at(op, s, y, at[places - 1].t, at[places - 1].start)};
+        const uint8_t *const runs[2] = {ring_at(op, &s->ring, y, at[0].t, at[0].start),
+                                        ring_at(op, &s->ring, y, at[places - 1].t, at[places - 1].start)};
         const uint8_t *weight = (const uint8_t *)op->weight + (size_t)u * units * row_bytes + 4 * c;
         if (bundle == 0) pairs_add(runs, weight, units, row_bytes, sums, places, vectors);
         for (size_t q = 0; bundle > 0 && q < units; q += bundle) {
@@ -212,7 +159,7 @@ static void runs_tile(void *kernel, const spk_op *op, const spk_frame *f, const 
 static void conv_runs(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     runs_scratch s = runs_carve(op, &area);
-    spk_clear(f, s.rows, runs_ring_bytes(op, &s));
+    spk_clear(f, s.ring.rows, ring_bytes(op, &s.ring));
     sweep_tiles(op, f, &s.sweep, &s, runs_begin, runs_accumulate, runs_tile);
 }
 

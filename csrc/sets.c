@@ -10,15 +10,20 @@ extern const spk_kernels spk_kernels_avx2;
 #if defined(SPK_WITH_AVX512)
 extern const spk_kernels spk_kernels_avx512;
 #endif
+#if defined(SPK_WITH_AMX)
+extern const spk_kernels spk_kernels_amx;
+#endif
 
 static const spk_kernels *const sets[] = {
-    &spk_kernels_scalar,
-    &spk_kernels_portable,
+    &spk_kernels_scalar, &spk_kernels_portable,
 #if defined(SPK_WITH_AVX2)
     &spk_kernels_avx2,
 #endif
 #if defined(SPK_WITH_AVX512)
     &spk_kernels_avx512,
+#endif
+#if defined(SPK_WITH_AMX)
+    &spk_kernels_amx,
 #endif
 };
 

@@ -73,6 +73,18 @@ SPK_INLINE void add_window(const spk_op *op, const spk_frame *f, const sweep_scr
     }
 }
 
+/* So many pixels from number `pixel` on, and the steps of a chunk from t0 on. */
+SPK_INLINE tile tile_at(const spk_op *op, const spk_frame *f, const sweep_scratch *s, size_t pixel, size_t pixels,
+                        size_t t0) {
+    tile m = {.sums = s->sums, .lanes = s->lanes, .rows = 1, .pixel = pixel, .pixels = pixels};
+    m.t0 = t0, m.steps = chunk_steps(op, t0);
+    m.first = 0, m.end = spk_lanes(op->out_c);
+    m.membrane = op->state < 0 ? s->membrane : spk_state_at(op, f) + m.pixel * spk_lanes(op->out_c);
+    m.begins = op->state < 0 && t0 == 0, m.ends = op->state < 0 && t0 + m.steps == (size_t)op->T;
+    if (op->in_t > 1) m.rows = m.steps;
+    return m;
+}
+
 SPK_INLINE void sweep_tiles(const spk_op *op, const spk_frame *f, const sweep_scratch *s, void *kernel, begin_row begin,
                             accumulate add_up, accumulate_tile add_tile) {
     const size_t width = (size_t)op->out_w, total = total_steps(op);
@@ -81,13 +93,9 @@ SPK_INLINE void sweep_tiles(const spk_op *op, const spk_frame *f, const sweep_sc
         if (spk_stopped(f)) return;
         for (size_t x = 0; x < width; x += s->pixels) {
             for (size_t t0 = 0; t0 < total; t0 += CHUNK) {
-                tile m = {.sums = s->sums, .lanes = s->lanes, .rows = 1, .pixel = y * width + x, .pixels = s->pixels};
-                m.t0 = t0, m.steps = chunk_steps(op, t0);
-                m.membrane = op->state < 0 ? s->membrane : spk_state_at(op, f) + m.pixel * spk_lanes(op->out_c);
-                m.begins = op->state < 0 && t0 == 0, m.ends = op->state < 0 && t0 + m.steps == (size_t)op->T;
-                if (m.pixels > width - x) m.pixels = width - x;
-                if (op->in_t > 1) m.rows = m.steps;
-                const size_t t = op->in_t > 1 ? t0 : 0;
+                const size_t pixels = width - x < s->pixels ? width - x : s->pixels;
+                tile m = tile_at(op, f, s, y * width + x, pixels, t0);
+                const size_t t = spk_step(op->in_t, t0);
                 if (add_tile && window_positions(op) == 1) {
                     add_tile(kernel, op, f, &m, y, x, t);
                 } else {

@@ -42,4 +42,13 @@ SPK_INLINE wide w_spread(uint32_t bits, int parts) {
     return _mm512_maskz_set1_epi64((__mmask8)(parts == 2 ? two : four), -1);
 }
 
+/* Whether this machine has all of it that the kernels use. */
+SPK_INLINE int cpu_has_avx512(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512vnni") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("popcnt");
+}
+
 #endif

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 import pickle
 from typing import Any
 
@@ -15,6 +16,7 @@ from spikelet.base.errors import GraphError
 from spikelet.graph import ir
 from spikelet.runtime import Plan, plan_of
 from spikelet.runtime.plan.kinds import Kind
+from spikelet.runtime.plan.sets import set_called
 from tests.graph.test_artifact_size import residual_network
 from tests.nodes import conv
 from tests.random_graphs import random_graph, random_input
@@ -65,14 +67,17 @@ def test_every_legal_choice_gives_the_same_on_random_graphs(kernels: str):
     if kernels == "scalar":
         assert replaced == {Kind.CONV_ROWS: {Kind.CONV_VALUES}}
     else:
-        others = {Kind.CONV_ROWS, Kind.CONV_QUADS, Kind.CONV_PAIRS, Kind.CONV_VALUES}
-        assert replaced[Kind.CONV_SLICED] >= others | {Kind.CONV_NIBBLES}
-        assert replaced[Kind.CONV_NIBBLES] >= others | {Kind.CONV_SLICED}
-        assert replaced[Kind.CONV_ROWS] == others - {Kind.CONV_ROWS}
-        assert replaced[Kind.CONV_PAIRS] == {Kind.CONV_VALUES, Kind.CONV_ROWS}
+        products = {Kind.CONV_BLOCKS, Kind.CONV_QUADS, Kind.CONV_PAIRS, Kind.CONV_VALUES}
         events = {Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES}
-        assert {Kind.CONV_PAIRS, Kind.CONV_VALUES, Kind.CONV_ROWS} <= replaced[Kind.CONV_QUADS]
-        assert replaced[Kind.CONV_QUADS] <= {Kind.CONV_PAIRS, Kind.CONV_VALUES} | events
+        for usual in events:
+            of_bits = events if usual is not Kind.CONV_ROWS else {usual}
+            assert replaced[usual] >= (products | of_bits) - {usual}
+        assert replaced[Kind.CONV_ROWS] == products
+        assert {Kind.CONV_VALUES, Kind.CONV_ROWS} <= replaced[Kind.CONV_PAIRS] <= (products | events)
+        costs = set_called(kernels).costs
+        assert costs is not None
+        first = Kind.CONV_QUADS if math.isinf(costs.blocks) else Kind.CONV_BLOCKS
+        assert products - {first} <= replaced[first] <= products | events | {Kind.CONV_CUTS}
         assert replaced[Kind.MATMUL_BITS] == {Kind.MATMUL}
 
 
@@ -90,7 +95,7 @@ def test_every_legal_choice_gives_the_same_for_a_pooled_layer(kernels: str, outp
     )  # fmt: skip
     x = rng.integers(0, 256, (2, 5, 8, 8)).astype(np.uint8)
     seen = assert_all_choices_agree(graph, x, kernels)
-    assert len(seen) == (2 if kernels == "scalar" else 6 if bits == 1 else 4)
+    assert len(seen) == (2 if kernels == "scalar" else 7 if bits == 1 else 5)
 
 
 @pytest.mark.parametrize("kernels", SETS)

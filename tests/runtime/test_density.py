@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from tests.support.kernel_sets import assert_equal_everywhere
 from tests.wide_graphs import wide_graph
 
 
-def residual(terms: int, levels: int, bits: int, width: int = 256) -> ir.IntGraph:
+def residual(terms: int, levels: int, bits: int, width: int = 256, side: int = 2) -> ir.IntGraph:
     """`terms` maps of spikes, added up where they are several, and read by a layer "c"."""
     rng = np.random.default_rng(terms)
     step = 9 if levels > 1 else None
@@ -38,7 +38,7 @@ def residual(terms: int, levels: int, bits: int, width: int = 256) -> ir.IntGrap
         ir.Flatten("f", ("c",)),
         ir.SumTime("logits", ("f",)),
     )
-    return graph_of(ir.Input("x", (), (width, 2, 2)), *neurons, *total, *last)
+    return graph_of(ir.Input("x", (), (width, side, side)), *neurons, *total, *last)
 
 
 def kind_of(plan: Plan) -> Kind:
@@ -107,17 +107,36 @@ def test_results_do_not_depend_on_the_guess(terms: int, bits: int) -> None:
     assert_equal_everywhere(graph, x)
 
 
-@pytest.mark.parametrize("of_set", [costs.AVX2, costs.PORTABLE], ids=["avx2", "portable"])
+@pytest.mark.parametrize("of_set", [costs.PORTABLE, costs.AVX2, costs.AVX512, costs.AMX])
 @pytest.mark.parametrize("kind", OUTPUTS)
 @pytest.mark.parametrize("wide", [False, True])
 def test_there_is_one_break_even(of_set: Costs, kind: Kind, wide: bool) -> None:
     """Lists win below some mean, at which both take the same time, and never above it."""
-    wins = [of_set.lists_win(kind, 384, 9, mean, wide=wide) for mean in np.linspace(0, 50, 501)]
-    assert wins[0]
-    assert not wins[-1]
-    assert wins == sorted(wins, reverse=True)
-    slower = dataclasses.replace(of_set, dense=of_set.dense / 2)
-    assert sum(slower.lists_win(kind, 384, 9, mean, wide=wide) for mean in np.linspace(0, 50, 501)) < sum(wins)
+    listed = np.array([of_set.listed(kind, 384, 9, mean, wide=wide) for mean in np.linspace(0, 50, 501)])
+    products = (Kind.CONV_QUADS, Kind.CONV_BLOCKS) if np.isfinite(of_set.blocks) else (Kind.CONV_QUADS,)
+    for product in products:
+        wins = (listed < of_set.multiplied(product, 384, 16)).tolist()
+        assert wins[0]
+        assert not wins[-1]
+        assert wins == sorted(wins, reverse=True)
+
+
+def test_blocks_cost_as_much_as_the_places_and_outputs_that_they_have_room_for() -> None:
+    one = costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 16)
+    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 1, 16) == costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 32) == one
+    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 17, 16) == pytest.approx(2 * one)
+    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 1) == pytest.approx(16 * one)
+    assert costs.AVX2.multiplied(Kind.CONV_BLOCKS, 16, 16) == math.inf
+
+
+def test_tiles_multiply_what_vectors_list() -> None:
+    """Spikes by 4-bit weights; but not by 1-bit weights, nor where most of a block's 16 places are empty."""
+    assert kind_of(plan_of(residual(9, 1, 4), "amx")) is Kind.CONV_BLOCKS
+    assert kind_of(plan_of(residual(1, 1, 4, side=4), "amx")) is Kind.CONV_BLOCKS
+    assert kind_of(plan_of(residual(1, 1, 4), "amx")) is Kind.CONV_ROWS
+    assert kind_of(plan_of(residual(1, 1, 4, side=4), "avx512")) is Kind.CONV_ROWS
+    assert kind_of(plan_of(residual(1, 1, 1, side=4), "amx")) is Kind.CONV_SLICED
+    assert kind_of(plan_of(residual(1, 16, 4, width=8), "avx512")) is Kind.CONV_QUADS  # four places of sixteen
 
 
 def test_the_shipped_networks_of_levels_multiply_on_avx2() -> None:

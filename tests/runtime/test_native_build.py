@@ -25,8 +25,8 @@ CSRC = ROOT / "csrc"
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-fPIC", "-pthread"]
 X86 = platform.machine() in ("x86_64", "AMD64", "amd64")
 AVX2 = ["-mavx2", "-mbmi", "-mpopcnt"]
-AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vbmi2"]
-ONLY_X86 = {"fast_avx2.c": AVX2, "fast_avx512.c": [*AVX2, *AVX512]}
+AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vbmi2", "-mavx512vnni"]
+ONLY_X86 = {"fast_avx2.c": AVX2, "fast_avx512.c": AVX512, "fast_amx.c": [*AVX512, "-mamx-tile", "-mamx-int8"]}
 SOURCES = [path for path in sorted(CSRC.glob("*.c")) if X86 or path.name not in ONLY_X86]
 needs_compiler = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 
@@ -70,7 +70,7 @@ def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]
 
 def _objects(folder: Path, *flags: str) -> list[str]:
     """Every source compiled with `flags`, warnings being errors."""
-    extra = ["-DSPK_WITH_AVX2", "-DSPK_WITH_AVX512"] if X86 else []
+    extra = ["-DSPK_WITH_AVX2", "-DSPK_WITH_AVX512", "-DSPK_WITH_AMX"] if X86 else []
     made = []
     for source in SOURCES:
         made.append(str(folder / f"{source.stem}.o"))

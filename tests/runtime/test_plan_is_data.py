@@ -52,6 +52,14 @@ def plans(graph: ir.IntGraph, kernels: str) -> Iterator[Plan]:
             yield native(Wanted(result, graph.time_steps, still=False), stream=False).plan
 
 
+def chosen_plans(graph: ir.IntGraph, kernels: str, *kinds: Kind) -> Iterator[Plan]:
+    """A plan for each of `kinds`, which the rules may never take: wherever it can run."""
+    able = {op.node: op.candidates for op in plan_of(graph, kernels).operations}
+    for kind in kinds:
+        choices = {node: kind for node, candidates in able.items() if kind in candidates}
+        yield plan_of(graph, kernels, choices=choices)
+
+
 def test_what_plans_are_made_of_imports_neither_ctypes_nor_the_library_and_one_file_binds_them():
     modules = imports_of(PACKAGE)
     assert {name for name, said in modules.items() if "spikelet.runtime.binding" in said} == {
@@ -120,7 +128,7 @@ def test_the_scratch_memory_of_a_kernel_is_what_the_library_says(kernels: str):
     """Where pointers have 8 bytes; elsewhere the library may take less."""
     compared = set()
     for graph in GRAPHS:
-        for plan in plans(graph, kernels):
+        for plan in (*plans(graph, kernels), *chosen_plans(graph, kernels, Kind.CONV_BLOCKS, Kind.CONV_CUTS)):
             for planned, op in zip(plan.operations, bind(plan).ops, strict=True):
                 ours = HERE[kernels].kernels.scratch_bytes(planned)
                 theirs = library.library().spk_op_scratch(HERE[kernels].index, ctypes.byref(op))
@@ -199,7 +207,7 @@ def test_a_plan_is_printed_as_a_table():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"kernels": "neon"}, r"one of 'scalar', 'portable', 'avx2', 'avx512' for a plan, got 'neon'\."),
+        ({"kernels": "neon"}, r"one of 'scalar', 'portable', 'avx2', 'avx512', 'amx' for a plan, got 'neon'\."),
         ({"kernels": None}, r"kernels must be one of .* got None\."),
         ({"result": "classes"}, r"result must be one of 'logits', 'spikes', 'outputs' for this graph, got 'classes'\."),
     ],

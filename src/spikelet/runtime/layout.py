@@ -9,6 +9,7 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
     taps     int16  [kh * kw, O padded to 8]   one input channel each, a group of its own
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
     quads    int8   [kh, ceil(kw*C / 4), O padded to 8, 4]   four of them
+    blocks   int8   [ceil(O / 16), ceil(K / 64), 16, 16, 4]   four of them of 16 outputs, 16 times
 
 Row K is zero: lists of rows are filled up with it.
 
@@ -153,6 +154,16 @@ def pairs(weight_OIhw: Whole) -> Weights:
 def quads(weight_OIhw: Whole) -> Weights:
     """int8 rows four by four; `row_bytes` are those of a quad."""
     return _side_by_side(weight_OIhw.astype(np.int8), 4, "quads")
+
+
+def blocks(weight_OIhw: Whole) -> Weights:
+    """int8 in blocks of 16 outputs and 64 synapses, a block's synapses four by four; see blocks_portable.h."""
+    by_synapse = _by_synapse(weight_OIhw, 1)
+    k, o = by_synapse.shape
+    padded = np.zeros((round_up(k, 64), round_up(o, 16)), np.int8)
+    padded[:k, :o] = by_synapse
+    together = padded.reshape(-1, 16, 4, padded.shape[1] // 16, 16).transpose(3, 0, 1, 4, 2)
+    return Weights(aligned(np.ascontiguousarray(together)), padded.shape[1], "blocks")
 
 
 def _side_by_side(weight_OIhw: Whole, synapses: int, packing: str) -> Weights:

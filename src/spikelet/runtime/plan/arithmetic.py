@@ -11,7 +11,7 @@ from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planes import add_planes
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.stages import Stage, add_up, finish
-from spikelet.runtime.plan.synapses import COUNTS_VALUES, READS_BYTES, READS_EVENTS, Read, Synapses
+from spikelet.runtime.plan.synapses import COUNTS_VALUES, READS_BYTES, READS_EVENTS, READS_SPIKES, Read, Synapses
 
 
 def conv(plan: Planner, node: ir.Conv) -> None:
@@ -30,18 +30,20 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     pooled = None if layer.dilated else plan.forms.pooled.get(name)
     spikes = None if layer.dilated else plan.forms.spikes(name)
     fired, pool = pooled.spikes if pooled else spikes, pooled.kernel if pooled else 1
-    read = Read(plan.edges[name], plan.means[name], 0 if fired is None else pool)
-    kinds = layer.kinds(plan.emitter.kernels, read)
     planes = None if layer.dilated or fired else plan.forms.counted(name)
-    end = _end(plan, layer, (fired or planes or plan.forms.readable(name)).steps, kinds)
+    steps = (fired or planes or plan.forms.readable(name)).steps
+    _, high, wide = plan.forms.shape(node.name)
+    read = Read(plan.edges[name], plan.means[name], 0 if fired is None else pool, high * wide * steps)
+    kinds = layer.kinds(plan.emitter.kernels, read)
+    end = _end(plan, layer, steps, kinds)
     kinds = kinds if end is None else end.among(kinds)
     kind = plan.choose(node, kinds, () if end is None or end.alone else (Kind.CONV_CUTS, Kind.CONV_SLICED))
     fields = layer.fields(kind)
-    if kind in READS_EVENTS and fired is not None:
+    if kind in READS_SPIKES and fired is not None and (pool == 1 or kind in READS_EVENTS):
         source = fired
     else:
         values = plan.forms.readable if kind in READS_BYTES else plan.forms.values
-        source, pool = planes if kind in READS_EVENTS and planes else values(name), 1
+        source, pool = planes if kind in READS_SPIKES and planes else values(name), 1
         fields |= {"most": int(plan.edges[name].high.max())} if kind in COUNTS_VALUES else {}
     if kind is Kind.CONV_CUTS:
         assert end is not None

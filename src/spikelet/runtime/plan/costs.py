@@ -1,22 +1,26 @@
 """When lists of events are faster than multiplication: what both take of an input value and tap, by kernel set.
 
-    multiplied   dense * outputs
-    listed       scan / taps + mean * event * ceil(outputs / outputs of a vector)
+    CONV_QUADS    dense * outputs
+    CONV_BLOCKS   blocks * outputs * places of whole blocks / places
+    listed        scan / taps + mean * event * ceil(outputs / outputs of a vector)
 
-Outputs are padded to a vector of 8, and taps are the positions of a kernel: a value is looked for events once, and then
-counts under every tap. The figures are nanoseconds where they were measured (`python -m benchmarks.break_even`,
-results/LOG.md, 2026-11-30); only their ratios count.
+Outputs are padded to a vector of 8, those of blocks to 16, as the places (output positions and steps) are that share a
+block. Taps are the positions of a kernel: a value is looked for events once, and then counts under every tap. The
+figures are nanoseconds where they were measured (`python -m benchmarks.break_even`, results/LOG.md, 2026-11-30); only
+their ratios count.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 from spikelet.graph.edge import padded
 from spikelet.runtime.plan.kinds import Kind
 
 OUTPUTS: Mapping[Kind, int] = {Kind.CONV_ROWS: 32, Kind.CONV_NIBBLES: 64, Kind.CONV_SLICED: 256}  # of a vector
+BLOCK = 16  # places and outputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Costs:
     """What the kernels of a set take.
 
     dense: an input value and output, multiplied by CONV_QUADS.
+    blocks: the same by CONV_BLOCKS; infinite in a set that has them in plain C alone.
     scan: a value that is looked for events.
     event: a vector of an event's weights, by the kernel that adds it up.
     wide: the same of CONV_ROWS, where int8 holds no four codes' sum.
@@ -33,16 +38,31 @@ class Costs:
     scan: float
     event: Mapping[Kind, float]
     wide: float
+    blocks: float = math.inf
 
-    def lists_win(self, kind: Kind, outputs: int, taps: int, mean: float, *, wide: bool) -> bool:
-        """Whether lists of events through the kernel `kind` are expected to be faster, for values of that `mean`."""
+    def multiplied(self, kind: Kind, outputs: int, places: int) -> float:
+        """What `kind`, CONV_QUADS or CONV_BLOCKS, takes in a map of so many places."""
+        if kind is Kind.CONV_QUADS:
+            return self.dense * padded(outputs, 8)
+        return self.blocks * padded(outputs, BLOCK) * padded(places, BLOCK) / places
+
+    def listed(self, kind: Kind, outputs: int, taps: int, mean: float, *, wide: bool) -> float:
+        """What lists of events through the kernel `kind` take, for values of that `mean`."""
         event = self.wide if kind is Kind.CONV_ROWS and wide else self.event[kind]
-        listed = self.scan / taps + mean * event * -(-outputs // OUTPUTS[kind])
-        return listed < self.dense * padded(outputs, 8)
+        return self.scan / taps + mean * event * -(-outputs // OUTPUTS[kind])
 
 
 AVX2 = Costs(
     dense=0.0073, scan=0.4, event={Kind.CONV_ROWS: 0.3, Kind.CONV_NIBBLES: 0.31, Kind.CONV_SLICED: 0.65}, wide=0.6
+)
+AVX512 = Costs(
+    dense=0.0075, scan=0.03, event={Kind.CONV_ROWS: 0.27, Kind.CONV_NIBBLES: 0.3, Kind.CONV_SLICED: 0.43}, wide=0.55,
+    blocks=0.0029,
+)  # fmt: skip
+# Layers of 1 bit mostly end in cuts, which take less than the 32-bit neurons behind blocks; and residual streams less
+# busy than guessed are listed much faster, busier ones multiplied a little faster. So lists come first.
+AMX = dataclasses.replace(
+    AVX512, blocks=0.0007, event={Kind.CONV_ROWS: 0.27, Kind.CONV_NIBBLES: 0.08, Kind.CONV_SLICED: 0.1}
 )
 PORTABLE = Costs(
     dense=0.158, scan=1.9, event={Kind.CONV_ROWS: 2.4, Kind.CONV_NIBBLES: 1.2, Kind.CONV_SLICED: 4.0}, wide=1.14

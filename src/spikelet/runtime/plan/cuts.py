@@ -21,7 +21,7 @@ from spikelet.runtime.plan.constants import constant
 from spikelet.runtime.plan.emit import Value
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
-from spikelet.runtime.plan.synapses import NARROW, Synapses
+from spikelet.runtime.plan.synapses import NARROW, READS_EVENTS, Synapses
 
 FEW_STATES = 3  # of an automaton that is faster than sums in 32 bits
 
@@ -44,7 +44,8 @@ class Ending:
         if not self.alone:
             return kinds
         states = 0 if self.form.transitions is None else len(self.form.transitions)
-        fastest = states == 1 or (states <= FEW_STATES and self.form.cuts.shape[1] > NARROW)
+        faster_than_lists = states == 1 or (states <= FEW_STATES and self.form.cuts.shape[1] > NARROW)
+        fastest = faster_than_lists and kinds[0] in READS_EVENTS
         return (Kind.CONV_CUTS, *kinds) if fastest else (kinds[0], Kind.CONV_CUTS, *kinds[1:])
 
 

@@ -43,6 +43,7 @@ class Kind(enum.IntEnum):
     CHARGE = 28
     CONV_CUTS = 29
     ADD_PLANES = 30
+    CONV_BLOCKS = 31
 
 
 class Form(enum.IntEnum):

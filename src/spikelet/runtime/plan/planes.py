@@ -11,7 +11,7 @@ from spikelet.graph import ir
 from spikelet.runtime.plan.emit import Value
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
-from spikelet.runtime.plan.synapses import READS_EVENTS, Read, Synapses
+from spikelet.runtime.plan.synapses import READS_SPIKES, Read, Synapses
 
 MOST_PLANES = 4  # of a sum that is listed: values from 16 on are no events
 
@@ -58,5 +58,6 @@ def _lists(plan: Planner, reader: ir.Operation) -> bool:
         return False
     layer = Synapses.of(reader)
     (name,) = reader.inputs
-    kinds = layer.kinds(plan.emitter.kernels, Read(plan.edges[name], plan.means[name], 0))
-    return plan.chosen(reader, kinds[0]) in READS_EVENTS
+    _, high, wide = plan.forms.shape(reader.name)
+    read = Read(plan.edges[name], plan.means[name], 0, high * wide * plan.emitter.T)
+    return plan.chosen(reader, layer.kinds(plan.emitter.kernels, read)[0]) in READS_SPIKES

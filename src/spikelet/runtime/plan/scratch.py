@@ -18,7 +18,8 @@ CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
 VECTOR = 32  # matmul_bits.h
 MOST_WIDE = 64  # sliced.h: bytes of the longest vector of rows
-RUN_SLACK = 16  # runs.h
+RUN_SLACK, BLOCK_SLACK = 16, 32  # ring.h
+PANEL_PLACES, PANEL_BYTES = 64, 2**18  # blocks.h
 CUT_KEPT = 33  # cuts.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
@@ -54,11 +55,40 @@ def plain(op: Planned) -> int:
     return _sweep(op, round_up(op.number("out_c"), 8), op.number("row_bytes"))
 
 
+def _ring(op: Planned, rows: int) -> int:
+    """ring_bytes of ring.h: input rows in 16 or 8 bits."""
+    slack = BLOCK_SLACK if op.kind is Kind.CONV_BLOCKS else RUN_SLACK
+    length = (op.number("in_w") + 2 * op.number("pad_w")) * op.number("in_c") + slack
+    return rows * op.number("in_t") * length * (2 if op.kind is Kind.CONV_PAIRS else 1)
+
+
 def runs(op: Planned) -> int:
-    """runs_carve of runs.h: a ring of input rows in 16 or 8 bits."""
-    length = (op.number("in_w") + 2 * op.number("pad_w")) * op.number("in_c") + RUN_SLACK
-    ring = _rows(op) * op.number("in_t") * length * (1 if op.kind is Kind.CONV_QUADS else 2)
-    return _pieces(ring) + _sweep(op, round_up(op.number("out_c"), 8))
+    """runs_carve of runs.h: a ring of input rows."""
+    return _pieces(_ring(op, _rows(op))) + _sweep(op, round_up(op.number("out_c"), 8))
+
+
+def _odd_lines(lines: int) -> int:
+    return lines | 1
+
+
+def blocks(op: Planned) -> int:
+    """blocks_carve of blocks.h: a ring of input rows, a panel of what places read, and their sums."""
+    kernel, width, high = op.number("kernel_h") * op.number("kernel_w"), op.number("out_w"), op.number("out_h")
+    steps = _steps(op)
+    rows = steps if op.number("in_t") > 1 else 1
+    lanes = 16 * _odd_lines(-(-op.number("out_c") // 16))
+    pixels = -(-PANEL_PLACES // rows)
+    while pixels > 1 and pixels * steps * lanes * 4 > PANEL_BYTES:
+        pixels = (pixels + 1) // 2
+    pixels = min(pixels, width * high)
+    places = round_up(pixels * rows, 16)
+    spanned = min((pixels + width - 2) // width + 1, high)
+    under = (spanned - 1) * op.number("max_h") * op.number("stride_h") + _rows(op)
+    ring = 0 if kernel == 1 else _ring(op, under)
+    panel = places * 64 * _odd_lines(-(-kernel * op.number("in_c") // 64)) + 64
+    sums = places * (steps // rows) * lanes * 4
+    others = op.number("max_h") * op.number("max_w") > 1
+    return _pieces(ring, panel, sums, pixels * lanes * 4, sums * others)
 
 
 def depthwise(op: Planned) -> int:
@@ -164,6 +194,7 @@ FAST: Mapping[Kind, Callable[[Planned], int]] = {
     Kind.CONV_PAIRS: runs,
     Kind.CONV_QUADS: runs,
     Kind.CONV_DEPTHWISE: depthwise,
+    Kind.CONV_BLOCKS: blocks,
     Kind.POINTWISE: plain,
     Kind.MATMUL: matrices,
     Kind.MATMUL_BITS: matrix_bits,

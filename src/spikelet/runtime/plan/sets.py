@@ -40,7 +40,7 @@ class KernelSet:
 _FAST_ONLY = frozenset(
     {
         Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_PAIRS, Kind.CONV_QUADS, Kind.CONV_DEPTHWISE, Kind.MATMUL_BITS,
-        Kind.CONV_CUTS, Kind.ADD_PLANES,
+        Kind.CONV_CUTS, Kind.ADD_PLANES, Kind.CONV_BLOCKS,
     }
 )  # fmt: skip
 SETS: Mapping[str, KernelSet] = {
@@ -49,7 +49,8 @@ SETS: Mapping[str, KernelSet] = {
         KernelSet("scalar", frozenset(Kind) - _FAST_ONLY, {}),
         KernelSet("portable", frozenset(Kind), scratch.FAST, costs=costs.PORTABLE),
         KernelSet("avx2", frozenset(Kind), scratch.FAST, costs=costs.AVX2),
-        KernelSet("avx512", frozenset(Kind), scratch.FAST, costs=costs.AVX2),
+        KernelSet("avx512", frozenset(Kind), scratch.FAST, costs=costs.AVX512),
+        KernelSet("amx", frozenset(Kind), scratch.FAST, costs=costs.AMX),
     )
 }
 PORTABLE = "portable"  # the fastest set that every machine has

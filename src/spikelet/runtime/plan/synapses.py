@@ -7,6 +7,7 @@
     spikes          1 bit, ends in a neuron            CONV_CUTS       1-bit rows; see cuts.py
     spikes          any other                          CONV_ROWS       int8 rows
     counts          where lists are faster             as spikes
+    bytes           8 bits, where a set has tiles      CONV_BLOCKS     int8 blocks
     values to 255   small enough, the same             CONV_QUADS      int8 quads
     16-bit values   any, no groups, no dilation        CONV_PAIRS      int16 pairs
     any values      any                                CONV_VALUES     int8 rows
@@ -28,6 +29,7 @@ codes.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -47,17 +49,20 @@ NARROW_CODES = 31  # of which int8 holds the sum of four
 BYTE, CODE, SHORT = 2**8 - 1, 2**7, 2**15 - 1  # what uint8, int8 and int16 hold
 READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_CUTS})
 COUNTS_VALUES = READS_EVENTS | {Kind.CONV_QUADS}  # which are told how large values can be
-READS_BYTES = frozenset({Kind.CONV_QUADS, Kind.CONV_PAIRS, Kind.CONV_VALUES})
+READS_BYTES = frozenset({Kind.CONV_BLOCKS, Kind.CONV_QUADS, Kind.CONV_PAIRS, Kind.CONV_VALUES})
+READS_SPIKES = READS_EVENTS | {Kind.CONV_BLOCKS}  # or planes, as they lie in memory
+HOLDS_CODES = frozenset({Kind.CONV_BLOCKS, Kind.CONV_QUADS})  # odd codes too, not their halves
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Read:
-    """What a layer reads: its edge, the values' expected mean, and where they lie as spikes, pool * pool of them each,
-    that pool; 0 where they don't."""
+    """What a layer reads: its edge, the values' expected mean, where they lie as spikes, pool * pool of them each, that
+    pool, 0 where they don't, and by how many places: output positions and steps."""
 
     edge: Edge
     mean: float
     pool: int
+    places: int
 
     @property
     def most(self) -> int:
@@ -91,14 +96,28 @@ class Synapses:
         """Kernels of the set that can run these weights on what they read; the one to take unless told otherwise
         first."""
         able: list[Kind] = [Kind.CONV_DEPTHWISE] if self._is_depthwise else []
-        source, most = read.edge, read.most
+        most = read.most
         by_events = self._by_events(most) if most and not self.dilated else []
-        able += by_events if by_events and (read.pool or self._lists_win(kernels, by_events[0], read.mean)) else []
-        if self.groups == 1 and not self.dilated:
-            able += [Kind.CONV_QUADS] if self._fits_quads(source) else []
-            able += [Kind.CONV_PAIRS] if source.low.min() >= -(2**15) and source.high.max() < 2**15 else []
-        able += [kind for kind in by_events if kind not in able]
-        return tuple(kind for kind in (*able, Kind.CONV_VALUES) if kind in kernels.kinds)
+        products = self._products(kernels, read)
+        able += by_events if by_events and self._lists_win(kernels, by_events[0], products, read) else []
+        able += [*products, *(kind for kind in by_events if kind not in able), Kind.CONV_VALUES]
+        return tuple(kind for kind in able if kind in kernels.kinds)
+
+    def _products(self, kernels: KernelSet, read: Read) -> list[Kind]:
+        """Kernels that multiply what they read, all at once; the faster first."""
+        source, costs = read.edge, kernels.costs
+        if self.groups > 1 or self.dilated:
+            return []
+        able = [Kind.CONV_QUADS] if self._fits_quads(source) else []
+        able += [Kind.CONV_PAIRS] if source.low.min() >= -(2**15) and source.high.max() < 2**15 else []
+        if not self._fits_blocks(source):
+            return able
+        outputs = len(self.weight)
+        of_blocks, of_quads = (
+            math.inf if costs is None else costs.multiplied(kind, outputs, read.places)
+            for kind in (Kind.CONV_BLOCKS, Kind.CONV_QUADS)
+        )
+        return [Kind.CONV_BLOCKS, *able] if of_blocks < of_quads else [*able, Kind.CONV_BLOCKS]
 
     def _by_events(self, most: int) -> list[Kind]:
         """Kernels that read lists of events, of which an input value has `most` at most; the faster first."""
@@ -106,11 +125,18 @@ class Synapses:
         of_bits = [Kind.CONV_NIBBLES, Kind.CONV_SLICED] if sliced else []
         return [*(reversed(of_bits) if len(self.weight) > NARROW else of_bits), Kind.CONV_ROWS]
 
-    def _lists_win(self, kernels: KernelSet, kind: Kind, mean: float) -> bool:
-        """Whether the set's lists of events are expected to be faster than multiplying."""
-        outputs, taps = len(self.weight) // self.groups, self.weight[0, 0].size
-        wide = self.code_top(kind) > NARROW_CODES
-        return kernels.costs is not None and kernels.costs.lists_win(kind, outputs, taps, mean, wide=wide)
+    def _lists_win(self, kernels: KernelSet, kind: Kind, products: list[Kind], read: Read) -> bool:
+        """Whether the set's lists of events are expected to be faster than multiplying: spikes are unpacked for blocks
+        alone, which read them as they lie in memory."""
+        costs, outputs, taps = kernels.costs, len(self.weight) // self.groups, self.weight[0, 0].size
+        if read.pool and (read.pool > 1 or costs is None or Kind.CONV_BLOCKS not in products):
+            return True
+        if costs is None:
+            return False
+        others = [Kind.CONV_BLOCKS] if Kind.CONV_BLOCKS in products else []
+        others += [] if read.pool else [Kind.CONV_QUADS]
+        multiplied = min(costs.multiplied(other, outputs, read.places) for other in others)
+        return costs.listed(kind, outputs, taps, read.mean, wide=self.code_top(kind) > NARROW_CODES) < multiplied
 
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
         """What packs the weights for a kernel of `kind`."""
@@ -122,6 +148,8 @@ class Synapses:
             return lambda: layout.pairs(self.codes())
         if kind is Kind.CONV_QUADS:
             return lambda: layout.quads(self.codes())
+        if kind is Kind.CONV_BLOCKS:
+            return lambda: layout.blocks(self.codes())
         if kind is Kind.CONV_DEPTHWISE:
             return lambda: layout.taps(self.codes())
         return lambda: layout.rows(self.node.name, self._stored(), self.groups)
@@ -148,6 +176,10 @@ class Synapses:
         low, high, top = int(source.low.min()), int(source.high.max()), self._top
         return low >= 0 and 1 <= high <= BYTE and top <= CODE and 2 * high * top <= SHORT
 
+    def _fits_blocks(self, source: Edge) -> bool:
+        """Whether values are bytes and codes int8."""
+        return source.low.min() >= 0 and source.high.max() <= BYTE and self._top <= CODE
+
     @property
     def _top(self) -> int:
         """The largest code that its bits and grid have."""
@@ -155,7 +187,7 @@ class Synapses:
 
     def code_top(self, kind: Kind) -> int:
         """The largest magnitude of what a kernel of `kind` holds: codes, or w of odd codes 2 w + 1."""
-        return (self._top + 1) // 2 if self._odd and kind is not Kind.CONV_QUADS else self._top
+        return (self._top + 1) // 2 if self._odd and kind not in HOLDS_CODES else self._top
 
     def fields(self, kind: Kind) -> dict[str, int]:
         """What a kernel of `kind` is told of the layer, its weights' place apart."""
@@ -163,5 +195,5 @@ class Synapses:
             "kernel_h": self.weight.shape[2], "kernel_w": self.weight.shape[3], "stride_h": self.stride[0],
             "stride_w": self.stride[1], "pad_h": self.padding[0], "pad_w": self.padding[1], "groups": self.groups,
             "dilation_h": self.dilation[0], "dilation_w": self.dilation[1],
-            "code_top": self.code_top(kind), "odd": self._odd and kind is not Kind.CONV_QUADS,
+            "code_top": self.code_top(kind), "odd": self._odd and kind not in HOLDS_CODES,
         }  # fmt: skip

@@ -1,0 +1,94 @@
+/* Products of blocks with AMX, a tile register a block. Functions and their meanings are those of blocks_portable.h. */
+
+#ifndef SPIKELET_BLOCKS_SET_H
+#define SPIKELET_BLOCKS_SET_H
+
+#include <stdatomic.h>
+
+#include "block_product.h"
+#include "wide_avx512.h"
+
+/* Eight registers of 16 rows of 64 bytes: sums in 0 to 3, places in 4 and 5, weights in 6 and 7. They are the thread's,
+   and given back as soon as they are not used, so that the system need not keep them. */
+SPK_INLINE void blocks_open(void) {
+    static const uint8_t shapes[64] = {
+        [0] = 1,   [16] = 64, [18] = 64, [20] = 64, [22] = 64, [24] = 64, [26] = 64, [28] = 64, [30] = 64,
+        [48] = 16, [49] = 16, [50] = 16, [51] = 16, [52] = 16, [53] = 16, [54] = 16, [55] = 16,
+    };
+    _tile_loadconfig(shapes);
+}
+
+SPK_INLINE void blocks_close(void) { _tile_release(); }
+
+SPK_INLINE void blocks_four(const block_product *p) {
+    const uint8_t *a = p->a;
+    const int8_t *b = p->b;
+    const size_t below = 16 * p->a_apart, beside = p->depth * BLOCK_WEIGHTS, c_bytes = p->c_apart * sizeof(int32_t);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (size_t k = 0; k < p->depth; k++, a += 64, b += BLOCK_WEIGHTS) {
+        _tile_loadd(4, a, p->a_apart);
+        _tile_loadd(6, b, 64);
+        _tile_loadd(7, b + beside, 64);
+        _tile_dpbusd(0, 4, 6);
+        _tile_dpbusd(1, 4, 7);
+        _tile_loadd(5, a + below, p->a_apart);
+        _tile_dpbusd(2, 5, 6);
+        _tile_dpbusd(3, 5, 7);
+    }
+    _tile_stored(0, p->c, c_bytes);
+    _tile_stored(1, p->c + 16, c_bytes);
+    _tile_stored(2, p->c + 16 * p->c_apart, c_bytes);
+    _tile_stored(3, p->c + 16 * p->c_apart + 16, c_bytes);
+}
+
+/* One block of places, two of outputs. */
+SPK_INLINE void blocks_beside(const block_product *p) {
+    const uint8_t *a = p->a;
+    const int8_t *b = p->b;
+    const size_t beside = p->depth * BLOCK_WEIGHTS, c_bytes = p->c_apart * sizeof(int32_t);
+    _tile_zero(0);
+    _tile_zero(1);
+    for (size_t k = 0; k < p->depth; k++, a += 64, b += BLOCK_WEIGHTS) {
+        _tile_loadd(4, a, p->a_apart);
+        _tile_loadd(6, b, 64);
+        _tile_loadd(7, b + beside, 64);
+        _tile_dpbusd(0, 4, 6);
+        _tile_dpbusd(1, 4, 7);
+    }
+    _tile_stored(0, p->c, c_bytes);
+    _tile_stored(1, p->c + 16, c_bytes);
+}
+
+/* One or two blocks of places, one of outputs. */
+SPK_INLINE void blocks_below(const block_product *p, int rows) {
+    const uint8_t *a = p->a;
+    const int8_t *b = p->b;
+    const size_t below = 16 * p->a_apart, c_bytes = p->c_apart * sizeof(int32_t);
+    _tile_zero(0);
+    _tile_zero(2);
+    for (size_t k = 0; k < p->depth; k++, a += 64, b += BLOCK_WEIGHTS) {
+        _tile_loadd(6, b, 64);
+        _tile_loadd(4, a, p->a_apart);
+        _tile_dpbusd(0, 4, 6);
+        if (rows == 1) continue;
+        _tile_loadd(5, a + below, p->a_apart);
+        _tile_dpbusd(2, 5, 6);
+    }
+    _tile_stored(0, p->c, c_bytes);
+    if (rows == 2) _tile_stored(2, p->c + 16 * p->c_apart, c_bytes);
+}
+
+SPK_INLINE void blocks_multiply(const block_product *p, int rows, int outputs) {
+    atomic_signal_fence(memory_order_seq_cst); /* the compiler does not know what the loads read */
+    if (outputs == 1)
+        blocks_below(p, rows);
+    else if (rows == 1)
+        blocks_beside(p);
+    else
+        blocks_four(p);
+}
+
+#endif
