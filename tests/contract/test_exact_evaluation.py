@@ -31,6 +31,21 @@ def test_layers_alone_are_exact_under_autocast():
         assert torch.equal(made, expected)
 
 
+def test_depthwise_convolutions_train_in_float32_under_autocast():
+    torch.manual_seed(0)
+    layer, x = Conv2d(6, 6, 3, Uniform(4), groups=6), torch.rand(2, 1, 6, 5, 5)
+    expected = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        made = layer(x.bfloat16().float())
+        assert made.dtype == torch.float32
+        assert Conv2d(6, 6, 3, Uniform(4), groups=3)(x).dtype == torch.bfloat16
+        assert Conv2d(1, 6, 3, Uniform(4))(x[:, :, :1]).dtype == torch.bfloat16
+    assert torch.equal(made, layer(x.bfloat16().float()))
+    assert torch.allclose(made, expected, atol=0.02)
+    made.sum().backward()
+    assert layer.weight.grad.dtype == torch.float32
+
+
 def test_a_double_model_gives_the_same_spikes_in_float64():
     model, x = network()
     expected = traced(model, x)
