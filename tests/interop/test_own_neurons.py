@@ -108,6 +108,13 @@ def test_anything_else_is_refused(neurons: Any) -> None:
         spikelet.from_spikingjelly(in_a_row(), time_steps=T, neurons=neurons)
 
 
+@pytest.mark.parametrize("neurons", [3, Own, [(Own, LIFParams())], "Own", 0, []])
+@pytest.mark.parametrize("convert", [spikelet.from_spikingjelly, spikelet.from_snntorch])
+def test_what_is_no_dictionary_is_refused(convert: Any, neurons: Any) -> None:
+    with pytest.raises(ConversionError, match=r"neurons must be a dictionary such as \{MyLIF: LIFParams"):
+        convert(in_a_row(), time_steps=T, neurons=neurons)
+
+
 def test_a_function_must_give_parameters() -> None:
     with pytest.raises(ConversionError, match=r"1: neurons={Own: \.\.\.} must give LIFParams, got 0\.5"):
         spikelet.from_spikingjelly(in_a_row(), time_steps=T, neurons={Own: lambda neuron: 0.5})

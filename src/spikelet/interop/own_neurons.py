@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.base.strict_json import shown
 from spikelet.interop.layers import Rule
 from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.membranes import Membrane, require_initial
@@ -29,9 +30,18 @@ OwnNeurons = Mapping[type[nn.Module], Parameters]
 """Constants by class: one set for all, or a function of the module."""
 
 
-def require_classes(neurons: OwnNeurons) -> None:
-    """Raises ConversionError unless `neurons` maps classes of modules to parameters."""
-    for cls, given in neurons.items():
+def own_neurons(neurons: OwnNeurons | None) -> dict[type[nn.Module], Parameters]:
+    """The classes of `neurons` and their parameters; None has none.
+
+    Raises:
+        ConversionError: it does not map classes of modules to parameters.
+    """
+    if not isinstance(neurons, Mapping | None):
+        raise ConversionError(
+            "neurons must be a dictionary such as {MyLIF: LIFParams(leak=0.5, threshold=0.25)}, from a class of yours "
+            f"to its constants, got {shown(neurons)}."
+        )
+    for cls, given in (neurons or {}).items():
         if not (isinstance(cls, type) and issubclass(cls, nn.Module)) or not (
             isinstance(given, LIFParams) or callable(given)
         ):
@@ -39,6 +49,7 @@ def require_classes(neurons: OwnNeurons) -> None:
                 "neurons must map a class of yours to LIFParams(...), or to a function that makes them of a module, "
                 f"got {cls!r}: {given!r}."
             )
+    return dict(neurons or {})
 
 
 def rule_of(given: Parameters) -> Rule:

@@ -46,7 +46,7 @@ from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import convolution, linear
 from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.membranes import Membrane, no_membrane, require_initial
-from spikelet.interop.own_neurons import OwnNeurons
+from spikelet.interop.own_neurons import OwnNeurons, own_neurons
 from spikelet.interop.site import Site
 from spikelet.interop.surrogates import of_snntorch
 from spikelet.interop.swap import Library, Swap
@@ -392,7 +392,7 @@ def from_snntorch(
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
     require_module(net)
-    own = dict(neurons or {})
+    own = own_neurons(neurons)
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
     original.neurons, original.per_step = tuple(own), True

@@ -52,7 +52,7 @@ from spikelet.interop.dynamics import After, Dynamics, leak_on_grid, to_lif
 from spikelet.interop.image import ImageOptions
 from spikelet.interop.layers import Rule
 from spikelet.interop.never_fires import NeverFires
-from spikelet.interop.own_neurons import OwnNeurons
+from spikelet.interop.own_neurons import OwnNeurons, own_neurons
 from spikelet.interop.scaler import Scaler
 from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF
@@ -377,7 +377,7 @@ def from_spikingjelly(
         ConversionError: a module, neuron or constant has no counterpart; names it, and the way out.
     """
     require_module(net)
-    own = dict(neurons or {})
+    own = own_neurons(neurons)
     free = _free_modes(net, own)
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)

@@ -18,7 +18,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.layers import TORCH, Rule, average_factor
-from spikelet.interop.own_neurons import OwnNeurons, require_classes, rule_of
+from spikelet.interop.own_neurons import OwnNeurons, rule_of
 from spikelet.interop.site import Site
 from spikelet.interop.ways_out import way_out
 from spikelet.nn.norm_through_time import NormThroughTime
@@ -52,8 +52,7 @@ class Library:
     own: Mapping[type, Rule] = dataclasses.field(default_factory=dict)
 
     def joined_by(self, neurons: OwnNeurons) -> Library:
-        """The same, with a user's own neurons. Raises ConversionError unless they are classes and parameters."""
-        require_classes(neurons)
+        """The same, with a user's own neurons."""
         return dataclasses.replace(self, own={cls: rule_of(given) for cls, given in neurons.items()})
 
     def owns(self, cls: type) -> bool:
