@@ -113,6 +113,7 @@ SPK_INLINE wide automaton_step(const spk_op *op, const cut_planes *k, const wide
     const cut_rows r = {op->transitions, first ? middle : 0, first ? middle : beyond,
                         1 + beyond * (op->soft_reset ? 2 : 1)};
     wide reached[CUTS], next[CUT_STATES];
+    reached[0] = w_zero(); /* or a compiler may warn that none is made */
     if (first || last) {
         for (size_t s = r.low; s <= r.high; s++)
             for (size_t e = 0; e < (last ? 1 : r.entries); e++) {
