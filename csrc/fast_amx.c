@@ -1,4 +1,5 @@
-/* The fast kernels for AVX-512 and AMX as Sapphire Rapids has them, on Linux; CMakeLists.txt says the options. */
+/* Products of blocks with AMX as Sapphire Rapids has it, on Linux; the other kernels are those for AVX-512.
+   CMakeLists.txt says the compiler's options. */
 
 #define _DEFAULT_SOURCE
 
@@ -7,11 +8,8 @@
 #include <unistd.h>
 
 #include "blocks_amx.h"
-#include "events_avx512.h"
-#include "sliced_avx512.h"
 
-#define SPK_SET_NAME "amx"
-#define SPK_SET_TABLE spk_kernels_amx
+#include "blocks.h"
 
 enum {
     CPU_HAS_TILES = 1 << 24, /* leaf 7, edx: and their products of int8 */
@@ -23,10 +21,16 @@ enum {
 /* Linux keeps tile registers of threads whose process has asked it to, once. */
 static int system_keeps_tiles(void) { return syscall(SYS_arch_prctl, REQUEST_STATE, STATE_OF_TILES) == 0; }
 
-static int spk_set_is_available(void) {
+static int is_available(void) {
     unsigned int a = 0, b = 0, c = 0, d = 0;
     if (!cpu_has_avx512() || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
     return (d & CPU_HAS_TILES) && (d & CPU_HAS_TILE_PRODUCTS) && system_keeps_tiles();
 }
 
-#include "fast.h"
+extern const spk_kernels spk_kernels_avx512, spk_kernels_amx;
+const spk_kernels spk_kernels_amx = {
+    .name = "amx",
+    .available = is_available,
+    .base = &spk_kernels_avx512,
+    .kernel = {[SPK_CONV_BLOCKS] = {conv_blocks, blocks_bytes}},
+};

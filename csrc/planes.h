@@ -12,7 +12,7 @@ SPK_INLINE size_t plane_words(const spk_op *op) {
 }
 
 /* O5 of two such maps, one plane being spikes: `sum_planes` planes hold every sum. */
-static void add_planes(const spk_op *op, const spk_frame *f) {
+SPK_INLINE void add_planes(const spk_op *op, const spk_frame *f) {
     enum { WORDS = WIDE / 8 };
     const size_t words = plane_words(op), from_planes = (size_t)op->source_planes, planes = (size_t)op->planes;
     const uint64_t *a = spk_spikes_at(f, op->src), *b = spk_spikes_at(f, op->addend);
@@ -39,7 +39,7 @@ SPK_INLINE vec values_of_planes(const uint64_t *pixel, size_t c, size_t planes, 
 }
 
 /* Planes as values. */
-static void unpack_planes(const spk_op *op, const spk_frame *f) {
+SPK_INLINE void unpack_planes(const spk_op *op, const spk_frame *f) {
     const size_t words = spk_words(op->in_c), lanes = spk_lanes(op->in_c), apart = plane_words(op);
     const uint64_t *from = spk_spikes_at(f, op->src);
     int32_t *to = spk_values_at(f, op->values);

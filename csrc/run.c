@@ -10,7 +10,7 @@ static void run_samples(void *argument, int32_t worker, spk_queue *queue) {
     while (!spk_stopped(&frame) && (frame.sample = spk_queue_take(queue)) >= 0) {
         for (int64_t i = 0; i < call->op_count && !spk_stopped(&frame); i++) {
             const spk_op *op = &call->ops[i];
-            kernels->kernel[op->kind].run(op, &frame);
+            spk_kernel_of(kernels, op->kind)->run(op, &frame);
         }
     }
 }

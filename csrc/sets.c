@@ -35,10 +35,15 @@ const char *spk_set_name(int32_t set) { return sets[set]->name; }
 
 int32_t spk_set_available(int32_t set) { return sets[set]->available(); }
 
-int32_t spk_set_offers(int32_t set, int32_t kind) { return sets[set]->kernel[kind].run != NULL; }
+const spk_kernel *spk_kernel_of(const spk_kernels *set, int32_t kind) {
+    while (set->kernel[kind].run == NULL && set->base != NULL) set = set->base;
+    return &set->kernel[kind];
+}
+
+int32_t spk_set_offers(int32_t set, int32_t kind) { return spk_kernel_of(sets[set], kind)->run != NULL; }
 
 int64_t spk_op_scratch(int32_t set, const spk_op *op) {
-    const spk_scratch_bytes scratch = sets[set]->kernel[op->kind].scratch;
+    const spk_scratch_bytes scratch = spk_kernel_of(sets[set], op->kind)->scratch;
     return scratch ? scratch(op) : 0;
 }
 

@@ -276,10 +276,12 @@ typedef struct spk_kernel {
 } spk_kernel;
 
 /* A kernel set. To add one: a file that defines it, a line in sets.c and in runtime/plan/sets.py. A kind that a
-   set leaves out (run == NULL) is never scheduled for it; SPK_CONV_ROWS and SPK_CONV_VALUES must be there. */
+   set leaves out (run == NULL) is that of the set it builds upon, or never scheduled for it; SPK_CONV_ROWS and
+   SPK_CONV_VALUES must be there. */
 typedef struct spk_kernels {
     const char *name;
-    int (*available)(void); /* whether this machine can run it */
+    int (*available)(void);         /* whether this machine can run it */
+    const struct spk_kernels *base; /* which has the kernels that are not its own; NULL: it has all */
     spk_kernel kernel[SPK_KINDS];
 } spk_kernels;
 
@@ -295,5 +297,8 @@ SPK_API void spk_run(spk_call *call);
 SPK_API void spk_stop(spk_call *call); /* from any thread, while spk_run(call) runs */
 
 const spk_kernels *spk_set(int32_t set);
+
+/* A set's kernel of a kind; what it runs is NULL where it has none. */
+const spk_kernel *spk_kernel_of(const spk_kernels *set, int32_t kind);
 
 #endif
