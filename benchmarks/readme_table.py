@@ -40,6 +40,12 @@ def _grouped(rows: Rows, *columns: str) -> dict[tuple[str, ...], Rows]:
     return groups
 
 
+def _latest(rows: Rows) -> Rows:
+    """The rows without those of trainings that were done again at the same seed."""
+    columns = ("recipe", "variant", "data", "time_steps", "weight_bits", "membrane_bits", "seed")
+    return [group[-1] for group in _grouped(rows, *columns).values()]
+
+
 def _models(rows: Rows) -> list[str]:
     lines = [
         "| network | data | T | weights | membrane | PyTorch % | integers % | packed bytes | seeds | shipped as |",
@@ -241,7 +247,7 @@ def _ablations() -> str:
 
 def _readme(before: str) -> str:
     head, rest = before.split(BEGIN)
-    published = _grouped(_read("results.csv"), "table").get(("results",), [])
+    published = _latest(_grouped(_read("results.csv"), "table").get(("results",), []))
     table = "\n".join([*_models(published), "", *_others(published)])
     taken = json.loads(LATENCY.read_text())
     about = f"One image or batch through all T steps, {taken['machine']['device']} (`results/README.md` says how):"

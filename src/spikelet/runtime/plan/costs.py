@@ -59,8 +59,9 @@ AVX512 = Costs(
     dense=0.0075, scan=0.03, event={Kind.CONV_ROWS: 0.27, Kind.CONV_NIBBLES: 0.3, Kind.CONV_SLICED: 0.43}, wide=0.55,
     blocks=0.0029,
 )  # fmt: skip
-# Layers of 1 bit mostly end in cuts, which take less than the 32-bit neurons behind blocks; and residual streams less
-# busy than guessed are listed much faster, busier ones multiplied a little faster. So lists come first.
+# Events of 1-bit rows count here a quarter of what was measured, so that their lists come first. Such layers mostly end
+# in cuts, which take less than the 32-bit neurons behind blocks; and residual streams less busy than guessed are listed
+# much faster, busier ones multiplied a little faster (results/LOG.md).
 AMX = dataclasses.replace(
     AVX512, blocks=0.0007, event={Kind.CONV_ROWS: 0.27, Kind.CONV_NIBBLES: 0.08, Kind.CONV_SLICED: 0.1}
 )
