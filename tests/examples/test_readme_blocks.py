@@ -15,6 +15,7 @@ from spikelet.cli.app import app
 from spikelet.recipes import RECIPES
 from spikelet.recipes.changes import of_length
 from tests.support.shapes import Image, make_shapes
+from tests.support.sounds import wav
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -63,6 +64,9 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Image.fromarray(np.zeros((10, 12), np.uint8)).save("image.png")
     Path("scans").mkdir()
     Image.fromarray(np.full((9, 8), 200, np.uint8)).save("scans/first.png")
+    Path("recordings").mkdir()
+    for name in ("seven.wav", "recordings/one.wav"):
+        Path(name).write_bytes(wav(np.arange(6000) % 2000 - 1000))
     reader = {"MODEL": "digits.safetensors"}
     for words in [["train", "est-digits"], *commands()]:
         typed = [*(reader.get(word, word) for word in words), *SHORTER.get(words[0], ())]
