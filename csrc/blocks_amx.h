@@ -20,7 +20,8 @@ SPK_INLINE void blocks_open(void) {
 
 SPK_INLINE void blocks_close(void) { _tile_release(); }
 
-SPK_INLINE void blocks_four(const block_product *p) {
+/* One or two blocks of places, and of outputs: `rows` and `outputs` are known where this is compiled. */
+SPK_INLINE void blocks_product(const block_product *p, int rows, int outputs) {
     const uint8_t *a = p->a;
     const int8_t *b = p->b;
     const size_t below = 16 * p->a_apart, beside = p->depth * BLOCK_WEIGHTS, c_bytes = p->c_apart * sizeof(int32_t);
@@ -31,64 +32,31 @@ SPK_INLINE void blocks_four(const block_product *p) {
     for (size_t k = 0; k < p->depth; k++, a += 64, b += BLOCK_WEIGHTS) {
         _tile_loadd(4, a, p->a_apart);
         _tile_loadd(6, b, 64);
-        _tile_loadd(7, b + beside, 64);
+        if (outputs == 2) _tile_loadd(7, b + beside, 64);
         _tile_dpbusd(0, 4, 6);
-        _tile_dpbusd(1, 4, 7);
-        _tile_loadd(5, a + below, p->a_apart);
-        _tile_dpbusd(2, 5, 6);
-        _tile_dpbusd(3, 5, 7);
-    }
-    _tile_stored(0, p->c, c_bytes);
-    _tile_stored(1, p->c + 16, c_bytes);
-    _tile_stored(2, p->c + 16 * p->c_apart, c_bytes);
-    _tile_stored(3, p->c + 16 * p->c_apart + 16, c_bytes);
-}
-
-/* One block of places, two of outputs. */
-SPK_INLINE void blocks_beside(const block_product *p) {
-    const uint8_t *a = p->a;
-    const int8_t *b = p->b;
-    const size_t beside = p->depth * BLOCK_WEIGHTS, c_bytes = p->c_apart * sizeof(int32_t);
-    _tile_zero(0);
-    _tile_zero(1);
-    for (size_t k = 0; k < p->depth; k++, a += 64, b += BLOCK_WEIGHTS) {
-        _tile_loadd(4, a, p->a_apart);
-        _tile_loadd(6, b, 64);
-        _tile_loadd(7, b + beside, 64);
-        _tile_dpbusd(0, 4, 6);
-        _tile_dpbusd(1, 4, 7);
-    }
-    _tile_stored(0, p->c, c_bytes);
-    _tile_stored(1, p->c + 16, c_bytes);
-}
-
-/* One or two blocks of places, one of outputs. */
-SPK_INLINE void blocks_below(const block_product *p, int rows) {
-    const uint8_t *a = p->a;
-    const int8_t *b = p->b;
-    const size_t below = 16 * p->a_apart, c_bytes = p->c_apart * sizeof(int32_t);
-    _tile_zero(0);
-    _tile_zero(2);
-    for (size_t k = 0; k < p->depth; k++, a += 64, b += BLOCK_WEIGHTS) {
-        _tile_loadd(6, b, 64);
-        _tile_loadd(4, a, p->a_apart);
-        _tile_dpbusd(0, 4, 6);
+        if (outputs == 2) _tile_dpbusd(1, 4, 7);
         if (rows == 1) continue;
         _tile_loadd(5, a + below, p->a_apart);
         _tile_dpbusd(2, 5, 6);
+        if (outputs == 2) _tile_dpbusd(3, 5, 7);
     }
     _tile_stored(0, p->c, c_bytes);
-    if (rows == 2) _tile_stored(2, p->c + 16 * p->c_apart, c_bytes);
+    if (outputs == 2) _tile_stored(1, p->c + 16, c_bytes);
+    if (rows == 1) return;
+    _tile_stored(2, p->c + 16 * p->c_apart, c_bytes);
+    if (outputs == 2) _tile_stored(3, p->c + 16 * p->c_apart + 16, c_bytes);
 }
 
 SPK_INLINE void blocks_multiply(const block_product *p, int rows, int outputs) {
     atomic_signal_fence(memory_order_seq_cst); /* the compiler does not know what the loads read */
-    if (outputs == 1)
-        blocks_below(p, rows);
-    else if (rows == 1)
-        blocks_beside(p);
+    if (rows == 2 && outputs == 2)
+        blocks_product(p, 2, 2);
+    else if (rows == 2)
+        blocks_product(p, 2, 1);
+    else if (outputs == 2)
+        blocks_product(p, 1, 2);
     else
-        blocks_four(p);
+        blocks_product(p, 1, 1);
 }
 
 #endif

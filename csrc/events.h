@@ -149,7 +149,7 @@ SPK_INLINE void list_step(const spk_op *op, const spk_frame *f, size_t t, size_t
         list_counts_row(op, spk_values_at(f, op->src) + (t * map + row) * spk_lanes(op->in_c), g, list, starts);
         return;
     }
-    const size_t words = spk_words(op->in_c), plane = p > 0 ? p * plane_words(op) : 0;
+    const size_t words = spk_words(op->in_c), plane = p * plane_words(op);
     const uint64_t *const spikes = spk_spikes_at(f, op->src) + plane + t * map * words;
     if (op->groups == 1 && op->pool == 1)
         list_plain_row(op, spikes + row * words, list, starts);

@@ -9,7 +9,7 @@
    which are wanted; bit 8 i + k of one belongs to its output block * k + i, so that no output has to change places.
    Output o of block b has
 
-     to[b][o] = 2 * count - (int32_t)events[b],
+     to[b][o] = 2 * count - events[b],
 
    int16 where `narrow`, else int32. */
 SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *const *to, const uint32_t *events,

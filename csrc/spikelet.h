@@ -281,7 +281,7 @@ typedef struct spk_kernel {
 typedef struct spk_kernels {
     const char *name;
     int (*available)(void);         /* whether this machine can run it */
-    const struct spk_kernels *base; /* which has the kernels that are not its own; NULL: it has all */
+    const struct spk_kernels *base; /* which has kernels that are not its own; NULL: builds upon none */
     spk_kernel kernel[SPK_KINDS];
 } spk_kernels;
 

@@ -152,10 +152,11 @@ class LoopWithJoins(LoopWithFeedback):
             if parts[at].shape[1] != told.count or not self._is_before(told.neurons[0], parts[at]):
                 continue
             rest = [*parts[:at], *parts[at + 1 :]]
-            place = self._place(rest[0]) if len(rest) == 1 else None
-            left = super()._done(func, (rest, 1), {}) if len(rest) > 1 else rest[0][...] if place is None else None
-            left = self._again(place) if left is None and place is not None else left
-            assert left is not None
+            if len(rest) > 1:
+                left = super()._done(func, (rest, 1), {})
+            else:
+                place = self._place(rest[0])
+                left = rest[0][...] if place is None else self._again(place)
             self.beside[id(left)] = layer
             self.kept.append(left)
             return left

@@ -161,7 +161,7 @@ def _convolved(layer: Conv1d | Conv2d, x: Tensor, sample_dims: int) -> Tensor:
 
 
 def _costly_in_half_precision(layer: Conv1d | Conv2d, x: Tensor) -> bool:
-    """Whether this is a depthwise convolution in training on a CPU under autocast: its backward pass takes 2.5 to 3
+    """Whether this is a depthwise convolution in training on a CPU under autocast: its backward pass takes 2.5 to 3.2
     times as long in bfloat16 as in float32 (results/LOG.md)."""
     depthwise = layer.groups == layer.in_channels > 1
     return layer.training and depthwise and x.device.type == "cpu" and torch.is_autocast_enabled("cpu")

@@ -22,17 +22,9 @@ from spikelet.nn import ChannelMap
 
 # What keeps the order of all elements, whatever it does to the shape.
 SAME_ORDER = (
-    "flatten",
-    "reshape",
-    "view",
-    "view_as",
-    "reshape_as",
-    "unflatten",
-    "squeeze",
-    "unsqueeze",
-    "ravel",
-    *("squeeze_", "unsqueeze_"),
-)
+    "flatten", "reshape", "view", "view_as", "reshape_as", "unflatten", "squeeze", "unsqueeze", "ravel", "squeeze_",
+    "unsqueeze_",
+)  # fmt: skip
 OTHER_ORDER = (
     *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "t", "adjoint", "atleast_1d"),
     *("chunk", "split", "tensor_split", "unbind", "narrow", "select", "__getitem__", "index_select", "take_along_dim"),
