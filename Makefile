@@ -6,8 +6,10 @@
 #   make ecosystems  the exports for Arduino, PlatformIO, Zephyr, ESP-IDF and MicroPython, by their own packers
 #   make docs    the pages of the documentation, in build/docs: README, tutorials, specifications, every module
 #   make lint    formatting, style, types, spelling
-#   make bench   timings of the native runtime beside PyTorch and int8 twins   (BENCH_ARGS=--small leaves the transformers out)
-#   make fuzz    100,000 damaged artifact files, 10,000 random graphs, 25,000 damaged pictures, arrays and data sets
+#   make bench   timings of the native runtime beside PyTorch, int8 twins and SpikingJelly, and a picture of them
+#                in build/bench   (BENCH_ARGS=--small leaves the transformers out)
+#   make fuzz    100,000 damaged artifact files, 10,000 random graphs, 10 minutes of graphs in threads, 25,000 damaged
+#                pictures, arrays and data sets
 #   make clean   remove what was built, but for the environment; distclean removes that too
 
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,\
@@ -81,11 +83,13 @@ lint: $(READY)
 	$(if $(C_SOURCES),$(VENV)/bin/clang-format --dry-run --Werror $(C_SOURCES))
 
 bench: $(READY)
-	$(PY) -m benchmarks $(BENCH_ARGS)
+	mkdir -p build/bench
+	$(PY) -m benchmarks --out build/bench/latency.json --plot build/bench/latency.png $(BENCH_ARGS)
 
 fuzz: $(READY)
 	$(PY) -m tests.fuzz.fuzz_artifact --inputs 100000
 	$(PY) -m tests.fuzz.fuzz_graphs --graphs 10000
+	$(PY) -m tests.fuzz.soak --minutes 10
 	HF_HUB_OFFLINE=1 $(PY) -m tests.fuzz.fuzz_data pictures --inputs 10000
 	HF_HUB_OFFLINE=1 $(PY) -m tests.fuzz.fuzz_data arrays --inputs 10000
 	HF_HUB_OFFLINE=1 $(PY) -m tests.fuzz.fuzz_data sets --inputs 5000

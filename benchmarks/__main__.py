@@ -1,40 +1,51 @@
-"""`make bench`: latency beside PyTorch and int8 twins of small networks and three transformers, and their layers one by
-one.
+"""`make bench`: latency beside PyTorch, int8 twins and SpikingJelly of small networks and three transformers, what two
+threads bring, their layers one by one, linear layers beside ONNX Runtime's of 2 bits, and a picture.
 
-    python -m benchmarks [--small] [--batch 1 32] [--threads 1] [--seconds 10] [--out bench.json]
+    python -m benchmarks [--small] [--batch 1 32] [--threads 1] [--seconds 10] [--out bench.json] [--plot bench.png]
 
-Most of the time is torch.compile's: --small, the small networks alone, takes little. See end_to_end.py and layers.py.
+Most of the time is torch.compile's: --small, the small networks alone, takes little. See end_to_end.py, layers.py,
+linear_nbits.py and latency_picture.py.
 """
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from benchmarks import layers
+from benchmarks import latency_picture, layers, linear_nbits
 from benchmarks.end_to_end import BESIDE, options_of, table, write
 
 SMALL, SHIPPED = ("qsnn_vgg_s",), ("qsnn-vgg-s-cifar10",)
-INT8 = ("ort_int8", "openvino_int8")
-TRANSFORMERS = ("bestformer_4_384:1", "spikformer_4_384:1", "spikformer_4_384:4")
+PYTORCH, INT8, THEIRS = ("eager", "compiled", "bf16"), ("ort_int8", "openvino_int8"), ("spikingjelly",)
+SPIKFORMERS, OTHERS = ("spikformer_4_384:1", "spikformer_4_384:4"), ("bestformer_4_384:1",)
 
 
 def main() -> None:
-    """Measures, prints tables and writes JSON."""
+    """Measures, prints tables, writes JSON and draws."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="the small networks alone")
+    parser.add_argument("--plot", type=Path, help="where the picture goes, PNG")
     options_of(parser)
     args = parser.parse_args()
-    args.beside = list(BESIDE)
-    results = table(SMALL, args)
-    print()
-    args.beside = ["eager", *INT8]
-    results += table(SHIPPED, args)
-    if not args.small:
+    results = []
+
+    def measure(words: tuple[str, ...], *beside: str, **changed: list[int]) -> None:
         print()
-        args.beside = ["eager", "compiled", "bf16", *INT8]
-        results += table(TRANSFORMERS, args)
-        results += layers.tables(TRANSFORMERS, args.seconds)
+        results.extend(table(words, argparse.Namespace(**{**vars(args), "beside": beside, **changed})))
+
+    measure(SMALL, *BESIDE)
+    measure(SHIPPED, "eager", *INT8)
+    measure(SHIPPED, batch=[32], threads=[1, 2])
+    if not args.small:
+        measure(SPIKFORMERS, *PYTORCH, *INT8, *THEIRS)
+        measure(OTHERS, *PYTORCH, *INT8)
+    ends = list(results)
+    if not args.small:
+        results += layers.tables((*SPIKFORMERS, *OTHERS), args.seconds)
+        results += linear_nbits.tables(SPIKFORMERS[:1], args.seconds)
     write(args.out, results)
+    if args.plot is not None:
+        latency_picture.draw(ends, args.plot)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ Contenders, all given the same images:
     exact           the model's own evaluation (`model.eval()`), whose rounding equals the integer program's
     ort_int8        a network of the same shape with ReLUs for neurons, run once, in int8 by ONNX Runtime
     openvino_int8   the same file in OpenVINO                                            (benchmarks/int8_onnx.py)
+    spikingjelly    SpikingJelly's own network of this shape, where its zoo has one (benchmarks/spikingjelly_zoo.py)
 
 Plain PyTorch leaves roundings and membranes of few bits out, which favours it; what bfloat16 does to the spikes is not
 judged. Random networks (cases.py) are made to fire as often as --firing says, in every layer of binary neurons; shipped
@@ -22,18 +23,19 @@ measured is printed and saved: spikes of a neuron and step, counts where it has 
 
 Contenders take turns, and every figure is the median over rounds, once of wall-clock time and once of the processor
 time that all threads of the process took; on a busy machine only the second means anything, and the ratios are of it
-when one thread runs.
+when one thread runs. The quarter and three quarters of the rounds beside it say how far they spread. Where several
+numbers of threads were asked for, each result says how many times faster it is than one thread by the wall's clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import importlib.metadata
 import json
 import os
 import platform
-import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +43,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks import int8_onnx
+from benchmarks import int8_onnx, spikingjelly_zoo
 from benchmarks.cases import FIRING, Subject, subject_of
 from benchmarks.plain_torch import PlainTorch
 from benchmarks.record import command, commit, device
 from spikelet import Reference
-from spikelet.base.timing import taking_turns
+from spikelet.base.timing import Times, taking_turns
 from spikelet.runtime import Program
 from spikelet.zoo import names
 
-CONTENDERS = ("eager", "compiled", "bf16", "exact", "ort_int8", "openvino_int8")
+CONTENDERS = ("eager", "compiled", "bf16", "exact", "ort_int8", "openvino_int8", "spikingjelly")
+BASELINES = ("torch", "numpy", "onnxruntime", "openvino", "spikingjelly")
 BESIDE = ("eager", "exact")
 HEADS = "{:20} {:>5} {:>7} {:>8} {:>6} {:>9} {:>9}   {}"
 
 
 def medians(contenders: dict[str, Callable[[], Any]], seconds: float) -> dict[str, dict[str, float]]:
     """Median wall and processor milliseconds of every contender; they take turns until `seconds` have passed."""
-    times = taking_turns(contenders, seconds)
+    return milliseconds(taking_turns(contenders, seconds))
+
+
+def milliseconds(times: Mapping[str, Times], share: float = 0.5) -> dict[str, dict[str, float]]:
+    """Wall and processor milliseconds below which a share of the rounds of every contender lies; half is the median."""
     return {
-        clock: {name: round(1e3 * statistics.median(getattr(t, clock)), 4) for name, t in times.items()}
+        clock: {name: round(1e3 * float(np.quantile(getattr(t, clock), share)), 4) for name, t in times.items()}
         for clock in ("wall", "cpu")
     }
 
@@ -81,6 +88,7 @@ def contenders(wanted: Sequence[str], subject: Subject, x: Tensor, threads: int)
         "exact": lambda: functools.partial(subject.model or nn.Identity(), x),
         "ort_int8": lambda: twin().onnx_runtime(threads),
         "openvino_int8": lambda: twin().openvino(threads),
+        "spikingjelly": lambda: spikingjelly_zoo.implementation(subject, x),
     }
     return {name: makes[name]() for name in wanted}
 
@@ -98,7 +106,8 @@ def measure(subject: Subject, batch: int, threads: int, args: argparse.Namespace
     program, x_numpy = Program(subject.graph, threads, kernels), x.numpy()
     _check(subject, program, x)
     calls = {"native": lambda: program(x_numpy)} | contenders(args.beside, subject, x, threads)
-    ms = medians(calls, args.seconds)
+    times = taking_turns(calls, args.seconds)
+    ms = milliseconds(times)
     judged = ms["cpu" if threads == 1 else "wall"]
     spikes = program.spikes(x_numpy)
     return {
@@ -107,6 +116,9 @@ def measure(subject: Subject, batch: int, threads: int, args: argparse.Namespace
         "threads": threads,
         "kernels": program.kernels,
         "milliseconds": ms,
+        "quarter": milliseconds(times, 0.25),
+        "three_quarters": milliseconds(times, 0.75),
+        "rounds": len(times["native"].wall),
         "times_faster_than": {k: round(v / judged["native"], 1) for k, v in judged.items() if k != "native"},
         "firing_asked": subject.firing,
         "snapped": subject.snapped,
@@ -129,14 +141,19 @@ def _check(subject: Subject, program: Program, x: Tensor) -> None:
         raise SystemExit(f"{subject.name}: native and exact evaluation differ")
 
 
+def versions() -> dict[str, str]:
+    """The version of every library that may be measured beside, of those that are installed."""
+    installed = {dist.name.lower() for dist in importlib.metadata.distributions()}
+    return {name: importlib.metadata.version(name) for name in BASELINES if name in installed}
+
+
 def machine() -> dict[str, Any]:
     """Where and when figures were taken."""
     return {
         "device": device(),
         "cores": os.cpu_count(),
         "load_average": [round(v, 2) for v in os.getloadavg()],
-        "torch": torch.__version__,
-        "numpy": np.__version__,
+        **versions(),
         "python": platform.python_version(),
         "commit": commit(),
         "command": command(),
@@ -150,9 +167,13 @@ def table(words: Sequence[str], args: argparse.Namespace) -> list[dict[str, Any]
     for word in words:
         for subject in _subjects(word, args):
             for batch in args.batch:
-                for threads in args.threads:
-                    for kernels in args.kernels:
+                for kernels in args.kernels:
+                    alone: float | None = None
+                    for threads in args.threads:
                         results.append(measure(subject, batch, threads, args, kernels))
+                        took = results[-1]["milliseconds"]["wall"]["native"]
+                        alone = took if threads == 1 else alone
+                        results[-1]["times_faster_than_one_thread"] = alone and round(alone / took, 2)
                         _print(word, results[-1])
     return results
 
@@ -167,6 +188,8 @@ def _subjects(word: str, args: argparse.Namespace) -> Iterator[Subject]:
 
 def _print(word: str, result: dict[str, Any]) -> None:
     faster = ", ".join(f"{k} {v}" for k, v in result["times_faster_than"].items())
+    if result["threads"] > 1 and result["times_faster_than_one_thread"]:
+        faster += f"; one thread {result['times_faster_than_one_thread']}"
     wall, cpu = (f"{result['milliseconds'][clock]['native']:.3f}" for clock in ("wall", "cpu"))
     rate = f"{result['firing_rate']:.3f}"
     print(

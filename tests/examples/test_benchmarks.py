@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import spikelet
-from benchmarks import end_to_end
-from benchmarks.cases import subject_of
-from spikelet import Program
+from benchmarks import end_to_end, linear_nbits, roofline, spikingjelly_zoo
+from benchmarks.cases import Subject, subject_of
+from spikelet import Program, create_model, lower
 from spikelet.base.errors import OverflowRefused
+from spikelet.graph import ir
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +52,64 @@ def test_an_unknown_case_is_refused_in_words(word: str):
     assert done.returncode == 1
     assert re.search(r"a case must be a model's name, or a name and its weights' bits .* got ", done.stderr)
     assert "Traceback" not in done.stderr
+
+
+def test_one_thread_is_compared_with_two_and_every_figure_says_how_far_it_spreads(tmp_path: Path):
+    out, picture = tmp_path / "latency.json", tmp_path / "latency.png"
+    words = ["--batch", "2", "--threads", "1", "2", "--beside", "eager", "--seconds", "0.05", "--out", str(out)]
+    run("benchmarks.end_to_end", "qsnn_vgg_s", *words)
+    one, two = json.loads(out.read_text())["results"]
+    assert one["times_faster_than_one_thread"] == 1
+    assert two["times_faster_than_one_thread"] > 0
+    for result in (one, two):
+        low, middle, high = (result[share]["wall"]["native"] for share in ("quarter", "milliseconds", "three_quarters"))
+        assert low <= middle <= high
+    run("benchmarks.latency_picture", str(out), "--plot", str(picture))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_spikingjellys_own_network_has_the_shape_of_ours():
+    pytest.importorskip("spikingjelly")
+    model = create_model("spikformer_4_384", time_steps=2, weight_bits=1).eval()
+    graph = lower(model, x := torch.zeros((1, 3, 32, 32), dtype=torch.uint8))
+    subject = Subject("spikformer_4_384", {}, graph, model, None)
+    assert spikingjelly_zoo.implementation(subject, x)().shape == (2, 1, 10)
+    with pytest.raises(SystemExit, match="SpikingJelly's zoo has no such network"):
+        spikingjelly_zoo.implementation(Subject("qsnn_vgg_s", {}, graph, model, None), x)
+
+
+def test_every_kernel_is_measured_against_what_the_machine_can_do(tmp_path: Path):
+    if shutil.which("cc") is None and shutil.which("gcc") is None:
+        pytest.skip("needs a C compiler")
+    out = tmp_path / "roof.json"
+    run("benchmarks.roofline", "qsnn-vgg-s-nmnist", "--seconds", "0.05", "--out", str(out))
+    (result,) = json.loads(out.read_text())["results"]
+    assert all(value > 0 for word, value in result["limits"].items() if word != "product")
+    assert any(one["least"] for one in result["operations"])
+
+
+@pytest.mark.parametrize(
+    ("size", "span", "stride", "padding"), [(5, 3, 1, 1), (6, 2, 2, 0), (7, 3, 2, 0), (4, 1, 1, 0)]
+)
+def test_windows_over_a_position_are_counted(size: int, span: int, stride: int, padding: int):
+    windows = [range(at, at + span) for at in range(-padding, size + padding - span + 1, stride)]
+    expected = [sum(i in window for window in windows) for i in range(size)]
+    assert roofline.covering(size, span, stride, padding).tolist() == expected
+
+
+def test_the_weights_of_few_bits_of_onnx_runtime_are_those_of_the_layer():
+    pytest.importorskip("onnxruntime")
+    graph = spikelet.load("bestformer-cifar10")
+    shapes = linear_nbits.linear_layers(graph)
+    assert {name: (shape[1], shape[2]) for name, shape in shapes.items()} == {
+        node.name: node.weight.shape[1::-1]
+        for node in graph.nodes
+        if isinstance(node, ir.Linear) or (isinstance(node, ir.Conv) and node.kernel == (1, 1) and node.groups == 1)
+    }
+    (y,) = linear_nbits.product(3, 64, 5, 2)()
+    assert y.shape == (3, 5)
+    with pytest.raises(SystemExit, match="no whole number of blocks"):
+        linear_nbits.product(3, 65, 5, 2)
 
 
 def test_every_layer_of_a_transformer_has_a_time_and_its_synaptic_operations(tmp_path: Path):

@@ -17,7 +17,7 @@ from spikelet.graph.ops.operation import Example, Interval, Operation, Pointwise
 from spikelet.graph.ops.record import Record
 from spikelet.runtime.plan.rules import RULES, TABLE
 from tests.example_graphs import example_graph
-from tests.fuzz import fuzz_graphs
+from tests.fuzz import fuzz_graphs, soak
 from tests.support.kernel_sets import SETS, assert_equal_everywhere
 
 EXAMPLES = [pytest.param(e, id=f"{o.word} {i}") for o in ir.OPERATIONS for i, e in enumerate(o.examples())]
@@ -45,6 +45,15 @@ def test_a_few_hundred_random_graphs_are_the_reference_whole_and_as_streams(
     part: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert fuzz_graphs.main(["--graphs", "40", "--first", str(40 * part)]) == 0, capsys.readouterr().out
+
+
+def test_graphs_in_threads_are_the_reference_and_keep_no_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    assert soak.main(["--minutes", "0.03", "--threads", "3", "--first", "100"]) == 0, capsys.readouterr().out
+
+
+def test_memory_that_grows_is_seen() -> None:
+    assert soak.growth([100] * 40) == 0
+    assert soak.growth(list(range(40))) == 20
 
 
 def graph_of(*nodes: Operation, time_steps: int = 2, shape: Shape = (2, 3, 4)) -> ir.IntGraph:

@@ -12,9 +12,17 @@ from spikelet.data import Samples
 from spikelet.models.builder import Task
 from spikelet.models.catalogue import BUILDERS
 from spikelet.recipes import RECIPES
-from spikelet.recipes.changes import SHARED, at_rate, at_time_steps, for_samples, of_length, with_model
+from spikelet.recipes.changes import (
+    SHARED,
+    at_rate,
+    at_time_steps,
+    for_samples,
+    of_length,
+    with_few_spikes,
+    with_model,
+)
 from spikelet.recipes.own_data import own_data
-from spikelet.train import Phase, TrainConfig
+from spikelet.train import DualRegulation, FewSpikes, Phase, TrainConfig
 from spikelet.train.checkpoint import build
 
 
@@ -80,6 +88,16 @@ def test_the_network_before_pruning_changes_with_its_own():
     assert faster.optimizer.lr == 2e-3
     assert faster.of_unpruned().optimizer.lr == pytest.approx(6e-3)
     assert at_rate(RECIPES["qsnn-digits"](), 0.5).optimizer.lr == 0.5
+
+
+def test_few_spikes_replace_the_loss_that_draws_rates_to_a_half():
+    base = dataclasses.replace(RECIPES["qsnn-digits"](), regulation=DualRegulation(weight=False, spike=0.3))
+    few = with_few_spikes(base, 0.05)
+    assert few.few_spikes == FewSpikes(0.05)
+    assert few.regulation == DualRegulation(weight=False, spike=0.0)
+    heavier = dataclasses.replace(base, few_spikes=FewSpikes(0.3, 7.0))
+    assert with_few_spikes(heavier, 0.1).few_spikes == FewSpikes(0.1, 7.0)
+    assert base.few_spikes is None
 
 
 @pytest.mark.parametrize("model", [builder.__name__ for builder in BUILDERS])

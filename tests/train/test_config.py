@@ -17,7 +17,7 @@ from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear, Scale
 from spikelet.quant import EDE, Binary, Clip, Straight, Uniform
 from spikelet.recipes import RECIPES
-from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig, Unpruned
+from spikelet.train import DualRegulation, FewSpikes, Optimizer, Phase, Teacher, TrainConfig, Unpruned
 from spikelet.train.phases import set_binary, set_phase
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 from tests.support.catalogue import small_model
@@ -48,6 +48,7 @@ def test_every_field_survives_json():
         batch_size=7,
         optimizer=Optimizer("sgd", 0.1, 1e-4, 0.2, 3.0),
         regulation=DualRegulation(weight=False, spike=0.5),
+        few_spikes=FewSpikes(0.2, 3.0),
         loss="mean",
         label_smoothing=0.1,
         gradient="ede",

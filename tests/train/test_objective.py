@@ -12,9 +12,16 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
 from spikelet.neurons import LIF, LIFParams
-from spikelet.train import DualRegulation, TrainConfig, evaluate
+from spikelet.train import DualRegulation, FewSpikes, TrainConfig, evaluate
 from spikelet.train.evaluate import predict
-from spikelet.train.losses import LOSSES, firing_rates, mean_cross_entropy, rate_loss, step_cross_entropy
+from spikelet.train.losses import (
+    LOSSES,
+    few_spikes_loss,
+    firing_rates,
+    mean_cross_entropy,
+    rate_loss,
+    step_cross_entropy,
+)
 from spikelet.train.objective import Objective
 
 
@@ -102,6 +109,23 @@ def test_the_objective_is_cross_entropy_plus_lambda_times_the_rate_loss(spike: f
     assert loss.item() == pytest.approx(expected.item())
     assert firing.item() == pytest.approx(sum(r.item() for r in rates) / 3)
     assert not firing.requires_grad
+
+
+def test_few_spikes_by_hand():
+    rates = [torch.tensor(r) for r in (0.1, 0.05, 0.2, 0.0)]
+    assert few_spikes_loss(rates, 0.1).item() == pytest.approx(1.0 / 4)
+    assert few_spikes_loss(rates, 0.2).item() == 0
+    assert few_spikes_loss([], 0.1).item() == 0
+
+
+def test_layers_that_fire_more_often_than_asked_pay_for_it():
+    few = FewSpikes(0.02, 3.0)
+    config = TrainConfig("qsnn_vgg_s", {}, "digits", regulation=DualRegulation(spike=0.0), few_spikes=few)
+    model, x, y = Tiny(), torch.rand(2, 6, 4), torch.arange(6) % 4
+    loss, _ = Objective(model, config)(x, y)
+    with firing_rates(model) as rates:
+        expected = LOSSES["steps"](model(x), y, 0.0) + 3.0 * sum((r / 0.02 - 1).relu() ** 2 for r in rates) / 3
+    assert loss.item() == pytest.approx(expected.item())  # type: ignore[union-attr]
 
 
 class Table(nn.Module):

@@ -24,6 +24,15 @@ class Resident:
         return self.peak - self.before
 
 
+def resident() -> int:
+    """Bytes of this process that are resident now.
+
+    Raises:
+        OSError: the system is not Linux.
+    """
+    return _bytes("VmRSS")
+
+
 def resident_during(work: Callable[[], Made]) -> tuple[Made, Resident]:
     """What `work` returns, and the memory of this process meanwhile.
 
@@ -33,7 +42,7 @@ def resident_during(work: Callable[[], Made]) -> tuple[Made, Resident]:
         OSError: the system is not Linux, or does not let a process ask.
     """
     _RESET.write_text("5")  # the peak begins anew
-    before = _bytes("VmRSS")
+    before = resident()
     return work(), Resident(before, _bytes("VmHWM"))
 
 

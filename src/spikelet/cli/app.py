@@ -32,6 +32,7 @@ from spikelet.cli.options import (
     FitOptions,
     Name,
     PathName,
+    Rate,
     RunOptions,
     Share,
     TrainOptions,
@@ -100,6 +101,12 @@ def app(debug: bool) -> None:
     "--weight-bits", type=Bits(1), help="Bits of a hidden weight: 1 to 8, or 32 for floats. Default: the recipe's."
 )
 @click.option("--membrane-bits", type=Bits(2), help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
+@click.option(
+    "--max-firing-rate",
+    type=Rate(),
+    metavar="SHARE",
+    help="Penalise layers that fire more often than this, such as 0.05: fewer spikes, a faster program.",
+)
 @click.option("--seed", type=SEED, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
 @click.option(
     "--config", type=PATH, metavar="FILE", help="A configuration in place of a recipe, such as a config.json."

@@ -115,6 +115,19 @@ class Share(click.ParamType):
         return share
 
 
+class Rate(click.ParamType):
+    """A firing rate, 0 < rate < 1."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; a usage error where it is another text, or out of range."""
+        rate = click.FLOAT.convert(value, param, ctx)
+        if not 0 < rate < 1:
+            self.fail(f"must lie between 0 and 1, got {value}.", param, ctx)
+        return rate
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainOptions:
     """What `spikelet train` is told; None where nothing was said."""
@@ -133,6 +146,7 @@ class TrainOptions:
     epochs: int | None = None
     batch_size: int | None = None
     lr: float | None = None
+    max_firing_rate: float | None = None
     seed: int | None = None
     dry_run: bool = False
     threads: int | None = None

@@ -4,10 +4,12 @@
     "mean"     CE = CE((1/T) sum_t logits[t], y)     cross entropy of the time-averaged logits (QP-SNN); the loss that
                                                      training in one pass approximates
     rates      R  = mean over hidden layers l of (f_l - 1/2)^2
+    few        S  = mean over all layers l of max(0, f_l / r - 1)^2
 
 f_l is the mean firing rate of neuron layer l over batch, time and space; the first and the last layer are left out.
 R is the spike half of Q-SNN's weight-spike dual regulation (Wei et al., ACM MM 2024, arXiv:2406.13672). The paper sums
-over layers, its code takes the mean: this is the code's, with the paper's lambda = 1e-3 as default.
+over layers, its code takes the mean: this is the code's, with the paper's lambda = 1e-3 as default. S is ours: layers
+that fire at most at the rate r pay nothing, and the others by their rate in units of r, however small that is.
 """
 
 from __future__ import annotations
@@ -47,6 +49,13 @@ def rate_loss(rates: list[Tensor]) -> Tensor:
     if not hidden:
         return torch.zeros(())
     return (torch.stack(hidden) - 0.5).square().mean()
+
+
+def few_spikes_loss(rates: list[Tensor], rate: float) -> Tensor:
+    """S of the module's equations for r = `rate`; 0 without layers of neurons."""
+    if not rates:
+        return torch.zeros(())
+    return (torch.stack(rates) / rate - 1).relu().square().mean()
 
 
 def step_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) -> Tensor:

@@ -1,0 +1,187 @@
+"""How near every kernel of a native program comes to what one thread of this machine can do.
+
+    python -m benchmarks.roofline spikformer_4_384:1 [qsnn-vgg-s-cifar10 ...] [--snap] [--seconds 10] [--out roof.json]
+
+The machine's limits are measured first, by roofline.c: three-input operations on whole vectors, vectors read from a
+table of the weights' size in random order, and multiplications of bytes. A layer's least time is then
+
+    lists of 1-bit rows       max(7/4 vectors / logic, vectors / load)          CONV_SLICED, CONV_CUTS
+    lists of wider rows       vectors / load                                    CONV_ROWS, CONV_NIBBLES
+    multiplication            multiply-accumulates / product                    CONV_BLOCKS, CONV_QUADS
+
+with a vector for every event under every tap of its window, or a part of one where several rows share it; 8 rows take 7
+carry-save adders of two operations. An event is a one of the input, or of a plane of bits of a sum of spikes. To find
+events, to join the lists of a window, neurons and what else is done behind are in no limit: they are what a fraction of
+less than 1 is lost to, beside the kernel's own.
+
+Times are those of layers.py: one image, one thread, processor time. Kernels of other kinds are listed without a limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.cases import FIRING, subject_of
+from benchmarks.end_to_end import write
+from spikelet import Program
+from spikelet.graph import ir
+from spikelet.graph.analysis import analyse
+from spikelet.runtime.one_by_one import times
+from spikelet.zoo import names
+
+SOURCE = Path(__file__).with_name("roofline.c")
+ADDERS = 2 * 7 / 8  # three-input operations that a row of 1-bit weights takes
+BITS = {"CONV_SLICED": 1, "CONV_CUTS": 1, "CONV_NIBBLES": 4, "CONV_ROWS": 8}  # of a weight in a listed row
+MULTIPLIED = ("CONV_BLOCKS", "CONV_QUADS")
+
+
+def limits() -> dict[str, float]:
+    """What roofline.c measures, by its words; compiled for this machine.
+
+    Raises:
+        SystemExit: there is no C compiler.
+    """
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise SystemExit("roofline: needs a C compiler, such as gcc")
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "roofline"
+        subprocess.run([compiler, "-O3", "-march=native", str(SOURCE), "-o", str(program)], check=True)
+        printed = subprocess.run([str(program)], check=True, capture_output=True, text=True).stdout
+    return {word: float(value) for word, value in (line.split() for line in printed.splitlines())}
+
+
+@dataclasses.dataclass(frozen=True)
+class Roofed:
+    """A layer's time and its least time, in microseconds; `least` is None where no limit is known."""
+
+    node: str
+    kind: str
+    microseconds: float
+    least: float | None
+
+
+def covering(size: int, span: int, stride: int, padding: int) -> NDArray[np.int64]:
+    """How many windows of an axis see each of its positions, [size]."""
+    count = (size + 2 * padding - span) // stride + 1
+    seen = np.zeros(size + 2 * padding, np.int64)
+    for window in range(count):
+        seen[window * stride : window * stride + span] += 1
+    return seen[padding : padding + size]
+
+
+def events(node: ir.Operation, x: NDArray[np.int64]) -> int:
+    """Weight rows that the layer adds for its input x [T, 1, ...]: the ones of all values, under every tap."""
+    ones = np.bitwise_count(x).astype(np.int64)
+    if isinstance(node, ir.Conv) and tuple(node.dilation) == (1, 1):
+        axes = zip(x.shape[3:], node.kernel, node.stride, node.padding, strict=True)
+        rows, columns = (covering(*axis) for axis in axes)
+        return int((ones * rows[:, None] * columns).sum())
+    return int(ones.sum())
+
+
+def vectors(outputs: int, bits: int, wide: int) -> float:
+    """Vectors of `wide` bytes that a row of weights has; short rows of a power of two share one."""
+    size = outputs * bits / 8
+    if size > wide / 2:
+        return -(-size // wide)
+    part = 2 ** int(np.ceil(np.log2(max(size, 1))))
+    return max(part, 16) / wide
+
+
+def load(limit: Mapping[str, float], table: float) -> float:
+    """Vectors a nanosecond from a table of so many bytes."""
+    size = next((kib for kib in (16, 256) if table <= 1.5 * 1024 * kib), 4096)
+    return limit[f"load_{size}"]
+
+
+def least(node: ir.Operation, kind: str, x: NDArray[np.int64], limit: Mapping[str, float]) -> float | None:
+    """The least microseconds of a layer of kernel `kind` on input x [T, 1, ...]; None where no limit is known."""
+    if not isinstance(node, ir.Conv | ir.Linear):
+        return None
+    outputs, wide = len(node.weight), int(limit["vector"])
+    if kind in MULTIPLIED:
+        macs = len(x) * node.work(x.shape[2:]).macs
+        return macs / limit["product"] / 1e3 if limit["product"] else None
+    if kind not in BITS:
+        return None
+    each = vectors(outputs, BITS[kind], wide)
+    table = node.weight.size / outputs * each * wide
+    rows = events(node, x) * each
+    taken = rows / load(limit, table)
+    return max(taken, ADDERS * rows / limit["logic"] if BITS[kind] == 1 else 0.0) / 1e3
+
+
+def roofed(graph: ir.IntGraph, x: NDArray[np.uint8], limit: Mapping[str, float], seconds: float) -> list[Roofed]:
+    """Every operation of the program for one image, in order."""
+    by_name = {node.name: node for node in graph.nodes}
+    read = dict.fromkeys(node.inputs[0] for node in graph.nodes if isinstance(node, ir.Conv | ir.Linear))
+    edges = analyse(graph)
+    wanted = tuple(ir.Output(name, 1.0) for name in read if name not in (graph.input.name, graph.output.name))
+    values: dict[str, NDArray[Any]] = {graph.input.name: x[None]}
+    for name, found_there in (
+        Program(dataclasses.replace(graph, outputs=(*graph.outputs[:1], *wanted))).outputs(x).items()
+    ):
+        values[name] = found_there if edges[name].timed else found_there[None]
+    found = []
+    for one in times(Program(graph), [x], seconds):
+        node = by_name.get(one.node)
+        known = node is not None and node.inputs and node.inputs[0] in values
+        bound = least(node, one.kind, values[node.inputs[0]], limit) if known else None  # type: ignore[union-attr]
+        found.append(Roofed(one.node, one.kind, one.microseconds, bound))
+    return found
+
+
+def _table(word: str, limit: dict[str, float], args: argparse.Namespace) -> dict[str, Any]:
+    subject = subject_of(word, {}, None if word in names() else FIRING, snap=args.snap)
+    found = roofed(subject.graph, subject.batch(1).numpy(), limit, args.seconds)
+    by_kind: dict[str, list[Roofed]] = collections.defaultdict(list)
+    for one in found:
+        by_kind[one.kind].append(one)
+    whole = sum(one.microseconds for one in found)
+    print(f"\n{word}: one image, one thread, {whole:.0f} us\n")
+    print("| kernel | operations | us | share | least us | of its limit |\n| --- | --- | --- | --- | --- | --- |")
+    for kind, ones in sorted(by_kind.items(), key=lambda item: -sum(one.microseconds for one in item[1])):
+        taken = sum(one.microseconds for one in ones)
+        bound = None if any(one.least is None for one in ones) else sum(one.least or 0.0 for one in ones)
+        words = ("–", "–") if bound is None else (f"{bound:.1f}", f"{bound / taken:.0%}")
+        print(f"| {kind} | {len(ones)} | {taken:.1f} | {taken / whole:.0%} | {words[0]} | {words[1]} |")
+    return {
+        "model": word,
+        "snapped": args.snap,
+        "limits": limit,
+        "operations": [dataclasses.asdict(one) for one in found],
+    }
+
+
+def tables(words: Sequence[str], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Measures the machine and every case, prints a Markdown table of each by kernel; returns what JSON holds."""
+    limit = limits()
+    print(", ".join(f"{word} {value:g}" for word, value in limit.items()) + " (a nanosecond)")
+    return [_table(word, limit, args) for word in words]
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="+", metavar="model[:bits] or shipped")
+    parser.add_argument("--snap", action="store_true", help="give random networks cuts first: compression.Snap")
+    parser.add_argument("--seconds", type=float, default=10.0, help="time for each case")
+    parser.add_argument("--out", type=Path, help="where the figures go as JSON")
+    args = parser.parse_args()
+    write(args.out, tables(args.cases, args))
+
+
+if __name__ == "__main__":
+    main()

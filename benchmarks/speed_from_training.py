@@ -1,0 +1,164 @@
+"""Speed from training: accuracy and native latency of one network of each system, trained to fire less and less.
+
+    python -m benchmarks.speed_from_training [qsnn qpsnn ...] [--rates 0.1 0.05 0.02] [--seed 0] [--plot speed.png]
+
+The digits recipe of each system is trained as it is, and once for every rate with `FewSpikes(rate)`, the option
+--max-firing-rate of `spikelet train`; BESTformer's streams store their activations then, as inverted ones keep no
+rates. Every network is lowered and compared with PyTorch on the whole test set, spike for spike. Latency is that of one
+test image, one thread, processor time, the median over turns that all networks of a system take, and the mean over
+images. Recorded in results/results.csv as table "speed from training"; a row that is there is trained again only for
+its latency's sake, in --work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import statistics
+from pathlib import Path
+
+import torch
+
+from benchmarks.record import record, recorded
+from benchmarks.verified import verified
+from spikelet import Program, lower
+from spikelet import load as load_graph
+from spikelet import save as save_graph
+from spikelet.base.timing import taking_turns
+from spikelet.compression import run_of
+from spikelet.data import DataSplits, load
+from spikelet.plot.style import GRID, drawing, save
+from spikelet.recipes import RECIPES
+from spikelet.recipes.changes import with_few_spikes
+from spikelet.train import TrainConfig
+
+TABLE = "speed from training"
+SYSTEMS = ("qsnn", "qpsnn", "bestformer", "qsd", "est")
+RATES = (0.1, 0.05, 0.02)
+IMAGES = 8  # that are timed
+AS_IT_IS = "as it is"
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A trained network: what was asked of it, its accuracy, mean spikes of a neuron and step, and microseconds."""
+
+    name: str
+    accuracy: float
+    rate: float
+    microseconds: float
+
+
+def asked(system: str, rate: float | None, seed: int) -> TrainConfig:
+    """The configuration of a system's network that is to fire at most at this rate, or as it does."""
+    config = RECIPES[f"{system}-digits"](seed=seed)
+    if rate is None:
+        return config
+    if system == "bestformer":
+        config = dataclasses.replace(config, model_options={**config.model_options, "recompute": False})
+    return with_few_spikes(config, rate)
+
+
+class Curve:
+    """The networks of a system.
+
+    Args:
+        work: where they wait.
+    """
+
+    def __init__(self, system: str, data: DataSplits, seed: int, work: Path) -> None:
+        self.system, self.data, self.seed, self.work = system, data, seed, work
+
+    def points(self, rates: list[float], seconds: float) -> list[Point]:
+        """A point as the recipe is, and one a rate."""
+        names = {AS_IT_IS: None, **{f"at most {rate:g}": rate for rate in rates}}
+        made = {name: self._trained(name, rate) for name, rate in names.items()}
+        programs = {name: Program(load_graph(path), threads=1) for name, (path, _) in made.items()}
+        images = [self.data.test.batch(torch.tensor([i]))[0].numpy() for i in range(IMAGES)]
+        taken = dict.fromkeys(names, 0.0)
+        for x in images:
+            calls = {name: functools.partial(program, x) for name, program in programs.items()}
+            for name, times in taking_turns(calls, seconds / IMAGES).items():
+                taken[name] += 1e6 * statistics.median(times.cpu) / IMAGES
+        x = self.data.test.batch(torch.arange(len(self.data.test)))[0].numpy()
+        rates_of = {}
+        for name, program in programs.items():
+            spikes = program.spikes(x)
+            rates_of[name] = float(sum(s.sum() for s in spikes.values()) / sum(s.size for s in spikes.values()))
+        return [Point(name, made[name][1], rates_of[name], taken[name]) for name in names]
+
+    def _trained(self, name: str, rate: float | None) -> tuple[Path, float]:
+        """The packed network and its accuracy, taken from the folder or trained, verified and recorded."""
+        path = self.work / f"{self.system} {name} {self.seed}.safetensors"
+        config = asked(self.system, rate, self.seed)
+        accuracy = path.with_suffix(".txt")
+        if not accuracy.exists():
+            run = run_of(config, self.data, self.work / path.stem)
+            run.train()
+            graph = lower(run.model.eval(), self.data.test.batch(torch.arange(2))[0])
+            result = verified(graph, run.model, self.data.test)
+            save_graph(graph, path)
+            accuracy.write_text(f"{result.integer_accuracy}")
+            self._record(name, config, result.integer_accuracy, path.stat().st_size)
+        return path, float(accuracy.read_text())
+
+    def _record(self, name: str, config: TrainConfig, accuracy: float, size: int) -> None:
+        variant = f"{self.system}, {name}"
+        if (variant, str(self.seed)) in recorded(TABLE):
+            return
+        record(
+            table=TABLE, recipe=f"{self.system}-digits", variant=variant, data="digits", seed=self.seed,
+            time_steps=config.phases[-1].time_steps, weight_bits=config.model_options.get("weight_bits", ""),
+            membrane_bits=config.model_options.get("membrane_bits", ""), epochs=config.epochs,
+            integer_accuracy=f"{accuracy:.4f}", packed_bytes=size,
+        )  # fmt: skip
+
+
+def draw(curves: dict[str, list[Point]], path: Path) -> None:
+    """Writes the picture: accuracy against latency, a line a system."""
+    with drawing(None, (7, 4.5)) as ax:
+        for system, points in curves.items():
+            ax.plot([p.microseconds for p in points], [100 * p.accuracy for p in points], marker="o", label=system)
+            for p in points:
+                ax.annotate(f"{p.rate:.2f}", (p.microseconds, 100 * p.accuracy), (4, 4), textcoords="offset points",
+                            fontsize=7)  # fmt: skip
+        ax.set(
+            xlabel="microseconds an image, one thread (beside a point: spikes of a neuron and step)",
+            ylabel="accuracy, %",
+        )
+        ax.set_xscale("log")
+        ax.grid(color=GRID)
+        ax.legend()
+        save(ax.figure, path)  # pyright: ignore[reportArgumentType]
+
+
+def main() -> None:
+    """Trains, measures, prints and draws."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("systems", nargs="*", default=list(SYSTEMS), metavar="|".join(SYSTEMS))
+    parser.add_argument("--rates", type=float, nargs="+", default=list(RATES))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--work", type=Path, default=Path("runs/speed_from_training"))
+    parser.add_argument("--seconds", type=float, default=8.0, help="of timing a system")
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    if unknown := [system for system in options.systems if system not in SYSTEMS]:
+        parser.error(f"there is no system {unknown[0]!r}; known are {', '.join(SYSTEMS)}")
+    torch.set_num_threads(1)
+    options.work.mkdir(parents=True, exist_ok=True)
+    curves = {}
+    print(
+        "| system | trained | accuracy % | spikes of a neuron and step | us an image |\n| --- | --- | --- | --- | --- |"
+    )
+    for system in options.systems:
+        data = load("digits", **asked(system, None, options.seed).data_options)
+        curves[system] = Curve(system, data, options.seed, options.work).points(options.rates, options.seconds)
+        for p in curves[system]:
+            print(f"| {system} | {p.name} | {100 * p.accuracy:.2f} | {p.rate:.3f} | {p.microseconds:.1f} |", flush=True)
+    if options.plot is not None:
+        draw(curves, options.plot)
+
+
+if __name__ == "__main__":
+    main()
