@@ -123,6 +123,7 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
         (lambda: config(analog=1), r"TrainConfig\.analog must be True or False, got 1"),
         (lambda: config(whiten="no"), r"TrainConfig\.whiten must be True or False, got 'no'"),
         (lambda: DualRegulation(spike=-1.0), r"DualRegulation\.spike must be 0 or more, got -1\.0"),
+        (lambda: DualRegulation(rate=1.5), r"DualRegulation\.rate must lie in \[0, 1\), got 1\.5"),
         (lambda: DualRegulation(spike=math.nan), r"DualRegulation\.spike must be 0 or more, got nan"),
         (lambda: config(batch_size=0), r"TrainConfig\.batch_size must be a whole number from 1 on, got 0"),
         (lambda: config(batch_size=2.5), r"TrainConfig\.batch_size must be a whole number from 1 on, got 2\.5"),

@@ -24,7 +24,7 @@ class Objective(nn.Module):
     def __init__(self, model: nn.Module, training: Training, distillation: Distillation | None = None) -> None:
         super().__init__()
         self.model, self.distillation = model, distillation
-        self.spike = training.regulation.spike
+        self.regulation = training.regulation
         self.classify = LOSSES[training.loss]
         self.label_smoothing = training.label_smoothing
 
@@ -34,8 +34,8 @@ class Objective(nn.Module):
         with firing_rates(self.model) as rates, features(self.model, asked) as seen:
             logits = self.model(x)
             loss = self._learned(x, {**seen, OUTPUT: logits}, y)
-            if self.spike:
-                loss = loss + self.spike * rate_loss(rates)
+            if self.regulation.spike:
+                loss = loss + self.regulation.spike * rate_loss(rates, self.regulation.rate)
             return loss, mean_rate(rates).to(loss.device).detach()
 
     def _learned(self, x: Tensor, seen: dict[str, Tensor], y: Tensor) -> Tensor:

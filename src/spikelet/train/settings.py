@@ -69,15 +69,21 @@ class DualRegulation:
 
     weight: standardise binary weights before their sign.
     spike: lambda of the loss on firing rates, 0 for none (the paper 1e-3).
+    rate: the firing rate, in 0..1, that the loss pulls every layer to. None is the paper's: 1/2, and the first and the
+        last layer are left alone. A low one with a lambda of about 1 makes a network that costs less where spikes are
+        events, as in exported C.
     """
 
     weight: bool = True
     spike: float = 1e-3
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         make_plain(self)
         flag("DualRegulation", weight=self.weight)
         not_negative("DualRegulation", spike=self.spike)
+        if self.rate is not None:
+            share("DualRegulation", rate=self.rate)
 
 
 @dataclasses.dataclass(frozen=True)
