@@ -15,7 +15,9 @@ from typing import ClassVar
 from spikelet.export.c.code import INDENT, Code
 from spikelet.export.c.constants import Constants, elements
 from spikelet.export.c.layout import Layout
-from spikelet.export.c.stage import Rule, Stage
+from spikelet.export.c.maps import WORD
+from spikelet.export.c.neurons import fires_words, lif_words
+from spikelet.export.c.stage import HERE, Rule, Stage
 from spikelet.graph import ir
 from spikelet.graph.backend import BackendRules
 from spikelet.runtime.plan.arena import place
@@ -102,6 +104,17 @@ class Program(abc.ABC):
             return self.constants.array("constant", elements(node.values, self.layout.forms[name]))
         where = address(self._maps[name])
         return f"{where} + t * {self.layout.forms[name].words}" if self.steps_of(name) > 1 else where
+
+    def make(self, stage: Stage, vector: str, further: str) -> None:
+        """Writes what works out a position of the stage's result in `vector` and stores it; further: an expression, 0
+        where no step comes behind this one."""
+        node, form = self.layout.nodes[stage.root], self.layout.forms[stage.root]
+        if isinstance(node, ir.Lif) and fires_words(node, form, self.layout.edges[node.inputs[0]], self.layout.graph):
+            where = f"{self.pointer(stage.root)} + p * {form.row_bytes // WORD}"
+            lif_words(stage, node, vector, HERE, where, further)
+        else:
+            stage.emit(stage.root, vector)
+            self.store(stage, vector)
 
     def store(self, stage: Stage, vector: str) -> None:
         """Writes what stores a position of the stage's result."""
