@@ -16,6 +16,7 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsnn-cifar10-longer": qsnn.cifar10_longer,
     "qsnn-cifar10-taught": qsnn.cifar10_taught,
     "qsnn-cifar10-max": qsnn.cifar10_max,
+    "qsnn-cifar10-24k": qsnn.cifar10_24k,
     "qsnn-cifar10-48k": qsnn.cifar10_48k,
     "qsnn-cifar10-resnet19": qsnn.cifar10_resnet19,
     "qpsnn-digits": qpsnn.digits,

@@ -137,6 +137,16 @@ def cifar10_48k(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> 
     )  # fmt: skip
 
 
+def cifar10_24k(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """CIFAR-10 in 24 kB of flash, trained for a quarter of an hour of one core: half the channels of `cifar10_48k`."""
+    larger = cifar10_48k(seed, weight_bits, membrane_bits)
+    return dataclasses.replace(
+        larger,
+        model_options={**larger.model_options, "widths": [32, 64]},
+        phases=(Phase(16, 2, one_pass=True), Phase(3, 2)),
+    )
+
+
 def cifar10_resnet19(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
     """The paper's CIFAR-10 setting, ResNet-19 at T = 2 for 300 epochs, which needs a GPU. The paper reports 95.20 %."""
     return TrainConfig(
