@@ -18,6 +18,7 @@ RECIPES: dict[str, Callable[..., TrainConfig]] = {
     "qsnn-cifar10-max": qsnn.cifar10_max,
     "qsnn-cifar10-24k": qsnn.cifar10_24k,
     "qsnn-cifar10-48k": qsnn.cifar10_48k,
+    "qsnn-cifar10-96k": qsnn.cifar10_96k,
     "qsnn-cifar10-resnet19": qsnn.cifar10_resnet19,
     "qpsnn-digits": qpsnn.digits,
     "qpsnn-cifar10": qpsnn.cifar10,

@@ -30,14 +30,15 @@ def affine(stage: Stage, node: ir.Affine, vector: str, place: Place) -> None:
 def _constants(node: ir.Affine, x: Edge) -> tuple[str, Int64, Int64, Int64]:
     """The kernel with the fewest instructions, and its multipliers, shifts and offsets."""
     even = at_one_shift(node, x)
+    multiplier, shift, offset = (a.astype(np.int64) for a in (node.multiplier, node.shift, node.offset))
     if even is None:
-        return "spk_affine_short" if is_short(node, x) else "spk_affine", node.multiplier, node.shift, node.offset
+        return "spk_affine_short" if is_short(node, x) else "spk_affine", multiplier, shift, offset
     multiplier, shift = even
-    offset = (node.offset.astype(np.int64) << shift) + (1 << int(shift[0]) >> 1)
-    most = np.abs(multiplier) * np.maximum(-x.low, x.high) + np.abs(offset)  # 2^62 + 2^62 at most
+    whole = (offset << shift) + (1 << int(shift[0]) >> 1)
+    most = np.abs(multiplier) * np.maximum(-x.low, x.high) + np.abs(whole)  # 2^62 + 2^62 at most
     if most.max() <= INT32[1]:
-        return "spk_affine_word", multiplier, shift, offset
-    return "spk_affine_even", multiplier, shift, node.offset
+        return "spk_affine_word", multiplier, shift, whole
+    return "spk_affine_even", multiplier, shift, offset
 
 
 def is_short(node: ir.Affine, x: Edge) -> bool:
