@@ -78,12 +78,16 @@ def mul(stage: Stage, node: ir.Mul, vector: str, place: Place) -> None:
 
 
 def _combined(stage: Stage, node: ir.Add | ir.Mul, vector: str, place: Place, kernel: str) -> None:
+    """The sources one after the other, those that lie in memory last: int32 values are read there."""
     shape = stage.layout.edges[node.name].shape
-    first, *others = node.inputs
+    first, *others = sorted(node.inputs, key=lambda name: name in stage.layout.in_memory)
     _operand(stage, first, shape, vector, place, node.name)
     for name in others:
         other = stage.vector(node.name)
-        _operand(stage, name, shape, other, place, node.name)
+        if stage.layout.edges[name].shape == shape:
+            other = stage.values(name, other, place)
+        else:
+            _operand(stage, name, shape, other, place, node.name)
         stage.code(f"{kernel}({vector}, {other}, {stage.layout.channels(node.name)});")
 
 

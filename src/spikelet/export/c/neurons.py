@@ -43,9 +43,10 @@ def fires_words(node: ir.Operation, form: Form, x: Edge, graph: ir.IntGraph) -> 
 
 def lif_words(stage: Stage, node: ir.Lif, vector: str, place: Place, where: str, further: str) -> None:
     """Spikes of the source's current, written to `where`; further: an expression, 0 at the last step."""
-    stage.emit(node.inputs[0], vector, place)
-    channels = stage.layout.channels(node.name)
-    stage.code(f"spk_lif_words({where}, {vector}, {stage.state(node)}, &{neuron(stage, node)}, {channels}, {further});")
+    current, channels = stage.values(node.inputs[0], vector, place), stage.layout.channels(node.name)
+    stage.code(
+        f"spk_lif_words({where}, {current}, {stage.state(node)}, &{neuron(stage, node)}, {channels}, {further});"
+    )
 
 
 def charge(stage: Stage, node: ir.Charge, vector: str, place: Place) -> None:

@@ -63,7 +63,7 @@ class Program(abc.ABC):
         self._vectors: dict[str, Buffer] = {}
         for i, name in enumerate(layout.in_memory):
             stage = self._stage(name)
-            self._vectors[name] = Buffer(stage.vectors * stage.width, i, i)
+            self._vectors[name] = Buffer(stage.vectors * stage.width + stage.room, i, i)
             for source in stage.reads:
                 if source in self._maps:
                     self._maps[source].last = max(self._maps[source].last, i)
@@ -158,7 +158,10 @@ class Program(abc.ABC):
         with out.block(f"static void {title}({head})"):
             for i in range(stage.vectors):
                 where = stage.in_place.get(f"v{i}", address(base, i * stage.width))
-                out(f"int32_t *const v{i} = (int32_t *)({where});")
+                if re.search(rf"\bv{i}\b", body):  # what is read in its map needs no vector
+                    out(f"int32_t *const v{i} = (int32_t *)({where});")
+            if stage.room:
+                out(f"uint32_t *const s = {address(base, stage.vectors * stage.width)};")
             if any(loops.values()):
                 out(f"uint32_t {', '.join(word for word, made in loops.items() if made)};")
             for word in ("i", "j"):

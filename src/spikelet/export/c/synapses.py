@@ -14,6 +14,7 @@ STRUCT, SLICES, MATRICES = 4 * (4 + 10 + 5), 4 * (4 + 9 + 7), 4 * (2 * 4 + 7)  #
 MORE_ROOM = 1.34  # of what fields take
 LEAST_COUNTED = 192  # synapses an output from which on counting the bits of bytes is faster than adding bytes
 DEPTH = 8  # planes of a counter, or twice as many
+EVENTS = 96  # SPK_EVENTS of spk.h
 
 
 def conv(stage: Stage, node: ir.Conv, vector: str, place: Place) -> None:
@@ -80,9 +81,9 @@ def _counted(
         bits, words, depth, (synapses - 1) * bits * words, weights.scale, weights.offset, array,
     ]  # fmt: skip
     name = stage.constants.struct("slices", "spk_slices", [str(f) for f in fields], SLICES)
-    counters = stage.scratch(bits * words * depth, words * WIDTH)
+    counters = stage.scratch(bits * words * depth + EVENTS, words * WIDTH)
     where = f"{stage.pointer(source)}, {place.row}, {place.column}"
-    stage.code(f"spk_conv_bits({vector}, (uint32_t *){counters}, &{name}, {where});")
+    stage.code(f"spk_conv_bits({vector}, {counters}, &{name}, {where});")
 
 
 def matmul(stage: Stage, node: ir.Matmul, vector: str, place: Place) -> None:

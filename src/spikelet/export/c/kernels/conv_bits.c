@@ -5,10 +5,8 @@
    bits lie in planes too. No population count, and no step for what does not fire. */
 #include "spk.h"
 
-enum { EVENTS = 56 }; /* rows that are gathered at most before they are added, a multiple of 8 */
-
 typedef struct {
-    uint32_t rows[EVENTS]; /* where they begin in the weights */
+    uint32_t *rows; /* where those that are gathered begin in the weights: SPK_EVENTS at most */
     uint32_t count, total;
 } events;
 
@@ -66,7 +64,7 @@ static void gather(uint32_t *counters, const spk_slices *k, events *found, const
         while (word) *next++ = row + taken(&word) * stride;
         found->total += (uint32_t)(next - found->rows) - found->count;
         found->count = (uint32_t)(next - found->rows);
-        if (found->count > EVENTS - 32) flush(counters, k, found, 0);
+        if (found->count > SPK_EVENTS - 32) flush(counters, k, found, 0);
     }
 }
 
@@ -122,9 +120,11 @@ void spk_conv_bits(int32_t *v, uint32_t *counters, const spk_slices *k, const vo
     const uint32_t top = row * k->stride_height - k->pad_height, left = column * k->stride_width - k->pad_width;
     const uint32_t inputs = (k->x.channels + 31) / 32, tap = k->x.channels * k->bits * k->words;
     uint32_t a, b, base, depth, i, j;
+    const uint32_t planes = k->bits * k->words * k->depth;
     events found;
+    found.rows = counters + planes;
     found.count = found.total = 0;
-    memset(counters, 0, k->bits * k->words * k->depth * sizeof *counters);
+    memset(counters, 0, planes * sizeof *counters);
     for (a = 0; a < k->kernel_height; a++) {
         i = top + a * k->dilation_height;
         for (b = 0; b < k->kernel_width; b++) {

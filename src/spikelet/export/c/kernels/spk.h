@@ -75,6 +75,9 @@ typedef struct {
     uint32_t heads, rows, inner, columns, transpose_a, transpose_b, by_row;
 } spk_matrices;
 
+/* Words behind the counters of a position, for the rows of the spikes that are there: a multiple of 8. */
+enum { SPK_EVENTS = 96 };
+
 /* Some rows of weights, and what each is multiplied by. */
 enum { SPK_ROWS = 4 };
 
