@@ -51,8 +51,8 @@ def _models(rows: Rows) -> list[str]:
         "| network | data | T | weights | membrane | PyTorch % | integers % | packed bytes | seeds | shipped as |",
         "| --- " * 10 + "|",
     ]
-    for (variant, data, t, w, u), group in _grouped(
-        rows, "variant", "data", "time_steps", "weight_bits", "membrane_bits"
+    for (_, variant, data, t, w, u), group in _grouped(
+        rows, "recipe", "variant", "data", "time_steps", "weight_bits", "membrane_bits"
     ).items():
         lines.append(
             f"| `{variant}` | {data} | {t} | {w} bit | {u} bit | {_percent(group, 'test_accuracy')} | "

@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed_from_training [qsnn qpsnn ...] [--rates 0.1 0.05 0.02] [--seed 0] [--plot speed.png]
 
-The digits recipe of each system is trained as it is, and once for every rate with `FewSpikes(rate)`, the option
---max-firing-rate of `spikelet train`; BESTformer's streams store their activations then, as inverted ones keep no
+The digits recipe of each system is trained as it is, and once for every rate with that rate for all layers, the option
+--firing-rate of `spikelet train`; BESTformer's streams store their activations then, as inverted ones keep no
 rates. Every network is lowered and compared with PyTorch on the whole test set, spike for spike. Latency is that of one
 test image, one thread, processor time, the median over turns that all networks of a system take, and the mean over
 images. Recorded in results/results.csv as table "speed from training"; a row that is there is trained again only for
@@ -30,7 +30,7 @@ from spikelet.compression import run_of
 from spikelet.data import DataSplits, load
 from spikelet.plot.style import GRID, drawing, save
 from spikelet.recipes import RECIPES
-from spikelet.recipes.changes import with_few_spikes
+from spikelet.recipes.changes import at_firing_rate
 from spikelet.train import TrainConfig
 
 TABLE = "speed from training"
@@ -51,13 +51,13 @@ class Point:
 
 
 def asked(system: str, rate: float | None, seed: int) -> TrainConfig:
-    """The configuration of a system's network that is to fire at most at this rate, or as it does."""
+    """The configuration of a system's network whose rates are drawn to this one, or as it is."""
     config = RECIPES[f"{system}-digits"](seed=seed)
     if rate is None:
         return config
     if system == "bestformer":
         config = dataclasses.replace(config, model_options={**config.model_options, "recompute": False})
-    return with_few_spikes(config, rate)
+    return at_firing_rate(config, rate)
 
 
 class Curve:
@@ -72,7 +72,7 @@ class Curve:
 
     def points(self, rates: list[float], seconds: float) -> list[Point]:
         """A point as the recipe is, and one a rate."""
-        names = {AS_IT_IS: None, **{f"at most {rate:g}": rate for rate in rates}}
+        names = {AS_IT_IS: None, **{f"drawn to {rate:g}": rate for rate in rates}}
         made = {name: self._trained(name, rate) for name, rate in names.items()}
         programs = {name: Program(load_graph(path), threads=1) for name, (path, _) in made.items()}
         images = [self.data.test.batch(torch.tensor([i]))[0].numpy() for i in range(IMAGES)]

@@ -199,9 +199,11 @@ def test_an_image_that_pooling_would_use_up_is_refused():
         ({"membrane_bits": 1}, "membrane_bits must be 2 to 8, or 32"),
         ({"time_steps": 0}, "time_steps must be a whole number from 1 to 1024"),
         ({"pool_size": 5}, "pool_size must be 1 to 4, the side of the last map, or None for it, got 5"),
+        ({"blocks": [1, 2]}, r"blocks must hold a number for each of the 3 widths, got \[1, 2\]"),
+        ({"blocks": [1, 1, 0]}, r"blocks\[2\] must be a whole number from 1 to 1024, got 0"),
     ],
 )
-def test_options_out_of_range_are_refused(option: dict[str, int], message: str):
+def test_options_out_of_range_are_refused(option: dict[str, object], message: str):
     with pytest.raises(ValueError, match=message):
         create_model("qsnn_vgg_s", **option)
 
@@ -211,6 +213,11 @@ def test_a_smaller_pool_shows_the_classifier_more_positions(pool_size: int | Non
     model = create_model("qsnn_vgg_s", pool_size=pool_size)
     assert model.classifier.in_features == inputs
     assert model.eval()(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape == (2, 1, 10)
+
+
+def test_blocks_are_convolutions_of_one_width():
+    model = create_model("qsnn_vgg_s", widths=[4, 8], blocks=[1, 2])
+    assert [(m.out_channels, m.in_channels) for m in synapses(model)[:-1]] == [(4, 3), (4, 4), (8, 4), (8, 8), (8, 8)]
 
 
 def test_averages_have_the_weights_of_strides():

@@ -4,10 +4,10 @@
 
 Each thread makes programs of random graphs (fuzz_graphs.py), of a random kernel set, batch and number of native
 threads, runs them whole and as streams, and lets them go. Between them all threads call the same few programs at the
-same time.
-Resident memory is read every two seconds, garbage collected and what the allocator keeps given back before. With glibc
-all threads share one pool: with one each, graphs of all sizes leave holes that look like a leak. Memory grows where its median in the last quarter of the time is
-more than --grows MiB above that of the quarter before the middle. Exits with 1 where anything differs or grows.
+same time. Resident memory is read every two seconds, garbage collected and what the allocator keeps given back before.
+With glibc all threads share one pool: with one each, graphs of all sizes leave holes that look like a leak. Memory
+grows where its median in the last quarter of the time is more than --grows MiB above that of the quarter before the
+middle. Exits with 1 where anything differs or grows.
 """
 
 from __future__ import annotations

@@ -14,15 +14,15 @@ from spikelet.models.catalogue import BUILDERS
 from spikelet.recipes import RECIPES
 from spikelet.recipes.changes import (
     SHARED,
+    at_firing_rate,
     at_rate,
     at_time_steps,
     for_samples,
     of_length,
-    with_few_spikes,
     with_model,
 )
 from spikelet.recipes.own_data import own_data
-from spikelet.train import DualRegulation, FewSpikes, Phase, TrainConfig
+from spikelet.train import DualRegulation, Phase, TrainConfig
 from spikelet.train.checkpoint import build
 
 
@@ -90,14 +90,12 @@ def test_the_network_before_pruning_changes_with_its_own():
     assert at_rate(RECIPES["qsnn-digits"](), 0.5).optimizer.lr == 0.5
 
 
-def test_few_spikes_replace_the_loss_that_draws_rates_to_a_half():
+def test_a_firing_rate_is_asked_for_with_weight():
     base = dataclasses.replace(RECIPES["qsnn-digits"](), regulation=DualRegulation(weight=False, spike=0.3))
-    few = with_few_spikes(base, 0.05)
-    assert few.few_spikes == FewSpikes(0.05)
-    assert few.regulation == DualRegulation(weight=False, spike=0.0)
-    heavier = dataclasses.replace(base, few_spikes=FewSpikes(0.3, 7.0))
-    assert with_few_spikes(heavier, 0.1).few_spikes == FewSpikes(0.1, 7.0)
-    assert base.few_spikes is None
+    assert at_firing_rate(base, 0.05).regulation == DualRegulation(weight=False, spike=1.0, rate=0.05)
+    heavier = dataclasses.replace(base, regulation=DualRegulation(spike=7.0))
+    assert at_firing_rate(heavier, 0.1).regulation == DualRegulation(spike=7.0, rate=0.1)
+    assert base.regulation.rate is None
 
 
 @pytest.mark.parametrize("model", [builder.__name__ for builder in BUILDERS])

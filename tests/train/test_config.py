@@ -17,7 +17,7 @@ from spikelet.neurons import LIF
 from spikelet.nn import Conv2d, Linear, Scale
 from spikelet.quant import EDE, Binary, Clip, Straight, Uniform
 from spikelet.recipes import RECIPES
-from spikelet.train import DualRegulation, FewSpikes, Optimizer, Phase, Teacher, TrainConfig, Unpruned
+from spikelet.train import DualRegulation, Optimizer, Phase, Teacher, TrainConfig, Unpruned
 from spikelet.train.phases import set_binary, set_phase
 from spikelet.train.schedule import learning_rate, optimizer_of, set_learning_rate
 from tests.support.catalogue import small_model
@@ -48,7 +48,6 @@ def test_every_field_survives_json():
         batch_size=7,
         optimizer=Optimizer("sgd", 0.1, 1e-4, 0.2, 3.0),
         regulation=DualRegulation(weight=False, spike=0.5),
-        few_spikes=FewSpikes(0.2, 3.0),
         loss="mean",
         label_smoothing=0.1,
         gradient="ede",
@@ -124,6 +123,7 @@ def test_every_recipe_names_an_augmentation_that_there_is(recipe: Callable[[], T
         (lambda: config(analog=1), r"TrainConfig\.analog must be True or False, got 1"),
         (lambda: config(whiten="no"), r"TrainConfig\.whiten must be True or False, got 'no'"),
         (lambda: DualRegulation(spike=-1.0), r"DualRegulation\.spike must be 0 or more, got -1\.0"),
+        (lambda: DualRegulation(rate=1.5), r"DualRegulation\.rate must lie in \[0, 1\), got 1\.5"),
         (lambda: DualRegulation(spike=math.nan), r"DualRegulation\.spike must be 0 or more, got nan"),
         (lambda: config(batch_size=0), r"TrainConfig\.batch_size must be a whole number from 1 on, got 0"),
         (lambda: config(batch_size=2.5), r"TrainConfig\.batch_size must be a whole number from 1 on, got 2\.5"),

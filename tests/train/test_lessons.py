@@ -9,7 +9,16 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
 from spikelet.models import create_model
-from spikelet.train import Distillation, GramMatrices, HardLogits, Phase, SoftLogits, Teacher, TokenFeature
+from spikelet.train import (
+    Distillation,
+    DualRegulation,
+    GramMatrices,
+    HardLogits,
+    Phase,
+    SoftLogits,
+    Teacher,
+    TokenFeature,
+)
 from spikelet.train.analog import to_analog
 from spikelet.train.features import features
 from spikelet.train.gram import gram, gram_loss, paired
@@ -30,11 +39,9 @@ def network(**options: object) -> nn.Module:
 
 def learned(model: nn.Module, distillation: Distillation) -> Tensor:
     distillation.meet(model, ("a", "b", "c"))
-    config = small_config(loss="mean", label_smoothing=0.0, phases=(Phase(1, 2),))
-    config = config.plain()
-    objective = Objective(model, config, distillation)
-    objective.spike = 0.0
-    return objective(X, Y)[0]
+    unpulled = DualRegulation(spike=0.0)
+    config = small_config(loss="mean", label_smoothing=0.0, phases=(Phase(1, 2),), regulation=unpulled)
+    return Objective(model, config.plain(), distillation)(X, Y)[0]
 
 
 # --- logits -----------------------------------------------------------------------------------------

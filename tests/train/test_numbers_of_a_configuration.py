@@ -20,7 +20,6 @@ from spikelet.recipes import RECIPES
 from spikelet.train import (
     Distillation,
     DualRegulation,
-    FewSpikes,
     Optimizer,
     Phase,
     SoftLogits,
@@ -35,7 +34,6 @@ MAKERS: dict[type, Callable[..., Any]] = {
     Phase: lambda **changes: Phase(**{"epochs": 2, "time_steps": 3, **changes}),
     Optimizer: Optimizer,
     DualRegulation: DualRegulation,
-    FewSpikes: FewSpikes,
     Teacher: lambda **changes: Teacher(**{"epochs": 2, **changes}),
     Unpruned: lambda **changes: Unpruned(**{"phases": (Phase(2, 3),), "model_options": {"pruning": None}, **changes}),
     Training: Training,
@@ -46,7 +44,7 @@ MAKERS: dict[type, Callable[..., Any]] = {
     Share: lambda **changes: Share(**{"rank": 0, "world_size": 2, **changes}),
 }
 VALUES = {kind: {f.name: getattr(make(), f.name) for f in dataclasses.fields(kind)} for kind, make in MAKERS.items()}
-OPTIONAL = {"teacher", "few_spikes", *VALUES[Budget]}  # these may be None
+OPTIONAL = {"teacher", *VALUES[Budget]}  # these may be None
 
 
 def fields_of(*types: type) -> list[Any]:
@@ -105,8 +103,7 @@ def test_a_value_of_another_kind_is_refused_by_its_name(kind: type, name: str):
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(Training, "optimizer"), (Training, "regulation"), (Training, "few_spikes"),
-     (TrainConfig, "teacher"), (TrainConfig, "unpruned"),
+    [(Training, "optimizer"), (Training, "regulation"), (TrainConfig, "teacher"), (TrainConfig, "unpruned"),
      (Unpruned, "optimizer"), (Settings, "choices"), (Settings, "criterion")],
 )  # fmt: skip
 def test_a_part_of_another_kind_is_refused_by_its_name(kind: type, name: str):

@@ -12,22 +12,20 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
 from spikelet.neurons import LIF, LIFParams
-from spikelet.train import DualRegulation, FewSpikes, TrainConfig, evaluate
+from spikelet.train import DualRegulation, TrainConfig, evaluate
 from spikelet.train.evaluate import predict
-from spikelet.train.losses import (
-    LOSSES,
-    few_spikes_loss,
-    firing_rates,
-    mean_cross_entropy,
-    rate_loss,
-    step_cross_entropy,
-)
+from spikelet.train.losses import LOSSES, firing_rates, mean_cross_entropy, rate_loss, step_cross_entropy
 from spikelet.train.objective import Objective
 
 
 def test_the_rate_loss_by_hand():
     rates = [torch.tensor(r) for r in (0.9, 0.1, 0.3, 0.6, 0.0)]
     assert rate_loss(rates).item() == pytest.approx((0.16 + 0.04 + 0.01) / 3)
+
+
+def test_a_rate_is_asked_of_every_layer():
+    assert rate_loss([torch.tensor(r) for r in (0.9, 0.1)], 0.2).item() == pytest.approx((0.49 + 0.01) / 2)
+    assert rate_loss([], 0.2).item() == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
@@ -97,35 +95,17 @@ class Tiny(nn.Module):
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
-@pytest.mark.parametrize("spike", [0.0, 0.5])
-def test_the_objective_is_cross_entropy_plus_lambda_times_the_rate_loss(spike: float, name: str):
-    config = TrainConfig(
-        "qsnn_vgg_s", {}, "digits", regulation=DualRegulation(spike=spike), loss=name, label_smoothing=0.1
-    )
+@pytest.mark.parametrize(("spike", "rate"), [(0.0, None), (0.5, None), (0.5, 0.1)])
+def test_the_objective_is_cross_entropy_plus_lambda_times_the_rate_loss(spike: float, rate: float | None, name: str):
+    regulation = DualRegulation(spike=spike, rate=rate)
+    config = TrainConfig("qsnn_vgg_s", {}, "digits", regulation=regulation, loss=name, label_smoothing=0.1)
     model, x, y = Tiny(), torch.rand(2, 6, 4), torch.arange(6) % 4
     loss, firing = Objective(model, config)(x, y)
     with firing_rates(model) as rates:
-        expected = LOSSES[name](model(x), y, 0.1) + spike * (rates[1] - 0.5) ** 2
+        expected = LOSSES[name](model(x), y, 0.1) + spike * rate_loss(rates, rate)
     assert loss.item() == pytest.approx(expected.item())
     assert firing.item() == pytest.approx(sum(r.item() for r in rates) / 3)
     assert not firing.requires_grad
-
-
-def test_few_spikes_by_hand():
-    rates = [torch.tensor(r) for r in (0.1, 0.05, 0.2, 0.0)]
-    assert few_spikes_loss(rates, 0.1).item() == pytest.approx(1.0 / 4)
-    assert few_spikes_loss(rates, 0.2).item() == 0
-    assert few_spikes_loss([], 0.1).item() == 0
-
-
-def test_layers_that_fire_more_often_than_asked_pay_for_it():
-    few = FewSpikes(0.02, 3.0)
-    config = TrainConfig("qsnn_vgg_s", {}, "digits", regulation=DualRegulation(spike=0.0), few_spikes=few)
-    model, x, y = Tiny(), torch.rand(2, 6, 4), torch.arange(6) % 4
-    loss, _ = Objective(model, config)(x, y)
-    with firing_rates(model) as rates:
-        expected = LOSSES["steps"](model(x), y, 0.0) + 3.0 * sum((r / 0.02 - 1).relu() ** 2 for r in rates) / 3
-    assert loss.item() == pytest.approx(expected.item())  # type: ignore[union-attr]
 
 
 class Table(nn.Module):

@@ -102,10 +102,10 @@ def app(debug: bool) -> None:
 )
 @click.option("--membrane-bits", type=Bits(2), help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
 @click.option(
-    "--max-firing-rate",
+    "--firing-rate",
     type=Rate(),
     metavar="SHARE",
-    help="Penalise layers that fire more often than this, such as 0.05: fewer spikes, a faster program.",
+    help="Draw the firing rate of every layer to this, such as 0.05: fewer spikes, a faster program.",
 )
 @click.option("--seed", type=SEED, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
 @click.option(

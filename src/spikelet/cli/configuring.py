@@ -30,12 +30,12 @@ from spikelet.models import list_models
 from spikelet.models.catalogue import builder_of
 from spikelet.recipes import RECIPES
 from spikelet.recipes.changes import (
+    at_firing_rate,
     at_rate,
     at_time_steps,
     default_of,
     for_samples,
     of_length,
-    with_few_spikes,
     with_model,
 )
 from spikelet.recipes.own_data import MODEL, own_data
@@ -191,8 +191,8 @@ def _changed(config: TrainConfig, options: TrainOptions) -> TrainConfig:
         config = at_time_steps(config, options.time_steps)
     if options.lr is not None:
         config = at_rate(config, options.lr)
-    if options.max_firing_rate is not None:
-        config = with_few_spikes(config, options.max_firing_rate)
+    if options.firing_rate is not None:
+        config = at_firing_rate(config, options.firing_rate)
     bits = {"weight_bits": options.weight_bits, "membrane_bits": options.membrane_bits}
     given = {name: value for name, value in bits.items() if value is not None}
     plain = {"seed": options.seed, "batch_size": options.batch_size}

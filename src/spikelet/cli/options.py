@@ -146,7 +146,7 @@ class TrainOptions:
     epochs: int | None = None
     batch_size: int | None = None
     lr: float | None = None
-    max_firing_rate: float | None = None
+    firing_rate: float | None = None
     seed: int | None = None
     dry_run: bool = False
     threads: int | None = None

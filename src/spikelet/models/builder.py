@@ -36,6 +36,7 @@ OWN: dict[str, Callable[[str, Any], Any]] = {
     "widths": lambda name, value: wholes(value, name, 1, LARGEST, SpikeletError),
     "depth": lambda name, value: whole(value, name, 1, DEEPEST, SpikeletError),
     "depths": lambda name, value: wholes(value, name, 1, DEEPEST, SpikeletError),
+    "blocks": lambda name, value: None if value is None else wholes(value, name, 1, DEEPEST, SpikeletError),
     "heads": lambda name, value: whole(value, name, 1, LARGEST, SpikeletError),
     "patch": lambda name, value: whole(value, name, 1, LARGEST, SpikeletError),
     "strides": lambda name, value: wholes(value, name, 1, LARGEST, SpikeletError),

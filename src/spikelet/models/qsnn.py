@@ -100,6 +100,7 @@ def qsnn_vgg_s(
     p: Precision,
     widths: Sequence[int] = (64, 128, 256),
     pool_size: int | None = None,
+    blocks: Sequence[int] | None = None,
 ) -> SpikingClassifier:
     """A small VGG: each width is a 3x3 convolution of stride 2 and one of stride 1 with a membrane shortcut.
 
@@ -108,8 +109,12 @@ def qsnn_vgg_s(
 
     pool_size: side of the windows that are averaged before the classifier. None averages the whole map. 1 averages
         nothing: the classifier sees where a spike fell, and has that many times the 8-bit weights.
+    blocks: how many convolutions of stride 1 with a shortcut each width has. None is one each.
     """
-    features = _vgg_s_features((task.in_channels, *widths), p, stride=2)
+    deep = (1,) * len(widths) if blocks is None else tuple(blocks)
+    if len(deep) != len(widths):
+        raise SpikeletError(f"blocks must hold a number for each of the {len(widths)} widths, got {list(deep)}.")
+    features = _vgg_s_features((task.in_channels, *widths), p, deep, stride=2)
     return _vgg_s(features, widths[-1], halved(task.image_size, len(widths)), pool_size, task.num_classes, p)
 
 
@@ -127,7 +132,7 @@ def qsnn_vgg_s_avg(
     multiply-accumulates, and convolutions that read averages multiply instead of adding spikes.
     """
     side = _side_left(task.image_size, len(widths), widths)
-    features = _vgg_s_features((task.in_channels, *widths), p, pool=2)
+    features = _vgg_s_features((task.in_channels, *widths), p, (1,) * len(widths), pool=2)
     return _vgg_s(features, widths[-1], side, pool_size, task.num_classes, p)
 
 
@@ -159,15 +164,17 @@ def _side_left(image_size: int, halvings: int, widths: Sequence[int]) -> int:
     return image_size >> halvings
 
 
-def _vgg_s_features(channels: tuple[int, ...], p: Precision, stride: int = 1, pool: int = 1) -> nn.Sequential:
-    """Pixels to spikes; every width halves the map, at a stride or by averages."""
+def _vgg_s_features(
+    channels: tuple[int, ...], p: Precision, blocks: Sequence[int], stride: int = 1, pool: int = 1
+) -> nn.Sequential:
+    """Pixels to spikes; every width halves the map, at a stride or by averages, and has so many blocks."""
     c_in, *widths = channels
     stem = Conv2d(c_in, widths[0], 3, p.first(), stride=stride, padding=1)
     layers: list[nn.Module] = [nn.Sequential(stem, BatchNorm2d(widths[0]), *averages(pool))]
-    for before, width in zip((0, *widths), widths, strict=False):
+    for before, width, deep in zip((0, *widths), widths, blocks, strict=False):
         if before:
             layers.append(fire_conv(before, width, p, stride, pool))
-        layers.append(Shortcut(fire_conv(width, width, p)))
+        layers += [Shortcut(fire_conv(width, width, p)) for _ in range(deep)]
     return nn.Sequential(*layers, p.neuron())
 
 

@@ -3,7 +3,7 @@
 of_length         epochs e_1 .. e_n of the phases become N in the same proportions, the last at least 1
 at_time_steps     T of the last phase becomes T', in the network and in the phases that had it
 at_rate           the peak of the learning rate becomes lr, that before pruning in the same proportion
-with_few_spikes   layers that fire more often than a rate pay for it
+at_firing_rate    the loss draws the firing rate of every layer to a rate
 for_samples       num_classes, in_channels and image_size become those of the samples
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from spikelet.base.errors import SpikeletError
 from spikelet.data import Samples
 from spikelet.models.catalogue import builder_of
-from spikelet.train import FewSpikes, Phase, TrainConfig
+from spikelet.train import Phase, TrainConfig
 
 SHARED = ("num_classes", "time_steps", "weight_bits", "membrane_bits", "in_channels", "image_size")
 
@@ -100,16 +100,14 @@ def at_rate(config: TrainConfig, lr: float) -> TrainConfig:
     return dataclasses.replace(config, optimizer=optimizer, unpruned=unpruned)
 
 
-def with_few_spikes(config: TrainConfig, rate: float) -> TrainConfig:
-    """`config` with a penalty on layers that fire more often than `rate`. Another loss of firing rates, which would
-    draw them towards a half, is left out.
+def at_firing_rate(config: TrainConfig, rate: float) -> TrainConfig:
+    """`config` whose loss draws the firing rate of every layer to `rate`, with a lambda of 1, or more where it has it.
 
     Raises:
-        SpikeletError: rate is not a number above 0.
+        SpikeletError: rate does not lie in [0, 1).
     """
-    weight = FewSpikes().weight if config.few_spikes is None else config.few_spikes.weight
-    few, regulation = FewSpikes(rate, weight), dataclasses.replace(config.regulation, spike=0.0)
-    return dataclasses.replace(config, few_spikes=few, regulation=regulation)
+    regulation = dataclasses.replace(config.regulation, spike=max(1.0, config.regulation.spike), rate=rate)
+    return dataclasses.replace(config, regulation=regulation)
 
 
 def with_model(config: TrainConfig, model: str) -> TrainConfig:

@@ -121,6 +121,34 @@ def cifar10_max(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> 
     )
 
 
+def cifar10_48k(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """CIFAR-10 in 48 kB of flash, code and all: few channels, few spikes, trained for about an hour of one core."""
+    return dataclasses.replace(
+        cifar10(seed, weight_bits, membrane_bits),
+        model_options={
+            "time_steps": 2, "weight_bits": weight_bits, "membrane_bits": membrane_bits,
+            "widths": [64, 96], "blocks": [1, 2], "pool_size": 4,
+        },
+        data_options={"validation": 0.0},
+        phases=(Phase(40, 2, one_pass=True), Phase(5, 2)),
+        regulation=DualRegulation(spike=1.0, rate=0.1),
+        compile=False,
+        mixed_precision="bf16",
+    )  # fmt: skip
+
+
+def cifar10_24k(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """`cifar10_48k` with half the channels: 24 kB of flash."""
+    larger = cifar10_48k(seed, weight_bits, membrane_bits)
+    return dataclasses.replace(larger, model_options={**larger.model_options, "widths": [32, 64]})
+
+
+def cifar10_96k(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
+    """`cifar10_48k` with half as many channels again: 80 kB of flash."""
+    smaller = cifar10_48k(seed, weight_bits, membrane_bits)
+    return dataclasses.replace(smaller, model_options={**smaller.model_options, "widths": [96, 128]})
+
+
 def cifar10_resnet19(seed: int = 0, weight_bits: int = 1, membrane_bits: int = 2) -> TrainConfig:
     """The paper's CIFAR-10 setting, ResNet-19 at T = 2 for 300 epochs, which needs a GPU. The paper reports 95.20 %."""
     return TrainConfig(

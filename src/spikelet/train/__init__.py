@@ -18,7 +18,6 @@ from spikelet.train.progress import Reporter as Reporter
 from spikelet.train.progress import Silent as Silent
 from spikelet.train.run import Run as Run
 from spikelet.train.settings import DualRegulation as DualRegulation
-from spikelet.train.settings import FewSpikes as FewSpikes
 from spikelet.train.settings import Optimizer as Optimizer
 from spikelet.train.settings import Phase as Phase
 from spikelet.train.settings import Teacher as Teacher

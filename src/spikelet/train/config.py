@@ -11,20 +11,10 @@ from spikelet.base.numbers import flag, instance, make_plain, one_of, seed, shar
 from spikelet.base.strict_json import shown
 from spikelet.data.augment.names import AUGMENTATIONS
 from spikelet.train.losses import LOSSES
-from spikelet.train.settings import (
-    DualRegulation,
-    FewSpikes,
-    Optimizer,
-    Phase,
-    Teacher,
-    Unpruned,
-    phases_of,
-    require_json,
-)
+from spikelet.train.settings import DualRegulation, Optimizer, Phase, Teacher, Unpruned, phases_of, require_json
 
 Made = TypeVar("Made")
 GRADIENTS = ("clip", "ede", "straight")  # of quant/binary.py
-MADE_OF = {"optimizer": Optimizer, "regulation": DualRegulation, "few_spikes": FewSpikes, "teacher": Teacher}
 PRECISIONS = ("no", "bf16", "fp16")  # of Accelerate's mixed precision
 
 
@@ -37,7 +27,6 @@ class Training:
     batch_size: int = 128  # of all processes together
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     regulation: DualRegulation = dataclasses.field(default_factory=DualRegulation)
-    few_spikes: FewSpikes | None = None
     loss: str = "steps"  # a name in train.losses.LOSSES
     label_smoothing: float = 0.0
     gradient: str = "clip"  # estimator of the sign's gradient: one of GRADIENTS
@@ -58,8 +47,6 @@ class Training:
         one_of(owner, sorted(AUGMENTATIONS), augment=self.augment)
         instance(owner, Optimizer, optimizer=self.optimizer)
         instance(owner, DualRegulation, regulation=self.regulation)
-        if self.few_spikes is not None:
-            instance(owner, FewSpikes, few_spikes=self.few_spikes)
         object.__setattr__(self, "phases", phases_of(owner, self.phases))
         whole_numbers(owner, epochs=self.epochs)
 
@@ -192,7 +179,7 @@ class TrainConfig(Training):
         """
         names = {field.name for field in dataclasses.fields(TrainConfig)}
         given = dict(_fields(d, names, "the configuration"))
-        for name, kind in MADE_OF.items():
+        for name, kind in (("optimizer", Optimizer), ("regulation", DualRegulation), ("teacher", Teacher)):
             if given.get(name) is not None:
                 given[name] = _made(kind, given[name], name)
         given["phases"] = _phases(given.get("phases"), "phases")

@@ -220,17 +220,10 @@ class Loop:
 
 
 def _require_rates(model: nn.Module, training: Training) -> None:
-    """Raises SpikeletError where a loss on firing rates would not reach neurons that training runs backwards."""
-    asked = {
-        f"regulation.spike={training.regulation.spike}": (
-            "regulation=DualRegulation(spike=0)",
-            training.regulation.spike,
-        ),
-        f"few_spikes={training.few_spikes}": ("few_spikes=None", training.few_spikes),
-    }
-    for setting, (without, given) in asked.items():
-        if given and inverts(model):
-            raise SpikeletError(
-                f"{setting} asks for gradients of firing rates, which blocks of spikelet.nn.Reversible do not keep. "
-                f"Use {without}, or Reversible(..., recompute=False)."
-            )
+    """Raises SpikeletError where the loss on firing rates would not reach neurons that training runs backwards."""
+    if training.regulation.spike and inverts(model):
+        raise SpikeletError(
+            f"regulation.spike={training.regulation.spike} asks for gradients of firing rates, which blocks of "
+            "spikelet.nn.Reversible do not keep. Use regulation=DualRegulation(spike=0), or Reversible(..., "
+            "recompute=False)."
+        )

@@ -3,13 +3,12 @@
     "steps"    CE = (1/T) sum_t CE(logits[t], y)     cross entropy of every time step's logits, averaged over T (Q-SNN)
     "mean"     CE = CE((1/T) sum_t logits[t], y)     cross entropy of the time-averaged logits (QP-SNN); the loss that
                                                      training in one pass approximates
-    rates      R  = mean over hidden layers l of (f_l - 1/2)^2
-    few        S  = mean over all layers l of max(0, f_l / r - 1)^2
+    rates      R  = mean over hidden layers l of (f_l - 1/2)^2          or of all layers, of (f_l - rate)^2
 
-f_l is the mean firing rate of neuron layer l over batch, time and space; the first and the last layer are left out.
+f_l is the mean firing rate of neuron layer l over batch, time and space. The first and the last layer are left out,
+unless a rate is asked for: what runs event by event costs what fires, in the first layer most of all.
 R is the spike half of Q-SNN's weight-spike dual regulation (Wei et al., ACM MM 2024, arXiv:2406.13672). The paper sums
-over layers, its code takes the mean: this is the code's, with the paper's lambda = 1e-3 as default. S is ours: layers
-that fire at most at the rate r pay nothing, and the others by their rate in units of r, however small that is.
+over layers, its code takes the mean: this is the code's, with the paper's lambda = 1e-3 as default.
 """
 
 from __future__ import annotations
@@ -43,19 +42,12 @@ def mean_rate(rates: list[Tensor]) -> Tensor:
     return torch.stack(rates).mean() if rates else torch.zeros(())
 
 
-def rate_loss(rates: list[Tensor]) -> Tensor:
-    """R of the module's equations; 0 without hidden layers."""
-    hidden = rates[1:-1]
-    if not hidden:
+def rate_loss(rates: list[Tensor], rate: float | None = None) -> Tensor:
+    """R of the module's equations; 0 without hidden layers, or with a rate without any."""
+    pulled = rates[1:-1] if rate is None else rates
+    if not pulled:
         return torch.zeros(())
-    return (torch.stack(hidden) - 0.5).square().mean()
-
-
-def few_spikes_loss(rates: list[Tensor], rate: float) -> Tensor:
-    """S of the module's equations for r = `rate`; 0 without layers of neurons."""
-    if not rates:
-        return torch.zeros(())
-    return (torch.stack(rates) / rate - 1).relu().square().mean()
+    return (torch.stack(pulled) - (0.5 if rate is None else rate)).square().mean()
 
 
 def step_cross_entropy(logits_TBK: Tensor, y_B: Tensor, label_smoothing: float) -> Tensor:

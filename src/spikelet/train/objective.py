@@ -1,7 +1,7 @@
 """What a training step minimises.
 
-L = L_labels + lambda R + lambda' S                       losses.py
-L = (1 - w) L_labels + lessons + lambda R + lambda' S     with a teacher, distillation.py
+L = L_labels + lambda R                                   losses.py
+L = (1 - w) L_labels + lessons + lambda R                 with a teacher, distillation.py
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from spikelet.train.config import Training
 from spikelet.train.distillation import Distillation
 from spikelet.train.features import features
 from spikelet.train.lessons import OUTPUT
-from spikelet.train.losses import LOSSES, few_spikes_loss, firing_rates, mean_rate, rate_loss
+from spikelet.train.losses import LOSSES, firing_rates, mean_rate, rate_loss
 
 
 class Objective(nn.Module):
@@ -24,7 +24,7 @@ class Objective(nn.Module):
     def __init__(self, model: nn.Module, training: Training, distillation: Distillation | None = None) -> None:
         super().__init__()
         self.model, self.distillation = model, distillation
-        self.spike, self.few_spikes = training.regulation.spike, training.few_spikes
+        self.regulation = training.regulation
         self.classify = LOSSES[training.loss]
         self.label_smoothing = training.label_smoothing
 
@@ -34,10 +34,8 @@ class Objective(nn.Module):
         with firing_rates(self.model) as rates, features(self.model, asked) as seen:
             logits = self.model(x)
             loss = self._learned(x, {**seen, OUTPUT: logits}, y)
-            if self.spike:
-                loss = loss + self.spike * rate_loss(rates)
-            if self.few_spikes is not None:
-                loss = loss + self.few_spikes.weight * few_spikes_loss(rates, self.few_spikes.rate)
+            if self.regulation.spike:
+                loss = loss + self.regulation.spike * rate_loss(rates, self.regulation.rate)
             return loss, mean_rate(rates).to(loss.device).detach()
 
     def _learned(self, x: Tensor, seen: dict[str, Tensor], y: Tensor) -> Tensor:

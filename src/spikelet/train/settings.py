@@ -1,5 +1,5 @@
-"""What a training configuration is made of: phases, an optimizer, a regulation, few spikes, a teacher, a network to
-prune. Each checks itself."""
+"""What a training configuration is made of: phases, an optimizer, a regulation, a teacher, a network to prune. Each
+checks itself."""
 
 from __future__ import annotations
 
@@ -69,32 +69,21 @@ class DualRegulation:
 
     weight: standardise binary weights before their sign.
     spike: lambda of the loss on firing rates, 0 for none (the paper 1e-3).
+    rate: the firing rate, in 0..1, that the loss pulls every layer to. None is the paper's: 1/2, and the first and the
+        last layer are left alone. A low one with a lambda of about 1 makes a network that costs less where spikes are
+        events, as in exported C.
     """
 
     weight: bool = True
     spike: float = 1e-3
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         make_plain(self)
         flag("DualRegulation", weight=self.weight)
         not_negative("DualRegulation", spike=self.spike)
-
-
-@dataclasses.dataclass(frozen=True)
-class FewSpikes:
-    """A penalty on layers that fire more often than a rate, weight * S of losses.py: a network of fewer spikes, whose
-    lists of events are shorter, natively and in exported C.
-
-    rate: a firing rate that costs nothing, as training reports it: mean output of a neuron and step.
-    weight: lambda. Twice the rate costs as much as the weight.
-    """
-
-    rate: float = 0.05
-    weight: float = 0.1
-
-    def __post_init__(self) -> None:
-        make_plain(self)
-        positive("FewSpikes", rate=self.rate, weight=self.weight)
+        if self.rate is not None:
+            share("DualRegulation", rate=self.rate)
 
 
 @dataclasses.dataclass(frozen=True)

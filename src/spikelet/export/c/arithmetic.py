@@ -18,15 +18,27 @@ def affine(stage: Stage, node: ir.Affine, vector: str, place: Place) -> None:
     stage.emit(node.inputs[0], vector, place)
     low, high = INT32 if node.clip is None else node.clip
     x = stage.layout.edges[node.inputs[0]]
-    even = at_one_shift(node, x)
-    multiplier, shift = (node.multiplier, node.shift) if even is None else even
-    arrays = (multiplier.astype(np.int32), shift.astype(np.uint8), node.offset.astype(np.int32))
+    kernel, multiplier, shift, offset = _constants(node, x)
+    arrays = (multiplier.astype(np.int32), shift.astype(np.uint8), offset.astype(np.int32))
     names = [stage.constants.array(w, a) for w, a in zip(("gain", "shift", "offset"), arrays, strict=True)]
     fields = [str(int(width > 1)), str(width if steps > 1 else 0), number(low), number(high), *names]
     name = stage.constants.struct("affine", "spk_scaling", fields, STRUCT)
-    kernel = "spk_affine_even" if even is not None else "spk_affine_short" if is_short(node, x) else "spk_affine"
     step = "t" if steps > 1 else "0"
     stage.code(f"{kernel}({vector}, &{name}, {step}, {stage.layout.channels(node.name)});")
+
+
+def _constants(node: ir.Affine, x: Edge) -> tuple[str, Int64, Int64, Int64]:
+    """The kernel with the fewest instructions, and its multipliers, shifts and offsets."""
+    even = at_one_shift(node, x)
+    multiplier, shift, offset = (a.astype(np.int64) for a in (node.multiplier, node.shift, node.offset))
+    if even is None:
+        return "spk_affine_short" if is_short(node, x) else "spk_affine", multiplier, shift, offset
+    multiplier, shift = even
+    whole = (offset << shift) + (1 << int(shift[0]) >> 1)
+    most = np.abs(multiplier) * np.maximum(-x.low, x.high) + np.abs(whole)  # 2^62 + 2^62 at most
+    if most.max() <= INT32[1]:
+        return "spk_affine_word", multiplier, shift, whole
+    return "spk_affine_even", multiplier, shift, offset
 
 
 def is_short(node: ir.Affine, x: Edge) -> bool:
@@ -66,12 +78,16 @@ def mul(stage: Stage, node: ir.Mul, vector: str, place: Place) -> None:
 
 
 def _combined(stage: Stage, node: ir.Add | ir.Mul, vector: str, place: Place, kernel: str) -> None:
+    """The sources one after the other, those that lie in memory last: int32 values are read there."""
     shape = stage.layout.edges[node.name].shape
-    first, *others = node.inputs
+    first, *others = sorted(node.inputs, key=lambda name: name in stage.layout.in_memory)
     _operand(stage, first, shape, vector, place, node.name)
     for name in others:
         other = stage.vector(node.name)
-        _operand(stage, name, shape, other, place, node.name)
+        if stage.layout.edges[name].shape == shape:
+            other = stage.values(name, other, place)
+        else:
+            _operand(stage, name, shape, other, place, node.name)
         stage.code(f"{kernel}({vector}, {other}, {stage.layout.channels(node.name)});")
 
 

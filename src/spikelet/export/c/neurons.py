@@ -28,6 +28,27 @@ def lif(stage: Stage, node: ir.Lif, vector: str, place: Place) -> None:
     stage.code(f"{kernel}({vector}, {stage.state(node)}, &{neuron(stage, node)}, {stage.layout.channels(node.name)});")
 
 
+def fires_words(node: ir.Operation, form: Form, x: Edge, graph: ir.IntGraph) -> bool:
+    """Whether spk_lif_words makes the spikes of `node`, whose map has that form: a membrane of few bits whose upper end
+    no charge below the threshold passes, and numbers that fit 32 bits."""
+    if not isinstance(node, ir.Lif) or form.element is not Element.BITS or not is_short(node, x, graph):
+        return False
+    if node.membrane is None or node.drop is not None or not kept(node):
+        return False
+    threshold, shift = int(node.threshold), node.membrane.shift
+    half = 1 << shift + node.leak_bits >> 1
+    fits = max(_most(node, x, graph), abs(threshold) << node.leak_bits) + half <= INT32[1]
+    return fits and (threshold - 1 + (1 << shift >> 1)) >> shift <= node.membrane.top
+
+
+def lif_words(stage: Stage, node: ir.Lif, vector: str, place: Place, where: str, further: str) -> None:
+    """Spikes of the source's current, written to `where`; further: an expression, 0 at the last step."""
+    current, channels = stage.values(node.inputs[0], vector, place), stage.layout.channels(node.name)
+    stage.code(
+        f"spk_lif_words({where}, {current}, {stage.state(node)}, &{neuron(stage, node)}, {channels}, {further});"
+    )
+
+
 def charge(stage: Stage, node: ir.Charge, vector: str, place: Place) -> None:
     """The charge of the source's current."""
     stage.emit(node.inputs[0], vector, place)
@@ -60,6 +81,9 @@ def neuron(stage: Stage, node: Neuron) -> str:
 
 def start(stage: Stage, node: Neuron, vector: str) -> None:
     """Fills a position's membranes before their first step."""
+    if not isinstance(node.start, np.ndarray):
+        stage.code(f"spk_fill({vector}, {number(node.start >> kept(node))}, {stage.layout.channels(node.name)});")
+        return
     stage.code(f"spk_start({vector}, &{neuron(stage, node)}, {stage.layout.channels(node.name)});")
 
 
@@ -78,15 +102,18 @@ def kept(node: Neuron) -> int:
 
 def is_short(node: ir.Lif, x: Edge, graph: ir.IntGraph) -> bool:
     """Whether one constant serves all channels, there is one level, and the charge fits 32 bits before its shift."""
-    if node.by_channel or node.levels > 1:
-        return False
+    return not node.by_channel and node.levels == 1 and _most(node, x, graph) <= INT32[1]
+
+
+def _most(node: ir.Lif, x: Edge, graph: ir.IntGraph) -> int:
+    """What no charge of a neuron without constants by channel exceeds before its shift, in either direction."""
     low, high = Growth(node, x).bound(graph.time_steps)
     reach = max(-int(np.min(low)), int(np.max(high)), abs(int(np.max(node.start))))
     endless = node.endless(x, T=graph.time_steps)
     if endless:
         low, high = Growth(node, x).bound(ENDLESS)
         reach = max(reach, -int(np.min(low)), int(np.max(high)))
-    return int(node.leak) * reach + int(node.gain) * x.reach + node.half <= INT32[1]
+    return int(node.leak) * reach + int(node.gain) * x.reach + node.half
 
 
 def has_leaks(node: ir.Lif) -> bool:

@@ -15,7 +15,9 @@ from typing import ClassVar
 from spikelet.export.c.code import INDENT, Code
 from spikelet.export.c.constants import Constants, elements
 from spikelet.export.c.layout import Layout
-from spikelet.export.c.stage import Rule, Stage
+from spikelet.export.c.maps import WORD
+from spikelet.export.c.neurons import fires_words, lif_words
+from spikelet.export.c.stage import HERE, Rule, Stage
 from spikelet.graph import ir
 from spikelet.graph.backend import BackendRules
 from spikelet.runtime.plan.arena import place
@@ -61,7 +63,7 @@ class Program(abc.ABC):
         self._vectors: dict[str, Buffer] = {}
         for i, name in enumerate(layout.in_memory):
             stage = self._stage(name)
-            self._vectors[name] = Buffer(stage.vectors * stage.width, i, i)
+            self._vectors[name] = Buffer(stage.vectors * stage.width + stage.room, i, i)
             for source in stage.reads:
                 if source in self._maps:
                     self._maps[source].last = max(self._maps[source].last, i)
@@ -102,6 +104,17 @@ class Program(abc.ABC):
             return self.constants.array("constant", elements(node.values, self.layout.forms[name]))
         where = address(self._maps[name])
         return f"{where} + t * {self.layout.forms[name].words}" if self.steps_of(name) > 1 else where
+
+    def make(self, stage: Stage, vector: str, further: str) -> None:
+        """Writes what works out a position of the stage's result in `vector` and stores it; further: an expression, 0
+        where no step comes behind this one."""
+        node, form = self.layout.nodes[stage.root], self.layout.forms[stage.root]
+        if isinstance(node, ir.Lif) and fires_words(node, form, self.layout.edges[node.inputs[0]], self.layout.graph):
+            where = f"{self.pointer(stage.root)} + p * {form.row_bytes // WORD}"
+            lif_words(stage, node, vector, HERE, where, further)
+        else:
+            stage.emit(stage.root, vector)
+            self.store(stage, vector)
 
     def store(self, stage: Stage, vector: str) -> None:
         """Writes what stores a position of the stage's result."""
@@ -145,7 +158,10 @@ class Program(abc.ABC):
         with out.block(f"static void {title}({head})"):
             for i in range(stage.vectors):
                 where = stage.in_place.get(f"v{i}", address(base, i * stage.width))
-                out(f"int32_t *const v{i} = (int32_t *)({where});")
+                if re.search(rf"\bv{i}\b", body):  # what is read in its map needs no vector
+                    out(f"int32_t *const v{i} = (int32_t *)({where});")
+            if stage.room:
+                out(f"uint32_t *const s = {address(base, stage.vectors * stage.width)};")
             if any(loops.values()):
                 out(f"uint32_t {', '.join(word for word, made in loops.items() if made)};")
             for word in ("i", "j"):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from spikelet.export.c.code import Code, said
 from spikelet.export.c.constants import Constants
 from spikelet.export.c.layout import Layout
+from spikelet.export.c.maps import Element
 from spikelet.graph import ir
 from spikelet.graph.backend import BackendRules
 from spikelet.graph.edge import padded
@@ -48,7 +49,7 @@ class Stage:
     """The text of one function, while rules write it.
 
     reads: names of the edges in memory that it reads.
-    vectors: how many vectors of `width` values it needs.
+    vectors: how many vectors of `width` values it needs; room: words behind them, for kernels to work in.
     in_place: vectors that lie in a map already, and where.
     """
 
@@ -62,7 +63,7 @@ class Stage:
         self.states: list[State] = []
         self.held: dict[str, str] = {}  # edges that are the same at every step of the loop: their vectors
         self.in_place: dict[str, str] = {}
-        self.vectors = self.width = 0
+        self.vectors = self.width = self.room = 0
         self.loops = 0
 
     # What rules are written with.
@@ -74,10 +75,9 @@ class Stage:
         return f"v{self.vectors - 1}"
 
     def scratch(self, words: int, width: int) -> str:
-        """A vector that has room for so many words, in a stage all of whose vectors hold `width` values."""
-        self.width = max(self.width, words, width)
-        self.vectors += 1
-        return f"v{self.vectors - 1}"
+        """Memory of `words` words for a kernel to work in, in a stage whose vectors hold `width` values."""
+        self.width, self.room = max(self.width, width), max(self.room, words)
+        return "s"
 
     def emit(self, name: str, vector: str, place: Place = HERE) -> None:
         """Writes what leaves the position's values of `name` in `vector`."""
@@ -89,6 +89,15 @@ class Stage:
         else:
             self.width = max(self.width, padded(self.layout.channels(name), 8))
             self._rules.of(node)(self, node, vector, place)
+
+    def values(self, name: str, vector: str, place: Place = HERE) -> str:
+        """Where the position's values of `name` can be read: in its map, where that holds int32, or in `vector`, which
+        they are left in then. Nothing is to be written there."""
+        form = self.layout.forms[name]
+        if name not in self.held and name in self.layout.in_memory and form.element is Element.I32:
+            return f"(int32_t *)({self.pointer(name)}) + {place.number} * {form.channels}"
+        self.emit(name, vector, place)
+        return vector
 
     def pointer(self, name: str) -> str:
         """Where the map of `name` begins, at this step."""

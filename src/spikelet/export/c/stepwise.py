@@ -65,9 +65,10 @@ class Stepwise(Program):
             return
         result = stage.vector(stage.root)
         head, stage.code = stage.code, Code()
-        stage.emit(stage.root, result)
-        if not self.layout.is_sum(stage.root):
-            self.store(stage, result)
+        if self.layout.is_sum(stage.root):
+            stage.emit(stage.root, result)
+        else:
+            self.make(stage, result, str(int(not self._forgets(node))))
         body, stage.code = stage.code, head
         remembered = [state for state in stage.states if not self._forgets(state.node)]
         for state in stage.states:

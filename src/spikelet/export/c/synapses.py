@@ -13,7 +13,8 @@ from spikelet.graph.edge import padded
 STRUCT, SLICES, MATRICES = 4 * (4 + 10 + 5), 4 * (4 + 9 + 7), 4 * (2 * 4 + 7)  # bytes of spk_synapses and so on
 MORE_ROOM = 1.34  # of what fields take
 LEAST_COUNTED = 192  # synapses an output from which on counting the bits of bytes is faster than adding bytes
-LEAST_DEPTH = 8  # planes of a counter; more are 12 or 16
+DEPTH = 8  # planes of a counter, or twice as many
+EVENTS = 96  # SPK_EVENTS of spk.h
 
 
 def conv(stage: Stage, node: ir.Conv, vector: str, place: Place) -> None:
@@ -73,16 +74,16 @@ def _counted(
     """Writes the call that counts the spikes of `source` under a window."""
     weights = sliced(rows, node.bits, node.grid)
     synapses, bits, words = weights.rows.shape
-    depth = max(padded((synapses - 1).bit_length(), 4), LEAST_DEPTH)
+    depth = padded((synapses - 1).bit_length(), DEPTH)
     array = stage.constants.array("planes", weights.rows)
     fields = [
         f"{{{', '.join(form_fields(stage.layout.forms[source]))}}}", node.weight.shape[0], *geometry,
         bits, words, depth, (synapses - 1) * bits * words, weights.scale, weights.offset, array,
     ]  # fmt: skip
     name = stage.constants.struct("slices", "spk_slices", [str(f) for f in fields], SLICES)
-    counters = stage.scratch(bits * words * depth, words * WIDTH)
+    counters = stage.scratch(bits * words * depth + EVENTS, words * WIDTH)
     where = f"{stage.pointer(source)}, {place.row}, {place.column}"
-    stage.code(f"spk_conv_bits({vector}, (uint32_t *){counters}, &{name}, {where});")
+    stage.code(f"spk_conv_bits({vector}, {counters}, &{name}, {where});")
 
 
 def matmul(stage: Stage, node: ir.Matmul, vector: str, place: Place) -> None:

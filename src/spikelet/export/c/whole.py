@@ -52,9 +52,10 @@ class Whole(Program):
             stage.held = held
         stage.code = body = Code()
         with stage.code.loop("t", steps):
-            stage.emit(stage.root, result)
-            if not is_sum:
-                self.store(stage, result)
+            if is_sum:
+                stage.emit(stage.root, result)
+            else:
+                self.make(stage, result, f"t < {steps - 1}" if steps > 1 else "0")
         stage.code = head
         for state in stage.states:
             self._begin(stage, state)

@@ -5,10 +5,8 @@
    bits lie in planes too. No population count, and no step for what does not fire. */
 #include "spk.h"
 
-enum { EVENTS = 32 }; /* rows that are gathered before they are added, a multiple of 8 */
-
 typedef struct {
-    uint32_t rows[EVENTS]; /* where they begin in the weights */
+    uint32_t *rows; /* where those that are gathered begin in the weights: SPK_EVENTS at most */
     uint32_t count, total;
 } events;
 
@@ -38,67 +36,82 @@ static void add_rows(uint32_t *counter, const uint32_t *weight, const uint32_t *
     counter[2] = fours;
 }
 
-static void flush(uint32_t *counters, const spk_slices *k, events *found) {
-    uint32_t i;
-    found->total += found->count;
-    while (found->count % 8) found->rows[found->count++] = k->zeros;
+/* Adds what was gathered, eight rows after eight; `all`: zeros fill the last eight. Else the rest stays. */
+static void flush(uint32_t *counters, const spk_slices *k, events *found, uint32_t all) {
+    uint32_t i, count, rest;
+    while (all && found->count % 8) found->rows[found->count++] = k->zeros;
+    rest = found->count % 8;
+    count = found->count - rest;
     for (i = 0; i < k->bits * k->words; i++)
-        add_rows(counters + i * k->depth, k->weight + i, found->rows, found->rows + found->count);
-    found->count = 0;
+        add_rows(counters + i * k->depth, k->weight + i, found->rows, found->rows + count);
+    for (i = 0; i < rest; i++) found->rows[i] = found->rows[count + i];
+    found->count = rest;
 }
 
-static uint32_t lowest(uint32_t word) {
+/* The number of the lowest bit that is set, which is cleared. */
+static inline uint32_t taken(uint32_t *word) {
     static const uint8_t place[32] = {0,  1,  28, 2,  29, 14, 24, 3, 30, 22, 20, 15, 25, 17, 4,  8,
                                       31, 27, 13, 23, 21, 19, 16, 7, 26, 12, 18, 6,  11, 5,  10, 9};
-    return place[((word & (0u - word)) * 0x077cb531u) >> 27];
+    const uint32_t lowest = *word & (0u - *word);
+    *word ^= lowest;
+    return place[(lowest * 0x077cb531u) >> 27];
 }
 
 static void gather(uint32_t *counters, const spk_slices *k, events *found, const uint32_t *x, uint32_t row) {
     const uint32_t stride = k->bits * k->words, *end = x + (k->x.channels + 31) / 32;
-    uint32_t word, *next = found->rows + found->count, *const full = found->rows + EVENTS;
-    for (; x < end; x++, row += 32 * stride)
-        for (word = *x; word; word &= word - 1) {
-            *next++ = row + lowest(word) * stride;
-            if (next < full) continue;
-            found->count = EVENTS;
-            flush(counters, k, found);
-            next = found->rows;
-        }
-    found->count = (uint32_t)(next - found->rows);
+    for (; x < end; x++, row += 32 * stride) {
+        uint32_t word = *x, *next = found->rows + found->count;
+        while (word) *next++ = row + taken(&word) * stride;
+        found->total += (uint32_t)(next - found->rows) - found->count;
+        found->count = (uint32_t)(next - found->rows);
+        if (found->count > SPK_EVENTS - 32) flush(counters, k, found, 0);
+    }
 }
 
-/* Eight outputs' bits of eight planes, from `bit` on, as eight bytes: an 8 x 8 matrix of bits, transposed. */
-static void bytes_of(uint32_t *low, uint32_t *high, const uint32_t *plane, uint32_t count, uint32_t bit) {
-    uint32_t a = 0, b = 0, t, q;
-    for (q = 0; q < 4; q++) a |= (plane[q] >> bit & 255) << 8 * q;
-    for (q = 4; q < 8 && count > 4; q++) b |= (plane[q] >> bit & 255) << (8 * q - 32);
-    t = (a ^ a >> 7) & 0x00aa00aau;
-    a ^= t ^ t << 7;
-    t = (b ^ b >> 7) & 0x00aa00aau;
-    b ^= t ^ t << 7;
-    t = (a ^ a >> 14) & 0x0000ccccu;
-    a ^= t ^ t << 14;
-    t = (b ^ b >> 14) & 0x0000ccccu;
-    b ^= t ^ t << 14;
-    t = (a ^ b << 4) & 0xf0f0f0f0u;
-    *low = a ^ t;
-    *high = b ^ t >> 4;
+/* Swaps the bits of `a` that `mask` << `shift` has with those of `b` that `mask` has. */
+static inline void swap(uint32_t *a, uint32_t *b, uint32_t shift, uint32_t mask) {
+    const uint32_t t = (*a >> shift ^ *b) & mask;
+    *b ^= t;
+    *a ^= t << shift;
 }
 
-/* base, and a word's counters times scale, of 32 outputs; without a base, onto what is there. depth: 4, 8, 12 or 16. */
-static void add_counts(int32_t *v, const uint32_t *counter, uint32_t depth, uint32_t scale, const uint32_t *base) {
-    uint32_t bit, b, low[2], high[2];
-    for (bit = 0; bit < 32; bit += 8, v += 8) {
-        bytes_of(low, low + 1, counter, depth, bit);
-        for (b = 0; b < 4; b++) {
-            v[b] = (int32_t)((base ? *base : (uint32_t)v[b]) + scale * (low[0] >> 8 * b & 255));
-            v[b + 4] = (int32_t)((base ? *base : (uint32_t)v[b + 4]) + scale * (low[1] >> 8 * b & 255));
-        }
-        if (depth <= 8) continue;
-        bytes_of(high, high + 1, counter + 8, depth - 8, bit);
-        for (b = 0; b < 4; b++) {
-            spk_accumulate(v + b, (scale << 8) * (high[0] >> 8 * b & 255));
-            spk_accumulate(v + b + 4, (scale << 8) * (high[1] >> 8 * b & 255));
+/* Eight planes become bytes: four matrices of 8 x 8 bits, transposed. Output 8 b + i has byte b of word i. */
+static void transpose(uint32_t *word) {
+    uint32_t a = word[0], b = word[1], c = word[2], d = word[3], e = word[4], f = word[5], g = word[6], h = word[7];
+    swap(&a, &e, 4, 0x0f0f0f0fu);
+    swap(&b, &f, 4, 0x0f0f0f0fu);
+    swap(&c, &g, 4, 0x0f0f0f0fu);
+    swap(&d, &h, 4, 0x0f0f0f0fu);
+    swap(&a, &c, 2, 0x33333333u);
+    swap(&b, &d, 2, 0x33333333u);
+    swap(&e, &g, 2, 0x33333333u);
+    swap(&f, &h, 2, 0x33333333u);
+    swap(&a, &b, 1, 0x55555555u);
+    swap(&c, &d, 1, 0x55555555u);
+    swap(&e, &f, 1, 0x55555555u);
+    swap(&g, &h, 1, 0x55555555u);
+    word[0] = a;
+    word[1] = b;
+    word[2] = c;
+    word[3] = d;
+    word[4] = e;
+    word[5] = f;
+    word[6] = g;
+    word[7] = h;
+}
+
+/* base, and a word's counters times scale, of 32 outputs; without a base, onto what is there. depth: 8 or 16. */
+static void add_counts(int32_t *v, uint32_t *counter, uint32_t depth, uint32_t scale, const uint32_t *base) {
+    const uint32_t *end = counter + depth;
+    for (; counter < end; v -= 8, scale <<= 8, base = 0) {
+        const int32_t *const eight = v + 8;
+        for (transpose(counter); v < eight; v++) {
+            const uint32_t x = *counter++;
+            if (base) v[0] = v[8] = v[16] = v[24] = (int32_t)*base;
+            spk_accumulate(v, scale * (x & 255));
+            spk_accumulate(v + 8, scale * (x >> 8 & 255));
+            spk_accumulate(v + 16, scale * (x >> 16 & 255));
+            spk_accumulate(v + 24, scale * (x >> 24));
         }
     }
 }
@@ -107,9 +120,11 @@ void spk_conv_bits(int32_t *v, uint32_t *counters, const spk_slices *k, const vo
     const uint32_t top = row * k->stride_height - k->pad_height, left = column * k->stride_width - k->pad_width;
     const uint32_t inputs = (k->x.channels + 31) / 32, tap = k->x.channels * k->bits * k->words;
     uint32_t a, b, base, depth, i, j;
+    const uint32_t planes = k->bits * k->words * k->depth;
     events found;
+    found.rows = counters + planes;
     found.count = found.total = 0;
-    memset(counters, 0, k->bits * k->words * k->depth * sizeof *counters);
+    memset(counters, 0, planes * sizeof *counters);
     for (a = 0; a < k->kernel_height; a++) {
         i = top + a * k->dilation_height;
         for (b = 0; b < k->kernel_width; b++) {
@@ -119,9 +134,9 @@ void spk_conv_bits(int32_t *v, uint32_t *counters, const spk_slices *k, const vo
                        (a * k->kernel_width + b) * tap);
         }
     }
-    flush(counters, k, &found);
+    flush(counters, k, &found, 1);
     base = found.total * (uint32_t)k->offset;
-    depth = found.total < 16 ? 4 : found.total < 256 ? 8 : k->depth; /* no counter is above the number of spikes */
+    depth = found.total < 256 ? 8 : k->depth; /* no counter is above the number of spikes */
     for (i = 0; i < k->bits; i++)
         for (j = 0; j < k->words; j++)
             add_counts(v + 32 * j, counters + (i * k->words + j) * k->depth, depth, (uint32_t)k->scale << i,

@@ -29,7 +29,8 @@ void spk_load(int32_t *v, const void *x, const spk_form *form, uint32_t position
     const uint8_t *bytes = x;
     uint32_t c;
     if (form->element == SPK_I32) {
-        memcpy(v, (const int32_t *)x + position * channels, channels * sizeof *v);
+        const int32_t *u = (const int32_t *)x + position * channels, *const end = u + channels;
+        while (u < end) *v++ = *u++;
     } else if (form->element == SPK_BITS) {
         const uint32_t *words = (const uint32_t *)x + position * ((channels + 31) / 32);
         for (c = 0; c < channels; c++) v[c] = (int32_t)(words[c / 32] >> c % 32 & 1);

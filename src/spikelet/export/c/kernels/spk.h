@@ -75,6 +75,9 @@ typedef struct {
     uint32_t heads, rows, inner, columns, transpose_a, transpose_b, by_row;
 } spk_matrices;
 
+/* Words behind the counters of a position, for the rows of the spikes that are there: a multiple of 8. */
+enum { SPK_EVENTS = 96 };
+
 /* Some rows of weights, and what each is multiplied by. */
 enum { SPK_ROWS = 4 };
 
@@ -109,17 +112,20 @@ void spk_conv_bits(int32_t *v, uint32_t *counters, const spk_slices *k, const vo
 /* affine.c, affine_short.c */
 void spk_affine(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
 void spk_affine_even(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
+void spk_affine_word(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
 void spk_affine_short(int32_t *v, const spk_scaling *k, uint32_t step, uint32_t channels);
 /* add.c, mul.c, maxpool.c */
 void spk_add(int32_t *v, const int32_t *u, uint32_t channels);
 void spk_mul(int32_t *v, const int32_t *u, uint32_t channels);
 void spk_max(int32_t *v, const int32_t *u, uint32_t channels);
-/* start.c, begin.c, lif.c, lif_leaks.c, lif_short.c, charge.c */
+/* start.c, begin.c, lif.c, lif_leaks.c, lif_short.c, lif_words.c, charge.c */
 void spk_start(int32_t *membrane, const spk_neuron *k, uint32_t channels);
 void spk_begin(void *membranes, const spk_form *form, const spk_neuron *k);
 void spk_lif(int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels);
 void spk_lif_leaks(int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels);
 void spk_lif_short(int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels);
+void spk_lif_words(uint32_t *y, const int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels,
+                   uint32_t further);
 void spk_charge(int32_t *v, int32_t *membrane, const spk_neuron *k, uint32_t channels);
 /* channelmap.c, flatten.c, delay.c, matmul.c */
 void spk_channels(int32_t *v, const int16_t *source, uint32_t first, const void *x, const spk_form *form,
