@@ -111,7 +111,7 @@ def test_a_folder_without_splits_is_evaluated_on_what_was_held_out(tmp_path: Pat
 def test_what_dry_run_prints_is_what_config_takes(shapes: Path, tmp_path: Path, command: Command) -> None:
     words = ("--data", shapes, "--image-size", 16, "--model", "qsnn_vgg_s_avg", "--epochs", 3, "--batch-size", 5,
              "--lr", 0.01, "--weight-bits", 4, "--membrane-bits", 8, "--time-steps", 3, "--seed", 7,
-             "--firing-rate", 0.08)  # fmt: skip
+             "--firing-rate", 0.5)  # fmt: skip
     printed = command("train", *words, "--dry-run", "--out", tmp_path / "run")
     assert printed.exit_code == 0, printed.output
     assert list(tmp_path.iterdir()) == []
@@ -120,7 +120,7 @@ def test_what_dry_run_prints_is_what_config_takes(shapes: Path, tmp_path: Path, 
         "qsnn_vgg_s_avg", 5, 7, str(shapes.resolve()),
     ]  # fmt: skip
     assert config["optimizer"]["lr"] == 0.01
-    assert config["regulation"] == {"weight": True, "spike": 1.0, "rate": 0.08}
+    assert config["regulation"] == {"weight": True, "spike": 0.4, "rate": 0.5}
     assert sum(phase["epochs"] for phase in config["phases"]) == 3
     assert {phase["time_steps"] for phase in config["phases"]} == {3}
     assert config["model_options"] == {

@@ -92,9 +92,9 @@ def test_the_network_before_pruning_changes_with_its_own():
 
 def test_a_firing_rate_is_asked_for_with_weight():
     base = dataclasses.replace(RECIPES["qsnn-digits"](), regulation=DualRegulation(weight=False, spike=0.3))
-    assert at_firing_rate(base, 0.05).regulation == DualRegulation(weight=False, spike=1.0, rate=0.05)
-    heavier = dataclasses.replace(base, regulation=DualRegulation(spike=7.0))
-    assert at_firing_rate(heavier, 0.1).regulation == DualRegulation(spike=7.0, rate=0.1)
+    assert at_firing_rate(base, 0.5).regulation == DualRegulation(weight=False, spike=0.4, rate=0.5)
+    with pytest.raises(SpikeletError, match="rate must lie between 0 and 1, got 0"):
+        at_firing_rate(base, 0)
     assert base.regulation.rate is None
 
 
