@@ -18,7 +18,9 @@ import functools
 import statistics
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from benchmarks.record import record, recorded
 from benchmarks.verified import verified
@@ -28,7 +30,10 @@ from spikelet import save as save_graph
 from spikelet.base.timing import taking_turns
 from spikelet.compression import run_of
 from spikelet.data import DataSplits, load
+from spikelet.graph.ir import IntGraph
 from spikelet.plot.style import GRID, drawing, save
+from spikelet.profiling import profile_graph
+from spikelet.profiling.layers import SynapseLayer
 from spikelet.recipes import RECIPES
 from spikelet.recipes.changes import at_firing_rate
 from spikelet.train import TrainConfig
@@ -42,11 +47,13 @@ AS_IT_IS = "as it is"
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A trained network: what was asked of it, its accuracy, mean spikes of a neuron and step, and microseconds."""
+    """A trained network: what was asked of it, its accuracy, mean spikes of a neuron and step, an image's synaptic
+    operations (NeuroBench's rule), and its microseconds."""
 
     name: str
     accuracy: float
     rate: float
+    operations: float
     microseconds: float
 
 
@@ -82,11 +89,12 @@ class Curve:
             for name, times in taking_turns(calls, seconds / IMAGES).items():
                 taken[name] += 1e6 * statistics.median(times.cpu) / IMAGES
         x = self.data.test.batch(torch.arange(len(self.data.test)))[0].numpy()
-        rates_of = {}
+        found = []
         for name, program in programs.items():
             spikes = program.spikes(x)
-            rates_of[name] = float(sum(s.sum() for s in spikes.values()) / sum(s.size for s in spikes.values()))
-        return [Point(name, made[name][1], rates_of[name], taken[name]) for name in names]
+            rate = float(sum(s.sum() for s in spikes.values()) / sum(s.size for s in spikes.values()))
+            found.append(Point(name, made[name][1], rate, _operations(program.graph, x), taken[name]))
+        return found
 
     def _trained(self, name: str, rate: float | None) -> tuple[Path, float]:
         """The packed network and its accuracy, taken from the folder or trained, verified and recorded."""
@@ -100,7 +108,7 @@ class Curve:
             result = verified(graph, run.model, self.data.test)
             save_graph(graph, path)
             accuracy.write_text(f"{result.integer_accuracy}")
-            self._record(name, config, result.integer_accuracy, path.stat().st_size)
+        self._record(name, config, float(accuracy.read_text()), path.stat().st_size)
         return path, float(accuracy.read_text())
 
     def _record(self, name: str, config: TrainConfig, accuracy: float, size: int) -> None:
@@ -113,6 +121,13 @@ class Curve:
             membrane_bits=config.model_options.get("membrane_bits", ""), epochs=config.epochs,
             integer_accuracy=f"{accuracy:.4f}", packed_bytes=size,
         )  # fmt: skip
+
+
+def _operations(graph: IntGraph, x: NDArray[np.uint8]) -> float:
+    layers = (
+        layer.neurobench for layer in profile_graph(graph, x, tables=()).layers if isinstance(layer, SynapseLayer)
+    )
+    return sum(layer.effective_acs + layer.effective_macs for layer in layers)
 
 
 def draw(curves: dict[str, list[Point]], path: Path) -> None:
@@ -148,14 +163,14 @@ def main() -> None:
     torch.set_num_threads(1)
     options.work.mkdir(parents=True, exist_ok=True)
     curves = {}
-    print(
-        "| system | trained | accuracy % | spikes of a neuron and step | us an image |\n| --- | --- | --- | --- | --- |"
-    )
+    print("| system | trained | accuracy % | spikes of a neuron and step | operations | us an image |")
+    print("| --- " * 6 + "|")
     for system in options.systems:
         data = load("digits", **asked(system, None, options.seed).data_options)
         curves[system] = Curve(system, data, options.seed, options.work).points(options.rates, options.seconds)
         for p in curves[system]:
-            print(f"| {system} | {p.name} | {100 * p.accuracy:.2f} | {p.rate:.3f} | {p.microseconds:.1f} |", flush=True)
+            figures = f"{100 * p.accuracy:.2f} | {p.rate:.3f} | {p.operations:,.0f} | {p.microseconds:.1f}"
+            print(f"| {system} | {p.name} | {figures} |", flush=True)
     if options.plot is not None:
         draw(curves, options.plot)
 
