@@ -22,6 +22,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # no window
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # local folders only
+# Processes that tests start: a test runs on each core already.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 hypothesis.settings.register_profile("spikelet", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("spikelet")
