@@ -26,7 +26,7 @@ from tests.random_graphs import random_input
 
 CC = shutil.which("cc") or shutil.which("gcc")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror")
-SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZE = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 needs_compiler = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 
 MAIN = """#include <stdio.h>

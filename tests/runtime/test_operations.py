@@ -40,7 +40,7 @@ def test_the_table_knows_every_operation() -> None:
     assert set(TABLE) == set(ir.OPERATIONS)
 
 
-@pytest.mark.parametrize("part", range(10))
+@pytest.mark.parametrize("part", [pytest.param(i, marks=pytest.mark.slow if i >= 5 else ()) for i in range(10)])
 def test_a_few_hundred_random_graphs_are_the_reference_whole_and_as_streams(
     part: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,14 +82,17 @@ def test_what_plans_are_made_of_imports_neither_ctypes_nor_the_library_and_one_f
 
 @pytest.mark.parametrize("kernels", SETS)
 def test_a_plan_is_made_without_the_library(kernels: str, monkeypatch: pytest.MonkeyPatch):
-    expected = [canonical(p.to_json()) for g in GRAPHS[::6] for p in [Program(g, kernels=kernels).plan(still=False)]]
+    """Also for a set that this machine can't run."""
+    graphs = GRAPHS[::6]
+    made = [Program(g, kernels=kernels).plan(still=False) for g in graphs] if kernels in HERE else None
+    expected = [canonical(plan.to_json()) for plan in made or [plan_of(g, kernels, still=False) for g in graphs]]
 
     def missing() -> Any:
         raise RuntimeUnavailable("no library")
 
     monkeypatch.setattr(library, "library", missing)
     monkeypatch.setattr(binding, "library", missing)
-    assert [canonical(plan_of(g, kernels, still=False).to_json()) for g in GRAPHS[::6]] == expected
+    assert [canonical(plan_of(g, kernels, still=False).to_json()) for g in graphs] == expected
 
 
 @pytest.mark.parametrize("kernels", HERE)

@@ -1,6 +1,7 @@
-"""A small training in its own process: `python -m tests.support.own_processes DIR WHICH [EPOCH STEP]`, WHICH as below.
+"""Small trainings in a process of their own: `python -m tests.support.own_processes WHICH DIR [DIR,EPOCH,STEP ...]`.
 
-With EPOCH and STEP it is interrupted there; `torchrun` starts several of it.
+WHICH is one of `CONFIGS`; each DIR gets a training, which is interrupted at EPOCH and STEP where they are given.
+`torchrun` starts several of it.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ CONFIGS: dict[str, TrainConfig] = {
 }
 
 
-def main(folder: Path, which: str, *stop: str) -> None:
+def train(which: str, folder: Path, *stop: int) -> None:
     """Trains, and leaves a digest of each process's weights beside the run."""
-    run = Run(CONFIGS[which], digits(), folder, Stop(*map(int, stop)) if stop else None)
+    run = Run(CONFIGS[which], digits(), folder, Stop(*stop) if stop else None)
     try:
         model = run.train()
     except KeyboardInterrupt:
@@ -34,4 +35,6 @@ def main(folder: Path, which: str, *stop: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:])
+    for word in sys.argv[2:]:
+        directory, *stopped = word.split(",")
+        train(sys.argv[1], Path(directory), *map(int, stopped))

@@ -29,11 +29,11 @@ def compiles() -> bool:
     return True
 
 
-def train_apart(folder: Path, *arguments: str, launcher: tuple[str, ...] = ()) -> None:
-    """`small_config` trained in `folder` by new processes."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+def train_apart(which: str, *words: Path | str, launcher: tuple[str, ...] = ()) -> None:
+    """`small_config` trained in new processes (tests/support/own_processes.py)."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [sys.executable, *launcher, "-m", "tests.support.own_processes", str(folder), *arguments],
+        [sys.executable, *launcher, "-m", "tests.support.own_processes", which, *map(str, words)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -41,10 +41,9 @@ def train_apart(folder: Path, *arguments: str, launcher: tuple[str, ...] = ()) -
 
 @pytest.mark.skipif(not compiles(), reason="needs a C++ compiler and Python's headers")
 def test_a_compiled_run_goes_on_as_if_nothing_had_happened(tmp_path: Path):
-    train_apart(tmp_path / "whole", "compiled")
-    train_apart(tmp_path / "stopped", "compiled", "1", "1")
+    train_apart("compiled", tmp_path / "whole", f"{tmp_path / 'stopped'},1,1")
     assert not (tmp_path / "stopped" / "weights.safetensors").exists()
-    train_apart(tmp_path / "stopped", "compiled")
+    train_apart("compiled", tmp_path / "stopped")
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
@@ -65,7 +64,7 @@ def test_a_ninth_training_in_one_process_is_compiled_too():
 
 
 def test_bf16_trains_float32_weights_that_lower_exactly(tmp_path: Path):
-    train_apart(tmp_path / "bf16", "bf16")
+    train_apart("bf16", tmp_path / "bf16")
     Run(small_config(), digits(), tmp_path / "float32").train()
     assert metrics(tmp_path / "bf16") != metrics(tmp_path / "float32")
     (model, config), data = load_run(tmp_path / "bf16"), digits()
@@ -81,7 +80,7 @@ def test_a_second_precision_in_one_process_is_refused_with_a_way_out(tmp_path: P
 
 
 def test_two_processes_train_one_network(tmp_path: Path):
-    train_apart(tmp_path, "float32", launcher=("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"))
+    train_apart("float32", tmp_path, launcher=("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"))
     first, second = ((tmp_path / f"digest-{rank}").read_text() for rank in (0, 1))
     assert first == second
     assert [line["epoch"] for line in metrics(tmp_path)] == [0, 1, 2, 3]
