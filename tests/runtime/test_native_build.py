@@ -24,10 +24,14 @@ CC = shutil.which("cc") or shutil.which("gcc")
 CSRC = ROOT / "csrc"
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-fPIC", "-pthread"]
 X86 = platform.machine() in ("x86_64", "AMD64", "amd64")
+ARM = platform.machine() in ("aarch64", "arm64", "ARM64")
 AVX2 = ["-mavx2", "-mbmi", "-mpopcnt"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vbmi2", "-mavx512vnni"]
-ONLY_X86 = {"fast_avx2.c": AVX2, "fast_avx512.c": AVX512, "fast_amx.c": [*AVX512, "-mamx-tile", "-mamx-int8"]}
-SOURCES = [path for path in sorted(CSRC.glob("*.c")) if X86 or path.name not in ONLY_X86]
+OF_X86 = {"fast_avx2.c": AVX2, "fast_avx512.c": AVX512, "fast_amx.c": [*AVX512, "-mamx-tile", "-mamx-int8"]}
+OF_ARM = {"fast_neon.c": [], "fast_dotprod.c": ["-march=armv8.2-a+dotprod"]}
+OWN = OF_X86 if X86 else OF_ARM if ARM else {}  # what this machine can run and others can't, and its options
+ELSEWHERE = {*OF_X86, *OF_ARM} - OWN.keys()
+SOURCES = [path for path in sorted(CSRC.glob("*.c")) if path.name not in ELSEWHERE]
 needs_compiler = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 
 DRIVER = """
@@ -70,11 +74,11 @@ def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]
 
 def _objects(folder: Path, *flags: str) -> list[str]:
     """Every source compiled with `flags`, warnings being errors."""
-    extra = ["-DSPK_WITH_AVX2", "-DSPK_WITH_AVX512", "-DSPK_WITH_AMX"] if X86 else []
+    extra = [f"-DSPK_WITH_{name.removeprefix('fast_').removesuffix('.c').upper()}" for name in OWN]
     made = []
     for source in SOURCES:
         made.append(str(folder / f"{source.stem}.o"))
-        own = ONLY_X86.get(source.name, [])
+        own = OWN.get(source.name, [])
         built = _run([str(CC), *STRICT, *flags, *extra, *own, "-c", str(source), "-o", made[-1]])
         assert built.returncode == 0, built.stderr
     return made
@@ -132,7 +136,7 @@ def test_a_library_with_two_names_swapped_is_refused(names: tuple[str, str], sen
     header.write_text(swapped + first[1] + text[second[0] + len(second[1]) :])
     assert sorted(header.read_text()) == sorted(text) and header.read_text() != text
     shared = tmp_path / "other.so"
-    sources = [str(tmp_path / path.name) for path in SOURCES if path.name not in ONLY_X86]
+    sources = [str(tmp_path / path.name) for path in SOURCES if path.name not in OWN]
     built = _run([str(CC), "-std=c11", "-fPIC", "-pthread", "-shared", *sources, "-o", str(shared)])
     assert built.returncode == 0, built.stderr
     with pytest.raises(RuntimeUnavailable, match=re.escape(f"was built from other sources than these ({sentence}")):
