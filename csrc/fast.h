@@ -1,5 +1,6 @@
 /* The fast kernel set, once for every vector header. The including file defines SPK_SET_NAME,
-   SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h, events_*.h, sliced_*.h and blocks_*.h. */
+   SPK_SET_TABLE and spk_set_is_available(), and has included its vec_*.h, events_*.h, sliced_*.h, blocks_*.h and
+   quads_*.h. */
 
 #include "blocks.h"
 #include "channel_map.h"

@@ -5,6 +5,7 @@
 #include "vec_avx2.h"
 
 #include "blocks_portable.h"
+#include "quads_portable.h"
 
 #define SPK_SET_NAME "avx2"
 #define SPK_SET_TABLE spk_kernels_avx2

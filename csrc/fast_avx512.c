@@ -4,6 +4,8 @@
 #include "events_avx512.h"
 #include "sliced_avx512.h"
 
+#include "quads_portable.h"
+
 #define SPK_SET_NAME "avx512"
 #define SPK_SET_TABLE spk_kernels_avx512
 

@@ -5,6 +5,7 @@
 #include "vec_portable.h"
 
 #include "blocks_portable.h"
+#include "quads_portable.h"
 
 #define SPK_SET_NAME "portable"
 #define SPK_SET_TABLE spk_kernels_portable

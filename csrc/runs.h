@@ -11,6 +11,7 @@
 #define SPIKELET_RUNS_H
 
 #include "ring.h"
+#include "run_spread.h"
 #include "sweep.h"
 
 typedef struct runs_scratch {
@@ -37,13 +38,6 @@ static void runs_begin(void *kernel, const spk_op *op, const spk_frame *f, size_
     ring_fill(op, &s->ring, f, first, first + (int64_t)spk_row_count(op));
 }
 
-/* 32 bits of a run for every output. */
-SPK_INLINE vec run_spread(const uint8_t *values) {
-    int32_t all;
-    memcpy(&all, values, sizeof all);
-    return v_set32(all);
-}
-
 /* Where sums of one output pixel and step go, and the runs under its window start. */
 typedef struct run_place {
     size_t start, t;
@@ -64,27 +58,6 @@ SPK_INLINE void pairs_add(const uint8_t *const *runs, const uint8_t *weight, siz
     }
     for (int i = 0; i < places; i++)
         for (int v = 0; v < vectors; v++) v_store(sums[i] + 8 * v, acc[i][v]);
-}
-
-/* The same of `units` quads whose sums stay within 16 bits, from number `first` of the runs on. */
-SPK_INLINE void quads_add(const uint8_t *const *runs, size_t first, const uint8_t *weight, size_t units,
-                          size_t row_bytes, int32_t *const *sums, int places, int vectors) {
-    const vec ones = v_set16(1);
-    vec acc[2][4];
-    for (int i = 0; i < places; i++)
-        for (int v = 0; v < vectors; v++) acc[i][v] = v_zero();
-    for (size_t q = first; q < first + units; q++, weight += row_bytes) {
-        for (int i = 0; i < places; i++) {
-            const vec x = run_spread(runs[i] + 4 * q);
-            for (int v = 0; v < vectors; v++) acc[i][v] = v_add16(acc[i][v], v_dot8(x, v_load(weight + 32 * v)));
-        }
-    }
-    for (int i = 0; i < places; i++) {
-        for (int v = 0; v < vectors; v++) {
-            int32_t *to = sums[i] + 8 * v;
-            v_store(to, v_add32(v_load(to), v_dot16(acc[i][v], ones)));
-        }
-    }
 }
 
 /* Quads whose sums of two products int16 holds. */

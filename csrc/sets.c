@@ -13,9 +13,15 @@ extern const spk_kernels spk_kernels_avx512;
 #if defined(SPK_WITH_AMX)
 extern const spk_kernels spk_kernels_amx;
 #endif
+#if defined(SPK_WITH_NEON)
+extern const spk_kernels spk_kernels_neon;
+#endif
+#if defined(SPK_WITH_DOTPROD)
+extern const spk_kernels spk_kernels_dotprod;
+#endif
 
 static const spk_kernels *const sets[] = {
-    &spk_kernels_scalar, &spk_kernels_portable,
+    &spk_kernels_scalar,  &spk_kernels_portable,
 #if defined(SPK_WITH_AVX2)
     &spk_kernels_avx2,
 #endif
@@ -24,6 +30,12 @@ static const spk_kernels *const sets[] = {
 #endif
 #if defined(SPK_WITH_AMX)
     &spk_kernels_amx,
+#endif
+#if defined(SPK_WITH_NEON)
+    &spk_kernels_neon,
+#endif
+#if defined(SPK_WITH_DOTPROD)
+    &spk_kernels_dotprod,
 #endif
 };
 

@@ -79,7 +79,8 @@ def test_every_legal_choice_gives_the_same_on_random_graphs(kernels: str):
         assert {Kind.CONV_VALUES, Kind.CONV_ROWS} <= replaced[Kind.CONV_PAIRS] <= (products | events)
         costs = set_called(kernels).costs
         assert costs is not None
-        first = Kind.CONV_QUADS if math.isinf(costs.blocks) else Kind.CONV_BLOCKS
+        small = math.isinf(costs.blocks) or costs.depth > 1  # blocks that are mostly empty here
+        first = Kind.CONV_QUADS if small else Kind.CONV_BLOCKS
         assert products - {first} <= replaced[first] <= products | events | {Kind.CONV_CUTS}
         assert replaced[Kind.MATMUL_BITS] == {Kind.MATMUL}
 

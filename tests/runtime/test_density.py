@@ -16,6 +16,7 @@ from spikelet.runtime.plan import costs
 from spikelet.runtime.plan.costs import OUTPUTS, Costs
 from spikelet.runtime.plan.density import BINARY, OF_LEVELS, mean_values
 from spikelet.runtime.plan.kinds import Kind
+from spikelet.runtime.plan.sets import SETS
 from tests.format_3_graph import charge_graph, format_3_graph
 from tests.nodes import conv
 from tests.random_graphs import random_graph
@@ -107,7 +108,7 @@ def test_results_do_not_depend_on_the_guess(terms: int, bits: int) -> None:
     assert_equal_everywhere(graph, x)
 
 
-@pytest.mark.parametrize("of_set", [costs.PORTABLE, costs.AVX2, costs.AVX512, costs.AMX])
+@pytest.mark.parametrize("of_set", [one.costs for one in SETS.values() if one.costs])
 @pytest.mark.parametrize("kind", OUTPUTS)
 @pytest.mark.parametrize("wide", [False, True])
 def test_there_is_one_break_even(of_set: Costs, kind: Kind, wide: bool) -> None:
@@ -115,18 +116,23 @@ def test_there_is_one_break_even(of_set: Costs, kind: Kind, wide: bool) -> None:
     listed = np.array([of_set.listed(kind, 384, 9, mean, wide=wide) for mean in np.linspace(0, 50, 501)])
     products = (Kind.CONV_QUADS, Kind.CONV_BLOCKS) if np.isfinite(of_set.blocks) else (Kind.CONV_QUADS,)
     for product in products:
-        wins = (listed < of_set.multiplied(product, 384, 16)).tolist()
+        wins = (listed < of_set.multiplied(product, 384, 384 * 9, 16)).tolist()
         assert wins[0]
         assert not wins[-1]
         assert wins == sorted(wins, reverse=True)
 
 
 def test_blocks_cost_as_much_as_the_places_and_outputs_that_they_have_room_for() -> None:
-    one = costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 16)
-    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 1, 16) == costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 32) == one
-    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 17, 16) == pytest.approx(2 * one)
-    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 1) == pytest.approx(16 * one)
-    assert costs.AVX2.multiplied(Kind.CONV_BLOCKS, 16, 16) == math.inf
+    one = costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 64, 16)
+    assert (
+        costs.AMX.multiplied(Kind.CONV_BLOCKS, 1, 64, 16) == costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 64, 32) == one
+    )
+    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 17, 64, 16) == pytest.approx(2 * one)
+    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 64, 1) == pytest.approx(16 * one)
+    assert costs.AVX2.multiplied(Kind.CONV_BLOCKS, 16, 64, 16) == math.inf
+    whole = costs.NEON.multiplied(Kind.CONV_BLOCKS, 16, 64, 16)
+    assert costs.NEON.multiplied(Kind.CONV_BLOCKS, 16, 27, 16) == pytest.approx(whole * 64 / 27)
+    assert costs.AMX.multiplied(Kind.CONV_BLOCKS, 16, 27, 16) == one  # what is empty costs next to nothing there
 
 
 def test_tiles_multiply_what_vectors_list() -> None:

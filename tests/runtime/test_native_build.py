@@ -25,10 +25,13 @@ CC = shutil.which("cc") or shutil.which("gcc")
 CSRC = ROOT / "csrc"
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-fPIC", "-pthread"]
 X86 = platform.machine() in ("x86_64", "AMD64", "amd64")
+ARM = platform.machine() in ("aarch64", "arm64", "ARM64")
 AVX2 = ["-mavx2", "-mbmi", "-mpopcnt"]
 AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vbmi2", "-mavx512vnni"]
-OWN_FLAGS = {"avx2": AVX2, "avx512": AVX512, "amx": [*AVX512, "-mamx-tile", "-mamx-int8"]}  # of x86's kernel sets
-ANY_MACHINE = [path for path in sorted(CSRC.glob("*.c")) if path.stem.removeprefix("fast_") not in OWN_FLAGS]
+OF_X86 = {"avx2": AVX2, "avx512": AVX512, "amx": [*AVX512, "-mamx-tile", "-mamx-int8"]}
+OF_ARM = {"neon": [], "dotprod": ["-march=armv8.2-a+dotprod"]}
+OWN_FLAGS = OF_X86 if X86 else OF_ARM if ARM else {}  # of the kernel sets that this processor may run and others can't
+ANY_MACHINE = [path for path in sorted(CSRC.glob("*.c")) if path.stem.removeprefix("fast_") not in {*OF_X86, *OF_ARM}]
 needs_compiler = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 
 DRIVER = """
@@ -70,7 +73,7 @@ def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]
 
 
 def _compiled(folder: Path, sets: Collection[str], *flags: str) -> list[str]:
-    """Objects of the sources that any machine has and of x86's `sets`, with `flags`; warnings are errors."""
+    """Objects of the sources that any machine has and of `sets`, with `flags`; warnings are errors."""
     own = {CSRC / f"fast_{name}.c": OWN_FLAGS[name] for name in sets}
     chosen, made = [f"-DSPK_WITH_{name.upper()}" for name in sets], []
     for source in [*ANY_MACHINE, *own]:
@@ -84,7 +87,7 @@ def _compiled(folder: Path, sets: Collection[str], *flags: str) -> list[str]:
 @pytest.mark.parametrize("flag", ["-fsyntax-only", pytest.param("-O2", marks=pytest.mark.slow)])
 def test_every_source_compiles_without_a_warning(flag: str, tmp_path: Path) -> None:
     """What the optimiser warns of comes with -O2, which CI asks for (.ci/run)."""
-    assert _compiled(tmp_path, OWN_FLAGS if X86 else (), flag)
+    assert _compiled(tmp_path, OWN_FLAGS, flag)
 
 
 def sanitized() -> list[Any]:

@@ -101,8 +101,8 @@ def at_rate(config: TrainConfig, lr: float) -> TrainConfig:
 
 
 def at_firing_rate(config: TrainConfig, rate: float) -> TrainConfig:
-    """`config` whose loss draws the firing rate of every layer to `rate`, with a lambda of 1 / (10 rate^2): a layer that
-    fires twice as often costs 0.1, however low the rate is.
+    """`config` whose loss draws the firing rate of every layer to `rate`, with a lambda of 1 / (10 rate^2): layers that
+    fire twice as often cost 0.1, however low the rate is.
 
     Raises:
         SpikeletError: rate does not lie between 0 and 1.

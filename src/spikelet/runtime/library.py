@@ -53,7 +53,15 @@ def opened_at(path: Path) -> ctypes.CDLL:
     Raises:
         RuntimeUnavailable: its structures are not those of these files.
     """
-    opened = ctypes.CDLL(str(path))
+    return checked(ctypes.CDLL(str(path)), path)
+
+
+def checked(opened: ctypes.CDLL, path: Path) -> ctypes.CDLL:
+    """`opened`, the library of the file `path`, whose functions are told their types.
+
+    Raises:
+        RuntimeUnavailable: its structures are not those of these files.
+    """
     try:
         _declare(opened)
         found = (

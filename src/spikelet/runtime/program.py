@@ -50,7 +50,8 @@ class Program(Displayed):
         graph: an integer graph.
         threads: samples of a batch that run side by side, 1 to 64. Results don't depend on it.
         kernels: "auto", or a set by name ("scalar": the slow one to compare with; "portable"; "avx2"; "avx512", for
-            Ice Lake, Zen 4 and later; "amx", for Sapphire Rapids and later, under Linux).
+            Ice Lake, Zen 4 and later; "amx", for Sapphire Rapids and later, under Linux; "neon", for 64-bit Arm;
+            "dotprod", for those with dot products of bytes, under Linux). One that this machine lacks is refused.
         max_bytes: the most memory that weights and constants, as the kernels read them, and the maps in between of all
             threads of all calls at once may take. Where maps of T steps take more, 16 steps run at once, or one; a
             graph with a loop always runs step by step. A call that finds no room beside others waits for one of them.

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spikelet.base.errors import SpikeletError
 from spikelet.export.emulation.build import zig
 
@@ -55,11 +57,21 @@ class Watch:
     @property
     def blocks(self) -> Counter[tuple[int, int, int]]:
         """How often each (address, bytes) of code ran, in the part of this number: from 1 on, 0 before all."""
+        self._require_room()
+        return Counter({(one.address, one.size, one.mark): one.times for one in self._counter.blocks if one.times})
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of all the code that ran, each as often as it did: instructions by their size."""
+        self._require_room()
+        blocks = np.frombuffer(self._counter, np.dtype(_Block), BLOCKS)
+        return int((blocks["size"] * blocks["times"]).sum())
+
+    def _require_room(self) -> None:
         if self._counter.full:
             raise SpikeletError(
                 f"the program has more than {BLOCKS} blocks of code; its instructions can't be counted."
             )
-        return Counter({(one.address, one.size, one.mark): one.times for one in self._counter.blocks if one.times})
 
     @property
     def taken(self) -> int:

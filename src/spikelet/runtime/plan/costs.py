@@ -1,7 +1,7 @@
 """When lists of events are faster than multiplication: what both take of an input value and tap, by kernel set.
 
-    CONV_QUADS    dense * outputs
-    CONV_BLOCKS   blocks * outputs * places of whole blocks / places
+    CONV_QUADS    dense * outputs, and CONV_PAIRS alike
+    CONV_BLOCKS   blocks * outputs * places of whole blocks / places * synapses of whole blocks / synapses
     listed        scan / taps + mean * event * ceil(outputs / outputs of a vector)
 
 Outputs are padded to a vector of 8, those of blocks to 16, as the places (output positions and steps) are that share a
@@ -29,6 +29,8 @@ class Costs:
 
     dense: an input value and output, multiplied by CONV_QUADS.
     blocks: the same by CONV_BLOCKS; infinite in a set that has them in plain C alone.
+    pairs: the same by CONV_PAIRS; None: as much as by CONV_QUADS.
+    depth: synapses of a block: 64, or 1 where what is empty of a block takes next to nothing.
     scan: a value that is looked for events.
     event: a vector of an event's weights, by the kernel that adds it up.
     wide: the same of CONV_ROWS, where int8 holds no four codes' sum.
@@ -39,12 +41,16 @@ class Costs:
     event: Mapping[Kind, float]
     wide: float
     blocks: float = math.inf
+    pairs: float | None = None
+    depth: int = 1
 
-    def multiplied(self, kind: Kind, outputs: int, places: int) -> float:
-        """What `kind`, CONV_QUADS or CONV_BLOCKS, takes in a map of so many places."""
-        if kind is Kind.CONV_QUADS:
-            return self.dense * padded(outputs, 8)
-        return self.blocks * padded(outputs, BLOCK) * padded(places, BLOCK) / places
+    def multiplied(self, kind: Kind, outputs: int, synapses: int, places: int) -> float:
+        """What `kind`, which multiplies, takes in a map of so many places, whose outputs have so many synapses."""
+        if kind is not Kind.CONV_BLOCKS:
+            dense = self.dense if kind is Kind.CONV_QUADS or self.pairs is None else self.pairs
+            return dense * padded(outputs, 8)
+        filled = padded(places, BLOCK) / places * padded(synapses, self.depth) / synapses
+        return self.blocks * padded(outputs, BLOCK) * filled
 
     def listed(self, kind: Kind, outputs: int, taps: int, mean: float, *, wide: bool) -> float:
         """What lists of events through the kernel `kind` take, for values of that `mean`."""
@@ -68,3 +74,9 @@ AMX = dataclasses.replace(
 PORTABLE = Costs(
     dense=0.158, scan=1.9, event={Kind.CONV_ROWS: 2.4, Kind.CONV_NIBBLES: 1.2, Kind.CONV_SLICED: 4.0}, wide=1.14
 )
+# Executed instructions, counted under emulation as GCC 12 compiles them (results/LOG.md, 2026-11-30, second session).
+NEON = Costs(
+    dense=0.48, scan=14, event={Kind.CONV_ROWS: 9, Kind.CONV_NIBBLES: 11, Kind.CONV_SLICED: 14}, wide=8, blocks=0.34,
+    pairs=0.6, depth=64,
+)  # fmt: skip
+DOTPROD = dataclasses.replace(NEON, dense=0.17, blocks=0.155)

@@ -51,6 +51,8 @@ SETS: Mapping[str, KernelSet] = {
         KernelSet("avx2", frozenset(Kind), scratch.FAST, costs=costs.AVX2),
         KernelSet("avx512", frozenset(Kind), scratch.FAST, costs=costs.AVX512),
         KernelSet("amx", frozenset(Kind), scratch.FAST, costs=costs.AMX),
+        KernelSet("neon", frozenset(Kind), scratch.FAST, costs=costs.NEON),
+        KernelSet("dotprod", frozenset(Kind), scratch.FAST, costs=costs.DOTPROD),
     )
 }
 PORTABLE = "portable"  # the fastest set that every machine has

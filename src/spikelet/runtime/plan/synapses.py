@@ -112,12 +112,12 @@ class Synapses:
         able += [Kind.CONV_PAIRS] if source.low.min() >= -(2**15) and source.high.max() < 2**15 else []
         if not self._fits_blocks(source):
             return able
-        outputs = len(self.weight)
-        of_blocks, of_quads = (
-            math.inf if costs is None else costs.multiplied(kind, outputs, read.places)
-            for kind in (Kind.CONV_BLOCKS, Kind.CONV_QUADS)
+        outputs, synapses = len(self.weight), self.weight[0].size
+        of_blocks, of_others = (
+            math.inf if costs is None else costs.multiplied(kind, outputs, synapses, read.places)
+            for kind in (Kind.CONV_BLOCKS, able[0])
         )
-        return [Kind.CONV_BLOCKS, *able] if of_blocks < of_quads else [*able, Kind.CONV_BLOCKS]
+        return [Kind.CONV_BLOCKS, *able] if of_blocks < of_others else [*able, Kind.CONV_BLOCKS]
 
     def _by_events(self, most: int) -> list[Kind]:
         """Kernels that read lists of events, of which an input value has `most` at most; the faster first."""
@@ -135,7 +135,7 @@ class Synapses:
             return False
         others = [Kind.CONV_BLOCKS] if Kind.CONV_BLOCKS in products else []
         others += [] if read.pool else [Kind.CONV_QUADS]
-        multiplied = min(costs.multiplied(other, outputs, read.places) for other in others)
+        multiplied = min(costs.multiplied(other, outputs, self.weight[0].size, read.places) for other in others)
         return costs.listed(kind, outputs, taps, read.mean, wide=self.code_top(kind) > NARROW_CODES) < multiplied
 
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
