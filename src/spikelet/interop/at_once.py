@@ -54,4 +54,4 @@ class AtOnce(Lockstep):
                 f"{self.names[unit]}: is no neuron of all time steps on axis {self.axis}.", has_no_loop=True
             )
         self.done.add(unit)
-        return call(x.transpose(0, self.axis)).transpose(0, self.axis)
+        return call(x.transpose(0, self.axis)).transpose(0, self.axis).contiguous()  # the code may take a view
