@@ -21,6 +21,7 @@ from spikelet.base.errors import ConversionError
 from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 from spikelet.base.time_axis import TimeAxis, batch_axis
+from spikelet.interop.at_once import unfold
 from spikelet.interop.original import Original, Run, Runner
 from spikelet.interop.places import Places
 from spikelet.neurons import Neuron
@@ -257,11 +258,17 @@ def _theirs(
                 f"{homes[name]}: ran {len(made)} times in the original network, and the conversion was told of "
                 f"time_steps={steps}. Convert it with as many time steps as its own loop takes."
             )
-    swapped = model.original.batch_first
-    stacked = {n: made[0].transpose(0, 1) if swapped else torch.stack(made) for n, made in calls.items()}
+    stacked = {name: _time_first(model, made) for name, made in calls.items()}
     stacked |= {name: torch.cat(calls[name]) for name in of_places}
     samples = x.shape[batch_axis(model.time_axis)]
     return _scores(output, int((model.time_axis == 1) != model.swaps_time), samples), stacked
+
+
+def _time_first(model: Model, made: list[Tensor]) -> Tensor:
+    """[T, B, ...] of what a neuron gave, call by call."""
+    if model.original.folded is not None:
+        return unfold(made[0], model.time_steps, model.original.folded)
+    return made[0].transpose(0, 1) if model.original.batch_first else torch.stack(made)
 
 
 def _of_place(net: nn.Module, name: str, made: list[Tensor]) -> list[Tensor]:

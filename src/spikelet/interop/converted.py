@@ -39,6 +39,7 @@ from spikelet.interop.products import products
 from spikelet.interop.trial import choose
 from spikelet.interop.ways import (
     AllAtOnce,
+    AllFolded,
     AllSteps,
     NormsByStep,
     NoTensor,
@@ -260,6 +261,7 @@ class Converted(nn.Module):
             isinstance(self.way, OwnLoop) or own is not None or self._repeats(net, image)
         )
         original.batch_first = isinstance(self.way, AllAtOnce) and self.way.axis == 1
+        original.folded = self.way.time_at if isinstance(self.way, AllFolded) else None
         original.body = None if type(self.way) is AllSteps else own
 
     @torch.no_grad()
@@ -290,7 +292,9 @@ class Converted(nn.Module):
         told = (self.one_step, self.time_steps, self.time_axis)
         per_step = (StepByStep(*told),) if self.original.per_step else ()
         norms = (NormsByStep(*told),) if any(isinstance(m, NormThroughTime) for m in self.net.modules()) else ()
-        own = (AllAtOnce(*told, axis=0), AllAtOnce(*told, axis=1)) if self.original.neurons else ()
+        own: tuple[Way, ...] = ()
+        if self.original.neurons:
+            own = AllAtOnce(*told, axis=0), AllAtOnce(*told, axis=1), AllFolded(*told)
         return (AllSteps(), OwnLoop(*told), OwnLoop(*told, cut=0), OwnLoop(*told, cut=1), *norms, *own, *per_step)
 
 
