@@ -75,8 +75,9 @@ def frames_of(b: Builder, addresses: Int64, where: str) -> Frames:
         )
     if (places.rest != places.rest[:1]).any():
         raise LoweringError(
-            f"{where}: reads other elements at another time step or sample. What came earlier is given by "
-            "spikelet.neurons.Delay, or SpikingJelly's layer.Delay."
+            f"{where}: reads other elements at another time step or sample. What came before, at all steps, is "
+            "torch.cat([torch.zeros_like(x[:1]), x[:-1]]) of [T, B, ...], spikelet.neurons.Delay or SpikingJelly's "
+            "layer.Delay."
         )
     whole: Time = "steps" if "steps" in kinds else "summed" if "summed" in kinds else "still"
     return Frames(step * b.batch + sample, whole, places.rest[0].reshape(addresses.shape[1:]))

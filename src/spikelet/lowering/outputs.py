@@ -15,6 +15,7 @@ from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.arrange import arrange, frames_of, natural
 from spikelet.lowering.builder import Builder
+from spikelet.lowering.other_steps import at_their_steps
 from spikelet.lowering.pairs import as_flat, of_steps, summed
 from spikelet.lowering.values import Int64, Source, Value
 
@@ -34,7 +35,7 @@ class Made:
 def outputs_of(b: Builder, values: list[Value]) -> list[Made]:
     """The outputs of the graph, logits first."""
     made: list[Made] = []
-    for value in values:
+    for value in (at_their_steps(b, value) for value in values):
         one = _made(b, value, is_first=not made)
         made.append(_copied(b, one) if one.source.node in {m.source.node for m in made} else one)
     return made
