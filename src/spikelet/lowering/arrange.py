@@ -244,7 +244,7 @@ def constant(b: Builder, numbers: NDArray[np.float64], where: str) -> Source:
     Raises:
         LoweringError: they are finer.
     """
-    scale = _unit(numbers)
+    scale = unit_of(numbers)
     if scale is None:
         raise LoweringError(
             f"{where}: adds or multiplies by a constant tensor whose numbers are no multiples of 2^-16, such as "
@@ -255,7 +255,7 @@ def constant(b: Builder, numbers: NDArray[np.float64], where: str) -> Source:
     return b.append(node, numbers.shape, np.array(scale), "still")
 
 
-def _unit(numbers: NDArray[np.float64]) -> float | None:
+def unit_of(numbers: NDArray[np.float64]) -> float | None:
     """The largest power of two of which all `numbers` are multiples, from 1 down to 2^-16; None below that."""
     for bits in range(17):
         scaled = numbers * 2.0**bits

@@ -20,7 +20,7 @@ import torch
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
-from spikelet.lowering.arrange import arrange, leading_axes
+from spikelet.lowering.arrange import arrange, leading_axes, unit_of
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.registry import function
 from spikelet.lowering.trace import Call
@@ -117,6 +117,12 @@ def _ordered(x: Value, letters: str, lead: list[str], others: list[str], sizes: 
 
 def _both(b: Builder, call: Call, values: tuple[Value, ...]) -> tuple[Value, Value]:
     """The two that are multiplied, one of which may be a constant of multiples of 2^-16, such as a graph's edges."""
+    for x, traced in zip(call.read, call.traced, strict=True):
+        if not traced and unit_of(x.detach().cpu().double().numpy()) is None:
+            raise LoweringError(
+                f"{call.place}: multiplies by a constant matrix whose numbers are no multiples of 2^-16. Round it in the "
+                "forward, spikelet.quant.grid.round_to_grid(matrix), or use spikelet.nn.Linear with a quantizer."
+            )
     given = iter(values)
     both = [
         next(given) if traced else Value(tuple(x.shape), None, b.constant(x))
