@@ -411,7 +411,9 @@ def test_pictures_are_vectors_in_their_own_order(run: Callable[..., Any], batch:
 
 
 def test_pictures_in_a_mixed_order_are_refused():
-    with pytest.raises(LoweringError, match=r"output: gives the elements of its maps in another order .*move their axes outside"):
+    with pytest.raises(
+        LoweringError, match=r"output: gives the elements of its maps in another order .*move their axes outside"
+    ):
         lower(user(lambda m, x: m.lif(m.conv(x)).mean(0).flatten(2).mT), images())
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import WrongType
 from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.attributes import put_back
 from spikelet.interop.comparison import Comparison, Integers, compare
@@ -133,7 +134,12 @@ class Converted(nn.Module):
         return 1 if self.time_axis is None else 2
 
     def require_layout(self, x: Tensor) -> None:
-        """Raises TimeAxisError unless `x` has the layout that `time_axis` declares, T steps, and samples that fit."""
+        """Raises TimeAxisError unless `x` has the layout that `time_axis` declares, T steps, and samples that fit;
+        WrongType unless it is a tensor."""
+        if not isinstance(x, Tensor):
+            raise WrongType(
+                f"a converted network takes a uint8 tensor, got {type(x).__name__}. Use torch.from_numpy(x)."
+            )
         axes = x.dim() - self.leading_axes
         wanted = axes if axes in self.sample_axes else self.sample_axes[-1]
         split_shape(x.shape, self.time_axis, time_steps=self.time_steps, sample_axes=wanted)

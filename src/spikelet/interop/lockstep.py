@@ -163,10 +163,8 @@ class Lockstep(TorchFunctionMode):
             return func(*args, **kwargs)
         if targets := written(func, args, kwargs):
             return self._write(func, args, kwargs, targets)
-        if func.__name__ in RESHAPES and self._place(args[0]) is not None:
+        if (func.__name__ == "detach" or func.__name__ in RESHAPES) and self._place(args[0]) is not None:
             return self._reshape(func, args, kwargs)
-        if func.__name__ == "detach" and (place := self._place(args[0])) is not None:
-            return self._known(func(*args, **kwargs), *place)  # still the same step, for feedback too
         if func.__name__ in CUTS and self._is_cut(args):
             self._take_steps_of(args[0])
             return self._plain(func, args, kwargs)
@@ -263,8 +261,10 @@ class Lockstep(TorchFunctionMode):
         return (after[0], before[1]) if alike and after is not None and after[1] == before[1] else None
 
     def _reshape(self, func: Call, args: Any, kwargs: Any) -> Tensor:
-        """The tensor that `func` gives another shape in place, as the same step of a sequence of that shape."""
-        (sequence, _), target = self._place(args[0]), args[0]  # type: ignore[misc]
+        """The tensor that `func` gives another shape in place, or cuts off from its past, as a known step."""
+        (sequence, step), target = self._place(args[0]), args[0]  # type: ignore[misc]
+        if func.__name__ not in RESHAPES:
+            return self._known(func(*args, **kwargs), sequence, step)
         new = self._place(self._done(RESHAPES[func.__name__], args, kwargs))
         sequence.lend()
         func(*args, **kwargs)

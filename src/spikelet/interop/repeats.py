@@ -6,8 +6,8 @@ from torch import nn
 
 
 class Repeats:
-    """The runs of such neurons in one forward pass. A library's neurons would go on from the membrane of the run before,
-    where converted ones start from zero; those that are told to (`reset`) do in both."""
+    """The runs of such neurons in one forward pass. A library's neurons would go on from the membrane of the run
+    before, where converted ones start from zero; those that are told to (`reset`) do in both."""
 
     def __init__(self) -> None:
         self.resets: dict[nn.Module, int] = {}  # how often each had been reset when it ran last

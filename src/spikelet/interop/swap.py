@@ -61,7 +61,6 @@ class Library:
         name = f"{cls.__module__}.{cls.__qualname__}"
         return cls.__module__.partition(".")[0] == self.package and not name.startswith(self.kept)
 
-
     def kind(self, cls: type[nn.Module]) -> type[nn.Module]:
         """The class that modules of `cls` behave as (kinds.py)."""
         return kind_of(cls, lambda base: base in TORCH or (self.owns(base) and base.__name__ in self._names))

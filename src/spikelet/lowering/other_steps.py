@@ -1,8 +1,9 @@
 """Tensors that hold another time step of an edge than the one they stand at, or hold it at some steps only.
 
-    y[t] = x[t - d], 0 for t < d      torch.cat([zeros, x[:-1]]), F.pad, a write x[:-1] into out[1:]      d delays (O16)
-    y[t] = x[t] or 0                  an image that is shown at the first step only                       an affine by step
-    y[t] = x[t] or z[t]               the first frame, and then differences of frames                     their sum
+    y[t] = x[t - d], 0 for t < d      torch.cat([zeros, x[:-1]]), F.pad, a write x[:-1] into out[1:]   d delays (O16)
+    y[t] = x[t] or 0                  an image that is shown at the first step only                    an affine by step
+    y[t] = x[0] + ... + x[t]          a sum that a loop records at every step                          a running sum
+    y[t] = x[t] or z[t]               the first frame, and then differences of frames                  their sum
 
 Each element may have a d of its own, as where half of the channels are shifted.
 """
@@ -41,6 +42,9 @@ def _found(b: Builder, addresses: Int64) -> Int64 | None:
     own_step = (kind == "steps") & (places.step == steps) | (kind == "still") | (kind == "constant")
     if (own_step & (places.source == places.source[:1])).all():
         return None
+    running = _running(b, addresses)
+    if running is not None:
+        return running
     made = addresses.copy()
     for i in (i for i in places.used if kinds[i] in ("steps", "still")):
         source, here = b.sources.all[i], places.source == i
@@ -56,6 +60,24 @@ def _found(b: Builder, addresses: Int64) -> Int64 | None:
     for first, second in itertools.combinations((i for i in places.used if kinds[i] == "steps"), 2):
         _switch(b, (b.sources.all[first], b.sources.all[second]), addresses, made)
     return None if np.array_equal(made, addresses) else made
+
+
+def _running(b: Builder, addresses: Int64) -> Int64 | None:
+    """The same where every step holds the sum of an edge's steps so far, as a loop adds them up; else None."""
+    edges = [b.sources.at(int(at.max())) for at in addresses.reshape(len(addresses), -1)]
+    sums = [b.step_sums.get(x.start) for x in edges[1:]]
+    x, frame = edges[0], edges[0].batch * edges[0].size
+    if x.time != "steps" or any(one is None or one.x is not x for one in sums):
+        return None
+    inside = [at - edge.start for at, edge in zip(addresses, edges, strict=True)]
+    so_far = all((one.counts == (np.arange(b.time_steps) <= t)).all() for t, one in enumerate(sums, 1))  # type: ignore[union-attr]
+    if not so_far or not all(((at == inside[0]) & (at >= 0) & (at < frame)).all() for at in inside):
+        return None
+    key = ("running", x.node, x.start)
+    if key not in b.arranged:
+        node = ir.SumTime(b.extra_name(f"{x.node}.running"), (x.node,), running=True)
+        b.arranged[key] = b.append(node, x.shape, x.scale, "steps", x.kinds)
+    return b.arranged[key].start + _along(np.arange(b.time_steps) * frame, addresses) + inside[0]
 
 
 def _switch(b: Builder, edges: tuple[Source, Source], addresses: Int64, made: Int64) -> None:
@@ -84,7 +106,8 @@ def at_the_later_step(b: Builder, values: list[Value]) -> list[Value]:
     timed = np.array([*(s.time == "steps" for s in b.sources.all), False])
     both = timed[places[0].source] & timed[places[1].source]
     apart = np.unique((places[0].step - places[1].step)[both])
-    several = all(len(np.unique(p.step[both])) > 1 for p in places)
+    of_two = b.time_steps == 2 and all(len(v.shape) > 1 and v.shape[0] == 1 for v in values)  # x[1:] of two steps
+    several = of_two or all(len(np.unique(p.step[both])) > 1 for p in places)
     if len(apart) != 1 or apart[0] == 0 or not several:
         return values
     earlier, by = (1, int(apart[0])) if apart[0] > 0 else (0, -int(apart[0]))

@@ -75,8 +75,8 @@ def _as_vectors(b: Builder, source: Source, value: Value) -> tuple[Source, Value
     inside = (value.explicit.numpy().reshape(-1, source.size) - source.start) % source.size
     if (inside != np.arange(source.size)).any():
         raise LoweringError(
-            "output: gives the elements of its maps in another order than channels, rows, columns. Return [B, C, H, W] or "
-            "[B, C, H * W], and move their axes outside."
+            "output: gives the elements of its maps in another order than channels, rows, columns. Return [B, C, H, W] "
+            "or [B, C, H * W], and move their axes outside."
         )
     flat = flatten(b, source, "output")
     return flat, Value(value.shape, None, value.explicit - source.start + flat.start)

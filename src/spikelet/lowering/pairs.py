@@ -63,7 +63,7 @@ def paired(b: Builder, call: Call, left: Value | Tensor, right: Value | Tensor) 
     if quick is not None:
         return quick
     values = [v if isinstance(v, Value) else Value(tuple(v.shape), None, b.constant(v)) for v in (left, right)]
-    values = at_the_later_step(b, _at_one_time(b, call, values))
+    values = _at_one_time(b, call, at_the_later_step(b, values))
     order = (0, 1) if _elements(b, values[0]) >= _elements(b, values[1]) else (1, 0)
     try:
         with b.attempt():

@@ -267,8 +267,11 @@ def check_time_first(b: Builder, value: Value, where: str) -> None:
     if source is not None and value.shape[:2] == (source.steps, source.batch) and source.time != "summed":
         return
     places = b.sources.places(_moving(b, value.addresses))
-    if source is not None and source.time == "summed":
-        raise LoweringError(f"{where}: a neuron reads a mean over time, and has no time steps to run over.")
+    if any(b.sources.all[i].time == "summed" for i in places.used):
+        raise LoweringError(
+            f"{where}: a neuron reads a mean over time, and has no time steps to run over. Feed the mean of the frames "
+            "as an image, or average behind the neurons."
+        )
     steps = np.arange(value.shape[0]).reshape(-1, *[1] * (len(value.shape) - 1))
     known = places.source >= 0
     timed = np.array([*(s.time == "steps" for s in b.sources.all), False])[places.source]

@@ -148,6 +148,11 @@ def _rule_for(call: Call) -> Callable[..., Value]:
             )
         return found
     found = rule_of(call.target)
+    if found is None and list(call.target.children()):
+        raise LoweringError(
+            f"{call.place}: its code computes what no tensor function shows, such as in a function of torch.jit.script "
+            "or NumPy. Take the decorator off, or write it as functions of tensors."
+        )
     if found is None:
         known = sorted({k.__name__ for k in MODULES})
         raise LoweringError(

@@ -12,7 +12,6 @@ import dataclasses
 
 import numpy as np
 import torch
-
 from numpy.typing import NDArray
 
 from spikelet.base.errors import LoweringError

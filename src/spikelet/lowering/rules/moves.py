@@ -61,7 +61,20 @@ def dropped(b: Builder, call: Call, x: Value) -> Value:
 
 
 @function(
-    "to", "type", "type_as", "cpu", "cuda", "double", "float", "half", "bfloat16", "int", "long", "short", "byte", moves=True
+    "to",
+    "type",
+    "type_as",
+    "cpu",
+    "cuda",
+    "double",
+    "float",
+    "half",
+    "bfloat16",
+    "int",
+    "long",
+    "short",
+    "byte",
+    moves=True,
 )
 def converted(b: Builder, call: Call, x: Value, *others: Value) -> Value:
     """The tensor itself at another precision or device; exact.py proves that its values fit it.

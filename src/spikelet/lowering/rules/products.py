@@ -120,8 +120,8 @@ def _both(b: Builder, call: Call, values: tuple[Value, ...]) -> tuple[Value, Val
     for x, traced in zip(call.read, call.traced, strict=True):
         if not traced and unit_of(x.detach().cpu().double().numpy()) is None:
             raise LoweringError(
-                f"{call.place}: multiplies by a constant matrix whose numbers are no multiples of 2^-16. Round it in the "
-                "forward, spikelet.quant.grid.round_to_grid(matrix), or use spikelet.nn.Linear with a quantizer."
+                f"{call.place}: multiplies by a constant matrix whose numbers are no multiples of 2^-16. Round it in "
+                "the forward, spikelet.quant.grid.round_to_grid(matrix), or use spikelet.nn.Linear with a quantizer."
             )
     given = iter(values)
     both = [
@@ -194,8 +194,8 @@ def _frames(b: Builder, call: Call, matrices: Int64) -> tuple[Int64, Int64]:
     step, sample = np.where(timed, places.step, -1).reshape(len(matrices), -1), places.sample.reshape(len(matrices), -1)
     if (step != step[:, :1]).any() or (sample != sample[:, :1]).any():
         raise LoweringError(
-            f"{call.place}: sums over time steps or samples of the batch. Steps are weighted by a product with one number "
-            "each, and added up: (x * w.view(-1, 1, 1)).sum(0)."
+            f"{call.place}: sums over time steps or samples of the batch. Steps are weighted by a product with one "
+            "number each, and added up: (x * w.view(-1, 1, 1)).sum(0)."
         )
     return np.stack([step[:, 0], sample[:, 0]], axis=1), places.rest
 

@@ -28,8 +28,8 @@ refuse(
     "bernoulli", "poisson", "rand_like", "randn_like", "bernoulli_", "multinomial", "dropout_",
 )  # fmt: skip
 refuse(
-    "Compare with a number, (x >= 1).float(), or use a neuron, whose surrogate gradient trains: spikelet.neurons.LIF with "
-    "leak 0 fires where its current reaches the threshold.",
+    "Compare with a number, (x >= 1).float(), or use a neuron, whose surrogate gradient trains: spikelet.neurons.LIF "
+    "with leak 0 fires where its current reaches the threshold.",
     "sign", "heaviside",
 )  # fmt: skip
 refuse(
