@@ -209,11 +209,20 @@ def test_a_loop_of_another_length_is_refused() -> None:
 
 def test_one_s_own_way_to_run_the_original_is_taken() -> None:
     model = spikelet.from_snntorch(hidden(), time_steps=T)
-    with pytest.raises(ConversionError, match=r"compare needs class scores.*got \(3, 3, 2, 5\).*Pass run="):
-        model.compare(batches_of(None), run=lambda net, x: torch.stack([net(x).unflatten(1, (2, 5)) for _ in range(T)]))
     batches = batches_of(None)
     by_hand = model.compare(batches, run=lambda net, x: sum(net(x) for _ in range(T)))
     assert by_hand == model.compare(batches)
+
+
+def test_networks_without_class_scores_are_compared_by_their_spikes() -> None:
+    model, batches = spikelet.from_snntorch(hidden(), time_steps=T), batches_of(None)
+    whole = model.compare(batches)
+    report = model.compare(batches, run=lambda net, x: torch.stack([net(x).unflatten(1, (2, 5)) for _ in range(T)]))
+    assert (report.different, report.layers) == (whole.different, whole.layers)
+    assert report.same_class is None
+    assert "answers are no class scores" in str(report)
+    with pytest.raises(ConversionError, match=r"return no class scores \[B, K\].*forward=lambda net, x: net\(x\)\[1\]"):
+        _ = report.accuracy
 
 
 def test_a_model_from_a_file_needs_its_original_again() -> None:

@@ -319,6 +319,9 @@ def test_a_tensor_that_the_network_keeps_from_a_run_is_named() -> None:
 class OwnLeaky(snn.Leaky):
     """A user's neuron."""
 
+    def fire(self, mem: Tensor) -> Tensor:
+        return super().fire(2 * mem)
+
 
 def quiet_inhibition() -> nn.Module:
     with pytest.warns(UserWarning, match="Inhibition"):

@@ -71,7 +71,7 @@ WRONG: dict[str, tuple[str, Use]] = {
     "padded with a number by name": ("'pad'", lambda net, x: net.a(F.pad(x, (1, 1, 1, 1), "constant", 0.5))),
     "a number of the image": ("'item'|'mean'", lambda net, x: net.a(x) * x.mean().item()),
     "the image in NumPy": ("'numpy'", lambda net, x: net.a(x) + torch.from_numpy(x.numpy())),
-    "joined with another tensor": ("'cat'", lambda net, x: net.a(torch.cat([x, torch.zeros_like(x)], -1))),
+    "joined with another tensor": ("'cat'", lambda net, x: net.a(torch.cat([x, torch.ones_like(x)], -1))),
 }
 
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import GraphError
 from spikelet.compression.passes import recalibrate
 from spikelet.lowering import lower, verify
 from spikelet.neurons import LIF, LIFParams
@@ -72,13 +71,13 @@ def test_boxes_of_every_token_lower_without_a_difference(name: str):
     assert all(s.any() for n, s in spikes.items() if n.startswith("necks"))
 
 
-def test_a_map_alone_is_refused_with_the_way_out():
+def test_a_map_alone_is_a_vector_of_its_elements():
     model = small_model("qsd_transformer_cifar").eval()
     model.forward = lambda x: model.forward_features(x)[-1]  # type: ignore[operator, method-assign]
-    with pytest.raises(
-        GraphError, match=r"must be one vector of logits, got \(16, 2, 2\)\. \(A module returns a map as"
-    ):
-        lower(model, model_input("qsd_transformer_cifar", 1))
+    x = model_input("qsd_transformer_cifar", 2)
+    graph = lower(model, x[:1])
+    assert verify(graph, model, [(x, torch.zeros(2, dtype=torch.long))]).mismatches == 0
+    assert Program(graph)(x.numpy()).shape == (2, 16 * 2 * 2)
 
 
 def test_the_head_and_the_backbone_learn_together():

@@ -387,9 +387,34 @@ def test_logits_of_every_step_are_judged_by_the_last(batch: int):
     assert result.logits == T * batch * 5
 
 
-def test_a_map_of_logits_is_refused():
-    with pytest.raises(GraphError, match="the first output must be one vector of logits"):
-        lower(user(lambda m, x: m.lif(m.conv(x))), images())
+PICTURES = {
+    "maps of every step": lambda m, x: m.lif(m.conv(x)),
+    "a sum of maps": lambda m, x: m.lif(m.conv(x)).sum(0),
+    "turned round": lambda m, x: m.lif(m.conv(x)).mean(0).flip(1).transpose(2, 3),
+    "positions on one axis": lambda m, x: m.lif(m.conv(x)).flatten(3).sum(0),
+    "one step": lambda m, x: m.lif(m.conv(x))[-1],
+}
+
+
+@pytest.mark.parametrize("run", PICTURES.values(), ids=list(PICTURES))
+@pytest.mark.parametrize("batch", [1, 3])
+def test_pictures_are_vectors_in_their_own_order(run: Callable[..., Any], batch: int):
+    model = user(run)
+    x = torch.randint(0, 256, (batch, 3, 6, 6), dtype=torch.uint8)
+    graph = lower(model, images())
+    assert verify(graph, model, [(x, torch.zeros(batch, dtype=torch.long))]).mismatches == 0
+    with torch.no_grad():
+        wanted = model.eval()(x)
+    wanted = wanted.mean(0) if len(wanted) == T and wanted.dim() > 3 and wanted.shape[:2] == (T, batch) else wanted
+    made = Reference(graph)(x.numpy()) * graph.outputs[0].scale
+    np.testing.assert_allclose(made, wanted.flatten(1).numpy(), atol=1e-6)
+
+
+def test_pictures_in_a_mixed_order_are_refused():
+    with pytest.raises(
+        LoweringError, match=r"output: gives the elements of its maps in another order .*move their axes outside"
+    ):
+        lower(user(lambda m, x: m.lif(m.conv(x)).mean(0).flatten(2).mT), images())
 
 
 def test_labels_that_do_not_count_the_classes_are_refused():

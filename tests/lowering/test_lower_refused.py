@@ -158,10 +158,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         lambda: on_spikes(lambda s: (s * torch.bernoulli(s)).flatten(2)),
         r"the tensor function 'bernoulli' has no integer form\. Random numbers differ at every run\. Draw",
     ),
-    "a comparison": (
-        lambda: on_spikes(lambda s: (s >= 1).float().flatten(2)),
-        r"Comparisons make no spikes here\. Use a neuron",
-    ),
+    "a sign": (lambda: on_spikes(lambda s: torch.sign(s).flatten(2)), r"Compare with a number, .* or use a neuron"),
     "dropout in evaluation": (
         lambda: on_spikes(lambda s: F.dropout(s, 0.0).flatten(2)),
         r"\(dropout\): drops values in evaluation too; pass training=self\.training",
@@ -190,7 +187,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         ),
         r"averages need windows inside of the map",
     ),
-    "whole numbers": (lambda: on_spikes(lambda s: s.long().float().flatten(2)), r"'long' has no integer form"),
+    "whole numbers": (
+        lambda: on_spikes(lambda s: s.long().float().flatten(2)),
+        r"turns a tensor into torch\.int64, which rounds it by no stated rule",
+    ),
     "a constant between two steps of the grid": (
         lambda: on_spikes(lambda s: (s + torch.full((4, 1, 1), 0.3)).flatten(2)),
         r"constant tensor whose numbers are no multiples of 2\^-16, such as 0\.3, .*round_to_grid",

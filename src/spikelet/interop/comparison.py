@@ -8,6 +8,7 @@ own integers, which are equal to it.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -19,7 +20,8 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
-from spikelet.base.time_axis import TimeAxis
+from spikelet.base.time_axis import TimeAxis, batch_axis
+from spikelet.interop.at_once import unfold
 from spikelet.interop.original import Original, Run, Runner
 from spikelet.interop.places import Places
 from spikelet.neurons import Neuron
@@ -70,16 +72,17 @@ class Comparison(Displayed):
     """Spikes by layer, classes and accuracies of two networks, from `Converted.compare`. Its text is a table.
 
     here: "converted model", or "integers".
-    same_class: samples to which both networks give the same class.
-    original_correct, correct: samples whose class is their label.
+    same_class: samples to which both networks give the same class; None where they return something else than class
+        scores, such as a picture.
+    original_correct, correct: samples whose class is their label; None as well.
     """
 
     here: str
     samples: int
     layers: tuple[LayerSpikes, ...]
-    same_class: int
-    original_correct: int
-    correct: int
+    same_class: int | None
+    original_correct: int | None
+    correct: int | None
 
     @property
     def different(self) -> int:
@@ -93,18 +96,26 @@ class Comparison(Displayed):
 
     @property
     def agreement(self) -> float:
-        """Share of samples to which both networks give the same class."""
-        return self.same_class / self.samples
+        """Share of samples to which both networks give the same class. Raises ConversionError where they give none."""
+        return self._share(self.same_class)
 
     @property
     def original_accuracy(self) -> float:
-        """Accuracy of the other library's network."""
-        return self.original_correct / self.samples
+        """Accuracy of the other library's network. Raises as `agreement` does."""
+        return self._share(self.original_correct)
 
     @property
     def accuracy(self) -> float:
-        """Accuracy of the converted model, or of its integers."""
-        return self.correct / self.samples
+        """Accuracy of the converted model, or of its integers. Raises as `agreement` does."""
+        return self._share(self.correct)
+
+    def _share(self, count: int | None) -> float:
+        if count is None:
+            raise ConversionError(
+                "these networks return no class scores [B, K], with or without a time axis, so that only their spikes "
+                "are compared. Give the entry that is scores, forward=lambda net, x: net(x)[1]."
+            )
+        return count / self.samples
 
     def table(self) -> Table:
         """A row a layer: spikes of each network, and how many differ."""
@@ -112,6 +123,8 @@ class Comparison(Displayed):
 
     def page(self) -> Page:
         """The table, and the accuracies."""
+        if self.same_class is None:
+            return Page((self.table(), f"{self.samples} samples, whose answers are no class scores"))
         return Page((
             self.table(),
             f"accuracy on {self.samples} samples: original {self.original_accuracy:.2%}, {self.here} "
@@ -139,21 +152,33 @@ class _Here:
         assert isinstance(model, nn.Module), "a Converted is one"
         self.model, self.module, self.neurons, self.program = model, model, neurons, program
 
-    def __call__(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, x: Tensor) -> tuple[Tensor | None, dict[str, Tensor]]:
         if self.program is not None:
             frames = x.transpose(0, 1) if self.model.time_axis == 1 else x  # integers are time first
             pixels = np.ascontiguousarray(frames.cpu().numpy())
-            spikes = {name: torch.from_numpy(s) for name, s in self.program.spikes(pixels).items()}
-            return torch.from_numpy(self.program(pixels)), spikes
-        seen: dict[str, Tensor] = {}
+            made = self.program.spikes(pixels)
+            uses = {name: _uses(name, made) for name in self.neurons if name in made}
+            spikes = {name: torch.from_numpy(np.concatenate([made[use] for use in of])) for name, of in uses.items()}
+            return _scores(torch.from_numpy(self.program(pixels)), 0, self._samples(x)), spikes
+        seen: dict[str, list[Tensor]] = {}
 
         def keep(name: str) -> Any:
-            return lambda module, inputs, output: seen.update({name: output / _worth(module)})
+            return lambda module, inputs, output: seen.setdefault(name, []).append(output / _worth(module))
 
         handles = (neuron.register_forward_hook(keep(name)) for name, neuron in self.neurons.items())
         with hooks(handles), evaluation_mode(self.module), torch.no_grad():
             output = self.model(x.to(device_of(self.module)))
-        return _scores(output, int(self.model.time_axis == 1)), seen
+        return _scores(output, int(self.model.time_axis == 1), self._samples(x)), {
+            name: torch.cat(made) for name, made in seen.items()
+        }
+
+    def _samples(self, x: Tensor) -> int:
+        return x.shape[batch_axis(self.model.time_axis)]
+
+
+def _uses(name: str, spikes: dict[str, NDArray[np.uint8]]) -> list[str]:
+    """The nodes of a neuron, one for each place in which the code calls it on all steps."""
+    return [name, *itertools.takewhile(spikes.__contains__, (f"{name}#{use}" for use in itertools.count(2)))]
 
 
 def _worth(neurons: nn.Module) -> float:
@@ -162,13 +187,10 @@ def _worth(neurons: nn.Module) -> float:
     return getattr(getattr(lif, "params", None), "value", 1.0)
 
 
-def _scores(output: Tensor, time_axis: int) -> Tensor:
-    if output.dim() not in (2, 3):
-        raise ConversionError(
-            f"compare needs class scores, [B, K] or with a time axis of T; got {tuple(output.shape)}. Pass run=, a "
-            "function of the network and its input that returns them."
-        )
-    return output.mean(time_axis) if output.dim() == 3 else output
+def _scores(output: Tensor, time_axis: int, samples: int) -> Tensor | None:
+    """Class scores [B, K], their mean where they have a time axis; None of any other output."""
+    scores = output.mean(time_axis) if output.dim() == 3 else output
+    return scores if scores.dim() == 2 and len(scores) == samples else None
 
 
 def compare(
@@ -182,13 +204,13 @@ def compare(
     """Spikes, classes and accuracies of `model` beside its original; the arguments are those of `Converted.compare`."""
     total: dict[str, NDArray[np.int64]] = {}
     unlike: set[str] = set()
-    counts = np.zeros(4, dtype=np.int64)
+    counts, has_scores = np.zeros(4, dtype=np.int64), True
     with model.original.running(original, run) as runner:
         for x, y in batches:
             model.prepare(x)
             named = {f"net.{name}": layer for name, layer in spiking_layers(model.net).items()}
             scores, spikes = _Here(model, named, program)(x)
-            theirs, expected = _theirs(model, runner, x, list(named))
+            theirs, expected = _theirs(model, runner, x, spikes, list(named))
             lost = [name for name in expected if name not in spikes]
             if lost:
                 raise ConversionError(f"program has no neurons {lost[0]!r}; pass the one lowered from this model.")
@@ -201,36 +223,52 @@ def compare(
                     different = 0
                 total.setdefault(name, np.zeros(4, dtype=np.int64))
                 total[name] += [other.numel(), int(other.sum()), int(ours.sum()), different]
+            counts[0] += len(y)
+            if scores is None or theirs is None or scores.shape != theirs.shape:
+                has_scores = False
+                continue
             classes, others, labels = scores.argmax(1).cpu(), theirs.argmax(1).cpu(), y.cpu()
             hits = ((classes == others), (others == labels), (classes == labels))
-            counts += [len(y), *(int(hit.sum()) for hit in hits)]
+            counts[1:] += [int(hit.sum()) for hit in hits]
     if not counts[0]:
         raise ConversionError("compare needs at least one sample, got no batches.")
     layers = tuple(
         LayerSpikes(name, int(n[0]), int(n[1]), int(n[2]), None if name in unlike else int(n[3]))
         for name, n in total.items()
     )
-    return Comparison(
-        "converted model" if program is None else "integers", int(counts[0]), layers, *map(int, counts[1:])
-    )
+    hits = map(int, counts[1:]) if has_scores else (None, None, None)
+    return Comparison("converted model" if program is None else "integers", int(counts[0]), layers, *hits)
 
 
-def _theirs(model: Model, runner: Runner, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, Tensor]]:
-    """Class scores and spikes of the original; a neuron that ran once a step gives T tensors."""
+def _theirs(
+    model: Model, runner: Runner, x: Tensor, here: dict[str, Tensor], names: list[str]
+) -> tuple[Tensor | None, dict[str, Tensor]]:
+    """Class scores and spikes of the original; a neuron that ran once a step gives T tensors, and one that runs on all
+    steps one for each of its places, as many as it has in `here`."""
     modules = dict(runner.net.named_modules())
     homes = {name: _home(name.removeprefix("net."), modules) for name in names}
     output, calls = runner(x, list(dict.fromkeys(homes.values())))
     calls = {name: _of_place(model.net, name, calls[home]) for name, home in homes.items()}
     calls = {name: made for name, made in calls.items() if made}  # the others the code leaves out
+    steps = model.time_steps
+    of_places = {n for n, made in calls.items() if n in here and len(here[n]) == sum(map(len, made)) > steps}
     for name, made in calls.items():
-        if len(made) not in (1, model.time_steps):
+        if name not in of_places and len(made) not in (1, steps):
             raise ConversionError(
                 f"{homes[name]}: ran {len(made)} times in the original network, and the conversion was told of "
-                f"time_steps={model.time_steps}. Convert it with as many time steps as its own loop takes."
+                f"time_steps={steps}. Convert it with as many time steps as its own loop takes."
             )
-    swapped = model.original.batch_first
-    stacked = {n: made[0].transpose(0, 1) if swapped else torch.stack(made) for n, made in calls.items()}
-    return _scores(output, int((model.time_axis == 1) != model.swaps_time)), stacked
+    stacked = {name: _time_first(model, made) for name, made in calls.items()}
+    stacked |= {name: torch.cat(calls[name]) for name in of_places}
+    samples = x.shape[batch_axis(model.time_axis)]
+    return _scores(output, int((model.time_axis == 1) != model.swaps_time), samples), stacked
+
+
+def _time_first(model: Model, made: list[Tensor]) -> Tensor:
+    """[T, B, ...] of what a neuron gave, call by call."""
+    if model.original.folded is not None:
+        return unfold(made[0], model.time_steps, model.original.folded)
+    return made[0].transpose(0, 1) if model.original.batch_first else torch.stack(made)
 
 
 def _of_place(net: nn.Module, name: str, made: list[Tensor]) -> list[Tensor]:

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import WrongType
 from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.attributes import put_back
 from spikelet.interop.comparison import Comparison, Integers, compare
@@ -39,6 +40,7 @@ from spikelet.interop.products import products
 from spikelet.interop.trial import choose
 from spikelet.interop.ways import (
     AllAtOnce,
+    AllFolded,
     AllSteps,
     NormsByStep,
     NoTensor,
@@ -132,7 +134,12 @@ class Converted(nn.Module):
         return 1 if self.time_axis is None else 2
 
     def require_layout(self, x: Tensor) -> None:
-        """Raises TimeAxisError unless `x` has the layout that `time_axis` declares, T steps, and samples that fit."""
+        """Raises TimeAxisError unless `x` has the layout that `time_axis` declares, T steps, and samples that fit;
+        WrongType unless it is a tensor."""
+        if not isinstance(x, Tensor):
+            raise WrongType(
+                f"a converted network takes a uint8 tensor, got {type(x).__name__}. Use torch.from_numpy(x)."
+            )
         axes = x.dim() - self.leading_axes
         wanted = axes if axes in self.sample_axes else self.sample_axes[-1]
         split_shape(x.shape, self.time_axis, time_steps=self.time_steps, sample_axes=wanted)
@@ -260,6 +267,7 @@ class Converted(nn.Module):
             isinstance(self.way, OwnLoop) or own is not None or self._repeats(net, image)
         )
         original.batch_first = isinstance(self.way, AllAtOnce) and self.way.axis == 1
+        original.folded = self.way.time_at if isinstance(self.way, AllFolded) else None
         original.body = None if type(self.way) is AllSteps else own
 
     @torch.no_grad()
@@ -290,7 +298,9 @@ class Converted(nn.Module):
         told = (self.one_step, self.time_steps, self.time_axis)
         per_step = (StepByStep(*told),) if self.original.per_step else ()
         norms = (NormsByStep(*told),) if any(isinstance(m, NormThroughTime) for m in self.net.modules()) else ()
-        own = (AllAtOnce(*told, axis=0), AllAtOnce(*told, axis=1)) if self.original.neurons else ()
+        own: tuple[Way, ...] = ()
+        if self.original.neurons:
+            own = AllAtOnce(*told, axis=0), AllAtOnce(*told, axis=1), AllFolded(*told)
         return (AllSteps(), OwnLoop(*told), OwnLoop(*told, cut=0), OwnLoop(*told, cut=1), *norms, *own, *per_step)
 
 

@@ -192,8 +192,10 @@ class LoopWithFeedback(Lockstep):
         known = {id(s): s for s in sequences_in([*self.made.values(), *(r.spikes for r in self.ran.values())])}
         by = {id(made): key for key, made in self.made.items() if isinstance(made, Steps)}
         others: list[str] = []
-        for summand, factor in self._summands(x, known, by):
+        for summand, step, factor in self._summands(x, known, by):
             layer, *reads = by.get(id(summand), (None,))
+            if step == taken:  # a current of this step
+                continue
             if summand is ran.spikes:
                 others.append(own_spikes(neurons, factor))
             elif isinstance(layer, nn.Module) and reads and reads[0] in makers:
@@ -203,20 +205,21 @@ class LoopWithFeedback(Lockstep):
         return LoopRefused(others[0]) if others else plain
 
     def _summands(
-        self, x: Tensor | Steps, known: dict[int, Steps], by: dict[int, Any], factor: float = 1.0
-    ) -> Iterator[tuple[Steps, float]]:
-        """The sequences that `x` is a sum of, each times its factor."""
-        place = self._place(x) if isinstance(x, Tensor) else (x, None)
+        self, x: Tensor | Steps, known: dict[int, Steps], by: dict[int, Any], factor: float = 1.0, at: int | None = None
+    ) -> Iterator[tuple[Steps, int | None, float]]:
+        """The sequences that `x` is a sum of, each with its step and times its factor; a sequence is read at step
+        `at`."""
+        place = self._place(x) if isinstance(x, Tensor) else (x, at)
         if place is None:
             for part, own in self.sums.get(id(x), ()):
                 yield from self._summands(part, known, by, factor * own)
             return
-        yield place[0], factor
+        yield *place, factor
         func, args, *_ = (*by.get(id(place[0]), (None,)), ())
         given = args[1:] if isinstance(args, tuple) else ()  # a layer's key has none
         for part, own in self._parts(getattr(func, "__name__", ""), given):
             if part[0] == "sequence" and part[1] in known:
-                yield from self._summands(known[part[1]], known, by, factor * own)
+                yield from self._summands(known[part[1]], known, by, factor * own, place[1])
 
     # --- running it ---
 

@@ -152,7 +152,8 @@ def batch_norm(norm: Any, site: Site) -> BatchNorm1d | BatchNorm2d:
             f"{site.name}: a batch norm without running statistics can't be evaluated one sample at a time. Build it "
             "with track_running_stats=True."
         )
-    ours = BatchNorm1d if type(norm).__name__.endswith("1d") else BatchNorm2d
+    name = next(cls.__name__ for cls in type(norm).__mro__ if cls.__name__.endswith(("1d", "2d", "3d")))
+    ours = BatchNorm1d if name.endswith("1d") else BatchNorm2d
     new = ours(norm.num_features, norm.eps, norm.momentum, norm.affine)
     new.weight, new.bias = copied(norm.weight), copied(norm.bias)  # type: ignore[assignment]
     for name in ("running_mean", "running_var", "num_batches_tracked"):

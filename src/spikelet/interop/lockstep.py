@@ -36,6 +36,8 @@ from spikelet.base.errors import ConversionError
 from spikelet.interop.calls import called_through
 from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.never_fires import NeverFires
+from spikelet.interop.refused_currents import in_two_places
+from spikelet.interop.repeats import Repeats
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
 from spikelet.interop.writes import DRAWS, FRESH, RESHAPES, TWINS, Zeros, extent, memory, version_of, written
 from spikelet.neurons import OVER_TIME
@@ -93,6 +95,8 @@ class Lockstep(TorchFunctionMode):
         self.made: dict[Any, Any] = {}  # by what was done to which sequences
         self.ran: dict[nn.Module, _Ran] = {}
         self.names: dict[nn.Module, str] = {}
+        self.whole: dict[nn.Module, str] = {}  # names of layers that take all steps at once
+        self.repeats = Repeats()
         self.inputs: set[int] = set()  # ids of the image, or of its steps
         self.kept: list[Any] = []  # ids are those of living tensors
         self.inside = 0
@@ -159,7 +163,7 @@ class Lockstep(TorchFunctionMode):
             return func(*args, **kwargs)
         if targets := written(func, args, kwargs):
             return self._write(func, args, kwargs, targets)
-        if func.__name__ in RESHAPES and self._place(args[0]) is not None:
+        if (func.__name__ == "detach" or func.__name__ in RESHAPES) and self._place(args[0]) is not None:
             return self._reshape(func, args, kwargs)
         if func.__name__ in CUTS and self._is_cut(args):
             self._take_steps_of(args[0])
@@ -257,8 +261,10 @@ class Lockstep(TorchFunctionMode):
         return (after[0], before[1]) if alike and after is not None and after[1] == before[1] else None
 
     def _reshape(self, func: Call, args: Any, kwargs: Any) -> Tensor:
-        """The tensor that `func` gives another shape in place, as the same step of a sequence of that shape."""
-        (sequence, _), target = self._place(args[0]), args[0]  # type: ignore[misc]
+        """The tensor that `func` gives another shape in place, or cuts off from its past, as a known step."""
+        (sequence, step), target = self._place(args[0]), args[0]  # type: ignore[misc]
+        if func.__name__ not in RESHAPES:
+            return self._known(func(*args, **kwargs), sequence, step)
         new = self._place(self._done(RESHAPES[func.__name__], args, kwargs))
         sequence.lend()
         func(*args, **kwargs)
@@ -297,6 +303,7 @@ class Lockstep(TorchFunctionMode):
     def called(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a layer or neuron gives where it is called in the loop; `call` is its plain call."""
         x, *others = (*args, *kwargs.values())
+        x = computed(x) if not self.inside else x  # a layer may read a membrane
         if self.inside or not isinstance(x, Tensor):
             return call(*args, **kwargs)
         whole = functools.partial(self._whole, call)
@@ -313,6 +320,8 @@ class Lockstep(TorchFunctionMode):
 
     def in_one(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a layer gives that takes all time steps, whose own code is no part of the loop."""
+        if not self.inside and isinstance(unit, OVER_TIME) and self.repeats.goes_on(unit):
+            raise LoopRefused(in_two_places(self.whole[unit]))
         return call(*args, **kwargs) if self.inside else self._whole(functools.partial(call, **kwargs), *args)
 
     def _layer(self, unit: nn.Module, call: Call, x: Tensor) -> Tensor:
@@ -419,10 +428,10 @@ def in_lockstep(net: nn.Module, names: Sequence[str], loop: Lockstep) -> Iterato
     """
     units = {net.get_submodule(name): name for name in reversed(names)}
     loop.names = {unit: f"net.{name}".rstrip(".") for unit, name in units.items()}
-    whole = {m: loop.in_one for m in net.modules() if isinstance(m, LAYERS)}
+    loop.whole = {m: f"net.{name}".rstrip(".") for name, m in net.named_modules() if isinstance(m, LAYERS)}
     for tensor in (*net.parameters(), *net.buffers()):
         loop.constant(tensor)
-    with called_through(whole | dict.fromkeys(units, loop.called)), loop:
+    with called_through(dict.fromkeys(loop.whole, loop.in_one) | dict.fromkeys(units, loop.called)), loop:
         yield
     loop.require_all_steps()
 

@@ -61,6 +61,12 @@ class Membrane:
     def __truediv__(self, other: Any) -> Tensor:
         return self.tensor() / other
 
+    def detach(self) -> Membrane:
+        """Itself: training cut short through time is still the same forward pass."""
+        return self
+
+    detach_ = detach
+
 
 def computed(tree: Any) -> Any:
     """`tree`, with the numbers of every membrane in its tuples, lists and dictionaries."""

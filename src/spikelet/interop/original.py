@@ -43,6 +43,7 @@ class Original:
     per_step: its forward sees one time step.
     neurons: classes of neurons that are a user's own.
     batch_first: its neurons take [B, T, ...].
+    folded: where time is in the one axis of time and batch that its neurons take; None where they take none.
     body: what the caller gave for its forward, where it takes what the network takes; None where nothing does.
     """
 
@@ -54,6 +55,7 @@ class Original:
     per_step: bool = False
     neurons: tuple[type, ...] = ()
     batch_first: bool = False
+    folded: int | None = None
     body: Run | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Original:

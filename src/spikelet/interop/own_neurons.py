@@ -23,7 +23,8 @@ from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.membranes import Membrane, require_initial
 from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF
-from spikelet.neurons import LIFParams
+from spikelet.neurons import LIF, LIFParams
+from spikelet.nn import Recurrent
 
 Parameters = LIFParams | Callable[[Any], LIFParams]
 OwnNeurons = Mapping[type[nn.Module], Parameters]
@@ -85,7 +86,8 @@ class HandsOn(nn.Module):
 
     def __init__(self, lif: StatelessLIF, name: str, states: int) -> None:
         super().__init__()
-        self.lif, self.name, self.states = lif, name, states
+        self.lif: nn.Module = lif
+        self.name, self.states = name, states
 
     def forward(self, x: Tensor, *states: Any) -> tuple[Any, ...]:
         """Spikes of a current [T, B, ...], and states that can only be handed on.
@@ -95,6 +97,11 @@ class HandsOn(nn.Module):
         """
         require_initial(*states, name=self.name)
         return self.lif(x), *(Membrane(self, self._refused, which=i) for i in range(self.states))
+
+    def fed_back_by(self, synapses: nn.Module) -> None:
+        """Gives the neurons feedback through these synapses."""
+        assert isinstance(self.lif, LIF), "feedback is given once"
+        self.lif = Recurrent(self.lif, synapses).train(self.training)
 
     def reset(self) -> None:
         """Nothing: no neuron keeps a state."""

@@ -23,6 +23,14 @@ def another_image(neurons: str, taken: int) -> str:
     )
 
 
+def in_two_places(neurons: str) -> str:
+    """The words for neurons of all time steps that go on from the membrane of another place."""
+    return (
+        f"{neurons}: ran on all time steps twice in one forward pass, in two places that share its membrane. Make a "
+        "neuron for each of them, or reset it in between, as functional.reset_net does."
+    )
+
+
 def own_spikes(neurons: str, factor: float) -> str:
     """The words for own spikes that come through no layer."""
     return (

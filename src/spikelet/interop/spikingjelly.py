@@ -211,8 +211,9 @@ def _dropout(maps: bool) -> Rule:
 
 def _linear_recurrent(container: Any, site: Site) -> nn.Module:
     """W (x, y[t-1]) + b, then the neuron, as a linear layer of x and a neuron with feedback."""
-    rule = NEURONS.get(type(container.sub_module).__name__)
-    if rule in (None, _cuba, _integer_lif) or not LIBRARY.owns(type(container.sub_module)):
+    kind = LIBRARY.kind(type(container.sub_module))
+    rule = NEURONS.get(kind.__name__)
+    if rule in (None, _cuba, _integer_lif) or not LIBRARY.owns(kind):
         raise ConversionError(
             f"{site.name}: LinearRecurrentContainer has a counterpart around one neuron, such as LIFNode; got "
             f"{type(container.sub_module).__name__}."
@@ -304,7 +305,8 @@ def _free_modes(net: nn.Module, neurons: Collection[type]) -> dict[str, str]:
     loops = [m for m in net.modules() if type(m).__name__ == "LinearRecurrentContainer" and LIBRARY.owns(type(m))]
     own = {id(part) for loop in loops for part in loop.modules() if part is not loop}  # always one step at a time
     steps = (*NEURONS, "LinearRecurrentContainer")
-    known = {n: m for n, m in net.named_modules() if type(m).__name__ in steps and LIBRARY.owns(type(m))}
+    kinds = {n: LIBRARY.kind(type(m)) for n, m in net.named_modules()}
+    known = {n: m for n, m in net.named_modules() if kinds[n].__name__ in steps and LIBRARY.owns(kinds[n])}
     known |= {n: m for n, m in net.named_modules() if type(m) in neurons}
     modes = {n: _step_mode(m) for n, m in known.items() if id(m) not in own}
     inside = [n for n, m in net.named_modules() if type(m).__name__ in LIBRARY.step_containers]
@@ -318,7 +320,7 @@ def _free_modes(net: nn.Module, neurons: Collection[type]) -> dict[str, str]:
 
 def _step_mode(neuron: nn.Module) -> Any:
     """'m' or 's', which the name says in clock_driven."""
-    return "m" if type(neuron).__name__.startswith(MULTI_STEP) else getattr(neuron, "step_mode", "s")
+    return "m" if LIBRARY.kind(type(neuron)).__name__.startswith(MULTI_STEP) else getattr(neuron, "step_mode", "s")
 
 
 def _is_per_step(net: nn.Module, free: Mapping[str, object]) -> bool:

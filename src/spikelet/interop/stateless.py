@@ -12,12 +12,17 @@ from spikelet.neurons import LIF, IntegerNeuron
 class StatelessLIF(LIF):
     """A LIF whose `reset` may be called as SpikingJelly calls it, without arguments: there is no state to reset.
 
-    Networks whose forward begins with `functional.reset_net(self)` do so.
+    Networks whose forward begins with `functional.reset_net(self)` do so. resets: how often it was.
     """
+
+    resets = 0
 
     def reset(self, *charge_and_spikes: Tensor) -> Any:
         """See LIF; None without arguments."""
-        return super().reset(*charge_and_spikes) if charge_and_spikes else None
+        if charge_and_spikes:
+            return super().reset(*charge_and_spikes)
+        self.resets += 1
+        return None
 
     def integers(self, input_gain: float = 1.0) -> IntegerNeuron:
         """See LIF."""

@@ -17,6 +17,7 @@ from torch.fx import GraphModule
 from torch.nn.utils.parametrize import is_parametrized
 
 from spikelet.base.errors import ConversionError
+from spikelet.interop.kinds import kind_of
 from spikelet.interop.layers import TORCH, Rule, average_factor
 from spikelet.interop.own_neurons import OwnNeurons, rule_of
 from spikelet.interop.site import Site
@@ -59,6 +60,14 @@ class Library:
         """Whether `cls` is the library's own layer, rather than one of its ready-made networks."""
         name = f"{cls.__module__}.{cls.__qualname__}"
         return cls.__module__.partition(".")[0] == self.package and not name.startswith(self.kept)
+
+    def kind(self, cls: type[nn.Module]) -> type[nn.Module]:
+        """The class that modules of `cls` behave as (kinds.py)."""
+        return kind_of(cls, lambda base: base in TORCH or (self.owns(base) and base.__name__ in self._names))
+
+    @property
+    def _names(self) -> set[str]:
+        return {*self.rules, *self.step_containers}
 
 
 class Swap:
@@ -139,7 +148,8 @@ class Swap:
         """Whether the original takes [T, B, ...] as its copy does: by its step mode, or as a container gives them."""
         if self.in_sequences or getattr(module, "step_mode", "s") == "m":
             return True
-        if self.library.owns(type(module)) and type(module).__name__ in self.library.sequence_layers:
+        kind = self.library.kind(type(module))
+        if self.library.owns(kind) and kind.__name__ in self.library.sequence_layers:
             return True
         if isinstance(module, nn.BatchNorm3d):
             return True
@@ -153,6 +163,7 @@ class Swap:
             cls = cls.__mro__[1]
         if cls in self.library.own:
             return self.library.own[cls]
+        cls = self.library.kind(cls)
         if self.library.owns(cls):
             rule = self.library.rules.get(cls.__name__)
             if rule is None and cls.__name__ not in self.library.step_containers:

@@ -55,6 +55,7 @@ _LIKE = {"view_as", "reshape_as", "expand_as"}  # they read the shape of their o
 _VIEWS = {"__getitem__", "__iter__", "select", "unbind", "narrow"}
 _ZERO_STAYS_ZERO = {"sum", "avg_pool2d", "pad", "constant_pad_nd"}
 ALIKE_AT_ANY_SCALE = _ALWAYS | _WHERE_CHANNELS_STAY | _SAME_IN_ALL_CHANNELS | _ZERO_STAYS_ZERO | {"dropout"}
+_JOINS = {"cat", "concat", "stack"}
 _PADS = ("pad", "constant_pad_nd")
 
 
@@ -104,6 +105,8 @@ class _Follower(TorchFunctionMode):
     def commutes(self, name: str, args: Any, kwargs: Any, output: Any) -> bool:
         """Whether a tensor function may be applied before scale, mean and std as well as after."""
         inputs, image = tensors_in(args[:1] if name in _LIKE else args), self.image
+        if name in _JOINS and not image.has_mean:
+            inputs = [t for t in inputs if id(t) in self.raw or bool(t.any())]  # no image is a byte of 0
         if not all(id(t) in self.raw for t in inputs):
             return False
         if name in _ALWAYS or (name in _SAME_IN_ALL_CHANNELS and image.is_uniform):

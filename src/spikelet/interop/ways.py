@@ -5,6 +5,7 @@
                  repeats in time, or frames, whose steps it takes itself
     NormsByStep  the same, with norms of its own at every step (own_norms.py)
     AllAtOnce    once, on frames or the image [B, ...], which it repeats in time, for neurons of all steps (at_once.py)
+    AllFolded    the same, for neurons of time and batch as one axis
     StepByStep   T times, on one step [B, ...] each, whose answers are stacked; for code that is called in a loop
 
 In all but the first every layer still runs once (lockstep.py).
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
-from spikelet.interop.at_once import AtOnce
+from spikelet.interop.at_once import AtOnce, AtOnceFolded
 from spikelet.interop.joined_feedback import LoopWithJoins
 from spikelet.interop.lockstep import Lockstep, in_lockstep
 from spikelet.interop.membranes import Membrane
@@ -94,6 +95,27 @@ class AllAtOnce(OwnLoop):
         """See Way."""
         with in_lockstep(net, self.layers, AtOnce(self.time_steps, self.axis, has_time=self.time_axis is not None)):
             return computed_output(code(net, current[0] if self.time_axis is None else current))
+
+
+class AllFolded(OwnLoop):
+    """Code whose neurons take all time steps, time and batch as one axis; see OwnLoop.
+
+    time_at: where time is of the two axes that the code folds, which the first run finds.
+    """
+
+    time_at: int | None = None
+
+    def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
+        """See Way."""
+        if self.time_at is None:
+            first = current.narrow(self.time_axis or 0, 0, 1)
+            self.time_at = self._run(code, net, first.expand_as(current).contiguous())[1]
+        return self._run(code, net, current)[0]
+
+    def _run(self, code: Code, net: nn.Module, current: Tensor) -> tuple[Any, int | None]:
+        loop = AtOnceFolded(self.time_steps, self.time_at, has_time=self.time_axis is not None)
+        with in_lockstep(net, self.layers, loop):
+            return computed_output(code(net, current[0] if self.time_axis is None else current)), loop.time_at
 
 
 class StepByStep(OwnLoop):

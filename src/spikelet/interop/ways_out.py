@@ -32,6 +32,7 @@ WAYS_OUT = {
     "SConv2dLSTM": f"{GATES}train with RLeaky(conv2d_channels=..., kernel_size=...).",
     "Embedding": "Look its vectors up outside, and feed them as frames.",
     **dict.fromkeys(("SLSTM", "LSTM", "GRU"), f"{GATES}train with RLeaky, RSynaptic or LinearRecurrentContainer."),
+    **dict.fromkeys(("RecursiveScriptModule", "ScriptModule"), "Convert the network that was scripted."),
     **dict.fromkeys(("DataParallel", "DistributedDataParallel"), INSIDE),
     **dict.fromkeys(("ReflectionPad2d", "ReplicationPad2d", "CircularPad2d"), "Pad with zeros: nn.ZeroPad2d."),
     "OptimizedModule": "Convert the network that was compiled: net._orig_mod.",

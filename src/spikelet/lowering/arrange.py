@@ -75,8 +75,9 @@ def frames_of(b: Builder, addresses: Int64, where: str) -> Frames:
         )
     if (places.rest != places.rest[:1]).any():
         raise LoweringError(
-            f"{where}: reads other elements at another time step or sample. What came earlier is given by "
-            "spikelet.neurons.Delay, or SpikingJelly's layer.Delay."
+            f"{where}: reads other elements at another time step or sample. What came before, at all steps, is "
+            "torch.cat([torch.zeros_like(x[:1]), x[:-1]]) of [T, B, ...], spikelet.neurons.Delay or SpikingJelly's "
+            "layer.Delay."
         )
     whole: Time = "steps" if "steps" in kinds else "summed" if "summed" in kinds else "still"
     return Frames(step * b.batch + sample, whole, places.rest[0].reshape(addresses.shape[1:]))
@@ -243,7 +244,7 @@ def constant(b: Builder, numbers: NDArray[np.float64], where: str) -> Source:
     Raises:
         LoweringError: they are finer.
     """
-    scale = _unit(numbers)
+    scale = unit_of(numbers)
     if scale is None:
         raise LoweringError(
             f"{where}: adds or multiplies by a constant tensor whose numbers are no multiples of 2^-16, such as "
@@ -254,7 +255,7 @@ def constant(b: Builder, numbers: NDArray[np.float64], where: str) -> Source:
     return b.append(node, numbers.shape, np.array(scale), "still")
 
 
-def _unit(numbers: NDArray[np.float64]) -> float | None:
+def unit_of(numbers: NDArray[np.float64]) -> float | None:
     """The largest power of two of which all `numbers` are multiples, from 1 down to 2^-16; None below that."""
     for bits in range(17):
         scaled = numbers * 2.0**bits

@@ -245,7 +245,8 @@ def _lowered(
         if i in needed:
             first = len(b.nodes)
             value = values[i] = _made(b, call, [values[j] for j in call.inputs], refused)
-            types.update((node.name, call.output.dtype) for node in b.nodes[first:])
+            if call.output.dtype != torch.bool:  # a comparison holds no numbers
+                types.update((node.name, call.output.dtype) for node in b.nodes[first:])
             if value is not None:
                 neurons.update((node.name, value) for node in b.nodes[first:] if isinstance(node, ir.Lif))
         elif isinstance(call.target, nn.Module):

@@ -1,6 +1,7 @@
 """What a model returns, as edges of the graph.
 
-A first tensor of vectors with time steps becomes the mean over them: logits. Everything else stays as it is, and so do
+A first tensor of vectors with time steps becomes the mean over them: logits. One of maps, such as a picture, is made
+vectors, row by row. Everything else stays as it is, and so do
 sums over the steps so far and membranes.
 """
 
@@ -13,8 +14,9 @@ import torch
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
-from spikelet.lowering.arrange import arrange, frames_of, natural
+from spikelet.lowering.arrange import arrange, flatten, frames_of, natural
 from spikelet.lowering.builder import Builder
+from spikelet.lowering.other_steps import at_their_steps
 from spikelet.lowering.pairs import as_flat, of_steps, summed
 from spikelet.lowering.values import Int64, Source, Value
 
@@ -34,7 +36,7 @@ class Made:
 def outputs_of(b: Builder, values: list[Value]) -> list[Made]:
     """The outputs of the graph, logits first."""
     made: list[Made] = []
-    for value in values:
+    for value in (at_their_steps(b, value) for value in values):
         one = _made(b, value, is_first=not made)
         made.append(_copied(b, one) if one.source.node in {m.source.node for m in made} else one)
     return made
@@ -52,11 +54,32 @@ def _made(b: Builder, value: Value, is_first: bool) -> Made:
     source = b.at_scale(edge, float(edge.scale.min()), "output")
     if source is not edge and value.source is None:
         value = Value(value.shape, None, value.addresses - edge.start + source.start)
+    if is_first and not source.is_flat:
+        source, value = _as_vectors(b, source, value)
     whole = source
     if is_first and source.is_flat and source.time != "summed" and not _is_running(b, source):
         source = summed(b, source, "logits")
         b.not_held.add(source.node)
     return Made(source, whole, value)
+
+
+def _as_vectors(b: Builder, source: Source, value: Value) -> tuple[Source, Value]:
+    """The edge flattened in the order of the tensor, and the tensor's addresses in it.
+
+    Raises:
+        LoweringError: the tensor has its elements in an order that can't be made.
+    """
+    if value.explicit is None:
+        flat = flatten(b, source, "output")
+        return flat, Value(value.shape, flat)
+    inside = (value.explicit.numpy().reshape(-1, source.size) - source.start) % source.size
+    if (inside != np.arange(source.size)).any():
+        raise LoweringError(
+            "output: gives the elements of its maps in another order than channels, rows, columns. Return [B, C, H, W] "
+            "or [B, C, H * W], and move their axes outside."
+        )
+    flat = flatten(b, source, "output")
+    return flat, Value(value.shape, None, value.explicit - source.start + flat.start)
 
 
 def _is_running(b: Builder, source: Source) -> bool:

@@ -17,6 +17,7 @@ from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
 from spikelet.lowering.arrange import arrange, explicit, flatten, natural, numbers_at, times_of
 from spikelet.lowering.builder import Builder
+from spikelet.lowering.other_steps import at_the_later_step
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, StepSum, Value
 
@@ -62,7 +63,7 @@ def paired(b: Builder, call: Call, left: Value | Tensor, right: Value | Tensor) 
     if quick is not None:
         return quick
     values = [v if isinstance(v, Value) else Value(tuple(v.shape), None, b.constant(v)) for v in (left, right)]
-    values = _at_one_time(b, call, values)
+    values = _at_one_time(b, call, at_the_later_step(b, values))
     order = (0, 1) if _elements(b, values[0]) >= _elements(b, values[1]) else (1, 0)
     try:
         with b.attempt():
@@ -117,7 +118,10 @@ def _frames(b: Builder, call: Call, first: Int64, second: Int64) -> tuple[Int64,
     if (both & (places[0].sample != places[1].sample)).any():
         raise LoweringError(f"{call.place}: joins different samples of the batch.")
     if (steps[0] & steps[1] & (places[0].step != places[1].step)).any():
-        raise LoweringError(f"{call.place}: joins different time steps; use spikelet.nn layers that keep time.")
+        raise LoweringError(
+            f"{call.place}: joins different time steps. Join tensors of all T steps: what came before is "
+            "torch.cat([torch.zeros_like(x[:1]), x[:-1]]) of [T, B, ...]."
+        )
     sample = np.where(moves[0], places[0].sample, places[1].sample)
     step = np.where(steps[0], places[0].step, np.where(steps[1], places[1].step, 0))
     return step * b.batch + sample, places[1].rest

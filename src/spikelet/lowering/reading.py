@@ -111,6 +111,25 @@ def as_rows(b: Builder, value: Value, where: str) -> Rows:
     one_row = all(a in lead or n == 1 for a, n in enumerate(value.shape[:-1]))
     if one_row and _repeats(b, value):
         return _repeated(b, value, where)
+    try:
+        with b.attempt():
+            return _whole_rows(b, value, features, where)
+    except UnorderedError:
+        if one_row:
+            raise
+    return _patches(b, value, where)
+
+
+def _patches(b: Builder, value: Value, where: str) -> Rows:
+    """Rows whose features are positions that lie apart, such as the pixels of a patch: one move for each of them."""
+    swapped = Value((*value.shape[:-2], *value.shape[:-3:-1]), None, value.addresses.mT.contiguous())
+    maps = as_maps(b, swapped, where, axes=2)
+    lead = np.arange(math.prod(value.shape[:-2])) if maps.lead is None else maps.lead
+    first = maps.source.start + lead[:, None] * maps.source.size + np.arange(value.shape[-2])
+    return Rows(maps.source, None, first.reshape(-1))
+
+
+def _whole_rows(b: Builder, value: Value, features: int, where: str) -> Rows:
     source, addresses = natural(b, value, where)
     rows = addresses.reshape(-1, features)
     places = b.sources.places(rows)
@@ -248,8 +267,11 @@ def check_time_first(b: Builder, value: Value, where: str) -> None:
     if source is not None and value.shape[:2] == (source.steps, source.batch) and source.time != "summed":
         return
     places = b.sources.places(_moving(b, value.addresses))
-    if source is not None and source.time == "summed":
-        raise LoweringError(f"{where}: a neuron reads a mean over time, and has no time steps to run over.")
+    if any(b.sources.all[i].time == "summed" for i in places.used):
+        raise LoweringError(
+            f"{where}: a neuron reads a mean over time, and has no time steps to run over. Feed the mean of the frames "
+            "as an image, or average behind the neurons."
+        )
     steps = np.arange(value.shape[0]).reshape(-1, *[1] * (len(value.shape) - 1))
     known = places.source >= 0
     timed = np.array([*(s.time == "steps" for s in b.sources.all), False])[places.source]

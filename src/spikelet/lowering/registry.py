@@ -27,6 +27,7 @@ from torch import nn
 from spikelet.base.errors import LoweringError, names_its_place
 from spikelet.lowering.arrange import at_step, one_step
 from spikelet.lowering.builder import Builder
+from spikelet.lowering.other_steps import at_their_steps
 from spikelet.lowering.trace import Call, tensors
 from spikelet.lowering.values import Value
 
@@ -90,8 +91,11 @@ def convert(b: Builder, call: Call, values: list[Value]) -> Value:
     Raises:
         LoweringError: there is none; names the module, and what could be used instead.
     """
+    if call.target in MOVING:
+        return _applied(b, call, values)
+    values = [at_their_steps(b, value) for value in values]
     step = one_step(b, values)
-    if step is None or call.target in MOVING:
+    if step is None:
         return _applied(b, call, values)
     first = [at_step(b, v, -step) for v in values]  # a loop over time does the same at every step: one node for all
     key = (call.target, call.index, _given(call), *((v.shape, v.addresses.numpy().tobytes()) for v in first))
@@ -144,6 +148,11 @@ def _rule_for(call: Call) -> Callable[..., Value]:
             )
         return found
     found = rule_of(call.target)
+    if found is None and list(call.target.children()):
+        raise LoweringError(
+            f"{call.place}: its code computes what no tensor function shows, such as in a function of torch.jit.script "
+            "or NumPy. Take the decorator off, or write it as functions of tensors."
+        )
     if found is None:
         known = sorted({k.__name__ for k in MODULES})
         raise LoweringError(

@@ -294,16 +294,11 @@ FUNCTIONS = (
         refused=r"a list of tensors of several shapes, .* such as the last: forward=lambda net, x: net\(x\)\[-1\]",
         why="which of them is the answer: `forward=lambda net, x: net(x)[-1]`",
     ),
-    Network(
-        "sums so far, by the loop", dense(sums_so_far), SMALL, T,
-        refused=r"mixes a tensor with a time axis .* scores\.cumsum\(0\)",
-        why="stack the scores, and take `scores.cumsum(0)`",
-    ),
+    Network("sums so far, by the loop", dense(sums_so_far), SMALL, T),
     Network(
         "or of truth values", lambda by: in_mode_m(Code(
             either, conv=layer.Conv2d(2, 6, 3), conv2=layer.Conv2d(2, 6, 3), lif=lif(), lif2=lif(),
             fc=layer.Linear(216, 10),
-        )), EVENTS, T, COUNTS, refused=r"\(bool\).* Spikes are the numbers 0 and 1 here: torch\.maximum",
-        why="spikes are numbers; `torch.maximum(a, b)` is or",
+        )), EVENTS, T, COUNTS,
     ),
 )  # fmt: skip

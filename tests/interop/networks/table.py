@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.interop.networks.classes import CLASSES
+from tests.interop.networks.elements import ELEMENTS
 from tests.interop.networks.examples import EXAMPLES
 from tests.interop.networks.functions import FUNCTIONS
 from tests.interop.networks.loops import LOOPS
@@ -20,7 +22,7 @@ READY_MADE: dict[str, tuple[Network, ...]] = {
     "SpikingJelly, example scripts": EXAMPLES,
     "snnTorch, tutorials": TUTORIALS,
 }
-SETS = READY_MADE | {"As users write them": WRITTEN + LOOPS + FUNCTIONS}
+SETS = READY_MADE | {"As users write them": WRITTEN + LOOPS + FUNCTIONS + CLASSES + ELEMENTS}
 NETWORKS: dict[str, Network] = {network.name: network for networks in SETS.values() for network in networks}
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "other_networks.md"
 BEGIN, END = "<!-- tests/interop/networks/table.py writes this -->", "<!-- end of the table -->"

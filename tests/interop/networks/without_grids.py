@@ -39,7 +39,7 @@ def compared(
     model = converted(net.double(), options, time_steps)
     model.encode.register_forward_hook(lambda module, inputs, output: output.double())
     for module in net.modules():
-        if type(module).__module__.startswith("snntorch"):
+        if any(cls.__module__.startswith("snntorch") for cls in type(module).__mro__):
             module.register_forward_hook(lambda neuron, inputs, output: doubles(output))  # its spikes are float32
     return model.compare([(x, torch.zeros(x.shape[1 if options.get("time_axis") == 0 else 0], dtype=torch.long))])
 
@@ -51,6 +51,6 @@ def doubles(tree: Any) -> Any:
 
 def converted(net: nn.Module, options: dict[str, object], time_steps: int) -> Converted:
     """`net` converted from the library that its neurons come from."""
-    theirs = any(type(m).__module__.startswith("snntorch") for m in net.modules())
+    theirs = any(cls.__module__.startswith("snntorch") for m in net.modules() for cls in type(m).__mro__)
     convert = spikelet.from_snntorch if theirs else spikelet.from_spikingjelly
     return convert(net, time_steps=time_steps, round_leak=True, **options)  # type: ignore[arg-type]

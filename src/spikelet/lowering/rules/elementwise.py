@@ -51,7 +51,11 @@ def _unweighted(call: Call, values: tuple[Value, ...]) -> tuple[Operand, Operand
 
 @function("add", "__add__", "__radd__", "__iadd__", "add_")
 def add(b: Builder, call: Call, *values: Value) -> Value:
-    """The sum."""
+    """The sum. Raises LoweringError for truth values, whose sum is another."""
+    if call.output.dtype == torch.bool:
+        raise LoweringError(
+            f"{call.place}: adds truth values. Use torch.logical_or, or numbers: a.float() + b.float()."
+        )
     left, right = _unweighted(call, values)
     if _is_number(right, 0) or _is_number(left, 0):  # Python's sum() starts from 0
         return values[0]

@@ -60,14 +60,29 @@ def dropped(b: Builder, call: Call, x: Value) -> Value:
     return x
 
 
-@function("to", "type", "type_as", "cpu", "cuda", "double", "float", "half", "bfloat16", moves=True)
+@function(
+    "to",
+    "type",
+    "type_as",
+    "cpu",
+    "cuda",
+    "double",
+    "float",
+    "half",
+    "bfloat16",
+    "int",
+    "long",
+    "short",
+    "byte",
+    moves=True,
+)
 def converted(b: Builder, call: Call, x: Value, *others: Value) -> Value:
     """The tensor itself at another precision or device; exact.py proves that its values fit it.
 
     Raises:
         LoweringError: it becomes whole numbers or truth values, which rounds it.
     """
-    if not call.output.is_floating_point() and call.read[0].dtype != call.output.dtype:
+    if not call.output.is_floating_point() and call.read[0].dtype not in (call.output.dtype, torch.bool):
         raise LoweringError(
             f"{call.place}: turns a tensor into {call.output.dtype}, which rounds it by no stated rule."
         )

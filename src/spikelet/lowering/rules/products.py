@@ -20,7 +20,7 @@ import torch
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
-from spikelet.lowering.arrange import arrange
+from spikelet.lowering.arrange import arrange, leading_axes, unit_of
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.registry import function
 from spikelet.lowering.trace import Call
@@ -62,7 +62,7 @@ class _Cut:
 @function("matmul", "__matmul__", "__rmatmul__", "bmm", "mm")
 def matmul(b: Builder, call: Call, *values: Value) -> Value:
     """A product of matrices."""
-    left, right = _both(call, values)
+    left, right = _both(b, call, values)
     if call.target == "__rmatmul__":
         left, right = right, left
     if min(len(left.shape), len(right.shape)) < 2:
@@ -80,30 +80,55 @@ def einsum(b: Builder, call: Call, *values: Value) -> Value:
             f"{call.place}: einsum {equation!r} joins {len(call.read)} tensors, and products join two. Use sum, "
             "diagonal or permute of one tensor, and multiply more of them one after another."
         )
-    left, right = _both(call, values)
+    left, right = _both(b, call, values)
     inputs, _, out = equation.replace(" ", "").partition("->")
     a, _, c = inputs.partition(",")
     inner = [x for x in a if x in c and x not in out]
-    lead = [x for x in out if x in a and x in c]
-    rows, columns = [x for x in out if x in a and x not in c], [x for x in out if x in c and x not in a]
-    if not out or "." in equation or sorted(a + c) != sorted([*inner * 2, *lead * 2, *rows, *columns]):
+    alone = {x for letters, side in ((a, left), (c, right)) for x in _frames_of(b, letters, side)}
+    lead = [x for x in out if (x in a and x in c) or x in alone]
+    rows, columns = ([x for x in out if x in one and x not in lead] for one in (a, c))
+    shared = [x for x in lead if x in a and x in c]
+    once = [x for x in lead if x not in shared]
+    if not out or "." in equation or sorted(a + c) != sorted([*inner * 2, *shared * 2, *once, *rows, *columns]):
         raise LoweringError(f"{call.place}: einsum {equation!r} is no product of two tensors with an explicit result.")
     sizes = dict(zip(a, left.shape, strict=True)) | dict(zip(c, right.shape, strict=True))
     grouped = [[int(np.prod([sizes[x] for x in part])) for part in (lead, end, inner)] for end in (rows, columns)]
-    first = left.addresses.permute([a.index(x) for x in (*lead, *rows, *inner)]).reshape(grouped[0])
-    second = right.addresses.permute([c.index(x) for x in (*lead, *columns, *inner)]).reshape(grouped[1])
+    first = _ordered(left, a, lead, [*rows, *inner], sizes).reshape(grouped[0])
+    second = _ordered(right, c, lead, [*columns, *inner], sizes).reshape(grouped[1])
     letters = [*lead, *rows, *columns]
     made = product(b, call, first, second, (grouped[0][0], grouped[0][1], grouped[1][1]))
     cut = made.addresses.reshape([sizes[x] for x in letters]).permute([letters.index(x) for x in out])
     return Value(tuple(call.output.shape), None, cut.contiguous())
 
 
-def _both(call: Call, values: tuple[Value, ...]) -> tuple[Value, Value]:
-    if len(values) != 2:
-        raise LoweringError(
-            f"{call.place}: multiplies by a constant matrix. Use spikelet.nn.Linear or Conv2d with a quantizer."
-        )
-    return values[0], values[1]
+def _frames_of(b: Builder, letters: str, x: Value) -> list[str]:
+    """The letters of the axes that count time steps and samples."""
+    return [letters[axis] for axis in leading_axes(b, x)]
+
+
+def _ordered(x: Value, letters: str, lead: list[str], others: list[str], sizes: dict[str, int]) -> torch.Tensor:
+    """Addresses with the axes `lead`, repeated along those that the tensor has not, and then `others`."""
+    missing = [letter for letter in lead if letter not in letters]
+    moved = x.addresses.permute([letters.index(y) for y in (*lead, *others) if y in letters])
+    for letter in missing:
+        moved = moved.unsqueeze(lead.index(letter))
+    return moved.expand([sizes[letter] for letter in (*lead, *others)])
+
+
+def _both(b: Builder, call: Call, values: tuple[Value, ...]) -> tuple[Value, Value]:
+    """The two that are multiplied, one of which may be a constant of multiples of 2^-16, such as a graph's edges."""
+    for x, traced in zip(call.read, call.traced, strict=True):
+        if not traced and unit_of(x.detach().cpu().double().numpy()) is None:
+            raise LoweringError(
+                f"{call.place}: multiplies by a constant matrix whose numbers are no multiples of 2^-16. Round it in "
+                "the forward, spikelet.quant.grid.round_to_grid(matrix), or use spikelet.nn.Linear with a quantizer."
+            )
+    given = iter(values)
+    both = [
+        next(given) if traced else Value(tuple(x.shape), None, b.constant(x))
+        for x, traced in zip(call.read, call.traced, strict=True)
+    ]
+    return both[0], both[1]
 
 
 def product(b: Builder, call: Call, left: torch.Tensor, right: torch.Tensor, shape: tuple[int, ...]) -> Value:
@@ -135,12 +160,14 @@ def _groups(b: Builder, call: Call, left: Int64, right: Int64) -> _Groups:
     lead = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
     sides = [np.broadcast_to(m, (*lead, *m.shape[-2:])).reshape(-1, *m.shape[-2:]) for m in (left, right)]
     frames, rests = zip(*(_frames(b, call, m) for m in sides), strict=True)
-    if (frames[0][:, 1] != frames[1][:, 1]).any():
+    sampled = [f[:, 1] >= 0 for f in frames]
+    if (sampled[0] & sampled[1] & (frames[0][:, 1] != frames[1][:, 1])).any():
         raise LoweringError(f"{call.place}: multiplies different samples of the batch.")
     timed = [f[:, 0] >= 0 for f in frames]
     if (timed[0] & timed[1] & (frames[0][:, 0] != frames[1][:, 0])).any():
         raise LoweringError(f"{call.place}: multiplies different time steps.")
-    frame = np.maximum(np.maximum(frames[0][:, 0], frames[1][:, 0]), 0) * b.batch + frames[0][:, 1]
+    sample = np.maximum(frames[0][:, 1], frames[1][:, 1])
+    frame = np.maximum(np.maximum(frames[0][:, 0], frames[1][:, 0]), 0) * b.batch + sample
     order = np.argsort(frame, kind="stable")
     count = len(np.unique(frame))
     if len(frame) % count or (np.bincount(frame)[np.unique(frame)] != len(frame) // count).any():
@@ -157,17 +184,19 @@ def _groups(b: Builder, call: Call, left: Int64, right: Int64) -> _Groups:
 
 
 def _frames(b: Builder, call: Call, matrices: Int64) -> tuple[Int64, Int64]:
-    """Step (-1: still) and sample of each matrix [L, 2], and the addresses within a frame."""
-    places = b.sources.places(matrices)
-    if (places.source < 0).any():
-        raise LoweringError(f"{call.place}: multiplies a tensor that was padded with zeros.")
-    known = b.sources.all
-    if any(known[i].constant is not None for i in places.used):
-        raise LoweringError(f"{call.place}: multiplies a matrix of constants. Use spikelet.nn.Linear with a quantizer.")
+    """Step (-1: still) and sample (-1: a constant) of each matrix [L, 2], and the addresses within a frame."""
+    places, known = b.sources.places(matrices), b.sources.all
+    if all(known[i].constant is not None for i in places.used):
+        return np.full((len(matrices), 2), -1), places.rest
+    if (places.source < 0).any() or any(known[i].constant is not None for i in places.used):
+        raise LoweringError(f"{call.place}: multiplies a tensor that was padded with zeros or constants.")
     timed = np.array([s.time == "steps" for s in known])[places.source]
     step, sample = np.where(timed, places.step, -1).reshape(len(matrices), -1), places.sample.reshape(len(matrices), -1)
     if (step != step[:, :1]).any() or (sample != sample[:, :1]).any():
-        raise LoweringError(f"{call.place}: sums over time steps or samples of the batch.")
+        raise LoweringError(
+            f"{call.place}: sums over time steps or samples of the batch. Steps are weighted by a product with one "
+            "number each, and added up: (x * w.view(-1, 1, 1)).sum(0)."
+        )
     return np.stack([step[:, 0], sample[:, 0]], axis=1), places.rest
 
 

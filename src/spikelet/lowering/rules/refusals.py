@@ -28,10 +28,9 @@ refuse(
     "bernoulli", "poisson", "rand_like", "randn_like", "bernoulli_", "multinomial", "dropout_",
 )  # fmt: skip
 refuse(
-    "Comparisons make no spikes here. Use a neuron: spikelet.neurons.LIF with leak 0 fires where its current reaches "
-    "the threshold.",
-    "gt", "ge", "lt", "le", "eq", "ne", "__gt__", "__ge__", "__lt__", "__le__", "__eq__", "__ne__", "where", "sign",
-    "heaviside", "masked_fill", "masked_fill_", "logical_and", "logical_or", "bitwise_and", "__and__", "__or__",
+    "Compare with a number, (x >= 1).float(), or use a neuron, whose surrogate gradient trains: spikelet.neurons.LIF "
+    "with leak 0 fires where its current reaches the threshold.",
+    "sign", "heaviside",
 )  # fmt: skip
 refuse(
     "Its weights are floats: use spikelet.nn.Conv2d with a quantizer.", "Conv2d", "conv2d", "ConvTranspose2d",
@@ -42,7 +41,7 @@ refuse(
     "The graph compares two tensors by torch.maximum(a, b) and torch.minimum(a, b); of two tensors of spikes the "
     "difference is a + b - 2 * (a * b). Over a map use spikelet.nn.MaxPool2d; of logits take the mean or the sum over "
     "time, or one step x[t].",
-    "logical_xor", "bitwise_xor", "__xor__", "median", "mode", "norm", "std", "var",
+    "median", "mode", "norm", "std", "var",
 )  # fmt: skip
 refuse(
     "What order values have depends on the input. Return the logits, and sort or pick outside of the model.",
@@ -51,12 +50,8 @@ refuse(
 )  # fmt: skip
 refuse(
     "Values are rounded in neurons and in spikelet.nn.Requantize, which says how.",
-    "round", "round_", "floor", "floor_", "ceil", "trunc", "int", "long", "short", "byte",
+    "round", "round_", "floor", "floor_", "ceil", "trunc",
     "__floordiv__", "floor_divide", "remainder", "__mod__", "fmod",
-)  # fmt: skip
-refuse(
-    "Spikes are the numbers 0 and 1 here: torch.maximum(a, b) is or, a * b is and, 1 - a is not.",
-    "bool", "logical_not", "bitwise_or", "bitwise_not", "__invert__",
 )  # fmt: skip
 refuse(
     "Write powers as products, x * x, and quotients by a constant as spikelet.nn.Scale(1 / c).",

@@ -1,4 +1,5 @@
-"""Weighted layers: convolutions and linear layers on quantized weights; the encoding of bytes."""
+"""Weighted layers: convolutions on quantized weights, what linear layers (dense.py) share with them; the encoding of
+bytes."""
 
 from __future__ import annotations
 
@@ -17,14 +18,12 @@ from spikelet.lowering.reading import (
     Elements,
     as_elements,
     as_maps,
-    as_rows,
     by_channel,
     of_one_scale,
-    rows_of_one_scale,
 )
 from spikelet.lowering.registry import rule
 from spikelet.lowering.trace import Call
-from spikelet.lowering.values import Int64, Source, Value
+from spikelet.lowering.values import Source, Value
 from spikelet.nn import Conv1d, Conv2d, Encode, Linear
 from spikelet.quant.grid import round_to_grid
 from spikelet.quant.quantizer import Coded
@@ -142,23 +141,3 @@ def _of_positions(b: Builder, call: Call, layer: Conv1d, x: Elements, weight: ND
     first = np.take(frame * y.size + inner, [0], axis=-2)
     channel = np.arange(layer.out_channels)[:, None] * y.positions
     return Value(shape, None, torch.from_numpy(y.start + first + channel))
-
-
-@rule(Linear)
-def linear(b: Builder, call: Call, layer: Linear, x: Value) -> Value:
-    """A linear layer over vectors; over tokens it is a 1 x 1 convolution."""
-    rows, c = rows_of_one_scale(b, as_rows(b, x, call.where), call.where), coded(call, layer)
-    weight = _ordered(integers(c), rows.order)
-    scale = scale_of(c, rows.source, call.where)
-    if rows.source.is_flat:
-        node: ir.Operation = ir.Linear(b.name(call.where), (rows.source.node,), weight, c.bits, c.grid)
-        y = b.append(node, (layer.out_features,), scale, rows.source.time)
-    else:
-        source, kernel = rows.source, weight[:, :, None, None]
-        node = ir.Conv(b.name(call.where), (source.node,), kernel, c.bits, (1, 1), (0, 0), 1, c.grid)
-        y = b.append(node, (layer.out_features, *source.shape[1:]), scale, source.time)
-    return rows.made(with_bias(b, call, layer, y), tuple(call.output.shape))
-
-
-def _ordered(weight: NDArray[np.int8], order: Int64 | None) -> NDArray[np.int8]:
-    return weight if order is None else np.ascontiguousarray(weight[:, order])

@@ -1,0 +1,75 @@
+"""Comparisons and truth values lower exactly, in units of which their bounds are multiples and others, and of signs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from spikelet.base.errors import LoweringError
+from spikelet.lowering import lower
+from tests.support.user_modules import assert_exact, images, user
+
+Body = Callable[[Tensor, Tensor], Tensor]
+GOES: dict[str, Body] = {
+    "above": lambda s, x: x > 0.3,
+    "at or above a tie": lambda s, x: s >= 1,
+    "below": lambda s, x: x < -0.1,
+    "at or below": lambda s, x: torch.le(x, 0),
+    "equal": lambda s, x: s == 1,
+    "equal to what none is": lambda s, x: s == 0.5,
+    "not equal": lambda s, x: x != 0,
+    "a number first": lambda s, x: torch.tensor(0.5) > x,
+    "of two tensors": lambda s, x: x > s,
+    "equal tensors": lambda s, x: s == s.flip(2),
+    "its bool": lambda s, x: x.bool(),
+    "and": lambda s, x: (x > 0) & s.bool(),
+    "and not": lambda s, x: (x > 0) & ~s.bool(),
+    "or": lambda s, x: (x > 0.5) | (s > 0),
+    "logical or of numbers": lambda s, x: torch.logical_or(s, x > 1),
+    "xor": lambda s, x: (x > 0) ^ (s > 0),
+    "not of numbers": lambda s, x: torch.logical_not(s),
+    "a choice": lambda s, x: torch.where(x > 0, x, s),
+    "a choice of numbers": lambda s, x: torch.where(s > 0, 2.0, -1.0),
+    "a choice by a constant": lambda s, x: torch.where(torch.eye(6) > 0, x, s),
+    "filled": lambda s, x: x.masked_fill(s == 1, 0.0),
+    "filled where a constant holds": lambda s, x: x.masked_fill(torch.eye(6) > 0, -1.0),
+    "whole numbers": lambda s, x: (x > 0).long() + s,
+}
+
+
+@pytest.mark.parametrize("body", GOES.values(), ids=list(GOES))
+def test_it_is_exact(body: Body):
+    def run(model: torch.nn.Module, pixels: Tensor) -> Tensor:
+        current = model.conv(pixels)  # type: ignore[operator]
+        spikes = model.lif(current)  # type: ignore[operator]
+        return (spikes + body(spikes, current.expand_as(spikes)).to(spikes.dtype)).flatten(2)
+
+    assert_exact(user(run))
+
+
+REFUSED: dict[str, tuple[Body, str]] = {
+    "bits of numbers": (
+        lambda s, x: (s > 0).long().bitwise_and((s > 0).long()),
+        r"joins the bits of numbers\. Compare first: \(x > 0\) & \(y > 0\)",
+    ),
+    "a sum of truth values": (lambda s, x: (s > 0) + (s > 0), r"adds truth values\. Use torch\.logical_or"),
+    "places that depend on the input": (
+        lambda s, x: s + torch.where(s > 0)[0][:1],
+        r"gives places, which depend on the input\. Use torch\.where\(a, x, y\)",
+    ),
+    "a comparison out of range": (lambda s, x: s > 1e30, r"compares with 1e\+30, which is out of the range"),
+}
+
+
+@pytest.mark.parametrize(("body", "message"), REFUSED.values(), ids=list(REFUSED))
+def test_what_has_no_integer_form_is_refused_with_the_way_out(body: Body, message: str):
+    def run(model: torch.nn.Module, pixels: Tensor) -> Tensor:
+        current = model.conv(pixels)  # type: ignore[operator]
+        spikes = model.lif(current)  # type: ignore[operator]
+        return body(spikes, current).to(spikes.dtype).flatten(2)
+
+    with pytest.raises(LoweringError, match=message):
+        lower(user(run), images())
