@@ -103,7 +103,7 @@ def test_a_count_is_the_same_every_time_and_grows_with_what_fires() -> None:
     assert count(small_graph(), core="cortex-m3").cycles is None, "the table is another core's"
 
 
-SMALL = ("qsnn-vgg-s-nmnist", "stream-lif-fsdd", "stream-lif-hapt")  # which are built and run within seconds
+SMALL = ("qsnn-vgg-s-nmnist", "qsnn-vgg-xs-cifar10", "stream-lif-fsdd", "stream-lif-hapt")  # built and run in seconds
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,14 @@ def test_flash_and_ram_of_the_arithmetic_are_those_of_the_linked_program(name: s
     assert counted.flash == pytest.approx(found.flash - found.sound, rel=0.05), "nothing is heard in a run"
     assert counted.ram == pytest.approx(found.ram, rel=0.05)
     assert counted.stack <= found.stack
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m3"])
+def test_cifar10_takes_48_kilobytes_and_10_million_instructions_at_most(core: str) -> None:
+    """Counted on noise, on which more fires than on pictures (results/README.md)."""
+    found = count(spikelet.load("qsnn-vgg-xs-cifar10"), core=core)
+    assert found.flash <= 48 * 1024
+    assert found.instructions <= 10_000_000
 
 
 def test_what_can_not_be_counted_is_refused() -> None:

@@ -23,9 +23,9 @@ def neuron(rng: np.random.Generator, name: str, source: str, most: int) -> ir.Li
     shift = max(1, int(np.ceil(np.log2(threshold / 2 ** (bits - 1)))) + 1)
     leak = int(rng.integers(0, 2**leak_bits + 1))
     start = int(rng.integers(-2, 3)) << shift
-    membrane, rounding = ir.Membrane(bits, shift), ("floor", "half")[int(rng.integers(2))]
+    membrane = ir.Membrane(bits, shift)
     return ir.Lif(name, (source,), leak, 2**leak_bits, leak_bits, threshold, "hard", membrane, start=start,
-                  rounding=rounding)  # fmt: skip
+                  rounding="half" if rng.integers(2) else "floor")  # fmt: skip
 
 
 def graph(seed: int) -> ir.IntGraph:
