@@ -166,6 +166,20 @@ def _transformers(rows: Rows) -> list[str]:
     return [*lines, *(f"| {row['table']} | {row['variant']} | {row['native_ms']} |" for row in rows)]
 
 
+def _firing(rows: Rows) -> list[str]:
+    first = rows[0]
+    about = (
+        f"`{first['command']}`: digits, one image, one thread, processor time, in turns, seed {first['seed']}; "
+        f"{first['device']}, commit {first['commit']}."
+    )
+    columns = ("system", "trained", "accuracy %", "spikes of a neuron and step", "synaptic operations", "us an image")
+    lines = _section("What a low firing rate costs and saves (`spikelet train --firing-rate`)", about, *columns)
+    for row in rows:
+        figures = f"{100 * float(row['accuracy']):.2f} | {float(row['rate']):.3f} | {float(row['operations']):,.0f}"
+        lines.append(f"| {row['system']} | {row['name']} | {figures} | {float(row['microseconds']):.1f} |")
+    return [*lines, "", "![Accuracy and latency at low firing rates](../docs/speed_from_training.png)"]
+
+
 def _latency(taken: dict[str, Any]) -> list[str]:
     machine, contenders = taken["machine"], list(taken["results"][0]["milliseconds"]["cpu"])
     others = [c for c in contenders if c != "native"]
@@ -240,6 +254,8 @@ def _ablations() -> str:
     parts += [_pruned(pruned)] if pruned else []
     transformers = _read("transformer_speed.csv")
     parts += [_transformers(transformers)] if transformers else []
+    firing = _read("speed_from_training.csv")
+    parts += [_firing(firing)] if firing else []
     parts += [_latency(json.loads(LATENCY.read_text()))]
     parts += [_microcontroller(json.loads(MICROCONTROLLER.read_text()))]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"

@@ -6,13 +6,14 @@ The digits recipe of each system is trained as it is, and once for every rate wi
 --firing-rate of `spikelet train`; BESTformer's streams store their activations then, as inverted ones keep no
 rates. Every network is lowered and compared with PyTorch on the whole test set, spike for spike. Latency is that of one
 test image, one thread, processor time, the median over turns that all networks of a system take, and the mean over
-images. Recorded in results/results.csv as table "speed from training"; a row that is there is trained again only for
-its latency's sake, in --work.
+images. All of it goes to results/speed_from_training.csv, in place of what was there; trained networks wait in --work,
+and the command continues where it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import dataclasses
 import functools
 import statistics
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.record import record, recorded
+from benchmarks.record import ROOT, command, commit, device
 from benchmarks.verified import verified
 from spikelet import Program, lower
 from spikelet import load as load_graph
@@ -38,7 +39,7 @@ from spikelet.recipes import RECIPES
 from spikelet.recipes.changes import at_firing_rate
 from spikelet.train import TrainConfig
 
-TABLE = "speed from training"
+RESULTS = ROOT / "results" / "speed_from_training.csv"
 SYSTEMS = ("qsnn", "qpsnn", "bestformer", "qsd", "est")
 RATES = (0.1, 0.05, 0.02)
 IMAGES = 8  # that are timed
@@ -97,30 +98,17 @@ class Curve:
         return found
 
     def _trained(self, name: str, rate: float | None) -> tuple[Path, float]:
-        """The packed network and its accuracy, taken from the folder or trained, verified and recorded."""
+        """The packed network and its accuracy, taken from the folder or trained and verified."""
         path = self.work / f"{self.system} {name} {self.seed}.safetensors"
-        config = asked(self.system, rate, self.seed)
         accuracy = path.with_suffix(".txt")
         if not accuracy.exists():
-            run = run_of(config, self.data, self.work / path.stem)
+            run = run_of(asked(self.system, rate, self.seed), self.data, self.work / path.stem)
             run.train()
             graph = lower(run.model.eval(), self.data.test.batch(torch.arange(2))[0])
             result = verified(graph, run.model, self.data.test)
             save_graph(graph, path)
             accuracy.write_text(f"{result.integer_accuracy}")
-        self._record(name, config, float(accuracy.read_text()), path.stat().st_size)
         return path, float(accuracy.read_text())
-
-    def _record(self, name: str, config: TrainConfig, accuracy: float, size: int) -> None:
-        variant = f"{self.system}, {name}"
-        if (variant, str(self.seed)) in recorded(TABLE):
-            return
-        record(
-            table=TABLE, recipe=f"{self.system}-digits", variant=variant, data="digits", seed=self.seed,
-            time_steps=config.phases[-1].time_steps, weight_bits=config.model_options.get("weight_bits", ""),
-            membrane_bits=config.model_options.get("membrane_bits", ""), epochs=config.epochs,
-            integer_accuracy=f"{accuracy:.4f}", packed_bytes=size,
-        )  # fmt: skip
 
 
 def _operations(graph: IntGraph, x: NDArray[np.uint8]) -> float:
@@ -128,6 +116,18 @@ def _operations(graph: IntGraph, x: NDArray[np.uint8]) -> float:
         layer.neurobench for layer in profile_graph(graph, x, tables=()).layers if isinstance(layer, SynapseLayer)
     )
     return sum(layer.effective_acs + layer.effective_macs for layer in layers)
+
+
+def write(curves: dict[str, list[Point]], seed: int) -> None:
+    """Writes results/speed_from_training.csv."""
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        names = [field.name for field in dataclasses.fields(Point)]
+        writer.writerow(["system", *names, "seed", "device", "commit", "command"])
+        for system, points in curves.items():
+            for point in points:
+                values = [round(v, 4) if isinstance(v, float) else v for v in dataclasses.astuple(point)]
+                writer.writerow([system, *values, seed, device(), commit(), command()])
 
 
 def draw(curves: dict[str, list[Point]], path: Path) -> None:
@@ -171,6 +171,7 @@ def main() -> None:
         for p in curves[system]:
             figures = f"{100 * p.accuracy:.2f} | {p.rate:.3f} | {p.operations:,.0f} | {p.microseconds:.1f}"
             print(f"| {system} | {p.name} | {figures} |", flush=True)
+    write(curves, options.seed)
     if options.plot is not None:
         draw(curves, options.plot)
 
