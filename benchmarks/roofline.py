@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -50,8 +51,10 @@ def limits() -> dict[str, float]:
     """What roofline.c measures, by its words; compiled for this machine.
 
     Raises:
-        SystemExit: there is no C compiler.
+        SystemExit: there is no C compiler, or the machine is another than roofline.c is for.
     """
+    if platform.machine() not in ("x86_64", "AMD64"):
+        raise SystemExit(f"roofline: roofline.c measures x86-64 only, and this is {platform.machine()}")
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         raise SystemExit("roofline: needs a C compiler, such as gcc")
@@ -72,20 +75,20 @@ class Roofed:
     least: float | None
 
 
-def covering(size: int, span: int, stride: int, padding: int) -> NDArray[np.int64]:
+def covering(size: int, taps: int, stride: int, padding: int, dilation: int) -> NDArray[np.int64]:
     """How many windows of an axis see each of its positions, [size]."""
-    count = (size + 2 * padding - span) // stride + 1
+    count = (size + 2 * padding - dilation * (taps - 1) - 1) // stride + 1
     seen = np.zeros(size + 2 * padding, np.int64)
-    for window in range(count):
-        seen[window * stride : window * stride + span] += 1
+    for tap in range(taps):
+        seen[tap * dilation + stride * np.arange(count)] += 1
     return seen[padding : padding + size]
 
 
 def events(node: ir.Operation, x: NDArray[np.int64]) -> int:
     """Weight rows that the layer adds for its input x [T, 1, ...]: the ones of all values, under every tap."""
     ones = np.bitwise_count(x).astype(np.int64)
-    if isinstance(node, ir.Conv) and tuple(node.dilation) == (1, 1):
-        axes = zip(x.shape[3:], node.kernel, node.stride, node.padding, strict=True)
+    if isinstance(node, ir.Conv):
+        axes = zip(x.shape[3:], node.kernel, node.stride, node.padding, node.dilation, strict=True)
         rows, columns = (covering(*axis) for axis in axes)
         return int((ones * rows[:, None] * columns).sum())
     return int(ones.sum())

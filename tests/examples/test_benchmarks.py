@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -84,8 +85,8 @@ def test_spikingjellys_own_network_has_the_shape_of_ours():
 
 
 def test_every_kernel_is_measured_against_what_the_machine_can_do(run: Callable[..., str], tmp_path: Path):
-    if shutil.which("cc") is None and shutil.which("gcc") is None:
-        pytest.skip("needs a C compiler")
+    if platform.machine() not in ("x86_64", "AMD64") or (shutil.which("cc") is None and shutil.which("gcc") is None):
+        pytest.skip("needs a C compiler of x86-64")
     out = tmp_path / "roof.json"
     run("roofline", "qsnn-vgg-s-nmnist", "--seconds", "0.05", "--out", str(out))
     (result,) = json.loads(out.read_text())["results"]
@@ -94,12 +95,20 @@ def test_every_kernel_is_measured_against_what_the_machine_can_do(run: Callable[
 
 
 @pytest.mark.parametrize(
-    ("size", "span", "stride", "padding"), [(5, 3, 1, 1), (6, 2, 2, 0), (7, 3, 2, 0), (4, 1, 1, 0)]
+    ("size", "taps", "stride", "padding", "dilation"),
+    [(5, 3, 1, 1, 1), (6, 2, 2, 0, 1), (7, 3, 2, 0, 1), (4, 1, 1, 0, 1), (9, 3, 1, 2, 2)],
 )
-def test_windows_over_a_position_are_counted(size: int, span: int, stride: int, padding: int):
-    windows = [range(at, at + span) for at in range(-padding, size + padding - span + 1, stride)]
+def test_windows_over_a_position_are_counted(size: int, taps: int, stride: int, padding: int, dilation: int):
+    span = dilation * (taps - 1) + 1
+    windows = [range(at, at + span, dilation) for at in range(-padding, size + padding - span + 1, stride)]
     expected = [sum(i in window for window in windows) for i in range(size)]
-    assert roofline.covering(size, span, stride, padding).tolist() == expected
+    assert roofline.covering(size, taps, stride, padding, dilation).tolist() == expected
+
+
+def test_another_machine_than_the_roofs_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    with pytest.raises(SystemExit, match=r"roofline\.c measures x86-64 only, and this is aarch64"):
+        roofline.limits()
 
 
 def test_the_weights_of_few_bits_of_onnx_runtime_are_those_of_the_layer():

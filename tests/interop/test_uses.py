@@ -72,12 +72,21 @@ WRONG: dict[str, tuple[str, Use]] = {
     "a number of the image": ("'item'|'mean'", lambda net, x: net.a(x) * x.mean().item()),
     "the image in NumPy": ("'numpy'", lambda net, x: net.a(x) + torch.from_numpy(x.numpy())),
     "joined with another tensor": ("'cat'", lambda net, x: net.a(torch.cat([x, torch.ones_like(x)], -1))),
+    "joined with what happens to be 0": ("'cat'", lambda net, x: net.a(torch.cat([x, net.a(x)[..., :1] * 0], -1))),
+    "joined with zeros that were written": ("'cat'", lambda net, x: net.a(torch.cat([x, _silent(net, x)], -1))),
 }
 
 
 def _written(x: Tensor) -> Tensor:
     made = torch.zeros(x.shape)
     made[:] = x
+    return made
+
+
+def _silent(net: Any, x: Tensor) -> Tensor:
+    """Zeros, into which spikes are written that this image makes none of."""
+    made = torch.zeros_like(x)
+    made[:] = net.a(x) * 0
     return made
 
 

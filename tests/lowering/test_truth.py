@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from spikelet.base.errors import LoweringError
@@ -36,7 +37,11 @@ GOES: dict[str, Body] = {
     "a choice by a constant": lambda s, x: torch.where(torch.eye(6) > 0, x, s),
     "filled": lambda s, x: x.masked_fill(s == 1, 0.0),
     "filled where a constant holds": lambda s, x: x.masked_fill(torch.eye(6) > 0, -1.0),
+    "a choice by a method": lambda s, x: x.where(s > 0, -1.0),
+    "a choice by names": lambda s, x: torch.where(s > 0, input=x, other=s),
+    "filled by names": lambda s, x: x.masked_fill(value=2.0, mask=s == 1),
     "whole numbers": lambda s, x: (x > 0).long() + s,
+    "between means": lambda s, x: F.avg_pool2d(s.flatten(0, 1), 6).unflatten(0, (2, -1)) > 0.5 / 36,
 }
 
 
@@ -59,6 +64,18 @@ REFUSED: dict[str, tuple[Body, str]] = {
     "places that depend on the input": (
         lambda s, x: s + torch.where(s > 0)[0][:1],
         r"gives places, which depend on the input\. Use torch\.where\(a, x, y\)",
+    ),
+    "whole numbers of few bits": (
+        lambda s, x: (s > 2).byte() - (x > 0).byte(),
+        r"turns truth values into torch\.uint8, whose .* wrap around\. Use \.float\(\) or \.long\(\)",
+    ),
+    "a tie with means": (
+        lambda s, x: F.avg_pool2d(s.flatten(0, 1), 3).unflatten(0, (2, -1)) >= 5 / 9,
+        r"compares with 0\.555556, which its values meet up to the rounding .* a number halfway",
+    ),
+    "means with means": (
+        lambda s, x: (y := F.avg_pool2d(s.flatten(0, 1), 3).unflatten(0, (2, -1))) > y.flip(2),
+        r"compares two tensors in units of 0\.111111, no power of two, .* Compare sums",
     ),
     "a comparison out of range": (lambda s, x: s > 1e30, r"compares with 1e\+30, which is out of the range"),
 }

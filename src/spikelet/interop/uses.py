@@ -30,7 +30,7 @@ from spikelet.interop.layers import AdaptiveMean, Dropout
 from spikelet.interop.pixels import PixelConv
 from spikelet.interop.steps import tensors_in
 from spikelet.interop.weights_in_code import PREFIX
-from spikelet.interop.writes import DRAWS, FRESH
+from spikelet.interop.writes import DRAWS, FRESH, version_of
 from spikelet.neurons import OVER_TIME
 from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Linear, MaxPool2d, SumPool2d
 from spikelet.nn.hooks import hooks
@@ -74,6 +74,7 @@ class _Follower(TorchFunctionMode):
         super().__init__()
         self.image, self.uses, self.sample_axes = image, uses, sample_axes
         self.raw: dict[int, Tensor] = {}  # the tensors themselves, so that their ids stay theirs
+        self.zeros: dict[int, tuple[Tensor, int]] = {}  # that were made of no tensor's numbers, and their version then
         self.inside = 0
 
     def reads(self, tree: Any) -> bool:
@@ -90,7 +91,10 @@ class _Follower(TorchFunctionMode):
             self.uses.drawn.append(func.__name__)
         is_fresh = getattr(func, "__name__", "") in FRESH - {"clone"}  # its numbers are not the image's
         if self.inside or is_fresh or not self.reads((args, kwargs)):
-            return func(*args, **kwargs)
+            made = func(*args, **kwargs)
+            if is_fresh or not tensors_in((args, kwargs)):
+                self.zeros.update({id(t): (t, version_of(t)) for t in tensors_in(made) if not t.any()})
+            return made
         output = func(*args, **kwargs)
         name = getattr(func, "__name__", str(func))
         makes_tensors = bool(tensors_in(output))
@@ -106,7 +110,7 @@ class _Follower(TorchFunctionMode):
         """Whether a tensor function may be applied before scale, mean and std as well as after."""
         inputs, image = tensors_in(args[:1] if name in _LIKE else args), self.image
         if name in _JOINS and not image.has_mean:
-            inputs = [t for t in inputs if id(t) in self.raw or bool(t.any())]  # no image is a byte of 0
+            inputs = [t for t in inputs if not self.is_zero(t)]  # no image is a byte of 0
         if not all(id(t) in self.raw for t in inputs):
             return False
         if name in _ALWAYS or (name in _SAME_IN_ALL_CHANNELS and image.is_uniform):
@@ -118,6 +122,10 @@ class _Follower(TorchFunctionMode):
         if name in _PADS and _pads_with_a_number(name, args, kwargs):
             return False
         return name in _ZERO_STAYS_ZERO and not image.has_mean and image.is_uniform
+
+    def is_zero(self, x: Tensor) -> bool:
+        """Whether it was made as zeros, whatever the image, and not written since."""
+        return id(x) in self.zeros and self.zeros[id(x)][1] == version_of(x)
 
     def before(self, name: str, module: nn.Module, inputs: Any) -> None:
         if not self.inside and isinstance(module, READERS) and not self.reads(inputs):

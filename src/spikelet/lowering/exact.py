@@ -1,7 +1,7 @@
 """Proof that PyTorch's evaluation is exact: every tensor's values are whole multiples of its scale that its type holds.
 
-    float32 holds whole numbers up to 2^24, float64 up to 2^53, float16 up to 2^11, bfloat16 up to 2^8, and truth values
-    that became whole numbers have these types
+    float32 holds whole numbers up to 2^24, float64 up to 2^53, float16 up to 2^11, bfloat16 up to 2^8, int64 up to
+    2^63, int32 up to 2^31
 
 The bound is that of the interval analysis, over all bytes that an input may be. A scale that is no power of two, as a
 mean over 49 positions has, rounds every value a little; the bound is then a quarter of it.
@@ -19,9 +19,8 @@ from spikelet.lowering.builder import Builder, is_power_of_two
 
 BITS = {
     torch.float64: 53, torch.float32: 24, torch.float16: 11, torch.bfloat16: 8, torch.int64: 63, torch.int32: 31,
-    torch.int16: 15, torch.uint8: 8, torch.int8: 7,
 }  # fmt: skip
-NAMES = {53: "float64", 24: "float32", 11: "float16", 8: "bfloat16"}
+NAMES = {bits: str(dtype).removeprefix("torch.") for dtype, bits in BITS.items()}
 
 
 def inexact_floats(

@@ -70,8 +70,8 @@ class DualRegulation:
     weight: standardise binary weights before their sign.
     spike: lambda of the loss on firing rates, 0 for none (the paper 1e-3).
     rate: the firing rate, in 0..1, that the loss pulls every layer to. None is the paper's: 1/2, and the first and the
-        last layer are left alone. A low one with a lambda of about 1 makes a network that costs less where spikes are
-        events, as in exported C.
+        last layer are left alone. A low one makes a network that costs less where spikes are events, as in exported
+        C; `spikelet train --firing-rate` takes a lambda of 1 / (10 rate^2).
     """
 
     weight: bool = True

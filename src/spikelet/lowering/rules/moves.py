@@ -61,33 +61,25 @@ def dropped(b: Builder, call: Call, x: Value) -> Value:
 
 
 @function(
-    "to",
-    "type",
-    "type_as",
-    "cpu",
-    "cuda",
-    "double",
-    "float",
-    "half",
-    "bfloat16",
-    "int",
-    "long",
-    "short",
-    "byte",
+    "to", "type", "type_as", "cpu", "cuda", "double", "float", "half", "bfloat16", "int", "long", "short", "byte",
     moves=True,
-)
+)  # fmt: skip
 def converted(b: Builder, call: Call, x: Value, *others: Value) -> Value:
     """The tensor itself at another precision or device; exact.py proves that its values fit it.
 
     Raises:
-        LoweringError: it becomes whole numbers or truth values, which rounds it.
+        LoweringError: it becomes whole numbers or truth values, which rounds it, or whole numbers of few bits.
     """
-    if not call.output.is_floating_point() and call.read[0].dtype not in (call.output.dtype, torch.bool):
+    before, after = call.read[0].dtype, call.output.dtype
+    if not after.is_floating_point and before not in (after, torch.bool):
+        raise LoweringError(f"{call.place}: turns a tensor into {after}, which rounds it by no stated rule.")
+    if after in (torch.uint8, torch.int8, torch.int16) and before == torch.bool:
         raise LoweringError(
-            f"{call.place}: turns a tensor into {call.output.dtype}, which rounds it by no stated rule."
+            f"{call.place}: turns truth values into {after}, whose sums and differences wrap around. Use .float() or "
+            ".long()."
         )
-    for i in b.sources.places(x.addresses).used if call.read[0].dtype != call.output.dtype else ():
-        b.casts.append((b.sources.all[i].node, call.output.dtype))
+    for i in b.sources.places(x.addresses).used if before != after else ():
+        b.casts.append((b.sources.all[i].node, after))
     return x
 
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from spikelet.base.errors import LoweringError
-from spikelet.lowering.builder import Builder
+from spikelet.lowering.builder import Builder, is_power_of_two
 from spikelet.lowering.pairs import Pair, paired
 from spikelet.lowering.reading import as_elements
 from spikelet.lowering.registry import function
@@ -31,6 +31,7 @@ from spikelet.lowering.values import Source, Value
 
 MIRRORED = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge", "eq": "eq", "ne": "ne"}
 INT32 = 2**31
+CLOSE = 2.0**-20  # some roundings of float32
 
 
 @function(
@@ -48,7 +49,13 @@ def compared(b: Builder, call: Call, *values: Value) -> Value:
     if isinstance(left, Tensor) and left.numel() == 1:
         return _against(b, call, values[0], MIRRORED[name], float(left), shape)
     pair = paired(b, call, left, right)
-    return pair.made(_marked(b, call, sum_of(b, call, pair, (1, -1)), name, 0.0), shape)
+    apart = sum_of(b, call, pair, (1, -1))
+    if not _is_exact(apart):
+        raise LoweringError(
+            f"{call.place}: compares two tensors in units of {float(apart.scales.max()):g}, no power of two, so that "
+            "floats that should be equal may not be. Compare sums, in place of means."
+        )
+    return pair.made(_marked(b, call, apart, name, 0.0), shape)
 
 
 @function("bool")
@@ -70,11 +77,23 @@ def _marked(b: Builder, call: Call, x: Source, name: str, number: float) -> Sour
     units = number / x.scales
     if not np.isfinite(units).all() or np.abs(units).max() >= INT32 - 1:
         raise LoweringError(f"{call.place}: compares with {number:g}, which is out of the range of its integers.")
+    ties = np.abs(units - np.rint(units)) <= np.abs(units) * CLOSE
+    if number and not _is_exact(x) and ties.any():
+        raise LoweringError(
+            f"{call.place}: compares with {number:g}, which its values meet up to the rounding of floats: their unit "
+            f"{float(x.scales.max()):g} is no power of two. Compare with a number halfway between two of them, or sums "
+            "in place of means."
+        )
     first = np.ceil(units) if name in ("ge", "lt") else np.floor(units) + 1  # the first that is at it, or above it
     up = name in ("ge", "gt")
     ones, zeros = np.ones(x.channels, np.int64), np.zeros(x.channels, np.int64)
     node = b.extra_name(call.named(name))
     return b.scaled(x, ones if up else -ones, zeros, 1 - first if up else first, node, np.array(1.0), (0, 1))
+
+
+def _is_exact(x: Source) -> bool:
+    """Whether floats hold an edge's values as they are, not rounded."""
+    return all(is_power_of_two(float(scale)) for scale in x.scales.reshape(-1))
 
 
 def _sum_of(b: Builder, call: Call, parts: list[Source], is_turned: bool) -> tuple[Any, ...]:
@@ -128,19 +147,24 @@ def _truths(b: Builder, call: Call, values: tuple[Value, ...]) -> tuple[Value, .
 @function("where")
 def chosen(b: Builder, call: Call, *values: Value) -> Value:
     """One tensor or number where a truth value holds, the other elsewhere."""
-    if len(call.args) != 3:
+    order = ("self", "condition", "other") if call.function is Tensor.where else ("condition", "input", "other")
+    given = _arguments(call, *order)
+    if len(given) != len(order):
         raise LoweringError(f"{call.place}: gives places, which depend on the input. Use torch.where(a, x, y).")
-    return _choice(b, call, call.args, values)
+    kept = given["self" if "self" in given else "input"]
+    return _choice(b, call, (given["condition"], kept, given["other"]), values)
 
 
 @function("masked_fill", "masked_fill_")
 def filled(b: Builder, call: Call, *values: Value) -> Value:
     """A number where a truth value holds."""
-    given = [*call.args, *call.kwargs.values()]
-    x, mask, number = given
-    of = {id(t): v for t, v in zip(_traced(call), values, strict=True)}
-    order = [of[id(t)] for t in (mask, number, x) if id(t) in of]
-    return _choice(b, call, (mask, number, x), tuple(order))
+    given = _arguments(call, "input", "mask", "value")
+    return _choice(b, call, (given["mask"], given["value"], given["input"]), values)
+
+
+def _arguments(call: Call, *names: str) -> dict[str, Any]:
+    """What was passed, by name; `names` are those of what has none, in order."""
+    return {**dict(zip(names, call.args, strict=False)), **call.kwargs}
 
 
 def _traced(call: Call) -> list[Tensor]:
@@ -151,11 +175,10 @@ def _constants(call: Call) -> list[Tensor]:
     return [t for t, traced in zip(call.read, call.traced, strict=True) if not traced]
 
 
-def _choice(b: Builder, call: Call, given: Any, values: tuple[Value, ...]) -> Value:
-    """given[1] where given[0] holds, else given[2]; `values` are those of them that come from the input, in order."""
-    left = iter(values)
-    traced = {id(t) for t in _traced(call)}
-    mask, x, y = (next(left) if id(one) in traced else one for one in given)
+def _choice(b: Builder, call: Call, given: tuple[Any, Any, Any], values: tuple[Value, ...]) -> Value:
+    """given[1] where given[0] holds, else given[2]; `values` are what the call read of the input."""
+    of = {id(tensor): value for tensor, value in zip(_traced(call), values, strict=True)}
+    mask, x, y = (of.get(id(one), one) for one in given)
     shape = tuple(call.output.shape)
     if not isinstance(mask, Value):
         held = torch.as_tensor(mask).to(torch.float32)
