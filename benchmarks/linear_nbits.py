@@ -5,7 +5,8 @@
 Ours: every linear layer and 1 x 1 convolution with what is fused behind it (batch norm, sum, neuron), on the spikes
 that it really reads, as layers.py times it. Theirs: `MatMulNBits` of the same shape over all time steps and positions,
 float activations, random weights in blocks of 32 with a scale each, int8 products (accuracy level 4): the product
-alone, with nothing behind it. One thread, processor time, medians.
+alone, with nothing behind it; layers whose inputs are no whole number of blocks are left out, as it refuses them. One
+thread, processor time, medians.
 """
 
 from __future__ import annotations

@@ -61,11 +61,7 @@ class Point:
 def asked(system: str, rate: float | None, seed: int) -> TrainConfig:
     """The configuration of a system's network whose rates are drawn to this one, or as it is."""
     config = RECIPES[f"{system}-digits"](seed=seed)
-    if rate is None:
-        return config
-    if system == "bestformer":
-        config = dataclasses.replace(config, model_options={**config.model_options, "recompute": False})
-    return at_firing_rate(config, rate)
+    return config if rate is None else at_firing_rate(config, rate)
 
 
 class Curve:

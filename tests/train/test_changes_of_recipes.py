@@ -93,6 +93,8 @@ def test_the_network_before_pruning_changes_with_its_own():
 def test_a_firing_rate_is_asked_for_with_weight():
     base = dataclasses.replace(RECIPES["qsnn-digits"](), regulation=DualRegulation(weight=False, spike=0.3))
     assert at_firing_rate(base, 0.5).regulation == DualRegulation(weight=False, spike=0.4, rate=0.5)
+    assert at_firing_rate(base, 0.5).model_options == base.model_options
+    assert at_firing_rate(RECIPES["bestformer-digits"](), 0.5).model_options["recompute"] is False
     with pytest.raises(SpikeletError, match="rate must lie between 0 and 1, got 0"):
         at_firing_rate(base, 0)
     assert base.regulation.rate is None

@@ -224,9 +224,14 @@ def compare(
                 total.setdefault(name, np.zeros(4, dtype=np.int64))
                 total[name] += [other.numel(), int(other.sum()), int(ours.sum()), different]
             counts[0] += len(y)
-            if scores is None or theirs is None or scores.shape != theirs.shape:
+            if scores is None or theirs is None:
                 has_scores = False
                 continue
+            if scores.shape != theirs.shape:
+                raise ConversionError(
+                    f"compare got class scores {list(scores.shape)} of the converted network and {list(theirs.shape)} "
+                    "of the original. Give the original what the conversion was given: the same forward= or run=."
+                )
             classes, others, labels = scores.argmax(1).cpu(), theirs.argmax(1).cpu(), y.cpu()
             hits = ((classes == others), (others == labels), (classes == labels))
             counts[1:] += [int(hit.sum()) for hit in hits]

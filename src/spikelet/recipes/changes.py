@@ -102,7 +102,8 @@ def at_rate(config: TrainConfig, lr: float) -> TrainConfig:
 
 def at_firing_rate(config: TrainConfig, rate: float) -> TrainConfig:
     """`config` whose loss draws the firing rate of every layer to `rate`, with a lambda of 1 / (10 rate^2): layers that
-    fire twice as often cost 0.1, however low the rate is.
+    fire twice as often cost 0.1, however low the rate is. Streams that training would invert are stored, as inverted
+    ones keep no rates.
 
     Raises:
         SpikeletError: rate does not lie between 0 and 1.
@@ -110,7 +111,8 @@ def at_firing_rate(config: TrainConfig, rate: float) -> TrainConfig:
     if not 0 < rate < 1:
         raise SpikeletError(f"rate must lie between 0 and 1, got {rate}.")
     regulation = dataclasses.replace(config.regulation, spike=0.1 / rate**2, rate=rate)
-    return dataclasses.replace(config, regulation=regulation)
+    stored = {"recompute": False} if default_of(config.model, "recompute", None) else {}
+    return dataclasses.replace(config, regulation=regulation, model_options={**config.model_options, **stored})
 
 
 def with_model(config: TrainConfig, model: str) -> TrainConfig:
