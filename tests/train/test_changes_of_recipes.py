@@ -93,8 +93,9 @@ def test_the_network_before_pruning_changes_with_its_own():
 def test_a_firing_rate_is_asked_for_with_weight():
     base = dataclasses.replace(RECIPES["qsnn-digits"](), regulation=DualRegulation(weight=False, spike=0.3))
     assert at_firing_rate(base, 0.5).regulation == DualRegulation(weight=False, spike=0.4, rate=0.5)
-    with pytest.raises(SpikeletError, match="rate must lie between 0 and 1, got 0"):
-        at_firing_rate(base, 0)
+    for wrong in (0, 1, 1e-300, float("nan")):
+        with pytest.raises(SpikeletError, match=f"a firing rate must be at least 1e-06 and below 1, got {wrong}"):
+            at_firing_rate(base, wrong)
     assert base.regulation.rate is None
 
 
