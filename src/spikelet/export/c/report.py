@@ -92,8 +92,8 @@ class Report(Displayed):
         return {**dataclasses.asdict(self), "flash": self.flash}
 
     def require(self, flash: int | None, ram: int | None) -> None:
-        """Raises SpikeletError where the model needs more than a device has, by the arithmetic or as it was linked; says
-        both numbers."""
+        """Raises SpikeletError where the model needs more than a device has, counted or linked; says both
+        numbers."""
         for limit, what in ((flash, "flash"), (ram, "ram")):
             if limit is not None:
                 whole(limit, what, 1, error=SpikeletError)
