@@ -5,6 +5,7 @@ Each test skips where Zig's compiler or Unicorn is not installed (pip install 's
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 import spikelet
 from spikelet import Reference
 from spikelet.base.errors import MissingLibrary, SpikeletError
-from spikelet.export import count
+from spikelet.export import Counted, count
 from spikelet.export.c.project import written
 from spikelet.export.c.report import UNCOUNTED, report
 from spikelet.export.c.selftest import outputs_of
@@ -119,6 +120,14 @@ def test_flash_and_ram_of_the_arithmetic_are_those_of_the_linked_program(name: s
     assert counted.flash == pytest.approx(found.flash - found.sound, rel=0.05), "nothing is heard in a run"
     assert counted.ram == pytest.approx(found.ram, rel=0.05)
     assert counted.stack <= found.stack
+
+
+def test_a_device_must_hold_the_program_as_it_was_linked() -> None:
+    found = report(written(small_graph()))
+    linked = Counted("cortex-m4", "noise", 1, None, found.flash + 300, found.ram, found.stack)
+    found.require(found.flash, None)
+    with pytest.raises(SpikeletError, match=r"needs [\d,]+ bytes of flash, and [\d,]+ are there"):
+        dataclasses.replace(found, counted=linked).require(found.flash + 299, None)
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m3"])

@@ -63,9 +63,33 @@ def test_an_image_at_the_first_step_only():
     assert_exact(user(run))
 
 
-def test_a_step_that_comes_later_is_refused():
-    model = user(lambda m, x: m.fc(m.lif2(m.lif(m.conv(x)).flip(0)).flatten(2)), lif2=user(None).lif)
-    with pytest.raises(LoweringError, match=r"lif2: a neuron reads \[T, B, \.\.\.\], time first"):
+@pytest.mark.parametrize("body", [lambda s: s.flip(0), lambda s: s.roll(1, 0)], ids=["flip", "roll"])
+def test_a_step_that_comes_later_is_refused(body: Body):
+    model = user(lambda m, x: m.fc(m.lif2(body(m.lif(m.conv(x)))).flatten(2)), lif2=user(None).lif)
+    with pytest.raises(LoweringError, match=r"lif2: a neuron reads a later time step than its own"):
+        lower(model, images())
+
+
+SHOWN: dict[str, Body] = {
+    "broadcast": lambda current: current * weights(),
+    "repeated": lambda current: current.repeat(T, *[1] * (current.dim() - 1)) * weights(),
+    "expanded, behind": lambda current: weights() * current.expand(T, *current.shape[1:]),
+}
+
+
+def weights() -> Tensor:
+    """[T, 1, 1, 1, 1]: the even steps alone, four times as strong."""
+    return torch.tensor([4.0, 0.0] * T)[:T].view(T, 1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("body", SHOWN.values(), ids=list(SHOWN))
+def test_an_image_times_a_weight_for_each_step(body: Body):
+    assert_exact(user(lambda m, x: m.fc(m.lif(body(m.conv(x))).flatten(2))))
+
+
+def test_differences_are_to_be_written_out():
+    model = user(lambda m, x: m.fc(m.lif2(m.lif(m.conv(x)).diff(dim=0)).flatten(2)), lif2=user(None).lif)
+    with pytest.raises(LoweringError, match=r"Write differences out, of frames as torch\.cat"):
         lower(model, images())
 
 

@@ -95,8 +95,9 @@ def test_a_firing_rate_is_asked_for_with_weight():
     assert at_firing_rate(base, 0.5).regulation == DualRegulation(weight=False, spike=0.4, rate=0.5)
     assert at_firing_rate(base, 0.5).model_options == base.model_options
     assert at_firing_rate(RECIPES["bestformer-digits"](), 0.5).model_options["recompute"] is False
-    with pytest.raises(SpikeletError, match="rate must lie between 0 and 1, got 0"):
-        at_firing_rate(base, 0)
+    for wrong in (0, 1, 1e-300, float("nan")):
+        with pytest.raises(SpikeletError, match=f"a firing rate must be at least 1e-06 and below 1, got {wrong}"):
+            at_firing_rate(base, wrong)
     assert base.regulation.rate is None
 
 

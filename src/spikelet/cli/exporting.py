@@ -65,14 +65,13 @@ def export(model: str, options: ExportOptions) -> Exported:
     graph = deployed(model)
     sample = None if options.input is None else _sample(graph, options.input)
     with naming(model):
-        if out is None:
-            found = report(written(graph, options.name))
-            found.require(options.flash, options.ram)
-        else:
-            found = to_c(graph, out, name=options.name, ecosystem=options.to, flash=options.flash, ram=options.ram)
-        return Exported(
-            model, dataclasses.replace(found, counted=_counted(graph, sample, options.input)), out, options.to
-        )
+        found = report(written(graph, options.name))
+        found.require(options.flash, options.ram)
+        found = dataclasses.replace(found, counted=_counted(graph, sample, options.input))
+        found.require(options.flash, options.ram)
+        if out is not None:
+            to_c(graph, out, name=options.name, ecosystem=options.to)
+        return Exported(model, found, out, options.to)
 
 
 def _sample(graph: IntGraph, path: str) -> NDArray[np.uint8]:

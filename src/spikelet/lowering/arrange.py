@@ -77,7 +77,7 @@ def frames_of(b: Builder, addresses: Int64, where: str) -> Frames:
         raise LoweringError(
             f"{where}: reads other elements at another time step or sample. What came before, at all steps, is "
             "torch.cat([torch.zeros_like(x[:1]), x[:-1]]) of [T, B, ...], spikelet.neurons.Delay or SpikingJelly's "
-            "layer.Delay."
+            "layer.Delay. Two inputs that are joined along the batch go through the layers one after the other."
         )
     whole: Time = "steps" if "steps" in kinds else "summed" if "summed" in kinds else "still"
     return Frames(step * b.batch + sample, whole, places.rest[0].reshape(addresses.shape[1:]))

@@ -276,7 +276,14 @@ def check_time_first(b: Builder, value: Value, where: str) -> None:
     known = places.source >= 0
     timed = np.array([*(s.time == "steps" for s in b.sources.all), False])[places.source]
     other_step = (timed & (places.step != steps)).any() or (timed.any() and value.shape[0] != b.time_steps)
-    if other_step or (known & (places.sample != places.sample[:1])).any():
+    other_sample = (known & (places.sample != places.sample[:1])).any()
+    if not other_sample and value.shape[0] == b.time_steps and (timed & (places.step > steps)).any():
+        raise LoweringError(
+            f"{where}: a neuron reads a later time step than its own, as x.flip(0) gives it, or torch.roll(x, 1, 0), "
+            "whose first step is the last. A network reads what came before: "
+            "torch.cat([torch.zeros_like(x[:1]), x[:-1]]) of [T, B, ...]."
+        )
+    if other_step or other_sample:
         raise LoweringError(
             f"{where}: a neuron reads [T, B, ...], time first, and gets a tensor of shape {value.shape} whose first "
             "two axes are not time and batch in this order. Move them before it, such as x.transpose(0, 1) of "

@@ -19,6 +19,7 @@ from spikelet.data import Samples
 from spikelet.models.catalogue import builder_of
 from spikelet.train import Phase, TrainConfig
 
+LEAST_FIRING_RATE = 1e-6
 SHARED = ("num_classes", "time_steps", "weight_bits", "membrane_bits", "in_channels", "image_size")
 
 
@@ -106,10 +107,10 @@ def at_firing_rate(config: TrainConfig, rate: float) -> TrainConfig:
     ones keep no rates.
 
     Raises:
-        SpikeletError: rate does not lie between 0 and 1.
+        SpikeletError: rate is not at least 1e-6, or not below 1.
     """
-    if not 0 < rate < 1:
-        raise SpikeletError(f"rate must lie between 0 and 1, got {rate}.")
+    if not LEAST_FIRING_RATE <= rate < 1:
+        raise SpikeletError(f"a firing rate must be at least {LEAST_FIRING_RATE:g} and below 1, got {rate}.")
     regulation = dataclasses.replace(config.regulation, spike=0.1 / rate**2, rate=rate)
     stored = {"recompute": False} if default_of(config.model, "recompute", None) else {}
     return dataclasses.replace(config, regulation=regulation, model_options={**config.model_options, **stored})

@@ -92,11 +92,14 @@ class Report(Displayed):
         return {**dataclasses.asdict(self), "flash": self.flash}
 
     def require(self, flash: int | None, ram: int | None) -> None:
-        """Raises SpikeletError where the model needs more than a device has; says both numbers."""
+        """Raises SpikeletError where the model needs more than a device has, counted or linked; says both
+        numbers."""
         for limit, what in ((flash, "flash"), (ram, "ram")):
             if limit is not None:
                 whole(limit, what, 1, error=SpikeletError)
-        for limit, needs, what in ((flash, self.flash, "flash"), (ram, self.ram + self.sound_ram + self.stack, "RAM")):
+        linked = 0 if self.counted is None else self.counted.flash + self.sound
+        needed_ram = self.ram + self.sound_ram + self.stack
+        for limit, needs, what in ((flash, max(self.flash, linked), "flash"), (ram, needed_ram, "RAM")):
             if limit is not None and needs > limit:
                 made = " (with its stack)" if what == "RAM" else ""
                 raise SpikeletError(

@@ -172,15 +172,20 @@ def _times(b: Builder, call: Call, x: Value, number: float, *, over: bool = Fals
 
 
 def _weights_of_steps(b: Builder, x: Value, constant: Operand) -> Numbers | None:
-    """[T] of a constant [T, 1, ...] that multiplies the time steps of `x` [T, B, ...]; None of any other operand."""
-    if not isinstance(constant, Tensor) or constant.dim() != len(x.shape) or len(constant) != x.shape[0]:
+    """[T] of a constant [T, 1, ...] that multiplies the time steps of `x` [T, B, ...], or of what every step has alike;
+    None of any other operand."""
+    if not isinstance(constant, Tensor) or constant.dim() != len(x.shape) or x.shape[0] not in (1, b.time_steps):
         return None
     if constant.numel() != b.time_steps or len(constant) != b.time_steps:
         return None
     steps = [times_of(b, Value(x.shape[1:], None, addresses)) for addresses in x.addresses]
-    if steps != [{t} for t in range(b.time_steps)]:
+    if steps != [{t} for t in range(b.time_steps)] and not _is_still(x, steps):
         return None
     return constant.detach().double().cpu().numpy().reshape(-1)
+
+
+def _is_still(x: Value, steps: list[set[str | int]]) -> bool:
+    return all(one == {"still"} for one in steps) and bool((x.addresses == x.addresses[:1]).all())
 
 
 def _weighted(b: Builder, call: Call, x: Value, weights: Numbers) -> Value:
@@ -192,7 +197,8 @@ def _weighted(b: Builder, call: Call, x: Value, weights: Numbers) -> Value:
             f"all are multiples of one power of two from 2^-16 on. {_SCALE}"
         )
     _check_unit(b, call, x, unit)
-    elements = as_elements(b, x, call.named("mul"))
+    still = x.source is None and _is_still(x, [times_of(b, x)])
+    elements = as_elements(b, Value((1, *x.shape[1:]), None, x.addresses[:1]) if still else x, call.named("mul"))
     source, multiplier = elements.source, (weights / unit).astype(np.int64)[:, None]
     multiplier = np.broadcast_to(multiplier, (len(weights), source.channels))
     zeros, name = np.zeros_like(multiplier), b.extra_name(call.named("mul"))

@@ -57,6 +57,7 @@ refuse(
     "Write powers as products, x * x, and quotients by a constant as spikelet.nn.Scale(1 / c).",
     "pow", "pow_", "__pow__", "square", "float_power", "reciprocal", "prod",
 )  # fmt: skip
+refuse("Write differences out, of frames as torch.cat([x[:1], x[1:] - x[:-1]]).", "diff")
 refuse("Write it as sums and products of tensors, each on its own.", "addcmul", "addcdiv", "lerp", "baddbmm", "addmm")
 refuse(
     "Use spikelet.nn.BatchNorm2d or BatchNorm1d, time first, whose statistics are constants.",
