@@ -32,7 +32,7 @@ from spikelet.base.timing import taking_turns
 from spikelet.compression import run_of
 from spikelet.data import DataSplits, load
 from spikelet.graph.ir import IntGraph
-from spikelet.plot.style import GRID, drawing, save
+from spikelet.plot.style import COLORS, GRID, require_matplotlib, save, styled
 from spikelet.profiling import profile_graph
 from spikelet.profiling.layers import SynapseLayer
 from spikelet.recipes import RECIPES
@@ -127,21 +127,22 @@ def write(curves: dict[str, list[Point]], seed: int) -> None:
 
 
 def draw(curves: dict[str, list[Point]], path: Path) -> None:
-    """Writes the picture: accuracy against latency, a line a system."""
-    with drawing(None, (7, 4.5)) as ax:
-        for system, points in curves.items():
-            ax.plot([p.microseconds for p in points], [100 * p.accuracy for p in points], marker="o", label=system)
-            for p in points:
-                ax.annotate(f"{p.rate:.2f}", (p.microseconds, 100 * p.accuracy), (4, 4), textcoords="offset points",
-                            fontsize=7)  # fmt: skip
-        ax.set(
-            xlabel="microseconds an image, one thread (beside a point: spikes of a neuron and step)",
-            ylabel="accuracy, %",
-        )
-        ax.set_xscale("log")
-        ax.grid(color=GRID)
-        ax.legend()
-        save(ax.figure, path)  # pyright: ignore[reportArgumentType]
+    """Writes the picture: accuracy against operations and against latency, both beside those of the network as it is."""
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
+    with styled():
+        figure = Figure(figsize=(10, 4.2), layout="constrained")
+        panels = {"operations": "synaptic operations", "microseconds": "time of an image"}
+        for ax, (what, words) in zip(figure.subplots(1, 2, sharey=True), panels.items(), strict=True):
+            ax.set_prop_cycle(color=COLORS)
+            for system, points in curves.items():
+                shares = [getattr(p, what) / getattr(points[0], what) for p in points]
+                ax.plot(shares, [100 * p.accuracy for p in points], marker="o", label=system)
+            ax.set(xlabel=f"{words}, of the network as it is", ylabel="accuracy, %", xlim=(0, 1.08))
+            ax.grid(color=GRID)
+            ax.legend(loc="lower left")
+        save(figure, path)
 
 
 def main() -> None:

@@ -105,7 +105,7 @@ def app(debug: bool) -> None:
     "--firing-rate",
     type=Rate(),
     metavar="SHARE",
-    help="Draw the firing rate of every layer to this, such as 0.05: fewer spikes, a faster program.",
+    help="Draw the firing rate of every layer to this, such as 0.05: fewer spikes, fewer operations.",
 )
 @click.option("--seed", type=SEED, help="Seed of the weights, the order and the augmentation. Default: the recipe's.")
 @click.option(
