@@ -127,7 +127,8 @@ def write(curves: dict[str, list[Point]], seed: int) -> None:
 
 
 def draw(curves: dict[str, list[Point]], path: Path) -> None:
-    """Writes the picture: accuracy against operations and against latency, both beside those of the network as it is."""
+    """Writes the picture: accuracy against operations and against latency, as shares of those of the network as it
+    is."""
     require_matplotlib()
     from matplotlib.figure import Figure
 

@@ -32,10 +32,10 @@ def _is_real(value: Any) -> bool:
 def test_no_builder_takes_what_is_no_number_of_its_options(name: str):
     """An option of a new name fails here until it is checked."""
     for option, parameter in inspect.signature(MODELS[name]).parameters.items():
-        for value in [*NO_NUMBERS, (32.5, 32), [], *([] if option in ("pool_size", "pruning") else [None])]:
+        for value in [*NO_NUMBERS, (32.5, 32), [], *([] if option in ("pool_size", "pruning", "blocks") else [None])]:
             if option == "pruning" and isinstance(value, list) and not value:
                 continue  # no ratio for any layer
-            if option in ("widths", "depths", "pruning") and isinstance(value, np.ndarray | torch.Tensor):
+            if option in ("widths", "depths", "pruning", "blocks") and isinstance(value, np.ndarray | torch.Tensor):
                 continue  # lists of whole numbers
             if option == "time_constants" and isinstance(value, tuple):
                 continue  # two numbers of steps

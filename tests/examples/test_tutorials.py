@@ -144,5 +144,5 @@ def test_a_network_is_made_to_fit_a_device_as_the_page_says(folder: Path):
     pytest.importorskip("matplotlib")
     said, _ = follow("limited_device.md")
     assert Path("runs/qsnn-digits-fit/model.safetensors").stat().st_size <= 8000
-    assert "within the budget" in said[2]
+    assert "within the budget" in said[4]
     assert re.search(r"working memory for one picture: [\d,]+ bytes", said[-1])

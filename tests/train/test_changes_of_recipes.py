@@ -94,7 +94,8 @@ def test_a_firing_rate_is_asked_for_with_weight():
     base = dataclasses.replace(RECIPES["qsnn-digits"](), regulation=DualRegulation(weight=False, spike=0.3))
     assert at_firing_rate(base, 0.5).regulation == DualRegulation(weight=False, spike=0.4, rate=0.5)
     assert at_firing_rate(base, 0.5).model_options == base.model_options
-    assert at_firing_rate(RECIPES["bestformer-digits"](), 0.5).model_options["recompute"] is False
+    inverted = TrainConfig("bestformer_4_384", {"width": 64}, "digits")
+    assert at_firing_rate(inverted, 0.5).model_options == {"width": 64, "recompute": False}
     for wrong in (0, 1, 1e-300, float("nan")):
         with pytest.raises(SpikeletError, match=f"a firing rate must be at least 1e-06 and below 1, got {wrong}"):
             at_firing_rate(base, wrong)

@@ -112,7 +112,8 @@ def at_firing_rate(config: TrainConfig, rate: float) -> TrainConfig:
     if not LEAST_FIRING_RATE <= rate < 1:
         raise SpikeletError(f"a firing rate must be at least {LEAST_FIRING_RATE:g} and below 1, got {rate}.")
     regulation = dataclasses.replace(config.regulation, spike=0.1 / rate**2, rate=rate)
-    stored = {"recompute": False} if default_of(config.model, "recompute", None) else {}
+    inverts = config.model_options.get("recompute", default_of(config.model, "recompute", False))
+    stored = {"recompute": False} if inverts else {}
     return dataclasses.replace(config, regulation=regulation, model_options={**config.model_options, **stored})
 
 
