@@ -5,8 +5,8 @@
 The digits recipe of each system is trained as it is, and once for every rate with that rate for all layers, the option
 --firing-rate of `spikelet train`. Every network is lowered and compared with PyTorch on the whole test set, spike for
 spike. Latency is that of one test image, one thread, processor time, the median over turns that all networks of a
-system take, and the mean over images. All of it goes to results/speed_from_training.csv, in place of what was there; trained networks wait in --work,
-and the command continues where it was stopped.
+system take, and the mean over images. All of it goes to results/speed_from_training.csv, in place of what was there;
+trained networks wait in --work, and the command continues where it was stopped.
 """
 
 from __future__ import annotations
