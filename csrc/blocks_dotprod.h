@@ -6,10 +6,11 @@
 
 #include "block_rest.h"
 
+enum { PLACES = 4 };
+
 /* Four places and 16 outputs. */
 SPK_INLINE void block_places(const block_product *p, const int8_t *b, const uint8_t *a, const int32x4_t rest[4],
                              int32_t *c) {
-    enum { PLACES = 4 };
     int32x4_t sums[PLACES][4];
     for (size_t i = 0; i < PLACES; i++)
         for (size_t v = 0; v < 4; v++) sums[i][v] = rest[v];
@@ -24,14 +25,6 @@ SPK_INLINE void block_places(const block_product *p, const int8_t *b, const uint
         for (size_t v = 0; v < 4; v++) vst1q_s32(c + i * p->c_apart + 4 * v, sums[i][v]);
 }
 
-SPK_INLINE void blocks_multiply(const block_product *p, int rows, int outputs) {
-    for (size_t o = 0; o < (size_t)outputs; o++) {
-        const int8_t *b = p->b + o * p->depth * BLOCK_WEIGHTS;
-        int32x4_t rest[4];
-        block_rest(b, p->depth, rest);
-        for (size_t i = 0; i < 16 * (size_t)rows; i += 4)
-            block_places(p, b, p->a + i * p->a_apart, rest, p->c + i * p->c_apart + 16 * o);
-    }
-}
+#include "blocks_loop.h"
 
 #endif

@@ -6,11 +6,12 @@
 
 #include "block_rest.h"
 
+enum { PLACES = 2 };
+
 /* Two places and 16 outputs. A vector has sums of two outputs, each in two lanes: pairs of products of bytes go to 32
    bits one by one, as two of -128 * -128 leave 16. */
 SPK_INLINE void block_places(const block_product *p, const int8_t *b, const uint8_t *a, const int32x4_t rest[4],
                              int32_t *c) {
-    enum { PLACES = 2 };
     int32x4_t sums[PLACES][8];
     for (size_t i = 0; i < PLACES; i++)
         for (size_t v = 0; v < 8; v++) sums[i][v] = vdupq_n_s32(0);
@@ -30,14 +31,6 @@ SPK_INLINE void block_places(const block_product *p, const int8_t *b, const uint
             vst1q_s32(c + i * p->c_apart + 4 * v, vaddq_s32(vpaddq_s32(sums[i][2 * v], sums[i][2 * v + 1]), rest[v]));
 }
 
-SPK_INLINE void blocks_multiply(const block_product *p, int rows, int outputs) {
-    for (size_t o = 0; o < (size_t)outputs; o++) {
-        const int8_t *b = p->b + o * p->depth * BLOCK_WEIGHTS;
-        int32x4_t rest[4];
-        block_rest(b, p->depth, rest);
-        for (size_t i = 0; i < 16 * (size_t)rows; i += 2)
-            block_places(p, b, p->a + i * p->a_apart, rest, p->c + i * p->c_apart + 16 * o);
-    }
-}
+#include "blocks_loop.h"
 
 #endif

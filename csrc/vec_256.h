@@ -79,11 +79,6 @@ SPK_INLINE vec v_affine_wide(vec x, vec m, vec s, vec d) {
     return _mm256_add_epi32(_mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa), d);
 }
 
-SPK_INLINE void put_spikes(uint64_t *pixel, size_t c, uint32_t bits) {
-    if (c % 64 == 0)
-        pixel[c / 64] = bits;
-    else
-        ((uint8_t *)pixel)[c / 8] = (uint8_t)bits;
-}
+#include "put_spikes.h"
 
 #endif

@@ -128,11 +128,6 @@ SPK_INLINE vec v_affine_wide(vec x, vec m, vec s, vec d) {
                     v_affine_wide_128(v_high32(x), v_high32(m), v_high32(s), v_high32(d)));
 }
 
-SPK_INLINE void put_spikes(uint64_t *pixel, size_t c, uint32_t bits) {
-    if (c % 64 == 0)
-        pixel[c / 64] = bits;
-    else
-        ((uint8_t *)pixel)[c / 8] = (uint8_t)bits;
-}
+#include "put_spikes.h"
 
 #endif

@@ -3,11 +3,13 @@ constants."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from spikelet.export.c import synapses
 from spikelet.export.c.project import written
 from spikelet.graph import ir
 from tests.artifact_parts import conv, linear
@@ -60,3 +62,8 @@ def test_neurons_of_few_bits_write_the_words_of_the_reference(flags: tuple[str, 
     assert all(text.count("spk_lif_words(") >= 2 for text in texts), "two neurons"
     assert sum("spk_conv_bits(" in text for text in texts) > 20
     assert Batch(graphs).wrong(tmp_path, *flags) == {}
+
+
+def test_there_is_room_for_as_many_rows_as_the_kernel_gathers() -> None:
+    header = (Path(synapses.__file__).parent / "kernels" / "spk.h").read_text()
+    assert re.findall(r"SPK_EVENTS = (\d+)", header) == [str(synapses.EVENTS)]

@@ -47,7 +47,7 @@ def test_a_few_hundred_random_graphs_are_the_reference_whole_and_as_streams(
     assert fuzz_graphs.main(["--graphs", "40", "--first", str(40 * part)]) == 0, capsys.readouterr().out
 
 
-def test_graphs_in_threads_are_the_reference_and_keep_no_memory(capsys: pytest.CaptureFixture[str]) -> None:
+def test_graphs_in_threads_are_the_reference(capsys: pytest.CaptureFixture[str]) -> None:
     assert soak.main(["--minutes", "0.03", "--threads", "3", "--first", "100"]) == 0, capsys.readouterr().out
 
 

@@ -19,7 +19,7 @@ KEY = "processor seconds"
 
 
 def processor_seconds() -> float:
-    """Of this process and of those it waited for, since they began."""
+    """Processor seconds of this process, and of the processes that it started and that have ended."""
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
 

@@ -22,6 +22,7 @@ from spikelet.cli.options import (
     AXES,
     COUNT,
     LEVELS,
+    RATE,
     SEED,
     STEPS,
     THREADS,
@@ -32,7 +33,6 @@ from spikelet.cli.options import (
     FitOptions,
     Name,
     PathName,
-    Rate,
     RunOptions,
     Share,
     TrainOptions,
@@ -103,7 +103,7 @@ def app(debug: bool) -> None:
 @click.option("--membrane-bits", type=Bits(2), help="Bits of a membrane: 2 to 8, or 32. Default: the recipe's.")
 @click.option(
     "--firing-rate",
-    type=Rate(),
+    type=RATE,
     metavar="SHARE",
     help="Draw the firing rate of every layer to this, such as 0.05: fewer spikes, fewer operations.",
 )

@@ -21,6 +21,7 @@ SEED = click.IntRange(0, 2**32 - 1)
 THREADS = click.IntRange(1, 64)
 LEVELS = click.IntRange(1, 128)
 STEPS = click.IntRange(1, 1024)
+RATE = click.FloatRange(1e-6, 1, max_open=True)
 Axes = Literal["CHW", "TCHW", "NCHW", "TNCHW"]  # of an array (arrays.py)
 AXES: tuple[Axes, ...] = get_args(Axes)
 
@@ -113,19 +114,6 @@ class Share(click.ParamType):
         if not 0 <= share < 1:
             self.fail(f"must lie in [0, 1), got {value}.", param, ctx)
         return share
-
-
-class Rate(click.ParamType):
-    """A firing rate, 0 < rate < 1."""
-
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number; a usage error where it is another text, or out of range."""
-        rate = click.FLOAT.convert(value, param, ctx)
-        if not 0 < rate < 1:
-            self.fail(f"must lie between 0 and 1, got {value}.", param, ctx)
-        return rate
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
