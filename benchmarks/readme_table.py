@@ -85,6 +85,7 @@ ABLATIONS = {  # of results.csv, in this order
     "QP-SNN both": "Rescaling and pruning together at 2 bits, ratio 0.5",
     "QSD-Transformer parts": "Low-bit spike-driven transformers: neurons, bits, distillation",
     "BESTformer parts": "Binary spiking transformers: reversible streams, coupled distillation",
+    "EST parts": "Partial information from the start: tokens, heads or channels of attention",
 }
 
 

@@ -1,7 +1,8 @@
-"""What the parts of QSD-Transformer and of BESTformer bring: two tables on small ones and 10,000 images of CIFAR-10.
+"""What the parts of QSD-Transformer, BESTformer and EST bring: three tables on small ones and 10,000 images of CIFAR-10.
 
     python -m benchmarks.transformer_accuracy qsd           neurons, bits, fine-grained distillation
     python -m benchmarks.transformer_accuracy bestformer    reversible streams, coupled distillation
+    python -m benchmarks.transformer_accuracy est           partial information, trained at its ratio from the start
     python -m benchmarks.transformer_accuracy speed         native latency of all rows, in turns
 
 All rows have the same images in the same number of epochs, the last of which counts, on all 10,000 test images. The
@@ -120,7 +121,20 @@ def _bestformer() -> Iterator[Row]:
     yield row("reversible, 1 bit, taught", "averaged", **taught)
 
 
-TABLES = {"qsd": ("QSD-Transformer parts", _qsd), "bestformer": ("BESTformer parts", _bestformer)}
+def _est() -> Iterator[Row]:
+    def row(name: str, form: str, ratio: float) -> Row:
+        return Row(name, "est_cifar", {"weight_bits": 8, "partial": form, "partial_ratio": ratio})
+
+    yield row("whole attention", "tokens", 0.0)
+    for form in ("tokens", "heads", "channels"):
+        yield row(f"half of the {form}", form, 0.5)
+
+
+TABLES = {
+    "qsd": ("QSD-Transformer parts", _qsd),
+    "bestformer": ("BESTformer parts", _bestformer),
+    "est": ("EST parts", _est),
+}
 
 
 def _training(time_steps: int, seed: int, bench: Bench) -> Training:
