@@ -1,5 +1,5 @@
-"""Writes the results of results/ as tables: the published networks into README.md, between its two markers, and
-every ablation and the latencies into results/README.md.
+"""Writes the results of results/ as tables: the published networks and the latencies into README.md, between its two
+markers, and every ablation into results/README.md.
 
     python -m benchmarks.readme_table [--check]
 
@@ -21,6 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 LATENCY = RESULTS / "latency.json"
 MICROCONTROLLER = RESULTS / "microcontroller" / "table.json"
+CONTENDERS = {
+    "eager": "eager",
+    "compiled": "compiled",
+    "bf16": "bf16",
+    "ort_int8": "ONNX Runtime int8",
+    "openvino_int8": "OpenVINO int8",
+    "spikingjelly": "SpikingJelly",
+}
 BEGIN, END = "<!-- results: benchmarks/readme_table.py writes this -->", "<!-- end of results -->"
 Rows = list[dict[str, str]]
 
@@ -181,21 +189,35 @@ def _firing(rows: Rows) -> list[str]:
     return [*lines, "", "![Accuracy and latency at low firing rates](../docs/speed_from_training.png)"]
 
 
+def _ends(taken: dict[str, Any]) -> list[dict[str, Any]]:
+    """The whole networks of `make bench`, without its layers."""
+    return [r for r in taken["results"] if "firing_rate" in r]
+
+
 def _latency(taken: dict[str, Any]) -> list[str]:
-    machine, contenders = taken["machine"], list(taken["results"][0]["milliseconds"]["cpu"])
-    others = [c for c in contenders if c != "native"]
-    heads = ["kernels", "firing", *(f"{c} ms" for c in contenders), *(f"faster than {c}" for c in others)]
-    about = (
-        f"`{machine['command']}`: random weights, all T steps; processor time, with several threads the clock's "
-        f"(benchmarks/end_to_end.py); {machine['device']}, PyTorch {machine['torch']}, commit {machine['commit']}."
-    )
-    lines = _section("Latency beside PyTorch on the same processor", about, "network", "batch", "threads", *heads)
-    for r in taken["results"]:
-        times = [f"{_milliseconds(r)[c]:.2f}" for c in contenders]
-        ratios = [f"{r['times_faster_than'][c]:.1f} times" for c in others]
-        case = _network(r), f"{r['batch']}", f"{r['threads']}", r["kernels"], f"{100 * r['firing_rate']:.0f} %"
-        lines.append("| " + " | ".join([*case, *times, *ratios]) + " |")
+    """A row a network, batch and number of threads; contenders that it was not measured beside have no figure."""
+    lines = [
+        "| " + " | ".join(["network", "batch", "threads", "spikes", "native ms", *CONTENDERS.values()]) + " |",
+        "| --- " * (5 + len(CONTENDERS)) + "|",
+    ]
+    for r in _ends(taken):
+        ratios = (r["times_faster_than"].get(c) for c in CONTENDERS)
+        cells = [
+            _network(r), str(r["batch"]), str(r["threads"]), f"{100 * r['firing_rate']:.0f} %",
+            f"{_milliseconds(r)['native']:.2f}", *("–" if ratio is None else f"{ratio:.1f}" for ratio in ratios),
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _about_latency(taken: dict[str, Any]) -> str:
+    machine, kernels = taken["machine"], sorted({r["kernels"] for r in _ends(taken)})
+    return (
+        f"One image or batch through all T steps by kernel set `{', '.join(kernels)}`, {machine['device']}, PyTorch "
+        f"{machine['torch']}; behind it how many times as long the same takes in folded PyTorch (eager, compiled, compiled "
+        "in bfloat16), in int8 networks of the same shape with ReLUs, which run once, and in SpikingJelly's own network. "
+        f"Random weights, but for networks that ship; `{machine['command']}`, commit {machine['commit']}."
+    )
 
 
 def _microcontroller(taken: dict[str, Any]) -> list[str]:
@@ -227,16 +249,6 @@ def _milliseconds(r: dict[str, Any]) -> dict[str, float]:
     return r["milliseconds"]["cpu" if r["threads"] == 1 else "wall"]
 
 
-def _speed(r: dict[str, Any]) -> str:
-    milliseconds, ratio = _milliseconds(r), r["times_faster_than"]["eager"]
-    threads = "one thread" if r["threads"] == 1 else f"{r['threads']} threads"
-    return (
-        f"* {_network(r)}, batch {r['batch']}, {threads}, {100 * r['firing_rate']:.0f} % of spikes that could be: "
-        f"{milliseconds['native']:.2f} ms in the native runtime ({r['kernels']}), {milliseconds['eager']:.1f} ms in "
-        f"folded eager PyTorch: {ratio:.1f} times faster."
-    )
-
-
 def _read(name: str) -> Rows:
     path = RESULTS / name
     if not path.exists():
@@ -248,7 +260,7 @@ def _read(name: str) -> Rows:
 def _ablations() -> str:
     tables = _grouped(_read("results.csv"), "table")
     about = "Written by `benchmarks/readme_table.py`; what did not work is in `LOG.md`."
-    parts = [["# Ablations and latencies", "", about]]
+    parts = [["# Ablations", "", about]]
     parts += [_ablation(title, tables[(name,)]) for name, title in ABLATIONS.items() if (name,) in tables]
     parts += [_est(title, tables[(name,)]) for name, title in EST.items() if (name,) in tables]
     pruned = _read("pruned_speed.csv")
@@ -257,7 +269,6 @@ def _ablations() -> str:
     parts += [_transformers(transformers)] if transformers else []
     firing = _read("speed_from_training.csv")
     parts += [_firing(firing)] if firing else []
-    parts += [_latency(json.loads(LATENCY.read_text()))]
     parts += [_microcontroller(json.loads(MICROCONTROLLER.read_text()))]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -267,8 +278,7 @@ def _readme(before: str) -> str:
     published = _latest(_grouped(_read("results.csv"), "table").get(("results",), []))
     table = "\n".join([*_models(published), "", *_others(published)])
     taken = json.loads(LATENCY.read_text())
-    about = f"One image or batch through all T steps, {taken['machine']['device']} (`results/README.md` says how):"
-    speeds = "\n".join([about, "", *map(_speed, taken["results"])])
+    speeds = "\n".join([_about_latency(taken), "", *_latency(taken)])
     return f"{head}{BEGIN}\n\n{table}\n\n{speeds}\n\n{END}{rest.split(END)[1]}"
 
 
