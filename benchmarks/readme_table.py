@@ -25,6 +25,7 @@ CONTENDERS = {
     "eager": "eager",
     "compiled": "compiled",
     "bf16": "bf16",
+    "exact": "exact",
     "ort_int8": "ONNX Runtime int8",
     "openvino_int8": "OpenVINO int8",
     "spikingjelly": "SpikingJelly",
@@ -215,7 +216,7 @@ def _about_latency(taken: dict[str, Any]) -> str:
     return (
         f"One image or batch through all T steps by kernel set `{', '.join(kernels)}`, {machine['device']}, PyTorch "
         f"{machine['torch']}; behind it how many times as long the same takes in folded PyTorch (eager, compiled, compiled "
-        "in bfloat16), in int8 networks of the same shape with ReLUs, which run once, and in SpikingJelly's own network. "
+        "in bfloat16), in the evaluation that equals the integers (exact), in int8 networks of the same shape with ReLUs, which run once, and in SpikingJelly's own network. "
         f"Random weights, but for networks that ship; `{machine['command']}`, commit {machine['commit']}."
     )
 
