@@ -10,8 +10,7 @@ in PyTorch, as no integers have them. Recorded in results/results.csv as table "
 there are not run again.
 
 Printed beside: the share of attention's operations saved under each counting rule and as they run, and what attention
-takes natively beside the whole one's, timed just before: the processor time of the operations between the spikes of q,
-k and v and those of their mix, median over rounds, mean over images.
+takes natively beside the whole one's, in turns (benchmarks/attention_speed.py).
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from benchmarks.attention_speed import TIMED, microseconds
 from benchmarks.est import BATCH, arguments, variant_of
 from benchmarks.record import record, recorded
 from benchmarks.verified import verified
@@ -34,15 +34,12 @@ from spikelet.graph.file.artifact import dumps
 from spikelet.graph.ir import IntGraph
 from spikelet.profiling import attention_operations
 from spikelet.profiling.papers.est import SAVED
-from spikelet.runtime.one_by_one import times
 from spikelet.train import TrainConfig, evaluate, load_run
 
 TABLE = "EST partial information"
 WHOLE, RANDOM = "whole", "random"
 FORMS = ("tokens", "heads", "channels", RANDOM)
 RATIOS = (0.25, 0.5, 0.75)
-MIXED = ("matmul", "scale", "bias", "weights", "last")  # between the spikes of q, k and v, and those of their mix
-TIMED = 4  # images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,23 +71,11 @@ def _native_accuracy(graph: IntGraph, test: Samples) -> float:
     return hits / len(test)
 
 
-def _microseconds(graph: IntGraph, setting: Setting) -> float:
-    """What the attentions of an image take, from the spikes of q, k and v to those of their mix."""
-    images = [setting.test.batch(torch.tensor([i]))[0].numpy() for i in range(TIMED)]
-    timed = times(Program(graph), images, setting.seconds)
-    return sum(one.microseconds for one in timed if _is_mixed(one.node))
-
-
-def _is_mixed(node: str) -> bool:
-    _, found, part = node.rpartition("attention.")
-    return bool(found) and part.startswith(MIXED)
-
-
 def _is_integer(form: str) -> bool:
     return form != RANDOM
 
 
-def _row(form: str, ratio: float, model: nn.Module, whole: float, setting: Setting) -> None:
+def _row(form: str, ratio: float, model: nn.Module, whole_graph: IntGraph, setting: Setting) -> None:
     """Fine-tunes, evaluates, records and prints one form at one ratio."""
     passes = [] if form == WHOLE else [PartialAttention(ratio, form)]
     small = compress(model, [*passes, setting.finetune], setting.splits).model.eval()
@@ -101,7 +86,8 @@ def _row(form: str, ratio: float, model: nn.Module, whole: float, setting: Setti
         verified(graph, small, setting.test.subset(torch.arange(min(setting.compared, len(setting.test)))))
         accuracy = _native_accuracy(graph, setting.test)
         words |= {"integer_accuracy": f"{accuracy:.4f}", "packed_bytes": len(dumps(graph))}
-        taken = _microseconds(graph, setting)
+        timed = setting.test.batch(torch.arange(TIMED))[0].numpy()
+        whole, taken = microseconds([whole_graph, graph], timed, setting.seconds)
         speed = f"attention {taken:.0f} us, {100 * (1 - taken / whole):.1f} % less than {whole:.0f} us"
     else:
         accuracy = evaluate(small, batches(setting.test, BATCH))
@@ -150,7 +136,7 @@ def _run(folder: Path, options: argparse.Namespace) -> None:
     graph = lower(model, setting.test.batch(torch.arange(2))[0])
     for form, ratio in [(WHOLE, 0.0), *((form, ratio) for form in options.forms for ratio in options.ratios)]:
         if (_name(form, ratio), str(config.seed)) not in done:
-            _row(form, ratio, model, _microseconds(graph, setting), setting)
+            _row(form, ratio, model, graph, setting)
 
 
 def main() -> None:

@@ -198,14 +198,16 @@ def _ends(taken: dict[str, Any]) -> list[dict[str, Any]]:
 def _latency(taken: dict[str, Any]) -> list[str]:
     """A row a network, batch and number of threads; contenders that it was not measured beside have no figure."""
     lines = [
-        "| " + " | ".join(["network", "batch", "threads", "spikes", "native ms", *CONTENDERS.values()]) + " |",
-        "| --- " * (5 + len(CONTENDERS)) + "|",
+        "| "
+        + " | ".join(["network", "batch", "threads", "spikes", "native ms", *CONTENDERS.values(), "one thread"])
+        + " |",
+        "| --- " * (6 + len(CONTENDERS)) + "|",
     ]
     for r in _ends(taken):
-        ratios = (r["times_faster_than"].get(c) for c in CONTENDERS)
+        ratios = [*map(r["times_faster_than"].get, CONTENDERS), r["threads"] > 1 and r["times_faster_than_one_thread"]]
         cells = [
             _network(r), str(r["batch"]), str(r["threads"]), f"{100 * r['firing_rate']:.0f} %",
-            f"{_milliseconds(r)['native']:.2f}", *("–" if ratio is None else f"{ratio:.1f}" for ratio in ratios),
+            f"{_milliseconds(r)['native']:.2f}", *(f"{ratio:.1f}" if ratio else "–" for ratio in ratios),
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return lines
@@ -215,8 +217,9 @@ def _about_latency(taken: dict[str, Any]) -> str:
     machine, kernels = taken["machine"], sorted({r["kernels"] for r in _ends(taken)})
     return (
         f"One image or batch through all T steps by kernel set `{', '.join(kernels)}`, {machine['device']}, PyTorch "
-        f"{machine['torch']}; behind it how many times as long the same takes in folded PyTorch (eager, compiled, compiled "
-        "in bfloat16), in the evaluation that equals the integers (exact), in int8 networks of the same shape with ReLUs, which run once, and in SpikingJelly's own network. "
+        f"{machine['torch']}; behind it how many times as long the same takes in folded PyTorch (eager, compiled, "
+        "compiled in bfloat16), in the evaluation that equals the integers (exact), in int8 networks of the same shape "
+        "with ReLUs, which run once, in SpikingJelly's own network, and in one thread. "
         f"Random weights, but for networks that ship; `{machine['command']}`, commit {machine['commit']}."
     )
 

@@ -37,7 +37,8 @@ def device() -> str:
 def command() -> str:
     """What was typed: `python -m benchmarks.x ...` where sys.argv holds the file's path."""
     main = sys.modules["__main__"].__spec__
-    what = [sys.argv[0]] if main is None or sys.argv[0].startswith("-m ") else ["-m", main.name.removesuffix(".__main__")]
+    is_file = main is None or sys.argv[0].startswith("-m ")
+    what = [sys.argv[0]] if is_file else ["-m", main.name.removesuffix(".__main__")]
     return shlex.join(["python", *what, *map(portable, sys.argv[1:])])
 
 

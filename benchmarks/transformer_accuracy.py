@@ -1,4 +1,4 @@
-"""What the parts of QSD-Transformer, BESTformer and EST bring: three tables on small ones and 10,000 images of CIFAR-10.
+"""What the parts of QSD-Transformer, BESTformer and EST bring: tables of small ones on 10,000 images of CIFAR-10.
 
     python -m benchmarks.transformer_accuracy qsd           neurons, bits, fine-grained distillation
     python -m benchmarks.transformer_accuracy bestformer    reversible streams, coupled distillation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import torch
 import spikelet
 from benchmarks import linear_nbits, roofline, spikingjelly_zoo
 from benchmarks.cases import Subject, subject_of
-from spikelet import Program, create_model, lower
+from spikelet import Program, create_model, lower, save
 from spikelet.base.errors import OverflowRefused
 from spikelet.graph import ir
 
@@ -72,6 +73,20 @@ def test_one_thread_is_compared_with_two_and_every_figure_says_how_far_it_spread
         assert low <= middle <= high
     run("latency_picture", str(out), "--plot", str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_attention_is_timed_in_turns_and_beside_the_first_network(run: Callable[..., str], tmp_path: Path):
+    x = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
+    np.save(tmp_path / "x.npy", x.numpy())
+    paths = []
+    for ratio in (0.0, 0.5):
+        shape = {"in_channels": 1, "image_size": 8, "patch": 1, "width": 16, "depths": [2]}
+        model = create_model("est_cifar", **shape, partial_ratio=ratio).eval()
+        paths.append(str(tmp_path / f"{ratio}.safetensors"))
+        save(lower(model, x[:1]), paths[-1])
+    printed = run("attention_speed", *paths, "--images", str(tmp_path / "x.npy"), "--seconds", "0.05").splitlines()
+    assert re.fullmatch(r"0\.0\.safetensors: attention [1-9]\d* us, 0\.0 % less than the first", printed[0])
+    assert re.fullmatch(r"0\.5\.safetensors: attention [1-9]\d* us, -?[\d.]+ % less than the first", printed[1])
 
 
 def test_spikingjellys_own_network_has_the_shape_of_ours():
