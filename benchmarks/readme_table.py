@@ -197,12 +197,8 @@ def _ends(taken: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _latency(taken: dict[str, Any]) -> list[str]:
     """A row a network, batch and number of threads; contenders that it was not measured beside have no figure."""
-    lines = [
-        "| "
-        + " | ".join(["network", "batch", "threads", "spikes", "native ms", *CONTENDERS.values(), "one thread"])
-        + " |",
-        "| --- " * (6 + len(CONTENDERS)) + "|",
-    ]
+    heads = ["network", "batch", "threads", "spikes", "native ms", *CONTENDERS.values(), "one thread"]
+    lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     for r in _ends(taken):
         ratios = [*map(r["times_faster_than"].get, CONTENDERS), r["threads"] > 1 and r["times_faster_than_one_thread"]]
         cells = [
