@@ -182,6 +182,7 @@ called.wait()
 program(x)
 child = os.fork()
 if not child:
+    signal.alarm(60)
     program(x)
     sys.exit()
 assert os.waitpid(child, 0)[1] == 0
@@ -194,7 +195,7 @@ def test_a_process_ends_at_once_and_in_silence(ending: str) -> None:
     if "fork" in ending and os.name != "posix":
         pytest.skip("needs fork")
     script = f"""
-import os, sys, threading
+import os, signal, sys, threading
 import numpy as np
 from spikelet import Program
 from tests.random_graphs import random_graph, random_input
