@@ -154,13 +154,12 @@ class Engine:
         batch, plan = x.shape[1], native.plan
         threads = max(1, min(self.threads, batch))
         results, places = _room(plan, batch)
-        arenas, pools = self.arenas.get(), self.pools.get()
-        arena = arenas.take(native.arena_bytes * threads)
-        pool = pools.take() if threads > 1 else None
+        arenas, pools = self.arenas.get(), self.pools.get() if threads > 1 else None
+        arena, pool = arenas.take(native.arena_bytes * threads), pools and pools.take()
 
         def give_back() -> None:
             arenas.give(arena)
-            if pool is not None:
+            if pools and pool:
                 pools.give(pool)
 
         call = Call(
