@@ -34,7 +34,7 @@ READ_WRITE, PRIVATE_ANONYMOUS_AT = 3, 0x100022  # of mmap: and never in the plac
 DOT_PRODUCTS = 1 << 20  # of hwcap
 FUNCTIONS = (
     "spk_kind_names", "spk_op_fields", "spk_call_fields", "spk_set_count", "spk_set_name", "spk_set_available",
-    "spk_set_offers", "spk_op_scratch", "spk_run",
+    "spk_set_offers", "spk_op_scratch", "spk_run", "spk_pool_bytes", "spk_pool_open", "spk_pool_close",
 )  # fmt: skip
 ENTRY = f"""
 #include "spikelet.h"

@@ -15,6 +15,6 @@ static void run_samples(void *argument, int32_t worker, spk_queue *queue) {
     }
 }
 
-void spk_run(spk_call *call) { spk_parallel(call->threads, call->batch, run_samples, call); }
+void spk_run(spk_call *call) { spk_parallel(call->pool, call->threads, call->batch, run_samples, call); }
 
 void spk_stop(spk_call *call) { call->stop = 1; }

@@ -3,7 +3,7 @@
    A program is a flat array of operations over one arena, made and checked by
    spikelet/runtime (Python); C trusts its pointers and never sees a file. Nothing here allocates,
    recurses, keeps state between calls or uses floating point: what a stream carries from step to step is
-   the caller's. Meanings O1 ... O17 are those of docs/spec/operations.md.
+   the caller's, and so is a pool of threads that wait. Meanings O1 ... O17 are those of docs/spec/operations.md.
 
    Maps of one sample live in the arena, channels last, at 64-byte boundaries:
 
@@ -220,6 +220,9 @@ typedef volatile int32_t spk_flag;
 typedef _Atomic int32_t spk_flag;
 #endif
 
+/* Threads that wait between calls, of one call at a time. */
+typedef struct spk_pool spk_pool;
+
 /* One batch, as the caller gives it. */
 #define SPK_CALL_FIELDS(FIELD)                                                                                         \
     FIELD(const struct spk_op *, ops)                                                                                  \
@@ -239,7 +242,8 @@ typedef _Atomic int32_t spk_flag;
     FIELD(int64_t, state_bytes)                                                                                        \
     FIELD(int32_t *, outputs)     /* node after node [steps][batch][C][H][W], or NULL */                               \
     FIELD(spk_callback, callback) /* runs SPK_CALL number `number` for a sample, in a thread's arena */                \
-    FIELD(spk_flag, stop)         /* 0 at first */
+    FIELD(spk_flag, stop)         /* 0 at first */                                                                     \
+    FIELD(spk_pool *, pool)       /* whose threads help the caller's, or NULL: it is the only one */
 
 #define SPK_MEMBER(type, name) type name;
 
@@ -295,6 +299,11 @@ SPK_API const spk_field *spk_op_fields(void);
 SPK_API const spk_field *spk_call_fields(void);
 SPK_API void spk_run(spk_call *call);
 SPK_API void spk_stop(spk_call *call); /* from any thread, while spk_run(call) runs */
+SPK_API int64_t spk_pool_bytes(void);
+SPK_API void spk_pool_open(spk_pool *pool); /* in so many bytes of the caller's; starts no thread yet */
+/* Joins its threads. Not while a call has the pool, and not in a forked child: there are no threads of it, its memory
+   is just let go. */
+SPK_API void spk_pool_close(spk_pool *pool);
 
 const spk_kernels *spk_set(int32_t set);
 

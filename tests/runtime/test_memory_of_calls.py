@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,6 +18,7 @@ from spikelet.runtime import arenas as arenas_module
 from spikelet.runtime.arenas import Arenas
 from tests.graph.test_atomic_write import in_a_child
 from tests.random_graphs import random_graph, random_input
+from tests.runtime.test_interrupted_calls import own_graph
 
 
 @pytest.mark.parametrize("room", [1, 3])
@@ -75,6 +77,16 @@ def test_programs_leave_no_memory_behind() -> None:
     del arenas
     gc.collect()
     assert held.bytes == 0
+
+
+def test_calls_of_an_operation_of_one_s_own_keep_nothing_of_it() -> None:
+    def first() -> None: ...
+
+    program, operation = Program(own_graph(first)), weakref.ref(first)
+    program(np.zeros((3, 2, 3, 3), np.uint8))
+    del program, first
+    gc.collect()
+    assert operation() is None
 
 
 def test_a_call_beyond_the_limit_alone_is_refused() -> None:

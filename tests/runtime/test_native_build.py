@@ -1,4 +1,4 @@
-"""The C sources compile without a warning, and run clean under the address and undefined-behaviour sanitizers."""
+"""The C sources compile without a warning, and run clean under sanitizers of memory, arithmetic and threads."""
 
 from __future__ import annotations
 
@@ -67,6 +67,32 @@ assert not found, found
 print(*(kernels.name for kernels in kernel_sets()), "clean")
 """
 
+IN_THREADS = """
+import sys
+import spikelet.runtime
+spikelet.runtime.__path__.insert(0, sys.argv[1])  # where the library is looked for first
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+from spikelet import Program, Reference
+from spikelet.runtime import kernel_sets
+from tests.fuzz.fuzz_graphs import streamed
+from tests.random_graphs import random_graph, random_input
+def call(way):
+    if way:
+        return streamed(program, frames, np.random.default_rng(way))
+    return program(x)
+for seed in (0, 2, 3, 4):  # small ones
+    graph = random_graph(seed)
+    x = random_input(graph, 5, seed)
+    frames = np.broadcast_to(x, (graph.time_steps, *x.shape[-1 - len(graph.input.shape):]))
+    for kernels in kernel_sets():
+        program = Program(graph, threads=3, kernels=kernels.name)
+        with ThreadPoolExecutor(3) as callers:
+            for found in callers.map(call, [0, 1, 2] * 3):
+                np.testing.assert_array_equal(found, Reference(graph)(x))
+print(*(kernels.name for kernels in kernel_sets()), "clean")
+"""
+
 
 def _run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
@@ -90,6 +116,28 @@ def test_every_source_compiles_without_a_warning(flag: str, tmp_path: Path) -> N
     assert _compiled(tmp_path, OWN_FLAGS, flag)
 
 
+def _instrumented(folder: Path, sets: Collection[str], *sanitize: str) -> Path:
+    """The folder of a library of `sets`, compiled to be watched; skips where the compiler can't."""
+    empty = folder / "empty.c"
+    empty.write_text("int nothing(void);\nint nothing(void) { return 0; }\n")
+    if _run([str(CC), *sanitize, "-fPIC", "-shared", str(empty), "-o", str(folder / "empty.so")]).returncode:
+        pytest.skip("this compiler has no such sanitizer")
+    objects = _compiled(folder, [name for name in sets if name in OWN_FLAGS], "-O0", "-g1", *sanitize)
+    built = _run([str(CC), *sanitize, "-shared", *objects, "-o", str(folder / "libspikelet_runtime.so")])
+    assert built.returncode == 0, built.stderr
+    return folder
+
+
+def _printed(script: str, preload: str, folder: Path, **options: str) -> str:
+    """What `script` prints in a process whose library is that of `folder`."""
+    watcher = _run([str(CC), f"-print-file-name={preload}"]).stdout.strip()
+    run = _run(
+        [sys.executable, "-c", script, str(folder)], cwd=ROOT, env=os.environ | {"LD_PRELOAD": watcher} | options
+    )
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return run.stdout
+
+
 def sanitized() -> list[Any]:
     """Sets that this machine can run, AVX2's, a minute of compiling, left to -m slow where wider ones are there."""
     here = [s.name for s in kernel_sets()]
@@ -102,19 +150,21 @@ def sanitized() -> list[Any]:
 def test_random_graphs_run_clean_under_the_sanitizers(sets: list[str], tmp_path: Path) -> None:
     """The portable set counts in vectors of 64 bytes there, and of 32 where it is installed: any machine runs both."""
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DSPK_WIDE=64"]
-    empty = tmp_path / "empty.c"
-    empty.write_text("int nothing(void);\nint nothing(void) { return 0; }\n")
-    if _run([str(CC), *sanitize, "-fPIC", "-shared", str(empty), "-o", str(tmp_path / "empty.so")]).returncode:
-        pytest.skip("this compiler has no sanitizers")
-    shared = tmp_path / "libspikelet_runtime.so"
-    objects = _compiled(tmp_path, [name for name in sets if name in OWN_FLAGS], "-O0", "-g1", *sanitize)
-    built = _run([str(CC), *sanitize, "-shared", *objects, "-o", str(shared)])
-    assert built.returncode == 0, built.stderr
-    preload = _run([str(CC), "-print-file-name=libasan.so"])
-    environment = {**os.environ, "LD_PRELOAD": preload.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
-    run = _run([sys.executable, "-c", DRIVER, str(tmp_path)], cwd=ROOT, env=environment)
-    assert run.stdout.endswith("clean\n"), run.stderr[-3000:]
-    assert run.stdout.split()[:-1] == sets
+    found = _printed(DRIVER, "libasan.so", _instrumented(tmp_path, sets, *sanitize), ASAN_OPTIONS="detect_leaks=0")
+    assert found.split() == [*sets, "clean"]
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "sets",
+    [
+        pytest.param(["scalar", "portable"], id="plain C"),
+        pytest.param([s.name for s in kernel_sets()], id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_calls_and_streams_at_once_run_clean_under_the_thread_sanitizer(sets: list[str], tmp_path: Path) -> None:
+    folder = _instrumented(tmp_path, sets, "-fsanitize=thread")
+    assert _printed(IN_THREADS, "libtsan.so", folder, OPENBLAS_NUM_THREADS="1").split() == [*sets, "clean"]
 
 
 def test_a_library_with_a_kernel_set_that_plans_do_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import time
 from _thread import start_new_thread
 from collections.abc import Callable
 
-from spikelet.runtime.arenas import LOOK_S, Arena, Arenas
+from spikelet.runtime.arenas import LOOK_S
 from spikelet.runtime.library import library
 from spikelet.runtime.structures import Call
 
@@ -28,18 +28,18 @@ class NativeCall:
     Args:
         call: what the library is given.
         keep: everything else that the call's addresses point to.
-        arenas, arena: where the memory for maps goes when the library has returned.
+        give_back: returns what the call has borrowed, once the library has returned.
     """
 
-    def __init__(self, call: Call, keep: object, arenas: Arenas, arena: Arena) -> None:
-        self._call, self._keep, self._arenas, self._arena = call, keep, arenas, arena
+    def __init__(self, call: Call, keep: object, give_back: Callable[[], None]) -> None:
+        self._call, self._keep, self._give_back = call, keep, give_back
 
     def here(self) -> None:
         """Runs the call in this thread: nothing that is raised ends it."""
         try:
             library().spk_run(ctypes.byref(self._call))
         finally:
-            self._arenas.give(self._arena)
+            self._give_back()
 
     def interruptible(self) -> None:
         """Runs the call in a thread of its own; whatever is raised in this one ends it first."""

@@ -1,4 +1,4 @@
-"""Runs plans of a graph: plans are made when first asked for, arenas are kept for the next call."""
+"""Runs plans of a graph: plans are made when first asked for, arenas and threads are kept for the next call."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from spikelet.runtime.own_calls import let_call_back
 from spikelet.runtime.per_process import PerProcess
 from spikelet.runtime.plan import Carried, Plan, Result, Subject, Wanted, make_plan
 from spikelet.runtime.plan.sets import set_called
+from spikelet.runtime.pools import Pools
 from spikelet.runtime.state import StreamState
 from spikelet.runtime.structures import Call
 
@@ -46,6 +47,7 @@ class Engine:
         self._first: dict[tuple[Result, bool], Native] = {}
         self._planning = PerProcess(threading.Lock)
         self.arenas = PerProcess(functools.partial(Arenas, max_bytes - self.laid_out))
+        self.pools = PerProcess(Pools)
         self._input_size = math.prod(self.graph.input.shape)
 
     def native(self, wanted: Wanted, *, stream: bool) -> Native:
@@ -152,15 +154,21 @@ class Engine:
         batch, plan = x.shape[1], native.plan
         threads = max(1, min(self.threads, batch))
         results, places = _room(plan, batch)
-        arenas = self.arenas.get()
-        arena = arenas.take(native.arena_bytes * threads)
+        arenas, pools = self.arenas.get(), self.pools.get() if threads > 1 else None
+        arena, pool = arenas.take(native.arena_bytes * threads), pools and pools.take()
+
+        def give_back() -> None:
+            arenas.give(arena)
+            if pools and pool:
+                pools.give(pool)
+
         call = Call(
             ops=native.address, op_count=native.count, x=x.ctypes.data, x_size=self._input_size, batch=batch,
             arena=arena.ctypes.data, arena_bytes=native.arena_bytes, threads=threads, set=native.set,
-            **places,
+            pool=pool and pool.address, **places,
         )  # fmt: skip
         errors = [] if state is None else _carry(call, plan, state)
-        running = NativeCall(call, (native, x, state, results), arenas, arena)
+        running = NativeCall(call, (native, x, state, results), give_back)
         native.pace.run(running, -(-batch // threads), short=not plan.calls)
         if errors:
             raise errors[0]

@@ -91,7 +91,7 @@ def _other_sets(opened: ctypes.CDLL) -> list[str]:
 
 
 def _declare(opened: ctypes.CDLL) -> None:
-    i32, i64 = ctypes.c_int32, ctypes.c_int64
+    i32, i64, address = ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p
     signatures = {
         "spk_kind_names": ([], ctypes.POINTER(ctypes.c_char_p)),
         "spk_op_fields": ([], ctypes.POINTER(Field)),
@@ -103,6 +103,9 @@ def _declare(opened: ctypes.CDLL) -> None:
         "spk_op_scratch": ([i32, ctypes.POINTER(Op)], i64),
         "spk_run": ([ctypes.POINTER(Call)], None),
         "spk_stop": ([ctypes.POINTER(Call)], None),
+        "spk_pool_bytes": ([], i64),
+        "spk_pool_open": ([address], None),
+        "spk_pool_close": ([address], None),
     }
     for name, (arguments, result) in signatures.items():
         function = getattr(opened, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,7 +25,7 @@ def let_call_back(call: Call, calls: Sequence[OwnCall], steps: int, state: Strea
     errors: list[BaseException] = []
     if not calls:
         return errors
-    stop = functools.partial(library().spk_stop, ctypes.byref(call))
+    stop, place = library().spk_stop, ctypes.addressof(call)  # a reference to `call` would be a cycle, never collected
     kept = {c.node.name: state.own.setdefault(c.node.name, [None] * state.batch) for c in calls}
 
     def run(number: int, sample: int, arena: int) -> None:
@@ -40,7 +39,7 @@ def let_call_back(call: Call, calls: Sequence[OwnCall], steps: int, state: Strea
             _write(arena, call.result, y)
         except BaseException as error:  # a callback from C can't raise
             errors.append(error)
-            stop()
+            stop(ctypes.byref(Call.from_address(place)))
 
     call.callback = Callback(run)
     return errors

@@ -6,9 +6,11 @@
     stream = Program(graph).stream()               some steps at a time
 
 Equal, bit for bit, to `graph.reference.Reference(graph)`, on every kernel set and for every number of
-threads. A program keeps nothing between calls; several Python threads may call one at once. Ctrl-C, and whatever
-else is raised in the calling thread, ends a call within half a second; the program stays as it was. A program pickles
-and copies as its graph and its arguments, so that joblib and multiprocessing may send it to other processes:
+threads. A program keeps no results between calls, only memory for maps, and threads that wait for the next call; they
+end with it. Several Python threads may call one at once, each with memory and threads of its own; so may a forked
+child, whose threads are new. Ctrl-C, and whatever else is raised in the calling thread, ends a call within half a
+second; the program stays as it was. A program pickles and copies as its graph and its arguments, so that joblib and
+multiprocessing may send it to other processes:
 
     with multiprocessing.get_context("spawn").Pool() as pool:
         logits = numpy.concatenate(pool.map(program, numpy.array_split(images, 4)))
@@ -48,7 +50,8 @@ class Program(Displayed):
 
     Args:
         graph: an integer graph.
-        threads: samples of a batch that run side by side, 1 to 64. Results don't depend on it.
+        threads: samples of a batch that run side by side, 1 to 64. Results don't depend on it. The first call that has
+            as many samples starts all of them but its own; they wait, using no processor, for later ones.
         kernels: "auto", or a set by name ("scalar": the slow one to compare with; "portable"; "avx2"; "avx512", for
             Ice Lake, Zen 4 and later; "amx", for Sapphire Rapids and later, under Linux; "neon", for 64-bit Arm;
             "dotprod", for those with dot products of bytes, under Linux). One that this machine lacks is refused.

@@ -49,6 +49,7 @@ class Call(ctypes.Structure):
         ("outputs", ctypes.c_void_p),
         ("callback", Callback),
         ("stop", ctypes.c_int32),
+        ("pool", ctypes.c_void_p),
     )
 
 
