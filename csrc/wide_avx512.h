@@ -32,6 +32,9 @@ SPK_INLINE wide w_andnot(wide x, wide y) { return _mm512_andnot_si512(x, y); }
 SPK_INLINE wide w_select(wide mask, wide x, wide y) { return _mm512_ternarylogic_epi64(mask, x, y, 0xca); }
 SPK_INLINE wide w_reach(wide x, wide y, wide below) { return _mm512_ternarylogic_epi64(x, y, below, 0xb2); }
 SPK_INLINE wide w_ones(void) { return _mm512_set1_epi64(-1); }
+SPK_INLINE wide w_set64(uint64_t number) { return _mm512_set1_epi64((int64_t)number); }
+SPK_INLINE wide w_down64(wide x, int by) { return _mm512_srlv_epi64(x, _mm512_set1_epi64(by)); }
+SPK_INLINE wide w_up64(wide x, int by) { return _mm512_sllv_epi64(x, _mm512_set1_epi64(by)); }
 SPK_INLINE void w_store(void *p, wide x) { _mm512_storeu_si512(p, x); }
 SPK_INLINE wide w_repeat(const void *p, int parts) {
     return parts == 2 ? _mm512_broadcast_i64x4(v_load(p)) : _mm512_broadcast_i64x2(w_quarter(p));

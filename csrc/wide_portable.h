@@ -64,6 +64,21 @@ SPK_INLINE wide w_ones(void) {
     return x;
 }
 
+/* A number in every word; words moved to lower and to higher bits. */
+SPK_INLINE wide w_set64(uint64_t number) {
+    wide x;
+    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] = number;
+    return x;
+}
+SPK_INLINE wide w_down64(wide x, int by) {
+    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] >>= by;
+    return x;
+}
+SPK_INLINE wide w_up64(wide x, int by) {
+    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] <<= by;
+    return x;
+}
+
 /* x where `mask` is 1, else y. */
 SPK_INLINE wide w_select(wide mask, wide x, wide y) { return w_or(w_and(mask, x), w_andnot(mask, y)); }
 
