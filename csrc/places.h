@@ -12,11 +12,10 @@
      table  [synapses + 1] ROW bytes: what a strip sees under each tap; the last is empty, and fills lists up
      planes [PLANES][64 + 1] ROW bytes: bit p of 64 outputs' counts. Transposed, 64 * 64 bits at a time, word l of row i has
             the bits of all outputs at place 64 l + i
-     sums   [strips][groups of 64 outputs][64][ROW / 16][8][2][8] values: twice the counts of output 8 a + b at place
-            64 (2 l + h) + i are at [i][l][a][h][b]
-     totals [strips][ROW / 32][8][32] int32: twice the spikes of a window at place 256 b + 8 i + k, at [b][k][i]
+     sums   [strips][groups of 64 outputs][places][64] int16: twice the counts
+     totals [strips][places] int16: the spikes of a window
 
-   Output 8 a + b is row 8 b + a of a plane: so counts become numbers in their order (counts_to_sums). */
+   Output 8 a + b is row 8 b + a of a plane, so that bit 8 b + a of a word is its. Sums of all windows are int16. */
 
 #ifndef SPIKELET_PLACES_H
 #define SPIKELET_PLACES_H
@@ -28,7 +27,9 @@ enum {
     GROUP = 64,
     ROWS_LISTED = 8,
     PLANE = (GROUP + 1) * ROW, /* not a page, or planes would share lines of the nearest cache */
-    WINDOW = 16                /* positions of a window of O7, at most */
+    PLACES = 8 * ROW,
+    SUM_BYTES = 2 * GROUP, /* sums of a group at a place, and at all places of a strip */
+    GROUP_BYTES = PLACES * SUM_BYTES
 };
 
 /* How places lie in strips. */
@@ -61,7 +62,7 @@ SPK_INLINE strip_shape strip_shape_of(const spk_op *op) {
 typedef struct places_scratch {
     strip_shape shape;
     uint8_t *taps, *table, *planes, *sums;
-    int32_t *totals;
+    int16_t *totals;
     uint32_t *rows; /* of the table, that an output adds up */
     size_t first;   /* position row of the band at hand */
     sweep_scratch sweep;
@@ -77,12 +78,11 @@ SPK_INLINE size_t taps_bytes(const spk_op *op, const strip_shape *s) {
 
 SPK_INLINE places_scratch places_carve(const spk_op *op, spk_area *area) {
     places_scratch s = {.shape = strip_shape_of(op)};
-    const size_t values = s.shape.strips * s.shape.groups * GROUP * ROW * 8;
     s.taps = spk_carve(area, taps_bytes(op, &s.shape) + ROW);
     s.table = spk_carve(area, (synapses_of(op) + 2) * ROW);
     s.planes = spk_carve(area, (size_t)PLANES * PLANE);
-    s.sums = spk_carve(area, values * (op->short_sums ? 2 : 4));
-    s.totals = spk_carve(area, s.shape.strips * ROW * 8 * sizeof(int32_t));
+    s.sums = spk_carve(area, s.shape.strips * s.shape.groups * GROUP_BYTES);
+    s.totals = spk_carve(area, s.shape.strips * PLACES * sizeof(int16_t));
     s.rows = spk_carve(area, spk_round_up(synapses_of(op), UNIT) * sizeof(uint32_t));
     s.sweep = sweep_carve(op, spk_round_up((size_t)op->out_c, 16), 0, area);
     return s;
@@ -102,26 +102,52 @@ SPK_INLINE void swap_wide(wide *a, wide *b, int j, wide low) {
     *a = w_xor(*a, w_up64(other, j));
 }
 
-/* Three rounds of a transposition: rows whose numbers differ in three bits, the highest of which is worth `j`. */
-SPK_INLINE void swap_rounds(uint8_t *first, size_t apart, int j, const uint64_t low[3]) {
-    wide a[8];
-    for (size_t i = 0; i < 8; i++) a[i] = w_load(first + i * apart);
-    for (size_t round = 0; round < 3; round++) {
-        const size_t other = 4 >> round;
-        const wide mask = w_set64(low[round]);
-        for (size_t i = 0; i < 8; i++)
-            if ((i & other) == 0) swap_wide(&a[i], &a[i + other], j >> round, mask);
+/* The same of eight rows, those `other` apart; what is moved lies `j` bits apart. */
+SPK_INLINE void swap_round(wide a[8], size_t other, int j, uint64_t low) {
+    const wide mask = w_set64(low);
+    for (size_t i = 0; i < 4; i++) {
+        const size_t first = i / other * 2 * other + i % other;
+        swap_wide(&a[first], &a[first + other], j, mask);
     }
+}
+
+/* Three rounds of a transposition, of rows eight apart. */
+SPK_INLINE void swap_apart(wide a[8]) {
+    swap_round(a, 4, 32, 0x00000000ffffffff);
+    swap_round(a, 2, 16, 0x0000ffff0000ffff);
+    swap_round(a, 1, 8, 0x00ff00ff00ff00ff);
+}
+
+/* The other three, of neighbouring rows. Alone they make bytes of eight rows: bit i of byte b of a[k] is what was bit
+   8 b + k of a[i]. */
+SPK_INLINE void swap_beside(wide a[8]) {
+    swap_round(a, 4, 4, 0x0f0f0f0f0f0f0f0f);
+    swap_round(a, 2, 2, 0x3333333333333333);
+    swap_round(a, 1, 1, 0x5555555555555555);
+}
+
+SPK_INLINE void load_rows(wide a[8], const uint8_t *first, size_t apart) {
+    for (size_t i = 0; i < 8; i++) a[i] = w_load(first + i * apart);
+}
+SPK_INLINE void store_rows(uint8_t *first, size_t apart, const wide a[8]) {
     for (size_t i = 0; i < 8; i++) w_store(first + i * apart, a[i]);
 }
 
 /* 64 rows of ROW bytes: each word of a row and those below it, 64 * 64 bits, are transposed. */
 static void transpose_rows(uint8_t *rows) {
-    static const uint64_t wide_apart[3] = {0x00000000ffffffff, 0x0000ffff0000ffff, 0x00ff00ff00ff00ff};
-    static const uint64_t close_by[3] = {0x0f0f0f0f0f0f0f0f, 0x3333333333333333, 0x5555555555555555};
     for (size_t column = 0; column < ROW; column += WIDE) {
-        for (size_t i = 0; i < 8; i++) swap_rounds(rows + column + i * ROW, 8 * (size_t)ROW, 32, wide_apart);
-        for (size_t i = 0; i < 8; i++) swap_rounds(rows + column + i * 8 * ROW, ROW, 4, close_by);
+        for (size_t i = 0; i < 8; i++) {
+            wide a[8];
+            load_rows(a, rows + column + i * ROW, 8 * (size_t)ROW);
+            swap_apart(a);
+            store_rows(rows + column + i * ROW, 8 * (size_t)ROW, a);
+        }
+        for (size_t i = 0; i < 8; i++) {
+            wide a[8];
+            load_rows(a, rows + column + i * 8 * ROW, ROW);
+            swap_beside(a);
+            store_rows(rows + column + i * 8 * ROW, ROW, a);
+        }
     }
 }
 
@@ -230,16 +256,20 @@ SPK_INLINE size_t count_rows(const places_scratch *s, size_t n, size_t column, w
     return sliced_count(planes, &e, WHOLE);
 }
 
-/* Twice the spikes of all windows of a strip. */
-SPK_INLINE void count_all(const spk_op *op, const places_scratch *s, int32_t *totals) {
-    enum { BLOCKS = WIDE / 32 };
+/* The spikes of all windows of a strip: byte i of bytes k is place 8 i + k. */
+SPK_INLINE void count_all(const spk_op *op, const places_scratch *s, int16_t *totals) {
     const size_t n = find_all_rows(op, s->rows);
     for (size_t column = 0; column < ROW; column += WIDE, totals += 8 * WIDE) {
         wide planes[PLANES];
-        const uint32_t none[STREAMS] = {0};
-        uint8_t *const to[2] = {(uint8_t *)totals, (uint8_t *)(totals + 256)};
-        const size_t used = count_rows(s, n, column, planes);
-        counts_to_sums(planes, used, to, none, 32, BLOCKS, 0);
+        uint8_t low[8 * WIDE], high[8 * WIDE];
+        for (size_t p = count_rows(s, n, column, planes); p < PLANES; p++) planes[p] = w_zero();
+        swap_beside(planes);
+        swap_beside(planes + 8);
+        store_rows(low, WIDE, planes);
+        store_rows(high, WIDE, planes + 8);
+        for (size_t i = 0; i < WIDE; i++)
+            for (size_t k = 0; k < 8; k++)
+                totals[8 * i + k] = (int16_t)(low[k * WIDE + i] | high[k * WIDE + i] << 8);
     }
 }
 
@@ -270,24 +300,30 @@ SPK_INLINE const uint16_t *count_group(const spk_frame *f, const places_scratch 
     return list;
 }
 
+/* Twice the numbers in `used` planes: eight of their bytes, the lower or the higher ones. */
+SPK_INLINE void doubled_bytes(const uint8_t *planes, size_t used, int high, wide to[8]) {
+    const size_t first = high ? 7 : 0;
+    if (!high) to[0] = w_zero();
+    for (size_t i = high ? 0 : 1, p = first; i < 8; i++, p++) to[i] = p < used ? w_load(planes + p * PLANE) : w_zero();
+    swap_beside(to);
+}
+
 /* Planes of 64 outputs at a strip's places to twice their counts. */
-SPK_INLINE void put_group(const spk_frame *f, const places_scratch *s, size_t used, uint8_t *sums, int narrow) {
-    enum { BLOCKS = WIDE / 16 };
-    const size_t plane = PLANE, block = 128 * (narrow ? 2 : 4);
-    const uint32_t none[STREAMS] = {0};
-    for (size_t p = 0; p < used; p++) transpose_rows(s->planes + p * plane);
-    for (size_t i = 0; i < 64 && !spk_stopped(f); i++) {
-        for (size_t column = 0; column < ROW; column += WIDE, sums += BLOCKS * block) {
-            wide planes[PLANES];
-            uint8_t *to[STREAMS] = {NULL};
-            for (size_t p = 0; p < used; p++) planes[p] = w_load(s->planes + p * plane + i * ROW + column);
-            for (size_t b = 0; b < BLOCKS; b++) to[b] = sums + b * block;
-            counts_to_sums(planes, used, to, none, 16, BLOCKS, narrow);
+SPK_INLINE void put_group(const spk_frame *f, const places_scratch *s, size_t used, uint8_t *sums) {
+    for (size_t p = 0; p < used; p++) transpose_rows(s->planes + p * PLANE);
+    for (size_t i = 0; i < 64 && !spk_stopped(f); i++, sums += SUM_BYTES) {
+        for (size_t column = 0; column < ROW; column += WIDE) {
+            uint8_t *const to = sums + 8 * column * SUM_BYTES;
+            wide low[8], high[8];
+            doubled_bytes(s->planes + i * ROW + column, used, 0, low);
+            doubled_bytes(s->planes + i * ROW + column, used, 1, high);
+            for (size_t k = 0; k < 8; k++) {
+                w_put_parts(to + 16 * k, 128 * SUM_BYTES, w_zip8(low[k], high[k], 0));
+                w_put_parts(to + 16 * k + 64 * SUM_BYTES, 128 * SUM_BYTES, w_zip8(low[k], high[k], 1));
+            }
         }
     }
 }
-
-SPK_INLINE size_t group_bytes(const spk_op *op) { return (size_t)GROUP * ROW * 8 * (op->short_sums ? 2 : 4); }
 
 /* Sums of all steps of the rows from position row y on. */
 static void places_band(const spk_op *op, const spk_frame *f, const places_scratch *s, size_t y) {
@@ -298,14 +334,11 @@ static void places_band(const spk_op *op, const spk_frame *f, const places_scrat
         const size_t t = strip * k->steps, left = (size_t)op->in_t - t;
         fill_table(op, s, y, t, left < k->steps ? left : k->steps);
         const uint16_t *list = (const uint16_t *)op->weight + 1;
-        count_all(op, s, s->totals + strip * ROW * 8);
-        for (size_t g = 0; g < k->groups && !spk_stopped(f); g++, sums += group_bytes(op)) {
+        count_all(op, s, s->totals + strip * PLACES);
+        for (size_t g = 0; g < k->groups && !spk_stopped(f); g++, sums += GROUP_BYTES) {
             const size_t outputs = (size_t)op->out_c - g * GROUP;
             list = count_group(f, s, list, outputs < GROUP ? outputs : GROUP, used);
-            if (op->short_sums)
-                put_group(f, s, used, sums, 1);
-            else
-                put_group(f, s, used, sums, 0);
+            put_group(f, s, used, sums);
         }
     }
 }
@@ -318,70 +351,40 @@ static void places_begin(void *kernel, const spk_op *op, const spk_frame *f, siz
     places_band(op, f, s, row);
 }
 
-/* Where the counts of the positions of a window are, and the spikes that each of them sees. */
-typedef struct place_window {
-    const uint8_t *at[WINDOW];
-    int32_t total[WINDOW];
-} place_window;
+/* Sums of 16 outputs at a place: of the counts at `at`, and the spikes of its window. */
+SPK_INLINE vec place_16(const uint8_t *at, int16_t total) { return v_sub16(v_load(at), v_set16(total)); }
 
-SPK_INLINE vec place_16(const place_window *w, size_t i, size_t byte) {
-    const uint8_t *const from = w->at[i] + byte;
-    return v_sub16(v_load2(from, from + 32), v_set16((int16_t)w->total[i]));
-}
-SPK_INLINE vec place_8(const place_window *w, size_t i, size_t byte) {
-    return v_sub32(v_load(w->at[i] + byte), v_set32(w->total[i]));
-}
-
-/* The largest sums of a window's positions: 16 outputs from number c of a group on, of the part of a window that begins
-   at `byte`. */
-SPK_INLINE void put_16_sums(const spk_op *op, const place_window *w, size_t positions, size_t byte, size_t c,
-                            uint8_t *to) {
-    if (op->short_sums) {
-        vec most = place_16(w, 0, byte + 4 * c);
-        for (size_t i = 1; i < positions; i++) most = v_max16(most, place_16(w, i, byte + 4 * c));
-        v_store(to + 2 * c, most);
-        return;
-    }
-    for (size_t k = c; k < c + 16; k += 8) {
-        vec most = place_8(w, 0, byte + 8 * k);
-        for (size_t i = 1; i < positions; i++) most = v_max32(most, place_8(w, i, byte + 8 * k));
-        v_store(to + 4 * k, most);
-    }
-}
-
-/* Sums of output pixel (y, x) at a strip's step t; `sums` and `totals` are the strip's. */
-SPK_INLINE void places_pixel(const spk_op *op, const places_scratch *s, size_t y, size_t x, size_t t,
-                             const uint8_t *sums, const int32_t *totals, size_t positions, uint8_t *to) {
-    const size_t lanes = s->sweep.lanes, value = op->short_sums ? 2 : 4, group = (size_t)GROUP * ROW * 8 * value;
-    const size_t high = (size_t)op->max_h, wide = (size_t)op->max_w, row = 8 * s->shape.pitch;
-    size_t first = row * (t * s->shape.band + y * high - s->first) + x * wide;
-    place_window w;
-    for (size_t i = 0; i < positions; first += row)
-        for (size_t v = 0; v < wide; v++, i++) {
-            const size_t place = first + v, word = place / 64;
-            w.at[i] = sums + (place % 64 * 512 + word / 2 * 128 + word % 2 * 8) * value;
-            w.total[i] = totals[place / 256 * 256 + place % 8 * 32 + place % 256 / 8] >> 1;
+/* Sums of output pixel (y, x) at a strip's step t, the largest of its high * wide positions; `sums` and `totals` are the
+   strip's. */
+SPK_INLINE void places_pixel(const places_scratch *s, size_t y, size_t x, size_t t, const uint8_t *sums,
+                             const int16_t *totals, size_t high, size_t wide, uint8_t *to) {
+    const size_t row = 8 * s->shape.pitch, first = row * (t * s->shape.band + y * high - s->first) + x * wide;
+    for (size_t c = 0; c < s->sweep.lanes; c += 16) {
+        const uint8_t *const at = sums + c / GROUP * GROUP_BYTES + first * SUM_BYTES + c % GROUP * 2;
+        vec most = place_16(at, totals[first]);
+        for (size_t i = 1; i < high * wide; i++) {
+            const size_t place = i / wide * row + i % wide;
+            most = v_max16(most, place_16(at + place * SUM_BYTES, totals[first + place]));
         }
-    for (size_t g = 0; g * GROUP < lanes; g++, to += GROUP * value)
-        for (size_t c = 0; c < GROUP && g * GROUP + c < lanes; c += 16)
-            put_16_sums(op, &w, positions, g * group, c, to);
+        v_store(to + 2 * c, most);
+    }
 }
 
 /* A tile's sums. */
 SPK_INLINE void places_windows(const places_scratch *s, const spk_op *op, const tile *m, size_t y, size_t x, size_t t,
-                               size_t positions) {
+                               size_t high, size_t wide) {
     const strip_shape *const k = &s->shape;
-    const size_t row = m->lanes * (op->short_sums ? 2 : 4);
+    const size_t row = m->lanes * 2, strip = k->groups * GROUP_BYTES;
     const uint8_t *sums = s->sums;
-    const int32_t *totals = s->totals;
-    for (; t >= k->steps; t -= k->steps) sums += k->groups * group_bytes(op), totals += ROW * 8;
+    const int16_t *totals = s->totals;
+    for (; t >= k->steps; t -= k->steps) sums += strip, totals += PLACES;
     for (size_t r = 0; r < m->rows; r++) {
         uint8_t *to = (uint8_t *)m->sums + r * row;
         for (size_t p = 0; p < m->pixels; p++, to += m->steps * row) {
-            places_pixel(op, s, y, x + p, t, sums, totals, positions, to);
+            places_pixel(s, y, x + p, t, sums, totals, high, wide, to);
             clear_row_pads(op, to, 1, row);
         }
-        if (++t == k->steps) t = 0, sums += k->groups * group_bytes(op), totals += ROW * 8;
+        if (++t == k->steps) t = 0, sums += strip, totals += PLACES;
     }
 }
 
@@ -389,13 +392,13 @@ static void places_tile(void *kernel, const spk_op *op, const spk_frame *f, cons
                         size_t t) {
     (void)f;
     const places_scratch *const s = kernel;
-    const size_t positions = window_positions(op);
-    if (positions == 1)
-        places_windows(s, op, m, y, x, t, 1);
-    else if (positions == 4 && op->max_w == 2)
-        places_windows(s, op, m, y, x, t, 4);
+    const size_t high = (size_t)op->max_h, wide = (size_t)op->max_w;
+    if (high * wide == 1)
+        places_windows(s, op, m, y, x, t, 1, 1);
+    else if (high == 2 && wide == 2)
+        places_windows(s, op, m, y, x, t, 2, 2);
     else
-        places_windows(s, op, m, y, x, t, positions);
+        places_windows(s, op, m, y, x, t, high, wide);
 }
 
 static void conv_places(const spk_op *op, const spk_frame *f) {

@@ -152,9 +152,8 @@ def places(op: Planned) -> int:
     strips = -(-times // min(ROW // (pitch * band), times))
     read = round_up(positions, band) + op.number("kernel_h") - 1
     rows_ = max(read, op.number("pad_h") + round_up(op.number("in_h"), 8))
-    groups, value = -(-op.number("out_c") // 64), 2 if op.number("short_sums") else 4
-    synapses = kernel * op.number("kernel_h")
-    counts = _pieces(PLANES * 65 * ROW, strips * groups * 64 * ROW * 8 * value, strips * ROW * 8 * 4)
+    synapses, groups = kernel * op.number("kernel_h"), -(-op.number("out_c") // 64)
+    counts = _pieces(PLANES * 65 * ROW, strips * groups * 64 * ROW * 8 * 2, strips * ROW * 8 * 2)
     taps = _pieces(kernel * times * rows_ * pitch + ROW, (synapses + 2) * ROW)
     return taps + counts + _pieces(round_up(synapses, UNIT) * 4) + _sweep(op, round_up(op.number("out_c"), 16))
 

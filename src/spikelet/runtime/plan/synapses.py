@@ -149,6 +149,7 @@ class Synapses:
     def _fits_places(self, by_events: list[Kind], read: Read) -> bool:
         """Whether CONV_PLACES can run 1-bit weights on these spikes."""
         small = max(self.weight.shape[2:]) <= LARGEST_KERNEL and max(read.widths) <= LONGEST_ROW
+        small &= self.weight[0].size <= SHORT
         return Kind.CONV_SLICED in by_events and read.pool == 1 and self.stride == (1, 1) and small
 
     def _places_win(self, kernels: KernelSet, kind: Kind, read: Read) -> bool:
