@@ -16,6 +16,7 @@ from spikelet.runtime.plan.operation import Planned
 PIECE = 64  # spk_carve
 CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
+POINTER = 8  # blocks.h
 VECTOR = 32  # matmul_bits.h
 MOST_WIDE = 64  # sliced.h: bytes of the longest vector of rows
 RUN_SLACK, BLOCK_SLACK = 16, 32  # ring.h
@@ -89,7 +90,7 @@ def blocks(op: Planned) -> int:
     panel = places * 64 * _odd_lines(-(-kernel * op.number("in_c") // 64)) + 64
     sums = places * (steps // rows) * lanes * 4
     others = op.number("max_h") * op.number("max_w") > 1
-    return _pieces(ring, panel, sums, pixels * lanes * 4, sums * others)
+    return _pieces(ring, op.number("kernel_h") * POINTER, panel, sums, pixels * lanes * 4, sums * others)
 
 
 def depthwise(op: Planned) -> int:
