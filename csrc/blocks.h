@@ -16,8 +16,8 @@ enum {
 };
 
 typedef struct blocks_scratch {
-    row_ring ring;  /* none where every place reads one pixel */
-    uint8_t *panel; /* [places][apart] */
+    row_ring ring;        /* none where every place reads one pixel */
+    uint8_t *panel;       /* [places][apart] */
     const uint8_t **rows; /* [kernel_h]: of the ring, under the windows of a row of positions; NULL in the padding */
     size_t depth, apart, quads;
     int32_t *others; /* sums of another position of a window, in the order of the sums */

@@ -1,6 +1,6 @@
-/* Spikes through 1-bit weights, places side by side: a vector has a bit for each of many output pixels and steps, and an
-   output's ones are counted at all of them at once. What is added up are whole maps, shifted under a tap, however many
-   spikes they have; lists say which synapses of an output have a weight of +1. With codes +1 and -1
+/* Spikes through 1-bit weights, places side by side: a vector has a bit for each of many output pixels and steps, and
+   an output's ones are counted at all of them at once. What is added up are whole maps, shifted under a tap, however
+   many spikes they have; lists say which synapses of an output have a weight of +1. With codes +1 and -1
 
      n = 2 (spikes under weights of +1) - (all spikes of the window).
 
@@ -10,8 +10,8 @@
      taps   [kernel_w][in_c][in_t][rows] P bytes: a channel's row at a step, shifted by the column of a tap; rows of
             padding are there, empty
      table  [synapses + 1] ROW bytes: what a strip sees under each tap; the last is empty, and fills lists up
-     planes [PLANES][64 + 1] ROW bytes: bit p of 64 outputs' counts. Transposed, 64 * 64 bits at a time, word l of row i has
-            the bits of all outputs at place 64 l + i
+     planes [PLANES][64 + 1] ROW bytes: bit p of 64 outputs' counts. Transposed, 64 * 64 bits at a time, word l of
+            row i has the bits of all outputs at place 64 l + i
      sums   [strips][groups of 64 outputs][places][64] int16: twice the counts
      totals [strips][places] int16: the spikes of a window
 
@@ -27,9 +27,9 @@ enum {
     GROUP = 64,
     ROWS_LISTED = 8,
     PLANE = (GROUP + 1) * ROW, /* not a page, or planes would share lines of the nearest cache */
-    PLACES = 8 * ROW,
+    STRIP = 8 * ROW,
     SUM_BYTES = 2 * GROUP, /* sums of a group at a place, and at all places of a strip */
-    GROUP_BYTES = PLACES * SUM_BYTES
+    GROUP_BYTES = STRIP * SUM_BYTES
 };
 
 /* How places lie in strips. */
@@ -82,7 +82,7 @@ SPK_INLINE places_scratch places_carve(const spk_op *op, spk_area *area) {
     s.table = spk_carve(area, (synapses_of(op) + 2) * ROW);
     s.planes = spk_carve(area, (size_t)PLANES * PLANE);
     s.sums = spk_carve(area, s.shape.strips * s.shape.groups * GROUP_BYTES);
-    s.totals = spk_carve(area, s.shape.strips * PLACES * sizeof(int16_t));
+    s.totals = spk_carve(area, s.shape.strips * STRIP * sizeof(int16_t));
     s.rows = spk_carve(area, spk_round_up(synapses_of(op), UNIT) * sizeof(uint32_t));
     s.sweep = sweep_carve(op, spk_round_up((size_t)op->out_c, 16), 0, area);
     return s;
@@ -268,8 +268,7 @@ SPK_INLINE void count_all(const spk_op *op, const places_scratch *s, int16_t *to
         store_rows(low, WIDE, planes);
         store_rows(high, WIDE, planes + 8);
         for (size_t i = 0; i < WIDE; i++)
-            for (size_t k = 0; k < 8; k++)
-                totals[8 * i + k] = (int16_t)(low[k * WIDE + i] | high[k * WIDE + i] << 8);
+            for (size_t k = 0; k < 8; k++) totals[8 * i + k] = (int16_t)(low[k * WIDE + i] | high[k * WIDE + i] << 8);
     }
 }
 
@@ -334,7 +333,7 @@ static void places_band(const spk_op *op, const spk_frame *f, const places_scrat
         const size_t t = strip * k->steps, left = (size_t)op->in_t - t;
         fill_table(op, s, y, t, left < k->steps ? left : k->steps);
         const uint16_t *list = (const uint16_t *)op->weight + 1;
-        count_all(op, s, s->totals + strip * PLACES);
+        count_all(op, s, s->totals + strip * STRIP);
         for (size_t g = 0; g < k->groups && !spk_stopped(f); g++, sums += GROUP_BYTES) {
             const size_t outputs = (size_t)op->out_c - g * GROUP;
             list = count_group(f, s, list, outputs < GROUP ? outputs : GROUP, used);
@@ -354,8 +353,8 @@ static void places_begin(void *kernel, const spk_op *op, const spk_frame *f, siz
 /* Sums of 16 outputs at a place: of the counts at `at`, and the spikes of its window. */
 SPK_INLINE vec place_16(const uint8_t *at, int16_t total) { return v_sub16(v_load(at), v_set16(total)); }
 
-/* Sums of output pixel (y, x) at a strip's step t, the largest of its high * wide positions; `sums` and `totals` are the
-   strip's. */
+/* Sums of output pixel (y, x) at a strip's step t, the largest of its high * wide positions; `sums` and `totals` are
+   the strip's. */
 SPK_INLINE void places_pixel(const places_scratch *s, size_t y, size_t x, size_t t, const uint8_t *sums,
                              const int16_t *totals, size_t high, size_t wide, uint8_t *to) {
     const size_t row = 8 * s->shape.pitch, first = row * (t * s->shape.band + y * high - s->first) + x * wide;
@@ -377,14 +376,14 @@ SPK_INLINE void places_windows(const places_scratch *s, const spk_op *op, const 
     const size_t row = m->lanes * 2, strip = k->groups * GROUP_BYTES;
     const uint8_t *sums = s->sums;
     const int16_t *totals = s->totals;
-    for (; t >= k->steps; t -= k->steps) sums += strip, totals += PLACES;
+    for (; t >= k->steps; t -= k->steps) sums += strip, totals += STRIP;
     for (size_t r = 0; r < m->rows; r++) {
         uint8_t *to = (uint8_t *)m->sums + r * row;
         for (size_t p = 0; p < m->pixels; p++, to += m->steps * row) {
             places_pixel(s, y, x + p, t, sums, totals, high, wide, to);
             clear_row_pads(op, to, 1, row);
         }
-        if (++t == k->steps) t = 0, sums += strip, totals += PLACES;
+        if (++t == k->steps) t = 0, sums += strip, totals += STRIP;
     }
 }
 

@@ -15,7 +15,7 @@ from tests.nodes import conv
 from tests.small_edges import graph_of
 from tests.support.kernel_sets import SETS
 
-FAST = ['avx512']
+FAST = [name for name in SETS if name != "scalar"]
 WIDTHS = (1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64)
 LAST = ir.Flatten("f", ("c",)), ir.SumTime("logits", ("f",))
 CHOICE = {"c": "CONV_PLACES"}
@@ -127,12 +127,22 @@ def test_weights_are_lists_of_synapses_with_a_weight_of_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"stride": (2, 2)}, {"kernel": (9, 1)}, {"width": 65}, {"bits": 2}, {"inputs": 2**15}]
+    ("inputs", "kernel", "width", "stride", "bits"),
+    [(4, 1, 9, 2, 1), (4, 9, 9, 1, 1), (4, 1, 65, 1, 1), (4, 1, 9, 1, 2), (2**15, 1, 9, 1, 1)],
+    ids=["stride", "kernel", "width", "bits", "synapses"],
 )
-def test_what_it_does_not_reach_is_refused(change: dict[str, object]) -> None:
-    told = {"stride": (1, 1), "kernel": (1, 1), "padding": (0, 0), "width": 9, "bits": 1, "inputs": 4} | change
-    weight = np.ones((8, told["inputs"], *told["kernel"]), int)  # type: ignore[misc]
-    synapses = conv("c", ("s",), weight, told["bits"], told["stride"], told["padding"], 1)
-    graph = graph_of(ir.Input("x", (), (told["inputs"], 9, told["width"])), fires(99), synapses, *LAST)  # type: ignore[arg-type]
+def test_what_it_does_not_reach_is_refused(inputs: int, kernel: int, width: int, stride: int, bits: int) -> None:
+    synapses = conv("c", ("s",), np.ones((8, inputs, kernel, 1), int), bits, (stride, stride), (0, 0), 1)
+    graph = graph_of(ir.Input("x", (), (inputs, 9, width)), fires(99), synapses, *LAST)
     with pytest.raises(GraphError, match="choices: CONV_PLACES can't run c on the kernel set"):
         plan_of(graph, FAST[0], choices=CHOICE)
+
+
+def test_thin_layers_on_large_maps_take_it_unless_they_have_cuts() -> None:
+    """It counts as long for any rate, so that many outputs of few spikes are left to lists, and so are small maps."""
+    rng = np.random.default_rng(0)
+    for outputs, side, taken in ((64, 32, True), (64, 4, False), (192, 16, False)):
+        synapses = layer(rng, outputs, 64, (3, 3), (1, 1))
+        graph = graph_of(ir.Input("x", (), (64, side, side)), fires(99), synapses, *LAST, time_steps=2)
+        kinds = [op.kind for op in plan_of(graph, "avx512").operations]
+        assert (Kind.CONV_PLACES in kinds) == taken

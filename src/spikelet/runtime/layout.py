@@ -6,8 +6,8 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
     rows     int8   [K + 1, O/g padded to 32]   column j of row k: the j-th output of the row's group
     sliced   uint64 [K + 1, words]              bit o of row k: 1 for +1
     ordered  uint64 [K + 1, words]              the same, outputs in their order
-    places   uint16 [...]                       how many the longest list has; for each output how many of its
-                                                weights are +1, filled up to a multiple of 8, and which synapses' they are
+    places   uint16 [...]                       the longest list's length; by output the length of its list, and the
+                                                list: its synapses of weight +1, filled up to a multiple of 8 with K
     taps     int16  [kh * kw, O padded to 8]   one input channel each, a group of its own
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
     quads    int8   [kh, ceil(kw*C / 4), O padded to 8, 4]   four of them

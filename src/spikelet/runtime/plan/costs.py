@@ -6,9 +6,9 @@
     listed        scan / taps + mean * event * ceil(outputs / outputs of a vector)
 
 Outputs are padded to a vector of 8, those of blocks to 16, as the places (output positions and steps) are that share a
-block; a strip of CONV_PLACES has 512, and rows of 8, 16, 32 or 64. Taps are the positions of a kernel: a value is looked for events once, and then counts under every tap. The
-figures are nanoseconds where they were measured (`python -m benchmarks.break_even`, results/LOG.md, 2026-11-30); only
-their ratios count.
+block; a strip of CONV_PLACES has 512, in rows of 8, 16, 32 or 64. Taps are the positions of a kernel: a value is looked
+for events once, and then counts under every tap. The figures are nanoseconds where they were measured (`python -m
+benchmarks.break_even`, results/LOG.md, 2026-11-30); only their ratios count.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ AVX2 = Costs(
 )
 AVX512 = Costs(
     dense=0.0075, scan=0.03, event={Kind.CONV_ROWS: 0.27, Kind.CONV_NIBBLES: 0.3, Kind.CONV_SLICED: 0.43}, wide=0.55,
-    blocks=0.0029,
+    blocks=0.0029, across=0.0004,
 )  # fmt: skip
 # Events of 1-bit rows count here a quarter of what was measured, so that their lists come first. Such layers mostly end
 # in cuts, which take less than the 32-bit neurons behind blocks; and residual streams less busy than guessed are listed
 # much faster, busier ones multiplied a little faster (results/LOG.md).
 AMX = dataclasses.replace(
-    AVX512, blocks=0.0007, event={Kind.CONV_ROWS: 0.27, Kind.CONV_NIBBLES: 0.08, Kind.CONV_SLICED: 0.1}
+    AVX512, blocks=0.0007, event={Kind.CONV_ROWS: 0.27, Kind.CONV_NIBBLES: 0.08, Kind.CONV_SLICED: 0.1}, across=0.0001
 )
 PORTABLE = Costs(
     dense=0.158, scan=1.9, event={Kind.CONV_ROWS: 2.4, Kind.CONV_NIBBLES: 1.2, Kind.CONV_SLICED: 4.0}, wide=1.14
