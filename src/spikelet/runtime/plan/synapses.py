@@ -153,10 +153,10 @@ class Synapses:
         return Kind.CONV_SLICED in by_events and read.pool == 1 and self.stride == (1, 1) and small
 
     def _places_win(self, kernels: KernelSet, kind: Kind, read: Read) -> bool:
-        """Whether counting at many places at once is expected to be faster than the kernel `kind`, which reads lists of
-        events."""
+        """Whether counting at many places at once is expected to be faster than the kernel `kind`: than lists of events
+        whose rows have few outputs, for those of many are read once for all of them."""
         costs, outputs, taps = kernels.costs, len(self.weight), self.weight[0, 0].size
-        if costs is None or kind not in costs.event:
+        if costs is None or kind is not Kind.CONV_NIBBLES:
             return False
         listed = costs.listed(kind, outputs, taps, read.mean, wide=False)
         return costs.side_by_side(outputs, read.places, read.widths[1]) < listed
