@@ -6,13 +6,14 @@ The machine's limits are measured first, by roofline.c: three-input operations o
 table of the weights' size in random order, and multiplications of bytes. A layer's least time is then
 
     lists of 1-bit rows       max(7/4 vectors / logic, vectors / load)          CONV_SLICED, CONV_CUTS
+    places side by side       the same                                          CONV_PLACES
     lists of wider rows       vectors / load                                    CONV_ROWS, CONV_NIBBLES
     multiplication            multiply-accumulates / product                    CONV_BLOCKS, CONV_QUADS
 
 with a vector for every event under every tap of its window, or a part of one where several rows share it; 8 rows take 7
-carry-save adders of two operations. An event is a one of the input, or of a plane of bits of a sum of spikes. To find
-events, to join the lists of a window, neurons and what else is done behind are in no limit: they are what a fraction of
-less than 1 is lost to, beside the kernel's own.
+carry-save adders of two operations. CONV_PLACES has a vector for every weight of +1 and 512 places. An event is a one
+of the input, or of a plane of bits of a sum of spikes. To find events, to join the lists of a window, neurons and what
+else is done behind are in no limit: they are what a fraction of less than 1 is lost to, beside the kernel's own.
 
 Times are those of layers.py: one image, one thread, processor time. Kernels of other kinds are listed without a limit.
 """
@@ -36,8 +37,10 @@ from numpy.typing import NDArray
 from benchmarks.cases import FIRING, subject_of
 from benchmarks.end_to_end import write
 from spikelet import Program
+from spikelet.base.codes import values_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import analyse
+from spikelet.runtime.layout import ROW, row_of_places
 from spikelet.runtime.one_by_one import times
 from spikelet.zoo import names
 
@@ -117,6 +120,8 @@ def least(node: ir.Operation, kind: str, x: NDArray[np.int64], limit: Mapping[st
     if kind in MULTIPLIED:
         macs = len(x) * node.work(x.shape[2:]).macs
         return macs / limit["product"] / 1e3 if limit["product"] else None
+    if kind == "CONV_PLACES":
+        return _side_by_side(node, x, limit)
     if kind not in BITS:
         return None
     each = vectors(outputs, BITS[kind], wide)
@@ -124,6 +129,14 @@ def least(node: ir.Operation, kind: str, x: NDArray[np.int64], limit: Mapping[st
     rows = events(node, x) * each
     taken = rows / load(limit, table)
     return max(taken, ADDERS * rows / limit["logic"] if BITS[kind] == 1 else 0.0) / 1e3
+
+
+def _side_by_side(node: ir.Conv | ir.Linear, x: NDArray[np.int64], limit: Mapping[str, float]) -> float:
+    """The least microseconds of CONV_PLACES, whose rows of places lie in a table of ROW bytes for each synapse."""
+    (_, high, wide), codes = node.output_shape(x.shape[2:]), values_of(node.weight, node.bits, node.grid)
+    rows = -(-len(x) * high * row_of_places(wide) // ROW) * int((codes > 0).sum()) * ROW / limit["vector"]
+    taken = rows / load(limit, codes[0].size * ROW)
+    return max(taken, ADDERS * rows / limit["logic"]) / 1e3
 
 
 def roofed(graph: ir.IntGraph, x: NDArray[np.uint8], limit: Mapping[str, float], seconds: float) -> list[Roofed]:

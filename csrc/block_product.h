@@ -13,6 +13,7 @@ typedef struct block_product {
     size_t a_apart; /* bytes from a place to the next */
     const int8_t *b;
     size_t depth; /* blocks of 64 synapses */
+    size_t quads; /* of synapses; those behind have weights of 0 */
     int32_t *c;
     size_t c_apart; /* sums from a place to the next */
 } block_product;

@@ -16,9 +16,10 @@ enum {
 };
 
 typedef struct blocks_scratch {
-    row_ring ring;  /* none where every place reads one pixel */
-    uint8_t *panel; /* [places][apart] */
-    size_t depth, apart;
+    row_ring ring;        /* none where every place reads one pixel */
+    uint8_t *panel;       /* [places][apart] */
+    const uint8_t **rows; /* [kernel_h]: of the ring, under the windows of a row of positions; NULL in the padding */
+    size_t depth, apart, quads;
     int32_t *others; /* sums of another position of a window, in the order of the sums */
     sweep_scratch sweep;
 } blocks_scratch;
@@ -49,13 +50,14 @@ SPK_INLINE size_t blocks_high(const spk_op *op, size_t pixels) {
 
 SPK_INLINE blocks_scratch blocks_carve(const spk_op *op, spk_area *area) {
     const size_t synapses = (size_t)op->kernel_h * (size_t)op->kernel_w * (size_t)op->in_c;
-    blocks_scratch s = {.depth = (synapses + 63) / 64};
+    blocks_scratch s = {.depth = (synapses + 63) / 64, .quads = (synapses + 3) / 4};
     s.apart = 64 * odd_lines(s.depth);
     s.sweep.lanes = 16 * odd_lines(((size_t)op->out_c + 15) / 16);
     s.sweep.pixels = blocks_pixels(op, s.sweep.lanes);
     const size_t rows = blocks_rows(op), places = spk_round_up(s.sweep.pixels * rows, 16);
     const size_t sums = places * (chunk_steps(op, 0) / rows) * s.sweep.lanes * sizeof(int32_t);
     if (!blocks_direct(op)) s.ring = ring_carve(op, blocks_high(op, s.sweep.pixels), area);
+    s.rows = spk_carve(area, (size_t)op->kernel_h * sizeof(uint8_t *));
     s.panel = spk_carve(area, places * s.apart + 64);
     s.sweep.sums = spk_carve(area, sums);
     s.sweep.membrane = spk_carve(area, s.sweep.pixels * s.sweep.lanes * sizeof(int32_t));
@@ -69,17 +71,25 @@ static int64_t blocks_bytes(const spk_op *op) {
     return (int64_t)area.used;
 }
 
-/* The bytes under the window of position (y, x) at step t, from the ring; up to 31 more are written. */
-SPK_INLINE void panel_window(const spk_op *op, const row_ring *ring, size_t y, size_t x, size_t t, uint8_t *to) {
-    const size_t run = (size_t)op->kernel_w * (size_t)op->in_c, left = x * (size_t)op->stride_w * (size_t)op->in_c;
+/* Finds the ring's rows under position row y, at step t. */
+SPK_INLINE void panel_rows(const spk_op *op, const blocks_scratch *s, size_t y, size_t t) {
     const int64_t top = (int64_t)y * op->stride_h - op->pad_h;
-    for (int64_t row = top; row < top + op->kernel_h; row++, to += run) {
-        if (row < 0 || row >= op->in_h) {
+    for (int64_t u = 0; u < op->kernel_h; u++) {
+        const int inside = top + u >= 0 && top + u < op->in_h;
+        s->rows[u] = inside ? ring_at(op, &s->ring, (size_t)(top + u), t, 0) : NULL;
+    }
+}
+
+/* The bytes under a window that begins at byte `left` of those rows; up to 31 more are written. */
+SPK_INLINE void panel_window(const spk_op *op, const blocks_scratch *s, size_t left, uint8_t *to) {
+    const size_t run = (size_t)op->kernel_w * (size_t)op->in_c;
+    for (int32_t u = 0; u < op->kernel_h; u++, to += run) {
+        const uint8_t *const from = s->rows[u];
+        if (from == NULL) {
             memset(to, 0, run);
             continue;
         }
-        const uint8_t *from = ring_at(op, ring, (size_t)row, t, left);
-        for (size_t i = 0; i < run; i += 32) v_store(to + i, v_load(from + i));
+        for (size_t i = 0; i < run; i += 32) v_store(to + i, v_load(from + left + i));
     }
 }
 
@@ -87,15 +97,17 @@ SPK_INLINE void panel_window(const spk_op *op, const row_ring *ring, size_t y, s
 SPK_INLINE void panel_fill(const spk_op *op, const blocks_scratch *s, const spk_frame *f, const tile *m, size_t t,
                            size_t i) {
     const size_t width = (size_t)op->out_w, high = (size_t)op->max_h, wide = (size_t)op->max_w;
+    size_t line = m->pixel / width, column = m->pixel % width;
     uint8_t *to = s->panel;
-    for (size_t p = 0; p < m->pixels && !spk_stopped(f); p++) {
-        const size_t y = (m->pixel + p) / width * high + i / wide, x = (m->pixel + p) % width * wide + i % wide;
-        const size_t pixel = y * (size_t)op->stride_h * (size_t)op->in_w + x * (size_t)op->stride_w;
+    for (size_t p = 0; p < m->pixels && !spk_stopped(f); p++, column++) {
+        if (column == width) column = 0, line++;
+        const size_t y = line * high + i / wide, x = (column * wide + i % wide) * (size_t)op->stride_w;
+        if (!blocks_direct(op) && (p == 0 || column == 0)) panel_rows(op, s, y, t);
         for (size_t r = 0; r < m->rows; r++, to += s->apart) {
             if (blocks_direct(op))
-                ring_pixels(op, f, t + r, pixel, 1, to);
+                ring_pixels(op, f, t + r, y * (size_t)op->stride_h * (size_t)op->in_w + x, 1, to);
             else
-                panel_window(op, &s->ring, y, x, t + r, to);
+                panel_window(op, s, x * (size_t)op->in_c + r * s->ring.length, to);
         }
     }
 }
@@ -108,7 +120,7 @@ SPK_INLINE void panel_multiply(const spk_op *op, const blocks_scratch *s, size_t
     const int two = (size_t)op->out_c > 16 * (block + 1);
     for (size_t p = 0; p < places; p += 32) {
         const block_product product = {
-            s->panel + p * s->apart, s->apart, weight, s->depth, sums + p * apart, apart,
+            s->panel + p * s->apart, s->apart, weight, s->depth, s->quads, sums + p * apart, apart,
         };
         blocks_multiply(&product, places - p > 16 ? 2 : 1, two ? 2 : 1);
     }

@@ -23,7 +23,7 @@ SPK_INLINE void block_places(const block_product *p, size_t first, int outputs) 
     wide sums[PLACES][2];
     const uint8_t *a = p->a + first * p->a_apart;
     for (size_t i = 0; i < PLACES; i++) sums[i][0] = sums[i][1] = w_zero();
-    for (size_t k = 0; k < 16 * p->depth; k++, a += 4) {
+    for (size_t k = 0; k < p->quads; k++, a += 4) {
         const wide low = w_load(p->b + 64 * k);
         const wide high = outputs == 2 ? w_load(p->b + p->depth * BLOCK_WEIGHTS + 64 * k) : w_zero();
         for (size_t i = 0; i < PLACES; i++) {

@@ -22,7 +22,7 @@ SPK_INLINE void blocks_multiply(const block_product *p, int rows, int outputs) {
             int32_t sums[16] = {0};
             const uint8_t *a = p->a + i * p->a_apart;
             const int8_t *b = p->b + o * p->depth * BLOCK_WEIGHTS;
-            for (size_t k = 0; k < 16 * p->depth; k++, a += 4, b += 64)
+            for (size_t k = 0; k < p->quads; k++, a += 4, b += 64)
                 for (size_t j = 0; j < 64; j++) sums[j / 4] += a[j % 4] * b[j];
             memcpy(p->c + i * p->c_apart + 16 * o, sums, sizeof sums);
         }

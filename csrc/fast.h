@@ -8,6 +8,7 @@
 #include "depthwise.h"
 #include "matmul.h"
 #include "matmul_bits.h"
+#include "places.h"
 #include "plain.h"
 #include "planes.h"
 #include "pointwise.h"
@@ -34,6 +35,7 @@ const spk_kernels SPK_SET_TABLE = {
             [SPK_CONV_NIBBLES] = {conv_rows, rows_bytes},
             [SPK_CONV_SLICED] = {conv_sliced, sliced_bytes},
             [SPK_CONV_CUTS] = {conv_cuts, cuts_bytes},
+            [SPK_CONV_PLACES] = {conv_places, places_bytes},
             [SPK_CONV_VALUES] = {conv_values, plain_bytes},
             [SPK_CONV_PAIRS] = {conv_runs, runs_bytes},
             [SPK_CONV_QUADS] = {conv_runs, runs_bytes},

@@ -88,7 +88,8 @@ SPK_INLINE void fused_tile(const spk_op *op, const spk_frame *f, const tile *m, 
                     v_store(values, x);
                     values += q.values_step;
                 }
-                v = lif_step(&lif, x, v, spikes, c, CHARGE_SHIFT, k.soft, k.rounded);
+                const vec h = lif_charge(&lif, x, v, CHARGE_SHIFT), fires = lif_fires(&lif, h, spikes, c);
+                if (t + 1 < steps || !m->ends) v = lif_membrane(&lif, h, fires, k.soft, k.rounded);
             }
             if (!m->ends) v_store(membrane, v);
         }

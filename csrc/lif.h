@@ -65,14 +65,22 @@ SPK_INLINE vec charged(const lif_constants *k, vec leak, vec gain, vec v, vec x,
     return v_add32(v_add32(high_v, high_x), low);
 }
 
-/* One step from x: the spikes go to `to`, the new membrane is returned. With a gain of one and a leak of
-   2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits = x + (v >> k) exactly. */
-SPK_INLINE vec lif_step(const lif_constants *k, vec x, vec v, uint64_t *to, size_t c, charge how, int soft,
-                        int rounded) {
-    const vec h = how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift)) : charged(k, k->leak, k->gain, v, x, how);
+/* The charge of a step from x. With a gain of one and a leak of 2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits =
+   x + (v >> k) exactly. */
+SPK_INLINE vec lif_charge(const lif_constants *k, vec x, vec v, charge how) {
+    return how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift)) : charged(k, k->leak, k->gain, v, x, how);
+}
+
+/* Where a charge fires; the spikes go to `to`. */
+SPK_INLINE vec lif_fires(const lif_constants *k, vec h, uint64_t *to, size_t c) {
     const vec fires = v_gt32(h, k->below);
     put_spikes(to, c, v_signs32(fires));
-    v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
+    return fires;
+}
+
+/* The membrane that is left of it. */
+SPK_INLINE vec lif_membrane(const lif_constants *k, vec h, vec fires, int soft, int rounded) {
+    const vec v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
     return rounded ? stored_membrane(k, v) : v;
 }
 
@@ -89,8 +97,10 @@ SPK_INLINE void lif_tile(const spk_op *op, const spk_frame *f, const tile *m, ch
             vec v = m->begins ? v_zero() : v_load(membrane + c);
             const int32_t *from = sums + c;
             uint64_t *to = spikes;
-            for (size_t t = 0; t < steps; t++, from += stride, to += step)
-                v = lif_step(&k, v_load(from), v, to, c, how, soft, rounded);
+            for (size_t t = 0; t < steps; t++, from += stride, to += step) {
+                const vec h = lif_charge(&k, v_load(from), v, how), fires = lif_fires(&k, h, to, c);
+                if (t + 1 < steps || !m->ends) v = lif_membrane(&k, h, fires, soft, rounded);
+            }
             if (!m->ends) v_store(membrane + c, v);
         }
     }

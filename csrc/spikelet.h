@@ -67,7 +67,8 @@ _Static_assert((-3 >> 1) == -2, "needs a compiler whose >> floors");
     KIND(CHARGE)         /* values to what membranes reach; O17 */                                                     \
     KIND(CONV_CUTS)      /* spikes, or values from 0 to `most`, through 1-bit rows to spikes; O2 to O4, O6 */          \
     KIND(ADD_PLANES)     /* spikes or planes of source and addend to planes of their sums; O5 */                       \
-    KIND(CONV_BLOCKS)    /* spikes, planes, or integers from 0 to 255 through blocks of int8; O2, O3 */
+    KIND(CONV_BLOCKS)    /* spikes, planes, or integers from 0 to 255 through blocks of int8; O2, O3 */                \
+    KIND(CONV_PLACES)    /* spikes through lists of the weights of +1, many places at once; O2, O3 */
 
 #define SPK_KIND(name) SPK_##name,
 

@@ -47,8 +47,8 @@ typedef void (*begin_row)(void *kernel, const spk_op *op, const spk_frame *f, si
 typedef void (*accumulate)(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
                            size_t rows, void *sums);
 
-/* Both at once where a kernel can: all sums of a tile that begins at output pixel (y, x) and step t of the source, of
-   operations without O7. */
+/* Both at once where a kernel can: all sums of a tile that begins at output pixel (y, x) and step t of the source; of
+   operations without O7, unless the kernel has nothing else. */
 typedef void (*accumulate_tile)(void *kernel, const spk_op *op, const spk_frame *f, const tile *m, size_t y, size_t x,
                                 size_t t);
 
@@ -96,7 +96,7 @@ SPK_INLINE void sweep_tiles(const spk_op *op, const spk_frame *f, const sweep_sc
                 const size_t pixels = width - x < s->pixels ? width - x : s->pixels;
                 tile m = tile_at(op, f, s, y * width + x, pixels, t0);
                 const size_t t = spk_step(op->in_t, t0);
-                if (add_tile && window_positions(op) == 1) {
+                if (add_up == NULL || (add_tile && window_positions(op) == 1)) {
                     add_tile(kernel, op, f, &m, y, x, t);
                 } else {
                     for (size_t p = 0; p < m.pixels; p++) {

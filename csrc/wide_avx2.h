@@ -25,6 +25,16 @@ SPK_INLINE wide w_andnot(wide x, wide y) { return v_andnot(x, y); }
 SPK_INLINE wide w_select(wide mask, wide x, wide y) { return v_or(v_and(mask, x), v_andnot(mask, y)); }
 SPK_INLINE wide w_reach(wide x, wide y, wide below) { return w_select(v_xor(x, y), x, below); }
 SPK_INLINE wide w_ones(void) { return v_set32(-1); }
+SPK_INLINE wide w_set64(uint64_t number) { return _mm256_set1_epi64x((int64_t)number); }
+SPK_INLINE wide w_down64(wide x, int by) { return _mm256_srlv_epi64(x, _mm256_set1_epi64x(by)); }
+SPK_INLINE wide w_up64(wide x, int by) { return _mm256_sllv_epi64(x, _mm256_set1_epi64x(by)); }
+SPK_INLINE void w_put_parts(uint8_t *to, size_t apart, wide x) {
+    _mm_storeu_si128((__m128i *)(void *)to, _mm256_castsi256_si128(x));
+    _mm_storeu_si128((__m128i *)(void *)(to + apart), _mm256_extracti128_si256(x, 1));
+}
+SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
+    return upper ? _mm256_unpackhi_epi8(x, y) : _mm256_unpacklo_epi8(x, y);
+}
 SPK_INLINE void w_store(void *p, wide x) { v_store(p, x); }
 SPK_INLINE wide w_repeat(const void *p, int parts) {
     (void)parts;

@@ -32,6 +32,18 @@ SPK_INLINE wide w_andnot(wide x, wide y) { return _mm512_andnot_si512(x, y); }
 SPK_INLINE wide w_select(wide mask, wide x, wide y) { return _mm512_ternarylogic_epi64(mask, x, y, 0xca); }
 SPK_INLINE wide w_reach(wide x, wide y, wide below) { return _mm512_ternarylogic_epi64(x, y, below, 0xb2); }
 SPK_INLINE wide w_ones(void) { return _mm512_set1_epi64(-1); }
+SPK_INLINE wide w_set64(uint64_t number) { return _mm512_set1_epi64((int64_t)number); }
+SPK_INLINE wide w_down64(wide x, int by) { return _mm512_srlv_epi64(x, _mm512_set1_epi64(by)); }
+SPK_INLINE wide w_up64(wide x, int by) { return _mm512_sllv_epi64(x, _mm512_set1_epi64(by)); }
+SPK_INLINE void w_put_parts(uint8_t *to, size_t apart, wide x) {
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_castsi512_si128(x));
+    _mm_storeu_si128((__m128i *)(void *)(to + apart), _mm512_extracti64x2_epi64(x, 1));
+    _mm_storeu_si128((__m128i *)(void *)(to + 2 * apart), _mm512_extracti64x2_epi64(x, 2));
+    _mm_storeu_si128((__m128i *)(void *)(to + 3 * apart), _mm512_extracti64x2_epi64(x, 3));
+}
+SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
+    return upper ? _mm512_unpackhi_epi8(x, y) : _mm512_unpacklo_epi8(x, y);
+}
 SPK_INLINE void w_store(void *p, wide x) { _mm512_storeu_si512(p, x); }
 SPK_INLINE wide w_repeat(const void *p, int parts) {
     return parts == 2 ? _mm512_broadcast_i64x4(v_load(p)) : _mm512_broadcast_i64x2(w_quarter(p));

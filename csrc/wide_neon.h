@@ -27,6 +27,23 @@ SPK_INLINE wide w_xor3(wide x, wide y, wide z) { return v_xor(v_xor(x, y), z); }
 SPK_INLINE wide w_majority(wide x, wide y, wide z) { return w_select(v_xor(x, y), z, x); }
 SPK_INLINE wide w_reach(wide x, wide y, wide below) { return w_select(v_xor(x, y), x, below); }
 SPK_INLINE wide w_ones(void) { return v_set32(-1); }
+SPK_INLINE wide w_set64(uint64_t number) {
+    const int8x16_t both = vreinterpretq_s8_u64(vdupq_n_u64(number));
+    return (wide){both, both};
+}
+SPK_INLINE int8x16_t words_moved(int8x16_t x, int up) {
+    return vreinterpretq_s8_u64(vshlq_u64(vreinterpretq_u64_s8(x), vdupq_n_s64(up)));
+}
+SPK_INLINE wide w_down64(wide x, int by) { return (wide){words_moved(x.a, -by), words_moved(x.b, -by)}; }
+SPK_INLINE wide w_up64(wide x, int by) { return (wide){words_moved(x.a, by), words_moved(x.b, by)}; }
+SPK_INLINE void w_put_parts(uint8_t *to, size_t apart, wide x) {
+    vst1q_s8((int8_t *)to, x.a);
+    vst1q_s8((int8_t *)(to + apart), x.b);
+}
+SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
+    if (upper) return (wide){vzip2q_s8(x.a, y.a), vzip2q_s8(x.b, y.b)};
+    return (wide){vzip1q_s8(x.a, y.a), vzip1q_s8(x.b, y.b)};
+}
 SPK_INLINE void w_store(void *p, wide x) { v_store(p, x); }
 SPK_INLINE wide w_repeat(const void *p, int parts) {
     (void)parts;

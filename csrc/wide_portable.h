@@ -64,6 +64,38 @@ SPK_INLINE wide w_ones(void) {
     return x;
 }
 
+/* A number in every word; words moved to lower and to higher bits. */
+SPK_INLINE wide w_set64(uint64_t number) {
+    wide x;
+    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] = number;
+    return x;
+}
+SPK_INLINE wide w_down64(wide x, int by) {
+    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] >>= by;
+    return x;
+}
+SPK_INLINE wide w_up64(wide x, int by) {
+    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] <<= by;
+    return x;
+}
+
+/* Parts of 16 bytes, `apart` bytes from each other. */
+SPK_INLINE void w_put_parts(uint8_t *to, size_t apart, wide x) {
+    for (size_t i = 0; i < WIDE / 16; i++) memcpy(to + i * apart, x.w + 2 * i, 16);
+}
+
+/* Bytes of x and y in turns, of each 16 bytes the lower or the upper eight. */
+SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
+    uint8_t a[WIDE], b[WIDE], all[WIDE];
+    memcpy(a, &x, WIDE);
+    memcpy(b, &y, WIDE);
+    for (int i = 0; i < WIDE; i++) {
+        const int from = i / 16 * 16 + i % 16 / 2 + 8 * upper;
+        all[i] = i % 2 ? b[from] : a[from];
+    }
+    return w_load(all);
+}
+
 /* x where `mask` is 1, else y. */
 SPK_INLINE wide w_select(wide mask, wide x, wide y) { return w_or(w_and(mask, x), w_andnot(mask, y)); }
 

@@ -38,6 +38,7 @@ KERNELS = {
     "test_depthwise": "channels_of_every_width and 33",
     "test_matrices": "end_of_its_lanes or (spikes_by_spikes and 129)",
     "test_operations": "its_examples or brings_64_bits or own_runs",
+    "test_places": "(as_many_steps and 3-17) or (neighbours and window1-kernel1) or (every_width and 65-65)",
     "test_planes": "sums_of_every_width and 33",
     "test_quads": "never_overflow and -5-",
 }

@@ -22,7 +22,7 @@ from tests.wide_graphs import wide_graph
 
 CONVOLUTIONS = (
     Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_PAIRS, Kind.CONV_QUADS, Kind.CONV_DEPTHWISE,
-    Kind.CONV_VALUES, Kind.CONV_CUTS, Kind.CONV_BLOCKS,
+    Kind.CONV_VALUES, Kind.CONV_CUTS, Kind.CONV_BLOCKS, Kind.CONV_PLACES,
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from tests.random_graphs import random_graph
 
 SYNAPSES = (
     Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_VALUES, Kind.CONV_PAIRS, Kind.CONV_QUADS,
-    Kind.CONV_DEPTHWISE, Kind.CONV_CUTS, Kind.CONV_BLOCKS,
+    Kind.CONV_DEPTHWISE, Kind.CONV_CUTS, Kind.CONV_BLOCKS, Kind.CONV_PLACES,
 )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ from spikelet.runtime import kernel_sets
 from tests.example_graphs import example_graph
 from tests.fuzz.fuzz_graphs import differences
 from tests.random_graphs import random_graph, random_input
-from tests.runtime import test_choices, test_matrices
+from tests.runtime import test_choices, test_matrices, test_places
 for operation in ir.OPERATIONS[1:]:
     for example in operation.examples():
         graph, x, name = example_graph(example)
@@ -56,6 +56,10 @@ for transpose in test_matrices.TRANSPOSES:
 for low, high, planes in ((0, 9, 4), (-8, 7, 4)):
     for reach in (1, 2000, 1000000):
         test_matrices.test_values_by_values_of_few_bits(low, high, planes, reach)
+for width, steps in ((7, 3), (17, 5), (33, 17), (64, 2)):
+    test_places.test_maps_of_every_width_and_as_many_steps(width, steps)
+test_places.test_taps_paddings_and_the_largest_of_neighbours((4, 8), (3, 7), (3, 4))
+test_places.test_layers_of_every_width(65, 17)
 for kernels in kernel_sets():
     for outputs in (1, 33, 65, 129, 513):
         test_choices.test_every_legal_choice_gives_the_same_for_a_pooled_layer(kernels.name, outputs, 1)

@@ -131,7 +131,8 @@ def test_the_scratch_memory_of_a_kernel_is_what_the_library_says(kernels: str):
     """Where pointers have 8 bytes; elsewhere the library may take less."""
     compared = set()
     for graph in GRAPHS:
-        for plan in (*plans(graph, kernels), *chosen_plans(graph, kernels, Kind.CONV_BLOCKS, Kind.CONV_CUTS)):
+        chosen = chosen_plans(graph, kernels, Kind.CONV_BLOCKS, Kind.CONV_CUTS, Kind.CONV_PLACES)
+        for plan in (*plans(graph, kernels), *chosen):
             for planned, op in zip(plan.operations, bind(plan).ops, strict=True):
                 ours = HERE[kernels].kernels.scratch_bytes(planned)
                 theirs = library.library().spk_op_scratch(HERE[kernels].index, ctypes.byref(op))

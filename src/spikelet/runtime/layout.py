@@ -6,6 +6,8 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
     rows     int8   [K + 1, O/g padded to 32]   column j of row k: the j-th output of the row's group
     sliced   uint64 [K + 1, words]              bit o of row k: 1 for +1
     ordered  uint64 [K + 1, words]              the same, outputs in their order
+    places   uint16 [...]                       the longest list's length; by output the length of its list, and the
+                                                list: its synapses of weight +1, filled up to a multiple of 8 with K
     taps     int16  [kh * kw, O padded to 8]   one input channel each, a group of its own
     pairs    int16  [kh, ceil(kw*C / 2), O padded to 8, 2]   two neighbouring synapses side by side
     quads    int8   [kh, ceil(kw*C / 4), O padded to 8, 4]   four of them
@@ -36,6 +38,8 @@ from spikelet.base.errors import GraphError
 Array = NDArray[np.generic]
 Whole = NDArray[np.int8] | NDArray[np.int16]
 ALIGNMENT = 64
+ROW = 64  # places.h: bytes of many places
+UNIT = 8  # events.h: lists are filled up to a multiple of it
 CUT_FIRST, CUT_LAST, CUT_APART = 4, 16, 2  # cuts.h: widths of cuts
 
 
@@ -144,6 +148,22 @@ def _ones(weight_OIhw: Whole, multiple: int) -> NDArray[np.uint8]:
     bits = np.zeros((k + 1, round_up(o, multiple)), np.uint8)
     bits[:k, :o] = np.greater(by_synapse, 0)
     return bits
+
+
+def places(weight_OIhw: Whole) -> Weights:
+    """Lists of the synapses of weight +1, an output each, filled up with the number behind the last synapse's."""
+    by_output = _by_synapse(weight_OIhw, 1).T > 0
+    k = by_output.shape[1]
+    listed = [np.flatnonzero(one) for one in by_output]
+    filled = [np.append(one, np.full(-len(one) % UNIT, k)) for one in listed]
+    parts = [part for one in filled for part in ([len(one)], one)]
+    lists = np.concatenate([[max(map(len, filled))], *parts])
+    return Weights(aligned(lists.astype(np.uint16)), ROW, "places")
+
+
+def row_of_places(width: int) -> int:
+    """Bytes that a row of so many output positions takes: 1, 2, 4 or 8."""
+    return 1 if width <= 8 else 2 if width <= 16 else 4 if width <= 32 else 8
 
 
 def pairs(weight_OIhw: Whole) -> Weights:

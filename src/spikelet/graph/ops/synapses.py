@@ -48,11 +48,13 @@ def weight_stream(stated: Stated) -> list[Stream]:
 
 
 def rows_bytes(outputs: int, inputs: int, taps: int) -> int:
-    """Bytes of weights of `outputs` a group and `inputs` of all groups, rows of bytes, pairs of 16 bits or blocks of
-    bytes (or rows of bits, which are smaller): an output padded to 32, 8 or 16, a synapse to a pair or to 64, and a row
-    of zeros."""
+    """Bytes of weights of `outputs` a group and `inputs` of all groups: rows of bytes, pairs of 16 bits, blocks of
+    bytes, or lists of numbers of 16 bits (or rows of bits, which are smaller). An output is padded to 32, 8 or 16, a
+    synapse to a pair or to 64, a list to 8; a row of zeros is added, to a list its length, to all that of the longest.
+    """
     bytes_, pairs = padded(outputs, 32) * (taps * inputs + 1), 2 * padded(outputs, 8) * taps * padded(inputs, 2)
-    return max(bytes_, pairs, padded(outputs, 16) * padded(taps * inputs, 64))
+    lists = 2 * outputs * (padded(taps * inputs, 8) + 1) + 2
+    return max(bytes_, pairs, lists, padded(outputs, 16) * padded(taps * inputs, 64))
 
 
 def since_grid(bits: int, grid: str) -> int:

@@ -11,7 +11,15 @@ from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planes import add_planes
 from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.stages import Stage, add_up, finish
-from spikelet.runtime.plan.synapses import COUNTS_VALUES, READS_BYTES, READS_EVENTS, READS_SPIKES, Read, Synapses
+from spikelet.runtime.plan.synapses import (
+    COUNTS_ONES,
+    COUNTS_VALUES,
+    READS_BYTES,
+    READS_EVENTS,
+    READS_SPIKES,
+    Read,
+    Synapses,
+)
 
 
 def conv(plan: Planner, node: ir.Conv) -> None:
@@ -33,7 +41,8 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     planes = None if layer.dilated or fired else plan.forms.counted(name)
     steps = (fired or planes or plan.forms.readable(name)).steps
     _, high, wide = plan.forms.shape(node.name)
-    read = Read(plan.edges[name], plan.means[name], 0 if fired is None else pool, high * wide * steps)
+    widths = plan.forms.maps[name][2], wide
+    read = Read(plan.edges[name], plan.means[name], 0 if fired is None else pool, high * wide * steps, widths)
     kinds = layer.kinds(plan.emitter.kernels, read)
     end = _end(plan, layer, steps, kinds)
     kinds = kinds if end is None else end.among(kinds)
@@ -52,7 +61,7 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     weights: layout.Weights = plan.constants.get(node, (kind, layer.weight.shape), layer.packer(kind))
     packed = constant(node, "weight", weights.packing, weights.array)
     edge = plan.edges[node.name]
-    short = kind in READS_EVENTS and edge.low.min() >= -(2**15) and edge.high.max() < 2**15
+    short = kind in COUNTS_ONES and edge.low.min() >= -(2**15) and edge.high.max() < 2**15
     fields |= {"short_sums": short, "pool": pool, "weight": packed, "row_bytes": weights.row_bytes}
     finish(plan, Stage(kind, source, plan.forms.shape(node.name), fields, tail=node))
 

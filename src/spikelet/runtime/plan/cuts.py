@@ -21,7 +21,7 @@ from spikelet.runtime.plan.constants import constant
 from spikelet.runtime.plan.emit import Value
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
-from spikelet.runtime.plan.synapses import NARROW, READS_EVENTS, Synapses
+from spikelet.runtime.plan.synapses import COUNTS_ONES, NARROW, Synapses
 
 FEW_STATES = 3  # of an automaton that is faster than sums in 32 bits
 
@@ -45,7 +45,7 @@ class Ending:
             return kinds
         states = 0 if self.form.transitions is None else len(self.form.transitions)
         faster_than_lists = states == 1 or (states <= FEW_STATES and self.form.cuts.shape[1] > NARROW)
-        fastest = faster_than_lists and kinds[0] in READS_EVENTS
+        fastest = faster_than_lists and kinds[0] in COUNTS_ONES
         return (Kind.CONV_CUTS, *kinds) if fastest else (kinds[0], Kind.CONV_CUTS, *kinds[1:])
 
 

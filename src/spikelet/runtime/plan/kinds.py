@@ -44,6 +44,7 @@ class Kind(enum.IntEnum):
     CONV_CUTS = 29
     ADD_PLANES = 30
     CONV_BLOCKS = 31
+    CONV_PLACES = 32
 
 
 class Form(enum.IntEnum):

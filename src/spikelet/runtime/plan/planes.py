@@ -59,5 +59,5 @@ def _lists(plan: Planner, reader: ir.Operation) -> bool:
     layer = Synapses.of(reader)
     (name,) = reader.inputs
     _, high, wide = plan.forms.shape(reader.name)
-    read = Read(plan.edges[name], plan.means[name], 0, high * wide * plan.emitter.T)
+    read = Read(plan.edges[name], plan.means[name], 0, high * wide * plan.emitter.T, (wide, wide))
     return plan.chosen(reader, layer.kinds(plan.emitter.kernels, read)[0]) in READS_SPIKES

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from spikelet.runtime.layout import round_up
+from spikelet.runtime.layout import ROW, UNIT, round_up, row_of_places
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.operation import Planned
 
 PIECE = 64  # spk_carve
 CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
+POINTER = 8  # blocks.h
 VECTOR = 32  # matmul_bits.h
 MOST_WIDE = 64  # sliced.h: bytes of the longest vector of rows
 RUN_SLACK, BLOCK_SLACK = 16, 32  # ring.h
 PANEL_PLACES, PANEL_BYTES = 64, 2**18  # blocks.h
 CUT_KEPT = 33  # cuts.h
+PLANES = 16  # sliced.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
 
@@ -88,7 +90,7 @@ def blocks(op: Planned) -> int:
     panel = places * 64 * _odd_lines(-(-kernel * op.number("in_c") // 64)) + 64
     sums = places * (steps // rows) * lanes * 4
     others = op.number("max_h") * op.number("max_w") > 1
-    return _pieces(ring, panel, sums, pixels * lanes * 4, sums * others)
+    return _pieces(ring, op.number("kernel_h") * POINTER, panel, sums, pixels * lanes * 4, sums * others)
 
 
 def depthwise(op: Planned) -> int:
@@ -143,6 +145,20 @@ def cuts(op: Planned) -> int:
     return _events(op) + _pieces(*[_window_events(op)] * streams, row * CUT_KEPT)
 
 
+def places(op: Planned) -> int:
+    """places_carve of places.h: taps, a strip's table, planes of a group of outputs, sums of a band."""
+    high, times, kernel = op.number("max_h"), op.number("in_t"), op.number("kernel_w") * op.number("in_c")
+    positions, pitch = op.number("out_h") * high, row_of_places(op.number("out_w") * op.number("max_w"))
+    band = min(max(ROW // (pitch * times) // high * high, high), positions)
+    strips = -(-times // min(ROW // (pitch * band), times))
+    read = round_up(positions, band) + op.number("kernel_h") - 1
+    rows_ = max(read, op.number("pad_h") + round_up(op.number("in_h"), 8))
+    synapses, groups = kernel * op.number("kernel_h"), -(-op.number("out_c") // 64)
+    counts = _pieces(PLANES * 65 * ROW, strips * groups * 64 * ROW * 8 * 2, strips * ROW * 8 * 2)
+    taps = _pieces(kernel * times * rows_ * pitch + ROW, (synapses + 2) * ROW)
+    return taps + counts + _pieces(round_up(synapses, UNIT) * 4) + _sweep(op, round_up(op.number("out_c"), 16))
+
+
 def _matrix(op: Planned) -> tuple[int, int, int, int, int]:
     """matrix_sizes of matrices.h: count, positions of a and of b, and channels of a head of each."""
     count = op.number("in_h") if op.number("by_row") else 1
@@ -190,6 +206,7 @@ FAST: Mapping[Kind, Callable[[Planned], int]] = {
     Kind.CONV_SLICED: sliced,
     Kind.CONV_NIBBLES: rows,
     Kind.CONV_CUTS: cuts,
+    Kind.CONV_PLACES: places,
     Kind.CONV_VALUES: plain,
     Kind.CONV_PAIRS: runs,
     Kind.CONV_QUADS: runs,

@@ -40,7 +40,7 @@ class KernelSet:
 _FAST_ONLY = frozenset(
     {
         Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_PAIRS, Kind.CONV_QUADS, Kind.CONV_DEPTHWISE, Kind.MATMUL_BITS,
-        Kind.CONV_CUTS, Kind.ADD_PLANES, Kind.CONV_BLOCKS,
+        Kind.CONV_CUTS, Kind.ADD_PLANES, Kind.CONV_BLOCKS, Kind.CONV_PLACES,
     }
 )  # fmt: skip
 SETS: Mapping[str, KernelSet] = {

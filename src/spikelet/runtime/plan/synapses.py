@@ -5,6 +5,7 @@
     spikes          1 bit, many outputs, no groups     CONV_SLICED     1-bit rows
     spikes          1 bit, few outputs, no groups      CONV_NIBBLES    1-bit rows, 4 bits an output
     spikes          1 bit, ends in a neuron            CONV_CUTS       1-bit rows; see cuts.py
+    spikes          1 bit, wide maps, stride 1         CONV_PLACES     lists of the weights of +1
     spikes          any other                          CONV_ROWS       int8 rows
     counts          where lists are faster             as spikes
     bytes           8 bits, where a set has tiles      CONV_BLOCKS     int8 blocks
@@ -15,7 +16,8 @@
 Counts are values from 0 to 16, such as those of neurons of a few levels or sums of spikes: a value of n is n events.
 Their expected mean (density.py) and what both take (costs.py) say whether lists of them are faster than multiplying.
 Any kernel further down in the table can run a layer too, and either of 1 bit where the other does: spikes can be read
-as values, at the cost of unpacking them. Results are the same. A dilated kernel reads spikes as values.
+as values, at the cost of unpacking them. Results are the same. A dilated kernel reads spikes as values. CONV_PLACES
+counts as long however few spikes there are, at 512 places at once.
 
 Odd codes 2 w + 1 (spec Q5) of 8 bits don't fit int8, but every w does: int8 rows hold w, and the kernel turns their sum
 into that of the codes,
@@ -50,19 +52,23 @@ BYTE, CODE, SHORT = 2**8 - 1, 2**7, 2**15 - 1  # what uint8, int8 and int16 hold
 READS_EVENTS = frozenset({Kind.CONV_ROWS, Kind.CONV_SLICED, Kind.CONV_NIBBLES, Kind.CONV_CUTS})
 COUNTS_VALUES = READS_EVENTS | {Kind.CONV_QUADS}  # which are told how large values can be
 READS_BYTES = frozenset({Kind.CONV_BLOCKS, Kind.CONV_QUADS, Kind.CONV_PAIRS, Kind.CONV_VALUES})
-READS_SPIKES = READS_EVENTS | {Kind.CONV_BLOCKS}  # or planes, as they lie in memory
+COUNTS_ONES = READS_EVENTS | {Kind.CONV_PLACES}  # whose sums can be short
+READS_SPIKES = COUNTS_ONES | {Kind.CONV_BLOCKS}  # or planes, as they lie in memory
+LONGEST_ROW, LARGEST_KERNEL = 64, 8  # places.h: pixels of a map, taps each way
 HOLDS_CODES = frozenset({Kind.CONV_BLOCKS, Kind.CONV_QUADS})  # odd codes too, not their halves
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Read:
     """What a layer reads: its edge, the values' expected mean, where they lie as spikes, pool * pool of them each, that
-    pool, 0 where they don't, and by how many places: output positions and steps."""
+    pool, 0 where they don't, by how many places: output positions and steps, and the pixels of a row, the source's and
+    the output's."""
 
     edge: Edge
     mean: float
     pool: int
     places: int
+    widths: tuple[int, int]
 
     @property
     def most(self) -> int:
@@ -101,6 +107,8 @@ class Synapses:
         products = self._products(kernels, read)
         able += by_events if by_events and self._lists_win(kernels, by_events[0], products, read) else []
         able += [*products, *(kind for kind in by_events if kind not in able), Kind.CONV_VALUES]
+        if self._fits_places(by_events, read):
+            able.insert(0 if self._places_win(kernels, able[0], read) else 1, Kind.CONV_PLACES)
         return tuple(kind for kind in able if kind in kernels.kinds)
 
     def _products(self, kernels: KernelSet, read: Read) -> list[Kind]:
@@ -138,12 +146,29 @@ class Synapses:
         multiplied = min(costs.multiplied(other, outputs, self.weight[0].size, read.places) for other in others)
         return costs.listed(kind, outputs, taps, read.mean, wide=self.code_top(kind) > NARROW_CODES) < multiplied
 
+    def _fits_places(self, by_events: list[Kind], read: Read) -> bool:
+        """Whether CONV_PLACES can run 1-bit weights on these spikes."""
+        small = max(self.weight.shape[2:]) <= LARGEST_KERNEL and max(read.widths) <= LONGEST_ROW
+        small &= self.weight[0].size <= SHORT
+        return Kind.CONV_SLICED in by_events and read.pool == 1 and self.stride == (1, 1) and small
+
+    def _places_win(self, kernels: KernelSet, kind: Kind, read: Read) -> bool:
+        """Whether counting at many places at once is expected to be faster than the kernel `kind`: than lists of events
+        whose rows have few outputs, for those of many are read once for all of them."""
+        costs, outputs, taps = kernels.costs, len(self.weight), self.weight[0, 0].size
+        if costs is None or kind is not Kind.CONV_NIBBLES:
+            return False
+        listed = costs.listed(kind, outputs, taps, read.mean, wide=False)
+        return costs.side_by_side(outputs, read.places, read.widths[1]) < listed
+
     def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
         """What packs the weights for a kernel of `kind`."""
         if kind is Kind.CONV_SLICED:
             return lambda: layout.sliced(self.node.name, self.codes())
         if kind is Kind.CONV_NIBBLES:
             return lambda: layout.nibbles(self.node.name, self.codes())
+        if kind is Kind.CONV_PLACES:
+            return lambda: layout.places(self.codes())
         if kind is Kind.CONV_PAIRS:
             return lambda: layout.pairs(self.codes())
         if kind is Kind.CONV_QUADS:
