@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.cases import FIRING, subject_of
+from benchmarks.cases import FIRING, named, subject_of
 from benchmarks.end_to_end import write
 from spikelet import Program
 from spikelet.base.codes import values_of
@@ -183,6 +183,9 @@ def _table(word: str, limit: dict[str, float], args: argparse.Namespace) -> dict
 
 def tables(words: Sequence[str], args: argparse.Namespace) -> list[dict[str, Any]]:
     """Measures the machine and every case, prints a Markdown table of each by kernel; returns what JSON holds."""
+    for word in words:
+        if word not in names():
+            named(word)  # so that a wrong one is refused before anything is measured
     limit = limits()
     print(", ".join(f"{word} {value:g}" for word, value in limit.items()) + " (a nanosecond)")
     return [_table(word, limit, args) for word in words]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -102,3 +103,14 @@ def test_without_the_emulator_the_table_says_so(
     refused = command("export", packed, "--dry-run", "--input", tmp_path / "x.npy")
     assert refused.exit_code == 2
     assert "spikelet[targets]" in refused.stderr
+
+
+def test_a_full_disk_is_named_by_the_folder(
+    packed: Path, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*words: Any, **more: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("spikelet.cli.exporting.to_c", full)
+    done = command("export", packed, "--to", "c", "--out", tmp_path / "c")
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, f"error: {tmp_path / 'c'}: No space left on device")

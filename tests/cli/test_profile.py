@@ -103,3 +103,16 @@ def test_images_are_refused_where_they_do_not_fit(
         done = command("profile", *words)
         assert done.exit_code == 2
         assert message in done.stderr
+
+
+def test_without_its_data_set_a_packed_file_asks_for_a_picture(
+    trained: Path, packed: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*words: Any, **more: Any) -> Any:
+        raise FileNotFoundError("no image data set could be read.")
+
+    monkeypatch.setattr("spikelet.cli.sources.load_data", absent)
+    done = command("profile", packed)
+    assert done.exit_code == 2
+    assert f"which needs no data set: spikelet profile {packed} picture.png" in done.stderr
+    assert "picture.png" not in command("profile", trained).stderr

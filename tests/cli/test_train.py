@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from spikelet.cli.result import load_result
+from spikelet.cli.training import _summary
 from spikelet.data import batches, load
 from spikelet.recipes import RECIPES
 from spikelet.train import Run, Teacher, evaluate, load_run
+from spikelet.train.checkpoint import build
 from spikelet.train.progress import Silent
 
 
@@ -187,3 +189,13 @@ def test_a_taught_run_shows_its_teacher_and_both_can_be_evaluated(
     resumed = command("train", "--resume", tmp_path / "run" / "teacher")
     assert "its analog twin: ReLU for neurons, float weights" in " ".join(resumed.output.split())
     assert "spikelet pack" not in resumed.output
+
+
+def test_a_network_without_integers_says_so_before_it_trains(tmp_path: Path) -> None:
+    config = RECIPES["est-digits"]()
+    lines = {}
+    for attention in ("levels", "softmax"):
+        one = dataclasses.replace(config, model_options={**config.model_options, "attention": attention})
+        lines[attention] = dict(_summary(one, tmp_path, load("digits").train, build(one)))
+    assert "integers" not in lines["levels"]
+    assert lines["softmax"]["integers"].startswith("none, so that it can't be packed: its attention is a softmax")

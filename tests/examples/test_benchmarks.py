@@ -216,3 +216,11 @@ def test_a_shipped_network_is_measured_at_its_own_rate_on_given_images(run: Call
 def test_a_shipped_network_has_no_evaluation_in_pytorch(run: Callable[..., str]):
     with pytest.raises(SystemExit, match="qsnn-vgg-s-cifar10 ships as integers: leave `exact` out of --beside"):
         run("end_to_end", "qsnn-vgg-s-cifar10", "--batch", "1", "--beside", "exact")
+
+
+def test_a_wrong_case_is_refused_before_the_machine_is_measured(
+    run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(roofline, "limits", lambda: pytest.fail("the machine was measured"))
+    with pytest.raises(SystemExit, match=r"a case must be a model's name, .* got 'wrong'"):
+        run("roofline", "qsnn-vgg-s-nmnist", "wrong")

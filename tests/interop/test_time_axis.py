@@ -160,3 +160,16 @@ def test_a_batch_first_model_is_not_evaluated_or_trained_on_other_batches() -> N
     samples = Samples(frames(8, 1), torch.arange(8) % 5, tuple("abcde"), "toys")
     with pytest.raises(TimeAxisError, match="the data set toys time_axis=0"):
         train_further(model, DataSplits(samples, samples, samples), Training(batch_size=T, phases=(Phase(1, T),)))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_layout_that_was_declared_need_not_be_said_again(axis: int) -> None:
+    net, x, labels = (Net, BatchFirst)[axis](), frames(3, axis), torch.zeros(3, dtype=torch.long)
+    model = spikelet.from_spikingjelly(net, time_steps=T, scale=1.0, time_axis=axis).eval()
+    model(x)
+    small = spikelet.compress(model, [spikelet.compression.Quantize(4)], x).model
+    graph = spikelet.lower(small, x)
+    assert spikelet.verify(graph, small, [(x, labels)], spikelet.Program).mismatches == 0
+    assert spikelet.profile(small, x).samples == 3
+    with pytest.raises(TimeAxisError, match="example"):
+        spikelet.lower(small, x[0])

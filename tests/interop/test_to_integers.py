@@ -157,3 +157,27 @@ def test_a_neuron_s_spikes_are_found_under_its_name() -> None:
 def test_what_is_no_module_is_refused(convert: Any):
     with pytest.raises(ConversionError, match=r"net must be a torch\.nn\.Module, got int"):
         convert(3, time_steps=2)
+
+
+def test_a_conversion_of_a_network_in_evaluation_is_on_the_grid_at_once() -> None:
+    pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
+    from spikingjelly.activation_based import layer, neuron
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.lif = layer.Conv2d(3, 8, 3, step_mode="m"), neuron.LIFNode(tau=3.0, step_mode="m")
+            self.fc = layer.Linear(392, 10, step_mode="m")
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc((self.lif(8 * self.conv(x)) * 0.3).flatten(2)).mean(0)
+
+    torch.manual_seed(0)
+    x = images(8)
+    model = spikelet.from_spikingjelly(Net().eval(), time_steps=T, round_leak=True)
+    assert not any(module.training for module in model.modules())
+    at_once = model(x)
+    assert torch.equal(at_once, model.eval()(x))
+    of_8_bits = quantized(model, Uniform(8), 32)
+    graph = spikelet.lower(of_8_bits, x)
+    assert spikelet.verify(graph, of_8_bits, [(x, torch.zeros(8, dtype=torch.long))]).mismatches == 0

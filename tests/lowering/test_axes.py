@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikelet.base.errors import LoweringError, TimeAxisError
 from spikelet.base.time_axis import TimeAxis
@@ -20,6 +20,7 @@ from tests.support.user_modules import (
     SHAPE,
     T,
     User,
+    after_conv,
     assert_exact,
     classifier,
     conv,
@@ -226,3 +227,12 @@ def test_a_sum_over_time_divided_by_a_count_is_a_mean(time_steps: int) -> None:
     lif = LIF(time_steps, LIFParams(threshold=0.25))
     assert_exact(user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2)).sum(0) / time_steps, lif=lif))
     assert_exact(user(lambda m, x: m.fc(m.lif(m.conv(x)).flatten(2).sum(0) / 3), lif=lif))
+
+
+def test_a_pool_of_torch_that_meets_an_axis_of_time_is_refused_with_the_way_out():
+    said = r"^part: .* \(Layers of torch take maps without an axis of time: x\.flatten\(0, 1\) before it"
+    with pytest.raises(LoweringError, match=said):
+        lower(after_conv(nn.AvgPool2d(2), 36), images())
+    folded = user(lambda m, x: m.fc(m.part(m.lif(m.conv(x)).flatten(0, 1)).unflatten(0, (T, -1)).flatten(2)),
+                  part=nn.AvgPool2d(2), fc=classifier(36))  # fmt: skip
+    assert_exact(folded)

@@ -50,6 +50,10 @@ SPIKES: dict[str, Code] = {
     "the smallest of channels": lambda a, b: a.amin(2, keepdim=True) + b,
     "or by clamp": lambda a, b: (a + b).clamp(0, 1),
     "or by a bound": lambda a, b: torch.clamp(a + b, max=1),
+    "the largest of a map": lambda a, b: a.amax((-2, -1), keepdim=True) + b,
+    "the largest of a map, folded": lambda a, b: (
+        (a + b).flatten(0, 1).amax((2, 3)).unflatten(0, (T, -1))[..., None, None] + a
+    ),
     "exclusive or": lambda a, b: (a - b).abs(),
     "bounds by name": lambda a, b: torch.clip(a - b, min=-1, max=0),
 }
@@ -58,6 +62,10 @@ CURRENTS: dict[str, Code] = {
     "minimum": torch.minimum,
     "min of two": lambda a, b: torch.min(a, b),
     "the largest over time": lambda a, b: torch.amax(a, dim=0, keepdim=True) - b,
+    "the largest of a map": lambda a, b: torch.amax(a, dim=(3, 4), keepdim=True) - b,
+    "the largest of many positions": lambda a, b: (
+        a.repeat(1, 1, 1, 3, 3).flatten(3).max(-1).values[..., None, None] - b
+    ),
     "the smallest of rows": lambda a, b: a.min(dim=-1, keepdim=True)[0] + b,
     "a constant": lambda a, b: torch.maximum(a, torch.full((1,), 0.5)) - b,
     "magnitude": lambda a, b: a.abs() - torch.abs(b),

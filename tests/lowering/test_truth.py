@@ -41,6 +41,9 @@ GOES: dict[str, Body] = {
     "a choice by names": lambda s, x: torch.where(s > 0, input=x, other=s),
     "filled by names": lambda s, x: x.masked_fill(value=2.0, mask=s == 1),
     "whole numbers": lambda s, x: (x > 0).long() + s,
+    "the same number": lambda s, x: s * torch.where(s > 0, 2.0, 2.0),
+    "filled with what is there": lambda s, x: (s * 0 + 1).masked_fill(x > 0, 1.0),
+    "a slope below zero": lambda s, x: torch.where(x > 0, x, 0.25 * x),
     "between means": lambda s, x: F.avg_pool2d(s.flatten(0, 1), 6).unflatten(0, (2, -1)) > 0.5 / 36,
 }
 
@@ -77,6 +80,11 @@ REFUSED: dict[str, tuple[Body, str]] = {
         lambda s, x: (y := F.avg_pool2d(s.flatten(0, 1), 3).unflatten(0, (2, -1))) > y.flip(2),
         r"compares two tensors in units of 0\.111111, no power of two, .* Compare sums",
     ),
+    "filled with minus infinity": (
+        lambda s, x: x.masked_fill(s > 0, float("-inf")).clamp_min(-1),
+        r"masked_fill\): chooses -inf, which integers don't have\. Use a number below, or above, .* such as -1000",
+    ),
+    "a choice of infinity": (lambda s, x: torch.where(s > 0, x, torch.inf), r"chooses inf, which integers don't have"),
     "a comparison out of range": (lambda s, x: s > 1e30, r"compares with 1e\+30, which is out of the range"),
 }
 

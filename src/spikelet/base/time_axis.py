@@ -94,6 +94,11 @@ def require_agreement(model: object, time_axis: TimeAxis, what: str) -> None:
         )
 
 
+def declared_by(model: object, time_axis: TimeAxis) -> TimeAxis:
+    """`time_axis`, or where that is None the one that `model` declares, as a converted network of frames does."""
+    return getattr(model, "time_axis", None) if time_axis is None else time_axis
+
+
 def batch_axis(time_axis: TimeAxis) -> int:
     """The axis that counts samples: 1 for time-first frames, else 0."""
     return 1 if check_time_axis(time_axis) == 0 else 0

@@ -23,12 +23,12 @@ def duration(seconds: float) -> str:
 
 
 def parse_bytes(text: str) -> int:
-    """Bytes from "100000", "100k", "1.5M" (powers of ten) or "96Ki", "1Mi" (powers of two).
+    """Bytes from "100000", "100k", "100K", "1.5M" (powers of ten) or "96Ki", "1Mi" (powers of two).
 
     Raises:
         ValueError: not such a number.
     """
-    units = {"": 1, "k": 10**3, "M": 10**6, "Ki": 2**10, "Mi": 2**20}
+    units = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "Ki": 2**10, "Mi": 2**20}
     stripped = text.strip().removesuffix("B").strip()
     unit = next((u for u in sorted(units, key=len, reverse=True) if stripped.endswith(u)), "")
     try:

@@ -8,9 +8,16 @@ So `--help` loads no more than it needs, and a missing library is only missed by
 
 from __future__ import annotations
 
+import sys
+
+from spikelet.cli.stopped import EXIT_STOPPED
+
 
 def main() -> None:
     """Runs the command line; the console script `spikelet` and `python -m spikelet` call this."""
-    from spikelet.cli.app import app
-
+    try:
+        from spikelet.cli.app import app
+    except KeyboardInterrupt:  # commands.py says it once it is there
+        sys.stderr.write("error: stopped.\n")
+        raise SystemExit(EXIT_STOPPED) from None
     app(prog_name="spikelet")

@@ -24,9 +24,9 @@ from spikelet.base.text import one_line, printable
 from spikelet.cli.errors import sentence_of
 from spikelet.cli.printing import hint, print_error
 from spikelet.cli.quiet import quiet_option
+from spikelet.cli.stopped import EXIT_STOPPED
 
 EXIT_ERROR = 2
-EXIT_STOPPED = 130  # as shells say it of a program that SIGINT ended
 OWN = (click.exceptions.Exit, click.Abort, click.ClickException, BrokenPipeError)  # click's own business
 
 

@@ -91,7 +91,7 @@ def _resumed(options: TrainOptions, folder: Path) -> Plan:
             "--resume takes everything from the folder: give it no recipe, no --data and no setting. (Where the data "
             "lies now is said by --data-root.)"
         )
-    require_folder(folder)
+    require_folder(folder, "--resume")
     config = load_config(folder)
     return Plan(config, folder, splits_of(config, options.data_root))
 

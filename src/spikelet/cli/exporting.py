@@ -69,9 +69,10 @@ def export(model: str, options: ExportOptions) -> Exported:
         found.require(options.flash, options.ram)
         found = dataclasses.replace(found, counted=_counted(graph, sample, options.input))
         found.require(options.flash, options.ram)
-        if out is not None:
+    if out is not None:
+        with naming(out):
             to_c(graph, out, name=options.name, ecosystem=options.to)
-        return Exported(model, found, out, options.to)
+    return Exported(model, found, out, options.to)
 
 
 def _sample(graph: IntGraph, path: str) -> NDArray[np.uint8]:

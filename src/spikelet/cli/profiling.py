@@ -22,6 +22,7 @@ from spikelet.cli.printing import facts, heading, lines, note, say, show, width
 from spikelet.export.c.project import written
 from spikelet.export.c.report import report
 from spikelet.graph.ir import IntGraph
+from spikelet.graph.trained_on import front_end_of
 from spikelet.profiling import Report, profile_graph
 from spikelet.profiling.report import ON_A_DEVICE
 from spikelet.profiling.table import PARTS, TITLES, Part
@@ -87,7 +88,12 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str 
     torch.set_num_threads(work.threads)
     choice = Choice(data, data_root, split)
     opened = open_target(target)
-    _, samples = samples_of(opened, choice)
+    try:
+        _, samples = samples_of(opened, choice)
+    except (SpikeletError, OSError, ImportError) as error:
+        if isinstance(opened, Trained) or data is not None:
+            raise
+        raise SpikeletError(f"{error} {_without_data(target, opened.graph)}") from error
     if isinstance(opened, Trained):
         some = samples.spread(work.samples or OF_A_RUN)
         found = profile_model(opened.model, batches(some, BATCH), time_axis=some.time_axis, name=opened.config.model)
@@ -95,6 +101,12 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str 
     some = samples.spread(work.samples or OF_A_FILE)
     x, _ = some.batch(torch.arange(len(some)))
     return _on_device(profile_graph(opened.graph, x.numpy()), lambda: opened.graph)
+
+
+def _without_data(target: str, graph: IntGraph) -> str:
+    """How to profile a packed file without the data set that it was trained on."""
+    given = "sound.wav" if front_end_of(graph) else "picture.png" if graph.input.shape[0] in (1, 3) else "frames.npy"
+    return f"Or give what it is to run on, which needs no data set: {command_line('profile', target, given)}"
 
 
 def _on_device(found: Report, graph: Callable[[], IntGraph]) -> Report:

@@ -93,6 +93,9 @@ def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module)
     note = f" ({data.note})" if data.note else ""
     teacher = [] if config.teacher is None else [("teacher", _teacher(config.teacher))]
     unpruned = [] if config.unpruned is None else [("unpruned", _unpruned(config.unpruned))]
+    floats = {
+        f"none, so that it can't be packed: {m.no_integers}" for m in model.modules() if hasattr(m, "no_integers")
+    }
     return [
         ("run", str(folder)),
         ("model", f"{config.model}, {parameters:,} parameters, {_options(config)}"),
@@ -100,6 +103,7 @@ def _summary(config: TrainConfig, folder: Path, data: Samples, model: nn.Module)
         ("epochs", f"{_phases(config.phases)}, batches of {config.batch_size}, seed {config.seed}"),
         *teacher,
         *unpruned,
+        *(("integers", sentence) for sentence in floats),
     ]
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import CompressionError
 from spikelet.base.strict_json import shown
-from spikelet.base.time_axis import TimeAxis, check_time_axis
+from spikelet.base.time_axis import TimeAxis, check_time_axis, declared_by
 from spikelet.base.whole import whole
 from spikelet.compression.accuracy import NOT_MEASURED, Judge, judge_of
 from spikelet.compression.execution import check_runs
@@ -81,7 +81,7 @@ def compress(
             validation part of a DataSplits is used, or else the calibration batches if they are pairs (x, y).
         calibration_batches: how many batches are looked at (of a DataSplits, of 128 samples each).
         time_axis: where time stands in batches: None for still inputs [B, ...], 0 for [T, B, ...], 1 for [B, T, ...].
-            A DataSplits says it itself.
+            A DataSplits says it itself; what the model declares unless given.
     Returns:
         The smaller model, every part in the mode it had, and the report.
     Warns:
@@ -158,7 +158,7 @@ def _context(
         if validation is None and len(data.validation):
             validation = data.validation
         return Context(data, inputs, time_axis), judge_of(validation, (), time_axis)
-    data = tensor_of(data)
+    data, time_axis = tensor_of(data), declared_by(model, time_axis)
     if not (data is None or isinstance(data, Iterable)) or isinstance(data, str):
         raise CompressionError(f"data must be a DataSplits, a batch or a list of batches, got {type(data).__name__}.")
     taken = [data] if isinstance(data, Tensor) else list(itertools.islice(() if data is None else data, count))

@@ -44,7 +44,8 @@ def convert(
     scaled = ScaledImage(image, _channels(net, image), axes[-1]) if is_scaled else None
     model = Converted(net, first, forward, original, scaled, axes[-1:] if is_scaled else axes, tuple(swap.one_step))
     model.finds_first = finds_first
-    model.training = swap.net.training  # its modules have theirs, which train() would lose
+    for part in (model, model.encode, model.times):
+        part.training = swap.net.training  # its other modules have theirs, which train() would lose
     return model
 
 

@@ -237,7 +237,7 @@ def average_pool(pool: nn.AvgPool2d, site: Site) -> nn.Module:
     ):
         raise ConversionError(
             f"{site.name}: average pooling must be without ceil_mode and divisor_override, and count its padding as "
-            f"zeros; got {pool}."
+            f"zeros; got {pool}. Train with count_include_pad=True, or with a stride of its windows and no padding."
         )
     if is_side_by_side(pool):
         return SumPool2d(kernel[0])
@@ -270,36 +270,42 @@ def unflatten(layer: nn.Unflatten, site: Site) -> nn.Unflatten:
 
 
 class Upsample(nn.Module):
-    """Every position of a map repeated: nn.Upsample by the nearest position.
+    """Every position of a map repeated, or means of neighbours: nn.Upsample by the nearest position or bilinearly.
 
     Args:
         factor: a whole number.
+        mode: "nearest", or "bilinear".
     """
 
-    def __init__(self, factor: int) -> None:
+    def __init__(self, factor: int, mode: str = "nearest") -> None:
         super().__init__()
-        self.factor = factor
+        self.factor, self.mode = factor, mode
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, factor H, factor W]. Raises ConversionError for anything else."""
         if x.dim() != 5:
             raise ConversionError(f"upsampling takes maps [T, B, C, H, W], got shape {tuple(x.shape)}.")
-        return x.repeat_interleave(self.factor, 3).repeat_interleave(self.factor, 4)
+        if self.mode == "nearest":
+            return x.repeat_interleave(self.factor, 3).repeat_interleave(self.factor, 4)
+        return F.interpolate(x.flatten(0, 1), scale_factor=self.factor, mode=self.mode).unflatten(0, x.shape[:2])
 
     def extra_repr(self) -> str:
-        return f"factor={self.factor}"
+        return f"factor={self.factor}, mode={self.mode!r}"
 
 
 def upsample(layer: nn.Upsample, site: Site) -> Upsample:
-    """The same, where every position is repeated a whole number of times."""
+    """The same, where every position is repeated a whole number of times, or a map becomes twice as large by means."""
     factors = {layer.scale_factor} if not isinstance(layer.scale_factor, tuple) else set(layer.scale_factor)
     factor = next(iter(factors))
-    if layer.mode != "nearest" or layer.size is not None or len(factors) > 1 or factor is None or factor % 1:
+    means = layer.mode == "bilinear" and factor == 2 and not layer.align_corners
+    is_known = layer.mode == "nearest" or means
+    if factor is None or factor % 1 or len(factors) > 1 or layer.size is not None or not is_known:
         raise ConversionError(
-            f"{site.name}: upsampling must repeat every position a whole number of times: mode='nearest' and "
-            f"scale_factor=2, 3 ...; got {layer}."
+            f"{site.name}: upsampling must repeat every position a whole number of times, mode='nearest' and "
+            "scale_factor=2, 3 ..., or be mode='bilinear' with scale_factor=2 and align_corners=False, whose weights "
+            f"are sixteenths (several of them for 4, 8 ...); got {layer}."
         )
-    return Upsample(int(factor))
+    return Upsample(int(factor), layer.mode)
 
 
 def kept(layer: nn.Module, site: Site) -> nn.Module:
@@ -346,6 +352,7 @@ TORCH: dict[type[nn.Module], Rule] = {
     nn.Unflatten: unflatten,
     nn.Upsample: upsample,
     nn.UpsamplingNearest2d: upsample,
+    nn.UpsamplingBilinear2d: upsample,
     nn.Dropout: dropout,
     nn.Dropout2d: dropout,
     nn.Identity: lambda layer, site: nn.Identity(),

@@ -36,7 +36,7 @@ from spikelet.base.errors import ConversionError
 from spikelet.interop.calls import called_through
 from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.never_fires import NeverFires
-from spikelet.interop.refused_currents import in_two_places
+from spikelet.interop.refused_currents import carried, in_two_places
 from spikelet.interop.repeats import Repeats
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
 from spikelet.interop.writes import DRAWS, FRESH, RESHAPES, TWINS, Zeros, extent, memory, version_of, written
@@ -366,12 +366,7 @@ class Lockstep(TorchFunctionMode):
 
     def _refused_current(self, unit: nn.Module, x: Tensor, taken: int) -> LoopRefused:
         """Why neurons can't read `x`."""
-        return LoopRefused(
-            f"{self.names[unit]}: at step {taken} of the loop reads something else than the current of that step: "
-            "what the code carries from an earlier step, or makes otherwise than at step 0. Neurons read "
-            "sequences, one step at a time; their own spikes they read in RLeaky, RSynaptic or a "
-            f"LinearRecurrentContainer. {WAY_OUT}"
-        )
+        return LoopRefused(f"{carried(self.names[unit], taken)} {WAY_OUT}")
 
     def _membrane(self, ran: _Ran, membrane: Membrane, step: int) -> Tensor:
         if membrane.which not in ran.computed:
@@ -414,7 +409,8 @@ class Lockstep(TorchFunctionMode):
             if ran.taken != self.time_steps:
                 raise LoopRefused(
                     f"{self.names[unit]}: ran {ran.taken} times in one forward pass, and the conversion was told of "
-                    f"time_steps={self.time_steps}. Convert it with as many time steps as its own loop takes.",
+                    f"time_steps={self.time_steps}. Convert it with as many time steps as its own loop takes; one "
+                    "that ends where an answer is certain needs forward=, a loop that goes on to the last step.",
                     has_no_loop=ran.taken == 1,
                 )
 

@@ -21,12 +21,14 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikelet.interop.calls import called_through
 from spikelet.interop.steps import tensors_in
+from spikelet.neurons import OVER_TIME
 from spikelet.nn.times_constant import TimesConstant
 from spikelet.quant.grid import round_to_grid
 
-TIMES = {"mul", "__mul__", "__rmul__", "multiply"}
-PLUS = {"add", "__add__", "__radd__", "sub", "__sub__", "__rsub__"}
-OVER = {"div", "__truediv__", "divide", "true_divide"}
+WRITES = {"mul_", "__imul__", "multiply_", "div_", "__itruediv__", "divide_", "true_divide_"}
+TIMES = {"mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__", "multiply_"}
+PLUS = {"add", "__add__", "__radd__", "sub", "__sub__", "__rsub__", "add_", "__iadd__", "sub_", "__isub__"}
+OVER = {"div", "__truediv__", "divide", "true_divide", "div_", "__itruediv__", "divide_", "true_divide_"}
 FINEST = 2.0**16
 Call = Callable[..., Any]
 
@@ -65,6 +67,9 @@ class Products(TorchFunctionMode):
         else:
             with self:  # a module's call is not taken by the mode that makes it, but by those around
                 output = self.layer(self.times, self.times.__call__, pair, {})
+            if func.__name__ in WRITES:
+                pair[0][...] = output
+                output = pair[0]
         self.mark(output)
         return output
 
@@ -104,7 +109,8 @@ class Products(TorchFunctionMode):
             return None
         if isinstance(right, Tensor):
             constant = right if name in TIMES else 1 / right
-            return None if _is_exact(constant) or constant.dim() > left.dim() else (left, constant)
+            stays = _is_exact(constant) if name in TIMES else _is_power_of_two(constant)
+            return None if stays or constant.dim() > left.dim() else (left, constant)
         number = self._number(name, right)
         return None if number is None else (left, number)
 
@@ -119,11 +125,21 @@ class Products(TorchFunctionMode):
 
 def _is_exact(constant: Tensor) -> bool:
     """Whether integers hold it: multiples of 2^-16, or one power of two."""
-    values = constant.detach().double()
-    if values.numel() == 1 and abs(math.frexp(float(values))[0]) == 0.5:
+    if _is_power_of_two(constant):
         return True
+    values = constant.detach().double()
     scaled = values * FINEST
     return bool((scaled == scaled.round()).all()) and bool((values.abs() < 2**15).all())
+
+
+def _is_power_of_two(constant: Tensor) -> bool:
+    """Whether it is one number, and that a power of two or its negative."""
+    return constant.numel() == 1 and abs(math.frexp(float(constant.detach()))[0]) == 0.5
+
+
+def _is_ours(module: nn.Module) -> bool:
+    """Whether a module computes on the grid by itself: a layer of ours, or a neuron, also one made for a conversion."""
+    return type(module).__module__.startswith(("spikelet.nn.", "spikelet.neurons.")) or isinstance(module, OVER_TIME)
 
 
 @contextmanager
@@ -131,7 +147,6 @@ def products(net: nn.Module, image: Tensor, times: TimesConstant | None) -> Iter
     """Inside, the products of what `net` does with `image` and constants are taken by `times`."""
     found = Products(times)
     found.mark(image)
-    ours = ("spikelet.nn.", "spikelet.neurons.")
-    layers = {m: found.layer for m in net.modules() if type(m).__module__.startswith(ours)}
+    layers = {m: found.layer for m in net.modules() if _is_ours(m)}
     with called_through(layers), found:
         yield found

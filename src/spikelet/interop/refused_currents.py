@@ -23,6 +23,16 @@ def another_image(neurons: str, taken: int) -> str:
     )
 
 
+def carried(neurons: str, taken: int) -> str:
+    """The words for what is no current of this step and none of those above."""
+    return (
+        f"{neurons}: at step {taken} of the loop reads something else than the current of that step: what the code "
+        "carries from an earlier step, or makes otherwise than at step 0. Neurons read sequences, one step at a time; "
+        "their own spikes they read in RLeaky, RSynaptic or a LinearRecurrentContainer. The frame before, prev = x[t], "
+        "is a sequence too: before = torch.cat([torch.zeros_like(x[:1]), x[:-1]]), and before[t] in the loop."
+    )
+
+
 def in_two_places(neurons: str) -> str:
     """The words for neurons of all time steps that go on from the membrane of another place."""
     return (

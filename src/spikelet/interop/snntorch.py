@@ -143,6 +143,23 @@ class WithSynapse(nn.Module):
     init_synaptic = reset_mem
 
 
+class SilentWithSynapse(nn.Module):
+    """A neuron behind synapses that never fires, called as `WithSynapse` is."""
+
+    def __init__(self, synapse: Integrator, integrator: Integrator) -> None:
+        super().__init__()
+        self.synapse, self.integrator = synapse, integrator
+
+    def forward(self, x: Tensor, syn: Any = None, mem: Any = None) -> tuple[Tensor, Membrane, Membrane]:
+        """Zeros, the currents of the synapses, and the membranes. Raises ConversionError as WithSynapse does."""
+        require_initial(syn, mem)
+        current = self.synapse(x)
+        membranes = self.integrator(current)
+        return torch.zeros_like(membranes), Membrane(self, lambda: current), Membrane(self, lambda: membranes, which=1)
+
+    reset_mem = init_synaptic = WithSynapse.reset_mem
+
+
 class OverVectors(nn.Module):
     """A neuron whose beta or threshold, of shape [C], goes along the last axis: its currents must be vectors [T, B, C].
 
@@ -202,13 +219,22 @@ class RecurrentWithMembrane(nn.Module):
 
 def _leaky(neuron: Any, site: Site) -> nn.Module:
     beta = _constant(neuron.beta.clamp(0, 1), site.name, "beta")  # clamped as its forward does
-    if bool((neuron.threshold >= NEVER_REACHED).all()) and not (neuron.init_hidden and not neuron.output):
+    if _is_silent(neuron):
         _require_plain(neuron, site.name)
         return Silent(_integrator(beta, "beta", site))
     return _with_state(neuron, site, _lif(neuron, site, beta, "beta", scale_input=False))
 
 
+def _is_silent(neuron: Any) -> bool:
+    """Whether a neuron never fires, and gives the code its membrane."""
+    return bool((neuron.threshold >= NEVER_REACHED).all()) and not (neuron.init_hidden and not neuron.output)
+
+
 def _synaptic(neuron: Any, site: Site) -> nn.Module:
+    if _is_silent(neuron):
+        _require_plain(neuron, site.name)
+        beta = _constant(neuron.beta.clamp(0, 1), site.name, "beta")
+        return SilentWithSynapse(_synapse(neuron, site), _integrator(beta, "beta", site))
     lif, synapse = _that_subtracts(neuron, site), _synapse(neuron, site)
     if neuron.init_hidden and not neuron.output:
         return nn.Sequential(synapse, lif)

@@ -6,7 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from spikelet.base.errors import ConversionError
 from spikelet.neurons import LIF, IntegerNeuron
+
+
+class NoState(ConversionError, AttributeError):
+    """Raised where code reads what the neuron kept on itself."""
 
 
 class StatelessLIF(LIF):
@@ -16,6 +21,16 @@ class StatelessLIF(LIF):
     """
 
     resets = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """A parameter, buffer or module. Raises NoState for what the neuron in whose place this one stands may have."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError as e:
+            raise NoState(
+                f"the network reads {name!r} of a neuron, and a converted one keeps nothing on itself. A neuron of "
+                "your own may hand its membrane on, spikes, v = neuron(x, v); else return spikes alone."
+            ) from e
 
     def reset(self, *charge_and_spikes: Tensor) -> Any:
         """See LIF; None without arguments."""

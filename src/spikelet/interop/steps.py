@@ -45,7 +45,10 @@ def replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
         return new(tree)
     if isinstance(tree, tuple | list):
         items = [replaced(item, kind, new) for item in tree]
-        return type(tree)(items) if type(tree) in (tuple, list) else tuple(items)
+        if hasattr(tree, "_fields"):  # a named tuple
+            return type(tree)(*items)  # type: ignore[call-arg]
+        is_plain = type(tree) in (tuple, list) or type(tree).__module__ == "torch.return_types"
+        return type(tree)(items) if is_plain else tuple(items)
     return {k: replaced(v, kind, new) for k, v in tree.items()} if isinstance(tree, dict) else tree
 
 

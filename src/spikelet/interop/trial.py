@@ -22,6 +22,7 @@ from spikelet.interop.joined_feedback import JoinedFeedback
 from spikelet.interop.lockstep import WAY_OUT, LoopRefused
 from spikelet.interop.original import Original
 from spikelet.interop.places import SeveralPlaces
+from spikelet.interop.stateless import NoState
 from spikelet.interop.uses import followed, require_folded
 from spikelet.interop.ways import AllSteps, NoTensor, StepByStep, Way
 from spikelet.interop.weights_in_code import WeightsInCode
@@ -148,7 +149,7 @@ def _most_telling(refusals: list[ConversionError]) -> ConversionError:
     return found or (loops or refusals)[0]
 
 
-FOUND = (WeightsInCode, FedBack, JoinedFeedback, SeveralPlaces, NoTensor)
+FOUND = (WeightsInCode, FedBack, JoinedFeedback, SeveralPlaces, NoTensor, NoState)
 LAYOUT = {
     None: "time-first tensors [T, B, ...] (the image has T = 1)",
     0: "time-first tensors [T, B, ...] (time_axis=0)",

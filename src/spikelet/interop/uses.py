@@ -41,7 +41,7 @@ LEAVES = (*READERS, *COMMUTING, Dropout, BatchNorm1d, BatchNorm2d, *OVER_TIME)
 
 _ALWAYS = {
     "flatten", "unflatten", "reshape", "view", "view_as", "reshape_as", "squeeze", "unsqueeze", "contiguous", "clone",
-    "detach", "detach_", "to", "float", "double", "type", "cpu", "cuda", "max_pool2d", "adaptive_max_pool2d",
+    "detach", "detach_", "to", "float", "double", "type", "type_as", "cpu", "cuda", "max_pool2d", "adaptive_max_pool2d",
     "adaptive_avg_pool2d", "unsqueeze_", "squeeze_",
 }  # fmt: skip
 _WHERE_CHANNELS_STAY = {
@@ -51,7 +51,7 @@ _SAME_IN_ALL_CHANNELS = {
     "__getitem__", "__iter__", "select", "unbind", "narrow", "chunk", "split", "index_select", "flip", "roll", "cat",
     "concat", "stack", "mean", "amax",
 }  # fmt: skip
-_LIKE = {"view_as", "reshape_as", "expand_as"}  # they read the shape of their other tensor
+_LIKE = {"view_as", "reshape_as", "expand_as", "type_as"}  # they read the shape or type of their other tensor
 _VIEWS = {"__getitem__", "__iter__", "select", "unbind", "narrow"}
 _ZERO_STAYS_ZERO = {"sum", "avg_pool2d", "pad", "constant_pad_nd"}
 ALIKE_AT_ANY_SCALE = _ALWAYS | _WHERE_CHANNELS_STAY | _SAME_IN_ALL_CHANNELS | _ZERO_STAYS_ZERO | {"dropout"}
@@ -89,6 +89,8 @@ class _Follower(TorchFunctionMode):
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") in DRAWS:
             self.uses.drawn.append(func.__name__)
+        if getattr(func, "__name__", "") in _LIKE and not self.reads(args[:1]):  # of the image its shape or type alone
+            return func(*args, **kwargs)
         is_fresh = getattr(func, "__name__", "") in FRESH - {"clone"}  # its numbers are not the image's
         if self.inside or is_fresh or not self.reads((args, kwargs)):
             made = func(*args, **kwargs)

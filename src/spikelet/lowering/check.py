@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import GraphError, LoweringError, SpikeletError
 from spikelet.base.strict_json import shown
 from spikelet.base.table import Table
-from spikelet.base.time_axis import TimeAxis
+from spikelet.base.time_axis import TimeAxis, declared_by
 from spikelet.base.whole import is_whole
 from spikelet.graph import ir
 from spikelet.graph.analysis import check_outputs
@@ -103,7 +103,7 @@ def check(
     Args:
         model: any module, with float or quantized weights. Not changed.
         example: a uint8 batch as the model takes it; only its shape matters.
-        time_axis: as for `lower`. A converted network's own unless given.
+        time_axis: as for `lower`.
         weight_bits: 2 to 8, of the layers of `spikelet.nn` that have float weights; the others keep theirs.
     Raises:
         LoweringError: `model` is no module, or can't be copied; weight_bits is out of range; `example` is no bytes.
@@ -115,10 +115,9 @@ def check(
             f"weight_bits must be 2 to 8, got {shown(weight_bits)}. (1-bit weights change a network; give it "
             "Quantize(1) first, whose layers keep theirs here.)"
         )
-    own = getattr(model, "time_axis", None)
     found: list[SpikeletError] = []
     quantized = _quantized(model, int(weight_bits))
-    lowered = _lowered(quantized, example, own if time_axis is None else time_axis, found)
+    lowered = _lowered(quantized, example, declared_by(model, time_axis), found)
     refusals = [_refusal(e) for e in found]
     if lowered is not None:
         refusals += _out_of_range(quantized, lowered)

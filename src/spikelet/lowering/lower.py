@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import LoweringError, OverflowRefused, RunError, SpikeletError
 from spikelet.base.strict_json import shown
-from spikelet.base.time_axis import TimeAxis, split_shape
+from spikelet.base.time_axis import TimeAxis, declared_by, split_shape
 from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import check_outputs
@@ -64,7 +64,8 @@ def lower(
             changed. It returns a tensor of logits, or several tensors in a tuple, list or dictionary, logits first.
         example: a uint8 batch as the model takes it, a tensor or an array, of [F], [C, L] or [C, H, W] samples; only
             its shape matters.
-        time_axis: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
+        time_axis: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...]. What the
+            model declares, such as a converted network, unless given.
         labels: names of the classes. Where none are given, the module's `class_names`, if they are as many as its
             logits: what training sets, and a run folder gives.
         meta: strings to keep with the graph.
@@ -75,7 +76,7 @@ def lower(
         TimeAxisError: the example is not of the layout that `time_axis` declares.
     """
     _check_words(labels, meta)
-    lowered = lowering_of(model, example, time_axis)
+    lowered = lowering_of(model, example, declared_by(model, time_axis))
     classes = tuple(labels) or _class_names(model, lowered.outputs[0].source.channels)
     graph = without_unread(graph_of(lowered, classes, meta or {}))
     edges, overflows = ranges_of(graph, lowered.builder, lowered.types)

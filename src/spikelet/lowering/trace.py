@@ -12,6 +12,7 @@ read again, a constant changed after it was used, and a branch on a tensor's val
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -237,11 +238,21 @@ def trace(
         except Exception as e:
             if names_its_place(e):
                 raise
-            raise RunError(f"{recorder.stack[-1] or type(model).__name__}: {e}") from e
+            raise RunError(f"{recorder.stack[-1] or type(model).__name__}: {e}{_of_five_axes(e)}") from e
         recorder.check(output)
         recorder.check_constants()
     drawn = not torch.equal(generator, torch.get_rng_state())
     return Trace(recorder.calls, output, recorder.unseen, recorder.number, recorder.is_open or drawn)
+
+
+def _of_five_axes(error: Exception) -> str:
+    """The way out where a layer of torch for maps [B, C, H, W] refused the axis of time."""
+    if not re.search(r"[Ee]xpected 3D or 4D|3D or 4D \(batch mode\) tensor expected", str(error)):
+        return ""
+    return (
+        " (Layers of torch take maps without an axis of time: x.flatten(0, 1) before it and .unflatten(0, (T, -1)) "
+        "behind; spikelet.nn.MaxPool2d and SumPool2d take it.)"
+    )
 
 
 def _watch(name: str, module: nn.Module, recorder: _Recorder, leaf: bool) -> list[Any]:

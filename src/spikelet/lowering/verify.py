@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import GraphError, SpikeletError
 from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
-from spikelet.base.time_axis import TimeAxis, batch_axis, split_shape
+from spikelet.base.time_axis import TimeAxis, batch_axis, declared_by, split_shape
 from spikelet.data.batches import pairs_by_name
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
@@ -120,7 +120,7 @@ def verify(
         batches: pairs of uint8 input, as the model takes it, and labels [B], tensors or arrays. Those of
             `spikelet.data.batches` meet the graph's classes by name.
         backend: Reference, or spikelet.Program.
-        time_axis: of the inputs: None for still inputs [B, ...], 0 for frames [T, B, ...], 1 for frames [B, T, ...].
+        time_axis: as for `lower`.
     Raises:
         GraphError: the model is another one.
         SpikeletError: there are no batches, they are no pairs, or an argument is of another kind.
@@ -128,7 +128,7 @@ def verify(
     """
     require_module(model)
     _check(backend)
-    tally = _Tally(graph, model, backend(graph), time_axis)
+    tally = _Tally(graph, model, backend(graph), declared_by(model, time_axis))
     with evaluation_mode(model):
         for x, y in map(_labelled, pairs_by_name(batches, graph.labels)):
             for part, labels in tally.parts(x, y):

@@ -90,7 +90,7 @@ class Shape:
     mlp_ratio: hidden width of the perceptrons, in widths.
     levels: L, a power of two up to 128.
     threshold: what thresholds begin with.
-    attention: one of WEIGHTS.
+    attention: one of WEIGHTS. Only "levels" has integers; the others are what it is compared with, in floats.
     partial, partial_ratio, rescale: those of nn.partial_information.
 
     Raises:
@@ -186,6 +186,8 @@ class LevelWeights(nn.Module):
 
 class SoftmaxWeights(nn.Module):
     """The softmax of scores in levels and their bias, at each step by itself."""
+
+    no_integers = "its attention is a softmax, which needs exponentials; attention='levels' has integers"
 
     def __init__(self, fire: Fire) -> None:
         super().__init__()

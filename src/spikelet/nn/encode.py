@@ -67,7 +67,7 @@ class Encode(nn.Module):
         if x.dim() not in (self.sample_dims + 1, self.sample_dims + 2):
             raise SpikeletError(
                 f"Encode(sample_dims={self.sample_dims}) takes [B, {sample}], or [T, B, {sample}] with time first, "
-                f"got shape {tuple(x.shape)}."
+                f"got shape {tuple(x.shape)}. Vectors have sample_dims=1, sequences [C, L] 2, images 3."
             )
         if self.precision.dtype not in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
             raise WrongType(

@@ -184,5 +184,6 @@ def _require_zero_padding(layer: Any) -> None:
     if layer.padding_mode != "zeros" or isinstance(layer.padding, str):
         raise SpikeletError(
             f"{type(layer).__name__} supports zero padding given as numbers, got padding={layer.padding!r}, "
-            f"padding_mode={layer.padding_mode!r}."
+            f"padding_mode={layer.padding_mode!r}. Pad before it, F.pad(x, (1, 1, 1, 1), mode='circular'), and give it "
+            "padding=0."
         )

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from spikelet.base.errors import SpikeletError
-from spikelet.base.time_axis import TimeAxis
+from spikelet.base.time_axis import TimeAxis, declared_by
 from spikelet.lowering.trace import Call, trace
 from spikelet.neurons import OVER_TIME, Neuron, time_steps_of
 from spikelet.nn import Encode
@@ -50,6 +50,7 @@ def profile(
         batches: a tensor or array as the model takes it; or an iterable of such, or of tuples that start with one (a
             loader). Moved to the model's device.
         time_axis: where time stands in a batch: None for still inputs [B, ...], 0 for [T, B, ...], 1 for [B, T, ...].
+            What the model declares unless given.
         tables: what to give energies under; None is `spikelet.profiling.TABLES`.
         name: for the report; the class's name where empty.
     Raises:
@@ -61,7 +62,7 @@ def profile(
     """
     require_module(model)
     time_steps = time_steps_of(model)
-    device = device_of(model)
+    device, time_axis = device_of(model), declared_by(model, time_axis)
     inputs = (x.to(device) for x in inputs_of(batches, time_axis))
     first = next(inputs, None)
     if first is None:

@@ -15,3 +15,4 @@ from spikelet.lowering.rules import streams as streams
 from spikelet.lowering.rules import sums as sums
 from spikelet.lowering.rules import synapses as synapses
 from spikelet.lowering.rules import truth as truth
+from spikelet.lowering.rules import upsampling as upsampling

@@ -101,7 +101,8 @@ def _difference(b: Builder, call: Call, values: tuple[Value, ...]) -> tuple[Pair
 
 @function("amax", "max", "amin", "min")
 def extreme(b: Builder, call: Call, x: Value, *others: Value) -> Value:
-    """The largest or smallest along one axis, such as time, by pairs; of two tensors the larger or smaller.
+    """The largest or smallest along one axis, such as time, by pairs; the largest of every map or sequence, by a pool;
+    of two tensors the larger or smaller.
 
     Raises:
         LoweringError: it goes over several axes, or over many values.
@@ -110,6 +111,13 @@ def extreme(b: Builder, call: Call, x: Value, *others: Value) -> Value:
     if len(call.read) > 1:
         return (maximum if larger else minimum)(b, call, x, *others)
     axes: list[int] = list(reduced_axes(call))
+    last = len(x.shape) - 1
+    if larger and len(x.shape) > 3 and axes == [last - 1, last]:
+        return _of_every_map(b, call, x)
+    rows = next((n for n in range(MOST, 0, -1) if x.shape[axes[0]] % n == 0), 1)
+    if larger and not call.index and len(x.shape) > 2 and axes == [last] and x.shape[last] > MOST:
+        maps = x.addresses.unflatten(-1, (rows, -1))
+        return _of_every_map(b, call, Value(tuple(maps.shape), None, maps))
     if call.index or len(axes) > 1 or x.shape[axes[0]] > MOST:
         raise LoweringError(
             f"{call.place}: takes {'which place holds' if call.index else ''} the {call.target} over "
@@ -125,6 +133,14 @@ def extreme(b: Builder, call: Call, x: Value, *others: Value) -> Value:
         pairs = [convert(b, pairwise, [left, right]) for left, right in zip(rest[::2], rest[1::2], strict=False)]
         rest = pairs + rest[2 * len(pairs) :]
     return Value(tuple(call.output.shape), None, rest[0].addresses.reshape(call.output.shape))
+
+
+def _of_every_map(b: Builder, call: Call, x: Value) -> Value:
+    """The largest of each map [..., C, H, W], by one window of its size."""
+    output = torch.empty((*x.shape[:-2], 1, 1), dtype=call.output.dtype, device="meta")
+    fields: dict[str, Any] = {"args": (call.read[0], tuple(x.shape[-2:])), "kwargs": {}, "output": output}
+    pooled = convert(b, dataclasses.replace(call, target="max_pool2d", **fields), [x])
+    return Value(tuple(call.output.shape), None, pooled.addresses.reshape(call.output.shape))
 
 
 @function("abs", "abs_", "absolute", "__abs__")

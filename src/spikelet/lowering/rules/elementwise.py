@@ -146,12 +146,13 @@ def div(b: Builder, call: Call, *values: Value) -> Value:
     left, right = operands(call, values)
     number = _number(right) if isinstance(right, Tensor) else None
     if number is None or number == 0 or isinstance(left, Tensor) or "rounding_mode" in call.kwargs:
-        raise LoweringError(f"{call.place}: integers divide by one whole number only. {_SCALE}")
+        raise LoweringError(f"{call.place}: integers divide by one whole number only. {_INVERSE} {_SCALE}")
     if number.is_integer() and 0 < number < 2**15 and not is_power_of_two(number):
         return divided(b, values[0], number, tuple(call.output.shape))
     return _times(b, call, values[0], 1 / number if is_power_of_two(abs(number)) else number, over=True)
 
 
+_INVERSE = "By a tensor of constants multiply, x * (1 / c): its numbers must be multiples of 2^-16."
 _SCALE = "Use spikelet.nn.Scale(g), whose gain is rounded to m * 2^-e and applied on the grid."
 _AVERAGE = "Use spikelet.nn.Average for the mean of two streams, which rounds to the grid, or spikelet.nn.Scale."
 
@@ -161,7 +162,7 @@ def _times(b: Builder, call: Call, x: Value, number: float, *, over: bool = Fals
     if is_power_of_two(number):
         _check_unit(b, call, x, number)
         return divided(b, x, 1 / number, shape)
-    if over or not (float(number).is_integer() and 0 < abs(number) < 2**15):
+    if over or not (float(number).is_integer() and abs(number) < 2**15):
         what = "divides" if over else "multiplies"
         raise LoweringError(f"{call.place}: {what} by {number:.6g}, which is no power of two. {_SCALE}")
     elements = as_elements(b, x, call.named("mul"))

@@ -154,16 +154,8 @@ def padded(b: Builder, call: Call, x: Value) -> Value:
     return moved(b, call, x)
 
 
-@function("interpolate", "upsample", moves=True)
-def interpolated(b: Builder, call: Call, x: Value) -> Value:
-    """Nearest neighbours, which only repeats elements.
-
-    Raises:
-        LoweringError: another mode, which computes new values.
-    """
-    mode = call.kwargs.get("mode", call.args[3] if len(call.args) > 3 else "nearest")
-    if mode not in ("nearest", "nearest-exact"):
-        raise LoweringError(f"{call.place}: mode {mode!r} computes new values; mode 'nearest' repeats elements.")
+def moved_as_floats(b: Builder, call: Call, x: Value) -> Value:
+    """What a function of floating-point numbers alone makes of the addresses."""
     assert call.function is not None
     return _made(call, call.function, *_on_addresses(b, call, (x,), torch.float64))
 

@@ -90,7 +90,10 @@ def _windows(call: Call, x: Value) -> Pair:
     """The size of the windows side by side that an adaptive pool has. Raises LoweringError where they differ."""
     out, (h, w) = tuple(call.output.shape)[-2:], x.shape[-2:]
     if h % out[0] or w % out[1]:
-        raise LoweringError(f"{call.place}: windows of different sizes, from {(h, w)} to {out}, have no integer form.")
+        raise LoweringError(
+            f"{call.place}: windows of different sizes, from {(h, w)} to {out}, have no integer form. Ask for "
+            "sizes that divide the map's."
+        )
     return h // out[0], w // out[1]
 
 

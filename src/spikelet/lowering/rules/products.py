@@ -20,13 +20,19 @@ import torch
 
 from spikelet.base.errors import LoweringError
 from spikelet.graph import ir
-from spikelet.lowering.arrange import arrange, leading_axes, unit_of
+from spikelet.lowering.arrange import arrange, leading_axes, numbers_at, unit_of
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.registry import function
 from spikelet.lowering.trace import Call
 from spikelet.lowering.values import Int64, Source, Value
 
 Channels = Literal["outer", "inner"]  # which axis of a matrix is channels: its own, or the one that is summed
+
+
+OVER_TIME = (
+    "sums over time steps or samples of the batch. Steps are weighted by a product with one number each, and added up: "
+    "(x * w.view(-1, 1, 1)).sum(0)."
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +74,27 @@ def matmul(b: Builder, call: Call, *values: Value) -> Value:
     if min(len(left.shape), len(right.shape)) < 2:
         raise LoweringError(f"{call.place}: multiplies a vector; give both tensors at least two axes.")
     shape = tuple(call.output.shape)
-    return product(b, call, left.addresses, right.addresses.mT, shape)
+    try:
+        with b.attempt():
+            return product(b, call, left.addresses, right.addresses.mT, shape)
+    except LoweringError:
+        maps = _along_maps(left, right, b)
+        if maps is None:
+            raise
+    made = product(b, call, *maps, (*shape[:-2], shape[-2] * shape[-1]))
+    return Value(shape, None, made.addresses.reshape(shape))
+
+
+def _along_maps(left: Value, right: Value, b: Builder) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """The factors of a constant matrix m and maps x [..., C, H, W] as one of positions: m x, over rows, is that by
+    kron(m, 1), and x m, over columns, that by kron(1, m^T). Addresses [..., C, H W] and [R S, H W]; None for others."""
+    constant, maps = (left, right) if len(left.shape) == 2 else (right, left)
+    if len(constant.shape) != 2 or len(maps.shape) < 4:
+        return None
+    numbers = torch.from_numpy(numbers_at(b, constant.addresses.numpy()))
+    same = torch.eye(maps.shape[-1] if constant is left else maps.shape[-2], dtype=numbers.dtype)
+    whole = torch.kron(numbers, same) if constant is left else torch.kron(same, numbers.mT.contiguous())
+    return maps.addresses.flatten(-2), b.constant(whole)
 
 
 @function("einsum")
@@ -80,11 +106,15 @@ def einsum(b: Builder, call: Call, *values: Value) -> Value:
             f"{call.place}: einsum {equation!r} joins {len(call.read)} tensors, and products join two. Use sum, "
             "diagonal or permute of one tensor, and multiply more of them one after another."
         )
-    left, right = _both(b, call, values)
     inputs, _, out = equation.replace(" ", "").partition("->")
     a, _, c = inputs.partition(",")
     inner = [x for x in a if x in c and x not in out]
-    alone = {x for letters, side in ((a, left), (c, right)) for x in _frames_of(b, letters, side)}
+    sides = zip((a, c), call.traced, strict=True)
+    traced = zip((letters for letters, is_traced in sides if is_traced), values, strict=True)
+    alone = {x for letters, side in traced for x in _frames_of(b, letters, side)}
+    if alone & {*inner}:
+        raise LoweringError(f"{call.place}: einsum {equation!r} {OVER_TIME}")
+    left, right = _both(b, call, values)
     lead = [x for x in out if (x in a and x in c) or x in alone]
     rows, columns = ([x for x in out if x in one and x not in lead] for one in (a, c))
     shared = [x for x in lead if x in a and x in c]
@@ -193,10 +223,7 @@ def _frames(b: Builder, call: Call, matrices: Int64) -> tuple[Int64, Int64]:
     timed = np.array([s.time == "steps" for s in known])[places.source]
     step, sample = np.where(timed, places.step, -1).reshape(len(matrices), -1), places.sample.reshape(len(matrices), -1)
     if (step != step[:, :1]).any() or (sample != sample[:, :1]).any():
-        raise LoweringError(
-            f"{call.place}: sums over time steps or samples of the batch. Steps are weighted by a product with one "
-            "number each, and added up: (x * w.view(-1, 1, 1)).sum(0)."
-        )
+        raise LoweringError(f"{call.place}: {OVER_TIME}")
     return np.stack([step[:, 0], sample[:, 0]], axis=1), places.rest
 
 

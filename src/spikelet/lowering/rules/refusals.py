@@ -18,9 +18,13 @@ refuse(
 )  # fmt: skip
 refuse(
     "An activation of real values. Use a neuron: spikelet.neurons.LIF, or one with levels, which is a quantized ReLU.",
-    "gelu", "GELU", "silu", "SiLU", "sigmoid", "Sigmoid", "tanh", "Tanh", "elu", "leaky_relu",
+    "gelu", "GELU", "silu", "SiLU", "sigmoid", "Sigmoid", "tanh", "Tanh", "elu",
     "softplus", "mish", "hardswish", "exp", "log", "sqrt",
     "rsqrt",
+)  # fmt: skip
+refuse(
+    "Its slope below 0 is a product: torch.where(x > 0, x, 0.25 * x), with a power of two. Or use a neuron, or a ReLU.",
+    "leaky_relu", "leaky_relu_", "LeakyReLU", "prelu", "PReLU", "rrelu",
 )  # fmt: skip
 refuse(
     "Random numbers differ at every run. Draw spikes of an image outside, and feed them as frames (time_axis=0). "
@@ -44,6 +48,12 @@ refuse(
     "median", "mode", "norm", "std", "var",
 )  # fmt: skip
 refuse(
+    "It divides by a norm of each sample. Behind a network's scores leave it out, as their order is the same; inside "
+    "use spikelet.nn.BatchNorm2d or BatchNorm1d, whose statistics are constants.",
+    "normalize",
+    "cosine_similarity",
+)
+refuse(
     "What order values have depends on the input. Return the logits, and sort or pick outside of the model.",
     "argmax", "argmin", "topk", "sort", "argsort", "msort", "kthvalue", "nonzero", "unique", "scatter", "scatter_",
     "scatter_add", "one_hot", "cummax", "bincount",
@@ -61,5 +71,5 @@ refuse("Write differences out, of frames as torch.cat([x[:1], x[1:] - x[:-1]])."
 refuse("Write it as sums and products of tensors, each on its own.", "addcmul", "addcdiv", "lerp", "baddbmm", "addmm")
 refuse(
     "Use spikelet.nn.BatchNorm2d or BatchNorm1d, time first, whose statistics are constants.",
-    "batch_norm", "BatchNorm3d", "SyncBatchNorm", "LazyBatchNorm1d", "LazyBatchNorm2d", "normalize",
+    "batch_norm", "BatchNorm3d", "SyncBatchNorm", "LazyBatchNorm1d", "LazyBatchNorm2d",
 )  # fmt: skip

@@ -180,10 +180,18 @@ def _choice(b: Builder, call: Call, given: tuple[Any, Any, Any], values: tuple[V
     of = {id(tensor): value for tensor, value in zip(_traced(call), values, strict=True)}
     mask, x, y = (of.get(id(one), one) for one in given)
     shape = tuple(call.output.shape)
+    for number in (one for one in (x, y) if not isinstance(one, Value)):
+        if not torch.isfinite(torch.as_tensor(number)).all():
+            raise LoweringError(
+                f"{call.place}: chooses {float(torch.as_tensor(number).min()):g}, which integers don't have. Use a "
+                "number below, or above, all that is compared, such as -1000."
+            )
     if not isinstance(mask, Value):
         held = torch.as_tensor(mask).to(torch.float32)
         return _two(b, call, add, _two(b, call, mul, x, held, shape), _two(b, call, mul, y, 1 - held, shape), shape)
     apart = _two(b, call, sub, x, y, shape)
+    if not isinstance(apart, Value) and not bool(apart.any()):  # one number, wherever
+        return Value(shape, None, b.constant(torch.as_tensor(y).expand(shape)))
     return _two(b, call, add, _two(b, call, mul, mask, apart, shape), y, shape)
 
 
