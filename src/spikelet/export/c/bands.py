@@ -5,7 +5,7 @@ A band is some stages in a row of the program. At tick r every one of them makes
     row i of a stage at tick  every * i + behind
 
 in the order of the stages, as soon as the rows that it looks at are there. A map that is made and read within the band,
-and read position by position, keeps its last 2^n rows only: row i lies where row i mod 2^n does.
+and read a position or a row at a time, keeps its last 2^n rows only: row i lies where row i mod 2^n does.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 class Rows:
     """The rows of a map at which row i of a result looks: from step * i + first to step * i + last.
 
-    by_place: whether it is read position by position, so that its last rows serve; else by a kernel that knows the
-        whole map.
+    by_place: whether a position or a row is read at a time, so that its last rows serve; else by a kernel that knows
+        where the whole map's rows lie.
     """
 
     step: int = 1

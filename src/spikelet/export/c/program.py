@@ -76,6 +76,7 @@ class Program(abc.ABC):
         for name in layout.outputs:
             if name in self._maps:
                 self._maps[name].last = END
+        self._replaced = dict(self._pairs_in_place(stages))
         bands = self._bands(stages)
         self._maps, self._vectors = self._under(bands)
         self._rows = {name: rows for band in bands for name, rows in band.kept.items()}
@@ -115,7 +116,7 @@ class Program(abc.ABC):
 
     def _under(self, bands: Sequence[Band]) -> tuple[dict[str, Buffer], dict[str, Buffer]]:
         """Maps and vectors of a program with these bands: what a stage of a band needs is there for all of it, and its
-        stages share their vectors."""
+        stages share their vectors; and a map that is made in the place of another is there in it."""
         rows = {name: kept for band in bands for name, kept in band.kept.items()}
         maps, vectors = {}, {}
         for name, old in self._maps.items():
@@ -124,10 +125,25 @@ class Program(abc.ABC):
             maps[name] = Buffer(size, first, next((b.last for b in bands if b.first <= old.last <= b.last), old.last))
         for name, old in self._vectors.items():
             vectors[name] = Buffer(old.size, old.first, old.last)
+        in_bands = {name for band in bands for name in band.paces}
+        for name, source in self._replaced.items():
+            if name not in in_bands and maps[source].last == maps[name].first:
+                maps[source].last, maps[name] = maps[name].last, maps[source]
         for band in bands:
             shared = Buffer(max(vectors[name].size for name in band.paces), band.first, band.last)
             vectors |= dict.fromkeys(band.paces, shared)
         return maps, vectors
+
+    def _pairs_in_place(self, stages: Mapping[str, Stage]) -> Iterator[tuple[str, str]]:
+        """Maps that can take the place of one which nothing reads any more: every position of that is read just before
+        the same position is made, and lies where it does."""
+        for i, (name, stage) in enumerate(stages.items()):
+            for source in stage.looks:
+                fits = source in self._maps and self.layout.forms[source] == self.layout.forms[name]
+                if fits and source not in stage.elsewhere and self.steps_of(source) == self.steps_of(name):
+                    if self._maps[source].last == i and self._maps[name].first == i:
+                        yield name, source
+                        break
 
     def _bands(self, stages: Mapping[str, Stage]) -> Sequence[Band]:
         """The bands that make the memory smaller."""
@@ -148,7 +164,12 @@ class Program(abc.ABC):
         rows, width = self._rows.get(name), self.layout.forms[name].width
         if rows is None:
             return place.number
-        return place.column if rows == 1 else f"(({place.row} & {rows - 1}) * {width} + {place.column})"
+        return place.column if rows == 1 else f"({self.row(name, place)} * {width} + {place.column})"
+
+    def row(self, name: str, place: Place) -> str:
+        """Which row of the map of `name` holds a place."""
+        rows = self._rows.get(name)
+        return place.row if rows is None else "0" if rows == 1 else f"({place.row} & {rows - 1})"
 
     def position(self, name: str) -> str:
         """Where a position of `name` that is made begins, of a map whose positions are whole words."""

@@ -50,11 +50,16 @@ class Memory(Protocol):
         """Where in the map of `name` a place lies, in positions."""
         ...
 
+    def row(self, name: str, place: Place) -> str:
+        """Which row of the map of `name` holds a place."""
+        ...
+
 
 class Stage:
     """The text of one function, while rules write it.
 
-    looks: the edges in memory that it reads, and at which rows each time; None: at all.
+    looks: the edges in memory that it reads, and at which rows each time; None: at all. elsewhere: those that it
+        reads at other positions than the one that it makes.
     vectors: how many vectors of `width` values it needs; room: words behind them, for kernels to work in.
     in_place: vectors that lie in a map already, and where.
     """
@@ -66,6 +71,7 @@ class Stage:
         self._rules = rules
         self.code = Code()
         self.looks: dict[str, list[Rows | None]] = {}
+        self.elsewhere: set[str] = set()
         self.states: list[State] = []
         self.held: dict[str, str] = {}  # edges that are the same at every step of the loop: their vectors
         self.in_place: dict[str, str] = {}
@@ -91,8 +97,7 @@ class Stage:
         if name in self.held:
             self.code(f"spk_copy({vector}, {self.held[name]}, {self.layout.channels(name)});")
         elif name != self.root and self.layout.lies(name):
-            number = self.memory.number(name, place)
-            self.code(f"spk_load({vector}, {self.pointer(name, place.rows)}, {self.form(name)}, {number});")
+            self.code(f"spk_load({vector}, {self._at(name, place)}, {self.form(name)}, {self.number(name, place)});")
         else:
             self.width = max(self.width, padded(self.layout.channels(name), 8))
             self._rules.of(node)(self, node, vector, place)
@@ -102,17 +107,32 @@ class Stage:
         they are left in then. Nothing is to be written there."""
         form = self.layout.forms[name]
         if name not in self.held and name in self.layout.in_memory and form.element is Element.I32:
-            number = self.memory.number(name, place)
-            return f"(const int32_t *)({self.pointer(name, place.rows)}) + {number} * {form.channels}"
+            return f"(const int32_t *)({self._at(name, place)}) + {self.number(name, place)} * {form.channels}"
         self.emit(name, vector, place)
         return vector
 
     def pointer(self, name: str, rows: Rows | None = None) -> str:
         """Where the map of `name` begins, at this step; rows: those that are looked at, all unless given."""
+        self.elsewhere.add(name)
+        return self._looked_at(name, rows)
+
+    def _at(self, name: str, place: Place) -> str:
+        """Where the map of `name` begins, of which no more than the values at that place are read."""
+        return self._looked_at(name, place.rows) if place == HERE else self.pointer(name, place.rows)
+
+    def _looked_at(self, name: str, rows: Rows | None) -> str:
         looks = self.looks.setdefault(name, [])
         if rows not in looks:
             looks.append(rows)
         return self.memory.pointer(name)
+
+    def number(self, name: str, place: Place) -> str:
+        """Where in the map of `name` a place lies, in positions."""
+        return self.memory.number(name, place)
+
+    def row(self, name: str, place: Place) -> str:
+        """Which row of the map of `name` holds a place."""
+        return self.memory.row(name, place)
 
     def form(self, name: str) -> str:
         """The form of `name`'s map, as an argument."""

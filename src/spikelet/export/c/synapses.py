@@ -20,12 +20,15 @@ EVENTS = 96  # SPK_EVENTS of spk.h
 def conv(stage: Stage, node: ir.Conv, vector: str, place: Place) -> None:
     """The sums of one position."""
     geometry = (*node.kernel, *node.stride, *node.padding, *node.dilation)
-    looks = place.rows.window(node.kernel[0], node.stride[0], node.padding[0], node.dilation[0]).by_kernel()
-    where = f"{stage.pointer(node.inputs[0], looks)}, {place.row}, {place.column}"
-    if node.groups == 1 and is_sliced(node, stage.layout.forms[node.inputs[0]]):
-        _counted(stage, node, node.inputs[0], rows_of_conv(node.weight), geometry, vector, where)
+    (height, stride, padding, dilation), (source,) = geometry[::2], node.inputs
+    is_row = height == stride == 1 and not padding  # the kernel finds the row where it lies
+    looks = place.rows if is_row else place.rows.window(height, stride, padding, dilation).by_kernel()
+    row = stage.row(source, place) if is_row else place.row
+    where = f"{stage.pointer(source, looks)}, {row}, {place.column}"
+    if node.groups == 1 and is_sliced(node, stage.layout.forms[source]):
+        _counted(stage, node, source, rows_of_conv(node.weight), geometry, vector, where)
         return
-    name = _synapses(stage, node, node.inputs[0], rows_of_conv(node.weight), (node.groups, *geometry))
+    name = _synapses(stage, node, source, rows_of_conv(node.weight), (node.groups, *geometry))
     kernel = "spk_conv" if node.groups == 1 else "spk_conv_groups"
     stage.code(f"{kernel}({vector}, &{name}, {where});")
 
