@@ -1,10 +1,11 @@
-"""Stages that run row by row find every row that they look at, keep few of them, and give the values they gave before."""
+"""Stages that run row by row find every row that they look at, and give the values that they gave before."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def lowered(name: str, time_steps: int) -> ir.IntGraph:
     """A small network with shortcuts over 16 rows and fewer: strides, averages, or largest currents."""
     torch.manual_seed(time_steps)
     images = torch.randint(0, 256, (4, 3, 18, 18), dtype=torch.uint8)
-    options = {"time_steps": time_steps, "weight_bits": 1, "membrane_bits": 2, "image_size": 18}
+    options: dict[str, Any] = {"time_steps": time_steps, "weight_bits": 1, "membrane_bits": 2, "image_size": 18}
     model = spikelet.create_model(name, num_classes=3, widths=(24, 40), **options)
     with torch.no_grad():
         model.train()(images)

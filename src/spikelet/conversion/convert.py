@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -24,10 +24,11 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole as is_whole_number
-from spikelet.conversion.copying import copied
+from spikelet.conversion.copying import copied, require_batches
 from spikelet.conversion.flow import Flow, flow_of, is_activation, is_whole, unit_of
 from spikelet.conversion.layers import absorbs, counterpart, folded, quantize, with_units
-from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, ScaledNeuron, Schedule
+from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, ScaledNeuron, Schedule, Stream
+from spikelet.conversion.starts import FIRST, adopt, start
 from spikelet.conversion.twin import Twin
 from spikelet.conversion.units import CLOSE
 from spikelet.interop.image import Image, image_of
@@ -46,7 +47,7 @@ FEW = 2  # samples on which a network is followed
 FLOAT_BITS = 32
 
 
-def convert(
+def convert(  # noqa: PLR0913 (the whole interface; all but two have a default)
     model: nn.Module,
     example: Tensor | NDArray[np.uint8],
     *,
@@ -56,6 +57,7 @@ def convert(
     scale: float | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
+    calibration: Tensor | Iterable[Any] | None = None,
 ) -> Twin:
     """The spiking twin of `model`, which is left as it is.
 
@@ -75,6 +77,8 @@ def convert(
             quantised keep their weights.
         scale, mean, std: a network of torch's layers was fed (scale * byte - mean) / std, mean and std one a channel
             or one for all; 1/255, 0 and 1 unless given.
+        calibration: of a stream, some hundred images of the training set, uint8 [B, ...], in one batch or several, on
+            which the membranes that neurons start with are measured (starts.py). None starts all at half a threshold.
     Returns:
         a module: bytes [B, ...] to logits of every step [T, B, K], whose mean over the first t steps is the answer.
     Raises:
@@ -84,6 +88,7 @@ def convert(
     """
     require_module(model, ConversionError)
     plan = _schedule(schedule, time_steps)
+    images = _images(model, calibration, plan)
     quantizer = _quantizer(weight_bits)
     image = image_of({"scale": scale, "mean": mean, "std": std}, None)
     x = _example(example)
@@ -94,6 +99,19 @@ def convert(
     _require_float32(model)
     _require_finite(model)
     x = x[:FEW].to(device_of(model))
+    twin = _twin(model, x, plan, quantizer, image, is_plain=is_plain)
+    if plan.steps > 1:
+        _require_batch_first(twin, x)
+    if images is not None:
+        fed = image.floats(images, images.dim() - 1) if is_plain else images
+        few = plan.steps <= FIRST
+        first = twin if few else _twin(model, x, Stream(FIRST), quantizer, image, is_plain=is_plain)
+        start(first, model, images, fed)
+        adopt(twin, first)
+    return twin
+
+
+def _twin(model: nn.Module, x: Tensor, plan: Schedule, quantizer: Quantizer, image: Image, *, is_plain: bool) -> Twin:
     fed = image.floats(x, x.dim() - 1) if is_plain else x
     unit = float(image.gain_and_offset()[0][0]) if is_plain and _is_one_factor(image) else 1.0
     flow = flow_of(model, fed, plan, unit, is_plain=is_plain)
@@ -103,8 +121,6 @@ def convert(
     twin = Twin(net, plan, flow.rewrites, flow.output, x.dim() - 1 if is_plain else None, scaled, tuple(x.shape[1:]))
     twin.to(x.device).train(model.training)
     _round_constants(twin.net)
-    if plan.steps > 1:
-        _require_batch_first(twin, x)
     return twin
 
 
@@ -134,6 +150,22 @@ def _schedule(name: object, time_steps: object) -> Schedule:
             f"time_steps must be {wanted} from 1 to {kind.most} with schedule={name!r}, got {shown(time_steps)}."
         )
     return kind(int(time_steps))  # type: ignore[call-overload]
+
+
+def _images(model: nn.Module, calibration: Any, plan: Schedule) -> Tensor | None:
+    """All images of `calibration` in one batch."""
+    if calibration is None:
+        return None
+    if not isinstance(plan, Stream):
+        raise ConversionError(
+            f"calibration is for schedule='stream', got schedule={plan.name!r}, whose neurons count before they emit. "
+            "Leave it out, or measure the norms: spikelet.conversion.with_levels(model, time_steps, batches)."
+        )
+    batches = require_batches(model, calibration, "calibration")
+    for x in batches:
+        if x.dtype != torch.uint8:
+            raise ConversionError(f"calibration must be uint8 images [B, ...], as example is, got {x.dtype}.")
+    return torch.cat(batches)
 
 
 def _quantizer(bits: object) -> Quantizer:

@@ -37,6 +37,7 @@ class Rows:
         return dataclasses.replace(self, by_place=False)
 
 
+SAME = Rows()  # as a position of the result itself
 Looks = Mapping[str, Sequence[Rows | None]]  # by map: the rows that a stage looks at, None for all of them
 
 

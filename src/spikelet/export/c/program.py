@@ -140,10 +140,10 @@ class Program(abc.ABC):
         for i, (name, stage) in enumerate(stages.items()):
             for source in stage.looks:
                 fits = source in self._maps and self.layout.forms[source] == self.layout.forms[name]
-                if fits and source not in stage.elsewhere and self.steps_of(source) == self.steps_of(name):
-                    if self._maps[source].last == i and self._maps[name].first == i:
-                        yield name, source
-                        break
+                fits = fits and source not in stage.elsewhere and self.steps_of(source) == self.steps_of(name)
+                if fits and self._maps[source].last == i and self._maps[name].first == i:
+                    yield name, source
+                    break
 
     def _bands(self, stages: Mapping[str, Stage]) -> Sequence[Band]:
         """The bands that make the memory smaller."""

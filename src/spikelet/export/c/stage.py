@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from spikelet.export.c.bands import Rows
+from spikelet.export.c.bands import SAME, Rows
 from spikelet.export.c.code import Code, said
 from spikelet.export.c.constants import Constants
 from spikelet.export.c.layout import Layout
@@ -24,7 +24,7 @@ class Place:
     row: str
     column: str
     number: str
-    rows: Rows = Rows()
+    rows: Rows = SAME
 
 
 Rule = Callable[[Any, Any, str, Place], None]  # (stage, node, vector, place): leaves the values in the vector
