@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.base.errors import SpikeletError
-from spikelet.conversion import IntegrateAndFire
+from spikelet.conversion import IntegrateAndFire, Started
 from spikelet.graph import ir
 from spikelet.neurons import Levels
 from tests.contract.test_est import images, settled
@@ -42,7 +42,7 @@ def test_a_stream_is_nearer_to_its_network_after_few_steps(name: str, steps: int
     with torch.no_grad():
         wanted = net(new)[0] if not image else net((new / 255 - 0.5) / 0.25)
     as_it_is = spikelet.convert(net, x, time_steps=steps, schedule="stream", **image)
-    started = spikelet.convert(net, x, time_steps=steps, schedule="stream", calibration=seen, **image)
+    started = spikelet.convert(net, x, time_steps=steps, schedule=Started(seen), **image)
     before, after = (gaps(twin, new, wanted, (4,))[0] for twin in (as_it_is, started))
     assert after < before
 
@@ -51,7 +51,7 @@ def test_the_first_neurons_fire_at_the_rates_of_the_activations():
     """Exactly so on the images that were measured, where each starts by channel."""
     net, x = est()
     as_it_is = spikelet.convert(net, x, time_steps=8, schedule="stream")
-    started = spikelet.convert(net, x, time_steps=8, schedule="stream", calibration=[x[:4], x[4:]])
+    started = spikelet.convert(net, x, time_steps=8, schedule=Started([x[:4], x[4:]]))
     wanted = rates(net, Levels, x)
     errors = []
     for twin in (as_it_is, started):
@@ -71,7 +71,7 @@ def test_the_first_neurons_fire_at_the_rates_of_the_activations():
 def test_its_integers_are_the_stream_s(name: str):
     make, image = NETWORKS[name]
     net, x = make()
-    twin = spikelet.convert(net, x, time_steps=3, schedule="stream", calibration=x, **image).eval()
+    twin = spikelet.convert(net, x, time_steps=3, schedule=Started(x), **image).eval()
     assert any(isinstance(m.params.start, tuple) for m in twin.modules() if isinstance(m, IntegrateAndFire))
     for each in (twin, twin.every_step()):
         graph = spikelet.lower(each, x[:1])
@@ -83,7 +83,7 @@ def test_its_integers_are_the_stream_s(name: str):
 def test_the_network_is_left_as_it_was_and_a_longer_stream_starts_the_same():
     net, x = est()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    eight, more = (spikelet.convert(net, x, time_steps=steps, schedule="stream", calibration=x) for steps in (8, 24))
+    eight, more = (spikelet.convert(net, x, time_steps=steps, schedule=Started(x)) for steps in (8, 24))
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert not net._forward_hooks
     starts = [[m.params.start for m in twin.modules() if isinstance(m, IntegrateAndFire)] for twin in (eight, more)]
@@ -92,15 +92,16 @@ def test_the_network_is_left_as_it_was_and_a_longer_stream_starts_the_same():
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("given", "words"),
     [
-        ({"schedule": "barrier", "calibration": images(2)}, "calibration is for schedule='stream', got .*'barrier'"),
-        ({"calibration": []}, "calibration holds no batch"),
-        ({"calibration": images(2) / 255}, "calibration must be uint8 images .* got torch.float32"),
-        ({"calibration": [images(2), images(2)[..., 1:]]}, "calibration must hold samples of one shape"),
+        ([], "images holds no batch"),
+        (images(2) / 255, "images must be uint8 .* got torch.float32"),
+        ([images(2), images(2)[..., 1:]], "images must hold samples of one shape"),
     ],
 )
-def test_what_is_no_calibration_is_refused(options: dict[str, Any], words: str):
+def test_what_are_no_images_is_refused(given: Any, words: str):
     net, x = est()
     with pytest.raises(SpikeletError, match=words):
-        spikelet.convert(net, x, **{"time_steps": 4, "schedule": "stream", **options})
+        spikelet.convert(net, x, time_steps=4, schedule=Started(given))
+    with pytest.raises(TypeError):
+        spikelet.convert(net, x, time_steps=4, schedule=Started(5))  # type: ignore[arg-type]

@@ -64,11 +64,9 @@ def run(band: Band, made: Chain) -> None:
     there: dict[str, dict[int, int]] = {name: {} for name in band.paces}
     for r in range(band.ticks):
         for name, pace in band.paces.items():
-            turn, row = (part.replace("/", "//").replace("&&", "and") for part in pace.turn)
-            unsigned = {"r": r} if r >= pace.behind else {"r": 2**32 + r}
-            if not eval(turn, unsigned):
+            i, late = divmod(r - pace.behind, pace.every)
+            if late or not 0 <= i < pace.height:
                 continue
-            i = eval(row, unsigned)
             for source, looks in made.looks[name].items():
                 for rows in looks if source in band.paces else ():
                     assert rows is not None
@@ -94,6 +92,19 @@ def test_every_row_is_there_when_it_is_looked_at_and_all_are_made() -> None:
         assert made.memory(bands) < made.memory([]) or not bands
         found += len(bands)
     assert found > 100, "few of the chains have a band"
+
+
+@pytest.mark.parametrize(
+    ("pace", "turn", "row"),
+    [
+        (Pace(1, 0, 8), "r < 8", "r"),
+        (Pace(1, 3, 8), "r - 3 < 8", "r - 3"),
+        (Pace(2, 0, 8), "r < 16 && r % 2 == 0", "r / 2"),
+        (Pace(4, 3, 8), "(r - 3) < 32 && (r - 3) % 4 == 0", "(r - 3) / 4"),
+    ],
+)
+def test_a_turn_in_c_wraps_before_the_first_row(pace: Pace, turn: str, row: str) -> None:
+    assert pace.turn == (turn, row)
 
 
 def test_a_shortcut_keeps_two_rows_behind_a_window_of_three() -> None:

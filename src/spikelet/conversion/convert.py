@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from spikelet.base.errors import ConversionError
 from spikelet.base.strict_json import shown
 from spikelet.base.whole import is_whole as is_whole_number
-from spikelet.conversion.copying import copied, require_batches
+from spikelet.conversion.copying import copied
 from spikelet.conversion.flow import Flow, flow_of, is_activation, is_whole, unit_of
 from spikelet.conversion.layers import absorbs, counterpart, folded, quantize, with_units
 from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, ScaledNeuron, Schedule, Stream
-from spikelet.conversion.starts import FIRST, adopt, start
+from spikelet.conversion.starts import FIRST, Started, adopt, start
 from spikelet.conversion.twin import Twin
 from spikelet.conversion.units import CLOSE
 from spikelet.interop.image import Image, image_of
@@ -47,17 +47,16 @@ FEW = 2  # samples on which a network is followed
 FLOAT_BITS = 32
 
 
-def convert(  # noqa: PLR0913 (the whole interface; all but two have a default)
+def convert(
     model: nn.Module,
     example: Tensor | NDArray[np.uint8],
     *,
     time_steps: int = 16,
-    schedule: Literal["barrier", "stream"] = "barrier",
+    schedule: Literal["barrier", "stream"] | Started = "barrier",
     weight_bits: int = 8,
     scale: float | None = None,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
-    calibration: Tensor | Iterable[Any] | None = None,
 ) -> Twin:
     """The spiking twin of `model`, which is left as it is.
 
@@ -72,13 +71,11 @@ def convert(  # noqa: PLR0913 (the whole interface; all but two have a default)
             floats [B, ...]; or of spikelet's, taking bytes (it begins with `spikelet.nn.Encode`).
         example: a uint8 batch [B, ...]. Only its shape matters.
         time_steps: T. With the barrier a power of two to 128, and the network's own levels for no loss.
-        schedule: "barrier" or "stream" (schedules.py).
+        schedule: "barrier" or "stream" (schedules.py), or Started(images), a stream that images tell how to start.
         weight_bits: 2 to 8 for torch's layers; 32 leaves floats, which can't be lowered. Layers of spikelet that are
             quantised keep their weights.
         scale, mean, std: a network of torch's layers was fed (scale * byte - mean) / std, mean and std one a channel
             or one for all; 1/255, 0 and 1 unless given.
-        calibration: of a stream, some hundred images of the training set, uint8 [B, ...], in one batch or several, on
-            which the membranes that neurons start with are measured (starts.py). None starts all at half a threshold.
     Returns:
         a module: bytes [B, ...] to logits of every step [T, B, K], whose mean over the first t steps is the answer.
     Raises:
@@ -88,7 +85,7 @@ def convert(  # noqa: PLR0913 (the whole interface; all but two have a default)
     """
     require_module(model, ConversionError)
     plan = _schedule(schedule, time_steps)
-    images = _images(model, calibration, plan)
+    images = schedule.of(model) if isinstance(schedule, Started) else None
     quantizer = _quantizer(weight_bits)
     image = image_of({"scale": scale, "mean": mean, "std": std}, None)
     x = _example(example)
@@ -103,10 +100,9 @@ def convert(  # noqa: PLR0913 (the whole interface; all but two have a default)
     if plan.steps > 1:
         _require_batch_first(twin, x)
     if images is not None:
-        fed = image.floats(images, images.dim() - 1) if is_plain else images
         few = plan.steps <= FIRST
         first = twin if few else _twin(model, x, Stream(FIRST), quantizer, image, is_plain=is_plain)
-        start(first, model, images, fed)
+        start(first, model, images, image.floats(images, images.dim() - 1) if is_plain else images)
         adopt(twin, first)
     return twin
 
@@ -138,6 +134,8 @@ def _is_plain(model: nn.Module) -> bool:
 
 
 def _schedule(name: object, time_steps: object) -> Schedule:
+    if isinstance(name, Started):
+        name = Stream.name
     kind = SCHEDULES.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ConversionError(f"schedule must be 'barrier' or 'stream', got {shown(name)}.")
@@ -150,22 +148,6 @@ def _schedule(name: object, time_steps: object) -> Schedule:
             f"time_steps must be {wanted} from 1 to {kind.most} with schedule={name!r}, got {shown(time_steps)}."
         )
     return kind(int(time_steps))  # type: ignore[call-overload]
-
-
-def _images(model: nn.Module, calibration: Any, plan: Schedule) -> Tensor | None:
-    """All images of `calibration` in one batch."""
-    if calibration is None:
-        return None
-    if not isinstance(plan, Stream):
-        raise ConversionError(
-            f"calibration is for schedule='stream', got schedule={plan.name!r}, whose neurons count before they emit. "
-            "Leave it out, or measure the norms: spikelet.conversion.with_levels(model, time_steps, batches)."
-        )
-    batches = require_batches(model, calibration, "calibration")
-    for x in batches:
-        if x.dtype != torch.uint8:
-            raise ConversionError(f"calibration must be uint8 images [B, ...], as example is, got {x.dtype}.")
-    return torch.cat(batches)
 
 
 def _quantizer(bits: object) -> Quantizer:

@@ -14,12 +14,14 @@ channel, of the whole layer where it has no channels, and measured on the first 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spikelet.base.errors import ConversionError
+from spikelet.conversion.copying import require_batches
 from spikelet.conversion.schedules import IntegrateAndFire
 from spikelet.conversion.twin import Twin
 from spikelet.neurons import Levels
@@ -30,6 +32,32 @@ from spikelet.quant.grid import round_to_grid
 FIRST = 8  # steps: of a longer stream these decide
 ROUNDS = 2  # a neuron that starts higher fires at another step too, and not only once more
 MOST = 2.0  # thresholds
+
+
+class Started:
+    """The schedule of a stream whose neurons start as images ask for.
+
+        spikelet.convert(model, example, time_steps=8, schedule=Started(images))
+
+    Args:
+        images: some hundred of the training set, uint8 [B, ...], in one batch or several, labels beside them or not.
+    """
+
+    def __init__(self, images: Tensor | Iterable[Any]) -> None:
+        self.images = images
+
+    def of(self, model: nn.Module) -> Tensor:
+        """All images in one batch, on the device of the model.
+
+        Raises:
+            ConversionError: there is none, they are no bytes, or of several shapes.
+            TypeError, ValueError: what is no batch.
+        """
+        batches = require_batches(model, self.images, "images")
+        for x in batches:
+            if x.dtype != torch.uint8:
+                raise ConversionError(f"images must be uint8 [B, ...], as the twin takes them, got {x.dtype}.")
+        return torch.cat(batches)
 
 
 @torch.no_grad()
