@@ -25,7 +25,7 @@ from spikelet.graph import ir
 from tests.random_graphs import random_input
 
 CC = shutil.which("cc") or shutil.which("gcc")
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror")
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wcast-qual", "-pedantic", "-Werror")
 SANITIZE = ("-O1", "-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 needs_compiler = pytest.mark.skipif(CC is None, reason="needs a C compiler")
 

@@ -22,11 +22,13 @@ from tests.format_3_graph import format_3_graph
 from tests.random_graphs import random_graph
 
 RIGHT, WRONG = 0x20026, 0x20023  # what a program says when it leaves by semihosting
-MODELS = {"every operation": format_3_graph, "spikes": lambda: random_graph(34)}
+MODELS = {"every operation": format_3_graph, "spikes": lambda: random_graph(29)}
 
 
-def test_a_network_of_the_targets_counts_spikes_32_outputs_at_a_time() -> None:
-    assert "conv_bits.c" in needed("".join(written(random_graph(34)).files.values()))
+def test_a_network_of_the_targets_counts_spikes_32_outputs_at_a_time_and_runs_row_by_row() -> None:
+    text = "".join(written(random_graph(29)).files.values())
+    assert "conv_bits.c" in needed(text)
+    assert all(f"model_{kind}_band_0(" in text for kind in ("run", "step"))
 
 
 def project(graph: ir.IntGraph, folder: Path) -> Path:
@@ -56,7 +58,7 @@ def test_the_self_test_passes_on_a_cortex_m_from_its_reset_on(cpu: str, model: s
 
 def test_a_wrong_value_on_a_cortex_m_is_told(tmp_path: Path) -> None:
     pytest.importorskip("unicorn")
-    folder = project(random_graph(34), tmp_path)
+    folder = project(random_graph(29), tmp_path)
     text = (folder / "selftest.c").read_text()
     (folder / "selftest.c").write_text(re.sub(r"(expected_runs_\d+\[\d+\] = \{\s*)-?\d+", r"\g<1>123456", text))
     assert semihosted(make(folder, "cortex-m4") / "cortex-m4.elf", "CORTEX_M4").reason == WRONG

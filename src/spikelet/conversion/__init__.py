@@ -17,5 +17,6 @@ from spikelet.conversion.ordinary.thresholds import LeastError as LeastError
 from spikelet.conversion.ordinary.thresholds import Method as Method
 from spikelet.conversion.ordinary.thresholds import Percentile as Percentile
 from spikelet.conversion.schedules import IntegrateAndFire as IntegrateAndFire
+from spikelet.conversion.starts import Started as Started
 from spikelet.conversion.twin import Twin as Twin
 from spikelet.conversion.with_levels import with_levels as with_levels

@@ -27,7 +27,8 @@ from spikelet.base.whole import is_whole as is_whole_number
 from spikelet.conversion.copying import copied
 from spikelet.conversion.flow import Flow, flow_of, is_activation, is_whole, unit_of
 from spikelet.conversion.layers import absorbs, counterpart, folded, quantize, with_units
-from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, ScaledNeuron, Schedule
+from spikelet.conversion.schedules import SCHEDULES, Barrier, OverBatch, PoolOfMeans, ScaledNeuron, Schedule, Stream
+from spikelet.conversion.starts import FIRST, Started, adopt, start
 from spikelet.conversion.twin import Twin
 from spikelet.conversion.units import CLOSE
 from spikelet.interop.image import Image, image_of
@@ -51,7 +52,7 @@ def convert(
     example: Tensor | NDArray[np.uint8],
     *,
     time_steps: int = 16,
-    schedule: Literal["barrier", "stream"] = "barrier",
+    schedule: Literal["barrier", "stream"] | Started = "barrier",
     weight_bits: int = 8,
     scale: float | None = None,
     mean: float | Sequence[float] | None = None,
@@ -70,7 +71,7 @@ def convert(
             floats [B, ...]; or of spikelet's, taking bytes (it begins with `spikelet.nn.Encode`).
         example: a uint8 batch [B, ...]. Only its shape matters.
         time_steps: T. With the barrier a power of two to 128, and the network's own levels for no loss.
-        schedule: "barrier" or "stream" (schedules.py).
+        schedule: "barrier" or "stream" (schedules.py), or Started(images), a stream that images tell how to start.
         weight_bits: 2 to 8 for torch's layers; 32 leaves floats, which can't be lowered. Layers of spikelet that are
             quantised keep their weights.
         scale, mean, std: a network of torch's layers was fed (scale * byte - mean) / std, mean and std one a channel
@@ -84,6 +85,7 @@ def convert(
     """
     require_module(model, ConversionError)
     plan = _schedule(schedule, time_steps)
+    images = schedule.of(model) if isinstance(schedule, Started) else None
     quantizer = _quantizer(weight_bits)
     image = image_of({"scale": scale, "mean": mean, "std": std}, None)
     x = _example(example)
@@ -94,6 +96,18 @@ def convert(
     _require_float32(model)
     _require_finite(model)
     x = x[:FEW].to(device_of(model))
+    twin = _twin(model, x, plan, quantizer, image, is_plain=is_plain)
+    if plan.steps > 1:
+        _require_batch_first(twin, x)
+    if images is not None:
+        few = plan.steps <= FIRST
+        first = twin if few else _twin(model, x, Stream(FIRST), quantizer, image, is_plain=is_plain)
+        start(first, model, images, image.floats(images, images.dim() - 1) if is_plain else images)
+        adopt(twin, first)
+    return twin
+
+
+def _twin(model: nn.Module, x: Tensor, plan: Schedule, quantizer: Quantizer, image: Image, *, is_plain: bool) -> Twin:
     fed = image.floats(x, x.dim() - 1) if is_plain else x
     unit = float(image.gain_and_offset()[0][0]) if is_plain and _is_one_factor(image) else 1.0
     flow = flow_of(model, fed, plan, unit, is_plain=is_plain)
@@ -103,8 +117,6 @@ def convert(
     twin = Twin(net, plan, flow.rewrites, flow.output, x.dim() - 1 if is_plain else None, scaled, tuple(x.shape[1:]))
     twin.to(x.device).train(model.training)
     _round_constants(twin.net)
-    if plan.steps > 1:
-        _require_batch_first(twin, x)
     return twin
 
 
@@ -122,6 +134,8 @@ def _is_plain(model: nn.Module) -> bool:
 
 
 def _schedule(name: object, time_steps: object) -> Schedule:
+    if isinstance(name, Started):
+        name = Stream.name
     kind = SCHEDULES.get(name) if isinstance(name, str) else None
     if kind is None:
         raise ConversionError(f"schedule must be 'barrier' or 'stream', got {shown(name)}.")

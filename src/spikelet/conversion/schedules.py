@@ -3,7 +3,8 @@
     barrier   every neuron integrates all its T steps first, then emits its count 0..T at once: T levels in one step
     stream    every neuron emits a spike at every step that reaches its threshold, and all layers work at all steps
 
-Both integrate z(t) without leak, from half a threshold, and lose theta with each spike (soft reset), so
+Both integrate z(t) without leak, from half a threshold (a stream also from what images ask for, starts.py), and lose
+theta with each spike (soft reset), so
 
     v(T) - v(0) = sum of z(t) - theta * number of spikes
 

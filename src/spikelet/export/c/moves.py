@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikelet.export.c.stage import Place, Stage
+from spikelet.export.c.stage import HERE, Place, Stage
 from spikelet.graph import ir
 
 
@@ -26,7 +26,7 @@ def channel_map(stage: Stage, node: ir.ChannelMap, vector: str, place: Place) ->
         for name in node.inputs:
             form = stage.layout.forms[name]
             position = f"({place.row} * {form.width} + {place.column}) * {node.stride}"
-            where = stage.pointer(stage.layout.source(name))
+            where = stage.pointer(stage.layout.source(name), place.rows.window(1, node.stride).by_kernel())
             stage.code(f"spk_load({vector} + {first}, {where}, {stage.form(name)}, {position});")
             first += form.channels
         return
@@ -34,7 +34,7 @@ def channel_map(stage: Stage, node: ir.ChannelMap, vector: str, place: Place) ->
     stage.code(f"spk_fill({vector}, 0, {channels});")
     for name in node.inputs:
         form = stage.layout.forms[name]
-        where = stage.pointer(stage.layout.source(name))
+        where = stage.pointer(stage.layout.source(name), place.rows.window(1, node.stride).by_kernel())
         position = f"({place.row} * {form.width} + {place.column}) * {node.stride}"
         source = f"{where}, {stage.form(name)}, {position}"
         stage.code(f"spk_channels({vector}, {array}, {first}, {source}, {channels});")
@@ -42,12 +42,12 @@ def channel_map(stage: Stage, node: ir.ChannelMap, vector: str, place: Place) ->
 
 
 def side_by_side(stage: Stage, node: ir.ChannelMap, result: str) -> None:
-    """The words of several maps of bits, where the map of a position's channels begins at `result`."""
-    first, words = 0, stage.layout.forms[node.name].channels // 32
+    """The words of several maps of bits; a position's begin at `result`."""
+    first = 0
     for name in node.inputs:
         size = stage.layout.forms[name].channels // 32
-        where = stage.pointer(stage.layout.source(name))
-        stage.code(f"memcpy({result} + p * {words} + {first}, {where} + p * {size}, {4 * size});")
+        where = stage.pointer(stage.layout.source(name), HERE.rows.by_kernel())
+        stage.code(f"memcpy({result} + {first}, {where} + p * {size}, {4 * size});")
         first += size
 
 

@@ -36,5 +36,5 @@ def _windows(
             stage.code(f"const uint32_t {p} = {i} * {form.width} + {j};")
             inside = f"if ({i} < {form.height} && {j} < {form.width})"
             with stage.code.block(inside):
-                stage.emit(source, value, Place(i, j, p))
+                stage.emit(source, value, Place(i, j, p, place.rows.window(kernel_h, stride_h, pad_h)))
                 stage.code(f"{take}({vector}, {value}, {stage.layout.channels(node.name)});")

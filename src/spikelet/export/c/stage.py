@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from spikelet.export.c.bands import SAME, Rows
 from spikelet.export.c.code import Code, said
 from spikelet.export.c.constants import Constants
 from spikelet.export.c.layout import Layout
@@ -18,11 +19,12 @@ from spikelet.graph.ops.operation import Operation
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A position in C: its row, its column, and its number."""
+    """A position in C: its row, its column, and its number; rows: which of its map row i of the stage looks at."""
 
     row: str
     column: str
     number: str
+    rows: Rows = SAME
 
 
 Rule = Callable[[Any, Any, str, Place], None]  # (stage, node, vector, place): leaves the values in the vector
@@ -44,11 +46,20 @@ class Memory(Protocol):
         """Where the map of `name` begins, at the step that runs."""
         ...
 
+    def number(self, name: str, place: Place) -> str:
+        """Where in the map of `name` a place lies, in positions."""
+        ...
+
+    def row(self, name: str, place: Place) -> str:
+        """Which row of the map of `name` holds a place."""
+        ...
+
 
 class Stage:
     """The text of one function, while rules write it.
 
-    reads: names of the edges in memory that it reads.
+    looks: the edges in memory that it reads, and at which rows each time; None: at all. elsewhere: those that it
+        reads at other positions than the one that it makes.
     vectors: how many vectors of `width` values it needs; room: words behind them, for kernels to work in.
     in_place: vectors that lie in a map already, and where.
     """
@@ -59,7 +70,8 @@ class Stage:
         self.layout, self.constants, self.memory, self.root = layout, constants, memory, root
         self._rules = rules
         self.code = Code()
-        self.reads: list[str] = []
+        self.looks: dict[str, list[Rows | None]] = {}
+        self.elsewhere: set[str] = set()
         self.states: list[State] = []
         self.held: dict[str, str] = {}  # edges that are the same at every step of the loop: their vectors
         self.in_place: dict[str, str] = {}
@@ -85,7 +97,7 @@ class Stage:
         if name in self.held:
             self.code(f"spk_copy({vector}, {self.held[name]}, {self.layout.channels(name)});")
         elif name != self.root and self.layout.lies(name):
-            self.code(f"spk_load({vector}, {self.pointer(name)}, {self.form(name)}, {place.number});")
+            self.code(f"spk_load({vector}, {self._at(name, place)}, {self.form(name)}, {self.number(name, place)});")
         else:
             self.width = max(self.width, padded(self.layout.channels(name), 8))
             self._rules.of(node)(self, node, vector, place)
@@ -95,15 +107,32 @@ class Stage:
         they are left in then. Nothing is to be written there."""
         form = self.layout.forms[name]
         if name not in self.held and name in self.layout.in_memory and form.element is Element.I32:
-            return f"(int32_t *)({self.pointer(name)}) + {place.number} * {form.channels}"
+            return f"(const int32_t *)({self._at(name, place)}) + {self.number(name, place)} * {form.channels}"
         self.emit(name, vector, place)
         return vector
 
-    def pointer(self, name: str) -> str:
-        """Where the map of `name` begins, at this step."""
-        if name not in self.reads:
-            self.reads.append(name)
+    def pointer(self, name: str, rows: Rows | None = None) -> str:
+        """Where the map of `name` begins, at this step; rows: those that are looked at, all unless given."""
+        self.elsewhere.add(name)
+        return self._looked_at(name, rows)
+
+    def _at(self, name: str, place: Place) -> str:
+        """Where the map of `name` begins, of which no more than the values at that place are read."""
+        return self._looked_at(name, place.rows) if place == HERE else self.pointer(name, place.rows)
+
+    def _looked_at(self, name: str, rows: Rows | None) -> str:
+        looks = self.looks.setdefault(name, [])
+        if rows not in looks:
+            looks.append(rows)
         return self.memory.pointer(name)
+
+    def number(self, name: str, place: Place) -> str:
+        """Where in the map of `name` a place lies, in positions."""
+        return self.memory.number(name, place)
+
+    def row(self, name: str, place: Place) -> str:
+        """Which row of the map of `name` holds a place."""
+        return self.memory.row(name, place)
 
     def form(self, name: str) -> str:
         """The form of `name`'s map, as an argument."""

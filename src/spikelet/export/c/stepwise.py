@@ -61,7 +61,7 @@ class Stepwise(Program):
         What lies side by side is copied word by word."""
         node = self.layout.nodes[stage.root]
         if isinstance(node, ir.ChannelMap) and self.layout.lies_side_by_side(stage.root):
-            side_by_side(stage, node, self.pointer(stage.root))
+            side_by_side(stage, node, self.position(stage.root))
             return
         result = stage.vector(stage.root)
         head, stage.code = stage.code, Code()

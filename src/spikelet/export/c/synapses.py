@@ -20,12 +20,17 @@ EVENTS = 96  # SPK_EVENTS of spk.h
 def conv(stage: Stage, node: ir.Conv, vector: str, place: Place) -> None:
     """The sums of one position."""
     geometry = (*node.kernel, *node.stride, *node.padding, *node.dilation)
-    if node.groups == 1 and is_sliced(node, stage.layout.forms[node.inputs[0]]):
-        _counted(stage, node, node.inputs[0], rows_of_conv(node.weight), geometry, vector, place)
+    (height, stride, padding, dilation), (source,) = geometry[::2], node.inputs
+    is_row = height == stride == 1 and not padding  # the kernel finds the row where it lies
+    looks = place.rows if is_row else place.rows.window(height, stride, padding, dilation).by_kernel()
+    row = stage.row(source, place) if is_row else place.row
+    where = f"{stage.pointer(source, looks)}, {row}, {place.column}"
+    if node.groups == 1 and is_sliced(node, stage.layout.forms[source]):
+        _counted(stage, node, source, rows_of_conv(node.weight), geometry, vector, where)
         return
-    name = _synapses(stage, node, node.inputs[0], rows_of_conv(node.weight), (node.groups, *geometry))
+    name = _synapses(stage, node, source, rows_of_conv(node.weight), (node.groups, *geometry))
     kernel = "spk_conv" if node.groups == 1 else "spk_conv_groups"
-    stage.code(f"{kernel}({vector}, &{name}, {stage.pointer(node.inputs[0])}, {place.row}, {place.column});")
+    stage.code(f"{kernel}({vector}, &{name}, {where});")
 
 
 def linear(stage: Stage, node: ir.Linear, vector: str, place: Place) -> None:
@@ -33,11 +38,12 @@ def linear(stage: Stage, node: ir.Linear, vector: str, place: Place) -> None:
     source = stage.layout.source(node.inputs[0])
     form = stage.layout.forms[source]
     rows, geometry = rows_of_linear(node.weight, form.channels), (form.height, form.width, 1, 1, 0, 0, 1, 1)
+    where = f"{stage.pointer(source)}, {place.row}, {place.column}"
     if is_sliced(node, form):
-        _counted(stage, node, source, rows, geometry, vector, place)
+        _counted(stage, node, source, rows, geometry, vector, where)
         return
     name = _synapses(stage, node, source, rows, (1, *geometry))
-    stage.code(f"spk_conv({vector}, &{name}, {stage.pointer(source)}, {place.row}, {place.column});")
+    stage.code(f"spk_conv({vector}, &{name}, {where});")
 
 
 def _synapses(stage: Stage, node: ir.Conv | ir.Linear, source: str, rows: Codes, sizes: tuple[int, ...]) -> str:
@@ -69,9 +75,9 @@ def _counted(
     rows: Codes,
     geometry: tuple[int, ...],
     vector: str,
-    place: Place,
+    where: str,
 ) -> None:
-    """Writes the call that counts the spikes of `source` under a window."""
+    """Writes the call that counts the spikes of `source` under a window; where: its map and the window, in C."""
     weights = sliced(rows, node.bits, node.grid)
     synapses, bits, words = weights.rows.shape
     depth = padded((synapses - 1).bit_length(), DEPTH)
@@ -82,7 +88,6 @@ def _counted(
     ]  # fmt: skip
     name = stage.constants.struct("slices", "spk_slices", [str(f) for f in fields], SLICES)
     counters = stage.scratch(bits * words * depth + EVENTS, words * WIDTH)
-    where = f"{stage.pointer(source)}, {place.row}, {place.column}"
     stage.code(f"spk_conv_bits({vector}, {counters}, &{name}, {where});")
 
 

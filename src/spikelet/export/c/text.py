@@ -119,7 +119,7 @@ class Model:
         out = self._begin(program)
         with out.block(f"void {name}_run(const uint8_t *input, int32_t *output)"):
             out(f"uint32_t *const m = {self._memory(program)};")
-            _calls(out, program.functions)
+            _calls(out, program.calls)
             out("(void)input;")
             steps = self.graph.time_steps
             for node, size, first, pointer in program.given(steps):
@@ -152,7 +152,7 @@ class Model:
         self._step(out)
         with out.block(f"void {name}_read(int32_t *output)"):
             out(f"uint32_t *const m = {self._memory(program)};")
-            _calls(out, [function for function in program.functions if function.is_late])
+            _calls(out, [function for function in program.calls if function.is_late])
             for node, _, first, pointer in program.given(1):
                 out(f"spk_give(output + {first}, {pointer}, &{self.constants.form(self.layout.forms[node])});")
         if self.whole is None:
@@ -170,7 +170,7 @@ class Model:
 
     def _step(self, out: Code) -> None:
         program = self.stream
-        functions = [function for function in program.functions if not function.is_late]
+        functions = [function for function in program.calls if not function.is_late]
         takes = {word for function in functions for word in function.arguments}
         with out.block(f"int {self.name}_step(const uint8_t *input)"):
             out(f"uint32_t *const m = {self._memory(program)};")
@@ -194,7 +194,7 @@ class Model:
         with out.block(f"void {self.name}_give(int32_t *output, uint32_t step)"):
             out(f"uint32_t *const m = {self._memory(program)};")
             with out.block(f"if (step == {steps})"):
-                _calls(out, [function for function in self.stream.functions if function.is_late])
+                _calls(out, [function for function in self.stream.calls if function.is_late])
             for node, size, first, pointer in self.stream.given(steps):
                 timed = self.layout.edges[node].timed
                 form = f"&{self.constants.form(self.layout.forms[node])}"

@@ -27,7 +27,7 @@ FLASH_LENGTH ?= 4M
 RAM_ORIGIN ?= 0x20000000
 RAM_LENGTH ?= 4M
 
-WARNINGS := -Wall -Wextra -Wconversion -pedantic
+WARNINGS := -Wall -Wextra -Wconversion -Wcast-qual -pedantic
 MODEL := $(wildcard src/*.c)
 TEST := selftest.c main.c
 HEADERS := $(wildcard src/*.h)
