@@ -38,6 +38,7 @@ from spikelet.interop.pixels import ScaledImage, pixel_factor
 from spikelet.interop.places import SeveralPlaces, spread
 from spikelet.interop.products import products
 from spikelet.interop.trial import choose
+from spikelet.interop.unchanged import same_again
 from spikelet.interop.ways import (
     AllAtOnce,
     AllFolded,
@@ -203,6 +204,8 @@ class Converted(nn.Module):
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
         net, output = self._choose(net, self.encode(pixels))
         image = self.encode(pixels)
+        with torch.no_grad():
+            same_again(net, output, lambda: self.run(self.way, net, self.encode(pixels)))
         with products(net, view := image.view_as(image), None) as found, torch.no_grad():
             self.run(self.way, net, view)
         self.has_products = found.found

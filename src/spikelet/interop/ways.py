@@ -93,8 +93,9 @@ class AllAtOnce(OwnLoop):
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        with in_lockstep(net, self.layers, AtOnce(self.time_steps, self.axis, has_time=self.time_axis is not None)):
-            return computed_output(code(net, current[0] if self.time_axis is None else current))
+        loop, is_image = AtOnce(self.time_steps, self.axis), self.time_axis is None
+        with in_lockstep(net, self.layers, loop):
+            return computed_output(code(net, loop.image(current[0] if is_image else current, has_time=not is_image)))
 
 
 class AllFolded(OwnLoop):
@@ -113,9 +114,10 @@ class AllFolded(OwnLoop):
         return self._run(code, net, current)[0]
 
     def _run(self, code: Code, net: nn.Module, current: Tensor) -> tuple[Any, int | None]:
-        loop = AtOnceFolded(self.time_steps, self.time_at, has_time=self.time_axis is not None)
+        loop, is_image = AtOnceFolded(self.time_steps, self.time_at), self.time_axis is None
         with in_lockstep(net, self.layers, loop):
-            return computed_output(code(net, current[0] if self.time_axis is None else current)), loop.time_at
+            x = loop.image(current[0] if is_image else current, has_time=not is_image)
+            return computed_output(code(net, x)), loop.time_at
 
 
 class StepByStep(OwnLoop):
