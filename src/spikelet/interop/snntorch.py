@@ -395,5 +395,5 @@ def from_snntorch(
     own = own_neurons(neurons)
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
-    original.neurons, original.per_step = tuple(own), True
+    original.neurons, original.per_step, original.round_leak = tuple(own), True, round_leak
     return convert(swap, original, image, forward, per_step=True)

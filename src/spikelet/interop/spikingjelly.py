@@ -396,7 +396,7 @@ def from_spikingjelly(
     free = _free_modes(net, own)
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
-    original.neurons = tuple(own)
+    original.neurons, original.round_leak = tuple(own), round_leak
     original.per_step = _is_per_step(net, free)
     model = convert(swap, original, image, forward, per_step=original.per_step)
     for module in model.modules():

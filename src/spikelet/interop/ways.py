@@ -24,7 +24,9 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.at_once import AtOnce, AtOnceFolded
 from spikelet.interop.joined_feedback import LoopWithJoins
 from spikelet.interop.lockstep import Lockstep, in_lockstep
+from spikelet.interop.loop_with_neurons import LoopWithNeurons
 from spikelet.interop.membranes import Membrane
+from spikelet.interop.neurons_in_code import in_code_of
 from spikelet.interop.own_norms import OwnNorms
 from spikelet.interop.steps import first_entry
 
@@ -64,15 +66,18 @@ class OwnLoop:
 
     def loop(self, net: nn.Module) -> Lockstep:
         """One run of it."""
+        neurons = in_code_of(net)
+        if neurons:
+            return LoopWithNeurons(self.time_steps, self.cut, neurons)
         return LoopWithJoins(self.time_steps, self.cut)
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        loop = self.loop(net)
+        loop, frames = self.loop(net), current.transpose(0, 1) if self.time_axis == 1 else current
         with in_lockstep(net, self.layers, loop):
             if self.time_axis is None:
                 return computed_output(code(net, loop.still(current)))
-            loop.watch(current if self.time_axis == 0 else current.transpose(0, 1))
+            loop.watch(frames)
             return computed_output(code(net, current))
 
 
