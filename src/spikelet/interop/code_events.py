@@ -50,12 +50,15 @@ class Events:
 
     all: in their order; the quantities of the i-th are named u<i> and s<i>.
     spikes: for each call that gave a tensor of spikes, the event.
+    membranes: for each call that gave a tensor from which a spike of an event was told, the event, and p and q of
+        u = p * tensor + q.
     others: nodes by the names x<i> under which they stand in polynomials.
     """
 
     def __init__(self, record: CodeRecord) -> None:
         self.all: list[Event] = []
         self.spikes: dict[int, int] = {}
+        self.membranes: dict[int, tuple[int, float, float]] = {}
         self.others: dict[str, Node] = {}
         self._known: dict[int, Polynomial | None] = {}
         self._names: dict[int, str] = {}
@@ -134,6 +137,7 @@ class Events:
         self.all.append(Event(node.index, u, self._strictly(node), current, p, states))
         for part, p, q in chain:
             self._known[id(part)] = plus(number(-q / p), {(f"u{number_of}",): 1 / p})
+            self.membranes.update(dict.fromkeys(part.made_by, (number_of, p, q)))
         return {(f"s{number_of}",): 1.0}
 
     def _chain(self, node: Node, p: float, q: float) -> tuple[list[tuple[Node, float, float]], Node, float, float]:

@@ -101,9 +101,9 @@ class CodeRecord:
         read = tuple(map(self.node, tensors_in((args, kwargs))))
         self.steps.append(Step(function, args, kwargs, output, read))
         targets = written(function, args, kwargs)
-        made = targets or tensors_in(output)
+        made = targets or [x for x in tensors_in(output) if id(x) not in map(id, tensors_in((args, kwargs)))]
         if not made:
-            return
+            return  # a function such as dropout in evaluation gives what it reads
         node = self._made(name, args, kwargs, read, made[0]) if len(made) == 1 else None
         for tensor in made:
             new = node or Node(tensor=tensor)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from spikelet.interop.code_record import CodeRecord
@@ -33,8 +35,11 @@ class LoopWithNeurons(LoopWithJoins):
         super().__init__(time_steps, cut)
         self.neurons, self.record = neurons, record
         self.calls = self.own = 0  # of the code, and how deep the loop itself is in what it does
+        self.currents: dict[str, dict[int, Tensor]] = {name: {} for name in neurons}  # parts of them, all steps
         self.spikes: dict[str, Steps] = {}
+        self.membranes: dict[str, Steps] = {}
         self.stands_in: dict[Any, Tensor] = {}  # for spikes of the code, by where they lie in memory
+        self.states: dict[Any, tuple[str, int]] = {}  # membranes of the code in the same way: whose, of which step
 
     def __torch_function__(
         self, func: Call, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -45,7 +50,8 @@ class LoopWithNeurons(LoopWithJoins):
         targets = written(func, args, kwargs)
         if any(memory(x) in self.stands_in for x in targets):
             raise LoopRefused(written_in_place(func.__name__, "spikes"))
-        args, kwargs = self._replaced(args), self._replaced(kwargs)
+        own = any(self.calls in neurons.plan.own for neurons in self.neurons.values())
+        args, kwargs = (self._replaced(tree, membranes=not own) for tree in (args, kwargs))
         output = self._done(func, args, kwargs)
         made = targets or tensors_in(output)
         if made:  # others are looks at a tensor, by whomever
@@ -58,10 +64,15 @@ class LoopWithNeurons(LoopWithJoins):
         self.calls += 1
         with self._own():
             for name, neurons in self.neurons.items():
-                if neurons.plan.current[0] == call:
-                    self._run_neurons(name, neurons, tensors_in((args, kwargs))[neurons.plan.current[1]])
-                if call in neurons.plan.spikes:
-                    self._stand_in(name, neurons.plan.spikes[call], made)
+                plan = neurons.plan
+                for part, (at, which, factor) in enumerate(plan.current):
+                    if at == call:
+                        self._read(name, neurons, part, tensors_in((args, kwargs))[which], factor)
+                if call in plan.membranes:
+                    self.kept.append(made)
+                    self.states[memory(made)] = name, plan.membranes[call]
+                if call in plan.spikes:
+                    self._stand_in(name, plan.spikes[call], made)
         if self.record is not None:
             self.record.note(func, args, kwargs, output)
 
@@ -103,18 +114,56 @@ class LoopWithNeurons(LoopWithJoins):
             self.record.other(output)
         return output
 
-    def _replaced(self, tree: Any) -> Any:
-        if self.inside or not self.stands_in:
-            return tree
-        return replaced(tree, Tensor, lambda x: self.stands_in.get(memory(x), x) if x.is_floating_point() else x)
+    def given(self, output: Any) -> Any:
+        """See Lockstep."""
+        with self._own():
+            return self._replaced(computed(output))
 
-    def _run_neurons(self, name: str, neurons: NeuronsInCode, current: Tensor) -> None:
-        place = self._place(current)
+    def _replaced(self, tree: Any, *, membranes: bool = True) -> Any:
+        if self.inside or not self.states:
+            return tree
+
+        def stand_in(x: Tensor) -> Tensor:
+            where = memory(x) if x.is_floating_point() else None
+            if membranes and where in self.states:
+                return self._membrane_of(*self.states[where])
+            return self.stands_in.get(where, x)
+
+        return replaced(tree, Tensor, stand_in)
+
+    def _membrane_of(self, name: str, step: int) -> Tensor:
+        """The neurons' own membrane in the place of the code's."""
+        if name not in self.membranes:
+            current = self.current(name)
+            with torch.set_grad_enabled(current.requires_grad):
+                self.membranes[name] = self._every(self._whole(self.neurons[name].membranes, current))
+        with self._own():
+            return self._step_of(self.membranes[name], step)
+
+    def current(self, name: str) -> Tensor:
+        """What neurons read, at all steps."""
+        parts = [self.currents[name][i] for i in sorted(self.currents[name])]
+        return self._whole(lambda: functools.reduce(torch.add, parts))
+
+    def _read(self, name: str, neurons: NeuronsInCode, part: int, x: Tensor, factor: float) -> None:
+        """Notes a part of what neurons read, and runs them where it is the last."""
+        place = self._place(x)
         if place is None or place[1] not in (None, 0):
             raise self._other_path(name)
-        spikes = self._whole(neurons.lif, place[0].whole)
-        self._require_steps(neurons.lif, spikes)
-        self.spikes[name] = Steps(whole=spikes, still=False)
+        whole = place[0].whole
+        with torch.set_grad_enabled(whole.requires_grad):  # an autograd.Function runs without
+            self.currents[name][part] = whole if factor == 1 else self._whole(lambda: whole * factor)
+            if len(self.currents[name]) == len(neurons.plan.current):
+                spikes = self._whole(neurons.lif, self.current(name))
+                self._require_steps(neurons.lif, spikes)
+                self.spikes[name] = self._every(spikes)
+
+    def _every(self, whole: Tensor) -> Steps:
+        """The steps of a tensor, taken now."""
+        sequence = Steps(whole=whole, still=False)
+        with self._own():
+            sequence.at(0)
+        return sequence
 
     def _stand_in(self, name: str, step: int, made: Tensor) -> None:
         if name not in self.spikes or made.shape != self.spikes[name].at(step).shape:

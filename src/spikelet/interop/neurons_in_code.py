@@ -24,12 +24,12 @@ from torch import nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.code_events import Event, Events
-from spikelet.interop.code_record import CodeRecord
+from spikelet.interop.code_record import CodeRecord, Node
 from spikelet.interop.dynamics import After, Dynamics, to_lif
 from spikelet.interop.lockstep import Lockstep, LoopRefused
 from spikelet.interop.polynomials import Polynomial, alike
-from spikelet.interop.replay import differs
-from spikelet.neurons import LIF, Triangle
+from spikelet.interop.replay import differs, needed
+from spikelet.neurons import LIF, Membranes, Triangle
 
 PREFIX = "neurons_"
 CLOSE = 1e-6
@@ -39,15 +39,20 @@ CLOSE = 1e-6
 class Plan:
     """Where neurons stand in the order of calls.
 
-    current: the call that reads their first current, and which of its tensors that is.
+    current: the calls that read what their current at the first step is the sum of, which of its tensors that is, and
+        what it is multiplied by.
     compares: the calls that compare, step by step.
     spikes: the step of each call that makes a tensor of spikes.
+    membranes: the step of each call that makes a tensor of membranes, before the reset.
+    own: the calls that compute one membrane from the one before.
     calls: how many there are in a pass.
     """
 
-    current: tuple[int, int]
+    current: tuple[tuple[int, int, float], ...]
     compares: tuple[int, ...]
     spikes: dict[int, int]
+    membranes: dict[int, int]
+    own: frozenset[int]
     calls: int
 
 
@@ -63,6 +68,7 @@ class NeuronsInCode(nn.Module):
     def __init__(self, lif: LIF, plan: Plan, cut: int | None) -> None:
         super().__init__()
         self.lif, self.plan, self.cut = lif, plan, cut
+        self.membranes = Membranes(lif)
 
 
 class NeuronsFound(Exception):
@@ -138,20 +144,34 @@ def _found(chain: list[int], events: Events, record: CodeRecord, loop: Lockstep,
             "image that is shown at the first step only. Feed frames, time_axis=0, and read each in its own step."
         )
     neuron = _dynamics(steps, chain, where)
-    first = steps[0].current
-    at = next(
-        ((n, i) for n, step in enumerate(record.steps) for i, node in enumerate(step.read) if node is first), None
+    unit = 1.0 if neuron.scale_input else steps[0].factor
+    current = tuple(
+        (*_read_at(events.others[name], record, loop, where), value / steps[0].factor)
+        for (name, *_), value in ((m, v) for m, v in steps[0].u.items() if m)
     )
-    if at is None or loop._place(record.read_by(at)) is None:
-        raise LoopRefused(f"{where} read a current that no layer gives at every step. Give them that of a layer.")
+    threshold = -steps[0].u.get((), 0.0)
     spikes = {call: chain.index(event) for call, event in events.spikes.items() if event in chain}
-    plan = Plan(at, tuple(event.index for event in steps), spikes, len(record.steps))
+    membranes = {
+        call: chain.index(event)
+        for call, (event, p, q) in events.membranes.items()
+        if event in chain and abs(p - unit) <= CLOSE and abs(q + threshold) <= CLOSE
+    }
+    compares = tuple(event.index for event in steps)
+    plan = Plan(current, compares, spikes, membranes, frozenset(needed(record, compares)), len(record.steps))
     if differs(record, events, steps, neuron):
         raise LoopRefused(
             f"{where} give other spikes, when they run anew on random currents, than those they were taken for. Make "
             "them a module, and say what it computes: neurons={MyLIF: LIFParams(...)}."
         )
     return NeuronsFound(neuron, plan, cut)
+
+
+def _read_at(node: Node, record: CodeRecord, loop: Lockstep, where: str) -> tuple[int, int]:
+    """The call that reads a current first, and the tensor's place among those that it reads."""
+    at = next(((n, i) for n, step in enumerate(record.steps) for i, x in enumerate(step.read) if x is node), None)
+    if at is None or loop._place(record.read_by(at)) is None:
+        raise LoopRefused(f"{where} read a current that no layer gives at every step. Give them that of a layer.")
+    return at
 
 
 def _words(record: CodeRecord, event: Event) -> str:
@@ -176,8 +196,9 @@ def _currents(event: Event, before: int | None, events: Events, loop: Lockstep, 
         place = None if tensor is None else loop._place(tensor)
         if place is None or place[1] not in (None, step):
             raise LoopRefused(
-                f"{where} read something else than a current of their step, such as spikes of another layer of the "
-                "step before, or a tensor that differs by step. Feed each layer the currents of its own step alone."
+                f"{where} read something else than a current of their step, such as spikes of the step before, "
+                "of their own or of another layer, or a tensor that differs by step. Feed each layer the currents of its "
+                "own step alone; neurons that read their own spikes are a module, RLeaky or a LinearRecurrentContainer."
             )
         key = (f"x{id(place[0])}",)
         found[key] = found.get(key, 0.0) + value

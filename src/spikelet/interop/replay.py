@@ -60,7 +60,7 @@ class _Again:
         self.drawn: dict[int, Tensor] = {}  # by the node's id
         self.generator = torch.Generator().manual_seed(0)
         self.scale = min(abs(c) for m, c in steps[0].u.items() if m)
-        self.outputs = self._run(sorted(self._needed([event.index for event in steps])))
+        self.outputs = self._run(sorted(needed(record, [event.index for event in steps])))
 
     def spikes(self, event: Event) -> Tensor:
         """What a comparison gave."""
@@ -70,16 +70,6 @@ class _Again:
         """What was read at the step of a comparison, from its polynomial."""
         parts = [(c, self._tensor(self.events.others[m[0]])) for m, c in event.u.items() if m and m[0].startswith("x")]
         return torch.stack(torch.broadcast_tensors(*(c * x for c, x in parts))).sum(0)
-
-    def _needed(self, calls: list[int]) -> set[int]:
-        waiting = [node for node in self.record.nodes if node.index in calls]
-        seen: dict[int, Node] = {}
-        while waiting:
-            node = waiting.pop()
-            if id(node) not in seen and node.operation:
-                seen[id(node)] = node
-                waiting += node.operands
-        return {call for node in seen.values() for call in node.made_by}
 
     def _run(self, calls: list[int]) -> dict[int, Tensor]:
         outputs: dict[int, Tensor] = {}
@@ -104,6 +94,18 @@ class _Again:
             units = torch.randint(-LEVELS, 2 * LEVELS + 1, shape, generator=self.generator).double()
             self.drawn[id(node)] = units / LEVELS * (self.threshold / self.scale)
         return self.drawn[id(node)]
+
+
+def needed(record: CodeRecord, compares: Sequence[int]) -> set[int]:
+    """The calls on which comparisons depend, from one to the next."""
+    waiting = [node for node in record.nodes if node.index in compares]
+    seen: dict[int, Node] = {}
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in seen and node.operation:
+            seen[id(node)] = node
+            waiting += node.operands
+    return {call for node in seen.values() for call in node.made_by}
 
 
 @contextmanager

@@ -76,9 +76,9 @@ class OwnLoop:
         loop, frames = self.loop(net), current.transpose(0, 1) if self.time_axis == 1 else current
         with in_lockstep(net, self.layers, loop):
             if self.time_axis is None:
-                return computed_output(code(net, loop.still(current)))
+                return computed_output(loop.given(code(net, loop.still(current))))
             loop.watch(frames)
-            return computed_output(code(net, current))
+            return computed_output(loop.given(code(net, current)))
 
 
 class NormsByStep(OwnLoop):
