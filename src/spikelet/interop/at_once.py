@@ -11,6 +11,7 @@ as one axis see one step of B T samples.
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ REPEATING = {"repeat", "expand", "expand_as", "broadcast_to", "broadcast_tensors
 MAKING_COPIES = REPEATING | {"cat", "concat", "concatenate"}
 
 
-class TimeFollowed(Lockstep):
+class TimeFollowed(Lockstep, abc.ABC):
     """One run of code that makes T steps of the image by itself: which tensors come from the image, and which of them
     hold all steps. Those of parameters, which code may repeat as well, do neither.
 
@@ -47,9 +48,9 @@ class TimeFollowed(Lockstep):
             self.timed[x] = True
         return x
 
+    @abc.abstractmethod
     def gets_time(self, read: list[Tensor], made: list[Tensor]) -> bool:
         """Whether a function that repeats has put time into what it made."""
-        raise NotImplementedError
 
     def called(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """See Lockstep."""

@@ -53,9 +53,15 @@ class Events:
     membranes: for each call that gave a tensor from which a spike of an event was told, the event, and p and q of
         u = p * tensor + q.
     others: nodes by the names x<i> under which they stand in polynomials.
+
+    Args:
+        record: of the calls.
+        to_the_end: whether the last node of a chain that leads down from a comparison is a state too. True where sums
+            add to a state of zeros, False where it may be a current that the code computes once and adds at every step.
     """
 
-    def __init__(self, record: CodeRecord) -> None:
+    def __init__(self, record: CodeRecord, *, to_the_end: bool) -> None:
+        self.to_the_end = to_the_end
         self.all: list[Event] = []
         self.spikes: dict[int, int] = {}
         self.membranes: dict[int, tuple[int, float, float]] = {}
@@ -144,23 +150,33 @@ class Events:
         """The nodes from what is compared down to the last that u is a multiple of, but for numbers: each with p and q
         of u = p * node + q; and that last one."""
         chain = [(node, p, q)]
-        while node.operation in ("add", "sub", "rsub", "mul", "div", "neg"):
-            parts = [(x, self._known.get(id(x)) if x.value is None else number(x.value)) for x in node.operands]
-            unknown = [i for i, (_, poly) in enumerate(parts) if poly is None or constant_of(poly) is None]
-            if len(unknown) != 1:
-                break
-            number_of = next(
-                (constant_of(poly) for i, (_, poly) in enumerate(parts) if i != unknown[0] and poly is not None), 0.0
-            )
-            step = _inverse(node.operation, unknown[0], number_of or 0.0)
+        while (found := self._one_unknown(node)) is not None:
+            step = _inverse(node.operation, *found)
             if step is None:
                 break
             p, q = p * step[0], q + p * step[1]
-            node = node.operands[unknown[0]]
-            if not node.operation:
+            node = node.operands[found[0]]
+            if not node.operation or (not self.to_the_end and self._is_current(node)):
                 break
             chain.append((node, p, q))
         return chain, node, p, q
+
+    def _one_unknown(self, node: Node) -> tuple[int, float] | None:
+        """Which operand of a sum or product holds a quantity, and the number that the other is; None unless it is one
+        of them alone."""
+        if node.operation not in ("add", "sub", "rsub", "mul", "div", "neg"):
+            return None
+        parts = [self._known.get(id(x)) if x.value is None else number(x.value) for x in node.operands]
+        numbers = [None if part is None else constant_of(part) for part in parts]
+        unknown = [i for i, value in enumerate(numbers) if value is None]
+        if len(unknown) != 1:
+            return None
+        return unknown[0], next((value for value in numbers if value is not None), 0.0)
+
+    def _is_current(self, node: Node) -> bool:
+        """Whether a node is made of several others, none of which is a state."""
+        names = names_in(self._known.get(id(node)) or {})
+        return self._one_unknown(node) is None and not any(name[0] in "us" for name in names)
 
 
 def _inverse(operation: str, at: int, c: float) -> tuple[float, float] | None:

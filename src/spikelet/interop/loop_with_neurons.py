@@ -46,16 +46,16 @@ class LoopWithNeurons(LoopWithJoins):
     ) -> Any:
         if self.inside or self.own:
             return super().__torch_function__(func, types, args, kwargs)
-        args, kwargs = computed(args), computed(kwargs or {})
-        targets = written(func, args, kwargs)
+        args, given = computed(args), computed(kwargs or {})
+        targets = written(func, args, given)
         if any(memory(x) in self.stands_in for x in targets):
             raise LoopRefused(written_in_place(func.__name__, "spikes"))
         own = any(self.calls in neurons.plan.own for neurons in self.neurons.values())
-        args, kwargs = (self._replaced(tree, membranes=not own) for tree in (args, kwargs))
-        output = self._done(func, args, kwargs)
+        args, given = (self._replaced(tree, membranes=not own) for tree in (args, given))
+        output = self._done(func, args, given)
         made = targets or tensors_in(output)
         if made:  # others are looks at a tensor, by whomever
-            self._after(func, args, kwargs, output, made[0])
+            self._after(func, args, given, output, made[0])
         return output
 
     def _after(self, func: Call, args: Any, kwargs: Any, output: Any, made: Tensor) -> None:
@@ -185,6 +185,6 @@ class LoopWithNeurons(LoopWithJoins):
 
     def _other_path(self, name: str) -> LoopRefused:
         return LoopRefused(
-            f"net.{name}: the network's code calls other functions than in its first pass, so that nothing says which of "
-            "them are its neurons. Let its path depend on shapes and steps alone, or make its neurons a module."
+            f"net.{name}: the network's code calls other functions than in its first pass, so that nothing says which "
+            "of them are its neurons. Let its path depend on shapes and steps alone, or make its neurons a module."
         )

@@ -92,19 +92,20 @@ def add_neurons(net: nn.Module, found: NeuronsFound, time_steps: int, *, round_l
 
 
 def find(record: CodeRecord, loop: Lockstep, known: list[NeuronsInCode], cut: int | None) -> ConversionError | None:
-    """Raises NeuronsFound for the first neurons in `record`, of one pass through `loop`, that have no module in `known`.
+    """Raises NeuronsFound for the first neurons in `record`, of one pass through `loop`, that have no module yet.
 
     Returns:
         Why those that are there have no counterpart; None where there are none.
     """
-    events = Events(record)
     taken = {index for neurons in known for index in neurons.plan.compares}
     refusals: list[ConversionError] = []
-    for chain in _chains(events, taken):
-        try:
-            raise _found(chain, events, record, loop, cut)
-        except ConversionError as e:
-            refusals.append(e)
+    for to_the_end in (True, False):
+        events = Events(record, to_the_end=to_the_end)
+        for chain in _chains(events, taken):
+            try:
+                raise _found(chain, events, record, loop, cut)
+            except ConversionError as e:
+                refusals.append(e)
     return refusals[0] if refusals else None
 
 
@@ -130,9 +131,9 @@ def _found(chain: list[int], events: Events, record: CodeRecord, loop: Lockstep,
     if len(chain) != loop.time_steps:
         raise LoopRefused(
             f"{where} fire at {len(chain)} steps, and the conversion was told of time_steps={loop.time_steps}. Convert "
-            "with as many steps as the loop takes. Where it compares a membrane before it adds the current of the step, "
-            "its spikes come a step late, which a converted neuron's don't: add the current first. snnTorch's Synaptic "
-            "is a neuron whose synapses leak."
+            "with as many steps as the loop takes. Where it compares a membrane before it adds the current of the "
+            "step, its spikes come a step late, which a converted neuron's don't: add the current first. snnTorch's "
+            "Synaptic is a neuron whose synapses leak."
         )
     currents = [
         _currents(event, i, events, loop, t, where)
@@ -182,23 +183,22 @@ def _words(record: CodeRecord, event: Event) -> str:
 def _currents(event: Event, before: int | None, events: Events, loop: Lockstep, step: int, where: str) -> Polynomial:
     """What u of an event holds beside states, with the sequences of which it reads this step."""
     found: Polynomial = {}
-    for monomial, value in event.u.items():
-        others = [name for name in monomial if name.startswith("x")]
-        if not others:
-            continue
-        if len(monomial) > 1:
-            raise LoopRefused(
-                f"{where} multiply their current, by spikes of the step before or by another tensor: (1 - spike) may "
-                "stand at the membrane alone, mem * (1 - spike) + current, as a converted neuron always takes its "
-                "current."
-            )
-        tensor = events.others[others[0]].tensor
+    of_others = {m: value for m, value in event.u.items() if any(name.startswith("x") for name in m)}
+    if any(len(monomial) > 1 for monomial in of_others):
+        raise LoopRefused(
+            f"{where} multiply their current or membrane by spikes of the step before or by another tensor, where a "
+            "converted neuron takes its current as it is, and has one number for a leak: mem * leak * (1 - spike) + "
+            "current."
+        )
+    for (name,), value in of_others.items():
+        tensor = events.others[name].tensor
         place = None if tensor is None else loop._place(tensor)
         if place is None or place[1] not in (None, step):
             raise LoopRefused(
                 f"{where} read something else than a current of their step, such as spikes of the step before, "
-                "of their own or of another layer, or a tensor that differs by step. Feed each layer the currents of its "
-                "own step alone; neurons that read their own spikes are a module, RLeaky or a LinearRecurrentContainer."
+                "of their own or of another layer, or a tensor that differs by step. Feed each layer the currents of "
+                "its own step alone; neurons that read their own spikes are a module, RLeaky or a "
+                "LinearRecurrentContainer."
             )
         key = (f"x{id(place[0])}",)
         found[key] = found.get(key, 0.0) + value

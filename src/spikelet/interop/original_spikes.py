@@ -1,4 +1,4 @@
-"""The spikes that a network's own code computes, where a module of the conversion stands for it (neurons_in_code.py)."""
+"""The spikes that a network's own code computes, where the conversion has modules for them (neurons_in_code.py)."""
 
 from __future__ import annotations
 
