@@ -178,6 +178,74 @@ def test_a_tie_fires_where_the_code_says_so() -> None:
     assert spikes[0].mean((1, 2)).tolist() == [1.0] * T
 
 
+class Cell(nn.Module):
+    """A layer and its neurons, which hand their states over."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.fc, self.decay = nn.Linear(inputs, outputs), nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, mem: Tensor, spk: Tensor) -> tuple[Tensor, Tensor]:
+        mem = self.decay.sigmoid() * mem * (1 - spk) + self.fc(x)
+        return mem, fire(mem)
+
+
+class Cells(nn.Module):
+    """Cells in a list, their states in others, and a record that is written by index."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = nn.ModuleList([Cell(128, 24), Cell(24, 10)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        mems = [torch.zeros(x.shape[1], n) for n in (24, 10)]
+        spikes, record = list(mems), torch.zeros(len(x), x.shape[1], 10)
+        for t in range(len(x)):
+            y = x[t].flatten(1)
+            for i, cell in enumerate(self.cells):
+                mems[i], spikes[i] = cell(y, mems[i], spikes[i])
+                y = spikes[i]
+            record[t] = y
+        return record.sum(0) / len(x)
+
+
+def test_cells_of_the_user_s_may_hold_layer_and_state() -> None:
+    torch.manual_seed(0)
+    exact(spikelet.from_snntorch(Cells().eval(), time_steps=T, **COUNTS), 2)
+
+
+def test_spikes_may_stay_truth_values_and_weights_parameters() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        mem, mem2, counts = torch.zeros(x.shape[1], 24), torch.zeros(x.shape[1], 10), torch.zeros(x.shape[1], 10)
+        for frame in x:
+            mem = 0.75 * mem + F.linear(frame.flatten(1), net.fc1.weight)
+            fires = mem >= THRESHOLD
+            mem = mem - THRESHOLD * fires
+            mem2 = 0.75 * mem2 + net.fc2(fires.float())
+            fires2 = mem2 >= THRESHOLD
+            mem2 = mem2 - THRESHOLD * fires2
+            counts = counts + fires2
+        return counts
+
+    exact(converted(run), 2)
+
+
+def test_a_membrane_written_into_is_no_membrane_before_its_reset() -> None:
+    def run(net: Any, x: Tensor) -> Tensor:
+        mem = torch.zeros(x.shape[1], 24)
+        for frame in x:
+            mem = 0.75 * mem + net.fc1(frame.flatten(1))
+            spk = (mem >= THRESHOLD).float()
+            mem -= THRESHOLD * spk
+        return net.fc2(spk) + mem.sum(1, keepdim=True)
+
+    model, x = converted(run), frames()
+    net = model.original.net
+    assert net is not None
+    with torch.no_grad():
+        assert torch.allclose(model(x), net(x.float()), atol=0.01)  # the grids of currents
+
+
 # --- what is refused ---------------------------------------------------------------------------------------------
 
 

@@ -53,6 +53,8 @@ class LoopWithNeurons(LoopWithJoins):
         own = any(self.calls in neurons.plan.own for neurons in self.neurons.values())
         args, given = (self._replaced(tree, membranes=not own) for tree in (args, given))
         output = self._done(func, args, given)
+        for x in targets:
+            self.states.pop(memory(x), None)  # it holds something else now
         made = targets or tensors_in(output)
         if made:  # others are looks at a tensor, by whomever
             self._after(func, args, given, output, made[0])
@@ -120,7 +122,7 @@ class LoopWithNeurons(LoopWithJoins):
             return self._replaced(computed(output))
 
     def _replaced(self, tree: Any, *, membranes: bool = True) -> Any:
-        if self.inside or not self.states:
+        if self.inside or not (self.states or self.stands_in):
             return tree
 
         def stand_in(x: Tensor) -> Tensor:

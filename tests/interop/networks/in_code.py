@@ -249,7 +249,7 @@ IN_CODE = (
     ),
     Network(
         "written out, feedback from a later layer", lambda by: layers(lateral, 128), EVENTS, T, COUNTS,
-        refused=r"neurons written out in the network's loop .* such as spikes of another layer of the step before",
+        refused=r"neurons written out in the network's loop .* such as spikes of the step before, of their own or",
         why="feed each layer the currents of its own step",
     ),
     Network(
