@@ -14,8 +14,11 @@ from torch import Tensor, nn
 
 import spikelet
 from spikelet.base.errors import ConversionError
+from spikelet.compression import Prune, Quantize
+from spikelet.data import DataSplits, Samples
 from spikelet.interop.converted import Converted
 from spikelet.interop.neurons_in_code import in_code_of
+from spikelet.quant import Uniform
 
 pytest.importorskip("snntorch", reason="needs snnTorch")
 pytest.importorskip("spikingjelly", reason="needs SpikingJelly, installed with --no-deps")
@@ -126,9 +129,35 @@ def a_current_of_several(net: Any, x: Tensor) -> Tensor:
     return out
 
 
-def test_a_current_may_be_computed_before_the_loop() -> None:
+def no_state_at_first(net: Any, x: Tensor) -> Tensor:
+    """The current of the image is the first membrane, in each of the layers."""
+    mem = spk = mem2 = spk2 = None
+    out: Any = 0
+    for _ in range(T):
+        current = net.fc1(x.flatten(1))
+        mem = current if mem is None else DECAY * mem * (1 - spk) + current  # type: ignore[operator]
+        spk = fire(mem)
+        current = net.fc2(spk)
+        mem2 = current if mem2 is None else DECAY * mem2 + current - THRESHOLD * spk2  # type: ignore[operator]
+        spk2 = (mem2 > THRESHOLD).float()
+        out = out + spk2
+    return out
+
+
+def one_layer_at_first(net: Any, x: Tensor) -> Tensor:
+    mem, spk, out = None, None, torch.zeros(len(x), 10)
+    for _ in range(T):
+        current = net.fc1(x.flatten(1))
+        mem = current if mem is None else DECAY * mem * (1 - spk) + current  # type: ignore[operator]
+        spk = fire(mem)
+        out = out + net.fc2(spk)
+    return out
+
+
+@pytest.mark.parametrize("run", [a_current_of_several, one_layer_at_first, no_state_at_first])
+def test_an_image_s_current_may_be_the_first_membrane_too(run: Callable[[Any, Tensor], Tensor]) -> None:
     torch.manual_seed(0)
-    net = layers(a_current_of_several, 192)
+    net = layers(run, 192)
     net.add_module("other", nn.Linear(192, 24))
     model = spikelet.from_spikingjelly(net.eval(), time_steps=T, scale=1 / 256)
     x, labels = torch.randint(0, 256, (3, 3, 8, 8), dtype=torch.uint8), torch.zeros(3, dtype=torch.long)
@@ -173,7 +202,7 @@ def test_a_tie_fires_where_the_code_says_so() -> None:
         model.net.fc1.weight.fill_(1 / 64)  # type: ignore[union-attr, operator]
         model.net.fc1.bias.zero_()  # type: ignore[union-attr, operator]
     spikes: list[Tensor] = []
-    in_code_of(model.net)["neurons_0"].lif.register_forward_hook(lambda m, i, o: spikes.append(o))
+    in_code_of(model.net)["neurons_0"].lif.register_forward_hook(lambda *given: spikes.append(given[-1]))
     model.eval()(torch.ones((T, 1, 2, 8, 8), dtype=torch.uint8) * (torch.arange(128) < 64).view(2, 8, 8))
     assert spikes[0].mean((1, 2)).tolist() == [1.0] * T
 
@@ -246,6 +275,18 @@ def test_a_membrane_written_into_is_no_membrane_before_its_reset() -> None:
         assert torch.allclose(model(x), net(x.float()), atol=0.01)  # the grids of currents
 
 
+def test_they_are_pruned_and_compressed_where_the_code_fixes_no_width() -> None:
+    torch.manual_seed(0)
+    model = spikelet.from_snntorch(layers(no_state_at_first, 192).eval(), time_steps=T)
+    x, labels = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8), torch.arange(8) % 5
+    model(x)
+    samples = Samples(x, labels, tuple("abcde"), "pictures")
+    data = DataSplits(samples, samples, samples)
+    small = spikelet.compress(model, [Prune(0.5), Quantize(Uniform(4))], data).model
+    assert sum(p.numel() for p in small.parameters()) < 0.6 * sum(p.numel() for p in model.parameters())
+    assert spikelet.verify(spikelet.lower(small, x), small, [(x, labels)]).mismatches == 0
+
+
 # --- what is refused ---------------------------------------------------------------------------------------------
 
 
@@ -253,7 +294,7 @@ def one(change: Callable[[Any, Tensor, Tensor, Tensor, int], Tensor]) -> Callabl
     """Neurons whose membrane `change(net, frame, membrane, spikes, t)` gives."""
 
     def step(net: Any, x: Tensor, state: Any, t: int) -> Any:
-        mem = change(net, x, *state, t)
+        mem = change(net, x, state[0], state[1], t)
         spk = fire(mem)
         return net.fc2(spk), (mem, spk)
 

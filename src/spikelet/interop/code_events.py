@@ -142,6 +142,8 @@ class Events:
         states = sorted({int(name[1:]) for name in names_in(u) if name[0] in "us"})
         self.all.append(Event(node.index, u, self._strictly(node), current, p, states))
         for part, p, q in chain:
+            if not part.operation and not self.to_the_end:
+                continue  # a current that is the first membrane too
             self._known[id(part)] = plus(number(-q / p), {(f"u{number_of}",): 1 / p})
             self.membranes.update(dict.fromkeys(part.made_by, (number_of, p, q)))
         return {(f"s{number_of}",): 1.0}

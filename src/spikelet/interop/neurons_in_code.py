@@ -19,6 +19,7 @@ Which calls make which spikes is told by their place in the order of calls. A pa
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from torch import nn
 
@@ -27,7 +28,7 @@ from spikelet.interop.code_events import Event, Events
 from spikelet.interop.code_record import CodeRecord, Node
 from spikelet.interop.dynamics import After, Dynamics, to_lif
 from spikelet.interop.lockstep import Lockstep, LoopRefused
-from spikelet.interop.polynomials import Polynomial, alike
+from spikelet.interop.polynomials import Polynomial, alike, names_in, number, plus, times
 from spikelet.interop.replay import differs, needed
 from spikelet.neurons import LIF, Membranes, Triangle
 
@@ -126,7 +127,7 @@ def _chains(events: Events, taken: set[int]) -> list[list[int]]:
 
 def _found(chain: list[int], events: Events, record: CodeRecord, loop: Lockstep, cut: int | None) -> NeuronsFound:
     """The neurons of a chain. Raises LoopRefused where they have no counterpart."""
-    steps = [events.all[i] for i in chain]
+    steps = _with_first_state([events.all[i] for i in chain], chain)
     where = f"the neurons written out in the network's loop ({_words(record, steps[0])})"
     if len(chain) != loop.time_steps:
         raise LoopRefused(
@@ -165,6 +166,26 @@ def _found(chain: list[int], events: Events, record: CodeRecord, loop: Lockstep,
             "them a module, and say what it computes: neurons={MyLIF: LIFParams(...)}."
         )
     return NeuronsFound(neuron, plan, cut)
+
+
+def _with_first_state(steps: list[Event], chain: list[int]) -> list[Event]:
+    """The events of a chain; the second by the state of the first, where that state is a tensor which is the current of
+    all steps too, so that the code does not tell them apart: it is told as the third from the second."""
+    if len(chain) < 3:
+        return steps
+    (first, second, third), (zero, one) = steps[:3], chain[:2]
+    told: Polynomial = {monomial: value for monomial, value in first.u.items() if monomial}
+    for monomial, value in third.u.items():
+        if not any(name.startswith("x") for name in monomial):
+            renamed = tuple(sorted({f"u{one}": f"u{zero}", f"s{one}": f"s{zero}"}.get(name, name) for name in monomial))
+            told[renamed] = told.get(renamed, 0.0) + value
+    in_full: Polynomial = {}
+    for monomial, value in told.items():
+        parts = [first.u if name == f"u{zero}" else {(name,): 1.0} for name in monomial]
+        in_full = plus(in_full, functools.reduce(times, parts, number(1.0)), value)
+    if f"u{zero}" in names_in(second.u) or not alike(in_full, second.u):
+        return steps
+    return [first, dataclasses.replace(second, u=told), *steps[2:]]
 
 
 def _read_at(node: Node, record: CodeRecord, loop: Lockstep, where: str) -> tuple[int, int]:

@@ -359,6 +359,7 @@ def from_snntorch(
             return net.fc(spk1.flatten(2))
         model = spikelet.from_snntorch(net, time_steps=8, forward=body)
 
+    A network without neurons, whose loop writes them out, is converted too (neurons_in_code.py).
     `model.compare(batches)` says how far it is from net, `spikelet.check(model, images)` what integers will refuse.
 
     Example:

@@ -357,6 +357,7 @@ def from_spikingjelly(
 ) -> Converted:
     """A SpikingJelly network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
 
+    A network without neurons, whose loop writes them out, is converted too (neurons_in_code.py).
     `model.compare(batches)` says how many spikes and classes differ from net's own. `spikelet.check(model, images)`
     says what of it integers will refuse, before anything is compressed.
 
