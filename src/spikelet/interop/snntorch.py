@@ -350,16 +350,15 @@ def from_snntorch(
     """A snnTorch network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
 
     The model takes the image once and gives what net gives for T steps, [T, B, ...] where it gives spikes of each. A
-    class with a loop over time in its forward is converted as it stands; every layer then runs once for all steps
-    (lockstep.py). Where it can't be, it is refused by name, and the body of the loop takes its place, with tensors of
-    [T, B, ...]:
+    class with a loop over time in its forward is converted as it stands, with or without neurons in modules; every
+    layer then runs once for all steps (lockstep.py, neurons_in_code.py). Where it can't be, it is refused by name, and
+    the body of the loop takes its place, with tensors of [T, B, ...]:
 
         def body(net, x):
             spk1, _ = net.lif1(net.conv1(x))
             return net.fc(spk1.flatten(2))
         model = spikelet.from_snntorch(net, time_steps=8, forward=body)
 
-    A network without neurons, whose loop writes them out, is converted too (neurons_in_code.py).
     `model.compare(batches)` says how far it is from net, `spikelet.check(model, images)` what integers will refuse.
 
     Example:
