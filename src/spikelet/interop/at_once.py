@@ -11,12 +11,15 @@ as one axis see one step of B T samples.
 
 from __future__ import annotations
 
+import abc
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikelet.interop.lockstep import Call, Lockstep, LoopRefused
 from spikelet.interop.steps import tensors_in
+from spikelet.interop.writes import written
 
 REPEATING = {"repeat", "expand", "expand_as", "broadcast_to", "broadcast_tensors", "tile", "stack", "repeat_interleave"}
 
@@ -24,37 +27,82 @@ REPEATING = {"repeat", "expand", "expand_as", "broadcast_to", "broadcast_tensors
 MAKING_COPIES = REPEATING | {"cat", "concat", "concatenate"}
 
 
-class AtOnce(Lockstep):
+class TimeFollowed(Lockstep, abc.ABC):
+    """One run of code that makes T steps of the image by itself: which tensors come from the image, and which of them
+    hold all steps. Those of parameters, which code may repeat as well, do neither.
+
+    Args:
+        time_steps: T.
+        repeating: names of the functions that may put time into a tensor.
+    """
+
+    def __init__(self, time_steps: int, repeating: set[str]) -> None:
+        super().__init__(time_steps)
+        self.repeating = repeating
+        self.of_image, self.timed = WeakTensorKeyDictionary(), WeakTensorKeyDictionary()
+
+    def image(self, x: Tensor, *, has_time: bool) -> Tensor:
+        """`x`, known as the image [B, ...], or as frames of all time steps."""
+        self.of_image[x] = True
+        if has_time:
+            self.timed[x] = True
+        return x
+
+    @abc.abstractmethod
+    def gets_time(self, read: list[Tensor], made: list[Tensor]) -> bool:
+        """Whether a function that repeats has put time into what it made."""
+
+    def called(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """See Lockstep."""
+        return self._followed(super().called(unit, call, args, kwargs), (args, kwargs))
+
+    def in_one(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """See Lockstep."""
+        return self._followed(super().in_one(unit, call, args, kwargs), (args, kwargs))
+
+    def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
+        output = func(*args, **kwargs)
+        if self.inside:
+            return output
+        self._follow((args, kwargs), tensors_in(output) or written(func, args, kwargs), func.__name__)
+        return output
+
+    def _followed(self, output: Any, given: Any) -> Any:
+        self._follow(given, tensors_in(output))
+        return output
+
+    def _follow(self, given: Any, made: list[Tensor], name: str = "") -> None:
+        images = [x for x in tensors_in(given) if x in self.of_image]
+        if images and made:
+            self.of_image.update(dict.fromkeys(made, True))
+            if any(x in self.timed for x in images) or (name in self.repeating and self.gets_time(images, made)):
+                self.timed.update(dict.fromkeys(made, True))
+
+
+class AtOnce(TimeFollowed):
     """One run of such code.
 
     Args:
         time_steps: T.
         axis: where time is in what the neurons read.
-        has_time: whether it is given frames; an image [B, ...] it must repeat on that axis itself.
     """
 
-    def __init__(self, time_steps: int, axis: int, *, has_time: bool) -> None:
-        super().__init__(time_steps)
-        self.axis, self.has_time = axis, has_time
+    def __init__(self, time_steps: int, axis: int) -> None:
+        super().__init__(time_steps, REPEATING)
+        self.axis = axis
         self.done: set[nn.Module] = set()
 
-    def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
-        output = func(*args, **kwargs)
-        if not self.has_time and not self.inside and func.__name__ in REPEATING:
-            read, made = tensors_in(args), tensors_in(output)
-            longer = any(map(self._is_timed, made)) and not any(map(self._is_timed, read))
-            self.has_time = longer or self._is_grown(read[0], made[0])
-        return output
+    def gets_time(self, read: list[Tensor], made: list[Tensor]) -> bool:
+        """See TimeFollowed; an axis of T in front may be moved from there."""
+        longer = any(map(self._has_axis, made)) and not any(map(self._has_axis, read))
+        before, after = read[0], made[0]
+        return longer or (after.dim() == before.dim() + 1 and after.shape[0] == self.time_steps)
 
-    def _is_grown(self, before: Tensor, after: Tensor) -> bool:
-        """Whether a tensor got an axis of T in front, which the code may move from there."""
-        return after.dim() == before.dim() + 1 and after.shape[0] == self.time_steps
-
-    def _is_timed(self, x: Tensor) -> bool:
+    def _has_axis(self, x: Tensor) -> bool:
         return x.dim() > 2 and x.shape[self.axis] == self.time_steps
 
     def _neuron(self, unit: nn.Module, call: Call, x: Tensor, state: list[Any]) -> Any:
-        if not (self.has_time and self._is_timed(x)) or state or unit in self.done:
+        if not (x in self.timed and self._has_axis(x)) or state or unit in self.done:
             raise LoopRefused(
                 f"{self.names[unit]}: is no neuron of all time steps on axis {self.axis}.", has_no_loop=True
             )
@@ -62,7 +110,7 @@ class AtOnce(Lockstep):
         return call(x.transpose(0, self.axis)).transpose(0, self.axis).contiguous()  # the code may take a view
 
 
-class AtOnceFolded(Lockstep):
+class AtOnceFolded(TimeFollowed):
     """One run of code whose neurons take time and batch as one axis.
 
     The image must be repeated by the code itself, T times as often as before, or be frames that it folds.
@@ -71,23 +119,19 @@ class AtOnceFolded(Lockstep):
         time_steps: T.
         time_at: where time is of the two axes that were folded, 0 or 1; None where this run, of an image or of frames
             that are the same at every step, is to find it.
-        has_time: whether it is given frames.
     """
 
-    def __init__(self, time_steps: int, time_at: int | None, *, has_time: bool) -> None:
-        super().__init__(time_steps)
-        self.time_at, self.has_time = time_at, has_time
+    def __init__(self, time_steps: int, time_at: int | None) -> None:
+        super().__init__(time_steps, MAKING_COPIES)
+        self.time_at = time_at
         self.done: set[nn.Module] = set()
 
-    def _done(self, func: Call, args: Any, kwargs: Any) -> Any:
-        output = func(*args, **kwargs)
-        if not self.has_time and not self.inside and func.__name__ in MAKING_COPIES:
-            read, made = tensors_in(args), tensors_in(output)
-            self.has_time = made[0].numel() == self.time_steps * read[0].numel()
-        return output
+    def gets_time(self, read: list[Tensor], made: list[Tensor]) -> bool:
+        """See TimeFollowed."""
+        return made[0].numel() == self.time_steps * read[0].numel()
 
     def _neuron(self, unit: nn.Module, call: Call, x: Tensor, state: list[Any]) -> Any:
-        if not self.has_time or len(x) % self.time_steps or x.dim() < 2 or state or unit in self.done:
+        if x not in self.timed or len(x) % self.time_steps or x.dim() < 2 or state or unit in self.done:
             raise LoopRefused(
                 f"{self.names[unit]}: is no neuron of time and batch as one axis of T B samples.", has_no_loop=True
             )

@@ -22,7 +22,9 @@ from spikelet.base.page import Displayed, Page
 from spikelet.base.table import Table
 from spikelet.base.time_axis import TimeAxis, batch_axis
 from spikelet.interop.at_once import unfold
+from spikelet.interop.neurons_in_code import in_code_of
 from spikelet.interop.original import Original, Run, Runner
+from spikelet.interop.original_spikes import SpikesInCode
 from spikelet.interop.places import Places
 from spikelet.neurons import Neuron
 from spikelet.nn.device import device_of
@@ -251,10 +253,12 @@ def _theirs(
     """Class scores and spikes of the original; a neuron that ran once a step gives T tensors, and one that runs on all
     steps one for each of its places, as many as it has in `here`."""
     modules = dict(runner.net.named_modules())
-    homes = {name: _home(name.removeprefix("net."), modules) for name in names}
-    output, calls = runner(x, list(dict.fromkeys(homes.values())))
+    plans = {f"net.{name}.lif": neurons.plan for name, neurons in in_code_of(model.net).items()}
+    homes = {name: _home(name.removeprefix("net."), modules) for name in names if name not in plans}
+    in_code = SpikesInCode(model.net, plans)
+    output, calls = runner(x, list(dict.fromkeys(homes.values())), in_code.watching(runner.net))
     calls = {name: _of_place(model.net, name, calls[home]) for name, home in homes.items()}
-    calls = {name: made for name, made in calls.items() if made}  # the others the code leaves out
+    calls = {name: made for name, made in (calls | in_code.spikes).items() if made}  # the others the code leaves out
     steps = model.time_steps
     of_places = {n for n, made in calls.items() if n in here and len(here[n]) == sum(map(len, made)) > steps}
     for name, made in calls.items():

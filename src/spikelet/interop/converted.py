@@ -32,12 +32,15 @@ from spikelet.interop.joined_feedback import JoinedFeedback, split
 from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.means import SCALER, ExactMeans, Kind, watched_means
 from spikelet.interop.membranes import holds_membranes
+from spikelet.interop.neurons_in_code import NeuronsFound, add_neurons, in_code_of
 from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.original import Original, Run
 from spikelet.interop.pixels import ScaledImage, pixel_factor
 from spikelet.interop.places import SeveralPlaces, spread
 from spikelet.interop.products import products
+from spikelet.interop.search import search
 from spikelet.interop.trial import choose
+from spikelet.interop.unchanged import same_again
 from spikelet.interop.ways import (
     AllAtOnce,
     AllFolded,
@@ -203,6 +206,8 @@ class Converted(nn.Module):
         pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator, device="cpu").to(x.device)
         net, output = self._choose(net, self.encode(pixels))
         image = self.encode(pixels)
+        with torch.no_grad():
+            same_again(net, output, lambda: self.run(self.way, net, self.encode(pixels)))
         with products(net, view := image.view_as(image), None) as found, torch.no_grad():
             self.run(self.way, net, view)
         self.has_products = found.found
@@ -227,8 +232,11 @@ class Converted(nn.Module):
         """
         while True:
             try:
+                self._search(net, image)
                 self.way, output = choose(self, net, image)
                 return net, output
+            except NeuronsFound as e:
+                add_neurons(self.net, e, self.time_steps, round_leak=self.original.round_leak)
             except FedBack as e:
                 join(self.net, e.layer, e.neurons, e.factor)
             except JoinedFeedback as e:
@@ -239,6 +247,10 @@ class Converted(nn.Module):
             except SeveralPlaces as e:
                 spread(self.net, e.neurons)
             net = _shadow(self.net)
+
+    def _search(self, net: nn.Module, image: Tensor) -> None:
+        told = (self.one_step, self.time_steps, self.time_axis)
+        search(net, tuple((*told, cut) for cut in (None, 0, 1)), lambda way: self.run(way, net, image.view_as(image)))
 
     def _require_no_mean(self, found: JoinedFeedback) -> None:
         """Raises LoopRefused where all weights of a layer hold the scale of the image, those that read spikes too."""
@@ -296,6 +308,9 @@ class Converted(nn.Module):
     def ways(self) -> tuple[Way, ...]:
         """Those that its code may be run in, the preferred one first."""
         told = (self.one_step, self.time_steps, self.time_axis)
+        in_code = in_code_of(self.net)
+        if in_code:
+            return (OwnLoop(*told, cut=next(iter(in_code.values())).cut),)
         per_step = (StepByStep(*told),) if self.original.per_step else ()
         norms = (NormsByStep(*told),) if any(isinstance(m, NormThroughTime) for m in self.net.modules()) else ()
         own: tuple[Way, ...] = ()

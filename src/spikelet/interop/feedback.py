@@ -19,9 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikelet.interop.lockstep import WAY_OUT, Call, Lockstep, LoopRefused, Place
+from spikelet.interop.lockstep import Call, Lockstep, LoopRefused, Place
 from spikelet.interop.places import Places, SeveralPlaces
-from spikelet.interop.refused_currents import again, another_image, others_spikes, own_spikes
+from spikelet.interop.refused_currents import WAY_OUT, again, another_image, others_spikes, own_spikes
 from spikelet.interop.steps import Steps, sequences_in, tensors_in
 from spikelet.interop.swap import put
 from spikelet.neurons import LIF

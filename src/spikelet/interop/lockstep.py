@@ -36,23 +36,30 @@ from spikelet.base.errors import ConversionError
 from spikelet.interop.calls import called_through
 from spikelet.interop.membranes import Membrane, computed, is_initial
 from spikelet.interop.never_fires import NeverFires
-from spikelet.interop.refused_currents import carried, in_two_places
+from spikelet.interop.refused_currents import carried, drawn_anew, in_two_places, more_than_one_input, written_in_place
 from spikelet.interop.repeats import Repeats
 from spikelet.interop.steps import Steps, joined, replaced, sequences_in, tensors_in
 from spikelet.interop.writes import DRAWS, FRESH, RESHAPES, TWINS, Zeros, extent, memory, version_of, written
 from spikelet.neurons import OVER_TIME
-from spikelet.nn import BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Linear, MaxPool2d, SumPool2d
+from spikelet.nn import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+    Linear,
+    MaxPool2d,
+    Recurrent,
+    SumPool2d,
+)
 from spikelet.nn.storage import storage
 
 Call = Callable[..., Any]
 LAYERS = (
-    Conv1d, Conv2d, ConvTranspose2d, Linear, BatchNorm1d, BatchNorm2d, MaxPool2d, SumPool2d, *OVER_TIME,
+    Conv1d, Conv2d, ConvTranspose2d, Linear, BatchNorm1d, BatchNorm2d, MaxPool2d, SumPool2d, Recurrent, *OVER_TIME,
 )  # fmt: skip
+STATEFUL = (Recurrent, *OVER_TIME)  # neurons of a Recurrent are not called themselves
 CUTS = {"__getitem__", "__iter__", "select", "unbind"}  # functions that take steps of a tensor
-WAY_OUT = (
-    "Pass forward=..., a function of the network and its input [T, B, C, H, W] that is the body of one step without "
-    "the loop."
-)
 
 
 class LoopRefused(ConversionError):
@@ -101,6 +108,10 @@ class Lockstep(TorchFunctionMode):
         self.kept: list[Any] = []  # ids are those of living tensors
         self.inside = 0
         self.zeros = Zeros()
+
+    def given(self, output: Any) -> Any:
+        """What the code returns, where something of it stands for something else."""
+        return output
 
     # --- what is known of a tensor ---
 
@@ -186,7 +197,7 @@ class Lockstep(TorchFunctionMode):
         elif func.__name__ in FRESH:
             return self._known(func(*args, **kwargs), self.made[key], step)
         elif func.__name__ in DRAWS and step is None:
-            raise LoopRefused(_drawn_anew(func))
+            raise LoopRefused(drawn_anew(func.__name__))
         return replaced(self.made[key], Steps, lambda sequence: self._step_of(sequence, step))
 
     def _is_cut(self, args: Any) -> bool:
@@ -209,7 +220,7 @@ class Lockstep(TorchFunctionMode):
         output = func(*args, **kwargs)
         for tensor, version in zip(read, before, strict=True):
             if version_of(tensor) != version and self._sharing(tensor):
-                raise LoopRefused(_written_in_place(func, "a tensor"))
+                raise LoopRefused(written_in_place(func.__name__, "a tensor"))
         self.zeros.made(func, read, output)
         return output
 
@@ -277,9 +288,9 @@ class Lockstep(TorchFunctionMode):
         """
         shared = self._sharing(tensor)
         if any(sequence is self.frames for sequence, _ in shared.values()) or not self.inputs.isdisjoint(shared):
-            raise LoopRefused(_written_in_place(func, "its input"))
+            raise LoopRefused(written_in_place(func.__name__, "its input"))
         if not self.twice.isdisjoint(shared):
-            raise LoopRefused(_written_in_place(func, "a tensor that it makes twice in a step"))
+            raise LoopRefused(written_in_place(func.__name__, "a tensor that it makes twice in a step"))
         sequences = {id(sequence): sequence for sequence, _ in shared.values()}
         views = set(list(sequences)[1:])
         self.made = {key: made for key, made in self.made.items() if views.isdisjoint(map(id, sequences_in(made)))}
@@ -309,6 +320,8 @@ class Lockstep(TorchFunctionMode):
         whole = functools.partial(self._whole, call)
         if any(isinstance(m, OVER_TIME) for m in unit.modules()):
             return self._neuron(unit, whole, x, others)
+        if any(other is not None for other in others):
+            raise LoopRefused(more_than_one_input(self.names[unit], kwargs))
         return self._layer(unit, whole, x)
 
     def _whole(self, call: Call, *whole: Any) -> Any:
@@ -320,7 +333,7 @@ class Lockstep(TorchFunctionMode):
 
     def in_one(self, unit: nn.Module, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a layer gives that takes all time steps, whose own code is no part of the loop."""
-        if not self.inside and isinstance(unit, OVER_TIME) and self.repeats.goes_on(unit):
+        if not self.inside and isinstance(unit, STATEFUL) and self.repeats.goes_on(unit):
             raise LoopRefused(in_two_places(self.whole[unit]))
         return call(*args, **kwargs) if self.inside else self._whole(functools.partial(call, **kwargs), *args)
 
@@ -366,7 +379,7 @@ class Lockstep(TorchFunctionMode):
 
     def _refused_current(self, unit: nn.Module, x: Tensor, taken: int) -> LoopRefused:
         """Why neurons can't read `x`."""
-        return LoopRefused(f"{carried(self.names[unit], taken)} {WAY_OUT}")
+        return LoopRefused(carried(self.names[unit], taken))
 
     def _membrane(self, ran: _Ran, membrane: Membrane, step: int) -> Tensor:
         if membrane.which not in ran.computed:
@@ -430,17 +443,3 @@ def in_lockstep(net: nn.Module, names: Sequence[str], loop: Lockstep) -> Iterato
     with called_through(dict.fromkeys(loop.whole, loop.in_one) | dict.fromkeys(units, loop.called)), loop:
         yield
     loop.require_all_steps()
-
-
-def _written_in_place(func: Call, what: str) -> str:
-    return (
-        f"the network's loop writes into {what} in place ({func.__name__}). Make a new tensor: a = a + b "
-        f"for a += b. {WAY_OUT}"
-    )
-
-
-def _drawn_anew(func: Call) -> str:
-    return (
-        f"the network's loop draws random numbers at every step ({func.__name__}) of what is the same at every step, "
-        "and here they would be drawn once. Draw the frames before the network, and convert it with time_axis=0."
-    )

@@ -14,7 +14,7 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -45,6 +45,7 @@ class Original:
     batch_first: its neurons take [B, T, ...].
     folded: where time is in the one axis of time and batch that its neurons take; None where they take none.
     body: what the caller gave for its forward, where it takes what the network takes; None where nothing does.
+    round_leak: leaks off the grid are rounded, those of neurons that the code writes out too.
     """
 
     net: nn.Module | None
@@ -57,6 +58,7 @@ class Original:
     batch_first: bool = False
     folded: int | None = None
     body: Run | None = None
+    round_leak: bool = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Original:
         return self
@@ -90,14 +92,17 @@ class Runner:
     net: nn.Module
     run: Run | None
 
-    def __call__(self, x: Tensor, names: list[str]) -> tuple[Tensor, dict[str, list[Tensor]]]:
-        """What the network gives for bytes `x`, and what each neuron of `names` gave, one tensor a call."""
+    def __call__(
+        self, x: Tensor, names: list[str], watch: AbstractContextManager[Any]
+    ) -> tuple[Tensor, dict[str, list[Tensor]]]:
+        """What the network gives for bytes `x`, and what each neuron of `names` gave, one tensor a call; it runs inside
+        of `watch`."""
         _reset(self.net, self.original.neurons)
         leading = 1 if self.original.time_axis is None else 2
         floats = self.original.image.floats(x.to(device_of(self.net)), x.dim() - leading)
         spikes: dict[str, list[Tensor]] = {name: [] for name in names}
         hooked = (self.net.get_submodule(name).register_forward_hook(_appender(spikes[name])) for name in names)
-        with put_back(self.net, lambda value: True), hooks(hooked):
+        with put_back(self.net, lambda value: True), hooks(hooked), watch:
             try:
                 output = self._output(floats)
             except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as e:

@@ -1,7 +1,13 @@
-"""Why neurons in a loop can't read a tensor as their current of a step, in words, each with its way out."""
+"""Why neurons and layers in a loop can't read a tensor, in words, each with its way out."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+WAY_OUT = (
+    "Pass forward=..., a function of the network and its input [T, B, C, H, W] that is the body of one step without "
+    "the loop."
+)
 EARLIER = "Neurons read their own spikes of the step before alone: let each layer feed back to itself."
 
 
@@ -29,7 +35,8 @@ def carried(neurons: str, taken: int) -> str:
         f"{neurons}: at step {taken} of the loop reads something else than the current of that step: what the code "
         "carries from an earlier step, or makes otherwise than at step 0. Neurons read sequences, one step at a time; "
         "their own spikes they read in RLeaky, RSynaptic or a LinearRecurrentContainer. The frame before, prev = x[t], "
-        "is a sequence too: before = torch.cat([torch.zeros_like(x[:1]), x[:-1]]), and before[t] in the loop."
+        "is a sequence too: before = torch.cat([torch.zeros_like(x[:1]), x[:-1]]), and before[t] in the loop. "
+        f"{WAY_OUT}"
     )
 
 
@@ -52,3 +59,27 @@ def own_spikes(neurons: str, factor: float) -> str:
 def others_spikes(neurons: str, layer: str, others: str) -> str:
     """The words for spikes of a later layer."""
     return f"{neurons}: reads spikes of {others} of the step before, through {layer}. {EARLIER}"
+
+
+def more_than_one_input(layer: str, names: Iterable[str]) -> str:
+    """The words for a layer that is given more than its input, such as an output_size, by these names."""
+    return (
+        f"{layer}: is given more than its input, {', '.join(names) or 'a second argument'}, which its converted copy "
+        "does not take. Say it where the layer is made, such as output_padding=1 for output_size=..."
+    )
+
+
+def drawn_anew(function: str) -> str:
+    """The words for random numbers that every step draws of what is the same at every step."""
+    return (
+        f"the network's loop draws random numbers at every step ({function}) of what is the same at every step, "
+        "and here they would be drawn once. Draw the frames before the network, and convert it with time_axis=0."
+    )
+
+
+def written_in_place(function: str, what: str) -> str:
+    """The words for a function that writes into a tensor which stands for a step."""
+    return (
+        f"the network's loop writes into {what} in place ({function}). Make a new tensor: a = a + b "
+        f"for a += b. {WAY_OUT}"
+    )

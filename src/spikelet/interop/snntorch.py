@@ -376,9 +376,9 @@ def from_snntorch(
     """A snnTorch network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
 
     The model takes the image once and gives what net gives for T steps, [T, B, ...] where it gives spikes of each. A
-    class with a loop over time in its forward is converted as it stands; every layer then runs once for all steps
-    (lockstep.py). Where it can't be, it is refused by name, and the body of the loop takes its place, with tensors of
-    [T, B, ...]:
+    class with a loop over time in its forward is converted as it stands, with or without neurons in modules; every
+    layer then runs once for all steps (lockstep.py, neurons_in_code.py). Where it can't be, it is refused by name, and
+    the body of the loop takes its place, with tensors of [T, B, ...]:
 
         def body(net, x):
             spk1, _ = net.lif1(net.conv1(x))
@@ -421,5 +421,5 @@ def from_snntorch(
     own = own_neurons(neurons)
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
-    original.neurons, original.per_step = tuple(own), True
+    original.neurons, original.per_step, original.round_leak = tuple(own), True, round_leak
     return convert(swap, original, image, forward, per_step=True)

@@ -55,10 +55,10 @@ from spikelet.interop.never_fires import NeverFires
 from spikelet.interop.own_neurons import OwnNeurons, own_neurons
 from spikelet.interop.scaler import Scaler
 from spikelet.interop.site import Site
-from spikelet.interop.stateless import StatelessLIF
+from spikelet.interop.stateless import StatelessLIF, resettable
 from spikelet.interop.surrogates import of_spikingjelly
 from spikelet.interop.swap import Library, Swap
-from spikelet.neurons import Delay, Integrator, LIFParams, Rectangle, Soft
+from spikelet.neurons import OVER_TIME, Delay, Integrator, LIFParams, Rectangle, Soft
 from spikelet.neurons.constants import off_grid
 from spikelet.nn import Recurrent, Scale
 from spikelet.nn.norm_through_time import NormThroughTime
@@ -68,6 +68,7 @@ from spikelet.quant.grid import FRACTION_BITS
 def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: bool) -> nn.Module:
     if not getattr(node.surrogate_function, "spiking", True):
         raise ConversionError(f"{site.name}: its surrogate_function must be in spiking mode: set_spiking_mode(True).")
+    _require_start(node, site)
     if node.v_threshold == math.inf:
         return _never_fires(node, site, leak, leak_from, scale_input)
     dynamics = Dynamics(
@@ -81,6 +82,16 @@ def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: boo
     )
     lif = to_lif(site.name, dynamics, site.time_steps, site.round_leak)
     return StatelessLIF(lif.time_steps, lif.params, lif.membrane)
+
+
+def _require_start(node: Any, site: Site) -> None:
+    """Raises ConversionError where a neuron's membrane starts somewhere else than at its reset."""
+    start = torch.as_tensor(getattr(node, "_memories_rv", {}).get("v", node.v_reset or 0.0))
+    if bool((start != (node.v_reset or 0.0)).any()):
+        raise ConversionError(
+            f"{site.name}: its membrane starts at {start.tolist()} (set_reset_value), and a converted one at "
+            f"{node.v_reset or 0.0}. Leave it there, and add what it starts with to the current of the first step."
+        )
 
 
 def _never_fires(node: Any, site: Site, leak: float, leak_from: str, scale_input: bool) -> NeverFires:
@@ -236,6 +247,8 @@ def _in_mode_m(rule: Rule) -> Rule:
     def marked(module: Any, site: Site) -> nn.Module:
         new = rule(module, site)
         new.step_mode = "m"  # type: ignore[assignment]
+        if any(isinstance(part, OVER_TIME) for part in new.modules()):
+            resettable(new)
         return new
 
     return marked
@@ -344,6 +357,7 @@ def from_spikingjelly(
 ) -> Converted:
     """A SpikingJelly network as a module of spikelet layers: full-precision weights, bytes in, time first, no state.
 
+    A network without neurons, whose loop writes them out, is converted too (neurons_in_code.py).
     `model.compare(batches)` says how many spikes and classes differ from net's own. `spikelet.check(model, images)`
     says what of it integers will refuse, before anything is compressed.
 
@@ -383,7 +397,7 @@ def from_spikingjelly(
     free = _free_modes(net, own)
     swap = Swap(net, LIBRARY.joined_by(own), time_steps, round_leak)
     original = original_of(net, image, time_steps, time_axis, forward is not None)
-    original.neurons = tuple(own)
+    original.neurons, original.round_leak = tuple(own), round_leak
     original.per_step = _is_per_step(net, free)
     model = convert(swap, original, image, forward, per_step=original.per_step)
     for module in model.modules():

@@ -17,8 +17,9 @@ from torch.fx import GraphModule
 from torch.nn.utils.parametrize import is_parametrized
 
 from spikelet.base.errors import ConversionError
-from spikelet.interop.kinds import kind_of
+from spikelet.interop.kinds import changes, kind_of
 from spikelet.interop.layers import TORCH, Rule, average_factor
+from spikelet.interop.lost import require_code_of_class, require_no_hooks, require_own_parts, with_weights
 from spikelet.interop.own_neurons import OwnNeurons, rule_of
 from spikelet.interop.site import Site
 from spikelet.interop.ways_out import way_out
@@ -82,6 +83,7 @@ class Swap:
         self.pools: set[int] = set()
         self.one_step: list[str] = []  # names of what was written for tensors of one time step
         self.in_sequences = 0  # containers around the module whose children see sequences
+        self.named = {id(m): n for n, m in net.named_modules()}
         self.places = Counter(id(m) for _, m in net.named_modules(remove_duplicate=False))
 
     def __call__(self, *, per_step: bool) -> nn.Module:
@@ -117,14 +119,13 @@ class Swap:
             return
         rule = self._rule(module, name or type(module).__name__)
         if rule is not None:
-            if isinstance(module, nn.AvgPool2d):
-                self._require_factor(module, name)
-            site = Site(name, self.time_steps, self.round_leak, per_step, self.factors.get(id(module), 1.0))
-            self.memo[id(module)] = rule(module, site).train(module.training)
-            if not self._takes_sequences(module, per_step):
-                self.one_step.append(name)
+            self._replace(module, name, rule, per_step)
             return
-        steps = self.library.owns(type(module)) and isinstance(module, nn.Sequential)
+        steps = self.library.owns(self.library.kind(type(module))) and isinstance(module, nn.Sequential)
+        if steps:
+            self._require_kept(module, name or type(module).__name__)
+        else:
+            require_own_parts(module, name or type(module).__name__, self.named)
         if isinstance(module, nn.Sequential):
             self._find_factors(module)
         inner = steps and getattr(module, "step_mode", "m") == "m"
@@ -136,6 +137,23 @@ class Swap:
             self.memo[id(module)] = NormThroughTime([self.memo[id(norm)] for norm in module.children()])  # type: ignore[misc]
         if steps:
             self.step_containers.append(module)  # type: ignore[arg-type]
+
+    def _replace(self, module: nn.Module, name: str, rule: Rule, per_step: bool) -> None:
+        """Makes the layer that stands for `module`."""
+        for part_name, part in module.named_modules(prefix=name or type(module).__name__):
+            self._require_kept(part, part_name)
+        if isinstance(module, nn.AvgPool2d):
+            self._require_factor(module, name)
+        site = Site(name, self.time_steps, self.round_leak, per_step, self.factors.get(id(module), 1.0))
+        self.memo[id(module)] = rule(with_weights(module), site).train(module.training)
+        if not self._takes_sequences(module, per_step):
+            self.one_step.append(name)
+
+    def _require_kept(self, module: nn.Module, name: str) -> None:
+        """Raises ConversionError where a module that gives way to another would take something with it."""
+        require_no_hooks(module, name)
+        if type(module) not in self.library.own:
+            require_code_of_class(module, name)
 
     def _is_by_step(self, module: nn.Module) -> bool:
         """Whether it is a list of T norms of as many channels, which may be a norm for each step."""
@@ -185,8 +203,8 @@ class Swap:
                 )
             if base in TORCH or (self.library.owns(base) and base.__name__ not in self.library.harmless):
                 raise ConversionError(
-                    f"{name}: {cls.__name__} is a {base.__name__} with code of its own, which would be lost. Use "
-                    f"{base.__name__} itself."
+                    f"{name}: {cls.__name__} is a {base.__name__} with code of its own, which would be lost: "
+                    f"{', '.join(changes(cls, base)) or cls.__name__}. Use {base.__name__} itself."
                 )
         holds = cls in HOLDERS or issubclass(cls, GraphModule)  # what torch.fx writes, as ann2snn does, is kept code
         if cls.__module__.partition(".")[0] == "torch" and not holds:

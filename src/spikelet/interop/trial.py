@@ -19,14 +19,14 @@ from spikelet.base.errors import ConversionError
 from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.feedback import FedBack
 from spikelet.interop.joined_feedback import JoinedFeedback
-from spikelet.interop.lockstep import WAY_OUT, LoopRefused
+from spikelet.interop.lockstep import STATEFUL, LoopRefused
 from spikelet.interop.original import Original
 from spikelet.interop.places import SeveralPlaces
+from spikelet.interop.refused_currents import WAY_OUT
 from spikelet.interop.stateless import NoState
 from spikelet.interop.uses import followed, require_folded
 from spikelet.interop.ways import AllSteps, NoTensor, StepByStep, Way
 from spikelet.interop.weights_in_code import WeightsInCode
-from spikelet.neurons import OVER_TIME
 
 
 class Tried(Protocol):
@@ -180,6 +180,6 @@ def _once_each(net: nn.Module) -> Iterator[None]:
 
     with ExitStack() as stack:
         for name, module in net.named_modules():
-            if isinstance(module, OVER_TIME):
+            if isinstance(module, STATEFUL):
                 stack.callback(module.register_forward_pre_hook(watch(name)).remove)
         yield

@@ -24,7 +24,9 @@ from spikelet.base.time_axis import TimeAxis
 from spikelet.interop.at_once import AtOnce, AtOnceFolded
 from spikelet.interop.joined_feedback import LoopWithJoins
 from spikelet.interop.lockstep import Lockstep, in_lockstep
+from spikelet.interop.loop_with_neurons import LoopWithNeurons
 from spikelet.interop.membranes import Membrane
+from spikelet.interop.neurons_in_code import in_code_of
 from spikelet.interop.own_norms import OwnNorms
 from spikelet.interop.steps import first_entry
 
@@ -64,16 +66,19 @@ class OwnLoop:
 
     def loop(self, net: nn.Module) -> Lockstep:
         """One run of it."""
+        neurons = in_code_of(net)
+        if neurons:
+            return LoopWithNeurons(self.time_steps, self.cut, neurons)
         return LoopWithJoins(self.time_steps, self.cut)
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        loop = self.loop(net)
+        loop, frames = self.loop(net), current.transpose(0, 1) if self.time_axis == 1 else current
         with in_lockstep(net, self.layers, loop):
             if self.time_axis is None:
-                return computed_output(code(net, loop.still(current)))
-            loop.watch(current if self.time_axis == 0 else current.transpose(0, 1))
-            return computed_output(code(net, current))
+                return computed_output(loop.given(code(net, loop.still(current))))
+            loop.watch(frames)
+            return computed_output(loop.given(code(net, current)))
 
 
 class NormsByStep(OwnLoop):
@@ -93,8 +98,9 @@ class AllAtOnce(OwnLoop):
 
     def __call__(self, code: Code, net: nn.Module, current: Tensor) -> Any:
         """See Way."""
-        with in_lockstep(net, self.layers, AtOnce(self.time_steps, self.axis, has_time=self.time_axis is not None)):
-            return computed_output(code(net, current[0] if self.time_axis is None else current))
+        loop, is_image = AtOnce(self.time_steps, self.axis), self.time_axis is None
+        with in_lockstep(net, self.layers, loop):
+            return computed_output(code(net, loop.image(current[0] if is_image else current, has_time=not is_image)))
 
 
 class AllFolded(OwnLoop):
@@ -113,9 +119,10 @@ class AllFolded(OwnLoop):
         return self._run(code, net, current)[0]
 
     def _run(self, code: Code, net: nn.Module, current: Tensor) -> tuple[Any, int | None]:
-        loop = AtOnceFolded(self.time_steps, self.time_at, has_time=self.time_axis is not None)
+        loop, is_image = AtOnceFolded(self.time_steps, self.time_at), self.time_axis is None
         with in_lockstep(net, self.layers, loop):
-            return computed_output(code(net, current[0] if self.time_axis is None else current)), loop.time_at
+            x = loop.image(current[0] if is_image else current, has_time=not is_image)
+            return computed_output(code(net, x)), loop.time_at
 
 
 class StepByStep(OwnLoop):

@@ -25,6 +25,7 @@ from spikelet.base.time_axis import TimeAxis, declared_by, split_shape
 from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import check_outputs
+from spikelet.interop.converted import Converted
 from spikelet.lowering import rules as rules
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.needed import without_unread
@@ -35,7 +36,7 @@ from spikelet.lowering.repeated import without_repeats
 from spikelet.lowering.stand_in import stand_in
 from spikelet.lowering.trace import Call, Trace, tensors, trace
 from spikelet.lowering.values import Value
-from spikelet.neurons import time_steps_of
+from spikelet.neurons import neurons_of, time_steps_of
 from spikelet.nn.device import device_of
 from spikelet.nn.taken import require_module, tensor_of
 
@@ -143,6 +144,8 @@ def lowering_of(
     if not isinstance(example, Tensor) or example.dtype != torch.uint8:
         got = example.dtype if isinstance(example, Tensor) else type(example).__name__
         raise LoweringError(f"example must be a uint8 batch, a tensor or an array, got {got}.")
+    if isinstance(model, Converted) and not neurons_of(model):
+        model.prepare(example.to(device_of(model)))  # its code may write them out
     time_steps = _time_steps(model)
     _check_example(example, time_axis, time_steps)
     try:

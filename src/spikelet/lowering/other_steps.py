@@ -3,14 +3,17 @@
     y[t] = x[t - d], 0 for t < d      torch.cat([zeros, x[:-1]]), F.pad, a write x[:-1] into out[1:]   d delays (O16)
     y[t] = x[t] or 0                  an image that is shown at the first step only                    an affine by step
     y[t] = x[0] + ... + x[t]          a sum that a loop records at every step                          a running sum
-    y[t] = x[t] or z[t]               the first frame, and then differences of frames                  their sum
+    y[t] = x[t] or z[t - d]           the first frame, and then differences of frames; a current that   their sum
+                                      is held, at the first step, and then spikes of the step before
 
 Each element may have a d of its own, as where half of the channels are shifted.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 
 from spikelet.graph import ir
 from spikelet.lowering.builder import Builder
-from spikelet.lowering.values import Int64, Source, Value
+from spikelet.lowering.values import Int64, Places, Source, Value
 
 
 def at_their_steps(b: Builder, value: Value) -> Value:
@@ -57,8 +60,9 @@ def _found(b: Builder, addresses: Int64) -> Int64 | None:
                 frame = (b.batch * source.size if new.time == "steps" else 0) * np.arange(b.time_steps)[:, None]
                 inside = (wanted.max(0)[these] - source.start) % (b.batch * source.size)
                 made[:, these] = new.start + frame + inside
-    for first, second in itertools.combinations((i for i in places.used if kinds[i] == "steps"), 2):
-        _switch(b, (b.sources.all[first], b.sources.all[second]), addresses, made)
+    seen = [shown for i in places.used if kinds[i] in ("steps", "still") for shown in _seen(b, i, places, addresses)]
+    for pair in itertools.combinations(seen, 2):
+        _switch(b, pair, addresses, made)
     return None if np.array_equal(made, addresses) else made
 
 
@@ -80,23 +84,42 @@ def _running(b: Builder, addresses: Int64) -> Int64 | None:
     return b.arranged[key].start + _along(np.arange(b.time_steps) * frame, addresses) + inside[0]
 
 
-def _switch(b: Builder, edges: tuple[Source, Source], addresses: Int64, made: Int64) -> None:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Seen:
+    """Where an edge stands, `by` steps later: at which steps [T, ...], which of its elements, and in which places it
+    stands as such a delay at every step at which it stands at all."""
+
+    edge: Source
+    by: int
+    here: NDArray[np.bool_]
+    inside: Int64
+    fits: NDArray[np.bool_]
+
+
+def _seen(b: Builder, number: int, places: Places, addresses: Int64) -> Iterator[_Seen]:
+    edge, here = b.sources.all[number], places.source == number
+    for by in range(b.time_steps if edge.time == "steps" else 1):
+        wanted = _expected(b, edge, addresses, here, by)
+        fits = here.any(0) & (~here | (addresses == wanted)).all(0)
+        if fits.any():
+            yield _Seen(edge, by, here, (wanted.max(0) - edge.start) % (b.batch * edge.size), fits)
+
+
+def _switch(b: Builder, pair: tuple[_Seen, _Seen], addresses: Int64, made: Int64) -> None:
     """Puts into `made` the elements that stand in one edge at some steps and in another at the others."""
-    if edges[0].shape != edges[1].shape:
+    one, other = pair
+    if one.edge is other.edge or one.edge.shape != other.edge.shape:
         return
-    here = [(addresses >= x.start) & (addresses < x.start + x.extent) for x in edges]
-    wanted = [_expected(b, x, addresses, at, 0) for x, at in zip(edges, here, strict=True)]
-    own = [(~at | (addresses == w)).all(0) for at, w in zip(here, wanted, strict=True)]
-    alike = (wanted[0] - edges[0].start == wanted[1] - edges[1].start).all(0)
-    mine = here[0].any(0) & here[1].any(0) & (here[0] | here[1]).all(0) & own[0] & own[1] & alike
-    for shown in np.unique(here[0][:, mine], axis=1).T:
-        these = mine & (here[0] == _along(shown, addresses)).all(0)
-        parts = [_shown_at(b, x, at) for x, at in zip(edges, (shown, ~shown), strict=True)]
+    mine = one.fits & other.fits & (one.here | other.here).all(0) & (one.inside == other.inside)
+    for shown in np.unique(one.here[:, mine], axis=1).T:
+        these = mine & (one.here == _along(shown, addresses)).all(0)
+        parts = [_shown_at(b, _delayed(b, x.edge, x.by), at) for x, at in zip(pair, (shown, ~shown), strict=True)]
         scale = min(float(x.scale.min()) for x in parts)
         parts = [b.at_scale(x, scale, x.node) for x in parts]
         node = ir.Add(b.extra_name(f"{parts[0].node}.else"), (parts[0].node, parts[1].node))
-        new = b.append(node, edges[0].shape, np.array(scale), "steps", edges[0].kinds)
-        made[:, these] = wanted[0][:, these] - edges[0].start + new.start
+        new = b.append(node, one.edge.shape, np.array(scale), "steps", one.edge.kinds)
+        frames = _along(np.arange(b.time_steps) * b.batch * new.size, addresses)
+        made[:, these] = (new.start + frames + one.inside)[:, these]
 
 
 def at_the_later_step(b: Builder, values: list[Value]) -> list[Value]:

@@ -11,6 +11,7 @@ from tests.interop.networks.classes import CLASSES
 from tests.interop.networks.elements import ELEMENTS
 from tests.interop.networks.examples import EXAMPLES
 from tests.interop.networks.functions import FUNCTIONS
+from tests.interop.networks.in_code import IN_CODE
 from tests.interop.networks.loops import LOOPS
 from tests.interop.networks.network import Network
 from tests.interop.networks.strangers import STRANGERS
@@ -23,7 +24,8 @@ READY_MADE: dict[str, tuple[Network, ...]] = {
     "SpikingJelly, example scripts": EXAMPLES,
     "snnTorch, tutorials": TUTORIALS,
 }
-SETS = READY_MADE | {"As users write them": WRITTEN + LOOPS + FUNCTIONS + CLASSES + ELEMENTS + STRANGERS}
+USERS = WRITTEN + LOOPS + FUNCTIONS + CLASSES + ELEMENTS + STRANGERS + IN_CODE
+SETS = READY_MADE | {"As users write them": USERS}
 NETWORKS: dict[str, Network] = {network.name: network for networks in SETS.values() for network in networks}
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "other_networks.md"
 BEGIN, END = "<!-- tests/interop/networks/table.py writes this -->", "<!-- end of the table -->"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -41,7 +43,20 @@ def compared(
     for module in net.modules():
         if any(cls.__module__.startswith("snntorch") for cls in type(module).__mro__):
             module.register_forward_hook(lambda neuron, inputs, output: doubles(output))  # its spikes are float32
-    return model.compare([(x, torch.zeros(x.shape[1 if options.get("time_axis") == 0 else 0], dtype=torch.long))])
+    patch.setattr(torch.Tensor, "float", torch.Tensor.double)  # of code that makes its spikes so
+    with in_float64():
+        return model.compare([(x, torch.zeros(x.shape[1 if options.get("time_axis") == 0 else 0], dtype=torch.long))])
+
+
+@contextmanager
+def in_float64() -> Iterator[None]:
+    """Inside, new tensors are of float64, as the states that code begins with."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def doubles(tree: Any) -> Any:
