@@ -25,7 +25,10 @@ from spikelet.neurons import OVER_TIME
 from spikelet.nn.times_constant import TimesConstant
 from spikelet.quant.grid import round_to_grid
 
-WRITES = {"mul_", "__imul__", "multiply_", "div_", "__itruediv__", "divide_", "true_divide_"}
+WRITES = {
+    "mul_", "__imul__", "multiply_", "div_", "__itruediv__", "divide_", "true_divide_", "add_", "__iadd__", "sub_",
+    "__isub__",
+}  # fmt: skip
 TIMES = {"mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__", "multiply_"}
 PLUS = {"add", "__add__", "__radd__", "sub", "__sub__", "__rsub__", "add_", "__iadd__", "sub_", "__isub__"}
 OVER = {"div", "__truediv__", "divide", "true_divide", "div_", "__itruediv__", "divide_", "true_divide_"}
@@ -59,6 +62,9 @@ class Products(TorchFunctionMode):
         kwargs = kwargs or {}
         if self.inside or not any(t in self.made for t in tensors_in((args, kwargs))):
             return func(*args, **kwargs)
+        target = args[0] if func.__name__ in WRITES else None
+        if target is not None and target not in self.made:  # a constant, which may be read again before it is written
+            args = (target.clone(), *args[1:])
         pair = self._pair(func.__name__, args, kwargs)
         added = args if pair is not None or func.__name__ not in PLUS else tuple(map(self._on_grid, args))
         self.found |= pair is not None or any(one is not other for one, other in zip(args, added, strict=True))
@@ -67,9 +73,9 @@ class Products(TorchFunctionMode):
         else:
             with self:  # a module's call is not taken by the mode that makes it, but by those around
                 output = self.layer(self.times, self.times.__call__, pair, {})
-            if func.__name__ in WRITES:
-                pair[0][...] = output
-                output = pair[0]
+        if target is not None and output is not target:
+            target[...] = output
+            output = target
         self.mark(output)
         return output
 
