@@ -86,6 +86,18 @@ def test_the_integers_are_what_pytorch_gives(code: Code, currents: bool) -> None
     assert torch.unique(torch.from_numpy(spikelet.Program(graph)(x.numpy()))).numel() > 2
 
 
+TOO_MANY: dict[str, Code] = {
+    "of a vector": lambda a, b: torch.cat([a, b], 2).flatten(2).amax(-1)[..., None, None, None] + a,
+    "of tokens": lambda a, b: torch.cat([a, b, a, b], 4).flatten(3).mT.amax((-2, -1))[..., None, None, None] + a,
+}
+
+
+@pytest.mark.parametrize("code", TOO_MANY.values(), ids=list(TOO_MANY))
+def test_the_largest_of_many_that_are_no_map_is_refused_with_the_way_out(code: Code) -> None:
+    with pytest.raises(LoweringError, match=r"\(amax\): takes the amax over \d+ values\. One axis of up to 64 values"):
+        spikelet.lower(Two(code).eval(), torch.zeros((1, 2, 4, 4), dtype=torch.uint8))
+
+
 def test_a_bound_between_two_units_is_refused() -> None:
     with pytest.raises(LoweringError, match=r"\(clamp\): cuts off at 0\.3, which is no whole number .* batch norm"):
         spikelet.lower(Two(lambda a, b: (a + b).clamp(0, 0.3)).eval(), torch.zeros((1, 2, 4, 4), dtype=torch.uint8))

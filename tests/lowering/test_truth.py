@@ -85,6 +85,10 @@ REFUSED: dict[str, tuple[Body, str]] = {
         r"masked_fill\): chooses -inf, which integers don't have\. Use a number below, or above, .* such as -1000",
     ),
     "a choice of infinity": (lambda s, x: torch.where(s > 0, x, torch.inf), r"chooses inf, which integers don't have"),
+    "infinity at one place": (
+        lambda s, x: torch.where(s > 0, x, torch.tensor([1.0, 2, torch.inf, 4, 5, 6])),
+        r"chooses inf, which integers don't have",
+    ),
     "a comparison out of range": (lambda s, x: s > 1e30, r"compares with 1e\+30, which is out of the range"),
 }
 

@@ -34,6 +34,12 @@ GOES: dict[str, tuple[Body, int]] = {
         ),
         576,
     ),
+    "a factor that is worked out anew": (
+        lambda m, x: F.interpolate(
+            m.lif(m.conv(x)).flatten(0, 1), scale_factor=2.05, mode="bilinear", recompute_scale_factor=True
+        ).unflatten(0, (2, -1)),
+        576,
+    ),
     "of one row": (lambda m, x: twice(m.lif(m.conv(x))[..., 2:3, :]), 96),
     "of one pixel": (lambda m, x: twice(m.lif(m.conv(x)).sum((3, 4), keepdim=True)), 16),
     "oblong": (lambda m, x: twice(m.lif(m.conv(x))[..., :3, :]), 288),
@@ -64,6 +70,8 @@ def test_a_step_of_the_network_is_one_convolution() -> None:
 REFUSED: dict[str, Callable[[Tensor], Tensor]] = {
     "aligned corners": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True),
     "three times": lambda x: F.interpolate(x, scale_factor=3, mode="bilinear"),
+    "a factor that is cut off": lambda x: F.interpolate(x, scale_factor=2.05, mode="bilinear"),
+    "two factors": lambda x: F.interpolate(x, scale_factor=(2.0, 2.1), mode="bilinear"),
     "smaller": lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear"),
     "cubic": lambda x: F.interpolate(x, scale_factor=2, mode="bicubic"),
 }

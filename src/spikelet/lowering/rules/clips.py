@@ -111,16 +111,16 @@ def extreme(b: Builder, call: Call, x: Value, *others: Value) -> Value:
     if len(call.read) > 1:
         return (maximum if larger else minimum)(b, call, x, *others)
     axes: list[int] = list(reduced_axes(call))
-    last = len(x.shape) - 1
-    if larger and len(x.shape) > 3 and axes == [last - 1, last]:
-        return _of_every_map(b, call, x)
-    rows = next((n for n in range(MOST, 0, -1) if x.shape[axes[0]] % n == 0), 1)
-    if larger and not call.index and len(x.shape) > 2 and axes == [last] and x.shape[last] > MOST:
-        maps = x.addresses.unflatten(-1, (rows, -1))
-        return _of_every_map(b, call, Value(tuple(maps.shape), None, maps))
+    maps = _maps_of(x, axes) if larger and not call.index else None
+    if maps is not None:
+        try:
+            with b.attempt():
+                return _of_every_map(b, call, maps)
+        except LoweringError:  # axes of time, samples or channels
+            pass
     if call.index or len(axes) > 1 or x.shape[axes[0]] > MOST:
         raise LoweringError(
-            f"{call.place}: takes {'which place holds' if call.index else ''} the {call.target} over "
+            f"{call.place}: takes {'which place holds ' if call.index else ''}the {call.target} over "
             f"{math.prod(x.shape[a] for a in axes)} values. One axis of up to {MOST} values has an integer form, as "
             "x.max(0).values of T steps. Over a map use spikelet.nn.MaxPool2d."
         )
@@ -133,6 +133,18 @@ def extreme(b: Builder, call: Call, x: Value, *others: Value) -> Value:
         pairs = [convert(b, pairwise, [left, right]) for left, right in zip(rest[::2], rest[1::2], strict=False)]
         rest = pairs + rest[2 * len(pairs) :]
     return Value(tuple(call.output.shape), None, rest[0].addresses.reshape(call.output.shape))
+
+
+def _maps_of(x: Value, axes: list[int]) -> Value | None:
+    """Maps whose last two axes are `axes`, or into which a long last axis is cut; None of any others."""
+    last = len(x.shape) - 1
+    if len(x.shape) > 3 and axes == [last - 1, last]:
+        return x
+    if len(x.shape) < 3 or axes != [last] or x.shape[last] <= MOST:
+        return None
+    rows = next(n for n in range(MOST, 0, -1) if x.shape[last] % n == 0)
+    maps = x.addresses.unflatten(-1, (rows, -1))
+    return Value(tuple(maps.shape), None, maps)
 
 
 def _of_every_map(b: Builder, call: Call, x: Value) -> Value:

@@ -181,10 +181,11 @@ def _choice(b: Builder, call: Call, given: tuple[Any, Any, Any], values: tuple[V
     mask, x, y = (of.get(id(one), one) for one in given)
     shape = tuple(call.output.shape)
     for number in (one for one in (x, y) if not isinstance(one, Value)):
-        if not torch.isfinite(torch.as_tensor(number)).all():
+        numbers = torch.as_tensor(number)
+        if not torch.isfinite(numbers).all():
             raise LoweringError(
-                f"{call.place}: chooses {float(torch.as_tensor(number).min()):g}, which integers don't have. Use a "
-                "number below, or above, all that is compared, such as -1000."
+                f"{call.place}: chooses {float(numbers[~torch.isfinite(numbers)][0]):g}, which integers don't have. "
+                "Use a number below, or above, all that is compared, such as -1000."
             )
     if not isinstance(mask, Value):
         held = torch.as_tensor(mask).to(torch.float32)

@@ -41,6 +41,8 @@ def interpolated(b: Builder, call: Call, x: Value) -> Value:
     if mode in ("nearest", "nearest-exact"):
         return moved_as_floats(b, call, x)
     twice = tuple(call.output.shape) == (*x.shape[:-2], 2 * x.shape[-2], 2 * x.shape[-1])
+    factor = None if given.get("recompute_scale_factor") else given.get("scale_factor")
+    twice &= factor is None or set(factor if isinstance(factor, tuple | list) else (factor,)) == {2}  # not 2.05
     if mode != "bilinear" or not twice or given.get("align_corners") or given.get("antialias"):
         corners = " of aligned corners" if given.get("align_corners") else ""
         raise LoweringError(
