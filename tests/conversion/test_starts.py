@@ -14,7 +14,7 @@ import spikelet
 from spikelet.base.errors import SpikeletError
 from spikelet.conversion import IntegrateAndFire, Started
 from spikelet.graph import ir
-from spikelet.neurons import Levels
+from spikelet.neurons import QCFS, Levels
 from tests.contract.test_est import images, settled
 from tests.conversion.networks import CNN, ViT, trained
 from tests.conversion.test_stream_converges import gaps, rates
@@ -65,6 +65,30 @@ def test_the_first_neurons_fire_at_the_rates_of_the_activations():
     assert sum(errors[1]) < 0.5 * sum(errors[0])
     starts = {type(m.params.start) for m in started.modules() if isinstance(m, IntegrateAndFire)}
     assert starts == {tuple, float}, "a number for what has no channels"
+
+
+class Named(nn.Module):
+    """Activations by the names that their parts have in a twin, and one that nothing calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(64, 5)
+        self.neuron, self.levels, self.unused = QCFS(8, 0.7), QCFS(8, 0.7), QCFS()
+        self.held = nn.ModuleDict({"levels": Levels(8, 0.5)})
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.held["levels"](self.levels(self.second(self.neuron(self.first(x))))).flatten(1))
+
+
+def test_every_activation_s_neuron_starts_whatever_its_name_is():
+    torch.manual_seed(0)
+    x = torch.randint(0, 256, (16, 3, 8, 8), dtype=torch.uint8)
+    for steps in (4, 16):
+        twin = spikelet.convert(Named().eval(), x, time_steps=steps, schedule=Started(x), scale=1 / 255)
+        starts = [m.params.start for m in twin.modules() if isinstance(m, IntegrateAndFire)]
+        assert len(starts) == 3
+        assert all(isinstance(start, tuple) and len(start) == 4 for start in starts)
+        assert all(0 < value < 1 for start in starts for value in start), "near a half: the rates are nearly right"
 
 
 @pytest.mark.parametrize("name", NETWORKS)

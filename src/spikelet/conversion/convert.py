@@ -103,7 +103,7 @@ def convert(
         few = plan.steps <= FIRST
         first = twin if few else _twin(model, x, Stream(FIRST), quantizer, image, is_plain=is_plain)
         start(first, model, images, image.floats(images, images.dim() - 1) if is_plain else images)
-        adopt(twin, first)
+        adopt(twin, first, model)
     return twin
 
 
@@ -138,7 +138,7 @@ def _schedule(name: object, time_steps: object) -> Schedule:
         name = Stream.name
     kind = SCHEDULES.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise ConversionError(f"schedule must be 'barrier' or 'stream', got {shown(name)}.")
+        raise ConversionError(f"schedule must be 'barrier', 'stream' or Started(images), got {shown(name)}.")
     fits = is_whole_number(time_steps) and 1 <= time_steps <= kind.most  # type: ignore[operator]
     if kind is Barrier and fits:
         fits = time_steps & (time_steps - 1) == 0  # type: ignore[operator]

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.conversion.copying import require_batches
+from spikelet.conversion.flow import is_activation
 from spikelet.conversion.schedules import IntegrateAndFire
 from spikelet.conversion.twin import Twin
-from spikelet.neurons import Levels
+from spikelet.neurons import QCFS, Levels
 from spikelet.nn import evaluation_mode
 from spikelet.nn.hooks import hooks
 from spikelet.quant.grid import round_to_grid
@@ -83,22 +84,33 @@ def start(twin: Twin, model: nn.Module, images: Tensor, fed: Tensor) -> None:
 
         return neuron.register_forward_hook(act)
 
-    with hooks(starts(name, neuron) for name, neuron in _neurons(twin)), evaluation_mode(twin):
+    with hooks(starts(name, neuron) for name, neuron in _neurons(twin, model)), evaluation_mode(twin):
         twin(images)
 
 
-def adopt(twin: Twin, first: Twin) -> None:
-    """Lets the neurons of `twin` start as those of `first` do, of the same network."""
-    of = dict(_neurons(first))
-    for name, neuron in _neurons(twin):
+def adopt(twin: Twin, first: Twin, model: nn.Module) -> None:
+    """Lets the neurons of `twin` start as those of `first` do, both of `model`."""
+    of = dict(_neurons(first, model))
+    for name, neuron in _neurons(twin, model):
         neuron.params = dataclasses.replace(neuron.params, start=of[name].params.start)
 
 
-def _neurons(twin: Twin) -> Iterator[tuple[str, IntegrateAndFire]]:
-    """The neurons of a stream, by the names of their network's activations."""
-    for name, module in twin.net.named_modules():
-        if isinstance(module, IntegrateAndFire):
-            yield _trimmed(name, "neuron"), module
+def _activations(model: nn.Module) -> Iterator[tuple[str, Levels]]:
+    """The levels of a network's activations, by the activations' names."""
+    inner = set[nn.Module]()
+    for name, module in model.named_modules():
+        if is_activation(module) and module not in inner:
+            levels = module.levels if isinstance(module, QCFS) else module
+            inner.add(levels)
+            yield name, levels
+
+
+def _neurons(twin: Twin, model: nn.Module) -> Iterator[tuple[str, IntegrateAndFire]]:
+    """The neurons of a stream, by the names of their network's activations, in whose places they are."""
+    for name, _ in _activations(model):
+        for module in twin.net.get_submodule(name).modules():  # one, or none where nothing calls the activation
+            if isinstance(module, IntegrateAndFire):
+                yield name, module
 
 
 def _rates(model: nn.Module, fed: Tensor, axis: int) -> dict[str, Tensor]:
@@ -111,22 +123,10 @@ def _rates(model: nn.Module, fed: Tensor, axis: int) -> dict[str, Tensor]:
 
         return act
 
-    def handles() -> Iterator[Any]:
-        for name, module in model.named_modules():
-            if isinstance(module, Levels):
-                yield module.register_forward_hook(keep(_trimmed(name, "levels")))
-
-    with hooks(handles()), evaluation_mode(model):
+    handles = (levels.register_forward_hook(keep(name)) for name, levels in _activations(model))
+    with hooks(handles), evaluation_mode(model):
         model(fed)
     return made
-
-
-def _trimmed(name: str, last: str) -> str:
-    """A module's name without the words of what wraps it."""
-    words = name.split(".")
-    while words and words[-1] == last:
-        words.pop()
-    return ".".join(words)
 
 
 def _mean(x: Tensor, axis: int) -> Tensor:
