@@ -96,6 +96,25 @@ def test_spikes_and_membranes_may_be_the_answer(result: Callable[[list[Tensor], 
     exact(converted(two_layers(result)), 2)
 
 
+def reset_by_a_mask(net: Any, x: Tensor) -> Tensor:
+    """A membrane that is written in place, at the last step too, and read afterwards."""
+    mem = spikes = torch.zeros(x.shape[1], 24)
+    for frame in x:
+        mem = DECAY * mem + net.fc1(frame.flatten(1))
+        fires = mem > THRESHOLD
+        spikes = fires.float()
+        mem[fires] = 0.0
+    return net.fc2(mem + spikes)
+
+
+def test_what_is_left_of_a_membrane_is_read_after_its_reset() -> None:
+    model, x = converted(reset_by_a_mask), frames()
+    assert model.compare([(x, torch.zeros(3, dtype=torch.long))]).different == 0
+    with torch.no_grad():
+        of_code = reset_by_a_mask(model.original.net, x.float())
+        assert (model.eval()(x) - of_code).abs().max() < 0.01 < of_code.abs().max()
+
+
 def with_shortcuts(net: Any, x: Tensor) -> Tensor:
     """Currents and spikes go around the second layer; its norm, and dropout."""
     (mem, spk), (mem2, spk2), out = zeros(x, 24), zeros(x, 24), 0

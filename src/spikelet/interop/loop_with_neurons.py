@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,7 +51,7 @@ class LoopWithNeurons(LoopWithJoins):
         if any(memory(x) in self.stands_in for x in targets):
             raise LoopRefused(written_in_place(func.__name__, "spikes"))
         own = any(self.calls in neurons.plan.own for neurons in self.neurons.values())
-        args, given = (self._replaced(tree, membranes=not own) for tree in (args, given))
+        args, given = (self._replaced(tree, membranes=not own, but=targets) for tree in (args, given))
         output = self._done(func, args, given)
         for x in targets:
             self.states.pop(memory(x), None)  # it holds something else now
@@ -121,13 +121,15 @@ class LoopWithNeurons(LoopWithJoins):
         with self._own():
             return self._replaced(computed(output))
 
-    def _replaced(self, tree: Any, *, membranes: bool = True) -> Any:
+    def _replaced(self, tree: Any, *, membranes: bool = True, but: Sequence[Tensor] = ()) -> Any:
+        """`tree` with what stands for the tensors that the code made; but for those that it writes."""
         if self.inside or not (self.states or self.stands_in):
             return tree
 
         def stand_in(x: Tensor) -> Tensor:
             where = memory(x) if x.is_floating_point() else None
-            if membranes and where in self.states:
+            is_read = membranes and not any(x is one for one in but)
+            if is_read and where in self.states:
                 return self._membrane_of(*self.states[where])
             return self.stands_in.get(where, x)
 
