@@ -43,6 +43,7 @@ GOES: dict[str, Body] = {
     "whole numbers": lambda s, x: (x > 0).long() + s,
     "the same number": lambda s, x: s * torch.where(s > 0, 2.0, 2.0),
     "filled with what is there": lambda s, x: (s * 0 + 1).masked_fill(x > 0, 1.0),
+    "half of nothing": lambda s, x: s + F.pad(s, (6, 0, 0, 0))[..., :6] * 0.5,
     "a slope below zero": lambda s, x: torch.where(x > 0, x, 0.25 * x),
     "between means": lambda s, x: F.avg_pool2d(s.flatten(0, 1), 6).unflatten(0, (2, -1)) > 0.5 / 36,
 }

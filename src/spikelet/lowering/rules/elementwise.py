@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -210,7 +211,7 @@ def _weighted(b: Builder, call: Call, x: Value, weights: Numbers) -> Value:
 def _check_unit(b: Builder, call: Call, x: Value, number: float) -> None:
     """Refuses a halving that makes the unit of a current finer than 2^-16."""
     places = b.sources.places(x.addresses)
-    finest = min(float(b.sources.all[i].scale.min()) for i in places.used)
+    finest = min((float(b.sources.all[i].scale.min()) for i in places.used), default=math.inf)  # of zeros alone
     if number < 1 and finest * number < FINEST:
         raise LoweringError(
             f"{call.place}: multiplies by {number:g} a tensor whose unit is {finest:g}; below 2^-16 the halvings of a "
