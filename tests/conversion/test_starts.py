@@ -86,9 +86,9 @@ def test_every_activation_s_neuron_starts_whatever_its_name_is():
     for steps in (4, 16):
         twin = spikelet.convert(Named().eval(), x, time_steps=steps, schedule=Started(x), scale=1 / 255)
         starts = [m.params.start for m in twin.modules() if isinstance(m, IntegrateAndFire)]
-        assert len(starts) == 3
-        assert all(isinstance(start, tuple) and len(start) == 4 for start in starts)
-        assert all(0 < value < 1 for start in starts for value in start), "near a half: the rates are nearly right"
+        by_channel = [start for start in starts if isinstance(start, tuple) and len(start) == 4]
+        assert len(starts) == len(by_channel) == 3
+        assert all(0 < value < 1 for start in by_channel for value in start), "near a half: the rates are nearly right"
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -22,6 +22,8 @@ Code = Callable[[Tensor, Tensor], Tensor]
 class Net(nn.Module):
     """Currents, what `code` makes of them and of a constant a channel, neurons, classes."""
 
+    constant: Tensor
+
     def __init__(self, code: Code) -> None:
         super().__init__()
         self.conv, self.fc = nn.Conv2d(2, 4, 3, padding=1), nn.Linear(256, 5)

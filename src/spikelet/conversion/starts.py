@@ -97,11 +97,11 @@ def adopt(twin: Twin, first: Twin, model: nn.Module) -> None:
 
 def _activations(model: nn.Module) -> Iterator[tuple[str, Levels]]:
     """The levels of a network's activations, by the activations' names."""
-    inner = set[nn.Module]()
+    seen = set[nn.Module]()  # those of QCFS are modules too
     for name, module in model.named_modules():
-        if is_activation(module) and module not in inner:
-            levels = module.levels if isinstance(module, QCFS) else module
-            inner.add(levels)
+        levels = module.levels if isinstance(module, QCFS) else module
+        if is_activation(module) and isinstance(levels, Levels) and levels not in seen:
+            seen.add(levels)
             yield name, levels
 
 
