@@ -103,4 +103,5 @@ def test_a_number_that_is_another_in_a_later_pass_is_refused(number: Callable[[T
     model = converted(run)
     assert len(other) == T
     with pytest.raises(SpikeletError, match=r"net\.neurons_0: .* or with other numbers"):
-        model(frames()), model(other)
+        for x in (frames(), other):
+            model(x)
