@@ -191,5 +191,5 @@ class LoopWithNeurons(LoopWithJoins):
         return LoopRefused(
             f"net.{name}: the network's code calls other functions than in its first pass, or with other numbers, so "
             "that nothing says which of them are its neurons. Let its path and its constants depend on neither the "
-            "input nor the batch, or make its neurons a module."
+            "input, the batch nor self.training, or make its neurons a module."
         )
