@@ -114,12 +114,22 @@ class Events:
         if (value := constant_of(u)) is not None:
             strictly = self._strictly(node)
             return number(float(value > 0 if strictly else value >= 0))
+        if (told := self._of_spikes(u, self._strictly(node))) is not None:
+            return told
         operand, factor, summand = (left, sign, -sign * b.get((), 0.0)) if constant_of(b) is not None else (
             right, -sign, sign * a.get((), 0.0))  # fmt: skip
         if constant_of(a) is None and constant_of(b) is None:
             return self._other(node)
         again = self._again(u, self._strictly(node))
         return {(f"s{again}",): 1.0} if again is not None else self._event(node, u, operand, factor, summand)
+
+    def _of_spikes(self, u: Polynomial, strictly: bool) -> Polynomial | None:
+        """What u > 0, or u >= 0, is where u holds spikes of one event alone; None where it holds more."""
+        if set(u) - {()} != {(name := max(names_in(u), default=""),)} or name[0] != "s":
+            return None
+        off, on = u.get((), 0.0), u.get((), 0.0) + u[(name,)]
+        zero, one = (float(value > 0 if strictly else value >= 0) for value in (off, on))
+        return plus(number(zero), {(name,): 1.0}, one - zero)
 
     def _strictly(self, node: Node) -> bool:
         if node.operation == "heaviside":
@@ -201,11 +211,13 @@ def _combined(operation: str, parts: list[Polynomial]) -> Polynomial | None:
     one = number(1.0)
     if operation == "neg":
         return plus({}, parts[0], -1.0)
+    if operation == "truth":
+        return parts[0] if _is_truth(parts[0]) else None
     if operation == "not":
-        return plus(one, parts[0], -1.0) if _spike(parts[0]) else None
+        return plus(one, parts[0], -1.0) if _is_truth(parts[0]) else None
     if operation in ("where", "fill"):
         condition, yes, no = parts if operation == "where" else (parts[1], parts[2], parts[0])
-        if not _spike(condition):
+        if not _is_truth(condition):
             return None
         return plus(times(condition, yes), times(plus(one, condition, -1.0), no))
     if len(parts) != 2:
@@ -219,6 +231,11 @@ def _combined(operation: str, parts: list[Polynomial]) -> Polynomial | None:
         return times(a, b)
     divisor = constant_of(b)
     return times(a, number(1 / divisor)) if divisor and abs(divisor) > TINY else None
+
+
+def _is_truth(a: Polynomial) -> bool:
+    """Whether `a` is 0 or 1: spikes, or 1 less spikes."""
+    return bool(_spike(a) or _spike(plus(number(1.0), a, -1.0)))
 
 
 def _spike(a: Polynomial) -> str:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.interop.steps import tensors_in
-from spikelet.interop.writes import FRESH, written
+from spikelet.interop.writes import FRESH, extent, memory, written
+from spikelet.nn.storage import storage
 
 ADD = {"add", "__add__", "__radd__", "__iadd__", "add_"}
 SUB = {"sub", "subtract", "__sub__", "__isub__", "sub_"}
@@ -25,7 +26,10 @@ AT_LEAST = {"ge", "__ge__", "greater_equal", "ge_"}
 BELOW = {"lt", "__lt__", "less", "lt_"}
 AT_MOST = {"le", "__le__", "less_equal", "le_"}
 NOT = {"logical_not", "bitwise_not", "__invert__"}
-SAME = {"detach", "clone", "contiguous", "float", "double", "to", "type", "type_as", "requires_grad_"}
+SAME = {
+    "detach", "clone", "contiguous", "float", "double", "half", "bfloat16", "int", "long", "bool", "to", "type",
+    "type_as", "requires_grad_",
+}  # fmt: skip
 OPERATIONS = {
     **dict.fromkeys(ADD, "add"), **dict.fromkeys(SUB, "sub"), **dict.fromkeys(MUL, "mul"), **dict.fromkeys(DIV, "div"),
     **dict.fromkeys(("neg", "negative", "__neg__", "neg_"), "neg"), "__rsub__": "rsub", "rsub": "rsub",
@@ -33,6 +37,9 @@ OPERATIONS = {
     **dict.fromkeys(BELOW, "below"), **dict.fromkeys(AT_MOST, "at most"), **dict.fromkeys(NOT, "not"),
     "heaviside": "heaviside", "where": "where", "masked_fill": "fill", "masked_fill_": "fill",
 }  # fmt: skip
+
+
+Sign = tuple[str, tuple[float, ...]]  # a function's name, and the numbers that it is given
 
 
 @dataclasses.dataclass(eq=False)
@@ -73,7 +80,7 @@ class CodeRecord:
         self.steps: list[Step] = []
         self.nodes: list[Node] = []
         self.of: dict[int, Node] = {}  # by the tensor's id
-        self.kept: list[Any] = []  # ids are those of living tensors
+        self.kept: dict[int, dict[int, Tensor]] = {}  # by storage and id; ids are those of living tensors
 
     def node(self, x: Any) -> Node:
         """What is known of an operand."""
@@ -111,13 +118,17 @@ class CodeRecord:
                 new.index = index
             new.made_by.append(index)
             self._keep(tensor, new)
+        for target in targets:
+            self._written(target, index)
 
     def _made(self, name: str, args: Any, kwargs: Any, read: tuple[Node, ...], made: Tensor) -> Node:
         """The node of the one tensor that a call gave."""
         if name in FRESH - {"clone"} or all(node.value is not None for node in read):
             return Node(value=_one_number(made), tensor=made)
         if (name in SAME or _is_data(name, args, made)) and args and isinstance(args[0], Tensor):
-            return self.node(args[0])
+            read_first = self.node(args[0])
+            keeps = _keeps(args[0].dtype, made.dtype)
+            return read_first if keeps else Node("truth", (read_first,), tensor=made)
         if name == "__setitem__" and isinstance(args[1], Tensor) and args[1].dtype == torch.bool:
             return Node("fill", (self.node(args[0]), self.node(args[1]), self.node(args[2])), tensor=made)
         operation = OPERATIONS.get(name)
@@ -125,11 +136,33 @@ class CodeRecord:
             return Node(tensor=made)
         return Node(operation, tuple(map(self.node, args)), tensor=made)
 
+    def _written(self, target: Tensor, index: int) -> None:
+        """Other tensors of the memory that a call wrote into hold something else now, those of the same view the same
+        as its target."""
+        first, last = extent(target)
+        for view in list(self.kept[storage(target)].values()):
+            begin, end = extent(view)
+            if view is target or begin >= last or first >= end:
+                continue
+            same = memory(view) == memory(target)
+            self._keep(view, self.of[id(target)] if same else Node(index=index, made_by=[index], tensor=view))
+
     def _keep(self, tensor: Tensor, node: Node) -> None:
         self.of[id(tensor)] = node
-        self.kept.append(tensor)
+        self.kept.setdefault(storage(tensor), {})[id(tensor)] = tensor
         if not self.nodes or self.nodes[-1] is not node:
             self.nodes.append(node)
+
+
+def sign_of(function: Callable[..., Any], args: Any) -> Sign:
+    """What tells a call from another in its place."""
+    return getattr(function, "__name__", ""), tuple(float(x) for x in args if isinstance(x, int | float))
+
+
+def _keeps(before: torch.dtype, after: torch.dtype) -> bool:
+    """Whether a cast keeps every number, as those to half precision and of floats to integers don't: they keep 0 and 1,
+    the operation "truth"."""
+    return before in (after, torch.bool) or after in (torch.float32, torch.float64)
 
 
 def _is_data(name: str, args: Any, made: Tensor) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikelet.interop.code_record import CodeRecord
+from spikelet.interop.code_record import CodeRecord, sign_of
 from spikelet.interop.joined_feedback import LoopWithJoins
 from spikelet.interop.lockstep import Call, LoopRefused
 from spikelet.interop.membranes import computed
@@ -62,11 +62,13 @@ class LoopWithNeurons(LoopWithJoins):
 
     def _after(self, func: Call, args: Any, kwargs: Any, output: Any, made: Tensor) -> None:
         """Runs neurons whose current was read, and has their spikes stand for those that were made."""
-        call = self.calls
+        call, sign = self.calls, sign_of(func, args)
         self.calls += 1
         with self._own():
             for name, neurons in self.neurons.items():
                 plan = neurons.plan
+                if plan.own.get(call, sign) != sign:
+                    raise self._other_path(name)
                 for part, (at, which, factor) in enumerate(plan.current):
                     if at == call:
                         self._read(name, neurons, part, tensors_in((args, kwargs))[which], factor)
@@ -189,6 +191,7 @@ class LoopWithNeurons(LoopWithJoins):
 
     def _other_path(self, name: str) -> LoopRefused:
         return LoopRefused(
-            f"net.{name}: the network's code calls other functions than in its first pass, so that nothing says which "
-            "of them are its neurons. Let its path depend on shapes and steps alone, or make its neurons a module."
+            f"net.{name}: the network's code calls other functions than in its first pass, or with other numbers, so "
+            "that nothing says which of them are its neurons. Let its path and its constants depend on neither the "
+            "input, the batch nor self.training, or make its neurons a module."
         )

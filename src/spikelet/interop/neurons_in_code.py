@@ -25,7 +25,7 @@ from torch import nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.interop.code_events import Event, Events
-from spikelet.interop.code_record import CodeRecord, Node
+from spikelet.interop.code_record import CodeRecord, Node, Sign, sign_of
 from spikelet.interop.dynamics import After, Dynamics, to_lif
 from spikelet.interop.lockstep import Lockstep, LoopRefused
 from spikelet.interop.polynomials import Polynomial, alike, names_in, number, plus, times
@@ -45,7 +45,7 @@ class Plan:
     compares: the calls that compare, step by step.
     spikes: the step of each call that makes a tensor of spikes.
     membranes: the step of each call that makes a tensor of membranes, before the reset.
-    own: the calls that compute one membrane from the one before.
+    own: the calls that compute one membrane from the one before; of each its function and the numbers it reads.
     calls: how many there are in a pass.
     """
 
@@ -53,7 +53,7 @@ class Plan:
     compares: tuple[int, ...]
     spikes: dict[int, int]
     membranes: dict[int, int]
-    own: frozenset[int]
+    own: dict[int, Sign]
     calls: int
 
 
@@ -159,7 +159,8 @@ def _found(chain: list[int], events: Events, record: CodeRecord, loop: Lockstep,
         if event in chain and abs(p - unit) <= CLOSE and abs(q + threshold) <= CLOSE
     }
     compares = tuple(event.index for event in steps)
-    plan = Plan(current, compares, spikes, membranes, frozenset(needed(record, compares)), len(record.steps))
+    own = {call: sign_of(record.steps[call].function, record.steps[call].args) for call in needed(record, compares)}
+    plan = Plan(current, compares, spikes, membranes, own, len(record.steps))
     if differs(record, events, steps, neuron):
         raise LoopRefused(
             f"{where} give other spikes, when they run anew on random currents, than those they were taken for. Make "

@@ -48,7 +48,7 @@ from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.membranes import Membrane, no_membrane, require_initial
 from spikelet.interop.own_neurons import OwnNeurons, own_neurons
 from spikelet.interop.site import Site
-from spikelet.interop.surrogates import of_snntorch
+from spikelet.interop.surrogates import fires_at_zero, of_snntorch
 from spikelet.interop.swap import Library, Swap
 from spikelet.neurons import LIF, Integrator, Membranes
 from spikelet.neurons.constants import Real
@@ -299,7 +299,7 @@ def _lif(neuron: Any, site: Site, leak: Real, leak_from: str, *, scale_input: bo
         leak,
         leak_from=f"{leak_from} = {leak:.6g}" if isinstance(leak, float) else leak_from,
         threshold=_constant(neuron.threshold, site.name, "threshold"),
-        strictly_above=True,
+        strictly_above=not fires_at_zero(neuron.spike_grad, site.name),
         after=_after(neuron, site.name),
         scale_input=scale_input,
         surrogate=of_snntorch(neuron.spike_grad),

@@ -56,7 +56,7 @@ from spikelet.interop.own_neurons import OwnNeurons, own_neurons
 from spikelet.interop.scaler import Scaler
 from spikelet.interop.site import Site
 from spikelet.interop.stateless import StatelessLIF, resettable
-from spikelet.interop.surrogates import of_spikingjelly
+from spikelet.interop.surrogates import fires_at_zero, of_spikingjelly
 from spikelet.interop.swap import Library, Swap
 from spikelet.neurons import OVER_TIME, Delay, Integrator, LIFParams, Rectangle, Soft
 from spikelet.neurons.constants import off_grid
@@ -75,7 +75,7 @@ def _neuron(node: Any, site: Site, leak: float, leak_from: str, scale_input: boo
         leak,
         leak_from,
         threshold=node.v_threshold - (node.v_reset or 0.0),
-        strictly_above=False,
+        strictly_above=not fires_at_zero(node.surrogate_function, site.name),
         after=After.SOFT if node.v_reset is None else After.HARD,
         scale_input=scale_input,
         surrogate=of_spikingjelly(node.surrogate_function),

@@ -5,7 +5,8 @@
     snnTorch       sigmoid(slope), atan(alpha)  Sigmoid(slope), ATan(alpha)
     either         any other                    Borrowed(theirs)
 
-snnTorch's functions are closures, so their constant is read from the closure; its default is atan(2).
+snnTorch's functions are closures, so their constant is read from the closure; its default is atan(2). The spikes are
+the function's own too, and a user's may be another than a step at 0: it is called on a few numbers, and refused then.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from spikelet.base.errors import WrongType
+from spikelet.base.errors import ConversionError, WrongType
 from spikelet.neurons import ATan, Sigmoid, Surrogate
+from spikelet.nn.device import device_of
+
+ABOVE = (2.0**-10, 0.125, 0.5, 1.0, 4.0, 100.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,3 +59,26 @@ def of_snntorch(function: Callable[[Tensor], Tensor]) -> Surrogate:
     if ours is None or not cells or not getattr(function, "__module__", "").startswith("snntorch."):
         return Borrowed(function)
     return ours(float(cells[0].cell_contents))
+
+
+@torch.no_grad()
+def fires_at_zero(function: Callable[[Tensor], Tensor], name: str) -> bool:
+    """Whether a neuron whose spike function this is fires on its threshold.
+
+    Args:
+        function: of the membrane less its threshold.
+        name: its name, for errors.
+    Raises:
+        ConversionError: it gives something else than 0 below zero and 1 above.
+    """
+    device = device_of(function) if isinstance(function, nn.Module) else torch.device("cpu")
+    points = torch.tensor([*(-x for x in ABOVE), *ABOVE], device=device)
+    wrong = [(x, y) for x, y in zip(points.tolist(), function(points).tolist(), strict=True) if y != float(x > 0)]
+    if wrong:
+        shown = ", ".join(f"{y:.4g} of {x:.4g}" for x, y in wrong[:3])
+        raise ConversionError(
+            f"{name}: its spike function is no step at zero, it gives {shown}. A converted neuron gives 0 below its "
+            "threshold and 1 above: let the function's forward be (x > 0) or (x >= 0), and move the threshold instead; "
+            "its backward may be anything."
+        )
+    return bool(function(torch.zeros(1, device=device)) == 1)
