@@ -201,6 +201,8 @@ def _latency(taken: dict[str, Any]) -> list[str]:
     lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     for r in _ends(taken):
         ratios = [*map(r["times_faster_than"].get, CONTENDERS), r["threads"] > 1 and r["times_faster_than_one_thread"]]
+        if not any(ratios):
+            continue  # what two threads are compared with
         cells = [
             _network(r), str(r["batch"]), str(r["threads"]), f"{100 * r['firing_rate']:.0f} %",
             f"{_milliseconds(r)['native']:.2f}", *(f"{ratio:.1f}" if ratio else "–" for ratio in ratios),
