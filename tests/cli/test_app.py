@@ -30,6 +30,7 @@ LOADED = (
     "options",
     "printing",
     "quiet",
+    "stopped",
 )  # by help
 
 

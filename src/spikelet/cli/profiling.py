@@ -90,7 +90,7 @@ def of_samples(target: str, data: str | None, data_root: str | None, split: str 
     opened = open_target(target)
     try:
         _, samples = samples_of(opened, choice)
-    except (SpikeletError, OSError, ImportError) as error:
+    except (SpikeletError, OSError) as error:
         if isinstance(opened, Trained) or data is not None:
             raise
         raise SpikeletError(f"{error} {_without_data(target, opened.graph)}") from error
