@@ -27,7 +27,7 @@ from spikelet.cli.options import ExportOptions, Name, PathName, Size
     "--name", type=Name(), default="model", show_default=True, help="What its functions are called: NAME_run and so on."
 )
 @click.option("--flash", type=Size(), metavar="SIZE", help="Flash of the device: 256Ki, 1M or 262144.")
-@click.option("--ram", type=Size(), metavar="SIZE", help="RAM of the device that the network may take.")
+@click.option("--ram", type=Size(), metavar="SIZE", help="RAM of the device that the network may take, with its stack.")
 @click.option("--dry-run", is_flag=True, help="Print what it would take, and write nothing.")
 @click.option(
     "--input", type=Name(), metavar="FILE", help="A picture, sound or array to count instructions on. Default: noise."
