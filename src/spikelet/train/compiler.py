@@ -36,13 +36,14 @@ def require_compiler() -> None:
 
 
 def compiled(module: nn.Module) -> Callable[..., Any]:
-    """`torch.compile(module)` after forgetting what this process compiled before.
+    """`torch.compile(module)` for the sizes that come, after forgetting what this process compiled before.
 
     Else all modules of a class share one count of compilations, and the ninth, of a ninth training, would run
-    uncompiled with no more than a warning.
+    uncompiled with no more than a warning. Sizes stay numbers: a training has few, and where they become symbols,
+    because two blocks of a network have maps of two sizes, Inductor fails to order some strides.
     """
     torch.compiler.reset()
-    return torch.compile(module)
+    return torch.compile(module, dynamic=False)
 
 
 def _include() -> list[Path]:
