@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,9 +58,32 @@ def test_a_ninth_training_in_one_process_is_compiled_too():
         def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, bool]:
             return x * self.weight, torch.compiler.is_compiling()
 
-    compiler, torch.compile = torch.compile, lambda module: compiler(module, backend="eager")  # type: ignore[assignment]
-    try:
+    with compiled_by("eager"):
         assert all(compiled(Scaled(size))(torch.ones(size))[1] for size in range(2, 14))
+
+
+def test_sizes_of_a_compiled_training_stay_numbers():
+    seen: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., object]:
+        seen.extend(size for x in inputs for size in getattr(x, "shape", [x]))
+        return graph.forward
+
+    with compiled_by(backend):
+        step = compiled(torch.nn.ReLU())
+        for width in (4, 5, 6):
+            step(torch.ones(2, width))
+    assert seen == [2, 4, 2, 5, 2, 6]
+    assert all(type(size) is int for size in seen)
+
+
+@contextlib.contextmanager
+def compiled_by(backend: object) -> Iterator[None]:
+    """torch.compile with this backend in the place of Inductor."""
+    compiler = torch.compile
+    torch.compile = lambda module, **options: compiler(module, backend=backend, **options)  # type: ignore[assignment]
+    try:
+        yield
     finally:
         torch.compile = compiler
 
