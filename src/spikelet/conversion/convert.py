@@ -33,6 +33,7 @@ from spikelet.conversion.twin import Twin
 from spikelet.conversion.units import CLOSE
 from spikelet.interop.image import Image, image_of
 from spikelet.interop.layers import TORCH
+from spikelet.interop.lost import require_no_hooks_of_all_modules
 from spikelet.interop.pixels import PixelConv, ScaledImage, fold_pixels
 from spikelet.neurons import QCFS, Neuron
 from spikelet.nn import Encode, evaluation_mode
@@ -91,6 +92,7 @@ def convert(
     x = _example(example)
     _require_no_twin(model)
     is_plain = _is_plain(model)
+    require_no_hooks_of_all_modules()
     _require_no_hooks(model, [name for name, module in model.named_modules() if is_whole(module) and name])
     require_activations(model)
     _require_float32(model)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ from spikelet.interop.original import Original, Run, Runner
 from spikelet.interop.original_spikes import SpikesInCode
 from spikelet.interop.places import Places
 from spikelet.neurons import Neuron
+from spikelet.neurons.neuron import WRITTEN_OUT
 from spikelet.nn.device import device_of
 from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
@@ -212,7 +214,8 @@ def compare(
             model.prepare(x)
             named = {f"net.{name}": layer for name, layer in spiking_layers(model.net).items()}
             scores, spikes = _Here(model, named, program)(x)
-            theirs, expected = _theirs(model, runner, x, spikes, list(named))
+            with _explained(named):
+                theirs, expected = _theirs(model, runner, x, spikes, list(named))
             lost = [name for name in expected if name not in spikes]
             if lost:
                 raise ConversionError(f"program has no neurons {lost[0]!r}; pass the one lowered from this model.")
@@ -245,6 +248,20 @@ def compare(
     )
     hits = map(int, counts[1:]) if has_scores else (None, None, None)
     return Comparison("converted model" if program is None else "integers", int(counts[0]), layers, *hits)
+
+
+@contextmanager
+def _explained(neurons: dict[str, nn.Module]) -> Iterator[None]:
+    """Says of an original that can't be run beside a model without neurons that none were found."""
+    try:
+        yield
+    except ConversionError as e:
+        if neurons:
+            raise
+        raise ConversionError(
+            f"the converted network has no spiking neurons, which a comparison counts. {WRITTEN_OUT} Nor does the "
+            f"original run as a network without neurons does: {e}"
+        ) from e
 
 
 def _theirs(

@@ -30,6 +30,7 @@ from spikelet.interop.comparison import Comparison, Integers, compare
 from spikelet.interop.feedback import FedBack, join
 from spikelet.interop.joined_feedback import JoinedFeedback, split
 from spikelet.interop.lockstep import LoopRefused
+from spikelet.interop.lost import require_no_hooks_of_all_modules
 from spikelet.interop.means import SCALER, ExactMeans, Kind, watched_means
 from spikelet.interop.membranes import holds_membranes
 from spikelet.interop.neurons_in_code import NeuronsFound, add_neurons, in_code_of
@@ -127,6 +128,7 @@ class Converted(nn.Module):
         """Chooses the way for `x`, before the first pass. Raises as `forward` does."""
         self.require_layout(x)
         if self.untried:
+            require_no_hooks_of_all_modules()
             self.encode.sample_dims = x.dim() - self.leading_axes
             self._try(self.untried[0].to(device_of(self)), x)
             self.untried.clear()

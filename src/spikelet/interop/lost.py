@@ -1,6 +1,6 @@
 """What a module does beside the code of its class, which a converted copy would not do: refused by name, never dropped.
 
-    hooks                       of calls and of gradients, wherever they were registered
+    hooks                       of calls and of gradients, wherever they were registered, for all modules too
     lif.forward = mine          a method that is another one on this module
     functions of a closure      that hold a part of the network: a copy would run the part that was not converted
 
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules import module as of_all_modules
 from torch.nn.utils.parametrize import is_parametrized
 from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -31,7 +32,25 @@ HOOKS = {
     "_backward_pre_hooks": "a backward pre-hook",
     "_backward_hooks": "a backward hook",
 }
+OF_ALL_MODULES = {
+    "_global_forward_pre_hooks": ("a forward pre-hook", "register_module_forward_pre_hook"),
+    "_global_forward_hooks": ("a forward hook", "register_module_forward_hook"),
+    "_global_backward_pre_hooks": ("a backward pre-hook", "register_module_full_backward_pre_hook"),
+    "_global_backward_hooks": ("a backward hook", "register_module_full_backward_hook"),
+}
 OF_GRADIENTS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+def require_no_hooks_of_all_modules() -> None:
+    """Raises ConversionError where torch calls a hook for every module: it would meet other modules in the copy."""
+    for kind, (what, call) in OF_ALL_MODULES.items():
+        hook = next(iter(getattr(of_all_modules, kind).values()), None)
+        if hook is not None:
+            raise ConversionError(
+                f"{what} of all modules, {_shown(hook)} (torch.nn.modules.module.{call}), changes or sees calls of "
+                "modules that a converted network does not have, and its integers would run without it. Remove it, "
+                "handle.remove(), convert the network and run it once, and register it again."
+            )
 
 
 def require_no_hooks(module: nn.Module, name: str) -> None:

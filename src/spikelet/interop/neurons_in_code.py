@@ -13,6 +13,8 @@ itself, run anew in float64 on random currents: every spike must be the same, or
 then on a tensor of spikes that the code makes stands for the neurons' spikes of that step. The rest of the recurrence
 still runs, and nothing reads it; membranes that are returned or read are refused.
 
+A loop may call modules of neurons too, before, between and behind those that it writes out.
+
 Which calls make which spikes is told by their place in the order of calls. A pass that makes other calls is refused.
 """
 

@@ -19,7 +19,13 @@ from torch.nn.utils.parametrize import is_parametrized
 from spikelet.base.errors import ConversionError
 from spikelet.interop.kinds import changes, kind_of
 from spikelet.interop.layers import TORCH, Rule, average_factor
-from spikelet.interop.lost import require_code_of_class, require_no_hooks, require_own_parts, with_weights
+from spikelet.interop.lost import (
+    require_code_of_class,
+    require_no_hooks,
+    require_no_hooks_of_all_modules,
+    require_own_parts,
+    with_weights,
+)
 from spikelet.interop.own_neurons import OwnNeurons, rule_of
 from spikelet.interop.site import Site
 from spikelet.interop.ways_out import way_out
@@ -92,8 +98,9 @@ class Swap:
         Args:
             per_step: the network takes one time step, [B, ...], rather than [T, B, ...].
         Raises:
-            ConversionError: names a module that has no counterpart.
+            ConversionError: names a module that has no counterpart, or a hook that the copy would lose.
         """
+        require_no_hooks_of_all_modules()
         self._require_float32()
         self._visit(self.net, "", per_step)
         try:

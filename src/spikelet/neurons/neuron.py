@@ -228,6 +228,16 @@ class Neuron(nn.Module, abc.ABC):
             )
 
 
+WRITTEN_OUT = (
+    "Neurons that a network's loop writes out are recognised by from_snntorch and from_spikingjelly where mem = leak * "
+    "mem * (1 - spike) + current, or with a threshold subtracted, and spike = mem > threshold. Not recognised are "
+    "a membrane that is clamped, spikes made by torch.sign, thresholds that adapt, and loops that end early. Make such "
+    "neurons a class, class MyLIF(nn.Module), that takes a current and gives spikes, and convert the network with "
+    "neurons={MyLIF: LIFParams(leak=0.5, threshold=1.0)}."
+)
+"""Which neurons a conversion finds in code, which it does not, and the way out."""
+
+
 def neurons_of(model: nn.Module) -> dict[str, Neuron]:
     """The model's neurons by their full names, in the order of `named_modules`."""
     return {name: module for name, module in model.named_modules() if isinstance(module, Neuron)}
@@ -241,11 +251,7 @@ def time_steps_of(model: nn.Module) -> int:
     """
     steps: dict[str, Any] = {name: neuron.time_steps for name, neuron in neurons_of(model).items()}
     if not steps:
-        raise SpikeletError(
-            "the model has no spiking neurons, such as spikelet.neurons.LIF. Where a network of yours computes them in "
-            "its own forward, make them a class, class MyLIF(nn.Module), that takes a current and gives spikes, and "
-            "convert it with neurons={MyLIF: LIFParams(leak=0.5, threshold=1.0)}."
-        )
+        raise SpikeletError(f"the model has no spiking neurons, such as spikelet.neurons.LIF. {WRITTEN_OUT}")
     if len(set(steps.values())) > 1:
         raise SpikeletError(f"all neurons must have the same time_steps, got {steps}.")
     return next(iter(steps.values()))
