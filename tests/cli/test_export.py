@@ -111,6 +111,6 @@ def test_a_full_disk_is_named_by_the_folder(
     def full(*words: Any, **more: Any) -> Any:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("spikelet.cli.exporting.to_c", full)
+    monkeypatch.setattr("spikelet.cli.exporting.put", full)
     done = command("export", packed, "--to", "c", "--out", tmp_path / "c")
     assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, f"error: {tmp_path / 'c'}: No space left on device")

@@ -20,7 +20,7 @@ from spikelet.cli.options import ExportOptions
 from spikelet.cli.printing import note, show_page
 from spikelet.export import Counted, Report, count
 from spikelet.export.c.ecosystems import ecosystem_called
-from spikelet.export.c.project import require_name, to_c, written
+from spikelet.export.c.project import put, require_name, written
 from spikelet.export.c.report import report
 from spikelet.graph.ir import IntGraph
 
@@ -65,14 +65,15 @@ def export(model: str, options: ExportOptions) -> Exported:
     graph = deployed(model)
     sample = None if options.input is None else _sample(graph, options.input)
     with naming(model):
-        found = report(written(graph, options.name))
+        project = written(graph, options.name)
+        found = report(project)
         found.require(options.flash, options.ram)
-        found = dataclasses.replace(found, counted=_counted(graph, sample, options.input))
-        found.require(options.flash, options.ram)
+        linked = dataclasses.replace(found, counted=_counted(graph, sample, options.input))
+        linked.require(options.flash, options.ram)
     if out is not None:
         with naming(out):
-            to_c(graph, out, name=options.name, ecosystem=options.to)
-    return Exported(model, found, out, options.to)
+            put(project, found, out, options.to)
+    return Exported(model, linked, out, options.to)
 
 
 def _sample(graph: IntGraph, path: str) -> NDArray[np.uint8]:

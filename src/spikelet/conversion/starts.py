@@ -51,7 +51,7 @@ class Started:
         """All images in one batch, on the device of the model.
 
         Raises:
-            ConversionError: there is none, they are no bytes, or of several shapes.
+            ConversionError: no images, or images that are no bytes or of several shapes.
             TypeError, ValueError: what is no batch.
         """
         batches = require_batches(model, self.images, "images")

@@ -207,7 +207,7 @@ def _inverse(operation: str, at: int, c: float) -> tuple[float, float] | None:
 
 
 def _combined(operation: str, parts: list[Polynomial]) -> Polynomial | None:
-    """The polynomial of an operation on others; None where there is none."""
+    """The polynomial that an operation makes of others; None where it makes none."""
     one = number(1.0)
     if operation == "neg":
         return plus({}, parts[0], -1.0)

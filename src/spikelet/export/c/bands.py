@@ -126,7 +126,7 @@ class Bands:
 
     def _with(self, bands: Sequence[Band], name: str) -> list[Band] | None:
         """`bands` and one from where `name` is made to where it was read last, joined with those that it meets; None
-        where there is none, or it keeps no fewer rows."""
+        where nothing reads it, or fewer rows are not enough."""
         if not self._readers[name]:
             return None
         first, last = self._stages.index(name), max(self._readers[name])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.folders import new_folder
@@ -55,11 +56,21 @@ def to_c(
     model = written(graph, name)
     found = report(model)
     found.require(flash, ram)
-    with new_folder(target) as place:
+    put(model, found, target, ecosystem)
+    return found
+
+
+def put(model: Model, found: Report, folder: Path, ecosystem: str) -> None:
+    """Writes the project of `model`, which takes what was `found`, into the new folder `folder`.
+
+    Raises:
+        SpikeletError: the folder holds something.
+        OSError: it can't be written.
+    """
+    with new_folder(folder) as place:
         for path, text in files(model, found, ecosystem).items():
             (place / path).parent.mkdir(parents=True, exist_ok=True)
             (place / path).write_text(text, encoding="utf-8", newline="\n")
-    return found
 
 
 def written(graph: IntGraph, name: str = "model") -> Model:
