@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from spikelet.base.errors import SpikeletError
 from spikelet.base.logmel import STEPS, LogMel, _eighths, order_of
-from tests.support.sounds import FRONT_ENDS, SOUNDS
+from tests.support.sounds import FRONT_ENDS, SOUNDS, name_of
 
 
 def real_frames(hears: LogMel, samples: NDArray[np.int16]) -> NDArray[np.float64]:
@@ -22,7 +22,7 @@ def real_frames(hears: LogMel, samples: NDArray[np.int16]) -> NDArray[np.float64
     return 8 * np.log2(np.abs(spectrum) ** 2 @ hears.weights.T + 1e-12) - hears.quiet
 
 
-@pytest.mark.parametrize("hears", FRONT_ENDS, ids=lambda h: f"{h.window}-{h.hop}-{h.bands}")
+@pytest.mark.parametrize("hears", [h for h in FRONT_ENDS if not h.adapt], ids=name_of)
 def test_frames_are_the_logarithms_within_two_steps_down_to_40_db_below_the_loudest(hears: LogMel) -> None:
     for volume in (400, 4000, 32000):
         noise = np.random.default_rng(volume).normal(size=20 * hears.hop) * volume / 4
@@ -33,9 +33,10 @@ def test_frames_are_the_logarithms_within_two_steps_down_to_40_db_below_the_loud
         assert np.abs(found - np.floor(real))[inside].max() <= 2
 
 
+@pytest.mark.parametrize("hears", [LogMel(), LogMel(adapt=4)], ids=name_of)
 @pytest.mark.parametrize("sound", SOUNDS)
-def test_blocks_of_any_length_give_the_frames_of_the_whole(sound: str) -> None:
-    hears, draw = LogMel(), np.random.default_rng(3)
+def test_blocks_of_any_length_give_the_frames_of_the_whole(sound: str, hears: LogMel) -> None:
+    draw = np.random.default_rng(3)
     samples = SOUNDS[sound](4000)
     cuts = np.sort(draw.integers(0, len(samples), 9))
     state, parts = hears.start(), []
@@ -53,7 +54,7 @@ def test_silence_is_zeros_and_what_is_shorter_than_a_hop_gives_no_frame() -> Non
     assert hears.frames(np.full(160, 9000, np.int16)).shape == (1, 24)
 
 
-@pytest.mark.parametrize("hears", FRONT_ENDS, ids=lambda h: f"{h.window}-{h.hop}-{h.bands}")
+@pytest.mark.parametrize("hears", FRONT_ENDS, ids=name_of)
 def test_no_sound_makes_a_sum_of_bands_that_32_bits_do_not_hold(hears: LogMel) -> None:
     draw, n = np.random.default_rng(5), hears.window
     tones = [np.sign(np.sin(np.arange(n) * draw.uniform(0, np.pi) + draw.uniform(0, 6))) for _ in range(200)]
@@ -94,6 +95,8 @@ def test_the_order_of_a_transforms_inputs_is_each_once() -> None:
         ({"highest": 4001}, r"lowest < highest <= rate / 2 = 4000, got 100 and 4001"),
         ({"bands": 120}, r"LogMel.bands=120 leaves a band without a frequency .* Use fewer bands"),
         ({"bands": 2.5}, r"LogMel.bands must be a whole number"),
+        ({"adapt": 9}, r"LogMel.adapt must be 0, or 1 to 8 .*, got 9"),
+        ({"adapt": -1}, r"LogMel.adapt must be a whole number"),
         ({"tones": 3}, r"sound must be numbers by name, of rate, window, .*; got \{'tones': 3\}"),
     ],
 )
@@ -111,3 +114,5 @@ def test_what_is_no_sound_is_refused(samples: object) -> None:
 def test_a_state_of_another_front_end_is_refused() -> None:
     with pytest.raises(SpikeletError, match="state must come from start or step of this LogMel, got 300 long"):
         LogMel().step(np.zeros(9, np.int16), np.zeros(300, np.int16))
+    with pytest.raises(SpikeletError, match="state must come from start or step of this LogMel, got 96 long"):
+        LogMel(adapt=4).step(np.zeros(9, np.int16), LogMel().start())

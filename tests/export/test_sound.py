@@ -23,7 +23,7 @@ from tests.artifact_parts import small_graph
 from tests.export.compiled import CC, SANITIZE, STRICT, needs_compiler
 from tests.export.emulated import semihosted
 from tests.export.test_targets import RIGHT, make
-from tests.support.sounds import FRONT_ENDS, SOUNDS
+from tests.support.sounds import FRONT_ENDS, SOUNDS, name_of
 
 MAIN = """#include <stdio.h>
 #include "net_sound.h"
@@ -42,7 +42,7 @@ int main(void) {{
 
 @needs_compiler
 @pytest.mark.parametrize("flags", [SANITIZE, ("-O3",)], ids=["sanitized", "optimised"])
-@pytest.mark.parametrize("hears", FRONT_ENDS, ids=lambda h: f"{h.window}-{h.hop}-{h.bands}")
+@pytest.mark.parametrize("hears", FRONT_ENDS, ids=name_of)
 def test_frames_in_c_are_those_of_python(hears: LogMel, flags: tuple[str, ...], tmp_path: Path) -> None:
     texts = {**sound_files(hears, "net"), **{name: sources()[name] for name in ("spk.h", "logmel.h", "logmel.c")}}
     for name, text in {**texts, "main.c": MAIN.format(bands=hears.bands)}.items():
@@ -96,6 +96,8 @@ def test_what_a_front_end_takes_is_told_and_counted() -> None:
     assert (deaf.sound, deaf.sound_ram) == (0, 0)
     assert hears.flash - deaf.flash == hears.sound > 2 * 512 + 2 * 256  # its two largest tables
     assert hears.sound_ram == 4 * 512 + 4 * 34
+    adapting = report(written(listening(LogMel(window=512, bands=32, adapt=4))))
+    assert adapting.sound_ram == hears.sound_ram + 2 * 32
     needs = hears.ram + hears.stack + hears.sound_ram
     hears.require(None, needs)
     with pytest.raises(SpikeletError, match=f"needs {needs:,} bytes of RAM"):

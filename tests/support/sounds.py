@@ -17,7 +17,14 @@ FRONT_ENDS = (
     LogMel(window=128, hop=100, bands=12, quiet=0),
     LogMel(rate=16000, window=512, hop=200, bands=40, highest=7600),
     LogMel(window=1024, hop=333, bands=30),
+    LogMel(adapt=3),
+    LogMel(window=128, hop=100, bands=12, adapt=8),
 )
+
+
+def name_of(hears: LogMel) -> str:
+    """What a test calls a front end."""
+    return f"{hears.window}-{hears.hop}-{hears.bands}" + (f"-adapt{hears.adapt}" if hears.adapt else "")
 
 
 def _draw() -> np.random.Generator:

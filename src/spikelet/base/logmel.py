@@ -11,7 +11,7 @@ A frame is made of the last N samples, every `hop` samples; x[n] = 0 before the 
 
 with cos[n] = round(32767 cos(2 pi n / N)). Every product fits 32 bits, on processors that have no longer ones: |v| is
 at most 2^14, a scaled stage makes no complex number longer, and by Parseval 16 sum |X|^2 < 2^32. Halves round up,
-`>>` floors. The same in C: export/c/sound.
+`>>` floors. `adapt` takes each band's running mean from it (base/adapting.py). The same in C: export/c/sound.
 Sources: O'Shaughnessy 1987 for mel = 2595 log10(1 + f / 700); the FFT of 2M real points by one of M complex ones:
 Sorensen et al. 1987, doi:10.1109/TASSP.1987.1165220.
 """
@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.adapting import adapted, unheard
 from spikelet.base.errors import SpikeletError
 from spikelet.base.numbers import make_plain, whole_numbers
 from spikelet.base.strict_json import shown
@@ -34,6 +35,7 @@ from spikelet.base.strict_json import shown
 SHORTEST, LONGEST = 64, 1024  # windows, in samples
 WHOLE = 16  # a weight of 1 in the bands' triangles
 MOST_SHIFT = 13
+SLOWEST = 8  # adapt
 
 Shorts = NDArray[np.int16]
 Bytes = NDArray[np.uint8]
@@ -55,6 +57,8 @@ class LogMel:
 
     rate: samples a second. window: N, a power of two. hop: samples a frame, at most N. bands: bytes a frame.
     lowest, highest: Hz, where the first triangle begins and the last one ends. quiet: what is taken from the logarithm.
+    adapt: 0 gives the logarithms as they are; 1 .. 8 gives them beside their running means, which move by 2^-adapt of
+        the way a frame, so that a strange voice or microphone sounds like those that are known.
 
     Example:
         >>> from spikelet.base.logmel import LogMel
@@ -73,6 +77,7 @@ class LogMel:
     lowest: int = 100
     highest: int = 3800
     quiet: int = 16
+    adapt: int = 0
 
     @classmethod
     def of(cls, numbers: Mapping[str, Any], what: str) -> LogMel:
@@ -91,7 +96,11 @@ class LogMel:
         whole_numbers(
             "LogMel", rate=self.rate, hop=self.hop, bands=self.bands, lowest=self.lowest, highest=self.highest
         )
-        whole_numbers("LogMel", 0, quiet=self.quiet)
+        whole_numbers("LogMel", 0, quiet=self.quiet, adapt=self.adapt)
+        if self.adapt > SLOWEST:
+            raise SpikeletError(
+                f"LogMel.adapt must be 0, or 1 to {SLOWEST} for running means that move by 2^-adapt, got {self.adapt}."
+            )
         n = self.window
         if not isinstance(n, int) or n not in {1 << i for i in range(6, 11)}:
             raise SpikeletError(f"LogMel.window must be a power of two, {SHORTEST} to {LONGEST}, got {n!r}.")
@@ -141,13 +150,20 @@ class LogMel:
         return self.step(samples, self.start())[0]
 
     def start(self) -> Shorts:
-        """The state before the first sample: silence. int16 [N - hop]."""
-        return np.zeros(self.window - self.hop, np.int16)
+        """The state before the first sample: silence. int16 [N - hop]; behind the means, int16 [bands], of one that
+        adapts.
+        """
+        return np.concatenate([unheard(self._means), np.zeros(self.window - self.hop, np.int16)])
+
+    @property
+    def _means(self) -> int:
+        """How many means the state begins with."""
+        return self.bands if self.adapt else 0
 
     def step(self, samples: Shorts, state: Shorts) -> tuple[Bytes, Shorts]:
         """The frames that a block of any length completes, and the state behind it.
 
-        samples: int16 [n]. state: of `start`, or of the block before: int16 [N - hop .. N - 1].
+        samples: int16 [n]. state: of `start`, or of the block before.
 
         Raises:
             SpikeletError: samples are not int16 [n], or the state is of another front end.
@@ -156,14 +172,18 @@ class LogMel:
             if not isinstance(value, np.ndarray) or value.dtype != np.int16 or value.ndim != 1:
                 got = f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
                 raise SpikeletError(f"LogMel.step.{name} must be int16 [n], one channel of sound, got {got}.")
-        if not self.window - self.hop <= len(state) < self.window:
+        means, kept = state[: self._means], state[self._means :]
+        if not self.window - self.hop <= len(kept) < self.window:
             raise SpikeletError(
                 f"LogMel.step.state must come from start or step of this LogMel, got {len(state)} long."
             )
-        known = np.concatenate([state, samples])
+        known = np.concatenate([kept, samples])
         count = max(0, (len(known) - self.window) // self.hop + 1)
         at = np.arange(count)[:, None] * self.hop + np.arange(self.window)
-        return self._heard(known[at]), known[count * self.hop :]
+        frames = self._heard(known[at])
+        if self.adapt:
+            frames, means = adapted(frames, means, self.adapt)
+        return frames, np.concatenate([means, known[count * self.hop :]])
 
     def _heard(self, x: Shorts) -> Bytes:
         """Frames of windows int16 [F, N]: uint8 [F, bands]."""

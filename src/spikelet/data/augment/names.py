@@ -21,5 +21,5 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {
     "neuromorphic": neuromorphic(),
     "turn": Turn(),  # HAPT
     "spoken": spoken(stretch=0.2, warp=0.12, steps=30, tilt=8, room=0),  # digits, by those who are known
-    "strangers": spoken(),  # by those who are not
+    "strangers": spoken(steps=16, tilt=12, room=32),  # by those who are not, heard beside their means (LogMel.adapt)
 }

@@ -14,6 +14,7 @@ import re
 from typing import Any
 
 from spikelet.base.errors import SpikeletError
+from spikelet.base.logmel import LogMel
 from spikelet.base.page import Displayed, Facts, Heading, Page
 from spikelet.base.text import fit_to_print
 from spikelet.base.whole import whole
@@ -32,6 +33,7 @@ CODE: dict[str, int] = {
     "start.c": 52, "vector.c": 20,
 }  # fmt: skip
 A_CALL, A_LOOP, A_FUNCTION = 20, 14, 36  # bytes of a call of a kernel, of a loop, and of a function around them
+MEANS = 78  # bytes of the functions that keep a front end's running means
 STACK = 512  # bytes
 UNCOUNTED = "not counted; `spikelet export` does, under emulation, with pip install 'spikelet[targets]'"
 PRODUCTS = (ir.Conv, ir.Linear, ir.Matmul)
@@ -108,6 +110,11 @@ class Report(Displayed):
                 )
 
 
+def _bytes_of(hears: LogMel) -> int:
+    """Flash that a front end takes."""
+    return constants_of(hears, "")[0].bytes + CODE["logmel.c"] + A_FUNCTION + (MEANS if hears.adapt else 0)
+
+
 def report(model: Model) -> Report:
     """The report of a model that is written out; code is counted for `run` alone, as a linker that drops what is not
     called leaves it."""
@@ -120,7 +127,7 @@ def report(model: Model) -> Report:
     work = work_of(model.graph.nodes)
     products = sum(work[node.name].macs for node in model.graph.nodes if isinstance(node, PRODUCTS))
     sizes, name = model.sizes, model.graph.title
-    sound = 0 if model.hears is None else constants_of(model.hears, "")[0].bytes + CODE["logmel.c"] + A_FUNCTION
+    sound = 0 if model.hears is None else _bytes_of(model.hears)
     return Report(
         name,
         model.constants.bytes,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from spikelet.base.adapting import MIDDLE, USUAL
 from spikelet.base.logmel import LogMel, order_of
 from spikelet.export.c.constants import Constants
 
@@ -45,10 +46,35 @@ SOURCE = """#include "{name}_sound.h"
 
 static int16_t heard[{window}], z[{window}];
 static uint32_t energy[{bands} + 2];
+{adapting}
+void {name}_silence(void) {{
+    memset(heard, 0, sizeof heard);{unheard}
+}}
 
-void {name}_silence(void) {{ memset(heard, 0, sizeof heard); }}
+void {name}_hear(const int16_t *samples, uint8_t *frame) {{
+    spk_hear(frame, &{front_end}, samples, heard, z, energy);{adapt}
+}}
+"""
 
-void {name}_hear(const int16_t *samples, uint8_t *frame) {{ spk_hear(frame, &{front_end}, samples, heard, z, energy); }}
+ADAPTING = """
+/* Running means of the bands, in 128ths of a step. */
+static int16_t means[{bands}];
+
+static void unheard(void) {{
+    uint32_t b;
+    for (b = 0; b < {bands}; b++) means[b] = {usual};
+}}
+
+static void adapt(uint8_t *frame) {{
+    uint32_t b;
+    for (b = 0; b < {bands}; b++) {{
+        int32_t level = frame[b];
+        if (!level) continue;
+        means[b] = (int16_t)(means[b] + ((128 * level - means[b]) >> {adapt}));
+        level += {middle} - (means[b] >> 7);
+        frame[b] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level);
+    }}
+}}
 """
 
 SELFTEST = """#include "{name}_sound.h"
@@ -71,7 +97,8 @@ static int wrong_frames(void) {{
 
 def ram(hears: LogMel) -> int:
     """Bytes that the front end works in."""
-    return 4 * hears.window + 4 * (hears.bands + 2)
+    means = 2 * hears.bands if hears.adapt else 0
+    return 4 * hears.window + 4 * (hears.bands + 2) + means
 
 
 def constants_of(hears: LogMel, prefix: str) -> tuple[Constants, str]:
@@ -90,9 +117,17 @@ def sound_files(hears: LogMel, name: str) -> dict[str, str]:
     words = {
         "name": name, "upper": name.upper(), "rate": hears.rate, "hop": hears.hop, "bands": hears.bands,
         "window": hears.window, "front_end": front_end,
-        "constants": "\n".join(f"static {definition}" for definition in made.definitions),
+        "constants": "\n".join(f"static {definition}" for definition in made.definitions), **_adapting(hears),
     }  # fmt: skip
     return {f"{name}_sound.h": HEADER.format(**words), f"{name}_sound.c": SOURCE.format(**words)}
+
+
+def _adapting(hears: LogMel) -> dict[str, str]:
+    """The words of SOURCE for the running means; empty where the front end has none."""
+    if not hears.adapt:
+        return dict.fromkeys(("adapting", "unheard", "adapt"), "")
+    adapting = ADAPTING.format(bands=hears.bands, usual=128 * USUAL, adapt=hears.adapt, middle=MIDDLE)
+    return {"adapting": adapting, "unheard": "\n    unheard();", "adapt": "\n    adapt(frame);"}
 
 
 def sound_test(hears: LogMel, name: str, seed: int) -> str:
