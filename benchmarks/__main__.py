@@ -46,6 +46,7 @@ def main() -> None:
         measure(RESNETS, *PYTORCH, image_size=SIDE)
         measure(OTHERS, "eager", *INT8)
         results += limited.tables(SPIKFORMERS, args.seconds)
+        results += limited.tables(SPIKFORMERS[:1], args.seconds, ["--snap"])
     ends = list(results)
     if not args.small:
         results += layers.tables((*SPIKFORMERS, *OTHERS), args.seconds)
