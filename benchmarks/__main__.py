@@ -1,22 +1,26 @@
-"""`make bench`: latency beside PyTorch, int8 twins and SpikingJelly of small networks and three transformers, what two
-threads bring, their layers one by one, linear layers beside ONNX Runtime's of 2 bits, and a picture.
+"""`make bench`: latency of whole networks beside PyTorch, int8 twins and SpikingJelly, their layers, and a picture.
+
+Small networks, three transformers, one of them with cuts too, and a residual network; what two threads bring; lesser
+machines' instructions; linear layers beside ONNX Runtime's of 2 bits.
 
     python -m benchmarks [--small] [--batch 1 32] [--threads 1] [--seconds 10] [--out bench.json] [--plot bench.png]
 
-Most of the time is torch.compile's: --small, the small networks alone, takes little. See end_to_end.py, layers.py,
-linear_nbits.py and latency_picture.py.
+Most of the time is torch.compile's: --small, the small networks alone, takes little. See end_to_end.py, limited.py,
+layers.py, linear_nbits.py and latency_picture.py.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from benchmarks import latency_picture, layers, linear_nbits
+from benchmarks import latency_picture, layers, limited, linear_nbits
 from benchmarks.end_to_end import BESIDE, options_of, table, write
 
 SMALL, SHIPPED = ("qsnn_vgg_s",), ("qsnn-vgg-s-cifar10",)
 PYTORCH, INT8, THEIRS = ("eager", "compiled", "bf16"), ("ort_int8", "openvino_int8"), ("spikingjelly",)
+RESNETS, SIDE = ("qpsnn_resnet18:1",), 128  # whose stem makes of it the maps of 32 x 32 that ResNets of CIFAR have
 SPIKFORMERS, OTHERS = ("spikformer_4_384:1", "spikformer_4_384:4"), ("bestformer_4_384:1",)
 
 
@@ -29,7 +33,7 @@ def main() -> None:
     args = parser.parse_args()
     results = []
 
-    def measure(words: tuple[str, ...], *beside: str, **changed: list[int]) -> None:
+    def measure(words: tuple[str, ...], *beside: str, **changed: Any) -> None:
         print()
         results.extend(table(words, argparse.Namespace(**{**vars(args), "beside": beside, **changed})))
 
@@ -38,7 +42,11 @@ def main() -> None:
     measure(SHIPPED, batch=[32], threads=[1, 2])
     if not args.small:
         measure(SPIKFORMERS, *PYTORCH, *INT8, *THEIRS)
-        measure(OTHERS, *PYTORCH, *INT8)
+        measure(SPIKFORMERS[:1], *PYTORCH, *INT8, snap=True)
+        measure(RESNETS, *PYTORCH, image_size=SIDE)
+        measure(OTHERS, "eager", *INT8)
+        results += limited.tables(SPIKFORMERS, args.seconds)
+        results += limited.tables(SPIKFORMERS[:1], args.seconds, ["--snap"])
     ends = list(results)
     if not args.small:
         results += layers.tables((*SPIKFORMERS, *OTHERS), args.seconds)

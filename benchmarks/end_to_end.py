@@ -115,6 +115,7 @@ def measure(subject: Subject, batch: int, threads: int, args: argparse.Namespace
         "batch": batch,
         "threads": threads,
         "kernels": program.kernels,
+        "pytorch_instructions": torch.backends.cpu.get_cpu_capability(),
         "milliseconds": ms,
         "quarter": milliseconds(times, 0.25),
         "three_quarters": milliseconds(times, 0.75),

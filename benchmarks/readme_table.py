@@ -197,14 +197,14 @@ def _ends(taken: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _latency(taken: dict[str, Any]) -> list[str]:
     """A row a network, batch and number of threads; contenders that it was not measured beside have no figure."""
-    heads = ["network", "batch", "threads", "spikes", "native ms", *CONTENDERS.values(), "one thread"]
+    heads = ["network", "batch", "threads", "kernels", "spikes", "native ms", *CONTENDERS.values(), "one thread"]
     lines = ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
     for r in _ends(taken):
         ratios = [*map(r["times_faster_than"].get, CONTENDERS), r["threads"] > 1 and r["times_faster_than_one_thread"]]
         if not any(ratios):
             continue  # what two threads are compared with
         cells = [
-            _network(r), str(r["batch"]), str(r["threads"]), f"{100 * r['firing_rate']:.0f} %",
+            _network(r), str(r["batch"]), str(r["threads"]), f"`{r['kernels']}`", f"{100 * r['firing_rate']:.0f} %",
             f"{_milliseconds(r)['native']:.2f}", *(f"{ratio:.1f}" if ratio else "–" for ratio in ratios),
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
@@ -212,13 +212,15 @@ def _latency(taken: dict[str, Any]) -> list[str]:
 
 
 def _about_latency(taken: dict[str, Any]) -> str:
-    machine, kernels = taken["machine"], sorted({r["kernels"] for r in _ends(taken)})
+    machine = taken["machine"]
+    held = {f"`{r['kernels']}` ({_limits(r)})" for r in _ends(taken) if "limits" in r}
+    limited = f" Beside {' and '.join(sorted(held))} PyTorch is held to those instructions too." if held else ""
     return (
-        f"One image or batch through all T steps by kernel set `{', '.join(kernels)}`, {machine['device']}, PyTorch "
+        f"One image or batch through all T steps, {machine['device']}, PyTorch "
         f"{machine['torch']}; behind it how many times as long the same takes in folded PyTorch (eager, compiled, "
         "compiled in bfloat16), in the evaluation that equals the integers (exact), in int8 networks of the same shape "
-        "with ReLUs, which run once, in SpikingJelly's own network, and in one thread. "
-        f"Random weights, but for networks that ship; `{machine['command']}`, commit {machine['commit']}."
+        "with ReLUs, which run once, in SpikingJelly's own network, and in one thread."
+        f"{limited} Random weights, but for networks that ship; `{machine['command']}`, commit {machine['commit']}."
     )
 
 
@@ -239,10 +241,16 @@ def _microcontroller(taken: dict[str, Any]) -> list[str]:
     return [*lines, "", "![Instructions an inference](microcontroller/table.png)"]
 
 
+def _limits(r: dict[str, Any]) -> str:
+    """What PyTorch was told, as one tells it."""
+    return ", ".join(f"`{name}={value}`" for name, value in r["limits"].items())
+
+
 def _network(r: dict[str, Any]) -> str:
-    """The model, the bits that it was asked to have, and whether `Snap` has moved its biases."""
-    bits = r["options"].get("weight_bits")
+    """The model, the bits and the side of images that it was asked to have, and whether `Snap` has moved its biases."""
+    bits, side = r["options"].get("weight_bits"), r["options"].get("image_size")
     name = f"`{r['model']}`" if bits is None else f"`{r['model']}` at {bits} bit{'s' if bits > 1 else ''}"
+    name += "" if side is None else f", {side} x {side}"
     return f"{name}, snapped" if r.get("snapped") else name
 
 

@@ -11,8 +11,17 @@
 
 enum { WIDE = SPK_WIDE };
 
+/* What operators work on: 16 bytes where a compiler has such vectors, which it keeps in registers, else a word. */
+#if defined(__GNUC__)
+typedef uint64_t piece __attribute__((vector_size(16)));
+#else
+typedef uint64_t piece;
+#endif
+
+enum { PIECES = WIDE / sizeof(piece) };
+
 typedef struct wide {
-    uint64_t w[WIDE / 8];
+    piece w[PIECES];
 } wide;
 
 SPK_INLINE wide w_zero(void) {
@@ -43,7 +52,7 @@ SPK_INLINE wide w_load_parts(const uint8_t *weight, const uint32_t *const *event
 
 #define W_BITWISE(name, EXPRESSION)                                                                                    \
     SPK_INLINE wide name(wide x, wide y) {                                                                             \
-        for (size_t i = 0; i < WIDE / 8; i++) x.w[i] = EXPRESSION;                                                     \
+        for (size_t i = 0; i < PIECES; i++) x.w[i] = EXPRESSION;                                                       \
         return x;                                                                                                      \
     }
 
@@ -66,22 +75,22 @@ SPK_INLINE wide w_ones(void) {
 
 /* A number in every word; words moved to lower and to higher bits. */
 SPK_INLINE wide w_set64(uint64_t number) {
-    wide x;
-    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] = number;
-    return x;
+    uint64_t words[WIDE / 8];
+    for (size_t i = 0; i < WIDE / 8; i++) words[i] = number;
+    return w_load(words);
 }
 SPK_INLINE wide w_down64(wide x, int by) {
-    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] >>= by;
+    for (size_t i = 0; i < PIECES; i++) x.w[i] = x.w[i] >> (uint64_t)by;
     return x;
 }
 SPK_INLINE wide w_up64(wide x, int by) {
-    for (size_t i = 0; i < WIDE / 8; i++) x.w[i] <<= by;
+    for (size_t i = 0; i < PIECES; i++) x.w[i] = x.w[i] << (uint64_t)by;
     return x;
 }
 
 /* Parts of 16 bytes, `apart` bytes from each other. */
 SPK_INLINE void w_put_parts(uint8_t *to, size_t apart, wide x) {
-    for (size_t i = 0; i < WIDE / 16; i++) memcpy(to + i * apart, x.w + 2 * i, 16);
+    for (size_t i = 0; i < WIDE / 16; i++) memcpy(to + i * apart, (const uint8_t *)&x + 16 * i, 16);
 }
 
 /* Bytes of x and y in turns, of each 16 bytes the lower or the upper eight. */

@@ -16,11 +16,12 @@ import pytest
 import torch
 
 import spikelet
-from benchmarks import linear_nbits, roofline, spikingjelly_zoo
+from benchmarks import latency_picture, limited, linear_nbits, readme_table, roofline, spikingjelly_zoo
 from benchmarks.cases import Subject, subject_of
 from spikelet import Program, create_model, lower, save
 from spikelet.base.errors import OverflowRefused
 from spikelet.graph import ir
+from spikelet.runtime.library import kernel_sets
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,6 +74,45 @@ def test_one_thread_is_compared_with_two_and_every_figure_says_how_far_it_spread
         assert low <= middle <= high
     run("latency_picture", str(out), "--plot", str(picture))
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_lesser_machine_is_measured_beside_a_pytorch_that_is_held_to_its_instructions(tmp_path: Path):
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("limits are of x86-64")
+    results = limited.tables(["qsnn_vgg_s"], 0.05, ["--time-steps", "1"])
+    assert [result["kernels"] for result in results] == [
+        one.name for one in kernel_sets() if one.name in ("portable", "avx2")
+    ]
+    for result in results:
+        assert result["limits"] == limited.LIMITS[result["kernels"]]
+        assert result["pytorch_instructions"] == {"portable": "DEFAULT", "avx2": "AVX2"}[result["kernels"]]
+        assert result["batch"] == result["threads"] == 1
+        assert result["times_faster_than"]["eager"] > 0
+    picture = tmp_path / "latency.png"
+    latency_picture.draw(results, picture)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_row_of_the_table_says_what_the_network_was_asked_for():
+    plain = {
+        "model": "a", "options": {}, "snapped": False, "batch": 1, "threads": 1, "kernels": "avx512",
+        "firing_rate": 0.1, "milliseconds": {"cpu": {"native": 0.5}}, "times_faster_than": {"eager": 2.0},
+    }  # fmt: skip
+    asked = {"options": {"weight_bits": 1, "image_size": 128}, "snapped": True}
+    held = {"kernels": "avx2", "limits": limited.LIMITS["avx2"]}
+    machine = {"device": "d", "torch": "v", "command": "c", "commit": "0"}
+    taken = {"machine": machine, "results": [plain, plain | asked, plain | held, {"layers": []}]}
+    rows = readme_table._latency(taken)[2:]
+    assert [row.split(" | ")[:4] for row in rows] == [
+        ["| `a`", "1", "1", "`avx512`"],
+        ["| `a` at 1 bit, 128 x 128, snapped", "1", "1", "`avx512`"],
+        ["| `a`", "1", "1", "`avx2`"],
+    ]
+    said = (
+        "Beside `avx2` (`ATEN_CPU_CAPABILITY=avx2`, `ONEDNN_MAX_CPU_ISA=AVX2`, `MKL_ENABLE_INSTRUCTIONS=AVX2`) PyTorch"
+    )
+    assert said in readme_table._about_latency(taken)
+    assert "Beside" not in readme_table._about_latency(taken | {"results": [plain]})
 
 
 def test_attention_is_timed_in_turns_and_beside_the_first_network(run: Callable[..., str], tmp_path: Path):
