@@ -42,6 +42,9 @@ $(READY): pyproject.toml constraints.txt Makefile $(NATIVE_SOURCES)
 demo: $(READY)
 	$(PY) examples/demo.py
 
+# Each of the dozens of processes that tests start would compile all of torch's sources again, which are installed without.
+test: export PYTHONPYCACHEPREFIX = $(CURDIR)/build/bytecode
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
