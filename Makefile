@@ -42,7 +42,7 @@ $(READY): pyproject.toml constraints.txt Makefile $(NATIVE_SOURCES)
 demo: $(READY)
 	$(PY) examples/demo.py
 
-# Each of the dozens of processes that tests start would compile all of torch's sources again, which are installed without.
+# pip makes no bytecode here; without any, each of the many processes that tests start compiles torch's sources anew.
 test: export PYTHONPYCACHEPREFIX = $(CURDIR)/build/bytecode
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
