@@ -42,6 +42,9 @@ $(READY): pyproject.toml constraints.txt Makefile $(NATIVE_SOURCES)
 demo: $(READY)
 	$(PY) examples/demo.py
 
+# pip makes no bytecode here; without any, each of the many processes that tests start compiles torch's sources anew.
+test: export PYTHONPYCACHEPREFIX = $(CURDIR)/build/bytecode
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 

@@ -46,15 +46,14 @@ __asm__(".globl call_back\\ncall_back: svc #0\\n ret\\n");
 const void *const table[] = {{{", ".join(FUNCTIONS)}, call_back, &hwcap}};
 """
 FLAGS = ("-std=c11", "-DSPK_WITH_NEON", "-DSPK_WITH_DOTPROD", f"-I{CSRC}")
-PLAIN = ("scalar", "fast_portable")
 INLINES = ("--param=inline-unit-growth=400", "--param=large-unit-insns=200000")  # of GCC; CMakeLists.txt says why
 SOURCES = ("run", "sets", "threads", "plain", "scalar", "fast_portable", "fast_neon", "fast_dotprod")
 
 
-def build(folder: Path, *, plain: str = "-O3", compiler: Sequence[str] = ()) -> Path:
+def build(folder: Path, *, more: Sequence[str] = (), compiler: Sequence[str] = ()) -> Path:
     """The library as a program of AArch64, in `folder`.
 
-    plain: how the sets in plain C are optimised; compiling them takes a while.
+    more: options of the compiler for the kernels.
     compiler: a GCC instead of Zig's, with its options, for the kernels.
     """
     target = [*zig(), "cc", "-target", "aarch64-linux-musl", "-fno-sanitize=undefined"]
@@ -63,7 +62,7 @@ def build(folder: Path, *, plain: str = "-O3", compiler: Sequence[str] = ()) -> 
     objects = []
     for name in SOURCES:
         objects.append(str(folder / f"{name}.o"))
-        own = (plain if name in PLAIN else "-O3", *([dotprod] if name == "fast_dotprod" else []))
+        own = ("-O3", *more, *([dotprod] if name == "fast_dotprod" else []))
         own += INLINES if compiler and name == "fast_portable" else ()
         run([*(compiler or target), *FLAGS, *own, "-c", str(CSRC / f"{name}.c"), "-o", objects[-1]])
     program = folder / "library.elf"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,14 +18,7 @@ from spikelet.data import batches, load
 from spikelet.recipes import RECIPES
 from spikelet.train import Run, Teacher, evaluate, load_run
 from spikelet.train.checkpoint import build
-from spikelet.train.progress import Silent
-
-
-class StopsAfterOneEpoch(Silent):
-    """A reporter like a user who presses Ctrl-C."""
-
-    def epoch(self, metrics: dict[str, Any]) -> None:
-        raise KeyboardInterrupt
+from spikelet.train.progress import Together
 
 
 def stop_and_keep(seen: list[Any], value: object) -> None:
@@ -49,25 +43,28 @@ def test_the_test_accuracy_kept_is_that_of_the_last_epochs_weights(trained: Path
     assert result.sample_shape == (1, 8, 8)
 
 
-def test_an_interrupted_run_resumes_bit_for_bit(trained: Path, tmp_path: Path, command: Callable[..., Any]) -> None:
-    folder = tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        Run(RECIPES["tiny"](), load("digits"), folder, StopsAfterOneEpoch()).train()
+def test_ctrl_c_within_an_epoch_says_how_to_go_on_which_ends_with_the_weights_of_an_unbroken_run(
+    trained: Path, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(told: Together, epoch: int, step: int, loss: float) -> None:
+        if (epoch, step) == (1, 7):
+            signal.raise_signal(signal.SIGINT)
+
+    folder, before = tmp_path / "run", signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with monkeypatch.context() as user:
+            user.setattr(Together, "step", pressed)
+            done = command("train", "tiny", "--out", folder, "--threads", 1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.exit_code == 130
+    assert done.stderr.splitlines()[-1] == f"error: stopped. Go on with: spikelet train --resume {folder}"
+    assert (folder / "checkpoint.pt").exists()
     assert not (folder / "weights.safetensors").exists()
-    done = command("train", "--resume", folder)
+    done = command("train", "--resume", folder, "--threads", 1)
     assert done.exit_code == 0, done.output
     assert "2 epochs of 20 steps, 1 of them done" in done.output
     assert (folder / "weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
-
-
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(run: Run) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Run, "train", stopped)
-    done = command("train", "tiny", "--out", tmp_path / "run")
-    assert done.exit_code != 0
-    assert f"spikelet train --resume {tmp_path / 'run'}" in done.output
 
 
 def test_bits_and_seed_reach_the_configuration(

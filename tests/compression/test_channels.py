@@ -13,7 +13,7 @@ from spikelet.compression import CompressionError, find_channels
 from spikelet.compression.channels import first_removable
 from spikelet.compression.channels.union_find import UnionFind
 from tests.compression.networks import NETWORKS, image
-from tests.support.catalogue import MODELS, model_input, small_model
+from tests.support.catalogue import DISTINCT, model_input, small_model
 
 KEPT = {  # a word of the reason by the network's name
     "depthwise on the image": ("one", "the network's input"),
@@ -101,7 +101,7 @@ def test_a_stage_of_a_residual_network_is_one_group():
     assert list(channels.kept) == ["classifier"]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_all_hidden_channels_of_the_catalogue_s_models_can_leave(name: str):
     kept = find_channels(small_model(name), model_input(name, 2)).kept
     assert set(kept.values()) == {"they are the network's outputs"}

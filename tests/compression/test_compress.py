@@ -36,7 +36,7 @@ from spikelet.quant.quantizer import Coded
 from spikelet.runtime import Program
 from tests.compression.networks import NETWORKS, image
 from tests.equivalence.test_chain import assert_equal_to_torch, trained
-from tests.support.catalogue import MODELS, model_input
+from tests.support.catalogue import DISTINCT, model_input
 
 PASSES: dict[str, Any] = {
     "prune": Prune(0.5, WeightL1()),
@@ -330,7 +330,7 @@ def test_a_filter_of_neurons_that_matches_none_is_refused():
 # --- all of it --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_every_model_of_the_catalogue_is_compressed_packed_reloaded_and_runs_as_it_evaluates(name: str, tmp_path: Path):
     model, x = trained(name, 32, 32, 3, 0)
     run = [Quantize(2), Quantize(Uniform(8, per_channel=False), where=last()), QuantizeMembranes(4), Prune(0.5)]

@@ -19,7 +19,7 @@ from tests.compression.masked import in_full_precision, masked
 from tests.compression.networks import MISLEADING, NETWORKS, image
 from tests.equivalence.random_networks import random_network
 from tests.equivalence.test_chain import assert_equal_to_torch, trained
-from tests.support.catalogue import MODELS, QUANTIZERS
+from tests.support.catalogue import DISTINCT, QUANTIZERS
 from tests.support.layouts import axis_of
 
 SEEDS = [*range(80), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(80, 200))]
@@ -115,7 +115,7 @@ def test_with_weights_as_they_are_silencing_channels_is_all_there_is_to_it(seed:
         assert difference(small, masked(model, channels, units, quantizers=False), net.x) < 1e-5
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DISTINCT)
 @pytest.mark.parametrize(("weight_bits", "frames"), [(1, 0), (4, 3)])
 def test_a_trained_model_of_the_catalogue_without_channels_is_the_silenced_one_and_runs_natively(
     name: str, weight_bits: int, frames: int

@@ -6,15 +6,21 @@ import inspect
 import typing
 from types import ModuleType
 
+import safetensors.torch
+import torch
+
 import spikelet.neurons.membrane
 import spikelet.quant.binary
 import spikelet.quant.rescaled
+from spikelet.graph.file.artifact import dumps
 from spikelet.interop.surrogates import Borrowed
+from spikelet.lowering import lower
 from spikelet.models import list_models
 from spikelet.neurons import Surrogate
 from spikelet.neurons.reset import Reset
 from spikelet.quant import Binary, Gamma, LayerQuantizer, Quantizer, ReScaW
 from tests.support import catalogue
+from tests.support.catalogue import TWINS, model_input, small_model
 
 
 def concrete(base: type) -> set[type]:
@@ -67,3 +73,15 @@ def test_every_reset_is_in_the_catalogue():
 
 def test_every_model_is_in_the_catalogue():
     assert sorted(catalogue.MODELS) == list_models()
+
+
+def made(name: str) -> tuple[str, bytes, bytes]:
+    """A model at the size of a test: what it says of itself, its weights, and its packed file."""
+    torch.manual_seed(0)
+    model = small_model(name, weight_bits=1, time_steps=2).eval()
+    return repr(model), safetensors.torch.save(model.state_dict()), dumps(lower(model, model_input(name, 2)))
+
+
+def test_twins_are_one_network_at_the_size_of_a_test():
+    others = {other: made(other) for other in set(TWINS.values())}
+    assert {name for name, other in TWINS.items() if made(name) != others[other]} == set()

@@ -19,16 +19,16 @@ from spikelet.neurons import LIF
 from spikelet.nn import BatchNorm2d, PartialInformation
 from spikelet.quant.grid import split_gain
 from tests.conversion.networks import NETWORKS, trained
-from tests.support.catalogue import MODELS, QUANTIZERS, model_input, small_model
+from tests.support.catalogue import DISTINCT, QUANTIZERS, model_input, small_model
 
 DEPRECATED = "ignore:`torch.jit:DeprecationWarning"  # torch's word to whoever traces
 SHAPES = "ignore::torch.jit.TracerWarning"  # shapes and constants are recorded as they are
 # torch.export takes some milliseconds an operation: those with the fewest of each family, the others with -m slow
 SOON = ("qsnn_vgg_s", "qsnn_vgg_s_max", "qpsnn_vggsnn", "bestformer_2_128", "spikingformer_4_384")
 exported_models = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in SOON else pytest.mark.slow) for name in MODELS]
+    "name", [pytest.param(name, marks=() if name in SOON else pytest.mark.slow) for name in DISTINCT]
 )
-every_model = pytest.mark.parametrize("name", MODELS)
+every_model = pytest.mark.parametrize("name", DISTINCT)
 compiled_models = pytest.mark.parametrize("name", ["qsnn_vgg_s", pytest.param("qpsnn_vggsnn", marks=pytest.mark.slow)])
 
 

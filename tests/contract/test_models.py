@@ -18,9 +18,10 @@ from spikelet.nn import Conv2d, Linear
 from spikelet.profiling import profile
 from spikelet.quant import Binary, FullPrecision, LearnedStep, ReScaW, Uniform
 from spikelet.train.losses import step_cross_entropy
-from tests.support.catalogue import MEMORYLESS, MODELS, model_input, small_model, steps_of
+from tests.support.catalogue import DISTINCT, MEMORYLESS, MODELS, model_input, small_model, steps_of
 
 every_model = pytest.mark.parametrize("name", MODELS)
+every_network = pytest.mark.parametrize("name", DISTINCT)
 
 
 def synapses(model: nn.Module) -> list[Conv2d | Linear]:
@@ -102,9 +103,9 @@ def test_every_neuron_has_the_membrane_that_was_asked_for(name: str, bits: int):
 
 
 def options() -> list[Any]:
-    """Every model at a few precisions."""
+    """Every network at a few precisions."""
     bits = [(1, 2), (1, 8), (4, 4), (32, 32)]
-    return [pytest.param(name, w, u, id=f"{name}-{w}w-{u}u") for name in MODELS for w, u in bits]
+    return [pytest.param(name, w, u, id=f"{name}-{w}w-{u}u") for name in DISTINCT for w, u in bits]
 
 
 @pytest.mark.parametrize(("name", "weight_bits", "membrane_bits"), options())
@@ -122,7 +123,7 @@ def test_forward_and_backward(name: str, weight_bits: int, membrane_bits: int):
             assert torch.isfinite(parameter.grad).all(), parameter_name
 
 
-@every_model
+@every_network
 def test_one_batch_is_learned_by_heart(name: str):
     model, x, y = small_model(name, num_classes=2, weight_bits=8), model_input(name, 8), torch.arange(8) % 2
     x = torch.where(y.view(-1, 1, 1, 1) == 0, x // 4, 255 - x // 4)  # dark and bright: depth makes a narrow net slow
@@ -137,7 +138,7 @@ def test_one_batch_is_learned_by_heart(name: str):
     assert min(losses[-4:]) < 0.75 * losses[0]
 
 
-@every_model
+@every_network
 def test_an_evaluated_sample_does_not_depend_on_its_batch(name: str):
     model, x = small_model(name), model_input(name, 6)
     model(x)  # gives the batch norms statistics
@@ -149,7 +150,7 @@ def test_an_evaluated_sample_does_not_depend_on_its_batch(name: str):
         assert torch.equal(torch.cat([model(part) for part in x.split([1, 2, 3])], dim=1), logits)
 
 
-@every_model
+@every_network
 def test_a_seed_decides_the_weights(name: str):
     def state(seed: int) -> dict[str, Tensor]:
         torch.manual_seed(seed)

@@ -1,7 +1,7 @@
 """The chain: what PyTorch evaluates, the reference computes and the native program computes are the same spikes.
 
 Over random networks and over every model of the catalogue after some training, and over both again with exact ties for
-every batch that charges a neuron.
+batches that charge a neuron.
 Compared spike for spike and logit for logit; no tolerance anywhere.
 """
 
@@ -37,7 +37,7 @@ from tests.equivalence.random_networks import (
     random_network,
     tied,
 )
-from tests.support.catalogue import MODELS, RESETS, model_input, small_model
+from tests.support.catalogue import DISTINCT, RESETS, model_input, small_model
 from tests.support.layouts import axis_of
 
 SEEDS = range(110)
@@ -137,6 +137,7 @@ def test_torch_equals_reference_equals_native(seed: int):
     backends = backends_of(graph)
     for x in (net.x, *net.others):
         assert_equal_to_torch(backends, graph, net.model, x)
+    for x in net.others:  # `net.x` has its ties already
         assert_equal_on_ties(net.model, x)
 
 
@@ -284,7 +285,7 @@ def trained(name: str, weight_bits: int, membrane_bits: int, time_steps: int, fr
     return model.eval(), model_input(name, 3, frames)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DISTINCT)
 @pytest.mark.parametrize(
     ("weight_bits", "membrane_bits", "time_steps", "frames"),
     [(1, 2, 2, 0), (1, 4, 3, 3), (1, 8, 1, 0), (4, 32, 4, 4), (8, 4, 5, 0)],
@@ -297,8 +298,8 @@ def test_every_trained_model_of_the_catalogue_runs_as_it_evaluates(
     assert_equal_to_torch(backends_of(graph), graph, model, x)
     extreme = torch.cat([torch.zeros_like(x), torch.full_like(x, 255)], dim=-4)
     assert_equal_to_torch([Program(graph, threads=2)], graph, model, extreme)
-    for vector in (x, extreme):
-        assert_equal_on_ties(model, vector)
+    # every model and every setting has its ties in noise and in extremes, one of them at a time
+    assert_equal_on_ties(model, (x, extreme)[(DISTINCT.index(name) + time_steps) % 2])
 
 
 @pytest.mark.parametrize("bits", range(1, 9))

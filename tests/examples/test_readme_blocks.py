@@ -22,6 +22,7 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 (COMMANDS,) = [block for language, block in BLOCKS if not language and "spikelet train" in block]
 SHORTER = {  # than a reader would wait
+    "convert": ("--levels", "2", "--steps", "1"),
     "fit": ("--epochs", "1", "--probes", "1"),
     "bench": ("--seconds", "0.05"),
 }

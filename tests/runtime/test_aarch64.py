@@ -25,7 +25,8 @@ from spikelet.base.errors import RuntimeUnavailable
 from spikelet.export.emulation.build import zig
 from spikelet.lowering import lower
 from spikelet.runtime import kernel_sets, library
-from tests.support.catalogue import MODELS, model_input, small_model
+from tests.support.called_kernels import CALLED
+from tests.support.catalogue import DISTINCT, model_input, small_model
 
 ROOT = Path(__file__).resolve().parents[2]
 CROSS, QEMU = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64-static")
@@ -50,7 +51,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.importorskip(package)
     if sys.platform != "linux":
         pytest.skip("memory is shared with the emulated processor as Linux does it")
-    return build(tmp_path_factory.mktemp("aarch64"), plain="-O1")
+    return build(tmp_path_factory.mktemp("aarch64"), more=[CALLED])
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_every_shipped_model_gives_the_same_spikes_and_logits(name: str, machine
     assert_equal_on(machine, graph, np.random.default_rng(0).integers(0, 256, (1, *graph.input.shape), np.uint8))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DISTINCT)
 def test_every_small_model_of_the_catalogue_gives_the_same_spikes_and_logits(name: str, machine: Machine) -> None:
     x, bits = model_input(name, 2), 1 + 3 * (len(name) % 2)
     assert_equal_on(machine, lower(small_model(name, weight_bits=bits).eval(), x), x.numpy())

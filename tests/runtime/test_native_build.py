@@ -19,6 +19,7 @@ import spikelet
 from spikelet.runtime import RuntimeUnavailable, kernel_sets, library
 from spikelet.runtime.library import opened_at
 from spikelet.runtime.plan.sets import SETS
+from tests.support.called_kernels import CALLED
 
 ROOT = Path(__file__).resolve().parents[2]
 CC = shutil.which("cc") or shutil.which("gcc")
@@ -126,7 +127,8 @@ def _instrumented(folder: Path, sets: Collection[str], *sanitize: str) -> Path:
     empty.write_text("int nothing(void);\nint nothing(void) { return 0; }\n")
     if _run([str(CC), *sanitize, "-fPIC", "-shared", str(empty), "-o", str(folder / "empty.so")]).returncode:
         pytest.skip("this compiler has no such sanitizer")
-    objects = _compiled(folder, [name for name in sets if name in OWN_FLAGS], "-O0", "-g1", *sanitize)
+    fast = ["-O0", "-g1", CALLED]
+    objects = _compiled(folder, [name for name in sets if name in OWN_FLAGS], *fast, *sanitize)
     built = _run([str(CC), *sanitize, "-shared", *objects, "-o", str(folder / "libspikelet_runtime.so")])
     assert built.returncode == 0, built.stderr
     return folder
@@ -142,31 +144,18 @@ def _printed(script: str, preload: str, folder: Path, **options: str) -> str:
     return run.stdout
 
 
-def sanitized() -> list[Any]:
-    """Sets that this machine can run, AVX2's, a minute of compiling, left to -m slow where wider ones are there."""
-    here = [s.name for s in kernel_sets()]
-    fewer = [name for name in here if name != "avx2" or name == here[-1]]
-    return [pytest.param(fewer, id="widest"), pytest.param(here, id="all", marks=pytest.mark.slow)]
-
-
 @needs_compiler
-@pytest.mark.parametrize("sets", sanitized())
-def test_random_graphs_run_clean_under_the_sanitizers(sets: list[str], tmp_path: Path) -> None:
+def test_random_graphs_run_clean_under_the_sanitizers(tmp_path: Path) -> None:
     """The portable set counts in vectors of 64 bytes there, and of 32 where it is installed: any machine runs both."""
+    sets = [s.name for s in kernel_sets()]
     sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DSPK_WIDE=64"]
     found = _printed(DRIVER, "libasan.so", _instrumented(tmp_path, sets, *sanitize), ASAN_OPTIONS="detect_leaks=0")
     assert found.split() == [*sets, "clean"]
 
 
 @needs_compiler
-@pytest.mark.parametrize(
-    "sets",
-    [
-        pytest.param(["scalar", "portable"], id="plain C"),
-        pytest.param([s.name for s in kernel_sets()], id="all", marks=pytest.mark.slow),
-    ],
-)
-def test_calls_and_streams_at_once_run_clean_under_the_thread_sanitizer(sets: list[str], tmp_path: Path) -> None:
+def test_calls_and_streams_at_once_run_clean_under_the_thread_sanitizer(tmp_path: Path) -> None:
+    sets = [s.name for s in kernel_sets()]
     folder = _instrumented(tmp_path, sets, "-fsanitize=thread")
     assert _printed(IN_THREADS, "libtsan.so", folder, OPENBLAS_NUM_THREADS="1").split() == [*sets, "clean"]
 

@@ -181,6 +181,10 @@ MODELS: dict[str, dict[str, Any]] = {  # options that make it small, and its inp
     },
     "stream_lif": {"widths": (24, 32), "image_size": 1, "in_channels": 3, "num_classes": 10},
 }
+TWINS = {  # told apart by sizes alone, which are these tests' own: at the size of a test they are one network
+    f"qsd_transformer_{size}": "qsd_transformer_t" for size in "sml"
+}
+DISTINCT = [name for name in MODELS if name not in TWINS]  # a network each, for what is asked of networks
 MEMORYLESS = frozenset({"est_cifar", "est_swin_t"})  # one step, at which neurons count; no membrane
 
 

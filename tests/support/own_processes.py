@@ -16,9 +16,13 @@ from tests.support.training_runs import Stop, digits, small_config
 CONFIGS: dict[str, TrainConfig] = {
     "float32": small_config(),
     "bf16": small_config(mixed_precision="bf16"),
-    # what the CIFAR-10 recipes switch on
+    # what the CIFAR-10 recipes switch on, over a layer of each kind
     "compiled": small_config(
-        compile=True, whiten=True, phases=(Phase(1, 2, one_pass=True), Phase(1, 2)), gradient="straight"
+        model_options={**small_config().model_options, "widths": (4,)},
+        compile=True,
+        whiten=True,
+        phases=(Phase(1, 2, one_pass=True), Phase(1, 2)),
+        gradient="straight",
     ),
 }
 

@@ -203,15 +203,17 @@ def test_a_row_says_how_to_add_it_and_names_the_test_that_does_so(what: str):
     assert "def test_" in (ROOT / test).read_text()
 
 
-def packages_loaded_by(statement: str) -> set[str]:
-    """The top-level packages in a fresh interpreter after `statement`, but for the standard library."""
-    code = f"{statement}\nimport sys\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+def packages_loaded_by(*statements: str) -> list[set[str]]:
+    """The top-level packages in a fresh interpreter after each of `statements`, but for the standard library."""
+    say = "import sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = "\n".join(line for statement in statements for line in (statement, say))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.split()) - sys.stdlib_module_names
+    return [set(line.split()) - sys.stdlib_module_names for line in done.stdout.splitlines()]
 
 
 def test_importing_spikelet_loads_nothing():
-    assert packages_loaded_by("import spikelet") - packages_loaded_by("") == {"spikelet"}
+    before, after = packages_loaded_by("", "import spikelet")
+    assert after - before == {"spikelet"}
 
 
 def test_a_device_loads_numpy_and_nothing_else():
@@ -219,10 +221,12 @@ def test_a_device_loads_numpy_and_nothing_else():
         "import spikelet, numpy; graph = spikelet.load(spikelet.zoo.names()[0]); "
         "spikelet.Program(graph)(numpy.zeros((1, *graph.input.shape), numpy.uint8)); spikelet.Reference(graph)"
     )
-    assert packages_loaded_by(road) - packages_loaded_by("import numpy") == {"spikelet"}
+    before, after = packages_loaded_by("import numpy", road)
+    assert after - before == {"spikelet"}
 
 
 def test_training_loads_its_three_dependencies_and_nothing_else():
-    loaded = packages_loaded_by(f"import {', '.join(f'spikelet.{name}' for name in FOLDERS if name != 'cli')}")
-    assert loaded.isdisjoint(OPTIONAL)
-    assert loaded - packages_loaded_by("import torch, numpy, safetensors, safetensors.torch") == {"spikelet"}
+    folders = f"import {', '.join(f'spikelet.{name}' for name in FOLDERS if name != 'cli')}"
+    before, after = packages_loaded_by("import torch, numpy, safetensors, safetensors.torch", folders)
+    assert after.isdisjoint(OPTIONAL)
+    assert after - before == {"spikelet"}
