@@ -66,8 +66,12 @@ void spk_expand(const spk_op *op, const spk_frame *f) {
                 const size_t row = op->in_h == 1 ? 0 : y, column = op->in_w == 1 ? 0 : x;
                 const size_t pixel = spk_step(op->in_t, t) * spk_in_pixels(op) + row * (size_t)op->in_w + column;
                 const int32_t *from = spk_values_at(f, op->src) + pixel * in;
+                if (op->in_c == op->out_c) {
+                    memcpy(to, from, out * sizeof *to);
+                    continue;
+                }
                 memset(to, 0, out * sizeof *to);
-                for (size_t c = 0; c < (size_t)op->out_c; c++) to[c] = from[op->in_c == 1 ? 0 : c];
+                for (size_t c = 0; c < (size_t)op->out_c; c++) to[c] = from[0];
             }
 }
 

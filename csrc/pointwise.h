@@ -4,6 +4,7 @@
 #ifndef SPIKELET_POINTWISE_H
 #define SPIKELET_POINTWISE_H
 
+#include "at_once.h"
 #include "sweep.h"
 
 /* Columns of weights past a group's outputs may be added to sums behind a row. */
@@ -97,6 +98,10 @@ static void conv_values(const spk_op *op, const spk_frame *f) {
 }
 
 static void pointwise(const spk_op *op, const spk_frame *f) {
+    if (is_at_once(op, total_steps(op))) {
+        all_at_once(op, f);
+        return;
+    }
     spk_area area = spk_scratch(op, f);
     const sweep_scratch s = plain_carve(op, &area);
     sweep(op, f, &s, NULL, plain_begin, pointwise_accumulate);

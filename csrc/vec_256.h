@@ -53,6 +53,25 @@ SPK_INLINE vec v_load2(const void *p, const void *q) {
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_loadu_si128((const __m128i *)q), 1);
 }
 
+/* Eight vectors of eight 32-bit lanes turned, rows to columns. */
+SPK_INLINE void v_turn32(vec *rows) {
+    vec two[8], four[8];
+    for (int i = 0; i < 8; i += 2) {
+        two[i] = _mm256_unpacklo_epi32(rows[i], rows[i + 1]);
+        two[i + 1] = _mm256_unpackhi_epi32(rows[i], rows[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        four[i] = _mm256_unpacklo_epi64(two[i], two[i + 2]);
+        four[i + 1] = _mm256_unpackhi_epi64(two[i], two[i + 2]);
+        four[i + 2] = _mm256_unpacklo_epi64(two[i + 1], two[i + 3]);
+        four[i + 3] = _mm256_unpackhi_epi64(two[i + 1], two[i + 3]);
+    }
+    for (int i = 0; i < 4; i++) {
+        rows[i] = _mm256_permute2x128_si256(four[i], four[i + 4], 0x20);
+        rows[i + 4] = _mm256_permute2x128_si256(four[i], four[i + 4], 0x31);
+    }
+}
+
 SPK_INLINE uint32_t v_signs32(vec x) { return (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(x)); }
 SPK_INLINE vec v_mask32(uint32_t bits) {
     const vec one_each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);

@@ -129,5 +129,6 @@ SPK_INLINE vec v_affine_wide(vec x, vec m, vec s, vec d) {
 }
 
 #include "put_spikes.h"
+#include "turned_in_memory.h"
 
 #endif

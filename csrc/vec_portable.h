@@ -202,4 +202,6 @@ SPK_INLINE void put_spikes(uint64_t *pixel, size_t c, uint32_t bits) {
         pixel[c / 64] |= (uint64_t)bits << (c % 64);
 }
 
+#include "turned_in_memory.h"
+
 #endif

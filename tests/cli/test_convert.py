@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from torch import nn
 
 import spikelet
@@ -77,6 +79,31 @@ def test_a_stream_is_saved_with_its_steps(run: Path, command: Callable[..., Any]
     assert rows["5"][0] == "-"
     assert spikelet.load(out).time_steps == 5
     assert rows["5"][1] in command("eval", out).output
+
+
+def test_training_images_start_a_stream(run: Path, command: Callable[..., Any], tmp_path: Path):
+    out, picture = tmp_path / "twin.safetensors", tmp_path / "steps.png"
+    pytest.importorskip("matplotlib")
+    words = "--levels", 4, "--steps", 8, "--schedule", "started", "--out", out, "--picture", picture, "--threads", 1
+    done = command("convert", run, *words)
+    assert done.exit_code == 0, done.output
+    rows = accuracies(done.output)
+    assert {row: len(cells) for row, cells in rows.items() if row in "1248"} == dict.fromkeys("1248", 3)
+    assert "begin as 256 training images ask for" in done.output
+    graph = spikelet.load(out)
+    assert (graph.time_steps, graph.meta["converted"]) == (4, "started, 4 steps")
+    assert rows["4"][2] in command("eval", out).output
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_stream_is_not_started_without_training_images(run: Path, command: Callable[..., Any], tmp_path: Path):
+    for digit in range(10):
+        folder = tmp_path / "own" / "test" / str(digit)
+        folder.mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), 25 * digit, np.uint8)).save(folder / "one.png")
+    refused = command("convert", run, "--data", tmp_path / "own", "--schedule", "started")
+    assert refused.exit_code == 2
+    assert "--schedule started needs training images" in refused.output
 
 
 def test_what_can_t_be_converted_is_one_line(run: Path, trained: Path, command: Callable[..., Any], tmp_path: Path):

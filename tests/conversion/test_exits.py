@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import spikelet
-from spikelet.base.errors import SpikeletError
-from spikelet.conversion import EarlyExit, accuracy_over_steps
+from spikelet.base.errors import ConversionError, SpikeletError
+from spikelet.conversion import EarlyExit, Started, accuracy_over_steps
 from spikelet.nn import evaluation_mode
 from tests.conversion.networks import CNN, trained
 
@@ -101,7 +103,8 @@ def test_accuracy_over_steps_takes_arrays_and_the_first_of_several_outputs():
 
 def test_accuracy_over_steps_is_that_of_each_twin():
     net, x = trained(CNN)
-    y, image = torch.arange(24) % 5, {"mean": 0.5, "std": 0.25}
+    y = torch.arange(24) % 5
+    image: dict[str, Any] = {"mean": 0.5, "std": 0.25}
     curve = accuracy_over_steps(net, [(x[:10], y[:10]), (x[10:], y[10:])], (1, 3, 8), **image)
     assert curve.samples == 24
     assert list(curve.barrier) == [1, 8]
@@ -115,3 +118,24 @@ def test_accuracy_over_steps_is_that_of_each_twin():
     text = str(curve)
     assert f"{100 * curve.network:.2f} %" in text
     assert [line.split()[0] for line in text.splitlines() if line[:1] != "─"] == ["steps", "1", "3", "8", "network"]
+
+
+def test_a_stream_that_images_start_is_a_third_curve():
+    net, x = trained(CNN)
+    y = torch.arange(24) % 5
+    image: dict[str, Any] = {"mean": 0.5, "std": 0.25}
+    curve = accuracy_over_steps(net, [(x[:10], y[:10]), (x[10:], y[10:])], (1, 3, 8), started=Started(x), **image)
+    twin = spikelet.convert(net, x, time_steps=8, schedule=Started(x), **image)  # type: ignore[arg-type]
+    with torch.no_grad():
+        sums = twin(x).cumsum(0)
+    assert curve.started == {t: int((sums[t - 1].argmax(1) == y).sum()) / 24 for t in (1, 3, 8)}
+    assert str(curve).split()[:4] == ["steps", "barrier", "stream", "started"]
+    without = accuracy_over_steps(net, [(x, y)], (1, 3, 8), **image)
+    assert (without.barrier, without.stream, without.started) == (curve.barrier, curve.stream, {})
+    assert "started" not in str(without)
+
+
+def test_what_starts_a_stream_is_a_schedule():
+    net, x = trained(CNN)
+    with pytest.raises(ConversionError, match=r"started must be Started\(images\) or None, got 'stream'"):
+        accuracy_over_steps(net, [(x, x)], (1,), started="stream")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Products of matrices whose second factor has few bits (csrc/matmul_bits.h): every size, form, width and density."""
+"""Products of matrices (csrc/matmul.h, csrc/matmul_bits.h): every size, form, width and density."""
 
 from __future__ import annotations
 
@@ -124,3 +124,30 @@ def test_a_factor_of_more_bits_is_multiplied(ends: tuple[int, int]) -> None:
     for kernels in SETS:
         np.testing.assert_array_equal(Program(graph, kernels=kernels).outputs(x)["y"], expected)
         assert product_of(graph, kernels).kind == Kind.MATMUL
+
+
+@pytest.mark.parametrize("transpose", TRANSPOSES)
+@pytest.mark.parametrize(
+    ("rows", "inner", "columns"),
+    [(1, 1, 1), (3, 2, 5), (7, 5, 9), (8, 8, 4), (9, 15, 8), (16, 16, 16), (16, 8, 17), (17, 23, 7), (24, 7, 3),
+     (31, 17, 6), (32, 32, 8), (40, 33, 13), (49, 32, 49), (70, 14, 2)],
+)  # fmt: skip
+def test_values_by_values(rows: int, inner: int, columns: int, transpose: tuple[bool, bool]) -> None:
+    """Products that fit two to an instruction and those that do not; whole blocks of vectors, and parts of them."""
+    rng = np.random.default_rng([rows, inner, columns, *transpose])
+    heads, n = 2, 3
+    for reach, by_row in itertools.product((16, 2**15 - 1, 2**15), (False, True)):
+        lines = n if by_row else 1
+        a = rng.integers(
+            -reach, reach + 1, (heads * inner, lines, rows) if transpose[0] else (heads * rows, lines, inner)
+        )
+        b = rng.integers(-16, 17, (heads * columns, lines, inner) if transpose[1] else (heads * inner, lines, columns))
+        a.flat[0] = reach
+        b.flat[-1] = -16
+        sources = ir.Constant("a", (), a.astype(np.int32)), ir.Constant("b", (), b.astype(np.int32))
+        node = ir.Matmul("y", ("a", "b"), heads, transpose, (lines, columns) if by_row else (columns, 1), by_row)
+        graph = with_product((1, 1, 1), node, *sources)
+        assert_equal_everywhere(graph, np.zeros((1, 1, 1, 1, 1), np.uint8).repeat(T, 0))
+        for kernels in FAST:
+            op = product_of(graph, kernels)
+            assert (op.kind, bool(op.number("narrow"))) == (Kind.MATMUL, reach < 2**15)

@@ -289,8 +289,9 @@ def pack(folder: Path, out: Path, as_json: bool) -> None:
 )
 @click.option("--steps", default=16, show_default=True, type=STEPS, help="Most steps of the table.")
 @click.option(
-    "--schedule", default="barrier", show_default=True, type=click.Choice(["barrier", "stream"]), help="Of the file."
-)
+    "--schedule", default="barrier", show_default=True, type=click.Choice(["barrier", "stream", "started"]),
+    help="Of the file; started also adds its column to the table.",
+)  # fmt: skip
 @click.option("--out", metavar="FILE", type=PATH, help="Save the spiking network as a packed file.")
 @click.option("--picture", metavar="FILE", type=PATH, help="Draw accuracy against steps as PNG.")
 @data
@@ -302,7 +303,8 @@ def convert(target: str, data: str | None, data_root: str | None, split: str, **
 
     DIR is the folder of a finished run, of a network whose activations have levels. The table shows its accuracy
     after 1, 2, 4 and more steps. With the barrier schedule every neuron counts for T steps and then emits, without
-    loss where T is the network's levels. With the stream schedule all layers work at every step.
+    loss where T is the network's levels. With the stream schedule all layers work at every step. The started schedule
+    is a stream whose neurons begin as training images ask for, so that few steps say more.
 
     \b
     Example:

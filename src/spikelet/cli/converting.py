@@ -14,7 +14,7 @@ from spikelet.cli.outputs import require_file, require_packed
 from spikelet.cli.printing import heading, note, show
 from spikelet.cli.result import load_result, result_of
 from spikelet.cli.sources import Choice, Packed, open_target, samples_of
-from spikelet.conversion import accuracy_over_steps, convert, with_levels
+from spikelet.conversion import Started, accuracy_over_steps, convert, with_levels
 from spikelet.conversion.picture import draw
 from spikelet.data import Samples, batches
 from spikelet.graph.file.artifact import save
@@ -23,6 +23,7 @@ from spikelet.neurons.levels import MOST_LEVELS
 from spikelet.plot.style import require_matplotlib
 
 CALIBRATION = 1000  # images
+STARTING = 256  # images: all are run at once
 
 
 def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
@@ -50,23 +51,27 @@ def convert_run(target: str, choice: Choice, options: ConvertOptions) -> None:
     split = choice.split_of(splits)
     example, _ = samples.batch(torch.arange(1))
     images = calibration_of(opened.takes.checked(splits.train, opened.name)) if len(splits.train) else None
+    schedule = _started(images, opened.name) if options.schedule == "started" else options.schedule
+    started = schedule if isinstance(schedule, Started) else None
     with naming(target):
         model = opened.model if images is None else with_levels(opened.model, _levels(options), images)
-        twin = convert(model, example, time_steps=options.levels, schedule=options.schedule)
+        twin = convert(model, example, time_steps=options.levels, schedule=schedule)
         pairs = shown(batches(samples, BATCH))
-        curve = accuracy_over_steps(opened.model, pairs, _steps(options), calibration=images)
+        curve = accuracy_over_steps(opened.model, pairs, _steps(options), calibration=images, started=started)
     name = title(opened.name, samples, split)
     heading(name)
     show(curve.table())
     note("barrier: every neuron counts all its steps before it emits; stream: all layers work at every step")
     if images is not None:
         seen = sum(map(len, images))
+        if started is not None:
+            note(f"started: a stream whose neurons begin as {min(STARTING, seen):,} training images ask for")
         note(f"norms measured on {seen:,} training images, where the steps are not the network's levels")
     if options.picture is not None:
         draw(curve, name, options.picture)
         note(f"drew {options.picture}")
     if options.out is not None:
-        accuracy = (curve.barrier if options.schedule == "barrier" else curve.stream)[options.levels]
+        accuracy = curve.curves()[options.schedule][options.levels]
         own = result_of(splits, accuracy if choice.is_own_test_set(split) else None)
         result = own if choice.data is None else load_result(opened.folder)
         meta = {**origin(opened.config, result), "converted": f"{options.schedule}, {options.levels} steps"}
@@ -79,6 +84,20 @@ def calibration_of(samples: Samples) -> list[Tensor]:
     """The first of the samples, in batches, for norms to be measured on."""
     first = torch.arange(min(CALIBRATION, len(samples)))
     return [samples.batch(part)[0] for part in first.split(BATCH)]
+
+
+def _started(images: list[Tensor] | None, name: str) -> Started:
+    """The schedule that the first training images start.
+
+    Raises:
+        SpikeletError: there are none.
+    """
+    if images is None:
+        raise SpikeletError(
+            f"--schedule started needs training images, which tell neurons how to begin, and {name}'s data has none "
+            "here. (--data names other data; --schedule stream needs none.)"
+        )
+    return Started(torch.cat(images)[:STARTING])
 
 
 def _levels(options: ConvertOptions) -> int:

@@ -165,7 +165,7 @@ class ConvertOptions:
 
     levels: int
     steps: int
-    schedule: Literal["barrier", "stream"]
+    schedule: Literal["barrier", "stream", "started"]
     out: Path | None
     picture: Path | None
     threads: int | None

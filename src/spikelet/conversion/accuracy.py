@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from spikelet.base.errors import ConversionError
 from spikelet.base.page import Displayed, Page
+from spikelet.base.strict_json import shown
 from spikelet.base.table import Table
 from spikelet.base.whole import wholes
-from spikelet.conversion.convert import convert, fed_to
+from spikelet.conversion.convert import Fed, convert, fed_to
 from spikelet.conversion.copying import require_batches
 from spikelet.conversion.schedules import Barrier, Stream
+from spikelet.conversion.starts import Started
 from spikelet.conversion.twin import Twin, first_of
 from spikelet.conversion.with_levels import with_levels
 from spikelet.data.batches import pairs_by_name
@@ -37,18 +39,26 @@ class AccuracyOverSteps(Displayed):
     network: of the network itself.
     barrier: by T, where T is a power of two.
     stream: after t steps.
+    started: after t steps of a stream whose neurons start as images ask for; empty where none was asked for.
     """
 
     samples: int
     network: float
     barrier: dict[int, float]
     stream: dict[int, float]
+    started: dict[int, float] = dataclasses.field(default_factory=dict)
+
+    def curves(self) -> dict[str, dict[int, float]]:
+        """Accuracy by steps, of each schedule that was evaluated."""
+        both = {"barrier": self.barrier, Stream.name: self.stream}
+        return {**both, Started.name: self.started} if self.started else both
 
     def table(self) -> Table:
         """A row for each number of steps."""
-        rows = [(str(t), *(_percent(by.get(t)) for by in (self.barrier, self.stream))) for t in self.stream]
-        last = ("network", _percent(self.network), "")
-        return Table(("steps", "barrier", "stream"), tuple(rows), (last,))
+        curves = self.curves()
+        rows = [(str(t), *(_percent(by.get(t)) for by in curves.values())) for t in self.stream]
+        last = ("network", _percent(self.network), *[""] * (len(curves) - 1))
+        return Table(("steps", *curves), tuple(rows), (last,))
 
     def page(self) -> Page:
         """The table."""
@@ -72,9 +82,8 @@ def accuracy_over_steps(
     *,
     weight_bits: int = 8,
     calibration: Tensor | Iterable[Any] | None = None,
-    scale: float | None = None,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
+    started: Started | None = None,
+    **image: Unpack[Fed],
 ) -> AccuracyOverSteps:
     """Accuracy of `model`, and of its conversion after each of `steps`, under both schedules.
 
@@ -82,25 +91,29 @@ def accuracy_over_steps(
         model: as `spikelet.convert` takes it; left as it is.
         batches: pairs of uint8 images [B, ...] and labels [B]; read once.
         steps: numbers of steps in ascending order. The barrier has those that are powers of two to 128.
-        weight_bits, scale, mean, std: as `spikelet.convert` takes them.
+        weight_bits: as `spikelet.convert` takes them.
+        image: scale, mean and std, likewise.
         calibration: some hundred images of the training set, uint8 [B, ...], in one batch or several. Each twin then
             comes from the network with its levels, whose norms are measured on them (with_levels.py); None leaves the
             norms as they are.
+        started: Started(images) evaluates a third schedule, the stream whose neurons start as the images ask for.
     Raises:
-        ConversionError: what converting raises; no samples; steps that are no ascending whole numbers from 1.
+        ConversionError: what converting raises; no samples; steps that are no ascending whole numbers from 1; a
+            `started` that is no Started.
         SpikeletError: batches that are no pairs, or labels that are not one class a sample.
     """
     counts = wholes(steps, "steps", 1, MOST_STEPS, ConversionError)
     if list(counts) != sorted(set(counts)):
         raise ConversionError(f"steps must ascend, got {list(counts)}.")
-    image = {"scale": scale, "mean": mean, "std": std}
+    if started is not None and not isinstance(started, Started):
+        raise ConversionError(f"started must be Started(images) or None, got {shown(started)}.")
     images = [] if calibration is None else require_batches(model, calibration, "calibration")
     fed = [fed_to(model, batch, **image) for batch in images]
     hits, samples = Counter[str](), 0
-    twins: dict[int, Twin] = {}
+    twins: dict[str, Twin] = {}
     for x, y in pairs_by_name(batches, class_names_of(model)):
         if not twins:
-            twins = _twins(model, x, counts, fed, {"weight_bits": weight_bits, **image})
+            twins = _twins(model, x, counts, fed, started, {"weight_bits": weight_bits, **image})
         x, y = x.to(device_of(model)), y.to(device_of(model))
         with evaluation_mode(model):
             logits = first_of(model(fed_to(model, x, **image)))
@@ -108,29 +121,38 @@ def accuracy_over_steps(
         require_classes(logits, y)
         samples += len(y)
         hits["network"] += _hits(logits, y)
-        for t, twin in twins.items():
+        for name, twin in twins.items():
             with evaluation_mode(twin):
                 made = twin(x)
-            if t:
-                hits[f"barrier {t}"] += _hits(made[0], y)
+            if name.startswith(Barrier.name):
+                hits[name] += _hits(made[0], y)
                 continue
             sums = made.cumsum(0)
-            hits.update({f"stream {n}": _hits(sums[n - 1], y) for n in counts})
+            hits.update({f"{name} {n}": _hits(sums[n - 1], y) for n in counts})
     if not samples:
         raise ConversionError("accuracy_over_steps needs at least one sample, got no batches.")
-    barrier = {t: hits[f"barrier {t}"] / samples for t in counts if _has_barrier(t)}
-    stream = {t: hits[f"stream {t}"] / samples for t in counts}
-    return AccuracyOverSteps(samples, hits["network"] / samples, barrier, stream)
+
+    def shares(name: str) -> dict[int, float]:
+        return {t: hits[f"{name} {t}"] / samples for t in counts if name != Barrier.name or _has_barrier(t)}
+
+    by_start = {} if started is None else shares(Started.name)
+    return AccuracyOverSteps(samples, hits["network"] / samples, shares(Barrier.name), shares(Stream.name), by_start)
 
 
-def _twins(model: nn.Module, x: Tensor, counts: Sequence[int], fed: list[Tensor], options: Any) -> dict[int, Twin]:
-    """A barrier of each number of steps that has one, and the stream of the most as number 0."""
+def _twins(
+    model: nn.Module, x: Tensor, counts: Sequence[int], fed: list[Tensor], started: Started | None, options: Any
+) -> dict[str, Twin]:
+    """A barrier of each number of steps that has one, and streams of the most."""
 
     def of(levels: int) -> nn.Module:
         return with_levels(model, levels, fed) if fed else model
 
-    twins = {t: convert(of(t), x, time_steps=t, **options) for t in counts if _has_barrier(t)}
-    return {**twins, 0: convert(of(Barrier.most), x, time_steps=counts[-1], schedule="stream", **options)}
+    twins = {f"{Barrier.name} {t}": convert(of(t), x, time_steps=t, **options) for t in counts if _has_barrier(t)}
+    finest, schedules = of(Barrier.most), [Stream.name, *([] if started is None else [started])]
+    for schedule in schedules:
+        name = Started.name if isinstance(schedule, Started) else schedule
+        twins[name] = convert(finest, x, time_steps=counts[-1], schedule=schedule, **options)
+    return twins
 
 
 def _has_barrier(steps: int) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Collection, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -102,8 +102,8 @@ def convert(
     if plan.steps > 1:
         _require_batch_first(twin, x)
     if images is not None:
-        few = plan.steps <= FIRST
-        first = twin if few else _twin(model, x, Stream(FIRST), quantizer, image, is_plain=is_plain)
+        is_first = plan.steps == FIRST
+        first = twin if is_first else _twin(model, x, Stream(FIRST), quantizer, image, is_plain=is_plain)
         start(first, model, images, image.floats(images, images.dim() - 1) if is_plain else images)
         adopt(twin, first, model)
     return twin
@@ -122,7 +122,15 @@ def _twin(model: nn.Module, x: Tensor, plan: Schedule, quantizer: Quantizer, ima
     return twin
 
 
-def fed_to(model: nn.Module, x: Tensor, **image: Any) -> Tensor:
+class Fed(TypedDict, total=False):
+    """What a network of torch's layers was fed, as `convert` takes it: (scale * byte - mean) / std."""
+
+    scale: float | None
+    mean: float | Sequence[float] | None
+    std: float | Sequence[float] | None
+
+
+def fed_to(model: nn.Module, x: Tensor, **image: Unpack[Fed]) -> Tensor:
     """What the network itself takes for uint8 images `x`, with scale, mean and std as `convert` takes them."""
     return image_of(image, None).floats(x, x.dim() - 1) if _is_plain(model) else x  # type: ignore[arg-type]
 

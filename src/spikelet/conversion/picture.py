@@ -6,9 +6,7 @@ from pathlib import Path
 
 from spikelet.conversion.accuracy import AccuracyOverSteps
 from spikelet.plot import style
-from spikelet.plot.style import BLUE, INK, ORANGE
-
-BARRIER, STREAM = BLUE, ORANGE
+from spikelet.plot.style import COLORS, INK
 
 
 def draw(curve: AccuracyOverSteps, title: str, path: Path) -> None:
@@ -24,7 +22,7 @@ def draw(curve: AccuracyOverSteps, title: str, path: Path) -> None:
         figure = Figure(figsize=(7, 4.5), layout="constrained", dpi=130)
         axes = figure.subplots()
         axes.axhline(100 * curve.network, color=INK, linestyle=":", linewidth=1, label="the network")
-        for name, by, color in (("barrier", curve.barrier, BARRIER), ("stream", curve.stream, STREAM)):
+        for (name, by), color in zip(curve.curves().items(), COLORS, strict=False):
             axes.plot(list(by), [100 * share for share in by.values()], marker="o", color=color, label=name)
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(curve.stream), [str(t) for t in curve.stream])

@@ -2,20 +2,20 @@
 
 A neuron that starts at theta / 2 is right on average over all inputs that it may have, not over those that it has: what
 comes first is a spike or none of every neuron before it, and an error of one layer is the next one's input. So each
-channel starts with what its first T steps lack, layer after layer, on some images:
+channel starts with what its first 8 steps lack, layer after layer, on some images, however many steps the stream has:
 
-    v(0) = theta (1/2 + T (mean of the activation / theta - mean of the spikes))
+    v(0) = theta (1/2 + 8 (mean of the activation / theta - mean of the spikes))
 
 It is a constant of the neuron, and costs nothing at run time; what it adds to a mean over t steps falls as 1 / t.
 Source: Li et al., ICML 2021 (arXiv:2106.06984), who correct the potential of each neuron of each place; ours is of each
-channel, of the whole layer where it has no channels, and measured on the first 8 steps of a longer stream.
+channel, of the whole layer where it has no channels, and measured on 8 steps.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ from spikelet.nn import evaluation_mode
 from spikelet.nn.hooks import hooks
 from spikelet.quant.grid import round_to_grid
 
-FIRST = 8  # steps: of a longer stream these decide
+FIRST = 8  # steps
 ROUNDS = 2  # a neuron that starts higher fires at another step too, and not only once more
 MOST = 2.0  # thresholds
 
@@ -43,6 +43,8 @@ class Started:
     Args:
         images: some hundred of the training set, uint8 [B, ...], in one batch or several, labels beside them or not.
     """
+
+    name: ClassVar[str] = "started"
 
     def __init__(self, images: Tensor | Iterable[Any]) -> None:
         self.images = images

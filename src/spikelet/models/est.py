@@ -271,16 +271,16 @@ class WindowAttention(ReadsPartially):
     def forward(self, s: Tensor) -> Tensor:
         """The attention of every token to those of its window."""
         q, k, v = (self._taken_apart(layer(s)) for layer in (self.query, self.key, self.value))
-        y = self.partial.mixed(self.mix, q, k, v)  # [T, B, h, G, d, N]
-        counts = self.last(y.transpose(3, 4).flatten(2, 3))
+        counts = self.partial.mixed(self.mix, q, k, v).flatten(2, 3)  # those of a head that is left out are 0
         return self.project(merged(counts, self.place.size, (s.shape[3], s.shape[4]), self.place.shift))
 
     def mix(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """What the parts that are read make of each other, [T, B, h, G, d, N]."""
+        """What the parts that are read make of each other, counted, [T, B, h, d, G, N]."""
         with exact_products(self):
             scores = self.scale(q.transpose(-2, -1) @ k)
             weights = self.weights(scores, self.bias, self.partial)
-            return v @ weights.transpose(-2, -1)
+            y = v @ weights.transpose(-2, -1)  # [T, B, h, G, d, N]
+        return self.last(y.transpose(3, 4).flatten(2, 3)).unflatten(2, (y.shape[2], -1))
 
     def _taken_apart(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, h, G, d, N], heads and windows."""

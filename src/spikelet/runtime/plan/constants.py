@@ -11,7 +11,9 @@ from spikelet.graph import ir
 from spikelet.graph.edge import Edge
 from spikelet.graph.ops.windows import Pair
 from spikelet.runtime import pointwise
-from spikelet.runtime.layout import Array
+from spikelet.runtime.layout import Array, by_channel
+from spikelet.runtime.plan.kinds import AffineMode
+from spikelet.runtime.plan.one_affine import OneAffine, one_affine
 from spikelet.runtime.plan.operation import Constant
 
 
@@ -57,6 +59,28 @@ class Constants:
             fields |= {n: constant(node, n, "channels", end) for n, end in zip(names, ends, strict=True)}
             fields |= {"clipped": True}
         return fields
+
+    def counted(self, node: ir.Affine, neuron: ir.Neuron) -> dict[str, Any] | None:
+        """O4 and O6 as one affine step to counts, or None (one_affine.py)."""
+        edge, channels = self.edges[node.inputs[0]], self.edges[neuron.name].shape[0]
+        found: OneAffine | None = self.get(neuron, "one affine", lambda: one_affine(node, neuron, edge))
+        if found is None:
+            return None
+        ends = self.get(neuron, "counts", lambda: pointwise.clip_constants((0, neuron.levels), channels))
+        nothing = np.zeros(channels, np.int64)
+        arrays = {
+            "high": found.multiplier,
+            "half": found.addend,
+            "rest": found.shift,
+            "low": nothing,
+            "offset": nothing,
+        }
+        made = self.get(
+            neuron, "one affine by channel", lambda: {n: by_channel(a, channels) for n, a in arrays.items()}
+        )
+        made = made | dict(zip(("clip_low", "clip_high"), ends, strict=True))
+        fields = {name: constant(neuron, name, "channels", array) for name, array in made.items()}
+        return fields | {"affine": AffineMode.SPLIT, "split": 0, "affine_t": 1, "clipped": True}
 
     def levels(self, node: ir.Operation, affine: ir.Affine | None, channels: int) -> dict[str, Constant]:
         """The two values that `affine`, or `node` itself, makes of a spike and of none."""

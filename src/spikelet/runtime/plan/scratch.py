@@ -18,6 +18,7 @@ CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
 POINTER = 8  # blocks.h
 VECTOR = 32  # matmul_bits.h
+BESIDE = 4  # matmul.h: columns
 MOST_WIDE = 64  # sliced.h: bytes of the longest vector of rows
 RUN_SLACK, BLOCK_SLACK = 16, 32  # ring.h
 PANEL_PLACES, PANEL_BYTES = 64, 2**18  # blocks.h
@@ -168,13 +169,13 @@ def _matrix(op: Planned) -> tuple[int, int, int, int, int]:
 
 
 def matrices(op: Planned) -> int:
-    """packed_carve of matmul.h: both matrices of a head, and a column of the product."""
+    """packed_carve of matmul.h: both matrices of a head, and a few columns of the product."""
     _, a, b, a_channels, b_channels = _matrix(op)
     rows_, inner = (a, a_channels) if op.number("transpose_a") else (a_channels, a)
     columns = b_channels if op.number("transpose_b") else b
     narrow, rows_ = bool(op.number("narrow")), round_up(rows_, 8)
     inner, width = (round_up(inner, 2), 2) if narrow else (inner, 4)
-    return _pieces(rows_ * inner * width, columns * inner * width, rows_ * 4)
+    return _pieces(rows_ * inner * width, columns * inner * width, BESIDE * rows_ * 4)
 
 
 def _lines(op: Planned, form: int, pixels: int, channels: int, by_channel: int, planes: int) -> int:

@@ -15,6 +15,7 @@ from spikelet.runtime.plan.emit import Map, Value
 from spikelet.runtime.plan.forms import Scaled
 from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
+from spikelet.runtime.pointwise import DIVIDED
 
 MAX_WINDOW = 4  # of a MaxPool, each way: the input rows under a row of windows are all listed at once
 MAX_NESTED = 50  # five frames of Python each; an Add further in is an operation of its own
@@ -63,6 +64,13 @@ def finish(plan: Planner, stage: Stage) -> None:
     elif stage.tail is not None and plan.readers.is_read(stage.tail, stage.lif):
         places["values"] = plan.emitter.new(Form.VALUES, stage.map, stage.steps)
         plan.forms.bind(stage.tail, places["values"])
+    at_once = _one_affine(plan, stage)
+    if at_once is not None:
+        assert stage.lif is not None
+        counts = plan.emitter.new(Form.VALUES, stage.map, 1)
+        plan.forms.bind(stage.lif, counts)
+        plan.emitter.emit(stage.kind, stage.source, stage.map, {"values": counts}, **stage.fields | at_once)
+        return
     if stage.lif is not None:
         place, form = ("spikes", Form.SPIKES) if stage.lif.levels == 1 else ("counts", Form.VALUES)
         fired = places[place] = plan.emitter.new(form, stage.map, plan.emitter.T)
@@ -144,6 +152,18 @@ def _take_end(plan: Planner, stage: Stage) -> None:
 def _ends_in(plan: Planner, stage: Stage, neuron: ir.Lif) -> bool:
     """Whether a stage can end in `neuron`: constants by channel need a map in the order of its shape."""
     return is_plain(neuron) or stage.map == plan.forms.shape(neuron.name)
+
+
+def _one_affine(plan: Planner, stage: Stage) -> dict[str, Any] | None:
+    """The fields of an affine step that gives the counts of the stage's neuron, where one does and nothing else is
+    wanted; the kernels to compare with compute both."""
+    neuron, affine = stage.lif, stage.affine
+    if neuron is None or affine is None or stage.tail is not affine or stage.kind is not Kind.POINTWISE:
+        return None
+    still = plan.emitter.T == 1 and plan.carried is None and stage.steps == 1
+    if not still or plan.emitter.kernels.costs is None or neuron.levels < DIVIDED:
+        return None
+    return None if plan.readers.is_read(affine, neuron) else plan.constants.counted(affine, neuron)
 
 
 def _fields(plan: Planner, stage: Stage) -> dict[str, Any]:
