@@ -131,12 +131,14 @@ def accuracy_over_steps(
             hits.update({f"{name} {n}": _hits(sums[n - 1], y) for n in counts})
     if not samples:
         raise ConversionError("accuracy_over_steps needs at least one sample, got no batches.")
+    return _curve(hits, samples, counts, [] if started is None else counts)
 
-    def shares(name: str) -> dict[int, float]:
-        return {t: hits[f"{name} {t}"] / samples for t in counts if name != Barrier.name or _has_barrier(t)}
 
-    by_start = {} if started is None else shares(Started.name)
-    return AccuracyOverSteps(samples, hits["network"] / samples, shares(Barrier.name), shares(Stream.name), by_start)
+def _curve(hits: Counter[str], samples: int, counts: Sequence[int], started: Sequence[int]) -> AccuracyOverSteps:
+    barrier = {t: hits[f"{Barrier.name} {t}"] / samples for t in counts if _has_barrier(t)}
+    stream = {t: hits[f"{Stream.name} {t}"] / samples for t in counts}
+    by_start = {t: hits[f"{Started.name} {t}"] / samples for t in started}
+    return AccuracyOverSteps(samples, hits["network"] / samples, barrier, stream, by_start)
 
 
 def _twins(
