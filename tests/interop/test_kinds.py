@@ -53,7 +53,7 @@ def test_a_subclass_without_code_of_its_own_behaves_as_its_base(cls: type[nn.Mod
 
 def test_code_of_a_subclass_is_kept_and_its_parameters_are_of_the_network() -> None:
     net = nn.Sequential(BelowChanged(), snn.Leaky(0.5, threshold=0.25, init_hidden=True))
-    model = spikelet.from_snntorch(net, time_steps=2)
+    model = spikelet.from_snntorch(net, time_steps=2, scale=1 / 256)
     x = torch.randint(0, 256, (8, 4), dtype=torch.uint8)
     report = model.compare([(x, torch.zeros(8, dtype=torch.long))])
     assert (report.different, report.layers[0].original > 0) == (0, True)

@@ -26,6 +26,7 @@ import functools
 from torch import nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.interop.beside import put_beside
 from spikelet.interop.code_events import Event, Events
 from spikelet.interop.code_record import CodeRecord, Node, Sign, sign_of
 from spikelet.interop.dynamics import After, Dynamics, to_lif
@@ -91,7 +92,7 @@ def add_neurons(net: nn.Module, found: NeuronsFound, time_steps: int, *, round_l
     """Gives `net` the module of neurons that were found. Raises ConversionError where they have no counterpart."""
     name = f"{PREFIX}{len(in_code_of(net))}"
     lif = to_lif(f"net.{name}", found.neuron, time_steps, round_leak)
-    net.add_module(name, NeuronsInCode(lif, found.plan, found.cut).train(net.training))
+    put_beside(net, name, NeuronsInCode(lif, found.plan, found.cut))
 
 
 def find(record: CodeRecord, loop: Lockstep, known: list[NeuronsInCode], cut: int | None) -> ConversionError | None:

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikelet.interop import layers
+from spikelet.interop.beside import InOrder, put_beside
 from spikelet.interop.calls import called_through
 from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.own_code import OwnCode
@@ -108,7 +109,7 @@ class WeightsInCode(LoopRefused):
 
 def is_ours(module: nn.Module) -> bool:
     """Whether a module stands for one of the network's, whose code is no code of the user's."""
-    return type(module).__module__.startswith(OURS) and not isinstance(module, OwnCode)
+    return type(module).__module__.startswith(OURS) and not isinstance(module, OwnCode | InOrder)
 
 
 def names_of(net: nn.Module) -> list[str]:
@@ -119,7 +120,7 @@ def names_of(net: nn.Module) -> list[str]:
 def add_layer(net: nn.Module, call: Written) -> str:
     """The name of the layer that stands for `call`, which `net` gets."""
     name = f"{PREFIX}{len(names_of(net))}"
-    net.add_module(name, call.layer(name).train(net.training))
+    put_beside(net, name, call.layer(name))
     return name
 
 
