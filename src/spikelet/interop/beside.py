@@ -1,4 +1,4 @@
-"""Modules that a network gets beside its own, for its code to be handed on to: its forward calls them nowhere itself."""
+"""Modules that a network gets beside its own, which stand for parts of its code: its forward calls them nowhere."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class InOrder(nn.Sequential):
 
     own: int
 
-    def forward(self, input: Any) -> Any:  # noqa: A002
+    def forward(self, input: Any) -> Any:
         """What the last of them gives."""
         for module in itertools.islice(self._modules.values(), self.own):
             assert module is not None, "a Sequential holds modules"
-            input = module(input)  # noqa: A001
+            input = module(input)
         return input
 
 

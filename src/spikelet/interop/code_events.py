@@ -77,7 +77,7 @@ class Events:
                 self.spikes.update(dict.fromkeys(node.made_by, int(name[1:])))
 
     def _is_count(self, node: Node) -> bool:
-        """Whether a node is a sum that begins with spikes, rather than (spikes - x) + x, whose gradient is that of x."""
+        """Whether a node is a sum that begins with spikes, and not (spikes - x) + x, whose gradient is that of x."""
         if node.operation not in ("add", "sub"):
             return False
         return not any(name[0] == "x" for x in node.operands for name in names_in(self._polynomial(x) or {}))

@@ -90,7 +90,8 @@ class _Again:
                 step = self.record.steps[call]
                 for tensor, node in zip(tensors_in((step.args, step.kwargs)), step.read, strict=True):
                     if id(tensor) not in self.made:
-                        self.made[id(tensor)] = self._tensor(node)
+                        known = [outputs[made] for made in node.made_by if made in outputs]
+                        self.made[id(tensor)] = known[-1] if known else self._tensor(node)  # read back where it lies
                 args, kwargs = (replaced(tree, Tensor, lambda x: self.made[id(x)]) for tree in (step.args, step.kwargs))
                 function = torch.Tensor.double if step.function.__name__ == "float" else step.function
                 given = function(*args, **kwargs)
