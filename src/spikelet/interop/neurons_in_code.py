@@ -221,9 +221,10 @@ def _currents(event: Event, before: int | None, events: Events, loop: Lockstep, 
         if place is None or place[1] not in (None, step):
             raise LoopRefused(
                 f"{where} read something else than a current of their step, such as spikes of the step before, "
-                "of their own or of another layer, or a tensor that differs by step. Feed each layer the currents of "
-                "its own step alone; neurons that read their own spikes are a module, RLeaky or a "
-                "LinearRecurrentContainer."
+                "of their own or of another layer, a tensor that differs by step, or a leak or threshold for each "
+                "channel. Feed each layer the currents of its own step alone, and give it one leak and one threshold; "
+                "neurons that read their own spikes, or have constants by channel, are a module, such as RLeaky, Leaky "
+                "or a LinearRecurrentContainer."
             )
         key = (f"x{id(place[0])}",)
         found[key] = found.get(key, 0.0) + value

@@ -7,6 +7,7 @@ from typing import Any
 import snntorch as snn
 import torch
 import torch.nn.functional as F
+from snntorch import utils
 from spikingjelly.activation_based import layer
 from torch import Tensor, nn
 
@@ -181,7 +182,7 @@ def upsampled(net: Any, x: Tensor) -> Tensor:
 def to_itself(net: Any, x: Tensor) -> Tensor:
     """Neurons whose own last spike adds V."""
     spikes, membrane = net.one.init_rleaky()
-    net.two.reset_mem()
+    utils.reset(net)
     out: Any = 0
     for frame in x:
         spikes, membrane = net.one(net.fc1(frame.flatten(1)), spikes, membrane)
