@@ -319,7 +319,7 @@ def upsample(layer: nn.Upsample, site: Site) -> Upsample | Resized:
     """The same, where every position is repeated a whole number of times, a map becomes twice as large by means, or a
     size is told, which lowering compares with the map's."""
     if layer.size is not None and layer.mode in ("nearest", "bilinear") and not layer.align_corners:
-        return Resized(layer.size, layer.mode)
+        return Resized(layer.size, layer.mode)  # type: ignore[arg-type]
     factors = {layer.scale_factor} if not isinstance(layer.scale_factor, tuple) else set(layer.scale_factor)
     factor = next(iter(factors))
     means = layer.mode == "bilinear" and factor == 2 and not layer.align_corners

@@ -52,6 +52,7 @@ def differs(record: CodeRecord, events: Events, steps: Sequence[Event], neuron: 
 
 def _equation(currents: list[Tensor], neuron: Dynamics, threshold: float) -> tuple[list[Tensor], list[Tensor]]:
     """How far above its threshold each membrane is at each step, and the spikes."""
+    assert isinstance(neuron.leak, float), "code has one leak for all of its neurons"
     v, late, above, spikes = torch.zeros_like(currents[0]), torch.zeros_like(currents[0]), [], []
     for current in currents:
         v = neuron.leak * v + current - late
