@@ -51,9 +51,25 @@ def test_a_subclass_without_code_of_its_own_behaves_as_its_base(cls: type[nn.Mod
     assert kind_of(cls, lambda base: base is nn.Linear) is kind
 
 
-def test_code_of_a_subclass_is_refused() -> None:
-    with pytest.raises(ConversionError, match=r"0: BelowChanged is a Linear with code of its own"):
-        spikelet.from_snntorch(nn.Sequential(BelowChanged(), snn.Leaky(0.5, init_hidden=True)), time_steps=2)
+def test_code_of_a_subclass_is_kept_and_its_parameters_are_of_the_network() -> None:
+    net = nn.Sequential(BelowChanged(), snn.Leaky(0.5, threshold=0.25, init_hidden=True))
+    model = spikelet.from_snntorch(net, time_steps=2, scale=1 / 256)
+    x = torch.randint(0, 256, (8, 4), dtype=torch.uint8)
+    report = model.compare([(x, torch.zeros(8, dtype=torch.long))])
+    assert (report.different, report.layers[0].original > 0) == (0, True)
+    assert torch.equal(model.net.written_0.weight, net[0].weight)
+    assert {"net.0.weight", "net.0.bias"} <= set(dict(model.named_parameters()))
+    assert model.train().net[0].training, "a layer that has code of its own is in its network's mode"
+    assert not model.eval().net[0].held[0].training
+
+
+def test_code_of_a_subclass_of_another_layer_is_refused() -> None:
+    class Mine(nn.MaxPool2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(-x)
+
+    with pytest.raises(ConversionError, match=r"1: Mine is a MaxPool2d with code of its own"):
+        spikelet.from_snntorch(nn.Sequential(nn.Conv2d(1, 1, 3), Mine(2)), time_steps=2)
 
 
 def test_an_array_is_refused_with_the_way_out() -> None:

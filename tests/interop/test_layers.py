@@ -24,6 +24,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "ConvTranspose2d": (lambda: nn.ConvTranspose2d(6, 4, 3), (6, 5, 4)),
     "strided ConvTranspose2d": (lambda: layer.ConvTranspose2d(6, 4, 3, 2, 1, output_padding=1), (6, 5, 4)),
     "Upsample": (lambda: nn.Upsample(scale_factor=2), (6, 5, 4)),
+    "Upsample to a size": (lambda: nn.Upsample(size=(10, 6)), (6, 5, 4)),
+    "Upsample to a size by means": (lambda: nn.Upsample(size=(10, 8), mode="bilinear"), (6, 5, 4)),
     "Unflatten": (lambda: nn.Unflatten(1, (2, 3)), (6, 4)),
     "MaxPool2d in ceil mode": (lambda: nn.MaxPool2d(3, 2, ceil_mode=True), (6, 6, 8)),
     "padded MaxPool2d in ceil mode": (lambda: layer.MaxPool2d(2, 2, 1, ceil_mode=True), (6, 7, 4)),

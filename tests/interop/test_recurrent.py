@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -167,3 +168,17 @@ def test_spikes_that_were_changed_are_not_its_own() -> None:
     model = spikelet.from_snntorch(Changed(), time_steps=T)
     with pytest.raises(ConversionError, match=r"net\.lif: at step 1 of the loop is given another state than its own"):
         model(torch.zeros(2, 16, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize(
+    "neuron",
+    [
+        lambda: snn.RLeaky(0.5, all_to_all=False, V=1.25, threshold=1.0, init_hidden=True),
+        lambda: snn.RLeaky(0.5, all_to_all=False, V=0.5, reset_mechanism="zero", init_hidden=True),
+        lambda: snn.RSynaptic(0.5, 0.5, all_to_all=False, V=0.5, init_hidden=True),
+    ],
+    ids=["V above the threshold", "zero", "RSynaptic"],
+)
+def test_a_neuron_that_feeds_back_to_itself_as_no_lif_does_is_refused(neuron: Callable[[], nn.Module]) -> None:
+    with pytest.raises(ConversionError, match=r"all_to_all=False multiplies .* V up to the threshold, got V = \d"):
+        spikelet.from_snntorch(nn.Sequential(nn.Linear(4, 4), neuron()), time_steps=2)

@@ -346,7 +346,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
         '1: RLeaky with reset_mechanism="zero" also drops the current of the step after',
     ),
     "recurrence one to one": (
-        lambda: snn.RLeaky(beta=0.5, all_to_all=False),
+        lambda: snn.RLeaky(beta=0.5, all_to_all=False, V=2.0),
         "1: RLeaky with all_to_all=False multiplies each neuron's own spikes by V",
     ),
     "a subclass": (lambda: OwnLeaky(beta=0.5), "1: OwnLeaky is a Leaky with code of its own"),

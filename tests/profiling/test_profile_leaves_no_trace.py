@@ -154,6 +154,24 @@ def test_neurons_of_different_time_steps_are_refused():
         profile(model, torch.ones(1, 1, 3), time_axis=0)
 
 
+def test_constants_of_a_network_s_own_code_are_counted_with_nothing():
+    class Gained(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gain, self.unused = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.gain
+
+    layers = Linear(3, 3, Binary()), LIF(1), Linear(3, 2, Binary())
+    plain, gained = nn.Sequential(*layers), nn.Sequential(layers[0], Gained(), *layers[1:])
+    x = torch.ones(1, 1, 3)
+    layers_of_both = [profile(model, x, time_axis=0).layers for model in (gained, plain)]
+    assert [layer.name for layer in layers_of_both[0]] == ["0", "2", "3"]
+    sizes, expected = ([layer.packed_bytes for layer in of_one] for of_one in layers_of_both)
+    assert sizes == expected
+
+
 def test_a_layer_that_can_not_be_counted_is_named():
     model = nn.Sequential(Linear(3, 3, Binary()), nn.Sequential(LIF(1), nn.PReLU()))
     message = r"1\.1: PReLU has parameters that profile can't count\. Counted are convolutions"

@@ -73,9 +73,14 @@ class Events:
             self._polynomial(node)
         for node in nodes:
             found = self._known.get(id(node)) or {}
-            is_sum = node.operation in ("add", "sub")  # a count that begins with these spikes
-            if not is_sum and len(found) == 1 and (name := _spike(found)):
+            if not self._is_count(node) and len(found) == 1 and (name := _spike(found)):
                 self.spikes.update(dict.fromkeys(node.made_by, int(name[1:])))
+
+    def _is_count(self, node: Node) -> bool:
+        """Whether a node is a sum that begins with spikes, and not (spikes - x) + x, whose gradient is that of x."""
+        if node.operation not in ("add", "sub"):
+            return False
+        return not any(name[0] == "x" for x in node.operands for name in names_in(self._polynomial(x) or {}))
 
     def _polynomial(self, node: Node) -> Polynomial | None:
         """What a node is; None where that is not told."""

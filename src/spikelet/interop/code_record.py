@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from spikelet.interop.steps import tensors_in
-from spikelet.interop.writes import FRESH, extent, memory, written
+from spikelet.interop.writes import FRESH, extent, memory, overlap, written
 from spikelet.nn.storage import storage
 
 ADD = {"add", "__add__", "__radd__", "__iadd__", "add_"}
@@ -26,6 +26,7 @@ AT_LEAST = {"ge", "__ge__", "greater_equal", "ge_"}
 BELOW = {"lt", "__lt__", "less", "lt_"}
 AT_MOST = {"le", "__le__", "less_equal", "le_"}
 NOT = {"logical_not", "bitwise_not", "__invert__"}
+CUTS = {"__getitem__", "select"}
 SAME = {
     "detach", "clone", "contiguous", "float", "double", "half", "bfloat16", "int", "long", "bool", "to", "type",
     "type_as", "requires_grad_",
@@ -81,6 +82,7 @@ class CodeRecord:
         self.nodes: list[Node] = []
         self.of: dict[int, Node] = {}  # by the tensor's id
         self.kept: dict[int, dict[int, Tensor]] = {}  # by storage and id; ids are those of living tensors
+        self.parts: dict[Any, tuple[Tensor, Node]] = {}  # of tensors, what was written there, by where they lie
 
     def node(self, x: Any) -> Node:
         """What is known of an operand."""
@@ -111,6 +113,9 @@ class CodeRecord:
         made = targets or [x for x in tensors_in(output) if id(x) not in map(id, tensors_in((args, kwargs)))]
         if not made:
             return  # a function such as dropout in evaluation gives what it reads
+        if name in CUTS and memory(made[0]) in self.parts:  # what was written there is read back, and nothing made
+            self._keep(made[0], self.parts[memory(made[0])][1])
+            return
         node = self._made(name, args, kwargs, read, made[0]) if len(made) == 1 else None
         for tensor in made:
             new = node or Node(tensor=tensor)
@@ -120,6 +125,18 @@ class CodeRecord:
             self._keep(tensor, new)
         for target in targets:
             self._written(target, index)
+            self._fill(target, args if name == "__setitem__" else ())
+
+    def _fill(self, target: Tensor, args: Any) -> None:
+        """Notes what `out[..., t] = spikes` wrote into a part of a tensor, and forgets the parts that a call wrote."""
+        with torch._C.DisableTorchFunction():
+            part = target if not args else args[0][args[1]]
+            if storage(part) != storage(target):
+                part = target  # a choice of elements, which is no view
+            self.parts = {key: (x, node) for key, (x, node) in self.parts.items() if not overlap(x, part)}
+        value = args[2] if part is not target else None
+        if isinstance(value, Tensor) and value.shape == part.shape and _keeps(value.dtype, part.dtype):
+            self.parts[memory(part)] = part, self.node(args[2])
 
     def _made(self, name: str, args: Any, kwargs: Any, read: tuple[Node, ...], made: Tensor) -> Node:
         """The node of the one tensor that a call gave."""

@@ -252,7 +252,9 @@ class Converted(nn.Module):
 
     def _search(self, net: nn.Module, image: Tensor) -> None:
         told = (self.one_step, self.time_steps, self.time_axis)
-        search(net, tuple((*told, cut) for cut in (None, 0, 1)), lambda way: self.run(way, net, image.view_as(image)))
+        search(
+            net, tuple((*told, cut) for cut in (None, 0, 1, -1)), lambda way: self.run(way, net, image.view_as(image))
+        )
 
     def _require_no_mean(self, found: JoinedFeedback) -> None:
         """Raises LoopRefused where all weights of a layer hold the scale of the image, those that read spikes too."""

@@ -17,6 +17,7 @@ exactly, for every threshold. LATE is a drop of threshold / leak, as leak * (h -
 threshold * s. The quotient goes to the grid as the charge does: floored where the charge is floored, to the nearest
 where it is rounded. Either way it moves the charge by less than what rounding takes back, so nothing is lost where
 leak * h lies on the grid itself, and less than one grid step elsewhere. It needs a leak above 0. NEVER is a drop of 0.
+A neuron whose own spikes add V to its current a step later, with LATE, takes threshold - V late: a drop of that / leak.
 A leak off the grid of leaks is refused, or rounded to its nearest multiple where that is asked for.
 """
 
@@ -47,9 +48,10 @@ class After(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Dynamics:
-    """A neuron of another library. leak and threshold are one number each, or a tuple [C] of one a channel.
+    """A neuron of another library. leak, threshold and fed_back are one number each, or a tuple [C] of one a channel.
 
     leak_from: what the leak comes from, in the user's words: "tau = 3.0".
+    fed_back: what a spike of the step before adds to the neuron's own current, where its threshold is subtracted LATE.
     """
 
     leak: Real
@@ -59,6 +61,7 @@ class Dynamics:
     after: After
     scale_input: bool
     surrogate: Surrogate
+    fed_back: Real = 0.0
 
 
 def to_lif(name: str, neuron: Dynamics, time_steps: int, round_leak: bool) -> LIF:
@@ -122,16 +125,17 @@ def _reset(name: str, neuron: Dynamics, leak: Real) -> Reset:
             )
         case After.LATE:
             rounding = LIFParams(leak, scale_input=neuron.scale_input).charge_rounding
-            return Soft(_late_drop(neuron.threshold, leak, rounding))
+            return Soft(_late_drop(neuron.threshold, neuron.fed_back, leak, rounding))
     if neuron.strictly_above:
         return Soft(_each(lambda threshold: math.floor(threshold / GRID) * GRID, neuron.threshold))
     return Soft()
 
 
-def _late_drop(threshold: Real, leak: Real, rounding: str) -> Real:
-    """threshold / leak on the grid, rounded as the neuron's charge is: down, or to the nearest."""
-    count = max(len(numbers(threshold)), len(numbers(leak)))
-    pairs = zip(*(v if isinstance(v, tuple) else (v,) * count for v in (threshold, leak)), strict=True)
+def _late_drop(threshold: Real, fed_back: Real, leak: Real, rounding: str) -> Real:
+    """(threshold - fed_back) / leak on the grid, rounded as the neuron's charge is: down, or to the nearest."""
+    given = threshold, fed_back, leak
+    count = max(len(numbers(v)) for v in given)
+    each = zip(*(v if isinstance(v, tuple) else (v,) * count for v in given), strict=True)
     half = 0.5 if rounding == "half" else 0.0
-    drops = tuple(math.floor(t / GRID / k + half) * GRID for t, k in pairs)
-    return drops if isinstance(threshold, tuple) or isinstance(leak, tuple) else drops[0]
+    drops = tuple(math.floor((t - v) / GRID / k + half) * GRID for t, v, k in each)
+    return drops if any(isinstance(v, tuple) for v in given) else drops[0]

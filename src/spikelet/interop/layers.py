@@ -293,13 +293,38 @@ class Upsample(nn.Module):
         return f"factor={self.factor}, mode={self.mode!r}"
 
 
-def upsample(layer: nn.Upsample, site: Site) -> Upsample:
-    """The same, where every position is repeated a whole number of times, or a map becomes twice as large by means."""
+class Resized(nn.Module):
+    """Maps brought to a size: nn.Upsample(size=...), by the nearest position, or bilinearly where that is twice theirs.
+
+    Args:
+        size: H and W, or one number for both.
+        mode: "nearest", or "bilinear".
+    """
+
+    def __init__(self, size: int | tuple[int, int], mode: str) -> None:
+        super().__init__()
+        self.size, self.mode = size, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, h, w] -> [T, B, C, H, W]. Raises ConversionError for anything else."""
+        if x.dim() != 5:
+            raise ConversionError(f"upsampling takes maps [T, B, C, H, W], got shape {tuple(x.shape)}.")
+        return F.interpolate(x.flatten(0, 1), self.size, mode=self.mode).unflatten(0, x.shape[:2])
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}, mode={self.mode!r}"
+
+
+def upsample(layer: nn.Upsample, site: Site) -> Upsample | Resized:
+    """The same, where every position is repeated a whole number of times, a map becomes twice as large by means, or a
+    size is told, which lowering compares with the map's."""
+    if layer.size is not None and layer.mode in ("nearest", "bilinear") and not layer.align_corners:
+        return Resized(layer.size, layer.mode)  # type: ignore[arg-type]
     factors = {layer.scale_factor} if not isinstance(layer.scale_factor, tuple) else set(layer.scale_factor)
     factor = next(iter(factors))
     means = layer.mode == "bilinear" and factor == 2 and not layer.align_corners
     is_known = layer.mode == "nearest" or means
-    if factor is None or factor % 1 or len(factors) > 1 or layer.size is not None or not is_known:
+    if factor is None or factor % 1 or len(factors) > 1 or not is_known:
         raise ConversionError(
             f"{site.name}: upsampling must repeat every position a whole number of times, mode='nearest' and "
             "scale_factor=2, 3 ..., or be mode='bilinear' with scale_factor=2 and align_corners=False, whose weights "

@@ -26,6 +26,7 @@ import functools
 from torch import nn
 
 from spikelet.base.errors import ConversionError
+from spikelet.interop.beside import put_beside
 from spikelet.interop.code_events import Event, Events
 from spikelet.interop.code_record import CodeRecord, Node, Sign, sign_of
 from spikelet.interop.dynamics import After, Dynamics, to_lif
@@ -91,7 +92,7 @@ def add_neurons(net: nn.Module, found: NeuronsFound, time_steps: int, *, round_l
     """Gives `net` the module of neurons that were found. Raises ConversionError where they have no counterpart."""
     name = f"{PREFIX}{len(in_code_of(net))}"
     lif = to_lif(f"net.{name}", found.neuron, time_steps, round_leak)
-    net.add_module(name, NeuronsInCode(lif, found.plan, found.cut).train(net.training))
+    put_beside(net, name, NeuronsInCode(lif, found.plan, found.cut))
 
 
 def find(record: CodeRecord, loop: Lockstep, known: list[NeuronsInCode], cut: int | None) -> ConversionError | None:
@@ -220,9 +221,10 @@ def _currents(event: Event, before: int | None, events: Events, loop: Lockstep, 
         if place is None or place[1] not in (None, step):
             raise LoopRefused(
                 f"{where} read something else than a current of their step, such as spikes of the step before, "
-                "of their own or of another layer, or a tensor that differs by step. Feed each layer the currents of "
-                "its own step alone; neurons that read their own spikes are a module, RLeaky or a "
-                "LinearRecurrentContainer."
+                "of their own or of another layer, a tensor that differs by step, or a leak or threshold for each "
+                "channel. Feed each layer the currents of its own step alone, and give it one leak and one threshold; "
+                "neurons that read their own spikes, or have constants by channel, are a module, such as RLeaky, Leaky "
+                "or a LinearRecurrentContainer."
             )
         key = (f"x{id(place[0])}",)
         found[key] = found.get(key, 0.0) + value

@@ -12,10 +12,8 @@ from torch.overrides import TorchFunctionMode
 from spikelet.interop.calls import called_through
 from spikelet.interop.neurons_in_code import Plan
 from spikelet.interop.steps import tensors_in
-from spikelet.interop.weights_in_code import NAMES, names_of
+from spikelet.interop.weights_in_code import NAMES, is_ours, names_of
 from spikelet.interop.writes import written
-
-OURS = ("spikelet.nn.", "spikelet.neurons.", "spikelet.interop.")
 
 
 class SpikesInCode(TorchFunctionMode):
@@ -59,9 +57,14 @@ class SpikesInCode(TorchFunctionMode):
     def watching(self, net: nn.Module) -> Iterator[None]:
         """Inside, `net`, the original, is watched; it must call what the conversion calls, or no spikes are known."""
         theirs = dict(net.named_modules())
-        ours = [n for n, m in self.converted.named_modules() if n in theirs and type(m).__module__.startswith(OURS)]
+        ours = [n for n, m in self.converted.named_modules() if n in theirs and (is_ours(m) or _is_of_torch(m))]
         with called_through({theirs[name]: self._inner for name in ours}), self:
             yield
         for name, plan in self.plans.items():
             if self.calls != plan.calls:
                 self.spikes[name] = []
+
+
+def _is_of_torch(module: nn.Module) -> bool:
+    """Whether a module is a layer of torch that was kept, such as Flatten."""
+    return type(module).__module__.startswith("torch.nn.") and not list(module.children())

@@ -3,6 +3,9 @@
     v[t] = leak * v[t-1] + x[t]          x what the code reads at step t, v less what spikes take from it (dynamics.py)
     s[t] = v[t] > threshold, or >=       both at the threshold too, at the first step
 
+A threshold such as 0.3 is rounded, so that a membrane of the code may lie next to it where that of the equation lies on
+it: neurons are compared up to the first step at which that makes a difference.
+
 Only the calls on which a comparison depends run. Whatever else they read is drawn anew.
 """
 
@@ -21,34 +24,44 @@ from spikelet.interop.dynamics import After, Dynamics
 from spikelet.interop.steps import replaced, tensors_in
 
 LEVELS = 64  # a current is a multiple of the threshold's 64th part
+DYADIC = 2.0**20  # constants that are multiples of its inverse are not rounded at the first step
+NEAR = 1e-9  # of the threshold: what rounding may take from a membrane
 
 
 @torch.no_grad()
 def differs(record: CodeRecord, events: Events, steps: Sequence[Event], neuron: Dynamics) -> bool:
     """Whether the comparisons `steps` of the code give another spike than `neuron` anywhere, or do not run so."""
     threshold = -steps[0].u.get((), 0.0)
+    assert isinstance(neuron.leak, float), "code has one leak for all of its neurons"
     again = _Again(record, events, steps, threshold)
     try:
         with _in_float64():
             theirs = [again.spikes(event).double() for event in steps]
     except (RuntimeError, TypeError, ValueError, IndexError):
         return True
-    ours = _equation([again.current(event) for event in steps], neuron, threshold)
-    return not all(torch.equal(a.expand_as(b), b) for a, b in zip(theirs, ours, strict=True)) or not any(
-        bool(spikes.any()) for spikes in ours
-    )
+    above, ours = _equation([again.current(event) for event in steps], neuron, threshold)
+    exact = all((x * DYADIC).is_integer() for x in (neuron.leak, threshold, again.scale, threshold / again.scale))
+    rounded = torch.zeros_like(ours[0], dtype=torch.bool)  # neurons that one of both may have rounded to another side
+    for step, (a, b) in enumerate(zip(theirs, ours, strict=True)):
+        if step or not exact:
+            rounded |= (a.expand_as(b) != b) & (above[step].abs() <= NEAR * threshold)
+        if not torch.equal(torch.where(rounded, b, a), b):
+            return True
+    return not any(bool(spikes.any()) for spikes in ours)
 
 
-def _equation(currents: list[Tensor], neuron: Dynamics, threshold: float) -> list[Tensor]:
+def _equation(currents: list[Tensor], neuron: Dynamics, threshold: float) -> tuple[list[Tensor], list[Tensor]]:
+    """How far above its threshold each membrane is at each step, and the spikes."""
     assert isinstance(neuron.leak, float), "code has one leak for all of its neurons"
-    v, late, spikes = torch.zeros_like(currents[0]), torch.zeros_like(currents[0]), []
+    v, late, above, spikes = torch.zeros_like(currents[0]), torch.zeros_like(currents[0]), [], []
     for current in currents:
         v = neuron.leak * v + current - late
         s = (v > threshold if neuron.strictly_above else v >= threshold).double()
+        above.append(v - threshold)
         late = threshold * s if neuron.after is After.LATE else torch.zeros_like(v)
         v = {After.HARD: v * (1 - s), After.SOFT: v - threshold * s}.get(neuron.after, v)
         spikes.append(s)
-    return spikes
+    return above, spikes
 
 
 class _Again:
@@ -78,7 +91,8 @@ class _Again:
                 step = self.record.steps[call]
                 for tensor, node in zip(tensors_in((step.args, step.kwargs)), step.read, strict=True):
                     if id(tensor) not in self.made:
-                        self.made[id(tensor)] = self._tensor(node)
+                        known = [outputs[made] for made in node.made_by if made in outputs]
+                        self.made[id(tensor)] = known[-1] if known else self._tensor(node)  # read back where it lies
                 args, kwargs = (replaced(tree, Tensor, lambda x: self.made[id(x)]) for tree in (step.args, step.kwargs))
                 function = torch.Tensor.double if step.function.__name__ == "float" else step.function
                 given = function(*args, **kwargs)

@@ -12,6 +12,7 @@ snnTorch's Leaky, and RLeaky with feedback, reset a step late unless told otherw
     "none", True or False        Soft(0)
     Lapicque, R = 1              the same with a leak of 1 - 1/C and a gain of 1/C = -ln beta
     "subtract", False            refused, see below
+    RLeaky, all_to_all=False     Soft((threshold - V) / beta): its own last spike adds V where the threshold goes
     Synaptic, RSynaptic          an Integrator with a leak of alpha, then the same
     threshold from 4096 on       an Integrator for the membrane, and no spikes: float32 ends there on the grid 2^-12
     threshold                    the next value above it on the grid 2^-12: a membrane on snnTorch's threshold is silent
@@ -51,7 +52,7 @@ from spikelet.interop.site import Site
 from spikelet.interop.surrogates import fires_at_zero, of_snntorch
 from spikelet.interop.swap import Library, Swap
 from spikelet.neurons import LIF, Integrator, Membranes
-from spikelet.neurons.constants import Real
+from spikelet.neurons.constants import Real, numbers
 from spikelet.nn import Recurrent
 from spikelet.quant.grid import FRACTION_BITS
 
@@ -190,10 +191,9 @@ class RecurrentWithMembrane(nn.Module):
     """A layer with feedback that is called as `spikes, membrane = layer(current, spikes, membrane)`, or where its
     synapses leak as `spikes, synapse, membrane = layer(current, spikes, synapse, membrane)`."""
 
-    def __init__(self, recurrent: Recurrent, name: str) -> None:
+    def __init__(self, recurrent: nn.Module, name: str, states: int = 1) -> None:
         super().__init__()
-        self.layer, self.name = recurrent, name
-        self.states = 1 if recurrent.integrator is None else 2
+        self.layer, self.name, self.states = recurrent, name, states
 
     def forward(self, x: Tensor, spk: Any = None, *states: Any) -> tuple[Tensor, *tuple[Membrane, ...]]:
         """Spikes of a current [T, B, ...], and states that can only be handed on.
@@ -279,10 +279,7 @@ def _lapicque(neuron: Any, site: Site) -> nn.Module:
 
 def _recurrent(neuron: Any, site: Site) -> nn.Module:
     if not neuron.all_to_all:
-        raise ConversionError(
-            f"{site.name}: {type(neuron).__name__} with all_to_all=False multiplies each neuron's own spikes by V, "
-            "which has no counterpart here. Use linear_features=..., or conv2d_channels=... and kernel_size=..."
-        )
+        return _to_itself(neuron, site)
     lif, integrator = _that_subtracts(neuron, site), _synapse(neuron, site) if hasattr(neuron, "alpha") else None
     feedback = neuron.recurrent
     inner = dataclasses.replace(site, name=f"{site.name}.recurrent")
@@ -290,10 +287,28 @@ def _recurrent(neuron: Any, site: Site) -> nn.Module:
     recurrent = Recurrent(lif, synapses, integrator=integrator)
     if neuron.init_hidden and not neuron.output:
         return recurrent
-    return RecurrentWithMembrane(recurrent, site.name)
+    return RecurrentWithMembrane(recurrent, site.name, states=1 if integrator is None else 2)
 
 
-def _lif(neuron: Any, site: Site, leak: Real, leak_from: str, *, scale_input: bool) -> LIF:
+def _to_itself(neuron: Any, site: Site) -> nn.Module:
+    """A neuron that reads its own last spike times V, and has its threshold subtracted in the same step: it takes
+    threshold - V."""
+    given = {"V": neuron.recurrent.V, "threshold": neuron.threshold, "beta": neuron.beta.clamp(0, 1)}
+    fed_back, threshold, beta = (_constant(value, site.name, what) for what, value in given.items())
+    is_late = neuron.reset_mechanism == "subtract" and max(numbers(fed_back)) <= min(numbers(threshold))
+    if hasattr(neuron, "alpha") or not is_late:
+        raise ConversionError(
+            f"{site.name}: {type(neuron).__name__} with all_to_all=False multiplies each neuron's own spikes by V, "
+            'which has a counterpart in RLeaky alone, with reset_mechanism="subtract" and V up to the threshold, got '
+            f"V = {fed_back} and {threshold}. Use linear_features=..., or conv2d_channels=... and kernel_size=..."
+        )
+    made: nn.Module = _lif(neuron, site, beta, "beta", scale_input=False, fed_back=fed_back)
+    if any(isinstance(v, tuple) for v in (fed_back, threshold, beta)):
+        made = OverVectors(made, site.name)  # type: ignore[arg-type]
+    return made if neuron.init_hidden and not neuron.output else RecurrentWithMembrane(made, site.name)
+
+
+def _lif(neuron: Any, site: Site, leak: Real, leak_from: str, *, scale_input: bool, fed_back: Real = 0.0) -> LIF:
     _require_plain(neuron, site.name)
     dynamics = Dynamics(
         leak,
@@ -303,6 +318,7 @@ def _lif(neuron: Any, site: Site, leak: Real, leak_from: str, *, scale_input: bo
         after=_after(neuron, site.name),
         scale_input=scale_input,
         surrogate=of_snntorch(neuron.spike_grad),
+        fed_back=fed_back,
     )
     return to_lif(site.name, dynamics, site.time_steps, site.round_leak)
 

@@ -26,6 +26,7 @@ from spikelet.interop.lost import (
     require_own_parts,
     with_weights,
 )
+from spikelet.interop.own_code import KEPT, own_code
 from spikelet.interop.own_neurons import OwnNeurons, rule_of
 from spikelet.interop.site import Site
 from spikelet.interop.ways_out import way_out
@@ -153,7 +154,7 @@ class Swap:
             self._require_factor(module, name)
         site = Site(name, self.time_steps, self.round_leak, per_step, self.factors.get(id(module), 1.0))
         self.memo[id(module)] = rule(with_weights(module), site).train(module.training)
-        if not self._takes_sequences(module, per_step):
+        if rule is not own_code and not self._takes_sequences(module, per_step):
             self.one_step.append(name)
 
     def _require_kept(self, module: nn.Module, name: str) -> None:
@@ -196,6 +197,8 @@ class Swap:
             return rule
         if cls in TORCH:
             return TORCH[cls]
+        if next((base for base in cls.__mro__ if base in TORCH), None) in KEPT and not list(module.children()):
+            return own_code
         self._require_plain(cls, name)
         return None
 

@@ -20,8 +20,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikelet.interop import layers
+from spikelet.interop.beside import InOrder, put_beside
 from spikelet.interop.calls import called_through
 from spikelet.interop.lockstep import LoopRefused
+from spikelet.interop.own_code import OwnCode
 from spikelet.interop.site import Site
 from spikelet.interop.steps import tensors_in
 from spikelet.interop.writes import DRAWS
@@ -35,6 +37,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(PRODUCTS, ("input", "mat2")),
 }  # the functions, and the names of their arguments
 WEIGHTS = ("weight", "bias", "running_mean", "running_var", "mat2", "other")
+OURS = ("spikelet.nn.", "spikelet.neurons.", "spikelet.interop.")
 CLOSE = 1e-5
 Call = Callable[..., Any]
 
@@ -104,6 +107,11 @@ class WeightsInCode(LoopRefused):
         self.call = call
 
 
+def is_ours(module: nn.Module) -> bool:
+    """Whether a module stands for one of the network's, whose code is no code of the user's."""
+    return type(module).__module__.startswith(OURS) and not isinstance(module, OwnCode | InOrder)
+
+
 def names_of(net: nn.Module) -> list[str]:
     """The names of its layers that stand for calls."""
     return [name for name, _ in net.named_children() if name.startswith(PREFIX)]
@@ -112,7 +120,7 @@ def names_of(net: nn.Module) -> list[str]:
 def add_layer(net: nn.Module, call: Written) -> str:
     """The name of the layer that stands for `call`, which `net` gets."""
     name = f"{PREFIX}{len(names_of(net))}"
-    net.add_module(name, call.layer(name).train(net.training))
+    put_beside(net, name, call.layer(name))
     return name
 
 
@@ -182,6 +190,5 @@ class _Calls(TorchFunctionMode):
 def weights_in_code(net: nn.Module, image: Tensor) -> Iterator[None]:
     """Inside, what the code of `net` does with `image` and weights of its own is done by layers."""
     calls = _Calls(net, image)
-    ours = ("spikelet.nn.", "spikelet.neurons.", "spikelet.interop.")
-    with called_through({m: calls.inner for m in net.modules() if type(m).__module__.startswith(ours)}), calls:
+    with called_through({m: calls.inner for m in net.modules() if is_ours(m)}), calls:
         yield

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spikelet.interop.steps import tensors_in
+from spikelet.nn.storage import storage
 
 Call = Callable[..., Any]
 FRESH = {f"{name}_like" for name in ("zeros", "ones", "full", "empty")} | {
@@ -106,3 +107,12 @@ def extent(tensor: Tensor) -> tuple[int, int]:
         return first, first
     steps = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return first, first + (steps + 1) * size
+
+
+def overlap(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors share an element, as steps of a tensor whose last axis is time do not."""
+    if storage(one) != storage(other):
+        return False
+    seen = torch.zeros(one.untyped_storage().nbytes() // one.element_size(), dtype=torch.bool)
+    seen.as_strided(one.shape, one.stride(), int(one.storage_offset())).fill_(True)
+    return bool(seen.as_strided(other.shape, other.stride(), int(other.storage_offset())).any())

@@ -28,7 +28,7 @@ from spikelet.base.errors import LoweringError, names_its_place
 from spikelet.lowering.arrange import at_step, one_step
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.other_steps import at_their_steps
-from spikelet.lowering.trace import Call, tensors
+from spikelet.lowering.trace import Call, is_unknown_layer, tensors
 from spikelet.lowering.values import Value
 
 Rule = Callable[..., Value]
@@ -80,9 +80,9 @@ def rule_of(layer: nn.Module) -> Rule | None:
 
 
 def is_leaf(module: nn.Module) -> bool:
-    """Whether a module is lowered as a whole: it has a rule, or parameters and no children. All others are looked into:
-    what they do must be made of layers and functions with a rule."""
-    return rule_of(module) is not None or (bool(list(module.parameters())) and not list(module.children()))
+    """Whether a module is lowered as a whole: it has a rule, or is an unknown layer. All others are looked into: what
+    they do must be made of layers and functions with a rule."""
+    return rule_of(module) is not None or is_unknown_layer(module)
 
 
 def convert(b: Builder, call: Call, values: list[Value]) -> Value:
@@ -133,7 +133,7 @@ def without_rule(call: Call) -> LoweringError | None:
 
 def missing_rule(module: nn.Module, where: str) -> LoweringError | None:
     """The error of a layer that has no rule though it needs one: it has parameters, or is known to have no integers."""
-    if rule_of(module) is not None or not (list(module.parameters()) or type(module).__name__ in WAYS_OUT):
+    if rule_of(module) is not None or not (is_unknown_layer(module) or type(module).__name__ in WAYS_OUT):
         return None
     return without_rule(Call(module, where, (), (), {}, torch.empty(0)))
 

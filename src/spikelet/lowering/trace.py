@@ -27,6 +27,7 @@ from spikelet.nn.evaluation import evaluation_mode
 from spikelet.nn.hooks import hooks
 from spikelet.nn.storage import storage
 
+READY_MADE = ("torch.nn.", "spikelet.nn.", "spikelet.neurons.")  # where layers live
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__setitem__"}
 
 
@@ -71,11 +72,21 @@ class Call:
 
 
 def leaves(types: Container[type[nn.Module]]) -> Callable[[nn.Module], bool]:
-    """Which modules to record as one call: layers of `types`, and unknown ones with parameters and no children.
+    """Which modules to record as one call: layers of `types`, and unknown ones (is_unknown_layer).
 
     All others are looked into: what they do must be made of such layers and of tensor functions.
     """
-    return lambda module: type(module) in types or (bool(list(module.parameters())) and not list(module.children()))
+    return lambda module: type(module) in types or is_unknown_layer(module)
+
+
+def is_unknown_layer(module: nn.Module) -> bool:
+    """Whether a module has parameters, no children, and a ready-made layer among its bases.
+
+    One that is a plain nn.Module is its author's code, whose parameters are constants as those of a network are.
+    """
+    ready_made = (base for base in type(module).__mro__ if base.__module__.startswith(READY_MADE))
+    is_layer = any(base is not nn.Module for base in ready_made)
+    return is_layer and not list(module.children()) and next(module.parameters(), None) is not None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

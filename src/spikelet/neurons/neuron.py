@@ -231,9 +231,9 @@ class Neuron(nn.Module, abc.ABC):
 WRITTEN_OUT = (
     "Neurons that a network's loop writes out are recognised by from_snntorch and from_spikingjelly where mem = leak * "
     "mem * (1 - spike) + current, or with a threshold subtracted, and spike = mem > threshold. Not recognised are "
-    "a membrane that is clamped, spikes made by torch.sign, thresholds that adapt, and loops that end early. Make such "
-    "neurons a class, class MyLIF(nn.Module), that takes a current and gives spikes, and convert the network with "
-    "neurons={MyLIF: LIFParams(leak=0.5, threshold=1.0)}."
+    "a membrane that is clamped, spikes made by torch.sign, thresholds that adapt, constants by channel, and loops "
+    "that end early. Make such neurons a class, class MyLIF(nn.Module), that takes a current and gives spikes, and "
+    "convert the network with neurons={MyLIF: LIFParams(leak=0.5, threshold=1.0)}."
 )
 """Which neurons a conversion finds in code, which it does not, and the way out."""
 

@@ -4,7 +4,8 @@ The hooks and the evaluation mode go away again, also after an error; parameters
 every module's own mode are what they were.
 
 Counts follow the rules of layers.py. Products of two tensors are seen between the modules (products.py), as NeuroBench
-does not see them. No other tensor function is counted, nor is a layer that never ran.
+does not see them. No other tensor function is counted, nor what it reads of a network's own parameters, nor is a layer
+that never ran.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch.utils.hooks import RemovableHandle
 
 from spikelet.base.errors import LoweringError, SpikeletError, TimeAxisError
 from spikelet.base.time_axis import TimeAxis
+from spikelet.lowering.trace import is_unknown_layer
 from spikelet.neurons import Neuron
 from spikelet.neurons.constants import numbers
 from spikelet.nn import MaxPool2d, Recurrent, SumPool2d
@@ -136,7 +138,7 @@ def _watch_of(name: str, module: nn.Module, last: _LastOutput, unit: float | Non
         return _PoolWatch(last)
     if isinstance(module, Constants):
         return _ConstantsWatch(name, module)
-    if next(module.parameters(recurse=False), None) is not None:
+    if is_unknown_layer(module):
         raise SpikeletError(
             f"{name}: {type(module).__name__} has parameters that profile can't count. "
             "Counted are convolutions, Linear, batch norms, Scale, AddConstant, RelativeBias, Requantize and neurons."

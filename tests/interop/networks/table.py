@@ -11,6 +11,7 @@ from tests.interop.networks.classes import CLASSES
 from tests.interop.networks.elements import ELEMENTS
 from tests.interop.networks.examples import EXAMPLES
 from tests.interop.networks.functions import FUNCTIONS
+from tests.interop.networks.habits import HABITS
 from tests.interop.networks.in_code import IN_CODE
 from tests.interop.networks.loops import LOOPS
 from tests.interop.networks.network import Network
@@ -24,7 +25,7 @@ READY_MADE: dict[str, tuple[Network, ...]] = {
     "SpikingJelly, example scripts": EXAMPLES,
     "snnTorch, tutorials": TUTORIALS,
 }
-USERS = WRITTEN + LOOPS + FUNCTIONS + CLASSES + ELEMENTS + STRANGERS + IN_CODE
+USERS = WRITTEN + LOOPS + FUNCTIONS + CLASSES + ELEMENTS + STRANGERS + HABITS + IN_CODE
 SETS = READY_MADE | {"As users write them": USERS}
 NETWORKS: dict[str, Network] = {network.name: network for networks in SETS.values() for network in networks}
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "other_networks.md"
