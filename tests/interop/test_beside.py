@@ -32,7 +32,7 @@ class ByParts(nn.Sequential):
 
 
 @pytest.mark.parametrize("cls", [nn.Sequential, Plain, ByParts])
-def test_neurons_in_the_code_of_a_sequential_s_modules_are_called_in_their_places_alone(cls: type[nn.Sequential]) -> None:
+def test_neurons_in_the_code_of_a_sequential_s_modules_are_called_in_place(cls: type[nn.Sequential]) -> None:
     torch.manual_seed(0)
     net = cls(nn.Flatten(2), nn.Linear(128, 24), Learned(), nn.Linear(24, 10), Learned()).eval()
     model = spikelet.from_snntorch(net, time_steps=T, round_leak=True, **COUNTS)

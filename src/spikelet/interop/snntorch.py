@@ -333,7 +333,7 @@ def _with_state(neuron: Any, site: Site, lif: LIF) -> nn.Module:
 
 
 def _goes_along_last(*constants: Any) -> bool:
-    """Whether one of a neuron's constants differs along the last axis, as those of shape [C] do; [C, 1, 1] is for maps."""
+    """Whether one of a neuron's constants differs along the last axis, as [C] does; [C, 1, 1] is for maps."""
     return any(v.dim() == 1 and len(v.unique()) > 1 for v in map(torch.as_tensor, constants))
 
 
