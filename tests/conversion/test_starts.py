@@ -104,15 +104,16 @@ def test_its_integers_are_the_stream_s(name: str):
         assert any(isinstance(node.start, np.ndarray) for node in graph.of_type(ir.Lif))
 
 
-def test_the_network_is_left_as_it_was_and_a_longer_stream_starts_the_same():
+def test_the_network_is_left_as_it_was_and_a_longer_or_shorter_stream_starts_the_same():
     net, x = est()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    eight, more = (spikelet.convert(net, x, time_steps=steps, schedule=Started(x)) for steps in (8, 24))
+    eight, more, fewer = (spikelet.convert(net, x, time_steps=steps, schedule=Started(x)) for steps in (8, 24, 2))
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert not net._forward_hooks
-    starts = [[m.params.start for m in twin.modules() if isinstance(m, IntegrateAndFire)] for twin in (eight, more)]
-    assert starts[0] == starts[1]
-    assert more.time_steps == 24
+    twins = eight, more, fewer
+    starts = [[m.params.start for m in twin.modules() if isinstance(m, IntegrateAndFire)] for twin in twins]
+    assert starts[0] == starts[1] == starts[2]
+    assert [twin.time_steps for twin in twins] == [8, 24, 2]
 
 
 @pytest.mark.parametrize(

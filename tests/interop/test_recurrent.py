@@ -60,6 +60,15 @@ class Maps(nn.Module):
         return torch.stack([self.fc(self.lif(self.conv(x)).view(len(x), -1)) for _ in range(T)])
 
 
+class ToThemselves(Maps):
+    """V of each channel of maps, on the spikes of each neuron's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        fed_back = torch.tensor([-0.25, 0.0, 0.125]).view(3, 1, 1)
+        self.lif = snn.RLeaky(beta=0.5, threshold=0.25, all_to_all=False, V=fed_back, init_hidden=True)
+
+
 class Lapicque(Loop):
     """A leak of 1/2, a gain of 1/2."""
 
@@ -78,6 +87,7 @@ class Lapicque(Loop):
 NETS = {
     "RLeaky": (lambda: Loop(), (16,)),
     "RLeaky of maps": (Maps, (1, 4, 4)),
+    "RLeaky of maps, each to itself": (ToThemselves, (1, 4, 4)),
     "Lapicque": (Lapicque, (16,)),
 }
 
@@ -180,5 +190,5 @@ def test_spikes_that_were_changed_are_not_its_own() -> None:
     ids=["V above the threshold", "zero", "RSynaptic"],
 )
 def test_a_neuron_that_feeds_back_to_itself_as_no_lif_does_is_refused(neuron: Callable[[], nn.Module]) -> None:
-    with pytest.raises(ConversionError, match=r"all_to_all=False multiplies .* V up to the threshold, got V = \d"):
+    with pytest.raises(ConversionError, match=r"all_to_all=False multiplies .*, got V = [\d.]+, threshold = 1 and"):
         spikelet.from_snntorch(nn.Sequential(nn.Linear(4, 4), neuron()), time_steps=2)

@@ -159,9 +159,10 @@ def test_constants_of_a_network_s_own_code_are_counted_with_nothing():
         def __init__(self) -> None:
             super().__init__()
             self.gain, self.unused = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(()))
+            self.listed = nn.ParameterList([torch.ones(3)])
 
         def forward(self, x: Tensor) -> Tensor:
-            return x * self.gain
+            return x * self.gain * self.listed[0]
 
     layers = Linear(3, 3, Binary()), LIF(1), Linear(3, 2, Binary())
     plain, gained = nn.Sequential(*layers), nn.Sequential(layers[0], Gained(), *layers[1:])

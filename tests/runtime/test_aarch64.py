@@ -33,11 +33,13 @@ CROSS, QEMU = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64-
 OTHERS = [name for name in ("neon", "dotprod") if name not in {one.name for one in kernel_sets()}]
 # A part of every kernel's own tests: sizes that fill no vector, values and codes at their ends.
 KERNELS = {
+    "test_at_once": "shape2 and product",
     "test_blocks": "values_and_codes or (windows_strides and window1) or (read_in_planes and 33)",
     "test_choices": "(pooled_layer and 1-65-) or (however_many_spikes and 100-17-)",
     "test_cuts": "sums_of_every_width and 111",
     "test_depthwise": "channels_of_every_width and 33",
-    "test_matrices": "end_of_its_lanes or (spikes_by_spikes and 129)",
+    "test_matrices": "end_of_its_lanes or (spikes_by_spikes and 129) or (values_by_values and 17-23-7)",
+    "test_one_affine": "none_fits or (every_count and 300-3--1152-16)",
     "test_operations": "its_examples or brings_64_bits or own_runs",
     "test_places": "(as_many_steps and 3-17) or (neighbours and window1-kernel1) or (every_width and 65-65)",
     "test_planes": "sums_of_every_width and 33",

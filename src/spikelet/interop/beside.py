@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
 
 
 class InOrder(nn.Sequential):
-    """A Sequential that runs its first `own` modules alone."""
+    """A Sequential whose code sees its first `own` modules alone."""
 
     own: int
 
-    def forward(self, input: Any) -> Any:
-        """What the last of them gives."""
-        for module in itertools.islice(self._modules.values(), self.own):
-            assert module is not None, "a Sequential holds modules"
-            input = module(input)
-        return input
+    def __iter__(self) -> Iterator[nn.Module]:
+        """Each of them, as Sequential's forward runs them."""
+        return itertools.islice(super().__iter__(), self.own)
+
+    def __len__(self) -> int:
+        return self.own
+
+    def __getitem__(self, idx: Any) -> Any:
+        """One of them, or some in a row."""
+        if not isinstance(idx, slice):
+            return super().__getitem__(idx)
+        return nn.Sequential(OrderedDict(list(self._modules.items())[: self.own][idx]))  # type: ignore[arg-type]
+
+
+@functools.cache
+def _in_order(cls: type[nn.Sequential]) -> type[InOrder]:
+    """`cls`, a user's Sequential, as an InOrder."""
+    return InOrder if cls is nn.Sequential else type(cls.__name__, (InOrder, cls), {"__module__": InOrder.__module__})
 
 
 def put_beside(net: nn.Module, name: str, module: nn.Module) -> None:
     """Gives `net` a module that its own forward does not run."""
-    if type(net) is nn.Sequential:
+    if isinstance(net, nn.Sequential) and not isinstance(net, InOrder):
         own = len(net)
-        net.__class__ = InOrder
+        net.__class__ = _in_order(type(net))
         net.own = own  # type: ignore[assignment]
     net.add_module(name, module.train(net.training))

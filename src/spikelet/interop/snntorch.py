@@ -295,15 +295,16 @@ def _to_itself(neuron: Any, site: Site) -> nn.Module:
     threshold - V."""
     given = {"V": neuron.recurrent.V, "threshold": neuron.threshold, "beta": neuron.beta.clamp(0, 1)}
     fed_back, threshold, beta = (_constant(value, site.name, what) for what, value in given.items())
-    is_late = neuron.reset_mechanism == "subtract" and max(numbers(fed_back)) <= min(numbers(threshold))
-    if hasattr(neuron, "alpha") or not is_late:
+    largest, least = max(numbers(fed_back)), min(numbers(threshold))
+    if hasattr(neuron, "alpha") or neuron.reset_mechanism != "subtract" or largest > least:
         raise ConversionError(
             f"{site.name}: {type(neuron).__name__} with all_to_all=False multiplies each neuron's own spikes by V, "
             'which has a counterpart in RLeaky alone, with reset_mechanism="subtract" and V up to the threshold, got '
-            f"V = {fed_back} and {threshold}. Use linear_features=..., or conv2d_channels=... and kernel_size=..."
+            f'V = {largest:g}, threshold = {least:g} and reset_mechanism="{neuron.reset_mechanism}". Use '
+            "linear_features=..., or conv2d_channels=... and kernel_size=..."
         )
     made: nn.Module = _lif(neuron, site, beta, "beta", scale_input=False, fed_back=fed_back)
-    if any(isinstance(v, tuple) for v in (fed_back, threshold, beta)):
+    if _goes_along_last(*given.values()):
         made = OverVectors(made, site.name)  # type: ignore[arg-type]
     return made if neuron.init_hidden and not neuron.output else RecurrentWithMembrane(made, site.name)
 
@@ -324,14 +325,16 @@ def _lif(neuron: Any, site: Site, leak: Real, leak_from: str, *, scale_input: bo
 
 
 def _with_state(neuron: Any, site: Site, lif: LIF) -> nn.Module:
-    along_last = any(
-        v.dim() == 1 and len(v.unique()) > 1 for v in map(torch.as_tensor, (neuron.beta, neuron.threshold))
-    )
-    made = OverVectors(lif, site.name) if along_last else lif
+    made = OverVectors(lif, site.name) if _goes_along_last(neuron.beta, neuron.threshold) else lif
     if neuron.init_hidden and not neuron.output:
         made.reset_mem = made.init_leaky = no_membrane  # type: ignore[assignment]
         return made
     return WithMembrane(made)
+
+
+def _goes_along_last(*constants: Any) -> bool:
+    """Whether one of a neuron's constants differs along the last axis, as [C] does; [C, 1, 1] is for maps."""
+    return any(v.dim() == 1 and len(v.unique()) > 1 for v in map(torch.as_tensor, constants))
 
 
 def _after(neuron: Any, name: str) -> After:

@@ -28,6 +28,7 @@ from spikelet.nn.hooks import hooks
 from spikelet.nn.storage import storage
 
 READY_MADE = ("torch.nn.", "spikelet.nn.", "spikelet.neurons.")  # where layers live
+HOLDERS = (nn.ParameterList, nn.ParameterDict)  # ready-made too, but called by nobody
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__setitem__"}
 
 
@@ -82,8 +83,11 @@ def leaves(types: Container[type[nn.Module]]) -> Callable[[nn.Module], bool]:
 def is_unknown_layer(module: nn.Module) -> bool:
     """Whether a module has parameters, no children, and a ready-made layer among its bases.
 
-    One that is a plain nn.Module is its author's code, whose parameters are constants as those of a network are.
+    One that is a plain nn.Module is its author's code, whose parameters are constants as those of a network are, and
+    so are those of a ParameterList.
     """
+    if isinstance(module, HOLDERS):
+        return False
     ready_made = (base for base in type(module).__mro__ if base.__module__.startswith(READY_MADE))
     is_layer = any(base is not nn.Module for base in ready_made)
     return is_layer and not list(module.children()) and next(module.parameters(), None) is not None
