@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 from torch import nn
 
 
-class InOrder(nn.Sequential):
-    """A Sequential that runs its first `own` modules alone."""
-
-    own: int
-
-    def forward(self, input: Any) -> Any:
-        """What the last of them gives."""
-        for module in itertools.islice(self._modules.values(), self.own):
-            assert module is not None, "a Sequential holds modules"
-            input = module(input)
-        return input
-
-
-def put_beside(net: nn.Module, name: str, module: nn.Module) -> None:
-    """Gives `net` a module that its own forward does not run."""
-    if type(net) is nn.Sequential:
-        own = len(net)
-        net.__class__ = InOrder
-        net.own = own  # type: ignore[assignment]
+def put_beside(net: nn.Module, prefix: str, module: nn.Module) -> str:
+    """The first name of this prefix that `net` has no module of: it is that of `module` from now on."""
+    name = next(name for i in itertools.count() if not hasattr(net, name := f"{prefix}{i}"))
     net.add_module(name, module.train(net.training))
+    return name
+
+
+@contextmanager
+def left_out(net: nn.Module, names: Collection[str]) -> Iterator[None]:
+    """Inside, `net` has its own modules alone, whose code may go through them: a Sequential, or self.children()."""
+    beside = {name: module for name, module in net._modules.items() if name in names}
+    for name in beside:
+        del net._modules[name]
+    try:
+        yield
+    finally:
+        net._modules.update(beside)
