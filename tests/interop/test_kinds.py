@@ -60,7 +60,35 @@ def test_code_of_a_subclass_is_kept_and_its_parameters_are_of_the_network() -> N
     assert torch.equal(model.net.written_0.weight, net[0].weight)
     assert {"net.0.weight", "net.0.bias"} <= set(dict(model.named_parameters()))
     assert model.train().net[0].training, "a layer that has code of its own is in its network's mode"
-    assert not model.eval().net[0].held[0].training
+    assert not model.eval().net[0].layer.training
+
+
+class Gained(nn.Linear):
+    """Its network tells it a factor, and training draws noise."""
+
+    gain = 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x + torch.randn_like(x) if self.training else x) * self.gain
+
+
+class TellsGain(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.neuron = Gained(4, 8), snn.Leaky(0.5, threshold=0.25, init_hidden=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.fc.gain = 2.0
+        return self.neuron(self.fc(x))
+
+
+def test_code_of_a_subclass_is_in_the_mode_of_its_network_and_is_told_what_its_network_says() -> None:
+    model = spikelet.from_snntorch(TellsGain().train(), time_steps=2, scale=1 / 256)
+    x = torch.randint(0, 256, (8, 4), dtype=torch.uint8)
+    report = model.compare([(x, torch.zeros(8, dtype=torch.long))])
+    assert (report.different, report.layers[0].original > 0) == (0, True)
+    assert model.training
+    assert model.net.fc.layer.training
 
 
 def test_code_of_a_subclass_of_another_layer_is_refused() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+import spikelet
 from spikelet.interop.code_record import CodeRecord, Node
 from spikelet.interop.writes import overlap
 
@@ -55,6 +56,27 @@ def test_what_is_read_back_is_what_was_written() -> None:
 def test_a_part_that_is_written_again_holds_something_else(change: Callable[[Tensor], Any]) -> None:
     spikes, again = read_back(change)
     assert spikes is not again
+
+
+class WritesTruth(nn.Module):
+    """Neurons of [B, C, T] that write truth values into a tensor of floats, and read them back."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        membrane, out = torch.zeros_like(x[..., 0]), torch.zeros_like(x)
+        for t in range(x.shape[-1]):
+            membrane = x[..., t] + (0.5 * membrane * (1 - out[..., t - 1]) if t else 0.0)
+            out[..., t] = membrane > 0.25
+        return out
+
+
+def test_truth_values_that_are_written_into_floats_are_read_back_as_numbers() -> None:
+    net = nn.Sequential(nn.Linear(6, 8), WritesTruth())
+    model = spikelet.from_spikingjelly(
+        net, time_steps=3, time_axis=0, scale=1.0, forward=lambda net, x: net[1](net[0](x).movedim(0, -1)).sum(-1)
+    )
+    x = torch.randint(0, 2, (3, 5, 6), dtype=torch.uint8)
+    report = model.compare([(x, torch.zeros(5, dtype=torch.long))])
+    assert (report.different, report.layers[0].original > 0) == (0, True)
 
 
 def test_steps_of_a_tensor_whose_last_axis_is_time_share_no_element() -> None:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from spikelet.base.errors import WrongType
 from spikelet.base.time_axis import join_shape, split_shape
 from spikelet.interop.attributes import put_back
+from spikelet.interop.beside import left_out
 from spikelet.interop.comparison import Comparison, Integers, compare
 from spikelet.interop.feedback import FedBack, join
 from spikelet.interop.joined_feedback import JoinedFeedback, split
@@ -194,7 +195,8 @@ class Converted(nn.Module):
         return output
 
     def _code(self, net: nn.Module, x: Tensor) -> Any:
-        with weights_in_code(net, x) if self.untried or names_of(net) else nullcontext():
+        written, neurons = names_of(net), in_code_of(net)
+        with weights_in_code(net, x) if self.untried or written else nullcontext(), left_out(net, {*written, *neurons}):
             return (self.own_forward or _own)(net, x)
 
     def _products(self, net: nn.Module, current: Tensor) -> AbstractContextManager[Any]:

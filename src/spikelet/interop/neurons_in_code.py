@@ -92,7 +92,7 @@ def add_neurons(net: nn.Module, found: NeuronsFound, time_steps: int, *, round_l
     """Gives `net` the module of neurons that were found. Raises ConversionError where they have no counterpart."""
     name = f"{PREFIX}{len(in_code_of(net))}"
     lif = to_lif(f"net.{name}", found.neuron, time_steps, round_leak)
-    put_beside(net, name, NeuronsInCode(lif, found.plan, found.cut))
+    put_beside(net, PREFIX, NeuronsInCode(lif, found.plan, found.cut))
 
 
 def find(record: CodeRecord, loop: Lockstep, known: list[NeuronsInCode], cut: int | None) -> ConversionError | None:

@@ -20,26 +20,24 @@ KEPT = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 class OwnCode(nn.Module):
-    """Calls `layer`, and gives its attributes; parameters and buffers are those of both."""
+    """Runs the forward of `layer`, and has all that is its own: parameters, buffers, its mode, and its attributes."""
+
+    __slots__ = ("layer",)  # outside of what both have
 
     def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.held = [layer]  # in a list, so that it is no module of this one
-        self._parameters, self._buffers = layer._parameters, layer._buffers
+        self.__dict__ = layer.__dict__
+        object.__setattr__(self, "layer", layer)  # not as a module of this one
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the layer's own forward gives."""
-        return self.held[0](*args, **kwargs)
+        return self.layer.forward(*args, **kwargs)
 
-    def train(self, mode: bool = True) -> OwnCode:
-        """Itself, the layer in the same mode."""
-        self.held[0].train(mode)
-        return super().train(mode)
+    def __reduce__(self) -> Any:
+        """Of a copy of the layer, what is copied anew."""
+        return OwnCode, (self.layer,)
 
     def __getattr__(self, name: str) -> Any:
-        if "held" not in self.__dict__:  # while it is made, or copied
-            return super().__getattr__(name)
-        return getattr(self.held[0], name)
+        return getattr(self.layer, name)
 
 
 def own_code(layer: nn.Module, site: Site) -> OwnCode:

@@ -33,8 +33,8 @@ def differs(record: CodeRecord, events: Events, steps: Sequence[Event], neuron: 
     """Whether the comparisons `steps` of the code give another spike than `neuron` anywhere, or do not run so."""
     threshold = -steps[0].u.get((), 0.0)
     assert isinstance(neuron.leak, float), "code has one leak for all of its neurons"
-    again = _Again(record, events, steps, threshold)
     try:
+        again = _Again(record, events, steps, threshold)
         with _in_float64():
             theirs = [again.spikes(event).double() for event in steps]
     except (RuntimeError, TypeError, ValueError, IndexError):
@@ -91,8 +91,9 @@ class _Again:
                 step = self.record.steps[call]
                 for tensor, node in zip(tensors_in((step.args, step.kwargs)), step.read, strict=True):
                     if id(tensor) not in self.made:
-                        known = [outputs[made] for made in node.made_by if made in outputs]
-                        self.made[id(tensor)] = known[-1] if known else self._tensor(node)  # read back where it lies
+                        known = [outputs[made] for made in node.made_by if made in outputs]  # read back where it lies
+                        made = known[-1] if known else self._tensor(node)
+                        self.made[id(tensor)] = made.double() if tensor.is_floating_point() else made
                 args, kwargs = (replaced(tree, Tensor, lambda x: self.made[id(x)]) for tree in (step.args, step.kwargs))
                 function = torch.Tensor.double if step.function.__name__ == "float" else step.function
                 given = function(*args, **kwargs)

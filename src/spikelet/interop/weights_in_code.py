@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from spikelet.interop import layers
-from spikelet.interop.beside import InOrder, put_beside
+from spikelet.interop.beside import put_beside
 from spikelet.interop.calls import called_through
 from spikelet.interop.lockstep import LoopRefused
 from spikelet.interop.own_code import OwnCode
@@ -109,19 +109,17 @@ class WeightsInCode(LoopRefused):
 
 def is_ours(module: nn.Module) -> bool:
     """Whether a module stands for one of the network's, whose code is no code of the user's."""
-    return type(module).__module__.startswith(OURS) and not isinstance(module, OwnCode | InOrder)
+    return type(module).__module__.startswith(OURS) and not isinstance(module, OwnCode)
 
 
 def names_of(net: nn.Module) -> list[str]:
     """The names of its layers that stand for calls."""
-    return [name for name, _ in net.named_children() if name.startswith(PREFIX)]
+    return [name for name, module in net.named_children() if hasattr(module, "written")]
 
 
 def add_layer(net: nn.Module, call: Written) -> str:
     """The name of the layer that stands for `call`, which `net` gets."""
-    name = f"{PREFIX}{len(names_of(net))}"
-    put_beside(net, name, call.layer(name))
-    return name
+    return put_beside(net, PREFIX, call.layer(f"{PREFIX}{len(names_of(net))}"))
 
 
 class _Calls(TorchFunctionMode):
