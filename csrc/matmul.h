@@ -144,8 +144,8 @@ SPK_INLINE void pack_along(const int32_t *from, size_t lines, size_t whole, size
     }
 }
 
-/* `lines` of `inner` values, two by two: pair k of line l goes to to[l * apart + k * between]. Of the two steps of the
-   source one is 1 (steps_of), and of those of the result too. */
+/* `lines` of `inner` values, two by two: pair k of line l goes to to[l * apart + k * between]. One of the source's
+   two steps is 1 (steps_of), and one of the result's. */
 SPK_INLINE void pack_steps(const int32_t *from, size_t lines, size_t inner, size_t line_step, size_t inner_step,
                            uint32_t *to, size_t apart, size_t between) {
     const size_t whole = inner / 2;

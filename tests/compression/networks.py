@@ -101,7 +101,7 @@ class Own(Neuron):
 
 
 class OwnScale(nn.Module):
-    """A layer with parameters that nobody has a rule for."""
+    """A user's own code, whose parameter is a constant."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -347,7 +347,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "outer product": (lambda: _outer(), 4 + 5),
     "unknown function": (lambda: _after_first(lambda m, s: s.cumprod(2)), 0),
     "softmax over channels": (lambda: _after_first(lambda m, s: s.softmax(2)), 0),
-    "unknown layer": (lambda: _after_first(lambda m, s: m.scale(s), scale=OwnScale(4)), 0),
+    "a scale of one's own": (lambda: _after_first(lambda m, s: m.scale(s), scale=OwnScale(4)), 0),
     "layer norm": (lambda: _after_first(lambda m, s: m.norm(s.movedim(2, -1)), norm=nn.LayerNorm(4)), 0),
     "some channels": (lambda: _after_first(lambda m, s: s[:, :, :2], fc=linear(72)), 0),
     "channels in another order": (lambda: _after_first(lambda m, s: s[:, :, [3, 1, 0, 2]]), 0),

@@ -28,7 +28,7 @@ KEPT = {  # a word of the reason by the network's name
     "factors by name": ("q", r"\(matmul\) pairs them with a tensor of the model's own"),
     "outer product": ("q", r"\(mul\) pairs each with every channel|with every channel of another tensor"),
     "attention over channels": ("q", r"\(matmul\) pairs them with what has other channels or none"),
-    "unknown layer": ("one", r"scale \(OwnScale\) is not known"),
+    "a scale of one's own": ("one", r"\(mul\) pairs them with a tensor of the model's own"),
     "layer norm": ("one", r"norm \(LayerNorm\) is not known"),
     "some channels": ("one", r"\(__getitem__\) takes some of them"),
     "channels in another order": ("one", r"\(__getitem__\) takes some of them"),

@@ -33,7 +33,6 @@ class ByParts(nn.Sequential):
     """Its layers in slices, by number and in a loop."""
 
     def forward(self, input: Any) -> Tensor:
-        assert len(self) == 4
         x = self[0](input)
         for layer in self[1:-1]:
             x = layer(x)

@@ -30,11 +30,11 @@ class OwnNode(neuron.LIFNode):
         return 2 * super().forward(x)
 
 
-class OwnConv(nn.Conv2d):
-    """A user's convolution."""
+class OwnPool(nn.MaxPool2d):
+    """A user's pool."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) ** 2
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) ** 2
 
 
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
@@ -50,7 +50,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "time last": (lambda: layer.TLastSeqToANNContainer(nn.Conv2d(4, 4, 1)), "1: TLastSeqToANNContainer has no counter"),
     "a half threshold": (lambda: neuron.HalfThresholdIFNode(), "1: HalfThresholdIFNode has no counterpart"),
     "a subclass of a neuron": (lambda: OwnNode(), "1: OwnNode is a LIFNode with code of its own, which would be lost"),
-    "a subclass of a layer": (lambda: OwnConv(4, 4, 1), "1: OwnConv is a Conv2d with code of its own"),
+    "a subclass of a layer": (lambda: OwnPool(2), "1: OwnPool is a MaxPool2d with code of its own"),
     "a leak of thirds": (
         lambda: neuron.LIFNode(tau=3.0),
         rf"1: tau = 3 is a leak of 0.666667.*multiple of 2\^-{LEAK_BITS}. Pass round_leak=True to take the nearest",

@@ -33,7 +33,7 @@ class OwnCode(nn.Module):
         return self.layer.forward(*args, **kwargs)
 
     def __reduce__(self) -> Any:
-        """Of a copy of the layer, what is copied anew."""
+        """What makes one anew around a copy of the layer."""
         return OwnCode, (self.layer,)
 
     def __getattr__(self, name: str) -> Any:
