@@ -322,7 +322,8 @@ class Converted(nn.Module):
         own: tuple[Way, ...] = ()
         if self.original.neurons:
             own = AllAtOnce(*told, axis=0), AllAtOnce(*told, axis=1), AllFolded(*told)
-        return (AllSteps(), OwnLoop(*told), OwnLoop(*told, cut=0), OwnLoop(*told, cut=1), *norms, *own, *per_step)
+        loops = (OwnLoop(*told, cut=cut) for cut in (None, 0, 1, -1))
+        return (AllSteps(), *loops, *norms, *own, *per_step)
 
 
 def _fold_loaded(model: Converted, keys: Any) -> None:

@@ -190,6 +190,17 @@ def to_itself(net: Any, x: Tensor) -> Tensor:
     return out
 
 
+def repeated_last(net: Any, x: Tensor) -> Tensor:
+    """The image at every step, time last, read by modules of neurons."""
+    frames = x.unsqueeze(-1).repeat(*[1] * x.dim(), T)
+    one, two, out = net.one.init_leaky(), net.two.init_leaky(), []
+    for t in range(T):
+        spikes, one = net.one(net.fc1(frames[..., t].flatten(1)), one)
+        spikes, two = net.two(net.fc2(spikes), two)
+        out.append(spikes)
+    return torch.stack(out)
+
+
 HABITS = (
     Network("time last, spikes written and read back", lambda by: Code(
         time_last, conv=ByStep(nn.Conv2d(2, 8, 3, padding=1)), norm=TimeLastNorm(8), fires=TimeLast(),
@@ -222,4 +233,7 @@ HABITS = (
     Network("own neurons reset by the forward, threshold 0.3", lambda by: Code(
         begun_anew, body=nn.Sequential(nn.Linear(128, 32), Kept(), nn.Linear(32, 10), Kept())
     ), EVENTS, T, COUNTS),
+    Network("the image repeated, time last", lambda by: Code(
+        repeated_last, fc1=nn.Linear(192, 24), one=snn.Leaky(0.5), fc2=nn.Linear(24, 10), two=snn.Leaky(0.75)
+    ), SMALL, T),
 )  # fmt: skip
