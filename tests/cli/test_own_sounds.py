@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -52,7 +53,12 @@ def test_from_a_folder_to_c_that_hears(sounds: Path) -> None:
     typed("eval", "hum.safetensors", "--data", sounds)
     described = json.loads(typed("inspect", "hum.safetensors", "--json").stdout)
     assert LogMel(**described["hears"]) == LogMel()
-    assert "spikelet run hum.safetensors SOUND.wav" in typed("inspect", "hum.safetensors").stdout
+    said = " ".join(typed("inspect", "hum.safetensors").stdout.split())
+    assert "8,000 Hz; spikelet run hum.safetensors SOUND.wav" in said
+    options = json.dumps({**json.loads(graph.meta["data_options"]), "sound": {"adapt": 4}})
+    spikelet.save(dataclasses.replace(graph, meta={**graph.meta, "data_options": options}), "adapts.safetensors")
+    said = " ".join(typed("inspect", "adapts.safetensors").stdout.split())
+    assert "8,000 Hz, beside their running means; spikelet run adapts.safetensors SOUND.wav" in said
 
 
 def test_a_second_is_heard_where_nothing_is_said(sounds: Path) -> None:

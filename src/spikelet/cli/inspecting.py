@@ -67,6 +67,7 @@ class Description:
         if hears is None:
             return []
         each = f"{hears.bands} log-mels of every {hears.hop} samples at {hears.rate:,} Hz"
+        each += ", beside their running means" if hears.adapt else ""
         return [("hears", f"WAV files: {each}; spikelet run {self.name} SOUND.wav")]
 
     def document(self) -> dict[str, Any]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from torch import nn
 
 
-def put_beside(net: nn.Module, prefix: str, module: nn.Module) -> str:
-    """The first name of this prefix that `net` has no module of: it is that of `module` from now on."""
+def put_beside(net: nn.Module, prefix: str, make: Callable[[str], nn.Module]) -> str:
+    """The first name of this prefix that `net` has nothing of: it is that of what `make` makes of it from now on."""
     name = next(name for i in itertools.count() if not hasattr(net, name := f"{prefix}{i}"))
-    net.add_module(name, module.train(net.training))
+    net.add_module(name, make(name).train(net.training))
     return name
 
 

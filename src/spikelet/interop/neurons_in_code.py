@@ -90,9 +90,11 @@ def in_code_of(net: nn.Module) -> dict[str, NeuronsInCode]:
 
 def add_neurons(net: nn.Module, found: NeuronsFound, time_steps: int, *, round_leak: bool) -> None:
     """Gives `net` the module of neurons that were found. Raises ConversionError where they have no counterpart."""
-    name = f"{PREFIX}{len(in_code_of(net))}"
-    lif = to_lif(f"net.{name}", found.neuron, time_steps, round_leak)
-    put_beside(net, PREFIX, NeuronsInCode(lif, found.plan, found.cut))
+
+    def make(name: str) -> NeuronsInCode:
+        return NeuronsInCode(to_lif(f"net.{name}", found.neuron, time_steps, round_leak), found.plan, found.cut)
+
+    put_beside(net, PREFIX, make)
 
 
 def find(record: CodeRecord, loop: Lockstep, known: list[NeuronsInCode], cut: int | None) -> ConversionError | None:

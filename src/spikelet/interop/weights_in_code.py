@@ -119,7 +119,7 @@ def names_of(net: nn.Module) -> list[str]:
 
 def add_layer(net: nn.Module, call: Written) -> str:
     """The name of the layer that stands for `call`, which `net` gets."""
-    return put_beside(net, PREFIX, call.layer(f"{PREFIX}{len(names_of(net))}"))
+    return put_beside(net, PREFIX, call.layer)
 
 
 class _Calls(TorchFunctionMode):

@@ -35,8 +35,8 @@ class OneAffine:
 
 
 def one_affine(affine: ir.Affine, neuron: ir.Neuron, source: Edge) -> OneAffine | None:
-    """The affine step that gives the counts of `neuron` behind `affine`, whose source is `source`; None: there is none
-    of 32 bits."""
+    """The one affine step that gives what `neuron` counts behind `affine`, for every value of `source`; None where 32
+    bits hold none."""
     channels = source.shape[0]
     if affine.clip is not None or len(affine.shift) > 1 or np.any(neuron.gain != 1 << neuron.leak_bits):
         return None
