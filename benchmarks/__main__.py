@@ -1,7 +1,8 @@
 """`make bench`: latency of whole networks beside PyTorch, int8 twins and SpikingJelly, their layers, and a picture.
 
-Small networks, three transformers, one of them with cuts too, and a residual network; what two threads bring; lesser
-machines' instructions; linear layers beside ONNX Runtime's of 2 bits.
+Small networks, three transformers, one of them with cuts too, and a residual network; what fewer and more spikes, and
+fewer time steps, turn; what two threads bring; lesser machines' instructions; linear layers beside ONNX Runtime's of 2
+bits.
 
     python -m benchmarks [--small] [--batch 1 32] [--threads 1] [--seconds 10] [--out bench.json] [--plot bench.png]
 
@@ -21,6 +22,7 @@ from benchmarks.end_to_end import BESIDE, options_of, table, write
 SMALL, SHIPPED = ("qsnn_vgg_s",), ("qsnn-vgg-s-cifar10",)
 PYTORCH, INT8, THEIRS = ("eager", "compiled", "bf16"), ("ort_int8", "openvino_int8"), ("spikingjelly",)
 RESNETS, SIDE = ("qpsnn_resnet18:1",), 128  # whose stem makes of it the maps of 32 x 32 that ResNets of CIFAR have
+RATES, STEPS = [0.02, 0.05, 0.2, 0.5], (1, 2)  # of a neuron, and T, beside the 0.1 and 4 of all other rows
 SPIKFORMERS, OTHERS = ("spikformer_4_384:1", "spikformer_4_384:4"), ("bestformer_4_384:1",)
 
 
@@ -43,7 +45,11 @@ def main() -> None:
     if not args.small:
         measure(SPIKFORMERS, *PYTORCH, *INT8, *THEIRS)
         measure(SPIKFORMERS[:1], *PYTORCH, *INT8, snap=True)
-        measure(RESNETS, *PYTORCH, image_size=SIDE)
+        measure(RESNETS, *PYTORCH, *INT8, image_size=SIDE)
+        measure(SPIKFORMERS[:1], "eager", *INT8, snap=True, batch=[1], firing=RATES)
+        for steps in STEPS:
+            measure(SPIKFORMERS[:1], "eager", *INT8, snap=True, batch=[1], time_steps=steps)
+        measure(RESNETS, "eager", *INT8, batch=[1], firing=RATES, image_size=SIDE)
         measure(OTHERS, "eager", *INT8)
         results += limited.tables(SPIKFORMERS, args.seconds)
         results += limited.tables(SPIKFORMERS[:1], args.seconds, ["--snap"])

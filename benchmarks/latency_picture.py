@@ -71,6 +71,7 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
 def _label(result: dict[str, Any]) -> str:
     bits = result["options"].get("weight_bits")
     name = result["model"] if bits is None else f"{result['model']}, {bits} bit"
+    name += f", T = {result['options']['time_steps']}" if "time_steps" in result["options"] else ""
     name += ", snapped" if result["snapped"] else ""
     name += f", {result['kernels']}" if "limits" in result else ""
     return f"{name}, {result['firing_rate']:.0%} firing, batch {result['batch']}"

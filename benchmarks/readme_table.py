@@ -20,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 LATENCY = RESULTS / "latency.json"
+LESSER_MACHINE = RESULTS / "latency_avx2.json"  # of `make bench` too, where the processor has no AVX-512
 MICROCONTROLLER = RESULTS / "microcontroller" / "table.json"
 CONTENDERS = {
     "eager": "eager",
@@ -241,6 +242,10 @@ def _microcontroller(taken: dict[str, Any]) -> list[str]:
     return [*lines, "", "![Instructions an inference](microcontroller/table.png)"]
 
 
+def _lesser_machine(taken: dict[str, Any]) -> list[str]:
+    return ["## Whole networks on a machine without AVX-512", "", _about_latency(taken), "", *_latency(taken)]
+
+
 def _limits(r: dict[str, Any]) -> str:
     """What PyTorch was told, as one tells it."""
     return ", ".join(f"`{name}={value}`" for name, value in r["limits"].items())
@@ -248,9 +253,9 @@ def _limits(r: dict[str, Any]) -> str:
 
 def _network(r: dict[str, Any]) -> str:
     """The model, the bits and the side of images that it was asked to have, and whether `Snap` has moved its biases."""
-    bits, side = r["options"].get("weight_bits"), r["options"].get("image_size")
+    bits, side, steps = (r["options"].get(option) for option in ("weight_bits", "image_size", "time_steps"))
     name = f"`{r['model']}`" if bits is None else f"`{r['model']}` at {bits} bit{'s' if bits > 1 else ''}"
-    name += "" if side is None else f", {side} x {side}"
+    name += ("" if side is None else f", {side} x {side}") + ("" if steps is None else f", T = {steps}")
     return f"{name}, snapped" if r.get("snapped") else name
 
 
@@ -279,6 +284,7 @@ def _ablations() -> str:
     parts += [_transformers(transformers)] if transformers else []
     firing = _read("speed_from_training.csv")
     parts += [_firing(firing)] if firing else []
+    parts += [_lesser_machine(json.loads(LESSER_MACHINE.read_text()))] if LESSER_MACHINE.exists() else []
     parts += [_microcontroller(json.loads(MICROCONTROLLER.read_text()))]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 

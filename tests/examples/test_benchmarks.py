@@ -98,14 +98,14 @@ def test_a_row_of_the_table_says_what_the_network_was_asked_for():
         "model": "a", "options": {}, "snapped": False, "batch": 1, "threads": 1, "kernels": "avx512",
         "firing_rate": 0.1, "milliseconds": {"cpu": {"native": 0.5}}, "times_faster_than": {"eager": 2.0},
     }  # fmt: skip
-    asked = {"options": {"weight_bits": 1, "image_size": 128}, "snapped": True}
+    asked = {"options": {"weight_bits": 1, "image_size": 128, "time_steps": 2}, "snapped": True}
     held = {"kernels": "avx2", "limits": limited.LIMITS["avx2"]}
     machine = {"device": "d", "torch": "v", "command": "c", "commit": "0"}
     taken = {"machine": machine, "results": [plain, plain | asked, plain | held, {"layers": []}]}
     rows = readme_table._latency(taken)[2:]
     assert [row.split(" | ")[:4] for row in rows] == [
         ["| `a`", "1", "1", "`avx512`"],
-        ["| `a` at 1 bit, 128 x 128, snapped", "1", "1", "`avx512`"],
+        ["| `a` at 1 bit, 128 x 128, T = 2, snapped", "1", "1", "`avx512`"],
         ["| `a`", "1", "1", "`avx2`"],
     ]
     said = (
