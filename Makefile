@@ -5,6 +5,8 @@
 #   make lowest  test with the lowest versions that pyproject.toml allows, torch apart
 #   make ecosystems  the exports for Arduino, PlatformIO, Zephyr, ESP-IDF and MicroPython, by their own packers
 #   make docs    the pages of the documentation, in build/docs: README, tutorials, specifications, every module
+#   make verify  exported C at length: 10,000 random graphs at -O0, -O3 and under the sanitizers, 200 of them and every
+#                shipped model on each emulated processor   (hours; VERIFY_ARGS="-k wasm32" narrows it)
 #   make lint    formatting, style, types, spelling
 #   make bench   timings of the native runtime beside PyTorch, int8 twins and SpikingJelly, and a picture of them
 #                in build/bench   (BENCH_ARGS=--small leaves the transformers out)
@@ -27,7 +29,7 @@ SPIKINGJELLY := spikingjelly==2.0.0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test device lowest ecosystems docs lint bench fuzz clean distclean
+.PHONY: help demo test device verify lowest ecosystems docs lint bench fuzz clean distclean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -50,6 +52,9 @@ test: $(READY)
 
 device: $(READY)
 	$(PY) -m pytest tests/device -m index
+
+verify: $(READY)
+	$(PY) -m pytest -n auto tests/export -m "not index" $(VERIFY_ARGS)
 
 # The lowest torch is no part of it: its wheels on the index bring gigabytes for other processors.
 LOWEST := build/lowest

@@ -32,7 +32,7 @@ def test_random_graphs_are_clean_under_the_sanitizers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(1000, 2000, 100))
+@pytest.mark.parametrize("first", range(1000, 6000, 100))
 @pytest.mark.parametrize("flags", [("-O0",), ("-O3",), SANITIZE], ids=lambda flags: flags[0])
 def test_many_random_graphs(first: int, flags: tuple[str, ...], tmp_path: Path) -> None:
     assert Batch(graphs(first, 100)).wrong(tmp_path, *flags) == {}

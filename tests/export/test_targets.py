@@ -11,17 +11,14 @@ from pathlib import Path
 
 import pytest
 
-import spikelet
-from spikelet.export import to_c
 from spikelet.export.c.kernels import needed, sources
 from spikelet.export.c.project import written
 from spikelet.export.c.report import CODE, STACK
-from spikelet.graph import ir
-from tests.export.emulated import TARGETS, called, code_bytes, semihosted, zig
+from tests.export.emulated import TARGETS, code_bytes, semihosted, zig
+from tests.export.self_tests import CORTEX, RIGHT, WRONG, make, passes, project
 from tests.format_3_graph import format_3_graph
 from tests.random_graphs import random_graph
 
-RIGHT, WRONG = 0x20026, 0x20023  # what a program says when it leaves by semihosting
 MODELS = {"every operation": format_3_graph, "spikes": lambda: random_graph(29)}
 
 
@@ -31,22 +28,7 @@ def test_a_network_of_the_targets_counts_spikes_32_outputs_at_a_time_and_runs_ro
     assert all(f"model_{kind}_band_0(" in text for kind in ("run", "step"))
 
 
-def project(graph: ir.IntGraph, folder: Path) -> Path:
-    """The project of `graph`, in a new folder."""
-    to_c(graph, folder / "c", name="net")
-    return folder / "c"
-
-
-def make(folder: Path, target: str) -> Path:
-    """What `make target` builds with Zig."""
-    done = subprocess.run(
-        ["make", "-s", target, f"ZIG={' '.join(zig())}"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return folder / "build"
-
-
-@pytest.mark.parametrize("cpu", ["cortex-m0", "cortex-m4", "cortex-m33"])
+@pytest.mark.parametrize("cpu", CORTEX)
 @pytest.mark.parametrize("model", MODELS)
 def test_the_self_test_passes_on_a_cortex_m_from_its_reset_on(cpu: str, model: str, tmp_path: Path) -> None:
     pytest.importorskip("unicorn")
@@ -64,22 +46,10 @@ def test_a_wrong_value_on_a_cortex_m_is_told(tmp_path: Path) -> None:
     assert semihosted(make(folder, "cortex-m4") / "cortex-m4.elf", "CORTEX_M4").reason == WRONG
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("processor", [*TARGETS, "wasm32"])
 @pytest.mark.parametrize("model", MODELS)
-def test_the_self_test_passes_on_other_processors(target: str, model: str, tmp_path: Path) -> None:
-    pytest.importorskip("unicorn")
-    assert called(project(MODELS[model](), tmp_path), "net_selftest", TARGETS[target]) == 0
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_the_self_test_passes_in_webassembly(model: str, tmp_path: Path) -> None:
-    wasmtime = pytest.importorskip("wasmtime")
-    built = make(project(MODELS[model](), tmp_path), "wasm32")
-    store = wasmtime.Store()
-    module = wasmtime.Module.from_file(store.engine, str(built / "net.wasm"))
-    exports = wasmtime.Instance(store, module, []).exports(store)
-    assert exports["net_selftest"](store) == 0
-    assert {"net_run", "net_init", "net_step", "net_read", "memory"} <= set(exports)
+def test_the_self_test_passes_on_other_processors(processor: str, model: str, tmp_path: Path) -> None:
+    assert passes(project(MODELS[model](), tmp_path), processor)
 
 
 def test_kernels_take_the_bytes_of_the_report(tmp_path: Path) -> None:
@@ -93,11 +63,3 @@ def test_kernels_take_the_bytes_of_the_report(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         found[name] = code_bytes(tmp_path / "a.o")
     assert found == {name: pytest.approx(size, rel=0.1, abs=16) for name, size in CODE.items()}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", spikelet.zoo.names())
-def test_shipped_models_on_a_cortex_m4(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("unicorn")
-    built = make(project(spikelet.load(name), tmp_path), "cortex-m4")
-    assert semihosted(built / "cortex-m4.elf", "CORTEX_M4").reason == RIGHT
