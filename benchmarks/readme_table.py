@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 LATENCY = RESULTS / "latency.json"
 LESSER_MACHINE = RESULTS / "latency_avx2.json"  # of `make bench` too, where the processor has no AVX-512
+KERNELS = RESULTS / "kernels.json"
 MICROCONTROLLER = RESULTS / "microcontroller" / "table.json"
 CONTENDERS = {
     "eager": "eager",
@@ -246,6 +247,41 @@ def _lesser_machine(taken: dict[str, Any]) -> list[str]:
     return ["## Whole networks on a machine without AVX-512", "", _about_latency(taken), "", *_latency(taken)]
 
 
+def _kernels(taken: dict[str, Any]) -> list[str]:
+    """A row a network and kernel, in bold where it is over three times the convolutions."""
+    machine = taken["machine"]
+    about = (
+        f"`{machine['command']}`: one image, all T steps, one thread, processor time, {machine['device']}, commit "
+        f"{machine['commit']}. Operations are all multiply-accumulates where a kernel does all of them, and those of "
+        "the ones of its input where it reads events; what is fused behind is in the time. Bold: over three times what "
+        "an operation takes in the network's convolutions together."
+    )
+    columns = "network", "kernels", "kernel", "us", "share", "operations", "counted", "ps each", "times convolutions'"
+    lines = _section("What an operation takes by kernel", about, *columns)
+    for r in taken["results"]:
+        for k in r["kernels"]:
+            times = f"**{k['slower']:.1f}**" if k["is_slow"] else f"{k['slower']:.1f}"
+            lines.append(
+                f"| {_network(r)} | `{r['set']}` | `{k['kind']}` | {k['microseconds']:,.1f} | {k['share']:.0%} | "
+                f"{k['operations']:,} | {k['counted']} | {k['picoseconds']:.1f} | {times} |"
+            )
+    return lines
+
+
+def _slow_kernels(taken: dict[str, Any]) -> str:
+    """The kernels of the table above, by name, that are slow in some network."""
+    slow: dict[str, list[str]] = defaultdict(list)
+    for r in taken["results"]:
+        for k in r["kernels"]:
+            if k["is_slow"]:
+                slow[k["kind"]].append(f"{_network(r)} ({k['slower']:.1f})")
+    named = "; ".join(f"`{kind}` in {', '.join(networks)}" for kind, networks in slow.items())
+    return (
+        "What an operation takes by kernel is in [`results/README.md`](results/README.md). Over three times what it "
+        f"takes in the network's convolutions: {named or 'none'}."
+    )
+
+
 def _limits(r: dict[str, Any]) -> str:
     """What PyTorch was told, as one tells it."""
     return ", ".join(f"`{name}={value}`" for name, value in r["limits"].items())
@@ -285,6 +321,7 @@ def _ablations() -> str:
     firing = _read("speed_from_training.csv")
     parts += [_firing(firing)] if firing else []
     parts += [_lesser_machine(json.loads(LESSER_MACHINE.read_text()))] if LESSER_MACHINE.exists() else []
+    parts += [_kernels(json.loads(KERNELS.read_text()))]
     parts += [_microcontroller(json.loads(MICROCONTROLLER.read_text()))]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
@@ -294,7 +331,8 @@ def _readme(before: str) -> str:
     published = _latest(_grouped(_read("results.csv"), "table").get(("results",), []))
     table = "\n".join([*_models(published), "", *_others(published)])
     taken = json.loads(LATENCY.read_text())
-    speeds = "\n".join([_about_latency(taken), "", *_latency(taken)])
+    slow = _slow_kernels(json.loads(KERNELS.read_text()))
+    speeds = "\n".join([_about_latency(taken), "", *_latency(taken), "", slow])
     return f"{head}{BEGIN}\n\n{table}\n\n{speeds}\n\n{END}{rest.split(END)[1]}"
 
 

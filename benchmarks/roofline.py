@@ -39,7 +39,7 @@ from benchmarks.end_to_end import write
 from spikelet import Program
 from spikelet.base.codes import values_of
 from spikelet.graph import ir
-from spikelet.graph.analysis import analyse
+from spikelet.graph.analysis import MAX_OUTPUTS, analyse
 from spikelet.runtime.layout import ROW, row_of_places
 from spikelet.runtime.one_by_one import times
 from spikelet.zoo import names
@@ -139,18 +139,23 @@ def _side_by_side(node: ir.Conv | ir.Linear, x: NDArray[np.int64], limit: Mappin
     return max(taken, ADDERS * rows / limit["logic"]) / 1e3
 
 
+def values_read(graph: ir.IntGraph, x: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+    """What layers and products read for one image or its frames, [T or 1, 1, ...], by the name of the node that makes
+    it."""
+    layers = (node for node in graph.nodes if isinstance(node, ir.Conv | ir.Linear | ir.Matmul))
+    read = dict.fromkeys(name for node in layers for name in node.inputs)
+    edges, wanted = analyse(graph), [name for name in read if name not in (graph.input.name, graph.output.name)]
+    values: dict[str, NDArray[Any]] = {graph.input.name: x if x.ndim > len(graph.input.shape) + 1 else x[None]}
+    for first in range(0, len(wanted), MAX_OUTPUTS - 1):
+        outputs = (ir.Output(name, 1.0) for name in wanted[first : first + MAX_OUTPUTS - 1])
+        found = Program(dataclasses.replace(graph, outputs=(*graph.outputs[:1], *outputs))).outputs(x)
+        values |= {name: y if edges[name].timed else y[None] for name, y in found.items()}
+    return values
+
+
 def roofed(graph: ir.IntGraph, x: NDArray[np.uint8], limit: Mapping[str, float], seconds: float) -> list[Roofed]:
     """Every operation of the program for one image, in order."""
-    by_name = {node.name: node for node in graph.nodes}
-    read = dict.fromkeys(node.inputs[0] for node in graph.nodes if isinstance(node, ir.Conv | ir.Linear))
-    edges = analyse(graph)
-    wanted = tuple(ir.Output(name, 1.0) for name in read if name not in (graph.input.name, graph.output.name))
-    values: dict[str, NDArray[Any]] = {graph.input.name: x[None]}
-    for name, found_there in (
-        Program(dataclasses.replace(graph, outputs=(*graph.outputs[:1], *wanted))).outputs(x).items()
-    ):
-        values[name] = found_there if edges[name].timed else found_there[None]
-    found = []
+    by_name, values, found = {node.name: node for node in graph.nodes}, values_read(graph, x), []
     for one in times(Program(graph), [x], seconds):
         node = by_name.get(one.node)
         known = node is not None and node.inputs and node.inputs[0] in values

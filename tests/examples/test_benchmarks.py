@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import spikelet
-from benchmarks import latency_picture, limited, linear_nbits, readme_table, roofline, spikingjelly_zoo
+from benchmarks import kernels, latency_picture, limited, linear_nbits, readme_table, roofline, spikingjelly_zoo
 from benchmarks.cases import Subject, subject_of
 from spikelet import Program, create_model, lower, save
 from spikelet.base.errors import OverflowRefused
@@ -125,8 +125,9 @@ def test_attention_is_timed_in_turns_and_beside_the_first_network(run: Callable[
         paths.append(str(tmp_path / f"{ratio}.safetensors"))
         save(lower(model, x[:1]), paths[-1])
     printed = run("attention_speed", *paths, "--images", str(tmp_path / "x.npy"), "--seconds", "0.05").splitlines()
-    assert re.fullmatch(r"0\.0\.safetensors: attention [1-9]\d* us, 0\.0 % less than the first", printed[0])
-    assert re.fullmatch(r"0\.5\.safetensors: attention [1-9]\d* us, -?[\d.]+ % less than the first", printed[1])
+    for ratio, less, line in zip(("0.0", "0.5"), (r"0\.0", r"-?[\d.]+"), printed, strict=True):
+        mixed = rf"{re.escape(ratio)}\.safetensors: attention [1-9]\d* us, {less} % less than the first"
+        assert re.fullmatch(rf"{mixed}; with q, k and v [1-9]\d* us, {less} % less", line)
 
 
 def test_spikingjellys_own_network_has_the_shape_of_ours():
@@ -158,6 +159,40 @@ def test_windows_over_a_position_are_counted(size: int, taps: int, stride: int, 
     windows = [range(at, at + span, dilation) for at in range(-padding, size + padding - span + 1, stride)]
     expected = [sum(i in window for window in windows) for i in range(size)]
     assert roofline.covering(size, taps, stride, padding, dilation).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [("MATMUL", 2 * 3 * 4 * 5 * 6), ("MATMUL_BITS", 4 * (1 + 2)), ("CONV_QUADS", 2 * 7 * 6), ("CONV_ROWS", 7 * 3)],
+)
+def test_operations_are_all_of_them_or_those_of_the_ones_that_are_read(kind: str, count: int):
+    if kind.startswith("MATMUL"):  # 3 heads, [4, 5] by [5, 6] at two steps; a 1 and a 3
+        a, b = np.ones((2, 1, 12, 1, 5), np.int64), np.zeros((2, 1, 15, 1, 6), np.int64)
+        b[0, 0, 2, 0, 3], b[1, 0, 14, 0, 0] = 1, 3
+        product = ir.Matmul("m", ("a", "b"), 3, (False, False), (1, 6))
+        assert kernels.operations(product, kind, [a, b]) == count
+        return
+    layer, x = ir.Linear("l", ("x",), np.zeros((7, 6), np.int8), 2), np.zeros((2, 1, 6), np.int64)
+    x[0, 0, 1], x[1, 0, 5] = 1, 3
+    assert kernels.operations(layer, kind, [x]) == count
+
+
+def test_kernels_are_compared_with_the_convolutions_and_slow_ones_are_named(run: Callable[..., str], tmp_path: Path):
+    out = tmp_path / "kernels.json"
+    printed = run("kernels", "qsd-transformer-cifar10", "--seconds", "0.05", "--out", str(out))
+    taken = json.loads(out.read_text())
+    (result,) = taken["results"]
+    assert {"MATMUL", "CONV_DEPTHWISE"} <= {one["kind"] for one in result["kernels"]}
+    assert min(one["operations"] for one in result["kernels"]) > 0
+    assert 0 < sum(one["share"] for one in result["kernels"]) <= 1
+    slow = {one["kind"] for one in result["kernels"] if one["slower"] > kernels.SLOW}
+    assert slow == {line.split()[0] for line in printed.splitlines() if line.endswith(", slow")}
+    rows = [row for row in readme_table._kernels(taken) if "**" in row]
+    assert {row.split(" | ")[2].strip("`") for row in rows} == slow
+    said = readme_table._slow_kernels(taken)
+    assert all(f"`{kind}` in `qsd-transformer-cifar10`" in said for kind in slow)
+    nothing = readme_table._slow_kernels(taken | {"results": []})
+    assert nothing.endswith("convolutions: none.")
 
 
 def test_another_machine_than_the_roofs_is_refused(monkeypatch: pytest.MonkeyPatch):

@@ -21,9 +21,12 @@ T, BATCH = 4, 2
 DENSITIES = np.array([0.0, 0.05, 0.6, 1.0])  # of the spikes of each step: by events, and from tables
 
 
-def product_of(graph: ir.IntGraph, kernels: str) -> Planned:
+BY_BITS = {"y": Kind.MATMUL_BITS}
+
+
+def product_of(graph: ir.IntGraph, kernels: str, choices: dict[str, Kind] | None = None) -> Planned:
     """The operation of the plan that runs the graph's one product."""
-    operations = Program(graph, kernels=kernels).plan(still=False).operations
+    operations = Program(graph, kernels=kernels, choices=choices).plan(still=False).operations
     kinds = (Kind.MATMUL, Kind.MATMUL_BITS)
     (found,) = (op for op in operations if op.kind in kinds)
     return found
@@ -44,9 +47,13 @@ def picked(name: str, shape: tuple[int, int, int], x: tuple[int, int], rng: np.r
 
 
 def assert_the_reference_everywhere(graph: ir.IntGraph, x: NDArray[np.uint8]) -> None:
-    """Every kernel set computes what the reference does, and the fast ones by bits."""
+    """Every kernel set computes what the reference does by its rules, and the fast ones by bits too."""
     assert_equal_everywhere(graph, x)
-    assert {product_of(graph, kernels).kind for kernels in FAST} == {Kind.MATMUL_BITS}
+    expected = Reference(graph).outputs(x)["y"]
+    for kernels in FAST:
+        assert product_of(graph, kernels, BY_BITS).kind is Kind.MATMUL_BITS
+        found = Program(graph, threads=2, kernels=kernels, choices=BY_BITS).outputs(x)["y"]
+        np.testing.assert_array_equal(found, expected, err_msg=kernels)
 
 
 @pytest.mark.parametrize("transpose", TRANSPOSES)
@@ -72,6 +79,7 @@ def test_spikes_by_spikes(rows: int, inner: int, columns: int, transpose: tuple[
         assert_the_reference_everywhere(graph, x)
         for kernels in FAST:
             op = product_of(graph, kernels)
+            assert op.kind is Kind.MATMUL_BITS
             names = "source", "addend_source", "planes", "has_sign"
             assert tuple(map(op.number, names)) == (Form.SPIKES, Form.SPIKES, 1, False)
             assert op.number("lane_bits") == (8 if inner < 256 else 16)
@@ -96,7 +104,7 @@ def test_values_by_values_of_few_bits(low: int, high: int, planes: int, reach: i
         graph = with_product((1, 1, 1), node, *sources)
         assert_the_reference_everywhere(graph, np.zeros((T, BATCH, 1, 1, 1), np.uint8))
         for kernels in FAST:
-            op = product_of(graph, kernels)
+            op = product_of(graph, kernels, BY_BITS)
             assert (op.number("planes"), bool(op.number("has_sign"))) == (planes, low < 0)
 
 
@@ -110,7 +118,24 @@ def test_a_product_at_the_end_of_its_lanes(a: int, b: int, lane_bits: int) -> No
     maps = [ir.Constant(name, (), np.full((1, 1, 1), v, np.int64).astype(np.int32)) for name, v in (("a", a), ("b", b))]
     graph = with_product((1, 1, 1), ir.Matmul("y", ("a", "b"), 1, (False, False), (1, 1), False), *maps)
     assert_the_reference_everywhere(graph, np.zeros((T, BATCH, 1, 1, 1), np.uint8))
-    assert {product_of(graph, kernels).number("lane_bits") for kernels in FAST} == {lane_bits}
+    assert {product_of(graph, kernels, BY_BITS).number("lane_bits") for kernels in FAST} == {lane_bits}
+
+
+@pytest.mark.parametrize("kernels", FAST)
+@pytest.mark.parametrize(
+    ("entries", "reach", "rows", "kind"),
+    [
+        (1, 9, 8, Kind.MATMUL_BITS), (1, 9, 100, Kind.MATMUL_BITS), (3, 9, 63, Kind.MATMUL),
+        (3, 9, 64, Kind.MATMUL_BITS), (3, 99, 64, Kind.MATMUL), (4, 9, 64, Kind.MATMUL), (15, 9, 8, Kind.MATMUL),
+        (15, 2**15, 8, Kind.MATMUL_BITS), (15, 2**15 - 1, 8, Kind.MATMUL), (16, 2**15, 8, Kind.MATMUL),
+    ],
+)  # fmt: skip
+def test_bits_are_added_where_that_is_faster(entries: int, reach: int, rows: int, kind: Kind, kernels: str) -> None:
+    """Spikes, two bits of many rows in bytes, and what no int16 holds; whatever else is multiplied."""
+    a = ir.Constant("a", (), np.full((rows, 1, 4), reach, np.int32))
+    b = ir.Constant("b", (), np.full((4, 1, 1), entries, np.int32))
+    graph = with_product((1, 1, 1), ir.Matmul("y", ("a", "b"), 1, (False, False), (1, 1), False), a, b)
+    assert product_of(graph, kernels).kind is kind
 
 
 @pytest.mark.parametrize("ends", [(0, 16), (-9, 0), (-8, 8)])

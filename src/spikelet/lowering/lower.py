@@ -24,13 +24,14 @@ from spikelet.base.strict_json import shown
 from spikelet.base.time_axis import TimeAxis, declared_by, split_shape
 from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
-from spikelet.graph.analysis import check_outputs
+from spikelet.graph.analysis import check_outputs, edges_of
 from spikelet.interop.converted import Converted
 from spikelet.lowering import rules as rules
 from spikelet.lowering.builder import Builder
 from spikelet.lowering.needed import without_unread
 from spikelet.lowering.outputs import Made, outputs_of
 from spikelet.lowering.ranges import ranges_of, words
+from spikelet.lowering.read_channels import with_read_channels
 from spikelet.lowering.registry import convert, is_leaf, without_rule
 from spikelet.lowering.repeated import without_repeats
 from spikelet.lowering.stand_in import stand_in
@@ -84,7 +85,8 @@ def lower(
     if overflows:
         raise OverflowRefused(words(overflows))
     check_outputs(graph, edges)
-    return without_repeats(graph, edges)
+    read = with_read_channels(graph)
+    return without_repeats(read, edges if read is graph else edges_of(read))
 
 
 def graph_of(lowered: Lowered, labels: tuple[str, ...], meta: Mapping[str, str]) -> ir.IntGraph:

@@ -25,8 +25,10 @@ from spikelet.base.time_axis import TimeAxis, batch_axis, declared_by, split_sha
 from spikelet.data.batches import pairs_by_name
 from spikelet.graph import ir
 from spikelet.graph.reference import Reference
-from spikelet.lowering.lower import FEW, Lowered, lowering_of
+from spikelet.lowering.lower import FEW, Lowered, graph_of, lowering_of
+from spikelet.lowering.needed import without_unread
 from spikelet.lowering.outputs import Made
+from spikelet.lowering.read_channels import Mask, channels_read
 from spikelet.lowering.trace import tensors
 from spikelet.lowering.values import Source, Value
 from spikelet.nn.device import device_of
@@ -163,6 +165,7 @@ class _Tally:
         self.count = dict.fromkeys(("samples", "logits", "logit_mismatches", "float", "integer", "others"), 0)
         self.other_wrong = {o.node: 0 for o in graph.outputs[1:]}
         self.known: dict[int, Lowered] = {}  # by batch size
+        self.read: dict[str, Mask] = {}  # channels by node, once a neuron makes fewer than its module
 
     def parts(self, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """The batch whole, or in parts of a few samples where a tensor's order of elements must be followed."""
@@ -193,10 +196,21 @@ class _Tally:
             value, (module, _, use) = lowered.neurons[name], name.partition("#")
             if module not in outputs or _source(lowered, value).node != name:
                 continue  # a rule made this node inside of a layer
-            expected = _integers(lowered, value, outputs[module][int(use or 1) - 1], spikes[name].shape)
+            expected = self._expected(lowered, value, outputs[module][int(use or 1) - 1], spikes[name].shape)
             self.total[name] += expected.size
             self.wrong[name] += int((expected != spikes[name]).sum())
         self._add_outputs(lowered, returned, pixels, y.cpu().numpy())
+
+    def _expected(self, lowered: Lowered, value: Value, tensor: Tensor, shape: tuple[int, ...]) -> Integers:
+        """The spikes of a neuron, or those of its channels that are read, where the graph makes no others."""
+        source = _source(lowered, value)
+        if shape[2] == source.channels:
+            return _integers(lowered, value, tensor, shape)
+        if not self.read:
+            self.read = channels_read(without_unread(graph_of(lowered, (), {})))
+        read = self.read[source.node]
+        whole = (*shape[:2], *(source.shape if shape[2] == read.sum() else shape[2:]))
+        return _integers(lowered, value, tensor, whole)[:, :, read]
 
     def _pixels(self, x: Tensor) -> NDArray[np.uint8]:
         frames = x.transpose(0, 1) if self.time_axis == 1 else x

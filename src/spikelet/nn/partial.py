@@ -9,10 +9,12 @@
 `Product` in linear order, and `ContextMap`, multiply k and v first and that by q (attention.py): there PartialTokens
 makes only the first product smaller.
 
-The first three make smaller products, in PyTorch, in the integer graph and in the native program. Their subsets are
-spread evenly: of n things the j-th stays where floor((j + 1)(1 - p) + phase) > floor(j (1 - p) + phase), one at least.
-A `phase` from 0 to 1 moves the subset, and decides how n (1 - p) is rounded; layers that alternate 0 and 1/2 leave
-out the ratio p between them.
+The first three make smaller products, in PyTorch, in the integer graph and in the native program. Lowering leaves out
+the channels of q, k and v that nothing reads then, with their weights and neurons (lowering/read_channels.py).
+
+Subsets are spread evenly: of n things the j-th stays where floor((j + 1)(1 - p) + phase) > floor(j (1 - p) + phase),
+one at least. A `phase` from 0 to 1 moves the subset, and decides how n (1 - p) is rounded; layers that alternate 0 and
+1/2 leave out the ratio p between them.
 
 `PartialRandom` draws anew in every pass of training. In evaluation its masks depend on its seed and the time step
 alone; they are the same for all samples of a batch, and at every evaluation. `rescale` multiplies what stays by

@@ -4,7 +4,9 @@
     at most 4 bits: spikes, small counts     MATMUL_BITS   their bits select columns of A; A of any width
     any                                      MATMUL        every product, two at once where A and B are int16
 
-MATMUL_BITS reads spikes as they are, and adds up in as few bits as the analysis proves that the product has.
+MATMUL_BITS reads spikes as they are, and adds up in as few bits as the analysis proves that the product has. It takes a
+round for every bit of B, and MATMUL one for all. So where both can run, MATMUL_BITS comes first for spikes, for two
+bits where 64 rows and more are summed in bytes, and where A or B is no int16; else MATMUL (results/LOG.md, 2026-12-01).
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from spikelet.runtime.plan.kinds import Form, Kind
 from spikelet.runtime.plan.planner import Planner
 
 NARROW = 2**15 - 1  # magnitude below which two products are one instruction
-MAX_PLANES = 4  # bits of an entry up to which adding beats multiplying
+MAX_PLANES = 4  # bits of an entry that MATMUL_BITS can add up
+MANY_ROWS = 64  # of two bits that are faster added than multiplied, in bytes
 
 
 def matmul(plan: Planner, node: ir.Matmul) -> None:
@@ -28,16 +31,25 @@ def matmul(plan: Planner, node: ir.Matmul) -> None:
         bits = {"planes": _planes(b), "has_sign": _has_sign(b), "lane_bits": _lane_bits(plan.edges[node.name])}
         _emit(plan, node, Kind.MATMUL_BITS, [_bits_or_values(plan, name) for name in node.inputs], bits)
         return
-    narrow = all(plan.edges[name].reach <= NARROW for name in node.inputs)
     values = [plan.forms.values_in_order(name) for name in node.inputs]
-    _emit(plan, node, Kind.MATMUL, values, {"narrow": narrow})
+    _emit(plan, node, Kind.MATMUL, values, {"narrow": _is_narrow(plan, node)})
 
 
 def _kinds(plan: Planner, node: ir.Matmul) -> tuple[Kind, ...]:
     """Kernels of the set that can run the product, the one to take unless told otherwise first."""
-    few = _planes(plan.edges[node.inputs[1]]) <= MAX_PLANES
-    bits = (Kind.MATMUL_BITS,) if few and Kind.MATMUL_BITS in plan.emitter.kernels.kinds else ()
-    return *bits, Kind.MATMUL
+    planes = _planes(plan.edges[node.inputs[1]])
+    if planes > MAX_PLANES or Kind.MATMUL_BITS not in plan.emitter.kernels.kinds:
+        return (Kind.MATMUL,)
+    rows, _, _ = node.sizes(*(plan.edges[name].shape for name in node.inputs))
+    in_bytes = rows >= MANY_ROWS and _lane_bits(plan.edges[node.name]) == 8
+    if planes == 1 or (planes == 2 and in_bytes) or not _is_narrow(plan, node):
+        return Kind.MATMUL_BITS, Kind.MATMUL
+    return Kind.MATMUL, Kind.MATMUL_BITS
+
+
+def _is_narrow(plan: Planner, node: ir.Matmul) -> bool:
+    """Whether both maps are int16."""
+    return all(plan.edges[name].reach <= NARROW for name in node.inputs)
 
 
 def _has_sign(edge: Edge) -> bool:
