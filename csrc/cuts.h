@@ -42,7 +42,7 @@ typedef struct cut_planes {
 } cut_planes;
 
 /* Planes before cut j of a width. */
-SPK_INLINE size_t cut_row(size_t j, size_t width, int states) {
+SPK_ALWAYS size_t cut_row(size_t j, size_t width, int states) {
     return j * (width + 1) + (states ? 0 : j * (j + 1) / 2);
 }
 
@@ -54,12 +54,12 @@ SPK_INLINE size_t rows_before(const spk_op *op, size_t width) {
 }
 
 /* A plane of a cut, once for each part of a vector. */
-SPK_INLINE wide cut_bits(const uint8_t *at, int parts) {
+SPK_ALWAYS wide cut_bits(const uint8_t *at, int parts) {
     return parts == WHOLE ? w_load(at) : parts == HALF ? w_load_half(at) : w_repeat(at, parts);
 }
 
 /* Where the number in `planes` planes reaches the cut whose first plane is the `row`-th. */
-SPK_INLINE wide reaches(const cut_planes *k, size_t row, const wide *number, size_t planes) {
+SPK_ALWAYS wide reaches(const cut_planes *k, size_t row, const wide *number, size_t planes) {
     const uint8_t *at = k->first + row * k->row;
     wide reached = w_ones();
     for (size_t p = 0; p < planes; p++, at += k->row) reached = w_reach(number[p], cut_bits(at, k->parts), reached);
@@ -67,10 +67,10 @@ SPK_INLINE wide reaches(const cut_planes *k, size_t row, const wide *number, siz
 }
 
 /* Output pixels side by side. */
-SPK_INLINE int pixels_of(int parts) { return parts > WHOLE ? parts : 1; }
+SPK_ALWAYS int pixels_of(int parts) { return parts > WHOLE ? parts : 1; }
 
 /* Bit p of a number of each pixel, over all of the pixel's outputs. */
-SPK_INLINE wide spread_bit(const uint32_t numbers[STREAMS], size_t p, int parts) {
+SPK_ALWAYS wide spread_bit(const uint32_t numbers[STREAMS], size_t p, int parts) {
     uint32_t bits = 0;
     for (int i = 0; i < pixels_of(parts); i++) bits |= (numbers[i] >> p & 1) << i;
     if (parts > WHOLE) return w_spread(bits, parts);
@@ -78,7 +78,7 @@ SPK_INLINE wide spread_bit(const uint32_t numbers[STREAMS], size_t p, int parts)
 }
 
 /* m in width + 1 planes. */
-SPK_INLINE void sums_from_zero(const wide *ones, const uint32_t events[STREAMS], const cut_planes *k, wide *m) {
+SPK_ALWAYS void sums_from_zero(const wide *ones, const uint32_t events[STREAMS], const cut_planes *k, wide *m) {
     uint32_t rest[STREAMS] = {0};
     for (int i = 0; i < pixels_of(k->parts); i++) rest[i] = (1u << k->width) - 1 - events[i];
     m[0] = spread_bit(rest, 0, k->parts);
@@ -96,7 +96,7 @@ typedef struct cut_rows {
 } cut_rows;
 
 /* What has been said of cuts, by the number in entry e of the row of the state that each neuron is in. */
-SPK_INLINE wide by_state(const cut_rows *r, const wide *reached, const wide *state, size_t e) {
+SPK_ALWAYS wide by_state(const cut_rows *r, const wide *reached, const wide *state, size_t e) {
     wide value = reached[r->transitions[r->low * r->entries + e]];
     for (size_t s = r->low + 1; s <= r->high; s++)
         value = w_select(state[s - 1], reached[r->transitions[s * r->entries + e]], value);
@@ -106,7 +106,7 @@ SPK_INLINE wide by_state(const cut_rows *r, const wide *reached, const wide *sta
 /* One step of an automaton: where it fires. A state's row of transitions has the number of the cut from which on it
    fires; of those from which on its next state is beyond 0, 1, ... where it does not fire; and with soft reset of those
    where it does. A hard reset is to the state in the middle, where all begin. */
-SPK_INLINE wide automaton_step(const spk_op *op, const cut_planes *k, const wide *m, wide *state, size_t t,
+SPK_ALWAYS wide automaton_step(const spk_op *op, const cut_planes *k, const wide *m, wide *state, size_t t,
                                int states) {
     const size_t planes = k->width + 1, beyond = (size_t)states - 1, middle = beyond / 2;
     const int first = t == 0, last = states == 1 || t + 1 == (size_t)op->T;
@@ -138,7 +138,7 @@ SPK_INLINE wide automaton_step(const spk_op *op, const cut_planes *k, const wide
 
 /* `sum` = (sum / 2 where `fired` is 0) + m * 2^(T - 1), exactly: after t + 1 steps its lowest T - 1 - t planes hold 0.
  */
-SPK_INLINE void add_step(const wide *m, size_t width, wide *sum, wide fired, size_t t, size_t T) {
+SPK_ALWAYS void add_step(const wide *m, size_t width, wide *sum, wide fired, size_t t, size_t T) {
     wide carry = w_zero();
     if (t == 0) {
         for (size_t p = 0; p <= width; p++) sum[T - 1 + p] = m[p];
@@ -155,7 +155,7 @@ SPK_INLINE void add_step(const wide *m, size_t width, wide *sum, wide fired, siz
 
 /* One step of neurons that fire by their sum since the last spike: where they do. `kept`: the sum, and where they fired
    at every step so far. */
-SPK_INLINE wide sum_step(const spk_op *op, const cut_planes *k, const wide *m, wide *kept, size_t t) {
+SPK_ALWAYS wide sum_step(const spk_op *op, const cut_planes *k, const wide *m, wide *kept, size_t t) {
     const size_t T = (size_t)op->T, width = k->width;
     wide *const sum = kept, *const fired = kept + CUT_SUM;
     add_step(m, width, sum, t ? fired[t - 1] : w_zero(), t, T);

@@ -21,7 +21,7 @@ static void depthwise_begin(void *kernel, const spk_op *op, const spk_frame *f, 
 }
 
 /* `vectors` * 8 channels of one window, from channel c on. Sums wrap, and end where int32_t reaches. */
-SPK_INLINE void depthwise_part(const spk_op *op, const int32_t *from, window w, size_t c, int32_t *sums, int vectors) {
+SPK_ALWAYS void depthwise_part(const spk_op *op, const int32_t *from, window w, size_t c, int32_t *sums, int vectors) {
     const size_t lanes = spk_lanes(op->in_c), apart = (size_t)op->dilation_w * lanes;
     const int16_t *weight = (const int16_t *)op->weight + c;
     vec acc[4];

@@ -216,7 +216,7 @@ SPK_INLINE uint32_t zero_row(const spk_op *op, const event_lists *e) {
 }
 
 /* Copies n events, adding `offset`; writes whole vectors. */
-SPK_INLINE void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offset) {
+SPK_ALWAYS void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offset) {
     const vec add = v_set32((int32_t)offset);
     for (size_t i = 0; i < n; i += 16) {
         v_store(to + i, v_add32(v_load(from + i), add));

@@ -7,7 +7,7 @@
 
 /* Offsets (c * row) of the spikes in the first `bytes` of a word whose first channel has offset `base`, where the
    others have none; returns their number. Up to 8 places after the last may be written. */
-SPK_INLINE size_t list_word(uint64_t word, size_t bytes, uint32_t base, uint32_t row, uint32_t *list) {
+SPK_ALWAYS size_t list_word(uint64_t word, size_t bytes, uint32_t base, uint32_t row, uint32_t *list) {
     size_t n = 0;
     (void)bytes;
     for (; word; word >>= 8, base += 8 * row) {

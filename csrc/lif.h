@@ -16,16 +16,20 @@ SPK_INLINE int32_t whole_log2(int32_t n) {
     return n == 1 ? k : -1;
 }
 
+/* Whether the charge halves, or more, the sum of membrane and current. */
+SPK_INLINE int charge_is_mean(const spk_op *op) { return op->leak == 1 && op->gain == 1 && !op->wide_charge; }
+
 SPK_INLINE charge charge_of(const spk_op *op) {
-    const int shifts = op->gain == 1 << op->leak_bits && whole_log2(op->leak) >= 0 && op->rounding == 0;
-    return shifts ? CHARGE_SHIFT : op->wide_charge ? CHARGE_WIDE : CHARGE_MULTIPLY;
+    const int whole = op->gain == 1 << op->leak_bits && whole_log2(op->leak) >= 0 && op->rounding == 0;
+    return whole || charge_is_mean(op) ? CHARGE_SHIFT : op->wide_charge ? CHARGE_WIDE : CHARGE_MULTIPLY;
 }
 
 /* What LIF steps need, in registers. */
 typedef struct lif_constants {
     vec below, drop, leak, gain, rounding, half, top, bottom; /* below = threshold - 1 */
     vec low_bits;                                             /* of a number: those that the shift takes */
-    int32_t leak_shift, leak_bits, membrane_shift;
+    int32_t leak_shift, mean_shift;                           /* of CHARGE_SHIFT */
+    int32_t leak_bits, membrane_shift;
 } lif_constants;
 
 SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
@@ -38,7 +42,8 @@ SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
     k.half = v_set32((int32_t)((1u << op->membrane_shift) >> 1));
     k.top = v_set32(op->membrane_top);
     k.bottom = v_set32(-op->membrane_top);
-    k.leak_shift = how == CHARGE_SHIFT ? op->leak_bits - whole_log2(op->leak) : 0;
+    k.mean_shift = charge_is_mean(op) ? op->leak_bits : 0;
+    k.leak_shift = how == CHARGE_SHIFT && !k.mean_shift ? op->leak_bits - whole_log2(op->leak) : 0;
     k.leak_bits = op->leak_bits;
     k.low_bits = v_set32((int32_t)((1u << op->leak_bits) - 1));
     k.membrane_shift = op->membrane_shift;
@@ -46,7 +51,7 @@ SPK_INLINE lif_constants lif_of(const spk_op *op, charge how) {
 }
 
 /* A k-bit membrane. */
-SPK_INLINE vec stored_membrane(const lif_constants *k, vec v) {
+SPK_ALWAYS vec stored_membrane(const lif_constants *k, vec v) {
     const vec stored = v_sra32(v_add32(v, k->half), k->membrane_shift);
     return v_sll32(v_max32(k->bottom, v_min32(k->top, stored)), k->membrane_shift);
 }
@@ -56,7 +61,7 @@ SPK_INLINE vec stored_membrane(const lif_constants *k, vec v) {
      (leak v + gain x + rounding) >> leak_bits = leak v' + gain x' + ((leak v'' + gain x'' + rounding) >> leak_bits),
 
    where the low part stays below 2^31, as leak, gain <= 2^leak_bits <= 2^15, and the rest may wrap, as h fits. */
-SPK_INLINE vec charged(const lif_constants *k, vec leak, vec gain, vec v, vec x, charge how) {
+SPK_ALWAYS vec charged(const lif_constants *k, vec leak, vec gain, vec v, vec x, charge how) {
     if (how == CHARGE_MULTIPLY)
         return v_sra32(v_add32(v_add32(v_mul32(leak, v), v_mul32(gain, x)), k->rounding), k->leak_bits);
     const vec low_v = v_mul32(leak, v_and(v, k->low_bits)), low_x = v_mul32(gain, v_and(x, k->low_bits));
@@ -65,21 +70,23 @@ SPK_INLINE vec charged(const lif_constants *k, vec leak, vec gain, vec v, vec x,
     return v_add32(v_add32(high_v, high_x), low);
 }
 
-/* The charge of a step from x. With a gain of one and a leak of 2^-k (CHARGE_SHIFT), (leak v + gain x) >> leak_bits =
-   x + (v >> k) exactly. */
-SPK_INLINE vec lif_charge(const lif_constants *k, vec x, vec v, charge how) {
-    return how == CHARGE_SHIFT ? v_add32(x, v_sra32(v, k->leak_shift)) : charged(k, k->leak, k->gain, v, x, how);
+/* The charge of a step from x. Without a product (CHARGE_SHIFT) it is one of two, and the other's shift is 0: with a
+   gain of one and a leak of 2^-k, (leak v + gain x) >> leak_bits = x + (v >> k) exactly; with a gain and a leak of
+   2^-k, and so a mean of both for k = 1, (x + v + rounding) >> k. */
+SPK_ALWAYS vec lif_charge(const lif_constants *k, vec x, vec v, charge how) {
+    if (how != CHARGE_SHIFT) return charged(k, k->leak, k->gain, v, x, how);
+    return v_sra32(v_add32(v_add32(x, k->rounding), v_sra32(v, k->leak_shift)), k->mean_shift);
 }
 
 /* Where a charge fires; the spikes go to `to`. */
-SPK_INLINE vec lif_fires(const lif_constants *k, vec h, uint64_t *to, size_t c) {
+SPK_ALWAYS vec lif_fires(const lif_constants *k, vec h, uint64_t *to, size_t c) {
     const vec fires = v_gt32(h, k->below);
     put_spikes(to, c, v_signs32(fires));
     return fires;
 }
 
 /* The membrane that is left of it. */
-SPK_INLINE vec lif_membrane(const lif_constants *k, vec h, vec fires, int soft, int rounded) {
+SPK_ALWAYS vec lif_membrane(const lif_constants *k, vec h, vec fires, int soft, int rounded) {
     const vec v = soft ? v_sub32(h, v_and(fires, k->drop)) : v_andnot(fires, h);
     return rounded ? stored_membrane(k, v) : v;
 }

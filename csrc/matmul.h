@@ -49,15 +49,15 @@ static int64_t matrices_bytes(const spk_op *op) {
 }
 
 /* Two steps of the inner loop, side by side in each lane. */
-SPK_INLINE uint32_t two_steps(int32_t first, int32_t second) {
+SPK_ALWAYS uint32_t two_steps(int32_t first, int32_t second) {
     return (uint32_t)first << 16 >> 16 | (uint32_t)second << 16;
 }
-SPK_INLINE vec v_two_steps(vec first, vec second) { return v_or(v_and(first, v_set32(0xffff)), v_sll32(second, 16)); }
+SPK_ALWAYS vec v_two_steps(vec first, vec second) { return v_or(v_and(first, v_set32(0xffff)), v_sll32(second, 16)); }
 
 enum { TURNED = 8 }; /* lines and pairs of steps that are turned together */
 
 /* Number k, 0 to 7, of the pairs that v_turn32 turns, of the TURNED lines from `from` on, which lie in a row. */
-SPK_INLINE vec pairs_across(const int32_t *from, size_t inner_step, size_t k) {
+SPK_ALWAYS vec pairs_across(const int32_t *from, size_t inner_step, size_t k) {
     return v_two_steps(v_load(from + 2 * k * inner_step), v_load(from + (2 * k + 1) * inner_step));
 }
 
@@ -179,7 +179,7 @@ static void pack_wide(const matrices *m, const packed *p, const int32_t *a, matr
 
 /* A block of the result: `vectors` * 8 rows of `columns` neighbouring columns, `a` at the first row and `b` at the
    first column; column s of it goes to to[s * apart]. */
-SPK_INLINE void narrow_block(const packed *p, const int16_t *a, const int16_t *b, int32_t *to, size_t apart,
+SPK_ALWAYS void narrow_block(const packed *p, const int16_t *a, const int16_t *b, int32_t *to, size_t apart,
                              int vectors, int columns) {
     vec acc[4][4];
     for (int s = 0; s < columns; s++)
@@ -206,7 +206,7 @@ SPK_INLINE void narrow_columns(const packed *p, size_t s, int32_t *to, size_t ap
     for (; r < p->rows; r += 8) narrow_block(p, a + 2 * r, b, to + r, apart, 1, columns);
 }
 
-SPK_INLINE void wide_part(const packed *p, const int32_t *a, const int32_t *b, int32_t *to, int vectors) {
+SPK_ALWAYS void wide_part(const packed *p, const int32_t *a, const int32_t *b, int32_t *to, int vectors) {
     vec acc[4];
     for (int v = 0; v < vectors; v++) acc[v] = v_zero();
     for (size_t k = 0; k < p->inner; k++, a += p->rows) {

@@ -175,7 +175,7 @@ static int wants_table(const spk_op *op, const spk_frame *f, const matrices *m, 
 }
 
 /* `n` lanes in memory as int32. */
-SPK_INLINE void put_lanes(int32_t *to, const uint8_t *from, size_t n, int32_t lane_bits) {
+SPK_ALWAYS void put_lanes(int32_t *to, const uint8_t *from, size_t n, int32_t lane_bits) {
     const size_t bytes = (size_t)lane_bits;
     for (; n >= 8; n -= 8, to += 8, from += bytes) v_store(to, load_lanes(from, lane_bits));
     if (n == 0) return;
@@ -195,7 +195,7 @@ typedef struct part {
     int vectors;
 } part;
 
-SPK_INLINE void sum_column(const part *k, size_t column, int32_t *to, int by_table) {
+SPK_ALWAYS void sum_column(const part *k, size_t column, int32_t *to, int by_table) {
     const int vectors = k->vectors;
     const int32_t lane_bits = k->lane_bits;
     vec sums[MAX_VECTORS];
@@ -219,7 +219,7 @@ SPK_INLINE void sum_column(const part *k, size_t column, int32_t *to, int by_tab
     put_lanes(to, lanes, k->n, lane_bits);
 }
 
-SPK_INLINE void multiply_part(const spk_frame *f, const part *k, size_t columns, int32_t *to, size_t step) {
+SPK_ALWAYS void multiply_part(const spk_frame *f, const part *k, size_t columns, int32_t *to, size_t step) {
     if (k->table) {
         make_table(k->table, k->rows, k->stride, k->inner, k->lane_bits, k->vectors);
         for (size_t c = 0; c < columns && !spk_stopped(f); c++, to += step) sum_column(k, c, to, 1);

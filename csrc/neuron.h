@@ -31,7 +31,7 @@ SPK_INLINE neurons neurons_at(const spk_op *op, size_t c) {
 }
 
 /* How many steps from the threshold on h has come, 0 to levels. */
-SPK_INLINE vec quotient_of(const neurons *n, vec h, int32_t bits) {
+SPK_ALWAYS vec quotient_of(const neurons *n, vec h, int32_t bits) {
     const vec u = v_sub32(v_min32(v_max32(h, n->floor), n->ceiling), n->floor);
     const vec product = v_mul32(v_srav32(u, n->shift), n->factor);
     const vec q = v_sra32(v_add32(product, v_set32(1 << (bits - 1))), bits);
@@ -39,7 +39,7 @@ SPK_INLINE vec quotient_of(const neurons *n, vec h, int32_t bits) {
 }
 
 /* How many cuts lie below h; they ascend. */
-SPK_INLINE vec cuts_below(const neurons *n, vec h, int32_t levels) {
+SPK_ALWAYS vec cuts_below(const neurons *n, vec h, int32_t levels) {
     vec count = v_zero();
     for (int32_t j = 0; j < levels; j++) {
         const vec above = v_gt32(h, v_load(n->cuts + (size_t)j * n->channels));

@@ -13,7 +13,7 @@
 enum { BYTE_EVENTS = 120 };
 
 /* `vectors` * 64 outputs, those from byte `column` of the rows on. */
-SPK_INLINE void nibbles_part(row_sums acc, const uint8_t *weight, const uint32_t *events, size_t n, int vectors) {
+SPK_ALWAYS void nibbles_part(row_sums acc, const uint8_t *weight, const uint32_t *events, size_t n, int vectors) {
     const vec low = v_set32(0x0f0f0f0f);
     size_t at = 0;
     int first = 1;

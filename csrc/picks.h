@@ -15,23 +15,23 @@
 
 enum { BLOCK_ROWS = 65, MAX_VECTORS = 3 };
 
-SPK_INLINE vec add_lanes(vec x, vec y, int32_t lane_bits) {
+SPK_ALWAYS vec add_lanes(vec x, vec y, int32_t lane_bits) {
     return lane_bits == 8 ? v_add8(x, y) : lane_bits == 16 ? v_add16(x, y) : v_add32(x, y);
 }
 
 /* Eight lanes in memory as int32; bytes have no sign. */
-SPK_INLINE vec load_lanes(const uint8_t *from, int32_t lane_bits) {
+SPK_ALWAYS vec load_lanes(const uint8_t *from, int32_t lane_bits) {
     if (lane_bits == 8) return v_load8uto32(from);
     return lane_bits == 16 ? v_load16to32(from) : v_load(from);
 }
 
-SPK_INLINE vec negated_lanes(vec x, int32_t lane_bits) {
+SPK_ALWAYS vec negated_lanes(vec x, int32_t lane_bits) {
     const vec one = v_set32(lane_bits == 8 ? 0x01010101 : lane_bits == 16 ? 0x00010001 : 1);
     return add_lanes(v_xor(x, v_set32(-1)), one, lane_bits);
 }
 
 /* Adds the rows of a block that `word` selects to `sums`. */
-SPK_INLINE void pick_events(vec *sums, uint64_t word, const uint8_t *block, size_t stride, int32_t lane_bits,
+SPK_ALWAYS void pick_events(vec *sums, uint64_t word, const uint8_t *block, size_t stride, int32_t lane_bits,
                             int vectors) {
     while (word)
         for (int i = 0; i < 4; i++, word &= word - 1) {
@@ -41,7 +41,7 @@ SPK_INLINE void pick_events(vec *sums, uint64_t word, const uint8_t *block, size
 }
 
 /* The same from the table of a block of which `rows` are left, 64 at most. Returns that of the next block. */
-SPK_INLINE const uint8_t *pick_from_table(vec *sums, uint64_t word, const uint8_t *table, size_t rows,
+SPK_ALWAYS const uint8_t *pick_from_table(vec *sums, uint64_t word, const uint8_t *table, size_t rows,
                                           int32_t lane_bits, int vectors) {
     const size_t count = rows < 64 ? rows : 64, four = 512 * (size_t)vectors;
     for (size_t i = 0; i < count; i += 8, word >>= 8, table += 2 * four) {
@@ -55,7 +55,7 @@ SPK_INLINE const uint8_t *pick_from_table(vec *sums, uint64_t word, const uint8_
 }
 
 /* The sums of the subsets of four vectors, `stride` apart, of which `n` are there. */
-SPK_INLINE void table_of_four(uint8_t *to, const uint8_t *from, size_t stride, size_t n, int32_t lane_bits) {
+SPK_ALWAYS void table_of_four(uint8_t *to, const uint8_t *from, size_t stride, size_t n, int32_t lane_bits) {
     vec sums[16];
     sums[0] = v_zero();
     for (size_t i = 0; i < 4; i++) {

@@ -7,7 +7,7 @@
 
 /* Adds `vectors` * 8 output channels of `places` places: `units` quads of weights, from number `first` of the runs on,
    whose sums of two products stay within 16 bits. */
-SPK_INLINE void quads_add(const uint8_t *const *runs, size_t first, const uint8_t *weight, size_t units,
+SPK_ALWAYS void quads_add(const uint8_t *const *runs, size_t first, const uint8_t *weight, size_t units,
                           size_t row_bytes, int32_t *const *sums, int places, int vectors) {
     const vec ones = v_set16(1);
     vec acc[2][4];

@@ -11,12 +11,12 @@ typedef struct row_sums {
     int32_t *wide;
 } row_sums;
 
-SPK_INLINE row_sums sums_from(const spk_op *op, void *sums, size_t at) {
+SPK_ALWAYS row_sums sums_from(const spk_op *op, void *sums, size_t at) {
     return op->short_sums ? (row_sums){(int16_t *)sums + at, NULL} : (row_sums){NULL, (int32_t *)sums + at};
 }
 
 /* acc[at + i] += sum, or = sum when first: 16 lanes of int16. */
-SPK_INLINE void rows_flush(row_sums acc, int first, size_t at, vec sum) {
+SPK_ALWAYS void rows_flush(row_sums acc, int first, size_t at, vec sum) {
     if (acc.narrow) {
         v_store(acc.narrow + at, first ? sum : v_add16(v_load(acc.narrow + at), sum));
         return;

@@ -20,7 +20,7 @@ SPK_INLINE size_t rows_bundle(const spk_op *op) {
 }
 
 /* Sums of `vectors` * 32 columns of int8 rows in bundles that int8 can hold: `unit` events at a time, 4 or UNIT. */
-SPK_INLINE void rows_narrow(row_sums acc, const uint8_t *weight, const uint32_t *events, size_t n, size_t bundle,
+SPK_ALWAYS void rows_narrow(row_sums acc, const uint8_t *weight, const uint32_t *events, size_t n, size_t bundle,
                             int vectors, size_t unit) {
     size_t at = 0;
     int first = 1;
@@ -47,7 +47,7 @@ SPK_INLINE void rows_narrow(row_sums acc, const uint8_t *weight, const uint32_t 
 }
 
 /* The same, straight into int16: up to `bundle` events. */
-SPK_INLINE void rows_wide(row_sums acc, const uint8_t *weight, const uint32_t *events, size_t n, size_t bundle,
+SPK_ALWAYS void rows_wide(row_sums acc, const uint8_t *weight, const uint32_t *events, size_t n, size_t bundle,
                           int vectors) {
     size_t at = 0;
     int first = 1;
@@ -66,7 +66,7 @@ SPK_INLINE void rows_wide(row_sums acc, const uint8_t *weight, const uint32_t *e
     } while (at < n);
 }
 
-SPK_INLINE void rows_part(const spk_op *op, void *sums, size_t column, const uint32_t *events, size_t n, size_t bundle,
+SPK_ALWAYS void rows_part(const spk_op *op, void *sums, size_t column, const uint32_t *events, size_t n, size_t bundle,
                           int vectors) {
     const row_sums acc = sums_from(op, sums, column);
     const uint8_t *weight = (const uint8_t *)op->weight + column;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* 32 bits of a run for every output. */
-SPK_INLINE vec run_spread(const uint8_t *values) {
+SPK_ALWAYS vec run_spread(const uint8_t *values) {
     int32_t all;
     memcpy(&all, values, sizeof all);
     return v_set32(all);

@@ -45,7 +45,7 @@ typedef struct run_place {
 } run_place;
 
 /* Adds `vectors` * 8 output channels of `places` places: `units` pairs of weights, each 32 bits of the runs. */
-SPK_INLINE void pairs_add(const uint8_t *const *runs, const uint8_t *weight, size_t units, size_t row_bytes,
+SPK_ALWAYS void pairs_add(const uint8_t *const *runs, const uint8_t *weight, size_t units, size_t row_bytes,
                           int32_t *const *sums, int places, int vectors) {
     vec acc[2][4];
     for (int i = 0; i < places; i++)

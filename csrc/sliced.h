@@ -19,7 +19,7 @@ enum {
 };
 
 /* *sum + a + b -> *sum + 2 carry */
-SPK_INLINE wide add_rows(wide *sum, wide a, wide b) {
+SPK_ALWAYS wide add_rows(wide *sum, wide a, wide b) {
     const wide carry = w_majority(*sum, a, b);
     *sum = w_xor3(*sum, a, b);
     return carry;
@@ -37,7 +37,7 @@ typedef struct streams {
 /* How the rows of one event of every stream fill a vector: one of them, half of it, or parts of several. */
 enum { WHOLE = 1, HALF = 0 };
 
-SPK_INLINE wide sliced_row(const streams *e, size_t i, int parts) {
+SPK_ALWAYS wide sliced_row(const streams *e, size_t i, int parts) {
     if (parts == WHOLE) return w_load(e->weight + e->events[0][i]);
     if (parts == HALF) return w_load_half(e->weight + e->events[0][i]);
     return w_load_parts(e->weight, e->events, i, parts);
@@ -47,37 +47,37 @@ SPK_INLINE wide sliced_row(const streams *e, size_t i, int parts) {
 enum { IN_HAND = 6 };
 
 /* 2^k rows from i on into planes 0 .. k - 1; returns the carry into plane k. */
-SPK_INLINE wide sliced_2(wide *planes, const streams *e, size_t i, int parts) {
+SPK_ALWAYS wide sliced_2(wide *planes, const streams *e, size_t i, int parts) {
     return add_rows(&planes[0], sliced_row(e, i, parts), sliced_row(e, i + 1, parts));
 }
-SPK_INLINE wide sliced_4(wide *planes, const streams *e, size_t i, int parts) {
+SPK_ALWAYS wide sliced_4(wide *planes, const streams *e, size_t i, int parts) {
     const wide a = sliced_2(planes, e, i, parts);
     return add_rows(&planes[1], a, sliced_2(planes, e, i + 2, parts));
 }
-SPK_INLINE wide sliced_8(wide *planes, const streams *e, size_t i, int parts) {
+SPK_ALWAYS wide sliced_8(wide *planes, const streams *e, size_t i, int parts) {
     const wide a = sliced_4(planes, e, i, parts);
     return add_rows(&planes[2], a, sliced_4(planes, e, i + 4, parts));
 }
-SPK_INLINE wide sliced_16(wide *planes, const streams *e, size_t i, int parts) {
+SPK_ALWAYS wide sliced_16(wide *planes, const streams *e, size_t i, int parts) {
     const wide a = sliced_8(planes, e, i, parts);
     return add_rows(&planes[3], a, sliced_8(planes, e, i + 8, parts));
 }
 
 /* Adds `carry` to a bit of the counter; returns the carry into the next. */
-SPK_INLINE wide add_carry(wide *plane, wide carry) {
+SPK_ALWAYS wide add_carry(wide *plane, wide carry) {
     const wide before = *plane;
     *plane = w_xor(before, carry);
     return w_and(before, carry);
 }
 
 /* Adds `carry` to the counter from plane `from` on: those in hand, and `planes` up to `end` - 1. */
-SPK_INLINE void sliced_ripple(wide in_hand[IN_HAND], wide planes[PLANES], wide carry, int from, size_t end) {
+SPK_ALWAYS void sliced_ripple(wide in_hand[IN_HAND], wide planes[PLANES], wide carry, int from, size_t end) {
     for (int p = from; p < IN_HAND; p++) carry = add_carry(&in_hand[p], carry);
     for (size_t p = IN_HAND; p < end; p++) carry = add_carry(&planes[p], carry);
 }
 
 /* Doubles the counter. */
-SPK_INLINE void sliced_double(wide in_hand[IN_HAND], wide planes[PLANES], size_t end) {
+SPK_ALWAYS void sliced_double(wide in_hand[IN_HAND], wide planes[PLANES], size_t end) {
     for (size_t p = end; p-- > IN_HAND + 1;) planes[p] = planes[p - 1];
     if (end > IN_HAND) planes[IN_HAND] = in_hand[IN_HAND - 1];
     for (size_t p = IN_HAND; p-- > 1;) in_hand[p] = in_hand[p - 1];
@@ -86,7 +86,7 @@ SPK_INLINE void sliced_double(wide in_hand[IN_HAND], wide planes[PLANES], size_t
 
 /* Adds the rows of `n` events from the i-th on. A carry of 16 rows waits for the next, and one of 32 too, so that every
    64 rows a carry leaves the planes in hand. */
-SPK_INLINE void sliced_add(wide in_hand[IN_HAND], wide planes[PLANES], const streams *e, size_t i, size_t n, int parts,
+SPK_ALWAYS void sliced_add(wide in_hand[IN_HAND], wide planes[PLANES], const streams *e, size_t i, size_t n, int parts,
                            size_t end) {
     wide of_16 = w_zero(), of_32 = w_zero();
     const size_t blocks = n / 16;

@@ -8,7 +8,7 @@
 #include "transpose.h"
 
 /* Eight planes from the first on to bytes: byte i of to[k] counts bit 8 i + k. */
-SPK_INLINE void planes_to_bytes(const wide *planes, size_t plane_count, uint8_t to[8][WIDE]) {
+SPK_ALWAYS void planes_to_bytes(const wide *planes, size_t plane_count, uint8_t to[8][WIDE]) {
     wide bytes[8];
     for (size_t p = 0; p < 8; p++) bytes[p] = p < plane_count ? planes[p] : w_zero();
     swap_beside(bytes);
@@ -16,7 +16,7 @@ SPK_INLINE void planes_to_bytes(const wide *planes, size_t plane_count, uint8_t 
 }
 
 /* `n` counts, low and high bytes apart, to 2 * count - events: int16, or int32. */
-SPK_INLINE void put_sums(uint8_t *to, const uint8_t *low, const uint8_t *high, int n, int32_t events, int narrow) {
+SPK_ALWAYS void put_sums(uint8_t *to, const uint8_t *low, const uint8_t *high, int n, int32_t events, int narrow) {
     int16_t *const sums_16 = (int16_t *)(void *)to;
     int32_t *const sums_32 = (int32_t *)(void *)to;
     for (int i = 0; i < n; i++) {

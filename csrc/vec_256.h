@@ -8,6 +8,7 @@
 #include "spikelet.h"
 
 #define SPK_INLINE static inline __attribute__((always_inline))
+#define SPK_ALWAYS SPK_INLINE /* what the portable set inlines by force too */
 
 typedef __m256i vec;
 

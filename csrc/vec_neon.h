@@ -8,6 +8,7 @@
 #include "spikelet.h"
 
 #define SPK_INLINE static inline __attribute__((always_inline))
+#define SPK_ALWAYS SPK_INLINE /* what the portable set inlines by force too */
 
 typedef struct vec {
     int8x16_t a, b;

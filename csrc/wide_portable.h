@@ -24,26 +24,26 @@ typedef struct wide {
     piece w[PIECES];
 } wide;
 
-SPK_INLINE wide w_zero(void) {
+SPK_ALWAYS wide w_zero(void) {
     wide x;
     memset(&x, 0, sizeof x);
     return x;
 }
 
 /* WIDE bytes of memory; or half as many, the others being 0. */
-SPK_INLINE wide w_load(const void *p) {
+SPK_ALWAYS wide w_load(const void *p) {
     wide x;
     memcpy(&x, p, sizeof x);
     return x;
 }
-SPK_INLINE wide w_load_half(const void *p) {
+SPK_ALWAYS wide w_load_half(const void *p) {
     wide x = w_zero();
     memcpy(&x, p, WIDE / 2);
     return x;
 }
 
 /* `parts` rows side by side, each WIDE / parts bytes: those of the i-th event of so many lists. */
-SPK_INLINE wide w_load_parts(const uint8_t *weight, const uint32_t *const *events, size_t i, int parts) {
+SPK_ALWAYS wide w_load_parts(const uint8_t *weight, const uint32_t *const *events, size_t i, int parts) {
     wide x;
     const size_t bytes = WIDE / (size_t)parts;
     for (size_t p = 0; p < (size_t)parts; p++) memcpy((uint8_t *)&x + p * bytes, weight + events[p][i], bytes);
@@ -51,7 +51,7 @@ SPK_INLINE wide w_load_parts(const uint8_t *weight, const uint32_t *const *event
 }
 
 #define W_BITWISE(name, EXPRESSION)                                                                                    \
-    SPK_INLINE wide name(wide x, wide y) {                                                                             \
+    SPK_ALWAYS wide name(wide x, wide y) {                                                                             \
         for (size_t i = 0; i < PIECES; i++) x.w[i] = EXPRESSION;                                                       \
         return x;                                                                                                      \
     }
@@ -64,37 +64,37 @@ W_BITWISE(w_andnot, ~x.w[i] & y.w[i]) /* keeps y where x is 0 */
 #undef W_BITWISE
 
 /* Sum and carry of three bits. */
-SPK_INLINE wide w_xor3(wide x, wide y, wide z) { return w_xor(w_xor(x, y), z); }
-SPK_INLINE wide w_majority(wide x, wide y, wide z) { return w_or(w_and(x, y), w_and(w_xor(x, y), z)); }
-SPK_INLINE void w_store(void *p, wide x) { memcpy(p, &x, sizeof x); }
-SPK_INLINE wide w_ones(void) {
+SPK_ALWAYS wide w_xor3(wide x, wide y, wide z) { return w_xor(w_xor(x, y), z); }
+SPK_ALWAYS wide w_majority(wide x, wide y, wide z) { return w_or(w_and(x, y), w_and(w_xor(x, y), z)); }
+SPK_ALWAYS void w_store(void *p, wide x) { memcpy(p, &x, sizeof x); }
+SPK_ALWAYS wide w_ones(void) {
     wide x;
     memset(&x, 0xff, sizeof x);
     return x;
 }
 
 /* A number in every word; words moved to lower and to higher bits. */
-SPK_INLINE wide w_set64(uint64_t number) {
+SPK_ALWAYS wide w_set64(uint64_t number) {
     uint64_t words[WIDE / 8];
     for (size_t i = 0; i < WIDE / 8; i++) words[i] = number;
     return w_load(words);
 }
-SPK_INLINE wide w_down64(wide x, int by) {
+SPK_ALWAYS wide w_down64(wide x, int by) {
     for (size_t i = 0; i < PIECES; i++) x.w[i] = x.w[i] >> (uint64_t)by;
     return x;
 }
-SPK_INLINE wide w_up64(wide x, int by) {
+SPK_ALWAYS wide w_up64(wide x, int by) {
     for (size_t i = 0; i < PIECES; i++) x.w[i] = x.w[i] << (uint64_t)by;
     return x;
 }
 
 /* Parts of 16 bytes, `apart` bytes from each other. */
-SPK_INLINE void w_put_parts(uint8_t *to, size_t apart, wide x) {
+SPK_ALWAYS void w_put_parts(uint8_t *to, size_t apart, wide x) {
     for (size_t i = 0; i < WIDE / 16; i++) memcpy(to + i * apart, (const uint8_t *)&x + 16 * i, 16);
 }
 
 /* Bytes of x and y in turns, of each 16 bytes the lower or the upper eight. */
-SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
+SPK_ALWAYS wide w_zip8(wide x, wide y, int upper) {
     uint8_t a[WIDE], b[WIDE], all[WIDE];
     memcpy(a, &x, WIDE);
     memcpy(b, &y, WIDE);
@@ -106,13 +106,13 @@ SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
 }
 
 /* x where `mask` is 1, else y. */
-SPK_INLINE wide w_select(wide mask, wide x, wide y) { return w_or(w_and(mask, x), w_andnot(mask, y)); }
+SPK_ALWAYS wide w_select(wide mask, wide x, wide y) { return w_or(w_and(mask, x), w_andnot(mask, y)); }
 
 /* Whether a number reaches another, from bit to bit upwards: x where the two differ, else what lies below says it. */
-SPK_INLINE wide w_reach(wide x, wide y, wide below) { return w_select(w_xor(x, y), x, below); }
+SPK_ALWAYS wide w_reach(wide x, wide y, wide below) { return w_select(w_xor(x, y), x, below); }
 
 /* WIDE / parts bytes of memory, once for each part. */
-SPK_INLINE wide w_repeat(const void *p, int parts) {
+SPK_ALWAYS wide w_repeat(const void *p, int parts) {
     wide x;
     const size_t bytes = WIDE / (size_t)parts;
     for (size_t i = 0; i < (size_t)parts; i++) memcpy((uint8_t *)&x + i * bytes, p, bytes);
@@ -120,7 +120,7 @@ SPK_INLINE wide w_repeat(const void *p, int parts) {
 }
 
 /* Ones in part i where bit i is 1. */
-SPK_INLINE wide w_spread(uint32_t bits, int parts) {
+SPK_ALWAYS wide w_spread(uint32_t bits, int parts) {
     wide x;
     const size_t bytes = WIDE / (size_t)parts;
     for (size_t i = 0; i < (size_t)parts; i++) memset((uint8_t *)&x + i * bytes, bits >> i & 1 ? 0xff : 0, bytes);

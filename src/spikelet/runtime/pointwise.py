@@ -114,11 +114,23 @@ def _cuts(threshold: NDArray[np.int64], step: NDArray[np.int64], levels: int) ->
 def _split(
     m: NDArray[np.int64], s: NDArray[np.int64], reach: NDArray[np.int64], k: int
 ) -> dict[str, NDArray[np.int64]] | None:
-    """high, low, half, rest for a split at bit k, or None where a product could leave int32."""
-    raise_by = np.where(m == 0, 0, np.maximum(k + 1 - s, 0))  # (m 2^j, s + j) means the same as (m, s)
-    if (np.abs(m) << raise_by).max() >= 2**40:
+    """high, low, half, rest for a split at bit k, or None where a product could leave int32.
+
+    Processors of few instructions shift all lanes by one count: `rest` is the same for all channels where that fits.
+    """
+    own = np.where(m == 0, k + 1, np.maximum(s, k + 1))
+    shared = np.full_like(own, own[m != 0].max(initial=k + 1))
+    return _raised(m, s, shared, reach, k) or _raised(m, s, own, reach, k)
+
+
+def _raised(
+    m: NDArray[np.int64], s: NDArray[np.int64], to: NDArray[np.int64], reach: NDArray[np.int64], k: int
+) -> dict[str, NDArray[np.int64]] | None:
+    """The same with shifts `to`: (m 2^j, s + j) means the same as (m, s)."""
+    by = np.where(m == 0, 0, to - s)
+    if by.max() > 31 or (np.abs(m) << by).max() >= 2**40:
         return None
-    m, s = m << raise_by, np.where(m == 0, k + 1, s + raise_by)
+    m, s = m << by, to
     high, low = m >> k, m & (2**k - 1)
     rest = s - k
     half = np.where(m == 0, 0, np.int64(1) << np.minimum(rest - 1, 40))
