@@ -9,7 +9,7 @@
 #                shipped model on each emulated processor   (hours; VERIFY_ARGS="-k wasm32" narrows it)
 #   make lint    formatting, style, types, spelling
 #   make bench   timings of the native runtime beside PyTorch, int8 twins and SpikingJelly, and a picture of them
-#                in build/bench   (BENCH_ARGS=--small leaves the transformers out)
+#                in build/bench   (BENCH_ARGS=--small leaves the transformers out, --eager torch.compile)
 #   make fuzz    100,000 damaged artifact files, 10,000 random graphs, 10 minutes of graphs in threads, 25,000 damaged
 #                pictures, arrays and data sets
 #   make clean   remove what was built, but for the environment; distclean removes that too
