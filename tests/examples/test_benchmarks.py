@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import platform
@@ -91,6 +92,22 @@ def test_a_lesser_machine_is_measured_beside_a_pytorch_that_is_held_to_its_instr
     picture = tmp_path / "latency.png"
     latency_picture.draw(results, picture)
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_make_bench_asks_for_fewer_spikes_and_steps_and_compiles_nothing_where_told(monkeypatch: pytest.MonkeyPatch):
+    bench = importlib.import_module("benchmarks.__main__")
+    asked: list[argparse.Namespace] = []
+    monkeypatch.setattr(bench, "table", lambda words, args: asked.append(args) or [])
+    for module in (bench.limited, bench.layers, bench.linear_nbits):
+        monkeypatch.setattr(module, "tables", lambda *_: [])
+    for words in ([], ["--eager"]):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", *words])
+        bench.main()
+    whole, eager = asked[: len(asked) // 2], asked[len(asked) // 2 :]
+    assert {rate for one in eager for rate in one.firing} == {0.02, 0.05, 0.1, 0.2, 0.5}
+    assert {one.time_steps for one in eager} == {None, 1, 2}
+    assert any("compiled" in one.beside for one in whole)
+    assert not any({"compiled", "bf16"} & set(one.beside) for one in eager)
 
 
 def test_a_row_of_the_table_says_what_the_network_was_asked_for():
