@@ -39,9 +39,9 @@ class Body(nn.Module):
         return self.head(self.two(self.one(self.first(x))).flatten(2))
 
 
-def network(seed: int = 0, **options: Any) -> nn.Module:
+def network(seed: int = 0, body: type[Body] = Body, **options: Any) -> nn.Module:
     torch.manual_seed(seed)
-    model = Body(**options).eval()
+    model = body(**options).eval()
     for module in model.modules():
         if isinstance(module, BatchNorm2d):
             assert module.running_mean is not None and module.running_var is not None
@@ -105,6 +105,20 @@ def test_a_second_time_changes_nothing() -> None:
     twice, rows = Snap(T).apply(once, context())
     assert all(torch.equal(twice.state_dict()[name], value) for name, value in before.items())
     assert rows == [Row("", "layers with cuts", "", "2, 0 of them moved")]
+
+
+def test_channels_that_nothing_reads_are_certified_too() -> None:
+    class Half(Body):
+        """Reads every other channel of its second layer, twice."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.one(self.first(x))[:, :, ::2]
+            return self.head(self.two(torch.cat([y, y], 2)).flatten(2))
+
+    snapped, rows = Snap(T).apply(network(body=Half), context())
+    assert [row.layer for row in rows] == ["one.1", "two.1", ""]
+    assert rows[0].after.partition(",")[0].endswith(f"of {WIDTH}")
+    assert kernels(snapped)["two.0"] is Kind.CONV_CUTS
 
 
 def test_layers_may_be_left_out() -> None:

@@ -18,6 +18,7 @@ from spikelet.fitting import Budget, BudgetError, Choices, Fitted, Settings, fit
 from spikelet.fitting.cost import CostModel
 from spikelet.fitting.fitted import Measured
 from spikelet.fitting.job import Job, subject_of
+from spikelet.fitting.plan import Plan
 from spikelet.fitting.progress import Quiet
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
@@ -29,6 +30,7 @@ from spikelet.runtime import Program
 from spikelet.train import Optimizer, Phase, Training, train_further
 from tests.fitting.subjects import random_plan, small_subject
 from tests.support.catalogue import model_input, small_model
+from tests.support.user_modules import conv, images, neuron, user
 
 pytest.importorskip("optuna")
 pytest.importorskip("sklearn")
@@ -131,6 +133,19 @@ def test_no_transformer_is_larger_than_predicted(name: str, seed: int, digits: D
     recalibrate(built, [x])
     size = len(dumps(lower(built, x, labels=job.labels, meta=dict(job.meta))))
     assert size <= costs.of(plan).size <= 1.5 * size
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_no_network_that_reads_half_of_its_channels_is_larger_than_predicted(bits: int, digits: DataSplits):
+    torch.manual_seed(0)
+    parts = {"conv": conv(3, 16), "wide": conv(16, 64), "fired": neuron(), "narrow": conv(32, 4), "last": neuron()}
+    model = user(lambda m, x: m.fc(m.last(m.narrow(m.fired(m.wide(m.lif(m.conv(x))))[:, :, ::2])).flatten(2)), **parts)
+    samples = [(images(), torch.zeros(4, dtype=torch.int64))]
+    subject = subject_of(model, [samples[0][0]], WeightL1())
+    job = Job(model, digits, Budget(1))
+    costs = CostModel(subject, profile(model, samples[0][0]), job.fixed_bytes(subject, samples))
+    plan = Plan(dict.fromkeys(("wide", "narrow"), bits))
+    assert len(dumps(lower(subject.build(plan), samples[0][0]))) <= costs.of(plan).size
 
 
 def test_the_integers_have_the_accuracy_that_is_reported(fitted: Fitted, digits: DataSplits):

@@ -11,7 +11,7 @@ import copy
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -35,6 +35,7 @@ from spikelet.fitting.sensitivity import Choices, Samples, inputs_of, measure
 from spikelet.graph import ir
 from spikelet.graph.file.artifact import dumps
 from spikelet.lowering import lower
+from spikelet.lowering.lower import with_all_channels
 from spikelet.nn import Conv1d, Conv2d, Linear
 from spikelet.nn.device import device_of
 from spikelet.nn.reversible import inverts
@@ -212,6 +213,7 @@ class Job:
 
         Measured on a copy whose layers all got a new quantizer, and neighbours different ones: a plan's quantizers may
         need more text (format 2, `grid`) than the network's own, and equal nodes are packed into less (format 4).
+        Channels that nothing reads count as in the layers, though the file leaves them out.
         """
         layers = _weighted(subject.model, subject.channels)
         now = {name: weight_bits_of(layer_of(subject.model, name)) for name in layers}
@@ -219,10 +221,11 @@ class Job:
         other = {name: next(b for b in unlike if b != bits) for name, bits in now.items()}
         model = self._ready(subject, Plan(other), samples)
         report = profile(model, subject.example, time_axis=self._time_axis)
-        return len(dumps(self._lowered(model, subject.example))) - sum(s.packed_bytes for s in report.synapses)
+        whole = self._lowered(model, subject.example, with_all_channels)
+        return len(dumps(whole)) - sum(s.packed_bytes for s in report.synapses)
 
-    def _lowered(self, model: nn.Module, example: Tensor) -> ir.IntGraph:
-        return lower(model, example, time_axis=self._time_axis, labels=self.labels, meta=dict(self.meta))
+    def _lowered(self, model: nn.Module, example: Tensor, lowering: Callable[..., ir.IntGraph] = lower) -> ir.IntGraph:
+        return lowering(model, example, time_axis=self._time_axis, labels=self.labels, meta=dict(self.meta))
 
     def _spread(self, found: Sequence[Candidate]) -> list[Candidate]:
         """Plans of the front within the budget: the one of least loss, and others below it in even steps of size."""

@@ -25,6 +25,7 @@ from spikelet.base.time_axis import TimeAxis, declared_by, split_shape
 from spikelet.data.classes import class_names_of
 from spikelet.graph import ir
 from spikelet.graph.analysis import check_outputs, edges_of
+from spikelet.graph.edge import Edge
 from spikelet.interop.converted import Converted
 from spikelet.lowering import rules as rules
 from spikelet.lowering.builder import Builder
@@ -77,6 +78,35 @@ def lower(
             `check` says so, and all else that is refused, before a network is compressed.
         TimeAxisError: the example is not of the layout that `time_axis` declares.
     """
+    whole, edges = _whole(model, example, time_axis, labels, meta)
+    read = with_read_channels(whole)
+    return without_repeats(read, edges if read is whole else edges_of(read))
+
+
+def with_all_channels(
+    model: nn.Module,
+    example: Tensor | NDArray[np.uint8],
+    *,
+    time_axis: TimeAxis = None,
+    labels: Sequence[str] = (),
+    meta: dict[str, str] | None = None,
+) -> ir.IntGraph:
+    """What `lower` gives, with the channels that nothing reads: nodes have as many as the layers that they come from.
+
+    Raises:
+        LoweringError, OverflowRefused, TimeAxisError: as `lower`.
+    """
+    return without_repeats(*_whole(model, example, time_axis, labels, meta))
+
+
+def _whole(
+    model: nn.Module,
+    example: Tensor | NDArray[np.uint8],
+    time_axis: TimeAxis,
+    labels: Sequence[str],
+    meta: dict[str, str] | None,
+) -> tuple[ir.IntGraph, Mapping[str, Edge]]:
+    """The graph with all channels, and its analysis."""
     _check_words(labels, meta)
     lowered = lowering_of(model, example, declared_by(model, time_axis))
     classes = tuple(labels) or _class_names(model, lowered.outputs[0].source.channels)
@@ -85,8 +115,7 @@ def lower(
     if overflows:
         raise OverflowRefused(words(overflows))
     check_outputs(graph, edges)
-    read = with_read_channels(graph)
-    return without_repeats(read, edges if read is graph else edges_of(read))
+    return graph, edges
 
 
 def graph_of(lowered: Lowered, labels: tuple[str, ...], meta: Mapping[str, str]) -> ir.IntGraph:

@@ -34,7 +34,7 @@ from spikelet.graph.analysis import analyse
 from spikelet.graph.edge import Edge
 from spikelet.graph.ops.lif import SUMMED_STEPS
 from spikelet.graph.threshold_forms import sums_up, uncertain
-from spikelet.lowering import lower
+from spikelet.lowering.lower import with_all_channels
 from spikelet.nn.norm import gain_and_offset
 from spikelet.quant.grid import FRACTION_BITS
 
@@ -88,7 +88,7 @@ class Snap:
         bias, or where a channel needs more than `most` grid steps; LoweringError where the model has no integer form.
         Changes nothing then."""
         example = context.calibration("Snap")[0]
-        graph = lower(model, example, time_axis=context.time_axis)
+        graph = with_all_channels(model, example, time_axis=context.time_axis)
         uses = _uses(graph, model, self.time_steps)
         if not uses:
             raise CompressionError(
