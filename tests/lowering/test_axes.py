@@ -64,7 +64,7 @@ MOVES: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "squeeze and unsqueeze": (lambda s: s.unsqueeze(2).squeeze(2).flatten(2), 144),
     "repeat": (lambda s: s.repeat(1, 1, 2, 1, 1).flatten(2), 288),
     "repeat_interleave": (lambda s: s.repeat_interleave(2, dim=3).flatten(2), 288),
-    "expand": (lambda s: s[:, :, :1].expand(-1, -1, 3, -1, -1).flatten(2), 108),
+    "expand": (lambda s: s[:, :, 1:2].expand(-1, -1, 3, -1, -1).flatten(2), 108),
     "padded with zeros": (lambda s: F.pad(s, (1, 0, 0, 2)).flatten(2), 224),
     "channels of zeros": (lambda s: F.pad(s, (0, 0, 0, 0, 1, 1)).flatten(2), 216),
     "padded round the edges": (

@@ -173,6 +173,11 @@ def test_a_loop_through_a_delay_makes_what_is_read_on_its_way():
     assert [found[name] for name in "dwvrn"] == [4] * 5
 
 
+def test_a_neuron_that_only_its_own_loop_reads_makes_one_channel():
+    nodes = (codes("c2", "x", 4, 3), ir.Delay("w", ("n",), (4, 3, 3)), ir.Add("r", ("c2", "w")), lif("n", "r"))
+    assert sizes(with_read_channels(network(*nodes, codes("d", "s", 2, 4), last="d")), ir.Lif) == {"s": 4, "n": 1}
+
+
 def test_pools_and_convolutions_of_one_channel_each_follow_and_those_of_groups_stay_whole():
     apart = (codes("d", "s", 4, 4, groups=4), ir.MaxPool("m", ("d",), 2, 1, 0), ir.SumPool("k", ("m",), 2))
     found = made(*apart, pick("p", "k", [0, 3]), codes("g", "p", 2, 2), last="g")

@@ -61,7 +61,8 @@ class Integers(Protocol):
 class LayerSpikes:
     """One layer of neurons: `compared` neurons times steps times samples, spikes of each network, and how many differ.
 
-    different: None where the layers have other shapes, as after pruning.
+    different: None where the layers have other shapes, as after pruning, or where the integers make the channels that
+    are read alone (those `verify` compares).
     """
 
     name: str

@@ -7,8 +7,9 @@
     channelmap                                               the channels asked of it   those that it takes
     others, such as flatten and matmul                       all channels               all channels
 
-What is asked of a node is what its readers read together; of an output, and of a neuron that nothing reads, all. So a
-channel that somebody else reads stays, and a delay's loop is followed until nothing more is asked. A channel map that
+What is asked of a node is what its readers read together; of an output, and of a neuron that nothing reads, all; of
+one that only its own loop reads, a single channel. So a channel that somebody else reads stays, and a delay's loop is
+followed until nothing more is asked. A channel map that
 then takes whole sources as they are is left out. Every value that is left is what it was, bit for bit.
 """
 

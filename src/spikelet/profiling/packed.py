@@ -5,8 +5,8 @@ shift of 8 and an offset of 16 bits, or of 32 for the layer where one does not f
 weights take 32 bits, a float batch norm two 32-bit numbers a channel.
 
 A module's bytes are those that its own layers need: lowering adds constants where spikes join a sum or a neuron reads
-weights without a batch norm between, and may hold a norm once whose channels are all equal, as before any training. A
-graph's profile (graph.py) is exact.
+weights without a batch norm between, may hold a norm once whose channels are all equal, as before any training, and
+leaves out the channels that nothing reads. A graph's profile (graph.py) is exact.
 """
 
 from __future__ import annotations

@@ -135,5 +135,6 @@ def _raised(
     rest = s - k
     half = np.where(m == 0, 0, np.int64(1) << np.minimum(rest - 1, 40))
     sums = np.minimum(np.abs(high), 2**31) * reach + ((low * reach) >> k) + 1 + half  # below 2^63, as reach <= 2^31
-    fits = bool((low * reach < 2**31).all() and (sums < 2**31).all() and (rest <= 31).all())
+    held = bool((np.abs(high) < 2**31).all() and (rest <= 31).all())
+    fits = held and bool((low * reach < 2**31).all() and (sums < 2**31).all())
     return {"high": high, "low": low, "half": half, "rest": rest} if fits else None
