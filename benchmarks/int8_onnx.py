@@ -277,5 +277,6 @@ def _quantized(model: Any, samples: list[Float32]) -> bytes:
         made.write_bytes(model.SerializeToString())
         tool.quant_pre_process(made, source, skip_symbolic_shape=True)
         types = {"activation_type": tool.QuantType.QUInt8, "weight_type": tool.QuantType.QInt8}
-        tool.quantize_static(source, path, Samples(), tool.QuantFormat.QDQ, per_channel=True, reduce_range=True, **types)
+        how = types | {"per_channel": True, "reduce_range": True}
+        tool.quantize_static(source, path, Samples(), tool.QuantFormat.QDQ, **how)
         return path.read_bytes()
