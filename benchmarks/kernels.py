@@ -61,7 +61,7 @@ class Kernel:
 
     @property
     def picoseconds(self) -> float:
-        """Of one synaptic operation."""
+        """What one synaptic operation takes, in picoseconds."""
         return 1e6 * self.microseconds / max(self.operations, 1)
 
     @property

@@ -20,7 +20,6 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "results"
 LATENCY = RESULTS / "latency.json"
-LESSER_MACHINE = RESULTS / "latency_avx2.json"  # of `make bench` too, where the processor has no AVX-512
 KERNELS = RESULTS / "kernels.json"
 MICROCONTROLLER = RESULTS / "microcontroller" / "table.json"
 CONTENDERS = {
@@ -243,10 +242,6 @@ def _microcontroller(taken: dict[str, Any]) -> list[str]:
     return [*lines, "", "![Instructions an inference](microcontroller/table.png)"]
 
 
-def _lesser_machine(taken: dict[str, Any]) -> list[str]:
-    return ["## Whole networks on a machine without AVX-512", "", _about_latency(taken), "", *_latency(taken)]
-
-
 def _kernels(taken: dict[str, Any]) -> list[str]:
     """A row a network and kernel, in bold where it is over three times the convolutions."""
     machine = taken["machine"]
@@ -320,7 +315,6 @@ def _ablations() -> str:
     parts += [_transformers(transformers)] if transformers else []
     firing = _read("speed_from_training.csv")
     parts += [_firing(firing)] if firing else []
-    parts += [_lesser_machine(json.loads(LESSER_MACHINE.read_text()))] if LESSER_MACHINE.exists() else []
     parts += [_kernels(json.loads(KERNELS.read_text()))]
     parts += [_microcontroller(json.loads(MICROCONTROLLER.read_text()))]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
