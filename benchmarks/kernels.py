@@ -8,6 +8,8 @@ Counted is what a kernel really does for the image, which differs by kernel:
     events    a weight, or a value of A, for each one of   CONV_ROWS, CONV_NIBBLES, CONV_SLICED, CONV_CUTS,
               the input (or of its planes of bits)         MATMUL_BITS
 
+though CONV_SLICED and CONV_CUTS add a weight once for up to four steps, where that takes fewer rows.
+
 Times are those of layers.py: one image, one thread, processor time of the kernel's operations in turns, what is fused
 behind them (norm, sum, neuron) with them. The convolutions' figure is their time altogether over their operations
 altogether; a kernel that takes more than three times as much is named.

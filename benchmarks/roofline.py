@@ -11,9 +11,10 @@ table of the weights' size in random order, and multiplications of bytes. A laye
     multiplication            multiply-accumulates / product                    CONV_BLOCKS, CONV_QUADS
 
 with a vector for every event under every tap of its window, or a part of one where several rows share it; 8 rows take 7
-carry-save adders of two operations. CONV_PLACES has a vector for every weight of +1 and 512 places. An event is a one
-of the input, or of a plane of bits of a sum of spikes. To find events, to join the lists of a window, neurons and what
-else is done behind are in no limit: they are what a fraction of less than 1 is lost to, beside the kernel's own.
+carry-save adders of two operations. Kernels that count steps together add fewer rows than that. CONV_PLACES has a
+vector for every weight of +1 and 512 places. An event is a one of the input, or of a plane of bits of a sum of spikes.
+To find events, to join the lists of a window, neurons and what else is done behind are in no limit: they are what a
+fraction of less than 1 is lost to, beside the kernel's own.
 
 Times are those of layers.py: one image, one thread, processor time. Kernels of other kinds are listed without a limit.
 """

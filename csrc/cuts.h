@@ -1,4 +1,4 @@
-/* Spikes through 1-bit rows to spikes: the sums that sliced.h counts stay upright, one vector a bit, and whether a
+/* Spikes through 1-bit rows to spikes: the sums that row_counts.h counts stay upright, one vector a bit, and whether a
    neuron fires is a comparison of its sum with constants by channel, its cuts (spikelet/graph/threshold_forms.py
    derives them).
 
@@ -20,7 +20,7 @@
 #ifndef SPIKELET_CUTS_H
 #define SPIKELET_CUTS_H
 
-#include "sliced.h"
+#include "set_counts.h"
 
 enum {
     CUT_WIDTHS = 7, /* 4, 6, ... 16 */
@@ -38,7 +38,7 @@ typedef struct cut_planes {
     const uint8_t *first;
     size_t row; /* bytes from a plane to the next */
     size_t width;
-    int parts; /* how a vector is filled: sliced.h */
+    int parts; /* how a vector is filled: row_counts.h */
 } cut_planes;
 
 /* Planes before cut j of a width. */
@@ -66,13 +66,10 @@ SPK_ALWAYS wide reaches(const cut_planes *k, size_t row, const wide *number, siz
     return reached;
 }
 
-/* Output pixels side by side. */
-SPK_ALWAYS int pixels_of(int parts) { return parts > WHOLE ? parts : 1; }
-
 /* Bit p of a number of each pixel, over all of the pixel's outputs. */
 SPK_ALWAYS wide spread_bit(const uint32_t numbers[STREAMS], size_t p, int parts) {
     uint32_t bits = 0;
-    for (int i = 0; i < pixels_of(parts); i++) bits |= (numbers[i] >> p & 1) << i;
+    for (size_t i = 0; i < side_by_side(parts); i++) bits |= (numbers[i] >> p & 1) << i;
     if (parts > WHOLE) return w_spread(bits, parts);
     return bits ? w_ones() : w_zero();
 }
@@ -80,7 +77,7 @@ SPK_ALWAYS wide spread_bit(const uint32_t numbers[STREAMS], size_t p, int parts)
 /* m in width + 1 planes. */
 SPK_ALWAYS void sums_from_zero(const wide *ones, const uint32_t events[STREAMS], const cut_planes *k, wide *m) {
     uint32_t rest[STREAMS] = {0};
-    for (int i = 0; i < pixels_of(k->parts); i++) rest[i] = (1u << k->width) - 1 - events[i];
+    for (size_t i = 0; i < side_by_side(k->parts); i++) rest[i] = (1u << k->width) - 1 - events[i];
     m[0] = spread_bit(rest, 0, k->parts);
     wide carry = w_zero();
     for (size_t p = 0; p < k->width; p++) {
@@ -194,7 +191,7 @@ typedef struct cut_pixels {
     size_t first;
 } cut_pixels;
 
-/* The sum of a window's values at a step. */
+/* The sum of a window's values at a step, or set of steps: numbered as in stream_place. */
 SPK_INLINE size_t window_sum(const event_lists *e, const event_window *w, size_t t) {
     size_t sum = 0;
     for (size_t p = 0; p < e->planes; p++) {
@@ -205,13 +202,26 @@ SPK_INLINE size_t window_sum(const event_lists *e, const event_window *w, size_t
     return sum;
 }
 
+/* The largest sum of a window's values at a step of a block. */
+SPK_INLINE size_t block_sum(const event_lists *e, const event_window *w, size_t block) {
+    size_t sums[TOGETHER] = {0}, most = 0;
+    if (e->by.lists == 1) return window_sum(e, w, block);
+    for (size_t set = 1; set <= e->by.lists; set++) {
+        const size_t sum = window_sum(e, w, block * e->by.lists + set - 1);
+        for (size_t i = 0; i < TOGETHER; i++) sums[i] += (set >> i & 1) * sum;
+    }
+    for (size_t i = 0; i < TOGETHER; i++)
+        if (sums[i] > most) most = sums[i];
+    return most;
+}
+
 /* The width for the events of all steps. */
-SPK_INLINE size_t width_of(const spk_op *op, const cut_scratch *s, const cut_pixels *at) {
+SPK_INLINE size_t width_of(const cut_scratch *s, const cut_pixels *at) {
     size_t most = 0, width = CUT_FIRST;
     for (int i = 0; i < at->there; i++)
-        for (size_t t = 0; t < (size_t)op->T; t++) {
-            const size_t n = window_sum(&s->lists, &at->window[i], t);
-            if (n > most) most = n;
+        for (size_t b = 0; b < s->lists.by.blocks; b++) {
+            const size_t sum = block_sum(&s->lists, &at->window[i], b);
+            if (sum > most) most = sum;
         }
     while (most >> width) width += CUT_APART;
     return width;
@@ -221,93 +231,172 @@ SPK_INLINE size_t width_of(const spk_op *op, const cut_scratch *s, const cut_pix
 SPK_INLINE void put_columns(const spk_op *op, const cut_pixels *at, wide spikes, uint64_t *to, size_t column,
                             int parts) {
     uint64_t all[WIDE / 8];
-    const size_t words = spk_words(op->out_c), first = column / 8, most = WIDE / 8 / (size_t)pixels_of(parts);
+    const size_t words = spk_words(op->out_c), first = column / 8, most = WIDE / 8 / side_by_side(parts);
     const size_t here = words - first < most ? words - first : most;
     if (parts == WHOLE && here == most) {
         w_store(to + first, spikes);
         return;
     }
     w_store(all, spikes);
-    for (size_t i = 0; i < (size_t)pixels_of(parts) && i < (size_t)at->there; i++)
+    for (size_t i = 0; i < side_by_side(parts) && i < (size_t)at->there; i++)
         for (size_t w = 0; w < here; w++) to[i * words + first + w] = all[i * most + w];
 }
 
-/* A column of outputs at step t: where they fire. */
-SPK_INLINE wide cut_column(const spk_op *op, const cut_scratch *s, const streams *e, const uint32_t events[STREAMS],
-                           const cut_planes *k, size_t column, size_t t, int states) {
-    wide ones[PLANES], m[PLANES + 1], *kept = (wide *)(void *)s->kept + column / WIDE * CUT_KEPT;
-    for (size_t p = sliced_count(ones, e, k->parts); p < k->width; p++) ones[p] = w_zero();
-    sums_from_zero(ones, events, k, m);
-    return states ? automaton_step(op, k, m, kept, t, states) : sum_step(op, k, m, kept, t);
+/* A column of outputs whose `ones` have been counted at step t: where they fire. */
+SPK_ALWAYS wide cut_counted(const spk_op *op, const cut_planes *k, wide *ones, size_t used,
+                            const uint32_t events[STREAMS], wide *kept, size_t t, int parts, int states) {
+    const cut_planes mine = {k->first, k->row, k->width, parts};
+    wide m[PLANES + 1];
+    for (size_t p = used; p < k->width; p++) ones[p] = w_zero();
+    sums_from_zero(ones, events, &mine, m);
+    return states ? automaton_step(op, &mine, m, kept, t, states) : sum_step(op, &mine, m, kept, t);
+}
+
+/* Neurons of so many states where rows fill a vector in one way: where they fire. */
+typedef wide (*cut_neurons)(const spk_op *, const cut_planes *, wide *ones, size_t used, const uint32_t events[STREAMS],
+                            wide *kept, size_t t);
+
+#define CUT_FIRES(parts, states)                                                                                       \
+    static wide fires_##parts##_##states(const spk_op *op, const cut_planes *k, wide *ones, size_t used,               \
+                                         const uint32_t events[STREAMS], wide *kept, size_t t) {                       \
+        return cut_counted(op, k, ones, used, events, kept, t, parts, states);                                         \
+    }
+#define CUT_NEURONS(parts)                                                                                             \
+    CUT_FIRES(parts, 0)                                                                                                \
+    CUT_FIRES(parts, 1)                                                                                                \
+    CUT_FIRES(parts, 3)                                                                                                \
+    CUT_FIRES(parts, 7)                                                                                                \
+    static cut_neurons neurons_##parts(int states) {                                                                   \
+        if (states == 0) return fires_##parts##_0;                                                                     \
+        if (states == 1) return fires_##parts##_1;                                                                     \
+        return states == 3 ? fires_##parts##_3 : fires_##parts##_7;                                                    \
+    }
+
+CUT_NEURONS(WHOLE)
+CUT_NEURONS(HALF)
+CUT_NEURONS(2)
+CUT_NEURONS(4)
+
+#undef CUT_NEURONS
+#undef CUT_FIRES
+
+SPK_INLINE cut_neurons neurons_of(int parts, int states) {
+    if (parts == WHOLE) return neurons_WHOLE(states);
+    if (parts == HALF) return neurons_HALF(states);
+    return parts == 2 ? neurons_2(states) : neurons_4(states);
+}
+
+/* What the steps of pixels side by side have in common. */
+typedef struct cut_place {
+    const spk_op *op;
+    const cut_scratch *s;
+    cut_pixels at;
+    cut_neurons fires, half; /* of a column, and of one whose vector is half filled */
+    const uint8_t *cuts;
+    size_t width;
+    uint64_t *to; /* at step 0 */
+} cut_place;
+
+/* A column that has been counted at step t: its spikes. */
+SPK_ALWAYS void cut_column(const cut_place *c, wide *ones, size_t used, const uint32_t events[STREAMS], size_t column,
+                           size_t t, int parts) {
+    const spk_op *const op = c->op;
+    const cut_planes k = {c->cuts + column, (size_t)op->row_bytes, c->width, parts};
+    const cut_neurons neurons = parts == HALF ? c->half : c->fires;
+    const wide fires = neurons(op, &k, ones, used, events, (wide *)(void *)c->s->kept + column / WIDE * CUT_KEPT, t);
+    uint64_t *const to = c->to + t * spk_out_pixels(op) * spk_words(op->out_c);
+    put_columns(op, &c->at, fires, to, column, parts == HALF ? WHOLE : parts);
+}
+
+/* The same, after counting at that step. */
+SPK_ALWAYS void cut_step(const cut_place *c, streams *e, const uint32_t events[STREAMS], size_t column, size_t t,
+                         int parts) {
+    wide ones[PLANES];
+    e->weight = (const uint8_t *)c->op->weight + column;
+    const size_t used = sliced_count(ones, e, parts);
+    cut_column(c, ones, used, events, column, t, parts);
+}
+
+/* After counting at all steps of a block that begins with t. */
+SPK_ALWAYS void cut_block(const cut_place *c, set_lists *l, size_t column, size_t t, int parts) {
+    wide sums[TOGETHER][PLANES];
+    const size_t used = row_counter_of(parts)(sums, l, (const uint8_t *)c->op->weight + column);
+    for (size_t i = 0; i < l->steps && t + i < (size_t)c->op->T; i++)
+        cut_column(c, sums[i], used, l->events[i], column, t + i, parts);
+}
+
+/* Step after step, column after column. */
+SPK_ALWAYS void cut_by_steps(const cut_place *c, const spk_frame *f, int parts) {
+    const size_t there = (size_t)c->at.there, row = (size_t)c->op->row_bytes;
+    for (size_t t = 0; t < (size_t)c->op->T && !spk_stopped(f); t++) {
+        uint32_t events[STREAMS];
+        stream_place place[STREAMS];
+        for (size_t i = 0; i < there; i++) place[i] = (stream_place){c->at.window[i], t};
+        streams e;
+        list_streams(c->op, &c->s->lists, place, there, side_by_side(parts), c->s->events, events, &e);
+        for (size_t column = 0; column < row; column += WIDE) {
+            if (parts == WHOLE && column + WIDE > row)
+                cut_step(c, &e, events, column, t, HALF);
+            else
+                cut_step(c, &e, events, column, t, parts);
+        }
+    }
+}
+
+/* The same, block after block of steps that are counted together. */
+SPK_ALWAYS void cut_by_blocks(const cut_place *c, const spk_frame *f, int parts) {
+    const event_lists *const lists = &c->s->lists;
+    const size_t there = (size_t)c->at.there, row = (size_t)c->op->row_bytes;
+    set_lists l;
+    for (size_t b = 0; b < lists->by.blocks && !spk_stopped(f); b++) {
+        const size_t t = b * lists->by.steps;
+        join_sets(c->op, lists, c->at.window, there, side_by_side(parts), b, c->s->events, &l);
+        for (size_t column = 0; column < row; column += WIDE) {
+            if (parts == WHOLE && column + WIDE > row)
+                cut_block(c, &l, column, t, HALF);
+            else
+                cut_block(c, &l, column, t, parts);
+        }
+    }
 }
 
 /* All steps of pixels side by side. */
-SPK_INLINE void cut_steps(const spk_op *op, const spk_frame *f, const cut_scratch *s, const cut_pixels *at, int parts,
-                          int states) {
-    const size_t step = spk_out_pixels(op) * spk_words(op->out_c), row = (size_t)op->row_bytes;
-    cut_planes k = {NULL, row, width_of(op, s, at), parts};
-    const uint8_t *cuts = (const uint8_t *)op->cuts + rows_before(op, k.width) * row;
-    uint64_t *to = spk_spikes_at(f, op->spikes) + at->first * spk_words(op->out_c);
-    for (size_t t = 0; t < (size_t)op->T && !spk_stopped(f); t++, to += step) {
-        uint32_t events[STREAMS];
-        stream_place place[STREAMS];
-        for (int i = 0; i < at->there; i++) place[i] = (stream_place){at->window[i], t};
-        streams e = streams_of(op, &s->lists, place, (size_t)at->there, (size_t)pixels_of(parts), s->events, events);
-        for (size_t column = 0; column < row; column += WIDE) {
-            wide fires;
-            e.weight = (const uint8_t *)op->weight + column;
-            k.first = cuts + column;
-            if (parts == WHOLE && column + WIDE > row) {
-                k.parts = HALF;
-                fires = cut_column(op, s, &e, events, &k, column, t, states);
-            } else {
-                k.parts = parts;
-                fires = cut_column(op, s, &e, events, &k, column, t, states);
-            }
-            put_columns(op, at, fires, to, column, parts);
-        }
-    }
+SPK_ALWAYS void cut_steps(cut_place *c, const spk_frame *f, int parts) {
+    const spk_op *const op = c->op;
+    c->width = width_of(c->s, &c->at);
+    c->cuts = (const uint8_t *)op->cuts + rows_before(op, c->width) * (size_t)op->row_bytes;
+    c->to = spk_spikes_at(f, op->spikes) + c->at.first * spk_words(op->out_c);
+    if (c->s->lists.by.lists > 1)
+        cut_by_blocks(c, f, parts);
+    else
+        cut_by_steps(c, f, parts);
 }
 
-SPK_INLINE void cut_rows_of(const spk_op *op, const spk_frame *f, cut_scratch *s, int parts, int states) {
-    const size_t width = (size_t)op->out_w, together = (size_t)pixels_of(parts);
+SPK_INLINE void cut_rows_of(const spk_op *op, const spk_frame *f, cut_scratch *s, int parts) {
+    const size_t width = (size_t)op->out_w, together = side_by_side(parts);
+    cut_place c = {.op = op, .s = s, .fires = neurons_of(parts, op->states), .half = neurons_of(HALF, op->states)};
+    count_together(op, f, &s->lists, together);
     for (size_t y = 0; y < (size_t)op->out_h; y++) {
         events_begin_row(op, f, &s->lists, y);
         for (size_t x = 0; x < width && !spk_stopped(f); x += together) {
-            cut_pixels at = {.first = y * width + x};
-            for (; (size_t)at.there < together && x + (size_t)at.there < width; at.there++)
-                at.window[at.there] = window_of(op, &s->lists, y, x + (size_t)at.there);
-            cut_steps(op, f, s, &at, parts, states);
+            c.at.first = y * width + x;
+            for (c.at.there = 0; (size_t)c.at.there < together && x + (size_t)c.at.there < width; c.at.there++)
+                c.at.window[c.at.there] = window_of(op, &s->lists, y, x + (size_t)c.at.there);
+            cut_steps(&c, f, parts);
         }
-    }
-}
-
-SPK_INLINE void cut_forms(const spk_op *op, const spk_frame *f, cut_scratch *s, int parts) {
-    switch (op->states) {
-    case 0:
-        cut_rows_of(op, f, s, parts, 0);
-        break;
-    case 1:
-        cut_rows_of(op, f, s, parts, 1);
-        break;
-    case 3:
-        cut_rows_of(op, f, s, parts, 3);
-        break;
-    default:
-        cut_rows_of(op, f, s, parts, CUT_STATES);
-        break;
     }
 }
 
 static void conv_cuts(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     cut_scratch s = cuts_carve(op, &area);
-    if (op->row_bytes >= WIDE)
-        cut_forms(op, f, &s, WHOLE);
-    else if (2 * op->row_bytes == WIDE)
-        cut_forms(op, f, &s, 2);
+    const int parts = parts_at(op, 0);
+    if (parts == WHOLE)
+        cut_rows_of(op, f, &s, WHOLE);
+    else if (parts == 2)
+        cut_rows_of(op, f, &s, 2);
     else
-        cut_forms(op, f, &s, 4);
+        cut_rows_of(op, f, &s, 4);
 }
 
 #endif

@@ -1,159 +1,12 @@
-/* Spikes through 1-bit rows: a weight row of 8 * WIDE outputs is one vector, and counting its ones over all
-   events needs neither widening nor multiplication. Counters stand upright: plane p holds bit p of
-   every output's count, and a carry-save adder takes two more rows at once.
-
-   With codes +1 and -1:   n = (ones) - (events - ones) = 2 ones - events.
-
-   Rows shorter than a vector lie side by side in it, those of several output pixels or time steps, each with its own
-   list; shorter lists are filled up with the row of zeros. */
+/* Spikes through 1-bit rows to sums: row_counts.h counts rows, step by step, or set_counts.h for steps together, and
+   counts become numbers. */
 
 #ifndef SPIKELET_SLICED_H
 #define SPIKELET_SLICED_H
 
 #include "row_sums.h"
+#include "set_counts.h"
 #include "sweep.h"
-
-enum {
-    PLANES = 16, /* counts up to 2^16 - 1 */
-    STREAMS = 4  /* rows side by side, at most */
-};
-
-/* *sum + a + b -> *sum + 2 carry */
-SPK_ALWAYS wide add_rows(wide *sum, wide a, wide b) {
-    const wide carry = w_majority(*sum, a, b);
-    *sum = w_xor3(*sum, a, b);
-    return carry;
-}
-
-/* The events of streams side by side, list by list from the highest plane on, as many of each, and the weights from
-   some output on. */
-typedef struct streams {
-    const uint8_t *weight;
-    const uint32_t *events[STREAMS];
-    size_t planes, n[PLANES]; /* events of a plane: a multiple of UNIT */
-    uint32_t most;            /* the largest sum of a stream's values */
-} streams;
-
-/* How the rows of one event of every stream fill a vector: one of them, half of it, or parts of several. */
-enum { WHOLE = 1, HALF = 0 };
-
-SPK_ALWAYS wide sliced_row(const streams *e, size_t i, int parts) {
-    if (parts == WHOLE) return w_load(e->weight + e->events[0][i]);
-    if (parts == HALF) return w_load_half(e->weight + e->events[0][i]);
-    return w_load_parts(e->weight, e->events, i, parts);
-}
-
-/* Planes of a counter that stay in registers: 2^IN_HAND rows go by before a carry leaves them. */
-enum { IN_HAND = 6 };
-
-/* 2^k rows from i on into planes 0 .. k - 1; returns the carry into plane k. */
-SPK_ALWAYS wide sliced_2(wide *planes, const streams *e, size_t i, int parts) {
-    return add_rows(&planes[0], sliced_row(e, i, parts), sliced_row(e, i + 1, parts));
-}
-SPK_ALWAYS wide sliced_4(wide *planes, const streams *e, size_t i, int parts) {
-    const wide a = sliced_2(planes, e, i, parts);
-    return add_rows(&planes[1], a, sliced_2(planes, e, i + 2, parts));
-}
-SPK_ALWAYS wide sliced_8(wide *planes, const streams *e, size_t i, int parts) {
-    const wide a = sliced_4(planes, e, i, parts);
-    return add_rows(&planes[2], a, sliced_4(planes, e, i + 4, parts));
-}
-SPK_ALWAYS wide sliced_16(wide *planes, const streams *e, size_t i, int parts) {
-    const wide a = sliced_8(planes, e, i, parts);
-    return add_rows(&planes[3], a, sliced_8(planes, e, i + 8, parts));
-}
-
-/* Adds `carry` to a bit of the counter; returns the carry into the next. */
-SPK_ALWAYS wide add_carry(wide *plane, wide carry) {
-    const wide before = *plane;
-    *plane = w_xor(before, carry);
-    return w_and(before, carry);
-}
-
-/* Adds `carry` to the counter from plane `from` on: those in hand, and `planes` up to `end` - 1. */
-SPK_ALWAYS void sliced_ripple(wide in_hand[IN_HAND], wide planes[PLANES], wide carry, int from, size_t end) {
-    for (int p = from; p < IN_HAND; p++) carry = add_carry(&in_hand[p], carry);
-    for (size_t p = IN_HAND; p < end; p++) carry = add_carry(&planes[p], carry);
-}
-
-/* Doubles the counter. */
-SPK_ALWAYS void sliced_double(wide in_hand[IN_HAND], wide planes[PLANES], size_t end) {
-    for (size_t p = end; p-- > IN_HAND + 1;) planes[p] = planes[p - 1];
-    if (end > IN_HAND) planes[IN_HAND] = in_hand[IN_HAND - 1];
-    for (size_t p = IN_HAND; p-- > 1;) in_hand[p] = in_hand[p - 1];
-    in_hand[0] = w_zero();
-}
-
-/* Adds the rows of `n` events from the i-th on. A carry of 16 rows waits for the next, and one of 32 too, so that every
-   64 rows a carry leaves the planes in hand. */
-SPK_ALWAYS void sliced_add(wide in_hand[IN_HAND], wide planes[PLANES], const streams *e, size_t i, size_t n, int parts,
-                           size_t end) {
-    wide of_16 = w_zero(), of_32 = w_zero();
-    const size_t blocks = n / 16;
-    for (size_t b = 0; b < blocks; b++, i += 16) {
-        const wide carry = sliced_16(in_hand, e, i, parts);
-        if (b % 2 == 0) {
-            of_16 = carry;
-            continue;
-        }
-        const wide both = add_rows(&in_hand[4], of_16, carry);
-        if (b % 4 == 1)
-            of_32 = both;
-        else
-            sliced_ripple(in_hand, planes, add_rows(&in_hand[5], of_32, both), 6, end);
-    }
-    if (blocks % 4 >= 2) sliced_ripple(in_hand, planes, of_32, 5, end);
-    if (blocks % 2 == 1) sliced_ripple(in_hand, planes, of_16, 4, end);
-    if (n & 8) sliced_ripple(in_hand, planes, sliced_8(in_hand, e, i, parts), 3, end);
-}
-
-/* Counts the rows of a vector of outputs, those of plane p 2^p times; returns the planes used. */
-SPK_INLINE size_t sliced_count(wide planes[PLANES], const streams *e, int parts) {
-    size_t end = IN_HAND, i = 0;
-    while ((e->most >> end) != 0) end++;
-    wide in_hand[IN_HAND];
-    for (size_t p = 0; p < IN_HAND; p++) in_hand[p] = w_zero();
-    for (size_t p = IN_HAND; p < end; p++) planes[p] = w_zero();
-    for (size_t p = e->planes; p-- > 0; i += e->n[p]) {
-        if (i > 0) sliced_double(in_hand, planes, end);
-        sliced_add(in_hand, planes, e, i, e->n[p], parts, end);
-    }
-    for (size_t p = 0; p < IN_HAND; p++) planes[p] = in_hand[p];
-    return end;
-}
-
-/* A window at a step of the source. */
-typedef struct stream_place {
-    event_window window;
-    size_t t;
-} stream_place;
-
-/* Lists the events of `there` places into `to`, the shorter lists of `parts` filled up; `events` becomes the sum of
-   each place's values. */
-SPK_INLINE streams streams_of(const spk_op *op, const event_lists *lists, const stream_place *at, size_t there,
-                              size_t parts, uint32_t *const *to, uint32_t events[STREAMS]) {
-    const vec none = v_set32((int32_t)zero_row(op, lists));
-    streams e = {.planes = lists->planes};
-    size_t begin = 0;
-    for (size_t i = 0; i < parts; i++) {
-        events[i] = 0;
-        e.events[i] = to[i];
-    }
-    for (size_t p = e.planes; p-- > 0; begin += e.n[p]) {
-        size_t n[STREAMS] = {0}, most = 0;
-        for (size_t i = 0; i < there; i++) {
-            n[i] = join_list(op, lists, &at[i].window, at[i].t * e.planes + p, to[i] + begin);
-            events[i] = 2 * events[i] + (uint32_t)n[i];
-            if (n[i] > most) most = n[i];
-        }
-        e.n[p] = spk_round_up(most, UNIT);
-        for (size_t i = 0; parts > 1 && i < parts; i++) /* a list has room for eight more */
-            for (size_t k = n[i]; k < e.n[p]; k += 8) v_store(to[i] + begin + k, none);
-    }
-    for (size_t i = 0; i < there; i++)
-        if (events[i] > e.most) e.most = events[i];
-    return e;
-}
 
 typedef struct sliced_scratch {
     event_lists lists;
@@ -161,9 +14,6 @@ typedef struct sliced_scratch {
     int32_t *unused; /* sums of a stream past the last one */
     sweep_scratch sweep;
 } sliced_scratch;
-
-/* Rows that a vector of 64 bytes holds; a shorter vector holds as many or fewer. */
-SPK_INLINE size_t most_streams(const spk_op *op) { return op->row_bytes >= 64 ? 1 : 64 / (size_t)op->row_bytes; }
 
 SPK_INLINE sliced_scratch sliced_carve(const spk_op *op, spk_area *area) {
     sliced_scratch s;
@@ -187,62 +37,108 @@ static void sliced_begin(void *kernel, const spk_op *op, const spk_frame *f, siz
     events_begin_row(op, f, &s->lists, y);
 }
 
-SPK_INLINE void sliced_sums(const spk_op *op, const streams *e, int parts, uint8_t *const *to, const uint32_t *events,
-                            int block, int blocks) {
-    wide planes[PLANES];
-    const size_t used = sliced_count(planes, e, parts);
+/* Counts in planes to sums: of `blocks` of outputs, or places side by side. */
+SPK_INLINE void place_sums(const spk_op *op, const wide *planes, size_t used, uint8_t *const *to,
+                           const uint32_t *events, int block, int blocks) {
     if (op->short_sums)
         counts_to_sums(planes, used, to, events, block, blocks, 1);
     else
         counts_to_sums(planes, used, to, events, block, blocks, 0);
 }
 
-/* Sums of one place whose rows have a vector or more. */
-SPK_INLINE void sliced_long(const sliced_scratch *s, const spk_op *op, const stream_place *at, uint8_t *sums) {
-    enum { BLOCKS = WIDE / 32 };
-    uint32_t events[STREAMS];
-    streams e = streams_of(op, &s->lists, at, 1, 1, s->events, events);
-    const size_t block = 8 * 32 * (size_t)(op->short_sums ? 2 : 4), row_bytes = (size_t)op->row_bytes;
-    for (size_t column = 0; column < row_bytes; column += WIDE) {
-        uint8_t *const first = sums + column / 32 * block;
+/* A column's counts to the sums of `n` places, at most as many as lie side by side. */
+SPK_INLINE void put_column(const sliced_scratch *s, const spk_op *op, const wide *planes, size_t used,
+                           uint8_t *const *sums, const uint32_t events[STREAMS], size_t n, size_t column, int parts) {
+    if (parts > WHOLE) {
+        uint8_t *to[STREAMS];
+        for (size_t i = 0; i < (size_t)parts; i++) to[i] = i < n ? sums[i] : (uint8_t *)s->unused;
+        place_sums(op, planes, used, to, events, WIDE / parts, parts);
+    } else {
+        const size_t block = 8 * 32 * (size_t)(op->short_sums ? 2 : 4);
+        uint8_t *const first = sums[0] + column / 32 * block;
         uint8_t *const to[2] = {first, first + block};
         const uint32_t both[2] = {events[0], events[0]};
-        e.weight = (const uint8_t *)op->weight + column;
-        if (column + WIDE <= row_bytes)
-            sliced_sums(op, &e, WHOLE, to, both, 32, BLOCKS);
+        if (parts == WHOLE)
+            place_sums(op, planes, used, to, both, 32, WIDE / 32);
         else
-            sliced_sums(op, &e, HALF, to, both, 32, 1);
+            place_sums(op, planes, used, to, both, 32, 1);
     }
 }
 
-/* Sums of `n` places side by side, `parts` at most. */
-SPK_INLINE void sliced_short(const sliced_scratch *s, const spk_op *op, const stream_place *at, uint8_t *const *sums,
-                             size_t n, int parts) {
+/* A column of `n` places that are listed. */
+SPK_INLINE void sliced_column(const sliced_scratch *s, const spk_op *op, streams *e, uint8_t *const *sums,
+                              const uint32_t events[STREAMS], size_t n, size_t column, int parts) {
+    wide planes[PLANES];
+    e->weight = (const uint8_t *)op->weight + column;
+    const size_t used = sliced_count(planes, e, parts);
+    put_column(s, op, planes, used, sums, events, n, column, parts);
+}
+
+SPK_INLINE void sliced_columns(const sliced_scratch *s, const spk_op *op, const stream_place *at, uint8_t *const *sums,
+                               size_t n, int parts) {
+    const size_t row = (size_t)op->row_bytes;
     uint32_t events[STREAMS];
-    uint8_t *to[STREAMS];
-    streams e = streams_of(op, &s->lists, at, n, (size_t)parts, s->events, events);
-    for (size_t i = 0; i < (size_t)parts; i++) to[i] = i < n ? sums[i] : (uint8_t *)s->unused;
-    e.weight = op->weight;
-    sliced_sums(op, &e, parts, to, events, WIDE / parts, parts);
+    streams e;
+    list_streams(op, &s->lists, at, n, side_by_side(parts), s->events, events, &e);
+    for (size_t column = 0; column < row; column += WIDE) {
+        if (parts == WHOLE && column + WIDE > row)
+            sliced_column(s, op, &e, sums, events, n, column, HALF);
+        else
+            sliced_column(s, op, &e, sums, events, n, column, parts);
+    }
 }
 
 /* Sums of `n` places, at most as many as lie side by side. */
 SPK_INLINE void sliced_places(const sliced_scratch *s, const spk_op *op, const stream_place *at, uint8_t *const *sums,
                               size_t n) {
-    if (op->row_bytes >= WIDE)
-        sliced_long(s, op, at, sums[0]);
-    else if (2 * op->row_bytes == WIDE)
-        sliced_short(s, op, at, sums, n, 2);
+    const int parts = parts_at(op, 0);
+    if (parts == 2)
+        sliced_columns(s, op, at, sums, n, 2);
+    else if (parts == 4)
+        sliced_columns(s, op, at, sums, n, 4);
     else
-        sliced_short(s, op, at, sums, n, 4);
+        sliced_columns(s, op, at, sums, 1, WHOLE);
 }
 
-SPK_INLINE size_t sliced_side_by_side(const spk_op *op) {
-    return op->row_bytes >= WIDE ? 1 : WIDE / (size_t)op->row_bytes;
-}
+SPK_INLINE size_t sliced_side_by_side(const spk_op *op) { return side_by_side(parts_at(op, 0)); }
 
 SPK_INLINE size_t sliced_sum_bytes(const spk_op *op, const sliced_scratch *s) {
     return s->sweep.lanes * (op->short_sums ? 2 : 4);
+}
+
+/* A column of `n` pixels at the steps of a block, of which there are `steps`: the sums of pixel i begin at to[i]. */
+static void sliced_block_column(const sliced_scratch *s, const spk_op *op, set_lists *l, uint8_t *const *to, size_t n,
+                                size_t steps, size_t column) {
+    const size_t bytes = sliced_sum_bytes(op, s);
+    const int parts = parts_at(op, column);
+    wide planes[TOGETHER][PLANES];
+    const size_t used = row_counter_of(parts)(planes, l, (const uint8_t *)op->weight + column);
+    for (size_t k = 0; k < steps; k++) {
+        uint8_t *sums[STREAMS];
+        for (size_t i = 0; i < n; i++) sums[i] = to[i] + k * bytes;
+        if (parts == WHOLE)
+            put_column(s, op, planes[k], used, sums, l->events[k], n, column, WHOLE);
+        else if (parts == HALF)
+            put_column(s, op, planes[k], used, sums, l->events[k], n, column, HALF);
+        else if (parts == 2)
+            put_column(s, op, planes[k], used, sums, l->events[k], n, column, 2);
+        else
+            put_column(s, op, planes[k], used, sums, l->events[k], n, column, 4);
+    }
+}
+
+/* Sums of `n` pixels side by side, block after block, for `rows` steps from t on. */
+SPK_INLINE void sliced_blocks(const sliced_scratch *s, const spk_op *op, const spk_frame *f, const event_window *at,
+                              uint8_t **to, size_t n, size_t t, size_t rows) {
+    const size_t together = s->lists.by.steps, bytes = sliced_sum_bytes(op, s);
+    set_lists l;
+    for (size_t k = 0; k < rows && !spk_stopped(f); k += together) {
+        const size_t steps = rows - k < together ? rows - k : together;
+        join_sets(op, &s->lists, at, n, sliced_side_by_side(op), (t + k) / together, s->events, &l);
+        for (size_t column = 0; column < (size_t)op->row_bytes; column += WIDE)
+            sliced_block_column(s, op, &l, to, n, steps, column);
+        for (size_t i = 0; i < n; i++) to[i] += steps * bytes;
+    }
 }
 
 static void sliced_accumulate(void *kernel, const spk_op *op, const spk_frame *f, size_t y, size_t x, size_t t,
@@ -250,24 +146,27 @@ static void sliced_accumulate(void *kernel, const spk_op *op, const spk_frame *f
     const sliced_scratch *s = kernel;
     const event_window w = window_of(op, &s->lists, y, x);
     const size_t bytes = sliced_sum_bytes(op, s), together = sliced_side_by_side(op);
-    uint8_t *const to = sums;
-    for (size_t r = 0; r < rows && !spk_stopped(f); r += together) {
-        stream_place at[STREAMS];
-        uint8_t *place[STREAMS];
-        const size_t n = rows - r < together ? rows - r : together;
-        for (size_t i = 0; i < n; i++) {
-            at[i] = (stream_place){w, t + r + i};
-            place[i] = to + (r + i) * bytes;
+    uint8_t *const to = sums, *next = sums;
+    if (s->lists.by.lists > 1) {
+        sliced_blocks(s, op, f, &w, &next, 1, t, rows);
+    } else {
+        for (size_t r = 0; r < rows && !spk_stopped(f); r += together) {
+            stream_place at[STREAMS];
+            uint8_t *place[STREAMS];
+            const size_t n = rows - r < together ? rows - r : together;
+            for (size_t i = 0; i < n; i++) {
+                at[i] = (stream_place){w, t + r + i};
+                place[i] = to + (r + i) * bytes;
+            }
+            sliced_places(s, op, at, place, n);
         }
-        sliced_places(s, op, at, place, n);
     }
     clear_row_pads(op, to, rows, bytes);
 }
 
-/* A tile's sums, several pixels or steps side by side. */
-static void sliced_tile(void *kernel, const spk_op *op, const spk_frame *f, const tile *m, size_t y, size_t x,
-                        size_t t) {
-    const sliced_scratch *s = kernel;
+/* A tile's sums, step by step: several pixels or steps side by side. */
+SPK_INLINE void sliced_tile_steps(const sliced_scratch *s, const spk_op *op, const spk_frame *f, const tile *m,
+                                  size_t y, size_t x, size_t t) {
     const size_t bytes = sliced_sum_bytes(op, s), together = sliced_side_by_side(op), all = m->pixels * m->rows;
     for (size_t r = 0; r < all && !spk_stopped(f); r += together) {
         stream_place at[STREAMS];
@@ -279,13 +178,43 @@ static void sliced_tile(void *kernel, const spk_op *op, const spk_frame *f, cons
             place[i] = (uint8_t *)m->sums + (p * m->steps + step) * bytes;
         }
         sliced_places(s, op, at, place, n);
-        for (size_t i = 0; i < n; i++) clear_row_pads(op, place[i], 1, bytes);
     }
+}
+
+/* A tile's sums, of steps together: several pixels side by side. */
+SPK_INLINE void sliced_tile_blocks(const sliced_scratch *s, const spk_op *op, const spk_frame *f, const tile *m,
+                                   size_t y, size_t x, size_t t) {
+    const size_t bytes = sliced_sum_bytes(op, s), together = sliced_side_by_side(op);
+    for (size_t p = 0; p < m->pixels; p += together) {
+        event_window at[STREAMS];
+        uint8_t *to[STREAMS];
+        const size_t n = m->pixels - p < together ? m->pixels - p : together;
+        for (size_t i = 0; i < n; i++) {
+            at[i] = window_of(op, &s->lists, y, x + p + i);
+            to[i] = (uint8_t *)m->sums + (p + i) * m->steps * bytes;
+        }
+        sliced_blocks(s, op, f, at, to, n, t, m->rows);
+    }
+}
+
+static void sliced_tile(void *kernel, const spk_op *op, const spk_frame *f, const tile *m, size_t y, size_t x,
+                        size_t t) {
+    const sliced_scratch *s = kernel;
+    const size_t bytes = sliced_sum_bytes(op, s);
+    if (s->lists.by.lists > 1)
+        sliced_tile_blocks(s, op, f, m, y, x, t);
+    else
+        sliced_tile_steps(s, op, f, m, y, x, t);
+    for (size_t p = 0; p < m->pixels; p++)
+        clear_row_pads(op, (uint8_t *)m->sums + p * m->steps * bytes, m->rows, bytes);
 }
 
 static void conv_sliced(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     sliced_scratch s = sliced_carve(op, &area);
+    const size_t beside = sliced_side_by_side(op);
+    if (beside == 1 || window_positions(op) == 1) /* else one pixel at a time, whose steps lie side by side */
+        count_together(op, f, &s.lists, beside);
     sweep_tiles(op, f, &s.sweep, &s, sliced_begin, sliced_accumulate, sliced_tile);
 }
 

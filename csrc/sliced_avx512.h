@@ -57,7 +57,7 @@ SPK_INLINE void counts_to_sums(const wide *planes, size_t plane_count, uint8_t *
     const int value = narrow ? 2 : 4;
     wide low[8], high[8];
     planes_to_bytes(planes, plane_count, low);
-    if (plane_count > 8) planes_to_bytes(planes + 8, plane_count - 8, high);
+    planes_to_bytes(planes + 8, plane_count > 8 ? plane_count - 8 : 0, high);
     for (int b = 0; b < blocks; b++) {
         for (int k = 0; k < 8; k++) {
             if (block == 16) {

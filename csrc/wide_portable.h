@@ -42,11 +42,17 @@ SPK_ALWAYS wide w_load_half(const void *p) {
     return x;
 }
 
+/* `bytes` bytes of memory, whole pieces, from piece `first` on. */
+SPK_ALWAYS void w_put_pieces(wide *x, size_t first, const uint8_t *from, size_t bytes) {
+    for (size_t i = 0; i < bytes / sizeof(piece); i++)
+        memcpy(&x->w[first + i], from + i * sizeof(piece), sizeof(piece));
+}
+
 /* `parts` rows side by side, each WIDE / parts bytes: those of the i-th event of so many lists. */
 SPK_ALWAYS wide w_load_parts(const uint8_t *weight, const uint32_t *const *events, size_t i, int parts) {
-    wide x;
-    const size_t bytes = WIDE / (size_t)parts;
-    for (size_t p = 0; p < (size_t)parts; p++) memcpy((uint8_t *)&x + p * bytes, weight + events[p][i], bytes);
+    wide x = w_zero(); /* or a compiler may warn of parts that no operation has */
+    const size_t each = PIECES / (size_t)parts;
+    for (size_t p = 0; p < (size_t)parts; p++) w_put_pieces(&x, p * each, weight + events[p][i], WIDE / (size_t)parts);
     return x;
 }
 
@@ -113,17 +119,16 @@ SPK_ALWAYS wide w_reach(wide x, wide y, wide below) { return w_select(w_xor(x, y
 
 /* WIDE / parts bytes of memory, once for each part. */
 SPK_ALWAYS wide w_repeat(const void *p, int parts) {
-    wide x;
-    const size_t bytes = WIDE / (size_t)parts;
-    for (size_t i = 0; i < (size_t)parts; i++) memcpy((uint8_t *)&x + i * bytes, p, bytes);
+    wide x = w_zero(); /* or a compiler may warn of parts that no operation has */
+    const size_t each = PIECES / (size_t)parts;
+    for (size_t i = 0; i < (size_t)parts; i++) w_put_pieces(&x, i * each, p, WIDE / (size_t)parts);
     return x;
 }
 
 /* Ones in part i where bit i is 1. */
 SPK_ALWAYS wide w_spread(uint32_t bits, int parts) {
-    wide x;
-    const size_t bytes = WIDE / (size_t)parts;
-    for (size_t i = 0; i < (size_t)parts; i++) memset((uint8_t *)&x + i * bytes, bits >> i & 1 ? 0xff : 0, bytes);
+    wide x = w_zero();
+    for (size_t i = 0; i < PIECES; i++) x.w[i] = x.w[i] - (uint64_t)(bits >> i * (size_t)parts / PIECES & 1);
     return x;
 }
 

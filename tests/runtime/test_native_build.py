@@ -45,7 +45,7 @@ from spikelet.runtime import kernel_sets
 from tests.example_graphs import example_graph
 from tests.fuzz.fuzz_graphs import differences
 from tests.random_graphs import random_graph, random_input
-from tests.runtime import test_choices, test_matrices, test_places
+from tests.runtime import test_choices, test_matrices, test_places, test_together
 for operation in ir.OPERATIONS[1:]:
     for example in operation.examples():
         graph, x, name = example_graph(example)
@@ -61,6 +61,9 @@ for width, steps in ((7, 3), (17, 5), (33, 17), (64, 2)):
     test_places.test_maps_of_every_width_and_as_many_steps(width, steps)
 test_places.test_taps_paddings_and_the_largest_of_neighbours((4, 8), (3, 7), (3, 4))
 test_places.test_layers_of_every_width(65, 17)
+for steps, outputs in ((2, 130), (3, 16), (4, 520)):
+    test_together.test_blocks_of_every_length_and_rows_of_every_width(steps, outputs)
+test_together.test_strides_pads_planes_and_largest_neighbours({"terms": 3}, 6)
 for kernels in kernel_sets():
     for outputs in (1, 33, 65, 129, 513):
         test_choices.test_every_legal_choice_gives_the_same_for_a_pooled_layer(kernels.name, outputs, 1)

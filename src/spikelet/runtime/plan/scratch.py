@@ -16,14 +16,15 @@ from spikelet.runtime.plan.operation import Planned
 PIECE = 64  # spk_carve
 CHUNK, TILE_BYTES, TILE_PIXELS = 16, 12288, 16  # tile.h
 LIST_SLACK, EVENT_RUN, COUNT = 32, 24, 8  # events.h: the constant, sizeof(event_run), sizeof(size_t)
+EVENT_UNIT, TOGETHER = 8, 4  # events.h: UNIT, and steps of a block
 POINTER = 8  # blocks.h
 VECTOR = 32  # matmul_bits.h
 BESIDE = 4  # matmul.h: columns
-MOST_WIDE = 64  # sliced.h: bytes of the longest vector of rows
+MOST_WIDE = 64  # row_counts.h: bytes of the longest vector of rows
 RUN_SLACK, BLOCK_SLACK = 16, 32  # ring.h
 PANEL_PLACES, PANEL_BYTES = 64, 2**18  # blocks.h
 CUT_KEPT = 33  # cuts.h
-PLANES = 16  # sliced.h
+PLANES = 16  # row_counts.h
 BLOCK_ROWS, MAX_VECTORS, TABLE_INNER = 65, 3, 256  # picks.h, matmul_bits.h
 
 
@@ -110,21 +111,31 @@ def _list_count(op: Planned) -> int:
     return op.number("source_planes") if op.number("source") == Form.PLANES else 1
 
 
+def _sets(op: Planned) -> tuple[int, int]:
+    """Lists of the sets of steps of a block, and of all blocks: blocks_of_steps, where may_be_together; else none."""
+    steps, taps = op.number("in_t"), op.number("kernel_h") * op.number("kernel_w")
+    rows_of_bits = op.kind in (Kind.CONV_SLICED, Kind.CONV_CUTS)
+    if not rows_of_bits or min(steps, taps) < 2 or op.number("source") == Form.VALUES or op.number("pool") > 1:
+        return 0, 0
+    of_block = -(-steps // -(-steps // TOGETHER))
+    return 2**of_block - 1, -(-steps // of_block) * (2**of_block - 1)
+
+
 def _events(op: Planned) -> int:
     """events_carve: lists of events of the input rows under an output row."""
     planes, high = _list_count(op), op.number("max_h")
     entries = _rows(op) * op.number("in_t") * op.number("groups") * planes
     inputs = op.number("in_c") // op.number("groups") if planes > 1 else _window_inputs(op)
     capacity = op.number("in_w") * inputs + LIST_SLACK
-    starts = op.number("in_w") + 1
+    starts = _rows(op) * max(_sets(op)[1], op.number("in_t")) * op.number("groups") * planes * (op.number("in_w") + 1)
     runs = high * op.number("kernel_h")
-    return _pieces(entries * capacity * 4, entries * starts * 4, runs * EVENT_RUN, high * COUNT)
+    return _pieces(entries * capacity * 4, starts * 4, runs * EVENT_RUN, high * COUNT)
 
 
 def _window_events(op: Planned) -> int:
     """Bytes of the events of one window: events_capacity."""
-    taps, slack = op.number("kernel_h") * op.number("kernel_w"), LIST_SLACK * _list_count(op)
-    return 4 * (taps * _window_inputs(op) + slack)
+    taps, slack = op.number("kernel_h") * op.number("kernel_w"), LIST_SLACK + EVENT_UNIT * _sets(op)[0]
+    return 4 * (taps * _window_inputs(op) + slack * _list_count(op))
 
 
 def rows(op: Planned) -> int:
