@@ -68,7 +68,10 @@ def test_a_model_of_signals_is_as_accurate_as_its_card_says(data: str, shared_da
 
 @pytest.mark.parametrize(
     "name",
-    ["qsnn-vgg-s-cifar10", "qsnn-vgg-xs-cifar10", "bestformer-cifar10", "qsd-transformer-cifar10", "est-cifar10"],
+    [
+        *("qsnn-vgg-s-cifar10", "qsnn-vgg-xs-cifar10", "qsnn-vgg-xxs-cifar10"),
+        *("bestformer-cifar10", "qsd-transformer-cifar10", "est-cifar10"),
+    ],
 )
 def test_a_cifar10_model_is_as_accurate_on_original_pixels_as_its_card_says(name: str, shared_data: Path) -> None:
     pytest.importorskip("datasets")
