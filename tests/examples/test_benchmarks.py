@@ -106,6 +106,7 @@ def test_make_bench_asks_for_fewer_spikes_and_steps_and_compiles_nothing_where_t
     whole, eager = asked[: len(asked) // 2], asked[len(asked) // 2 :]
     assert {rate for one in eager for rate in one.firing} == {0.02, 0.05, 0.1, 0.2, 0.5}
     assert {one.time_steps for one in eager} == {None, 1, 2}
+    assert not any(one.snap for one in asked if one.time_steps == 1)  # which Snap refuses
     assert any("compiled" in one.beside for one in whole)
     assert not any({"compiled", "bf16"} & set(one.beside) for one in eager)
 
