@@ -5,6 +5,9 @@ of many channels, half full, here. Those of few, and maps that are empty, are co
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -15,11 +18,13 @@ from spikelet.runtime import plan_of
 from spikelet.runtime.plan.kinds import Kind
 from tests.nodes import conv
 from tests.runtime.test_cuts import FAST, NEURONS, assert_cut, images, layer
+from tests.runtime.test_native_build import CC, CSRC, STRICT, needs_compiler
 from tests.small_edges import graph_of
 
 STEPS = (2, 3, 4, 5, 6, 9, 17)  # blocks of 2, 3 and 4, whole ones and not
 OUTPUTS = (16, 130, 300, 520)  # rows of 16, 32 and 64 bytes, and of a vector and a half, whatever its bytes
 MANY = 300  # channels
+CHOICE = Path(__file__).with_name("steps_together.c")
 RATES = (0.5, 0.0, 1.0)
 
 
@@ -98,3 +103,34 @@ def test_maps_of_few_ones_between_full_ones() -> None:
     x = np.concatenate([images(graph, rate, 1) for rate in (0.6, 0.01, 0.4, 0.0, 0.5)], 1)
     assert_cut(graph, x)
     assert_summed(graph, x)
+
+
+@pytest.fixture(scope="module")
+def choice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A program that prints what count_together chooses."""
+    program = tmp_path_factory.mktemp("choice") / "choice"
+    subprocess.run([str(CC), *STRICT, "-I", str(CSRC), str(CHOICE), "-o", str(program)], check=True)
+    return program
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("layer", "chosen"),
+    [
+        ("2 3 8 384 64 1 100", "2 3 1"),
+        ("3 3 8 384 64 1 100", "3 7 1"),
+        ("4 3 8 384 64 1 100", "4 15 1"),
+        ("5 3 8 384 64 1 100", "3 7 2"),
+        ("17 3 8 384 64 1 100", "4 15 5"),
+        ("1 3 8 384 64 1 100", "1 1 1"),  # one step
+        ("4 1 8 384 64 1 100", "1 1 4"),  # 1 x 1
+        ("4 3 8 384 64 1 5", "1 1 4"),  # few ones
+        ("4 3 8 384 64 1 0", "1 1 4"),
+        ("2 3 8 48 32 1 50", "2 3 1"),
+        ("2 3 8 48 32 2 50", "1 1 2"),  # the same, side by side
+    ],
+)
+def test_full_maps_are_counted_together_and_no_others(layer: str, chosen: str, choice: Path) -> None:
+    """Steps of a block, its lists, and blocks, for the layers that steps_together.c describes."""
+    printed = subprocess.run([str(choice), *layer.split()], check=True, capture_output=True, text=True).stdout
+    assert printed.split() == chosen.split()
