@@ -10,9 +10,10 @@ table of the weights' size in random order, and multiplications of bytes. A laye
     lists of wider rows       vectors / load                                    CONV_ROWS, CONV_NIBBLES
     multiplication            multiply-accumulates / product                    CONV_BLOCKS, CONV_QUADS
 
-with a vector for every event under every tap of its window, or a part of one where several rows share it; 8 rows take 7
-carry-save adders of two operations. Kernels that count steps together add fewer rows than that. CONV_PLACES has a
-vector for every weight of +1 and 512 places. An event is a one of the input, or of a plane of bits of a sum of spikes.
+with a vector for every event under every tap of its window, a part of one where several rows lie side by side, or one
+for all pixels that share a row; 8 rows take 7 carry-save adders of two operations. Kernels that count steps together
+add fewer rows than that. CONV_PLACES has a vector for every weight of +1 and 512 places. An event is a one of the
+input, or of a plane of bits of a sum of spikes.
 To find events, to join the lists of a window, neurons and what else is done behind are in no limit: they are what a
 fraction of less than 1 is lost to, beside the kernel's own.
 
@@ -43,6 +44,8 @@ from spikelet.graph import ir
 from spikelet.graph.analysis import MAX_OUTPUTS, analyse
 from spikelet.runtime.layout import ROW, row_of_places
 from spikelet.runtime.one_by_one import times
+from spikelet.runtime.plan.kinds import Kind
+from spikelet.runtime.plan.shared_rows import pixel_bytes, row_pixels
 from spikelet.zoo import names
 
 SOURCE = Path(__file__).with_name("roofline.c")
@@ -88,12 +91,19 @@ def covering(size: int, taps: int, stride: int, padding: int, dilation: int) -> 
     return seen[padding : padding + size]
 
 
-def events(node: ir.Operation, x: NDArray[np.int64]) -> int:
-    """Weight rows that the layer adds for its input x [T, 1, ...]: the ones of all values, under every tap."""
+def events(node: ir.Operation, x: NDArray[np.int64], pixels: int = 1) -> int:
+    """Weight rows that the layer adds for its input x [T, 1, ...]: the ones of all values, under every tap; under those
+    of `pixels` output pixels at once where they share rows."""
     ones = np.bitwise_count(x).astype(np.int64)
     if isinstance(node, ir.Conv):
-        axes = zip(x.shape[3:], node.kernel, node.stride, node.padding, node.dilation, strict=True)
-        rows, columns = (covering(*axis) for axis in axes)
+        high, wide = zip(x.shape[3:], node.kernel, node.stride, node.padding, node.dilation, strict=True)
+        rows, columns = covering(*high), covering(*wide)
+        if pixels > 1:
+            size, taps, stride, padding, _ = wide
+            count = -(-node.output_shape(x.shape[2:])[2] // pixels)
+            columns = np.zeros(size, np.int64)
+            for first in pixels * stride * np.arange(count) - padding:
+                columns[max(first, 0) : first + taps + (pixels - 1) * stride] += 1
         return int((ones * rows[:, None] * columns).sum())
     return int(ones.sum())
 
@@ -125,9 +135,15 @@ def least(node: ir.Operation, kind: str, x: NDArray[np.int64], limit: Mapping[st
         return _side_by_side(node, x, limit)
     if kind not in BITS:
         return None
-    each = vectors(outputs, BITS[kind], wide)
-    table = node.weight.size / outputs * each * wide
-    rows = events(node, x) * each
+    pixels, columns = 1, 1.0
+    if isinstance(node, ir.Conv):
+        (taps, stride), out_w = (node.kernel[1], node.stride[1]), node.output_shape(x.shape[2:])[2]
+        pixels = row_pixels(Kind[kind], wide, node.weight.shape, stride, out_w)
+        columns = (taps + (pixels - 1) * stride) / taps
+    shared = pixels * pixel_bytes(Kind[kind], outputs) / wide
+    each = vectors(outputs, BITS[kind], wide) if pixels == 1 else shared
+    table = node.weight.size / outputs * columns * each * wide
+    rows = events(node, x, pixels) * each
     taken = rows / load(limit, table)
     return max(taken, ADDERS * rows / limit["logic"] if BITS[kind] == 1 else 0.0) / 1e3
 

@@ -15,7 +15,7 @@
 
    A neuron in state s has ones in the first s of states - 1 planes.
 
-   Rows shorter than a vector lie side by side in it, those of several output pixels. */
+   Rows shorter than a vector lie side by side in it, and so do the outputs of several pixels. */
 
 #ifndef SPIKELET_CUTS_H
 #define SPIKELET_CUTS_H
@@ -66,23 +66,29 @@ SPK_ALWAYS wide reaches(const cut_planes *k, size_t row, const wide *number, siz
     return reached;
 }
 
-/* Bit p of a number of each pixel, over all of the pixel's outputs. */
-SPK_ALWAYS wide spread_bit(const uint32_t numbers[STREAMS], size_t p, int parts) {
-    uint32_t bits = 0;
-    for (size_t i = 0; i < side_by_side(parts); i++) bits |= (numbers[i] >> p & 1) << i;
-    if (parts > WHOLE) return w_spread(bits, parts);
-    return bits ? w_ones() : w_zero();
+/* A number of each pixel in all words of the pixel's outputs. */
+SPK_ALWAYS wide by_pixel(const uint32_t numbers[PIXELS], int parts) {
+    uint64_t words[WIDE / 8];
+    for (size_t i = 0; i < WIDE / 8; i++) words[i] = numbers[i * (size_t)parts / (WIDE / 8)];
+    return w_load(words);
+}
+
+/* Bit p of it, over all of the pixel's outputs; one pixel's number is `first`. */
+SPK_ALWAYS wide spread_bit(wide numbers, uint32_t first, size_t p, int parts) {
+    if (parts > WHOLE) return w_bit(numbers, p);
+    return first >> p & 1 ? w_ones() : w_zero();
 }
 
 /* m in width + 1 planes. */
-SPK_ALWAYS void sums_from_zero(const wide *ones, const uint32_t events[STREAMS], const cut_planes *k, wide *m) {
-    uint32_t rest[STREAMS] = {0};
+SPK_ALWAYS void sums_from_zero(const wide *ones, const uint32_t events[PIXELS], const cut_planes *k, wide *m) {
+    uint32_t rest[PIXELS] = {0};
     for (size_t i = 0; i < side_by_side(k->parts); i++) rest[i] = (1u << k->width) - 1 - events[i];
-    m[0] = spread_bit(rest, 0, k->parts);
+    const wide numbers = k->parts > WHOLE ? by_pixel(rest, k->parts) : w_zero();
+    m[0] = spread_bit(numbers, rest[0], 0, k->parts);
     wide carry = w_zero();
     for (size_t p = 0; p < k->width; p++) {
         m[p + 1] = ones[p];
-        carry = add_rows(&m[p + 1], spread_bit(rest, p + 1, k->parts), carry);
+        carry = add_rows(&m[p + 1], spread_bit(numbers, rest[0], p + 1, k->parts), carry);
     }
 }
 
@@ -186,21 +192,10 @@ static int64_t cuts_bytes(const spk_op *op) {
 
 /* Output pixels side by side: their windows, how many there are, and the first one's number. */
 typedef struct cut_pixels {
-    event_window window[STREAMS];
+    event_window window[PIXELS];
     int there;
     size_t first;
 } cut_pixels;
-
-/* The sum of a window's values at a step, or set of steps: numbered as in stream_place. */
-SPK_INLINE size_t window_sum(const event_lists *e, const event_window *w, size_t t) {
-    size_t sum = 0;
-    for (size_t p = 0; p < e->planes; p++) {
-        const size_t first = (t * e->planes + p) * e->width;
-        for (const event_run *run = w->runs; run < w->end; run++)
-            sum += (size_t)(run->starts[first + w->k.to] - run->starts[first + w->k.from]) << p;
-    }
-    return sum;
-}
 
 /* The largest sum of a window's values at a step of a block. */
 SPK_INLINE size_t block_sum(const event_lists *e, const event_window *w, size_t block) {
@@ -227,24 +222,9 @@ SPK_INLINE size_t width_of(const cut_scratch *s, const cut_pixels *at) {
     return width;
 }
 
-/* A column's spikes into the words of its pixels. */
-SPK_INLINE void put_columns(const spk_op *op, const cut_pixels *at, wide spikes, uint64_t *to, size_t column,
-                            int parts) {
-    uint64_t all[WIDE / 8];
-    const size_t words = spk_words(op->out_c), first = column / 8, most = WIDE / 8 / side_by_side(parts);
-    const size_t here = words - first < most ? words - first : most;
-    if (parts == WHOLE && here == most) {
-        w_store(to + first, spikes);
-        return;
-    }
-    w_store(all, spikes);
-    for (size_t i = 0; i < side_by_side(parts) && i < (size_t)at->there; i++)
-        for (size_t w = 0; w < here; w++) to[i * words + first + w] = all[i * most + w];
-}
-
 /* A column of outputs whose `ones` have been counted at step t: where they fire. */
 SPK_ALWAYS wide cut_counted(const spk_op *op, const cut_planes *k, wide *ones, size_t used,
-                            const uint32_t events[STREAMS], wide *kept, size_t t, int parts, int states) {
+                            const uint32_t events[PIXELS], wide *kept, size_t t, int parts, int states) {
     const cut_planes mine = {k->first, k->row, k->width, parts};
     wide m[PLANES + 1];
     for (size_t p = used; p < k->width; p++) ones[p] = w_zero();
@@ -253,12 +233,12 @@ SPK_ALWAYS wide cut_counted(const spk_op *op, const cut_planes *k, wide *ones, s
 }
 
 /* Neurons of so many states where rows fill a vector in one way: where they fire. */
-typedef wide (*cut_neurons)(const spk_op *, const cut_planes *, wide *ones, size_t used, const uint32_t events[STREAMS],
+typedef wide (*cut_neurons)(const spk_op *, const cut_planes *, wide *ones, size_t used, const uint32_t events[PIXELS],
                             wide *kept, size_t t);
 
 #define CUT_FIRES(parts, states)                                                                                       \
     static wide fires_##parts##_##states(const spk_op *op, const cut_planes *k, wide *ones, size_t used,               \
-                                         const uint32_t events[STREAMS], wide *kept, size_t t) {                       \
+                                         const uint32_t events[PIXELS], wide *kept, size_t t) {                        \
         return cut_counted(op, k, ones, used, events, kept, t, parts, states);                                         \
     }
 #define CUT_NEURONS(parts)                                                                                             \
@@ -276,6 +256,7 @@ CUT_NEURONS(WHOLE)
 CUT_NEURONS(HALF)
 CUT_NEURONS(2)
 CUT_NEURONS(4)
+CUT_NEURONS(8)
 
 #undef CUT_NEURONS
 #undef CUT_FIRES
@@ -283,7 +264,8 @@ CUT_NEURONS(4)
 SPK_INLINE cut_neurons neurons_of(int parts, int states) {
     if (parts == WHOLE) return neurons_WHOLE(states);
     if (parts == HALF) return neurons_HALF(states);
-    return parts == 2 ? neurons_2(states) : neurons_4(states);
+    if (parts == 2) return neurons_2(states);
+    return parts == 4 ? neurons_4(states) : neurons_8(states);
 }
 
 /* What the steps of pixels side by side have in common. */
@@ -292,97 +274,115 @@ typedef struct cut_place {
     const cut_scratch *s;
     cut_pixels at;
     cut_neurons fires, half; /* of a column, and of one whose vector is half filled */
+    int parts;               /* pixels in a vector */
+    size_t words;            /* of a pixel in it */
     const uint8_t *cuts;
     size_t width;
     uint64_t *to; /* at step 0 */
 } cut_place;
 
+/* A column's spikes into the words of its pixels. */
+SPK_INLINE void put_columns(const cut_place *c, wide spikes, uint64_t *to, size_t column) {
+    const size_t words = spk_words(c->op->out_c), first = column / 8, most = c->words;
+    const size_t here = words - first < most ? words - first : most, there = (size_t)c->at.there;
+    if (c->parts <= WHOLE || (words == most && there == (size_t)c->parts)) {
+        w_put_words(to + first, spikes, here * there);
+        return;
+    }
+    uint64_t all[WIDE / 8];
+    w_store(all, spikes);
+    for (size_t i = 0; i < there; i++)
+        for (size_t w = 0; w < here; w++) to[i * words + first + w] = all[i * most + w];
+}
+
 /* A column that has been counted at step t: its spikes. */
-SPK_ALWAYS void cut_column(const cut_place *c, wide *ones, size_t used, const uint32_t events[STREAMS], size_t column,
-                           size_t t, int parts) {
+SPK_ALWAYS void cut_column(const cut_place *c, wide *ones, size_t used, const uint32_t events[PIXELS], size_t column,
+                           size_t t, int read) {
     const spk_op *const op = c->op;
-    const cut_planes k = {c->cuts + column, (size_t)op->row_bytes, c->width, parts};
-    const cut_neurons neurons = parts == HALF ? c->half : c->fires;
+    const cut_planes k = {c->cuts + column, pixel_row(op), c->width, c->parts};
+    const cut_neurons neurons = read == HALF ? c->half : c->fires;
     const wide fires = neurons(op, &k, ones, used, events, (wide *)(void *)c->s->kept + column / WIDE * CUT_KEPT, t);
     uint64_t *const to = c->to + t * spk_out_pixels(op) * spk_words(op->out_c);
-    put_columns(op, &c->at, fires, to, column, parts == HALF ? WHOLE : parts);
+    put_columns(c, fires, to, column);
 }
 
 /* The same, after counting at that step. */
-SPK_ALWAYS void cut_step(const cut_place *c, streams *e, const uint32_t events[STREAMS], size_t column, size_t t,
-                         int parts) {
+SPK_ALWAYS void cut_step(const cut_place *c, streams *e, const uint32_t events[PIXELS], size_t column, size_t t,
+                         int read) {
     wide ones[PLANES];
     e->weight = (const uint8_t *)c->op->weight + column;
-    const size_t used = sliced_count(ones, e, parts);
-    cut_column(c, ones, used, events, column, t, parts);
+    const size_t used = sliced_count(ones, e, read);
+    cut_column(c, ones, used, events, column, t, read);
 }
 
 /* After counting at all steps of a block that begins with t. */
-SPK_ALWAYS void cut_block(const cut_place *c, set_lists *l, size_t column, size_t t, int parts) {
+SPK_ALWAYS void cut_block(const cut_place *c, set_lists *l, size_t column, size_t t, int read) {
     wide sums[TOGETHER][PLANES];
-    const size_t used = row_counter_of(parts)(sums, l, (const uint8_t *)c->op->weight + column);
+    const size_t used = row_counter_of(read)(sums, l, (const uint8_t *)c->op->weight + column);
     for (size_t i = 0; i < l->steps && t + i < (size_t)c->op->T; i++)
-        cut_column(c, sums[i], used, l->events[i], column, t + i, parts);
+        cut_column(c, sums[i], used, l->events[i], column, t + i, read);
 }
 
 /* Step after step, column after column. */
-SPK_ALWAYS void cut_by_steps(const cut_place *c, const spk_frame *f, int parts) {
+SPK_ALWAYS void cut_by_steps(const cut_place *c, const spk_frame *f, int read) {
     const size_t there = (size_t)c->at.there, row = (size_t)c->op->row_bytes;
     for (size_t t = 0; t < (size_t)c->op->T && !spk_stopped(f); t++) {
-        uint32_t events[STREAMS];
-        stream_place place[STREAMS];
-        for (size_t i = 0; i < there; i++) place[i] = (stream_place){c->at.window[i], t};
+        uint32_t events[PIXELS];
+        stream_place place[PIXELS];
+        for (size_t i = 0; i < there; i++) place[i] = (stream_place){c->at.window + i, t};
         streams e;
-        list_streams(c->op, &c->s->lists, place, there, side_by_side(parts), c->s->events, events, &e);
+        list_streams(c->op, &c->s->lists, place, there, side_by_side(read), c->s->events, events, &e);
         for (size_t column = 0; column < row; column += WIDE) {
-            if (parts == WHOLE && column + WIDE > row)
+            if (read == WHOLE && column + WIDE > row)
                 cut_step(c, &e, events, column, t, HALF);
             else
-                cut_step(c, &e, events, column, t, parts);
+                cut_step(c, &e, events, column, t, read);
         }
     }
 }
 
 /* The same, block after block of steps that are counted together. */
-SPK_ALWAYS void cut_by_blocks(const cut_place *c, const spk_frame *f, int parts) {
+SPK_ALWAYS void cut_by_blocks(const cut_place *c, const spk_frame *f, int read) {
     const event_lists *const lists = &c->s->lists;
     const size_t there = (size_t)c->at.there, row = (size_t)c->op->row_bytes;
     set_lists l;
     for (size_t b = 0; b < lists->by.blocks && !spk_stopped(f); b++) {
         const size_t t = b * lists->by.steps;
-        join_sets(c->op, lists, c->at.window, there, side_by_side(parts), b, c->s->events, &l);
+        join_sets(c->op, lists, c->at.window, there, side_by_side(read), b, c->s->events, &l);
         for (size_t column = 0; column < row; column += WIDE) {
-            if (parts == WHOLE && column + WIDE > row)
+            if (read == WHOLE && column + WIDE > row)
                 cut_block(c, &l, column, t, HALF);
             else
-                cut_block(c, &l, column, t, parts);
+                cut_block(c, &l, column, t, read);
         }
     }
 }
 
 /* All steps of pixels side by side. */
-SPK_ALWAYS void cut_steps(cut_place *c, const spk_frame *f, int parts) {
+SPK_ALWAYS void cut_steps(cut_place *c, const spk_frame *f, int read) {
     const spk_op *const op = c->op;
     c->width = width_of(c->s, &c->at);
-    c->cuts = (const uint8_t *)op->cuts + rows_before(op, c->width) * (size_t)op->row_bytes;
+    c->cuts = (const uint8_t *)op->cuts + rows_before(op, c->width) * pixel_row(op);
     c->to = spk_spikes_at(f, op->spikes) + c->at.first * spk_words(op->out_c);
     if (c->s->lists.by.lists > 1)
-        cut_by_blocks(c, f, parts);
+        cut_by_blocks(c, f, read);
     else
-        cut_by_steps(c, f, parts);
+        cut_by_steps(c, f, read);
 }
 
-SPK_INLINE void cut_rows_of(const spk_op *op, const spk_frame *f, cut_scratch *s, int parts) {
-    const size_t width = (size_t)op->out_w, together = side_by_side(parts);
-    cut_place c = {.op = op, .s = s, .fires = neurons_of(parts, op->states), .half = neurons_of(HALF, op->states)};
-    count_together(op, f, &s->lists, together);
+SPK_INLINE void cut_rows_of(const spk_op *op, const spk_frame *f, cut_scratch *s, int read) {
+    cut_place c = {.op = op, .s = s, .half = neurons_of(HALF, op->states), .parts = parts_at(op, 0)};
+    const size_t width = (size_t)op->out_w, together = side_by_side(c.parts);
+    c.fires = neurons_of(c.parts, op->states);
+    c.words = WIDE / 8 / together;
+    count_together(op, f, &s->lists, side_by_side(read));
     for (size_t y = 0; y < (size_t)op->out_h; y++) {
         events_begin_row(op, f, &s->lists, y);
         for (size_t x = 0; x < width && !spk_stopped(f); x += together) {
             c.at.first = y * width + x;
             for (c.at.there = 0; (size_t)c.at.there < together && x + (size_t)c.at.there < width; c.at.there++)
                 c.at.window[c.at.there] = window_of(op, &s->lists, y, x + (size_t)c.at.there);
-            cut_steps(&c, f, parts);
+            cut_steps(&c, f, read);
         }
     }
 }
@@ -390,10 +390,10 @@ SPK_INLINE void cut_rows_of(const spk_op *op, const spk_frame *f, cut_scratch *s
 static void conv_cuts(const spk_op *op, const spk_frame *f) {
     spk_area area = spk_scratch(op, f);
     cut_scratch s = cuts_carve(op, &area);
-    const int parts = parts_at(op, 0);
-    if (parts == WHOLE)
+    const int read = read_at(op, 0);
+    if (read <= WHOLE)
         cut_rows_of(op, f, &s, WHOLE);
-    else if (parts == 2)
+    else if (read == 2)
         cut_rows_of(op, f, &s, 2);
     else
         cut_rows_of(op, f, &s, 4);

@@ -50,6 +50,7 @@ typedef struct event_lists {
     event_run *runs;   /* [max_h][kernel_h], of the output row at hand */
     size_t *run_count; /* [max_h] */
     size_t capacity, width, planes;
+    uint32_t *sums;       /* [max_h][T, or blocks * sets][in_w + 1], see sum_columns */
     uint32_t pixel_bytes; /* weights of an input pixel under one tap */
     int64_t next_row;     /* input rows before this one are listed, or passed over */
 } event_lists;
@@ -61,6 +62,14 @@ SPK_INLINE size_t most_events(const spk_op *op) {
 
 /* Lists of a step and group. */
 SPK_INLINE size_t list_count(const spk_op *op) { return op->source == SPK_PLANES ? (size_t)op->source_planes : 1; }
+
+/* Output pixels whose weights share a row: each sees its own window, and zeros under the taps of the others'. */
+SPK_INLINE size_t row_pixels(const spk_op *op) { return op->row_pixels > 1 ? (size_t)op->row_pixels : 1; }
+
+/* Columns of taps that the weights have: those of the windows of all pixels of a row. */
+SPK_INLINE size_t tap_columns(const spk_op *op) {
+    return (size_t)op->kernel_w + (row_pixels(op) - 1) * (size_t)op->stride_w;
+}
 
 /* Input channels of a group. */
 SPK_INLINE size_t group_inputs(const spk_op *op) { return (size_t)(op->in_c / op->groups); }
@@ -87,6 +96,9 @@ SPK_INLINE size_t lists_of_steps(const spk_op *op) {
     return sets > (size_t)op->in_t ? sets : (size_t)op->in_t;
 }
 
+/* Whether sums of windows are wanted apart from their lists: of neurons by cuts, and of pixels that share lists. */
+SPK_INLINE int wants_sums(const spk_op *op) { return op->kind == SPK_CONV_CUTS || row_pixels(op) > 1; }
+
 SPK_INLINE event_lists events_carve(const spk_op *op, spk_area *area) {
     event_lists e = {.width = (size_t)op->in_w + 1, .planes = list_count(op), .by = {1, 1, (size_t)op->in_t}};
     const size_t rows = (size_t)op->max_h;
@@ -98,12 +110,13 @@ SPK_INLINE event_lists events_carve(const spk_op *op, spk_area *area) {
     e.starts = spk_carve(area, spk_row_count(op) * e.starts_of_row * sizeof(uint32_t));
     e.runs = spk_carve(area, rows * (size_t)op->kernel_h * sizeof(event_run));
     e.run_count = spk_carve(area, rows * sizeof(size_t));
+    e.sums = spk_carve(area, wants_sums(op) ? rows * lists_of_steps(op) * e.width * sizeof(uint32_t) : 0);
     return e;
 }
 
 /* Events that the window of one output pixel can have in a group, and slack for each list. */
 SPK_INLINE size_t events_capacity(const spk_op *op) {
-    const size_t taps = (size_t)op->kernel_h * (size_t)op->kernel_w;
+    const size_t taps = (size_t)op->kernel_h * tap_columns(op);
     const size_t sets = may_be_together(op) ? blocks_of_steps(op).lists : 0;
     return taps * group_inputs(op) * most_events(op) + (LIST_SLACK + UNIT * sets) * list_count(op);
 }
@@ -261,16 +274,17 @@ SPK_INLINE ones_of_map count_map(const spk_op *op, const spk_frame *f, const ste
 
 /* Counts steps together from now on, where that takes fewer rows by enough: the lists of one more set cost what LISTING
    rows do a word of channels, and COUNTING rows a vector of outputs; and where `beside` places lie side by side in one,
-   whose lists are as long as the longest of them, UNEVEN rows more. */
+   whose lists are as long as the longest of them, UNEVEN rows more. Pixels that share rows have one list. */
 static void count_together(const spk_op *op, const spk_frame *f, event_lists *e, size_t beside) {
     enum { LISTING = 3, COUNTING = 40, UNEVEN = 200 };
     if (!may_be_together(op)) return;
     const step_blocks by = blocks_of_steps(op);
     const ones_of_map ones = count_map(op, f, &by, e->planes);
     const size_t places = spk_out_pixels(op) * (size_t)(op->max_h * op->max_w);
-    const size_t columns = ((size_t)op->row_bytes + WIDE - 1) / WIDE, vectors = columns * places / beside;
-    const size_t seen = (size_t)(op->kernel_h * op->kernel_w) / (size_t)(op->stride_h * op->stride_w);
-    const size_t saved = (ones.by_steps - ones.by_sets) * seen * columns / beside;
+    const size_t columns = ((size_t)op->row_bytes + WIDE - 1) / WIDE, together = beside * row_pixels(op);
+    const size_t vectors = columns * places / together, taps = (size_t)op->kernel_h * tap_columns(op);
+    const size_t seen = taps / (size_t)(op->stride_h * op->stride_w);
+    const size_t saved = (ones.by_steps - ones.by_sets) * seen * columns / together;
     const size_t more = (by.blocks * by.lists - (size_t)op->in_t) * e->planes;
     const size_t listed = more * spk_in_pixels(op) * spk_words(op->in_c);
     const size_t a_vector = more * COUNTING + (beside > 1 ? UNEVEN : 0);
@@ -298,10 +312,26 @@ SPK_INLINE void find_runs(const spk_op *op, event_lists *e, size_t i, int64_t fi
     event_run *run = e->runs + i * (size_t)op->kernel_h;
     for (int64_t row = first < 0 ? 0 : first; row < first + op->kernel_h && row < op->in_h; row++) {
         const size_t at = (size_t)row % spk_row_count(op);
-        const uint32_t offset = (uint32_t)(row - first) * (uint32_t)op->kernel_w * e->pixel_bytes;
+        const uint32_t offset = (uint32_t)(row - first) * (uint32_t)tap_columns(op) * e->pixel_bytes;
         *run++ = (event_run){e->lists + at * e->lists_of_row, e->starts + at * e->starts_of_row, offset};
     }
     e->run_count[i] = (size_t)(run - (e->runs + i * (size_t)op->kernel_h));
+}
+
+/* Sums of the values of the i-th row of positions' input rows, at each step or set of steps: of all columns before
+   each. A window's is then the difference of two. */
+SPK_INLINE void sum_columns(const spk_op *op, const event_lists *e, size_t i) {
+    const event_run *const runs = e->runs + i * (size_t)op->kernel_h;
+    const size_t entries = e->by.blocks * e->by.lists;
+    uint32_t *to = e->sums + i * lists_of_steps(op) * e->width;
+    for (size_t t = 0; t < entries; t++, to += e->width) {
+        memset(to, 0, e->width * sizeof(uint32_t));
+        for (size_t r = 0; r < e->run_count[i]; r++)
+            for (size_t p = 0; p < e->planes; p++) {
+                const uint32_t *const starts = runs[r].starts + (t * e->planes + p) * e->width, before = starts[0];
+                for (size_t x = 0; x < e->width; x++) to[x] += (starts[x] - before) << p;
+            }
+    }
 }
 
 /* Lists every input row that output row y reads, and says where its windows' runs are. */
@@ -309,7 +339,10 @@ static void events_begin_row(const spk_op *op, const spk_frame *f, event_lists *
     const int64_t first = spk_first_row(op, y), end = first + (int64_t)spk_row_count(op);
     if (e->next_row < first) e->next_row = first;
     for (; e->next_row < end && e->next_row < op->in_h; e->next_row++) list_row(op, f, e, (size_t)e->next_row);
-    for (int32_t i = 0; i < op->max_h; i++) find_runs(op, e, (size_t)i, first + (int64_t)i * op->stride_h);
+    for (int32_t i = 0; i < op->max_h; i++) {
+        find_runs(op, e, (size_t)i, first + (int64_t)i * op->stride_h);
+        if (wants_sums(op)) sum_columns(op, e, (size_t)i);
+    }
 }
 
 /* Input columns of the windows of position x. */
@@ -326,18 +359,20 @@ SPK_INLINE columns columns_at(const spk_op *op, size_t x) {
 /* A window: its runs, and its input columns. */
 typedef struct event_window {
     const event_run *runs, *end;
+    const uint32_t *sums; /* of all columns before each, at step 0; or NULL */
     columns k;
 } event_window;
 
 SPK_INLINE event_window window_of(const spk_op *op, const event_lists *e, size_t y, size_t x) {
     const size_t i = y % (size_t)op->max_h;
     const event_run *const runs = e->runs + i * (size_t)op->kernel_h;
-    return (event_window){runs, runs + e->run_count[i], columns_at(op, x)};
+    const uint32_t *const sums = wants_sums(op) ? e->sums + i * lists_of_steps(op) * e->width : NULL;
+    return (event_window){runs, runs + e->run_count[i], sums, columns_at(op, x)};
 }
 
 /* The byte at which the row of zeros that ends the weights begins. */
 SPK_INLINE uint32_t zero_row(const spk_op *op, const event_lists *e) {
-    return (uint32_t)(op->kernel_h * op->kernel_w) * e->pixel_bytes;
+    return (uint32_t)op->kernel_h * (uint32_t)tap_columns(op) * e->pixel_bytes;
 }
 
 /* Copies n events, adding `offset`; writes whole vectors. */
@@ -351,16 +386,18 @@ SPK_ALWAYS void join(uint32_t *to, const uint32_t *from, size_t n, uint32_t offs
     }
 }
 
-/* The events of a window in one list, and after the last seven of the row of zeros that ends the weights; `entry` is
-   (t * groups + g) * planes + p, or (block * sets + set - 1) * planes + p. Returns how many they are. */
-static size_t join_list(const spk_op *op, const event_lists *e, const event_window *w, size_t entry, uint32_t *events) {
+/* The events of a window, up to the columns of `last`, in one list, and after the last seven of the row of zeros that
+   ends the weights; `entry` is (t * groups + g) * planes + p, or (block * sets + set - 1) * planes + p. Returns how
+   many they are. */
+static size_t join_list(const spk_op *op, const event_lists *e, const event_window *w, const columns *last,
+                        size_t entry, uint32_t *events) {
     const size_t start = entry * e->width;
     const uint32_t shift = (uint32_t)w->k.left * e->pixel_bytes;
     size_t n = 0;
     for (const event_run *run = w->runs; run < w->end; run++) {
         const uint32_t *starts = run->starts + start;
         const uint32_t first = starts[w->k.from];
-        const size_t count = starts[w->k.to] - first;
+        const size_t count = starts[last->to] - first;
         join(events + n, run->list + first, count, run->offset - shift);
         n += count;
     }
@@ -371,9 +408,9 @@ static size_t join_list(const spk_op *op, const event_lists *e, const event_wind
 /* The same of all lists, those of plane p 2^p times; `entry` is t * groups + g. */
 SPK_INLINE size_t join_window(const spk_op *op, const event_lists *e, const event_window *w, size_t entry,
                               uint32_t *events) {
-    size_t n = join_list(op, e, w, entry * e->planes, events);
+    size_t n = join_list(op, e, w, &w->k, entry * e->planes, events);
     for (size_t p = 1; p < e->planes; p++) {
-        const size_t ones = join_list(op, e, w, entry * e->planes + p, events + n), first = n;
+        const size_t ones = join_list(op, e, w, &w->k, entry * e->planes + p, events + n), first = n;
         n += ones;
         for (size_t i = 1; i >> p == 0; i++, n += ones) join(events + n, events + first, ones, 0);
         v_store(events + n, v_set32((int32_t)zero_row(op, e)));

@@ -4,6 +4,7 @@
 #define SPIKELET_NEURON_H
 
 #include "lif.h"
+#include "still.h"
 
 /* Eight neurons' rows of constants, and where a tile's results go. */
 typedef struct neurons {
@@ -141,6 +142,8 @@ static void neuron(const spk_op *op, const spk_frame *f, const tile *m) {
 static void finish_lif(const spk_op *op, const spk_frame *f, const tile *m) {
     if (op->neuron)
         neuron(op, f, m);
+    else if (is_still(op, m))
+        lif_still(op, f, m);
     else
         lif(op, f, m);
 }

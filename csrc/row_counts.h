@@ -5,7 +5,8 @@
    With codes +1 and -1:   n = (ones) - (events - ones) = 2 ones - events.
 
    Rows shorter than a vector lie side by side in it, those of several output pixels or time steps, each with its own
-   list; shorter lists are filled up with the row of zeros. */
+   list; shorter lists are filled up with the row of zeros. Or a row holds the weights of several neighbouring pixels,
+   which have one list: that of all their windows. */
 
 #ifndef SPIKELET_ROW_COUNTS_H
 #define SPIKELET_ROW_COUNTS_H
@@ -14,7 +15,8 @@
 
 enum {
     PLANES = 16, /* counts up to 2^16 - 1 */
-    STREAMS = 4  /* rows side by side, at most */
+    STREAMS = 4, /* rows side by side in a vector, at most */
+    PIXELS = 8   /* pixels */
 };
 
 /* *sum + a + b -> *sum + 2 carry */
@@ -126,48 +128,72 @@ SPK_INLINE size_t sliced_count(wide planes[PLANES], const streams *e, int parts)
 
 /* A window at a step of the source, or at a set of steps: number block * sets + set - 1. */
 typedef struct stream_place {
-    event_window window;
+    const event_window *window;
     size_t t;
 } stream_place;
 
-/* Lists the events of `there` places into `to`, the shorter lists of `parts` filled up; `events` becomes the sum of
-   each place's values. Returns how many places of `to` are taken. */
-SPK_INLINE size_t list_streams(const spk_op *op, const event_lists *lists, const stream_place *at, size_t there,
-                               size_t parts, uint32_t *const *to, uint32_t events[STREAMS], streams *e) {
+/* The sum of a window's values at a step, or set of steps: numbered as in stream_place. */
+SPK_INLINE size_t window_sum(const event_lists *e, const event_window *w, size_t t) {
+    const uint32_t *const sums = w->sums + t * e->width;
+    return sums[w->k.to] - sums[w->k.from];
+}
+
+/* list_streams, of places of which `shared` share a row each. */
+SPK_ALWAYS size_t list_places(const spk_op *op, const event_lists *lists, const stream_place *at, size_t there,
+                              size_t beside, size_t shared, uint32_t *const *to, uint32_t *events, streams *e) {
     const vec none = v_set32((int32_t)zero_row(op, lists));
     size_t begin = 0;
     e->planes = lists->planes;
     e->most = 0;
-    for (size_t i = 0; i < parts; i++) {
-        events[i] = 0;
-        e->events[i] = to[i];
-    }
+    for (size_t i = 0; i < beside; i++) e->events[i] = to[i];
+    for (size_t i = there; i < beside * shared; i++) events[i] = 0;
     for (size_t p = e->planes; p-- > 0; begin += e->n[p]) {
         size_t n[STREAMS] = {0}, most = 0;
-        for (size_t i = 0; i < there; i++) {
-            n[i] = join_list(op, lists, &at[i].window, at[i].t * e->planes + p, to[i] + begin);
-            events[i] = 2 * events[i] + (uint32_t)n[i];
+        for (size_t i = 0; i * shared < there; i++) {
+            const stream_place *const first = at + i * shared;
+            const size_t end = (i + 1) * shared < there ? (i + 1) * shared : there;
+            n[i] = join_list(op, lists, first->window, &at[end - 1].window->k, first->t * e->planes + p, to[i] + begin);
+            if (shared == 1) events[i] = (p + 1 < e->planes ? 2 * events[i] : 0) + (uint32_t)n[i];
             if (n[i] > most) most = n[i];
         }
         e->n[p] = spk_round_up(most, UNIT);
-        for (size_t i = 0; parts > 1 && i < parts; i++) /* a list has room for eight more */
+        for (size_t i = 0; beside > 1 && i < beside; i++) /* a list has room for eight more */
             for (size_t k = n[i]; k < e->n[p]; k += 8) v_store(to[i] + begin + k, none);
     }
-    for (size_t i = 0; i < there; i++)
+    for (size_t i = 0; i < there; i++) {
+        if (shared > 1) events[i] = (uint32_t)window_sum(lists, at[i].window, at[i].t);
         if (events[i] > e->most) e->most = events[i];
+    }
     return begin;
 }
 
-/* How the rows of an operation fill the vector of outputs that begins at byte `column` of a row. */
-SPK_INLINE int parts_at(const spk_op *op, size_t column) {
-    const size_t row = (size_t)op->row_bytes;
-    return row >= WIDE ? (column + WIDE <= row ? WHOLE : HALF) : 2 * row == WIDE ? 2 : 4;
+/* Lists the events of `there` places into `to`, a list for those that share rows, the shorter ones of `beside` filled
+   up; `events` becomes the sum of each place's values. Returns how many places of `to` are taken. */
+SPK_INLINE size_t list_streams(const spk_op *op, const event_lists *lists, const stream_place *at, size_t there,
+                               size_t beside, uint32_t *const *to, uint32_t *events, streams *e) {
+    const size_t shared = row_pixels(op);
+    if (shared > 1) return list_places(op, lists, at, there, beside, shared, to, events, e);
+    return list_places(op, lists, at, there, beside, 1, to, events, e);
 }
 
-/* Places that lie side by side in a vector. */
+/* Weights of a pixel in a row. */
+SPK_INLINE size_t pixel_row(const spk_op *op) { return (size_t)op->row_bytes / row_pixels(op); }
+
+/* How rows of so many bytes fill the vector that begins at byte `column` of one. */
+SPK_INLINE int filled_by(size_t row, size_t column) {
+    if (row >= WIDE) return column + WIDE <= row ? WHOLE : HALF;
+    return (int)(WIDE / row);
+}
+
+/* The same of an operation's rows, and of its pixels' parts of them, whose outputs are counted. */
+SPK_INLINE int read_at(const spk_op *op, size_t column) { return filled_by((size_t)op->row_bytes, column); }
+SPK_INLINE int parts_at(const spk_op *op, size_t column) { return filled_by(pixel_row(op), column); }
+
+/* Rows, or pixels, that lie side by side in a vector. */
 SPK_INLINE size_t side_by_side(int parts) { return parts > WHOLE ? (size_t)parts : 1; }
 
-/* Rows that a vector of 64 bytes holds; a shorter vector holds as many or fewer. */
+/* Rows, and pixels, that a vector of 64 bytes holds; a shorter vector holds as many or fewer. */
 SPK_INLINE size_t most_streams(const spk_op *op) { return op->row_bytes >= 64 ? 1 : 64 / (size_t)op->row_bytes; }
+SPK_INLINE size_t most_places(const spk_op *op) { return pixel_row(op) >= 64 ? 1 : 64 / pixel_row(op); }
 
 #endif

@@ -14,9 +14,9 @@
 /* The lists of the windows of places side by side, a set's each. */
 typedef struct set_lists {
     size_t steps, sets;
-    streams of[SETS];                   /* `most` of each: the largest of theirs */
-    size_t planes;                      /* of the sums at each step */
-    uint32_t events[TOGETHER][STREAMS]; /* the sum of each place's values at each step */
+    streams of[SETS];                  /* `most` of each: the largest of theirs */
+    size_t planes;                     /* of the sums at each step */
+    uint32_t events[TOGETHER][PIXELS]; /* the sum of each place's values at each step */
 } set_lists;
 
 /* Says how many planes the sums have, and lets the counts of all sets have as many as each other, so that their loops
@@ -33,20 +33,21 @@ SPK_INLINE void agree_on_planes(set_lists *s, size_t there) {
     while (of_step >> s->planes) s->planes++;
 }
 
-/* Lists a block of the windows of `there` places into `to`, the shorter lists of `parts` filled up. */
+/* Lists a block of the windows of `there` places into `to`, the shorter lists of `beside` filled up. */
 SPK_INLINE void join_sets(const spk_op *op, const event_lists *lists, const event_window *windows, size_t there,
-                          size_t parts, size_t block, uint32_t *const *to, set_lists *s) {
-    uint32_t *next[STREAMS], events[STREAMS];
-    stream_place at[STREAMS];
+                          size_t beside, size_t block, uint32_t *const *to, set_lists *s) {
+    uint32_t *next[STREAMS], events[PIXELS];
+    stream_place at[PIXELS];
     s->steps = lists->by.steps, s->sets = lists->by.lists;
-    memset(s->events, 0, sizeof s->events);
-    for (size_t i = 0; i < parts; i++) next[i] = to[i];
-    for (size_t i = 0; i < there; i++) at[i] = (stream_place){windows[i], block * s->sets};
+    for (size_t i = 0; i < beside; i++) next[i] = to[i];
+    for (size_t i = 0; i < there; i++) at[i] = (stream_place){windows + i, block * s->sets};
     for (size_t set = 1; set <= s->sets; set++) {
-        const size_t taken = list_streams(op, lists, at, there, parts, next, events, &s->of[set]);
-        for (size_t i = 0; i < parts; i++) next[i] += taken;
-        for (size_t i = 0; i < there; i++, at[i - 1].t++)
-            for (size_t t = 0; t < s->steps; t++) s->events[t][i] += (uint32_t)(set >> t & 1) * events[i];
+        const size_t taken = list_streams(op, lists, at, there, beside, next, events, &s->of[set]);
+        for (size_t i = 0; i < beside; i++) next[i] += taken;
+        for (size_t i = 0; i < there; i++) at[i].t++;
+        for (size_t i = 0; i < beside * row_pixels(op); i++)
+            for (size_t t = 0; t < s->steps; t++)
+                s->events[t][i] = (set > 1 ? s->events[t][i] : 0) + (uint32_t)(set >> t & 1) * events[i];
     }
     agree_on_planes(s, there);
 }

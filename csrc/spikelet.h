@@ -159,6 +159,7 @@ typedef enum spk_affine {
     FIELD(int32_t, cut_count)                                                                                          \
     FIELD(int32_t, source_planes) /* of a source in planes, or of spikes: 1 */                                         \
     FIELD(int32_t, sum_planes)    /* SPK_ADD_PLANES: of the result; `planes` are those of the addend */                \
+    FIELD(int32_t, row_pixels) /* SPK_CONV_SLICED, SPK_CONV_CUTS: output pixels that share a row of weights; or 0 */   \
     FIELD(int64_t, src)                                                                                                \
     FIELD(int64_t, addend)                                                                                             \
     FIELD(int64_t, values)                                                                                             \
@@ -182,10 +183,11 @@ typedef enum spk_affine {
                                         first of the source, how many); the last has none */                           \
     FIELD(const int32_t *, clip_low)                                                                                   \
     FIELD(const int32_t *, clip_high)                                                                                  \
-    FIELD(const int32_t *, neuron)      /* or NULL: rows by channel, see spk_neuron_row */                             \
-    FIELD(const int32_t *, index)       /* SPK_GATHER: the source's pixel of every pixel, or -1 */                     \
-    FIELD(const void *, cuts)           /* SPK_CONV_CUTS: by width, cut and plane, row_bytes each; see cuts.h */       \
-    FIELD(const int32_t *, transitions) /* ... of its automaton: numbers of cuts, a row a state */
+    FIELD(const int32_t *, neuron)       /* or NULL: rows by channel, see spk_neuron_row */                            \
+    FIELD(const int32_t *, index)        /* SPK_GATHER: the source's pixel of every pixel, or -1 */                    \
+    FIELD(const void *, cuts)            /* SPK_CONV_CUTS: by width, cut and plane, row_bytes each; see cuts.h */      \
+    FIELD(const int32_t *, transitions)  /* ... of its automaton: numbers of cuts, a row a state */                    \
+    FIELD(const int32_t *, first_spikes) /* or NULL: [steps] of a neuron under a still current, see still.h */
 
 typedef void (*spk_callback)(int64_t number, int64_t sample, uint8_t *arena);
 

@@ -3,6 +3,8 @@
 #ifndef SPIKELET_WIDE_H
 #define SPIKELET_WIDE_H
 
+#include <string.h>
+
 #include "vec_avx2.h"
 
 enum { WIDE = 32 };
@@ -37,13 +39,15 @@ SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
 }
 SPK_INLINE void w_store(void *p, wide x) { v_store(p, x); }
 SPK_INLINE wide w_repeat(const void *p, int parts) {
-    (void)parts;
-    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
+    if (parts == 2) return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)p));
+    int64_t word;
+    memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi64x(word);
 }
-SPK_INLINE wide w_spread(uint32_t bits, int parts) {
-    (void)parts;
-    const int64_t low = -(int64_t)(bits & 1), high = -(int64_t)(bits >> 1 & 1);
-    return _mm256_setr_epi64x(low, low, high, high);
+SPK_INLINE wide w_bit(wide x, size_t p) {
+    return _mm256_cmpgt_epi64(v_zero(), _mm256_sll_epi64(x, _mm_cvtsi32_si128(63 - (int)p)));
 }
+
+#include "put_words.h"
 
 #endif

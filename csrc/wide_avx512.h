@@ -3,6 +3,8 @@
 #ifndef SPIKELET_WIDE_H
 #define SPIKELET_WIDE_H
 
+#include <string.h>
+
 #include "vec_avx512.h"
 
 enum { WIDE = 64 };
@@ -45,13 +47,18 @@ SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
     return upper ? _mm512_unpackhi_epi8(x, y) : _mm512_unpacklo_epi8(x, y);
 }
 SPK_INLINE void w_store(void *p, wide x) { _mm512_storeu_si512(p, x); }
-SPK_INLINE wide w_repeat(const void *p, int parts) {
-    return parts == 2 ? _mm512_broadcast_i64x4(v_load(p)) : _mm512_broadcast_i64x2(w_quarter(p));
+SPK_INLINE void w_put_words(uint64_t *to, wide x, size_t words) {
+    _mm512_mask_storeu_epi64(to, (__mmask8)((1u << words) - 1), x);
 }
-SPK_INLINE wide w_spread(uint32_t bits, int parts) {
-    const uint32_t two = (bits & 1) * 0x0f | (bits >> 1 & 1) * 0xf0;
-    const uint32_t four = (bits & 1) * 3 | (bits >> 1 & 1) * 12 | (bits >> 2 & 1) * 48 | (bits >> 3 & 1) * 192;
-    return _mm512_maskz_set1_epi64((__mmask8)(parts == 2 ? two : four), -1);
+SPK_INLINE wide w_repeat(const void *p, int parts) {
+    if (parts == 2) return _mm512_broadcast_i64x4(v_load(p));
+    if (parts == 4) return _mm512_broadcast_i64x2(w_quarter(p));
+    int64_t word;
+    memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi64(word);
+}
+SPK_INLINE wide w_bit(wide x, size_t p) {
+    return _mm512_movm_epi64(_mm512_test_epi64_mask(x, _mm512_set1_epi64((int64_t)((uint64_t)1 << p))));
 }
 
 /* Whether this machine has all of it that the kernels use. */

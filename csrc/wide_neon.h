@@ -3,6 +3,8 @@
 #ifndef SPIKELET_WIDE_H
 #define SPIKELET_WIDE_H
 
+#include <string.h>
+
 #include "vec_neon.h"
 
 enum { WIDE = 32 };
@@ -46,12 +48,17 @@ SPK_INLINE wide w_zip8(wide x, wide y, int upper) {
 }
 SPK_INLINE void w_store(void *p, wide x) { v_store(p, x); }
 SPK_INLINE wide w_repeat(const void *p, int parts) {
-    (void)parts;
-    return v_load2(p, p);
+    if (parts == 2) return v_load2(p, p);
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return w_set64(word);
 }
-SPK_INLINE wide w_spread(uint32_t bits, int parts) {
-    (void)parts;
-    return (wide){vdupq_n_s8((int8_t)-(int)(bits & 1)), vdupq_n_s8((int8_t)-(int)(bits >> 1 & 1))};
+SPK_INLINE wide w_bit(wide x, size_t p) {
+    const uint64x2_t bit = vdupq_n_u64((uint64_t)1 << p);
+    return (wide){vreinterpretq_s8_u64(vtstq_u64(vreinterpretq_u64_s8(x.a), bit)),
+                  vreinterpretq_s8_u64(vtstq_u64(vreinterpretq_u64_s8(x.b), bit))};
 }
+
+#include "put_words.h"
 
 #endif

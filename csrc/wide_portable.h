@@ -117,18 +117,20 @@ SPK_ALWAYS wide w_select(wide mask, wide x, wide y) { return w_or(w_and(mask, x)
 /* Whether a number reaches another, from bit to bit upwards: x where the two differ, else what lies below says it. */
 SPK_ALWAYS wide w_reach(wide x, wide y, wide below) { return w_select(w_xor(x, y), x, below); }
 
+/* The first so many words. */
+SPK_ALWAYS void w_put_words(uint64_t *to, wide x, size_t words) { memcpy(to, &x, 8 * words); }
+
 /* WIDE / parts bytes of memory, once for each part. */
 SPK_ALWAYS wide w_repeat(const void *p, int parts) {
-    wide x = w_zero(); /* or a compiler may warn of parts that no operation has */
-    const size_t each = PIECES / (size_t)parts;
-    for (size_t i = 0; i < (size_t)parts; i++) w_put_pieces(&x, i * each, p, WIDE / (size_t)parts);
-    return x;
+    uint8_t all[WIDE];
+    const size_t each = WIDE / (size_t)parts;
+    for (size_t i = 0; i < (size_t)parts; i++) memcpy(all + i * each, p, each);
+    return w_load(all);
 }
 
-/* Ones in part i where bit i is 1. */
-SPK_ALWAYS wide w_spread(uint32_t bits, int parts) {
-    wide x = w_zero();
-    for (size_t i = 0; i < PIECES; i++) x.w[i] = x.w[i] - (uint64_t)(bits >> i * (size_t)parts / PIECES & 1);
+/* Ones in the words whose bit p is 1. */
+SPK_ALWAYS wide w_bit(wide x, size_t p) {
+    for (size_t i = 0; i < PIECES; i++) x.w[i] = -(x.w[i] >> (uint64_t)p & 1);
     return x;
 }
 

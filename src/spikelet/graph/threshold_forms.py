@@ -155,7 +155,7 @@ def _one_step(neuron: ir.Lif, current: Current) -> Form:
     def fires(n: Int64) -> NDArray[np.bool_]:
         return _step(neuron, current, n, None)[0]
 
-    return Form(current.turned, _from_when_on(fires, current.low, current.high)[None], np.zeros((1, 1), np.int32))
+    return Form(current.turned, from_when_on(fires, current.low, current.high)[None], np.zeros((1, 1), np.int32))
 
 
 def _automaton(neuron: ir.Lif, current: Current) -> Form:
@@ -172,10 +172,10 @@ def _automaton(neuron: ir.Lif, current: Current) -> Form:
     rows = []
     for state in range(-top, top + 1):
         v = np.int64(state * unit)
-        fire = _from_when_on(lambda n, v=v: _step(neuron, current, n, v)[0], current.low, current.high)
+        fire = from_when_on(lambda n, v=v: _step(neuron, current, n, v)[0], current.low, current.high)
         ranges = [(current.low, fire - 1)] + ([] if neuron.drop is None else [(fire, current.high)])
         beyond = [
-            _from_when_on(lambda n, v=v, i=i: _step(neuron, current, n, v)[1] >= i * unit, *ends)
+            from_when_on(lambda n, v=v, i=i: _step(neuron, current, n, v)[1] >= i * unit, *ends)
             for ends in ranges
             for i in range(1 - top, top + 1)
         ]
@@ -191,7 +191,7 @@ def _step(neuron: ir.Lif, current: Current, n: Int64, v: np.int64 | None) -> tup
     return spikes[0] > 0, after[0]
 
 
-def _from_when_on(holds: Callable[[Int64], NDArray[np.bool_]], low: Int64, high: Int64) -> Int64:
+def from_when_on(holds: Callable[[Int64], NDArray[np.bool_]], low: Int64, high: Int64) -> Int64:
     """By channel the smallest n of low .. high from which on `holds`; high + 1 where it never does."""
     below, above = low - 1, high + 1
     while (open_ := above - below > 1).any():

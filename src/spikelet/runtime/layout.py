@@ -5,7 +5,8 @@ C input channels. A linear layer over a flattened map [C, H, W] is a convolution
 
     rows     int8   [K + 1, O/g padded to 32]   column j of row k: the j-th output of the row's group
     sliced   uint64 [K + 1, words]              bit o of row k: 1 for +1
-    ordered  uint64 [K + 1, words]              the same, outputs in their order
+    ordered  uint64 [K + 1, words]              the same, outputs in their order; of both, those of several pixels
+                                                where pixels share a row (plan/shared_rows.py)
     places   uint16 [...]                       the longest list's length; by output the length of its list, and the
                                                 list: its synapses of weight +1, filled up to a multiple of 8 with K
     taps     int16  [kh * kw, O padded to 8]   one input channel each, a group of its own
@@ -22,6 +23,7 @@ Everything else is int32:
     runs      [runs + 1, 3]                     a channel map as runs of neighbours
     index     [H * W]                           a pixel of the source for every pixel, or -1
     states    [states, entries]                 numbers of cuts
+    steps     [T]                               a number by step
 """
 
 from __future__ import annotations
@@ -87,30 +89,54 @@ def rows(name: str, weight_OIhw: Codes, groups: int) -> Weights:
     return _within_reach(name, padded, "rows")
 
 
-def sliced(name: str, weight_OIhw: Whole) -> Weights:
-    """1-bit rows of two words or a multiple of four.
+def sliced(name: str, weight_OIhw: Whole, pixels: int = 1, stride: int = 1) -> Weights:
+    """1-bit rows of two words or a multiple of four, for each of so many output pixels that are `stride` columns apart.
 
     Outputs lie in blocks of 8 B = 128 or 256 bits: bit 8 i + k of a block is its output B k + i. Counters of blocks
     become numbers without moving any (csrc/sliced_portable.h).
     """
-    bits = _ones(weight_OIhw, _sliced_row(len(weight_OIhw)))
-    blocks = bits.reshape(len(bits), -1, 8, min(bits.shape[1], 256) // 8).swapaxes(2, 3)
-    return _within_reach(name, _words(blocks.reshape(bits.shape)), "sliced")
+    rows = []
+    for bits in _ones_of_pixels(weight_OIhw, pixels, stride, sliced_row_bytes(len(weight_OIhw)) * 8):
+        blocks = bits.reshape(len(bits), -1, 8, min(bits.shape[1], 256) // 8).swapaxes(2, 3)
+        rows.append(blocks.reshape(bits.shape))
+    return _within_reach(name, _words(np.concatenate(rows, axis=1)), "sliced")
 
 
-def ordered(name: str, weight_OIhw: Whole) -> Weights:
-    """1-bit rows of two words or a multiple of four, outputs in their order."""
-    bits = _ones(weight_OIhw, _sliced_row(len(weight_OIhw)))
-    return _within_reach(name, _words(bits), "ordered")
+def ordered(name: str, weight_OIhw: Whole, pixels: int = 1, stride: int = 1) -> Weights:
+    """1-bit rows as in `sliced`, outputs in their order; where several pixels share a row, a pixel of up to 64 outputs
+    has one word of it."""
+    outputs = len(weight_OIhw)
+    of_pixel = shared_row_bytes(outputs) if pixels > 1 else sliced_row_bytes(outputs)
+    rows = _ones_of_pixels(weight_OIhw, pixels, stride, 8 * of_pixel)
+    return _within_reach(name, _words(np.concatenate(rows, axis=1)), "ordered")
 
 
-def cut_planes(cuts: NDArray[np.int64], most_events: int, *, summed: bool) -> NDArray[np.uint64]:
-    """The bits of `cuts` [cuts, outputs], [planes, words]: by width, cut and bit, the lowest first (csrc/cuts.h).
+def sliced_row_bytes(outputs: int) -> int:
+    """Bytes of a pixel's row of 1-bit weights of so many outputs."""
+    return round_up(outputs, _sliced_row(outputs)) // 8
+
+
+def shared_row_bytes(outputs: int) -> int:
+    """The same in a row that pixels share, outputs in their order."""
+    return 8 if outputs <= 64 else sliced_row_bytes(outputs)
+
+
+def _ones_of_pixels(weight_OIhw: Whole, pixels: int, stride: int, bits: int) -> list[NDArray[np.uint8]]:
+    """Which codes are +1 under taps that see the windows of all pixels: those of each pixel, zeros elsewhere, in so
+    many bits."""
+    moved = [(i * stride, (pixels - 1 - i) * stride) for i in range(pixels)]
+    codes = weight_OIhw.astype(np.int16)
+    return [_ones(np.pad(codes, ((0, 0), (0, 0), (0, 0), columns)), bits) for columns in moved]
+
+
+def cut_planes(cuts: NDArray[np.int64], row_bytes: int, most_events: int, *, summed: bool) -> NDArray[np.uint64]:
+    """The bits of `cuts` [cuts, outputs] in planes of `row_bytes`: by width, cut and bit, the lowest first
+    (csrc/cuts.h).
 
     A cut of width w is moved up by 2^w - 1, as sums are, and held in the bits that they have. The cut for sums over
     j steps (`summed`: the j-th) is moved by 2^j - 1 times that and has j bits more.
     """
-    row = round_up(cuts.shape[1], _sliced_row(cuts.shape[1]))
+    row = 8 * row_bytes
     planes = []
     for width in range(CUT_FIRST, CUT_LAST + 1, CUT_APART):
         for j, cut in enumerate(cuts, 1):

@@ -20,6 +20,7 @@ from spikelet.graph.ops.synapses import (
     dot_interval,
     grid_of,
     rows_bytes,
+    shared_bytes,
     since_grid,
     weight_stream,
 )
@@ -135,10 +136,11 @@ class Conv(Pointwise):
         return 3 * values + super().passing(*sources)
 
     def laid_out(self, *sources: Shape) -> int:
-        """Rows of the outputs of a group, one for every synapse of any."""
+        """Rows of the outputs of a group, one for every synapse of any; or rows that pixels share."""
         o, i, kh, kw = self.weight.shape
         groups = max(self.groups, 1)
-        return rows_bytes(-(-o // groups), i * groups, kh * kw)
+        shared = shared_bytes(i, (kh, kw)) if self.bits == 1 and groups == 1 else 0
+        return max(rows_bytes(-(-o // groups), i * groups, kh * kw), shared)
 
     def work(self, *sources: Shape) -> Work:
         """A multiply-accumulate for every weight and position of the output."""

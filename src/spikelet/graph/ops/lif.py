@@ -48,10 +48,12 @@ class Lif(Neuron):
         return states * (1 + (states - 1) * (1 if self.drop is None else 2))
 
     def laid_out(self, *sources: Shape) -> int:
-        """What a neuron's constants take, or its cuts: as integers, and as rows of bits of sums of every width."""
+        """What a neuron's constants take, or its cuts: as integers, and as rows of bits of sums of every width; and its
+        first spikes, of up to 16 steps."""
         channels = sources[0][0]
         row = padded(channels, 128 if channels <= 128 else 256) // 8
-        return super().laid_out(*sources) + self.most_cuts * (CUT_PLANES * row + 8 * channels + 4) + channels
+        cuts = self.most_cuts * (CUT_PLANES * row + 8 * channels + 4)
+        return super().laid_out(*sources) + cuts + channels + 64
 
     def interval(self, *sources: Edge, T: int) -> Interval:
         """0..levels, once charge and membrane are known to fit 32 bits at every step (C5)."""

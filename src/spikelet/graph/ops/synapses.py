@@ -18,6 +18,7 @@ from spikelet.graph.ops.record import Attribute, Stated, Stream, between, field,
 Grid = Literal["symmetric", "odd", "full"]
 MAX_FAN_IN = 2**24  # weights of one output: 2^24 * 255 * 2^31 < 2^63, so that the bounds themselves can't wrap
 PART = 2**20  # weights whose bounds are derived at once
+MOST_SHARED = 2**18  # bytes of weights that pixels share
 
 BITS = field("bits", between(1, 8))
 GRID = Attribute(
@@ -55,6 +56,13 @@ def rows_bytes(outputs: int, inputs: int, taps: int) -> int:
     bytes_, pairs = padded(outputs, 32) * (taps * inputs + 1), 2 * padded(outputs, 8) * taps * padded(inputs, 2)
     lists = 2 * outputs * (padded(taps * inputs, 8) + 1) + 2
     return max(bytes_, pairs, lists, padded(outputs, 16) * padded(taps * inputs, 64))
+
+
+def shared_bytes(inputs: int, kernel: tuple[int, int]) -> int:
+    """Bytes of weights of 1 bit where output pixels share rows (runtime/plan/shared_rows.py), at most: by cuts, and by
+    sums. A row is a vector, of up to 64 bytes for up to 8 pixels, and a row of zeros is added."""
+    high, wide = kernel
+    return 2 * (min(inputs * high * (wide + 7) * 64, MOST_SHARED) + 64)
 
 
 def since_grid(bits: int, grid: str) -> int:

@@ -45,9 +45,11 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
     read = Read(plan.edges[name], plan.means[name], 0 if fired is None else pool, high * wide * steps, widths)
     kinds = layer.kinds(plan.emitter.kernels, read)
     end = _end(plan, layer, steps, kinds)
-    kinds = kinds if end is None else end.among(kinds)
+    if end is not None:
+        kinds = end.among(kinds, layer.row_pixels(plan.emitter.kernels, Kind.CONV_CUTS, wide), read.mean)
     kind = plan.choose(node, kinds, () if end is None or end.alone else (Kind.CONV_CUTS, Kind.CONV_SLICED))
-    fields = layer.fields(kind)
+    shared = layer.row_pixels(plan.emitter.kernels, kind, wide)
+    fields = layer.fields(kind) | ({"row_pixels": shared} if shared > 1 else {})
     if kind in READS_SPIKES and fired is not None and (pool == 1 or kind in READS_EVENTS):
         source = fired
     else:
@@ -58,7 +60,8 @@ def _synapses(plan: Planner, layer: Synapses) -> None:
         assert end is not None
         emit_cuts(plan, layer, source, end, **fields, pool=pool)
         return
-    weights: layout.Weights = plan.constants.get(node, (kind, layer.weight.shape), layer.packer(kind))
+    packing = kind, layer.weight.shape, shared
+    weights: layout.Weights = plan.constants.get(node, packing, layer.packer(kind, shared))
     packed = constant(node, "weight", weights.packing, weights.array)
     edge = plan.edges[node.name]
     short = kind in COUNTS_ONES and edge.low.min() >= -(2**15) and edge.high.max() < 2**15

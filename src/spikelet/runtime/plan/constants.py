@@ -9,8 +9,9 @@ import numpy as np
 
 from spikelet.graph import ir
 from spikelet.graph.edge import Edge
+from spikelet.graph.first_spikes import first_spikes
 from spikelet.graph.ops.windows import Pair
-from spikelet.runtime import pointwise
+from spikelet.runtime import layout, pointwise
 from spikelet.runtime.layout import Array, by_channel
 from spikelet.runtime.plan.kinds import AffineMode
 from spikelet.runtime.plan.one_affine import OneAffine, one_affine
@@ -81,6 +82,17 @@ class Constants:
         made = made | dict(zip(("clip_low", "clip_high"), ends, strict=True))
         fields = {name: constant(neuron, name, "channels", array) for name, array in made.items()}
         return fields | {"affine": AffineMode.SPLIT, "split": 0, "affine_t": 1, "clipped": True}
+
+    def first_spikes(self, node: ir.Lif) -> dict[str, Constant]:
+        """What a current that is the same at every step is compared with, by step: the kernels ask for above, not for
+        from there on."""
+        edge = self.edges[node.inputs[0]]
+        low, high, steps = int(edge.low.min()), int(edge.high.max()), self._time_steps
+
+        def below() -> Array:
+            return layout.aligned((first_spikes(node, low, high, steps) - 1).astype(np.int32))
+
+        return {"first_spikes": constant(node, "first_spikes", "steps", self.get(node, "first spikes", below))}
 
     def levels(self, node: ir.Operation, affine: ir.Affine | None, channels: int) -> dict[str, Constant]:
         """The two values that `affine`, or `node` itself, makes of a spike and of none."""

@@ -24,6 +24,7 @@ from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.plan.synapses import COUNTS_ONES, NARROW, Synapses
 
 FEW_STATES = 3  # of an automaton that is faster than sums in 32 bits
+BUSY = 0.25  # ones of a map from which on CONV_PLACES, which counts as long whatever fires, is faster than lists
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,14 +39,20 @@ class Ending:
     form: ThresholdForm
     alone: bool
 
-    def among(self, kinds: tuple[Kind, ...]) -> tuple[Kind, ...]:
+    def among(self, kinds: tuple[Kind, ...], row_pixels: int, mean: float) -> tuple[Kind, ...]:
         """`kinds` and, where the layer's end is its own, that of cuts: first where it is the fastest as far as was
-        measured, else second."""
+        measured, else second.
+
+        Args:
+            row_pixels: output pixels that share a row of weights there.
+            mean: the expected mean of what the layer reads.
+        """
         if not self.alone:
             return kinds
         states = 0 if self.form.transitions is None else len(self.form.transitions)
-        faster_than_lists = states == 1 or (states <= FEW_STATES and self.form.cuts.shape[1] > NARROW)
-        fastest = faster_than_lists and kinds[0] in COUNTS_ONES
+        many = self.form.cuts.shape[1] > NARROW
+        few = row_pixels > 1 and (kinds[0] is not Kind.CONV_PLACES or mean < BUSY)
+        fastest = kinds[0] in COUNTS_ONES and (states == 1 or (states <= FEW_STATES and (many or few)))
         return (Kind.CONV_CUTS, *kinds) if fastest else (kinds[0], Kind.CONV_CUTS, *kinds[1:])
 
 
@@ -69,19 +76,25 @@ def emit_cuts(plan: Planner, layer: Synapses, source: Value, end: Ending, **fiel
     """One operation for the layer and its neuron."""
     node, form = layer.node, end.form
     events = layer.weight[0].size * (fields["pool"] ** 2 if source.form is Form.SPIKES else fields["most"])
-    shape = plan.forms.shape(node.name)
+    shape, shared = plan.forms.shape(node.name), fields.get("row_pixels", 1)
 
     def weights() -> layout.Weights:
         codes = layer.codes()
-        return layout.ordered(node.name, np.where(form.turned.reshape(-1, 1, 1, 1), -codes, codes))
+        turned = np.where(form.turned.reshape(-1, 1, 1, 1), -codes, codes)
+        return layout.ordered(node.name, turned, shared, layer.stride[1])
 
     def planes() -> Any:
-        return layout.cut_planes(form.cuts, events, summed=form.transitions is None)
+        return layout.cut_planes(form.cuts, packed.row_bytes // shared, events, summed=form.transitions is None)
 
-    packed = plan.constants.get(node, (Kind.CONV_CUTS, layer.weight.shape), weights)
+    packed = plan.constants.get(node, (Kind.CONV_CUTS, layer.weight.shape, shared), weights)
     arrays = {
         "weight": constant(node, "weight", packed.packing, packed.array),
-        "cuts": constant(end.lif, "cuts", "cuts", plan.constants.get(end.lif, ("cuts", node.name), planes)),
+        "cuts": constant(
+            end.lif,
+            "cuts",
+            "cuts",
+            plan.constants.get(end.lif, ("cuts", node.name, packed.row_bytes // shared), planes),
+        ),
     }
     fields |= {"cut_count": len(form.cuts), "soft_reset": end.lif.drop is not None, "row_bytes": packed.row_bytes}
     if form.transitions is not None:

@@ -20,13 +20,13 @@ NUMBERS = (
     "membrane_shift", "membrane_top", "drop", "dilation_h", "dilation_w", "affine_t", "clipped", "rounding", "levels",
     "add_to", "heads", "transpose_a", "transpose_b", "by_row", "narrow", "addend_c", "addend_h", "addend_w",
     "planes", "has_sign", "lane_bits", "wide_charge", "most", "quotient_bits", "max_h", "max_w", "short_sums",
-    "states", "cut_count", "source_planes", "sum_planes",
+    "states", "cut_count", "source_planes", "sum_planes", "row_pixels",
 )  # fmt: skip
 PLACES = ("src", "addend", "values", "spikes", "counts")  # offsets in the arena
 SIZES = ("state", "scratch", "external", "row_bytes")  # 64-bit numbers; `state` is an offset in a sample's state
 ARRAYS = (
     "weight", "multiplier", "shift", "offset", "high", "low", "half", "rest", "addend_zero", "addend_one",
-    "channels", "clip_low", "clip_high", "neuron", "index", "cuts", "transitions",
+    "channels", "clip_low", "clip_high", "neuron", "index", "cuts", "transitions", "first_spikes",
 )  # fmt: skip
 _WORDS: Mapping[str, type[Form] | type[AffineMode]] = {"source": Form, "addend_source": Form, "affine": AffineMode}
 

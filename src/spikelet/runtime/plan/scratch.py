@@ -20,7 +20,7 @@ EVENT_UNIT, TOGETHER = 8, 4  # events.h: UNIT, and steps of a block
 POINTER = 8  # blocks.h
 VECTOR = 32  # matmul_bits.h
 BESIDE = 4  # matmul.h: columns
-MOST_WIDE = 64  # row_counts.h: bytes of the longest vector of rows
+MOST_WIDE, STREAMS = 64, 4  # row_counts.h: bytes of the longest vector of rows, and rows side by side
 RUN_SLACK, BLOCK_SLACK = 16, 32  # ring.h
 PANEL_PLACES, PANEL_BYTES = 64, 2**18  # blocks.h
 CUT_KEPT = 33  # cuts.h
@@ -100,6 +100,11 @@ def depthwise(op: Planned) -> int:
     return _sweep(op, round_up(op.number("out_c"), 8))
 
 
+def row_pixels(op: Planned) -> int:
+    """Output pixels that share a row of weights: row_pixels of events.h."""
+    return max(1, op.number("row_pixels"))
+
+
 def _window_inputs(op: Planned) -> int:
     """Events that an input pixel can have in a group: group_inputs * most_events."""
     most = op.number("pool") ** 2 if op.number("source") == Form.SPIKES else op.number("most")
@@ -127,14 +132,16 @@ def _events(op: Planned) -> int:
     entries = _rows(op) * op.number("in_t") * op.number("groups") * planes
     inputs = op.number("in_c") // op.number("groups") if planes > 1 else _window_inputs(op)
     capacity = op.number("in_w") * inputs + LIST_SLACK
-    starts = _rows(op) * max(_sets(op)[1], op.number("in_t")) * op.number("groups") * planes * (op.number("in_w") + 1)
-    runs = high * op.number("kernel_h")
-    return _pieces(entries * capacity * 4, starts * 4, runs * EVENT_RUN, high * COUNT)
+    lists = max(_sets(op)[1], op.number("in_t")) * (op.number("in_w") + 1)  # lists_of_steps, by column
+    starts, runs = _rows(op) * lists * op.number("groups") * planes, high * op.number("kernel_h")
+    sums = high * lists if op.kind is Kind.CONV_CUTS or row_pixels(op) > 1 else 0  # wants_sums
+    return _pieces(entries * capacity * 4, starts * 4, runs * EVENT_RUN, high * COUNT, sums * 4)
 
 
 def _window_events(op: Planned) -> int:
     """Bytes of the events of one window: events_capacity."""
-    taps, slack = op.number("kernel_h") * op.number("kernel_w"), LIST_SLACK + EVENT_UNIT * _sets(op)[0]
+    columns = op.number("kernel_w") + (row_pixels(op) - 1) * op.number("stride_w")  # tap_columns
+    taps, slack = op.number("kernel_h") * columns, LIST_SLACK + EVENT_UNIT * _sets(op)[0]
     return 4 * (taps * _window_inputs(op) + slack * _list_count(op))
 
 
@@ -147,8 +154,9 @@ def rows(op: Planned) -> int:
 
 def sliced(op: Planned) -> int:
     """sliced_carve of sliced.h: a list of events for every row that shares a vector."""
-    streams, lanes = max(1, MOST_WIDE // op.number("row_bytes")), op.number("row_bytes") * 8
-    return _events(op) + _pieces(*[_window_events(op)] * streams, lanes * 4) + _sweep(op, lanes)
+    streams, lanes = max(1, MOST_WIDE // op.number("row_bytes")), op.number("row_bytes") // row_pixels(op) * 8
+    others = STREAMS * _steps(op) * lanes * 4 * (op.number("max_h") * op.number("max_w") > 1)
+    return _events(op) + _pieces(*[_window_events(op)] * streams, lanes * 4) + _sweep(op, lanes) + _pieces(others)
 
 
 def cuts(op: Planned) -> int:

@@ -22,6 +22,7 @@ class KernelSet:
     """One implementation of the operations: its name, the kinds that it has, and scratch bytes of those that take some.
 
     costs: when layers of counts are faster by lists of events; None in a set that has nothing else.
+    vector: bytes of the vector that counts 1-bit rows (csrc/wide_*.h).
 
     Sets that differ in their name alone plan alike.
     """
@@ -30,6 +31,7 @@ class KernelSet:
     kinds: frozenset[Kind]
     scratch: Mapping[Kind, Callable[[Planned], int]]
     costs: Costs | None = None
+    vector: int = 32
 
     def scratch_bytes(self, operation: Planned) -> int:
         """Scratch memory of `operation`."""
@@ -49,8 +51,8 @@ SETS: Mapping[str, KernelSet] = {
         KernelSet("scalar", frozenset(Kind) - _FAST_ONLY, {}),
         KernelSet("portable", frozenset(Kind), scratch.FAST, costs=costs.PORTABLE),
         KernelSet("avx2", frozenset(Kind), scratch.FAST, costs=costs.AVX2),
-        KernelSet("avx512", frozenset(Kind), scratch.FAST, costs=costs.AVX512),
-        KernelSet("amx", frozenset(Kind), scratch.FAST, costs=costs.AMX),
+        KernelSet("avx512", frozenset(Kind), scratch.FAST, costs=costs.AVX512, vector=64),
+        KernelSet("amx", frozenset(Kind), scratch.FAST, costs=costs.AMX, vector=64),
         KernelSet("neon", frozenset(Kind), scratch.FAST, costs=costs.NEON),
         KernelSet("dotprod", frozenset(Kind), scratch.FAST, costs=costs.DOTPROD),
     )

@@ -43,6 +43,7 @@ from spikelet.graph.edge import Edge
 from spikelet.runtime import layout
 from spikelet.runtime.plan.kinds import Kind
 from spikelet.runtime.plan.sets import KernelSet
+from spikelet.runtime.plan.shared_rows import row_pixels
 
 NARROW = 64  # outputs beyond which a bit each pays
 PLANES_REACH = 2**16 - 8  # events that 1-bit rows can count
@@ -161,10 +162,10 @@ class Synapses:
         listed = costs.listed(kind, outputs, taps, read.mean, wide=False)
         return costs.side_by_side(outputs, read.places, read.widths[1]) < listed
 
-    def packer(self, kind: Kind) -> Callable[[], layout.Weights]:
-        """What packs the weights for a kernel of `kind`."""
+    def packer(self, kind: Kind, row_pixels: int) -> Callable[[], layout.Weights]:
+        """What packs the weights for a kernel of `kind`, of whose rows so many output pixels share one."""
         if kind is Kind.CONV_SLICED:
-            return lambda: layout.sliced(self.node.name, self.codes())
+            return lambda: layout.sliced(self.node.name, self.codes(), row_pixels, self.stride[1])
         if kind is Kind.CONV_NIBBLES:
             return lambda: layout.nibbles(self.node.name, self.codes())
         if kind is Kind.CONV_PLACES:
@@ -213,6 +214,10 @@ class Synapses:
     def code_top(self, kind: Kind) -> int:
         """The largest magnitude of what a kernel of `kind` holds: codes, or w of odd codes 2 w + 1."""
         return (self._top + 1) // 2 if self._odd and kind not in HOLDS_CODES else self._top
+
+    def row_pixels(self, kernels: KernelSet, kind: Kind, out_w: int) -> int:
+        """Output pixels that share a row of weights, of so many side by side."""
+        return row_pixels(kind, kernels.vector, self.weight.shape, self.stride[1], out_w)
 
     def fields(self, kind: Kind) -> dict[str, int]:
         """What a kernel of `kind` is told of the layer, its weights' place apart."""
