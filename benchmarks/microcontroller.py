@@ -121,9 +121,8 @@ def table(rows: Sequence[Row]) -> Table:
 def main() -> None:
     """Counts, prints the table and writes it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "models", nargs="*", default=["qsnn-vgg-xxs-cifar10", "qsnn-vgg-xs-cifar10", "qsnn-vgg-s-cifar10"]
-    )
+    shipped = [f"qsnn-vgg-{size}-cifar10" for size in ("xxs", "xs", "96k", "s")]
+    parser.add_argument("models", nargs="*", default=shipped)
     parser.add_argument("--cifar10", type=Path, default=Path("data/cifar10"))
     parser.add_argument("--images", type=int, default=4)
     parser.add_argument("--cores", nargs="+", default=CORES, choices=CORES)

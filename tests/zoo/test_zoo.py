@@ -69,7 +69,7 @@ def test_a_model_of_signals_is_as_accurate_as_its_card_says(data: str, shared_da
 @pytest.mark.parametrize(
     "name",
     [
-        *("qsnn-vgg-s-cifar10", "qsnn-vgg-xs-cifar10", "qsnn-vgg-xxs-cifar10"),
+        *("qsnn-vgg-96k-cifar10", "qsnn-vgg-s-cifar10", "qsnn-vgg-xs-cifar10", "qsnn-vgg-xxs-cifar10"),
         *("bestformer-cifar10", "qsd-transformer-cifar10", "est-cifar10"),
     ],
 )
