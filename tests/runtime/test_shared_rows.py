@@ -3,6 +3,7 @@ kernel's and the outputs; and plans share where it pays, and nowhere else."""
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import itertools
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from spikelet import Program, Reference
 from spikelet.graph import ir
 from spikelet.runtime import layout, plan_of
+from spikelet.runtime.binding import bind
+from spikelet.runtime.library import kernel_sets, library
 from spikelet.runtime.plan import shared_rows
 from spikelet.runtime.plan.kinds import Kind
 from spikelet.runtime.plan.sets import SETS as KNOWN
@@ -182,3 +185,16 @@ def test_a_row_holds_each_pixels_taps_and_zeros() -> None:
         [0, 0, 0, 0, 1, 0, 1, 0, 0, 0],
         [0, 0, 0, 0, 0, 0, 1, 0, 1, 0],
     ]
+
+
+@pytest.mark.parametrize("kernels", FAST)
+def test_scratch_memory_is_what_the_library_says(kernels: str) -> None:
+    """Of shared rows, and of the sums of windows; where pointers have 8 bytes (tests/runtime/test_plan_is_data.py)."""
+    index = next(s.index for s in kernel_sets() if s.name == kernels)
+    for outputs, largest, kind in itertools.product((40, 100, 200, 300), (None, (2, 2)), ("CONV_SLICED", "CONV_CUTS")):
+        if largest and kind == "CONV_CUTS":
+            continue
+        plan = plan_of(Case(outputs, 16, largest=largest).graph(), kernels, choices={"c": kind}, still=False)
+        for planned, op in zip(plan.operations, bind(plan).ops, strict=True):
+            theirs = library().spk_op_scratch(index, ctypes.byref(op))
+            assert theirs == KNOWN[kernels].scratch_bytes(planned), (outputs, largest, kind)

@@ -20,7 +20,7 @@ EVENT_UNIT, TOGETHER = 8, 4  # events.h: UNIT, and steps of a block
 POINTER = 8  # blocks.h
 VECTOR = 32  # matmul_bits.h
 BESIDE = 4  # matmul.h: columns
-MOST_WIDE, STREAMS = 64, 4  # row_counts.h: bytes of the longest vector of rows, and rows side by side
+MOST_WIDE = 64  # row_counts.h: bytes of the longest vector of rows
 RUN_SLACK, BLOCK_SLACK = 16, 32  # ring.h
 PANEL_PLACES, PANEL_BYTES = 64, 2**18  # blocks.h
 CUT_KEPT = 33  # cuts.h
@@ -154,8 +154,10 @@ def rows(op: Planned) -> int:
 
 def sliced(op: Planned) -> int:
     """sliced_carve of sliced.h: a list of events for every row that shares a vector."""
-    streams, lanes = max(1, MOST_WIDE // op.number("row_bytes")), op.number("row_bytes") // row_pixels(op) * 8
-    others = STREAMS * _steps(op) * lanes * 4 * (op.number("max_h") * op.number("max_w") > 1)
+    of_pixel = op.number("row_bytes") // row_pixels(op)
+    streams, beside = (max(1, MOST_WIDE // size) for size in (op.number("row_bytes"), of_pixel))
+    lanes, pooled = 8 * of_pixel, op.number("max_h") * op.number("max_w") > 1
+    others = beside * _steps(op) * lanes * 4 * pooled
     return _events(op) + _pieces(*[_window_events(op)] * streams, lanes * 4) + _sweep(op, lanes) + _pieces(others)
 
 
