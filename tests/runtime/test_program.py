@@ -13,6 +13,7 @@ import torch
 from spikelet import Program, Reference
 from spikelet.base.errors import GraphError
 from spikelet.graph import ir
+from spikelet.graph.file.limits import laid_out
 from spikelet.lowering import lower
 from spikelet.models import create_model
 from spikelet.runtime import RuntimeUnavailable, kernel_sets
@@ -65,8 +66,9 @@ def test_adds_within_adds_within_adds() -> None:
 
 def test_more_memory_than_allowed_is_refused() -> None:
     graph = _one_layer(np.ones((64, 64, 3, 3), np.int8), 64)
-    with pytest.raises(GraphError, match=r"^2 thread\(s\) at T = 3 take \d+ bytes, max_bytes allows 120000\. Use"):
-        Program(graph, threads=2, max_bytes=120_000)
+    allowed = sum(laid_out(graph.nodes).values())  # weights and constants, and no arena
+    with pytest.raises(GraphError, match=rf"^2 thread\(s\) at T = 3 take \d+ bytes, max_bytes allows {allowed}\. Use"):
+        Program(graph, threads=2, max_bytes=allowed)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257])

@@ -178,7 +178,7 @@ def test_a_row_holds_each_pixels_taps_and_zeros() -> None:
     codes = np.array([1, -1, 1], np.int16).reshape(1, 1, 1, 3)
     packed = layout.ordered("c", codes, 4, 2)
     assert (packed.row_bytes, packed.array.shape) == (32, (3 + 3 * 2 + 1, 4))
-    bits = (packed.array & np.uint64(1)).T.tolist()
+    bits = (packed.array.astype(np.uint64) & np.uint64(1)).T.tolist()
     assert bits == [
         [1, 0, 1, 0, 0, 0, 0, 0, 0, 0],
         [0, 0, 1, 0, 1, 0, 0, 0, 0, 0],
@@ -198,3 +198,15 @@ def test_scratch_memory_is_what_the_library_says(kernels: str) -> None:
         for planned, op in zip(plan.operations, bind(plan).ops, strict=True):
             theirs = library().spk_op_scratch(index, ctypes.byref(op))
             assert theirs == KNOWN[kernels].scratch_bytes(planned), (outputs, largest, kind)
+
+
+@pytest.mark.parametrize("inputs", [3, 64, 700])
+@pytest.mark.parametrize("outputs", [1, 64, 65, 128, 129, 256, 257])
+def test_weights_take_no_more_than_is_counted(outputs: int, inputs: int) -> None:
+    """Of a layer that is planned by cuts and by sums, on the set of the longest vector."""
+    layer = Case(outputs, 100, inputs=inputs).graph().node("c")
+    assert isinstance(layer, ir.Conv)
+    shape, codes = layer.weight.shape, layer.weight.astype(np.int16)
+    cut, summed = (shared_rows.row_pixels(kind, 64, shape, 1, 100) for kind in (Kind.CONV_CUTS, Kind.CONV_SLICED))
+    made = layout.ordered("c", codes, cut).array.nbytes + layout.sliced("c", codes, summed).array.nbytes
+    assert made <= layer.laid_out((inputs, 4, 100))

@@ -139,7 +139,7 @@ class Conv(Pointwise):
         """Rows of the outputs of a group, one for every synapse of any; or rows that pixels share."""
         o, i, kh, kw = self.weight.shape
         groups = max(self.groups, 1)
-        shared = shared_bytes(i, (kh, kw)) if self.bits == 1 and groups == 1 else 0
+        shared = shared_bytes(o, i, (kh, kw)) if self.bits == 1 and groups == 1 else 0
         return max(rows_bytes(-(-o // groups), i * groups, kh * kw), shared)
 
     def work(self, *sources: Shape) -> Work:

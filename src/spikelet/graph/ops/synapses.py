@@ -58,11 +58,13 @@ def rows_bytes(outputs: int, inputs: int, taps: int) -> int:
     return max(bytes_, pairs, lists, padded(outputs, 16) * padded(taps * inputs, 64))
 
 
-def shared_bytes(inputs: int, kernel: tuple[int, int]) -> int:
+def shared_bytes(outputs: int, inputs: int, kernel: tuple[int, int]) -> int:
     """Bytes of weights of 1 bit where output pixels share rows (runtime/plan/shared_rows.py), at most: by cuts, and by
-    sums. A row is a vector, of up to 64 bytes for up to 8 pixels, and a row of zeros is added."""
+    sums of four pixels. A row is a vector, of up to 64 bytes, and a row of zeros is added."""
     high, wide = kernel
-    return 2 * (min(inputs * high * (wide + 7) * 64, MOST_SHARED) + 64)
+    pixels = 8 if outputs <= 64 else 4 if outputs <= 128 else 2 if outputs <= 256 else 0
+    tables = (pixels, 4 if pixels >= 4 else 0)
+    return sum(min(inputs * high * (wide + n - 1) * 64, MOST_SHARED) + 64 for n in tables if n)
 
 
 def since_grid(bits: int, grid: str) -> int:
