@@ -18,7 +18,7 @@ from spikelet.runtime.plan.planner import Planner
 from spikelet.runtime.pointwise import DIVIDED
 
 MAX_WINDOW = 4  # of a MaxPool, each way: the input rows under a row of windows are all listed at once
-MOST_STILL = 16  # CHUNK of tile.h: steps that a tile has at hand
+FEWEST_STILL, MOST_STILL = 3, 16  # steps: two go as fast one by one (results/LOG.md); CHUNK of tile.h
 MAX_NESTED = 50  # five frames of Python each; an Add further in is an operation of its own
 
 
@@ -168,9 +168,11 @@ def _one_affine(plan: Planner, stage: Stage) -> dict[str, Any] | None:
 
 
 def _is_still(plan: Planner, stage: Stage, neuron: ir.Lif) -> bool:
-    """Whether the neuron's current is the same at all of several steps, and its first spike says all the others."""
+    """Whether the neuron's current is the same at enough steps, and its first spike says all the others."""
     steps, kernels = plan.emitter.T, plan.emitter.kernels
-    still = stage.steps == 1 and 1 < steps <= MOST_STILL and plan.carried is None and kernels.costs is not None
+    still = (
+        stage.steps == 1 and FEWEST_STILL <= steps <= MOST_STILL and plan.carried is None and kernels.costs is not None
+    )
     held = plan.edges[neuron.inputs[0]].low.min() > -(2**31)  # one below it too is an int32
     return bool(still and held and is_plain(neuron) and neuron.drop is None)
 
