@@ -145,7 +145,7 @@ SPK_ALWAYS size_t list_places(const spk_op *op, const event_lists *lists, const 
     size_t begin = 0;
     e->planes = lists->planes;
     e->most = 0;
-    for (size_t i = 0; i < beside; i++) e->events[i] = to[i];
+    for (size_t i = 0; i < STREAMS; i++) e->events[i] = to[i];
     for (size_t i = there; i < beside * shared; i++) events[i] = 0;
     for (size_t p = e->planes; p-- > 0; begin += e->n[p]) {
         size_t n[STREAMS] = {0}, most = 0;
@@ -168,7 +168,8 @@ SPK_ALWAYS size_t list_places(const spk_op *op, const event_lists *lists, const 
 }
 
 /* Lists the events of `there` places into `to`, a list for those that share rows, the shorter ones of `beside` filled
-   up; `events` becomes the sum of each place's values. Returns how many places of `to` are taken. */
+   up; `events` becomes the sum of each place's values. Returns how many places of `to` are taken. There are STREAMS of
+   `to`, whatever is beside: so many are copied at once, where a copy of some is a slow string instruction. */
 SPK_INLINE size_t list_streams(const spk_op *op, const event_lists *lists, const stream_place *at, size_t there,
                                size_t beside, uint32_t *const *to, uint32_t *events, streams *e) {
     const size_t shared = row_pixels(op);

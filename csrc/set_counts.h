@@ -33,19 +33,21 @@ SPK_INLINE void agree_on_planes(set_lists *s, size_t there) {
     while (of_step >> s->planes) s->planes++;
 }
 
-/* Lists a block of the windows of `there` places into `to`, the shorter lists of `beside` filled up. */
+/* Lists a block of the windows of `there` places into `to`, of which there are STREAMS, the shorter lists of `beside`
+   filled up. */
 SPK_INLINE void join_sets(const spk_op *op, const event_lists *lists, const event_window *windows, size_t there,
                           size_t beside, size_t block, uint32_t *const *to, set_lists *s) {
     uint32_t *next[STREAMS], events[PIXELS];
     stream_place at[PIXELS];
+    const size_t places = beside * row_pixels(op);
     s->steps = lists->by.steps, s->sets = lists->by.lists;
-    for (size_t i = 0; i < beside; i++) next[i] = to[i];
+    for (size_t i = 0; i < STREAMS; i++) next[i] = to[i];
     for (size_t i = 0; i < there; i++) at[i] = (stream_place){windows + i, block * s->sets};
     for (size_t set = 1; set <= s->sets; set++) {
         const size_t taken = list_streams(op, lists, at, there, beside, next, events, &s->of[set]);
         for (size_t i = 0; i < beside; i++) next[i] += taken;
         for (size_t i = 0; i < there; i++) at[i].t++;
-        for (size_t i = 0; i < beside * row_pixels(op); i++)
+        for (size_t i = 0; i < places; i++)
             for (size_t t = 0; t < s->steps; t++)
                 s->events[t][i] = (set > 1 ? s->events[t][i] : 0) + (uint32_t)(set >> t & 1) * events[i];
     }

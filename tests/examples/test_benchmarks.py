@@ -180,6 +180,20 @@ def test_windows_over_a_position_are_counted(size: int, taps: int, stride: int, 
 
 
 @pytest.mark.parametrize(
+    ("size", "taps", "padding", "pixels"), [(7, 3, 1, 2), (9, 3, 1, 4), (6, 5, 0, 2), (5, 3, 0, 8)]
+)
+def test_rows_are_counted_once_for_all_pixels_that_share_them(size: int, taps: int, padding: int, pixels: int):
+    layer = ir.Conv("c", ("x",), np.zeros((1, 1, 1, taps), np.int8), 1, (1, 1), (0, padding), 1)
+    x = np.random.default_rng(0).integers(0, 2, (1, 1, 1, 1, size))
+    outputs = size + 2 * padding - taps + 1
+    read = 0
+    for first in range(0, outputs, pixels):
+        seen = range(first - padding, first - padding + taps + pixels - 1)
+        read += sum(int(x[0, 0, 0, 0, i]) for i in range(size) if i in seen)
+    assert roofline.events(layer, x, pixels) == read
+
+
+@pytest.mark.parametrize(
     ("kind", "count"),
     [("MATMUL", 2 * 3 * 4 * 5 * 6), ("MATMUL_BITS", 4 * (1 + 2)), ("CONV_QUADS", 2 * 7 * 6), ("CONV_ROWS", 7 * 3)],
 )

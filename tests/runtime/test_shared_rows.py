@@ -168,7 +168,7 @@ def test_no_more_pixels_share_a_row_than_are_there() -> None:
 
 
 def test_tables_that_share_rows_stay_in_a_second_cache() -> None:
-    """Of 3 x 10, 3 x 6 and 3 x 4 taps, in rows of 64, 32 and 16 bytes."""
+    """The tables have 3 x 10, 3 x 6 and 3 x 4 taps, in rows of 64, 32 and 16 bytes."""
     found = [shared_rows.row_pixels(Kind.CONV_CUTS, 64, (64, inputs, 3, 3), 1, 100) for inputs in (136, 137, 456, 2000)]
     assert found == [8, 4, 2, 1]
 
@@ -189,7 +189,7 @@ def test_a_row_holds_each_pixels_taps_and_zeros() -> None:
 
 @pytest.mark.parametrize("kernels", FAST)
 def test_scratch_memory_is_what_the_library_says(kernels: str) -> None:
-    """Of shared rows, and of the sums of windows; where pointers have 8 bytes (tests/runtime/test_plan_is_data.py)."""
+    """Shared rows and the sums of windows are in it."""
     index = next(s.index for s in kernel_sets() if s.name == kernels)
     for outputs, largest, kind in itertools.product((40, 100, 200, 300), (None, (2, 2)), ("CONV_SLICED", "CONV_CUTS")):
         if largest and kind == "CONV_CUTS":
@@ -203,7 +203,7 @@ def test_scratch_memory_is_what_the_library_says(kernels: str) -> None:
 @pytest.mark.parametrize("inputs", [3, 64, 700])
 @pytest.mark.parametrize("outputs", [1, 64, 65, 128, 129, 256, 257])
 def test_weights_take_no_more_than_is_counted(outputs: int, inputs: int) -> None:
-    """Of a layer that is planned by cuts and by sums, on the set of the longest vector."""
+    """The layer is planned by cuts and by sums, on the set of the longest vector."""
     layer = Case(outputs, 100, inputs=inputs).graph().node("c")
     assert isinstance(layer, ir.Conv)
     shape, codes = layer.weight.shape, layer.weight.astype(np.int16)

@@ -84,17 +84,13 @@ def emit_cuts(plan: Planner, layer: Synapses, source: Value, end: Ending, **fiel
         return layout.ordered(node.name, turned, shared, layer.stride[1])
 
     def planes() -> Any:
-        return layout.cut_planes(form.cuts, packed.row_bytes // shared, events, summed=form.transitions is None)
+        return layout.cut_planes(form.cuts, row, events, summed=form.transitions is None)
 
     packed = plan.constants.get(node, (Kind.CONV_CUTS, layer.weight.shape, shared), weights)
+    row = packed.row_bytes // shared
     arrays = {
         "weight": constant(node, "weight", packed.packing, packed.array),
-        "cuts": constant(
-            end.lif,
-            "cuts",
-            "cuts",
-            plan.constants.get(end.lif, ("cuts", node.name, packed.row_bytes // shared), planes),
-        ),
+        "cuts": constant(end.lif, "cuts", "cuts", plan.constants.get(end.lif, ("cuts", node.name, row), planes)),
     }
     fields |= {"cut_count": len(form.cuts), "soft_reset": end.lif.drop is not None, "row_bytes": packed.row_bytes}
     if form.transitions is not None:
